@@ -1,0 +1,153 @@
+//! The file system of a base, as a list of facts: what is where, and whose it is.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What a path is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NodeKind {
+    /// A directory.
+    Directory,
+    /// A regular file (or a hard link to one).
+    File,
+    /// A symbolic link and its target, as written.
+    Symlink(String),
+    /// A device, FIFO or the like.
+    Other,
+}
+
+/// One path of a base.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// What it is.
+    pub kind: NodeKind,
+    /// Permission bits, 0o7777 at most.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u64,
+    /// Group.
+    pub gid: u64,
+}
+
+/// The merged file system of a base. Paths have no leading slash; the root is not in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tree {
+    nodes: BTreeMap<String, Node>,
+}
+
+/// As many symbolic links as Linux follows in one path (`path_resolution(7)`).
+const MAX_LINKS: usize = 40;
+
+impl Tree {
+    /// Puts a node at `path`, replacing what was there.
+    pub fn insert(&mut self, path: impl Into<String>, node: Node) {
+        self.nodes.insert(path.into(), node);
+    }
+
+    /// What is at `path`, without following a link at its end.
+    pub fn get(&self, path: &str) -> Option<&Node> {
+        self.nodes.get(path)
+    }
+
+    /// Removes `path` and everything below it.
+    pub fn remove(&mut self, path: &str) {
+        self.nodes.remove(path);
+        self.remove_below(path);
+    }
+
+    /// Removes everything below `path`, not the path itself.
+    pub fn remove_below(&mut self, path: &str) {
+        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+        self.nodes.retain(|p, _| !p.starts_with(&prefix));
+    }
+
+    /// All nodes in the order of their paths' bytes.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Node)> {
+        self.nodes.iter().map(|(path, node)| (path.as_str(), node))
+    }
+
+    /// The number of nodes.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// `path` with every link in its *parents* followed, as a write to it would go. A path
+    /// that leaves the tree through `..` stays at the root, as in a container. `None` when the
+    /// links go round in circles.
+    pub fn real_path(&self, path: &str) -> Option<String> {
+        let mut todo: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
+        let mut done: Vec<String> = Vec::new();
+        let mut links = 0;
+        while let Some(part) = todo.pop() {
+            match part.as_str() {
+                "" | "." => continue,
+                ".." => {
+                    done.pop();
+                    continue;
+                }
+                _ => done.push(part),
+            }
+            let last = todo.iter().all(|p| p.is_empty() || p == ".");
+            if last {
+                continue;
+            }
+            if let Some(Node { kind: NodeKind::Symlink(target), .. }) = self.get(&done.join("/")) {
+                links += 1;
+                if links > MAX_LINKS {
+                    return None;
+                }
+                done.pop();
+                if target.starts_with('/') {
+                    done.clear();
+                }
+                todo.extend(target.split('/').rev().map(str::to_owned));
+            }
+        }
+        Some(done.join("/"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(entries: &[(&str, NodeKind)]) -> Tree {
+        let mut tree = Tree::default();
+        for (path, kind) in entries {
+            tree.insert(*path, Node { kind: kind.clone(), mode: 0o755, uid: 0, gid: 0 });
+        }
+        tree
+    }
+
+    fn link(to: &str) -> NodeKind {
+        NodeKind::Symlink(to.into())
+    }
+
+    #[test]
+    fn merged_usr_is_followed() {
+        let tree = tree(&[("lib", link("usr/lib")), ("a", link("/lib/x")), ("bin", link("usr/bin"))]);
+        assert_eq!(tree.real_path("lib/libx.so").as_deref(), Some("usr/lib/libx.so"));
+        assert_eq!(tree.real_path("a/b/c").as_deref(), Some("usr/lib/x/b/c"));
+        assert_eq!(tree.real_path("bin").as_deref(), Some("bin"), "the last part is not followed");
+    }
+
+    #[test]
+    fn nothing_leaves_the_root_and_circles_end() {
+        let tree = tree(&[("up", link("../../..")), ("loop", link("loop"))]);
+        assert_eq!(tree.real_path("up/etc/x").as_deref(), Some("etc/x"));
+        assert_eq!(tree.real_path("loop/x"), None);
+    }
+
+    #[test]
+    fn removing_below_keeps_siblings_with_the_same_beginning() {
+        let mut tree = tree(&[("a", NodeKind::Directory), ("a/b", NodeKind::File), ("ab", NodeKind::File)]);
+        tree.remove("a");
+        assert_eq!(tree.iter().map(|(p, _)| p).collect::<Vec<_>>(), ["ab"]);
+    }
+}

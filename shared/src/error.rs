@@ -1,0 +1,193 @@
+//! One error type for the whole library: what failed, why, and what to type next.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// The library's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What sort of failure it was. It decides the program's exit code, which is public.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The build itself failed: a compiler, a hook, a file that cannot be read or written.
+    Build,
+    /// The words of the call or the configuration are wrong.
+    Usage,
+    /// The network or a registry failed; trying again may help.
+    Network,
+    /// A digest, size or signature does not match what was promised.
+    Integrity,
+    /// A mistake in this program.
+    Bug,
+}
+
+impl Kind {
+    /// The exit code that the program ends with.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Build => 1,
+            Self::Usage => 2,
+            Self::Network => 3,
+            Self::Integrity => 4,
+            Self::Bug => 70,
+        }
+    }
+
+    /// The kind as one word, for machine-readable output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Usage => "usage",
+            Self::Network => "network",
+            Self::Integrity => "integrity",
+            Self::Bug => "bug",
+        }
+    }
+}
+
+/// A failure: one sentence, perhaps the cause below it, perhaps what to type next.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: Kind,
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+    hint: Option<String>,
+}
+
+impl Error {
+    /// A failure of `kind`, said in one sentence without a full stop.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner { kind, message: message.into(), source: None, hint: None }))
+    }
+
+    /// The build failed.
+    pub fn build(message: impl Into<String>) -> Self {
+        Self::new(Kind::Build, message)
+    }
+
+    /// The call or the configuration is wrong.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, message)
+    }
+
+    /// The network or a registry failed.
+    pub fn network(message: impl Into<String>) -> Self {
+        Self::new(Kind::Network, message)
+    }
+
+    /// Bytes are not what they were promised to be.
+    pub fn integrity(message: impl Into<String>) -> Self {
+        Self::new(Kind::Integrity, message)
+    }
+
+    /// This program is wrong.
+    pub fn bug(message: impl Into<String>) -> Self {
+        Self::new(Kind::Bug, message)
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Adds what the user can do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// What sort of failure this is.
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// What the user can do about it: the nearest hint in the chain of causes.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.0
+            .hint
+            .as_deref()
+            .or_else(|| self.0.source.as_ref()?.downcast_ref::<Error>().and_then(Error::hint_text))
+    }
+
+    /// The sentences of all causes, the nearest first.
+    pub fn causes(&self) -> Vec<String> {
+        let mut causes = Vec::new();
+        let mut next = self.source();
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            // Many foreign errors repeat their source in their own text.
+            if causes.last().is_none_or(|last: &String| !last.contains(&text)) {
+                causes.push(text);
+            }
+            next = cause.source();
+        }
+        causes
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.0.kind, self.0.message)?;
+        for cause in self.causes() {
+            write!(f, "\n  caused by: {cause}")?;
+        }
+        if let Some(hint) = self.hint_text() {
+            write!(f, "\n  hint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+    }
+}
+
+/// Says what was being done when a foreign error came up.
+pub trait Context<T> {
+    /// Wraps the error as the cause of a [`Kind::Build`] failure with this sentence.
+    fn context(self, message: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E: Into<Box<dyn StdError + Send + Sync>>> Context<T> for std::result::Result<T, E> {
+    fn context(self, message: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|source| {
+            let source = source.into();
+            // Our own errors keep their kind when more is said about them.
+            let kind = source.downcast_ref::<Error>().map_or(Kind::Build, Error::kind);
+            Error::new(kind, message()).because(source)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn context_keeps_kind_and_hint_of_our_own_errors() {
+        let inner: Result<()> = Err(Error::network("cannot connect").hint("start it"));
+        let outer = inner.context(|| "cannot push".into()).expect_err("an error");
+        assert_eq!(outer.kind(), Kind::Network);
+        assert_eq!(outer.hint_text(), Some("start it"));
+        assert_eq!(outer.causes(), ["cannot connect"]);
+    }
+
+    #[test]
+    fn a_cause_that_repeats_its_source_is_said_once() {
+        let io = std::io::Error::other("disk on fire");
+        let error = Error::build("cannot write x").because(Error::build("writing: disk on fire").because(io));
+        assert_eq!(error.causes(), ["writing: disk on fire"]);
+    }
+}

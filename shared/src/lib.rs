@@ -1,0 +1,18 @@
+//! `containerize-core`: from a Rust or Python project to an OCI image, without Docker.
+//!
+//! The story, one function per arrow, each value made from the ones before:
+//!
+//! ```text
+//! Project + BaseFacts -> Plan -> Layers -> Image -> Targets
+//! ```
+//!
+//! [`build::run`] tells it on one screen. `ARCHITECTURE.md` in the repository says which
+//! module does what and which modules each may import; a test holds them to it.
+
+pub mod base;
+pub mod error;
+pub mod event;
+pub mod oci;
+pub mod store;
+
+pub use error::{Error, Kind, Result};

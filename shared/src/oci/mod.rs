@@ -1,0 +1,24 @@
+//! The values of the OCI image specification 1.1 and of Docker's schema 2, serialised the
+//! same way every time: ordered maps only, unknown fields kept.
+//!
+//! No module here touches disk, network, environment or clock.
+
+mod config;
+mod descriptor;
+mod digest;
+mod manifest;
+pub mod media_type;
+mod platform;
+mod reference;
+
+pub use config::{Execution, Healthcheck, History, ImageConfig, Rootfs};
+pub use descriptor::Descriptor;
+pub use digest::{Digest, DigestParseError, HashingReader, HashingWriter, Sha256};
+pub use manifest::{Index, Manifest, ManifestKind, to_json};
+pub use platform::Platform;
+pub use reference::{Reference, Repository, is_tag, tag_from_version};
+
+use std::collections::BTreeMap;
+
+/// Fields that this program does not know, kept as they came.
+pub type Extra = BTreeMap<String, serde_json::Value>;

@@ -1,0 +1,98 @@
+//! A blob on its way into the store.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use tempfile::NamedTempFile;
+
+use super::Store;
+use crate::error::{Context, Error, Result};
+use crate::oci::{Digest, HashingWriter};
+
+/// Hashes what is written to it; [`BlobWriter::commit`] gives the bytes their name.
+pub struct BlobWriter {
+    store: Store,
+    file: HashingWriter<NamedTempFile>,
+}
+
+impl BlobWriter {
+    pub(super) fn begin(store: &Store) -> Result<Self> {
+        let folder = store.root.join("tmp");
+        let file = tempfile::Builder::new()
+            .prefix("blob-")
+            .tempfile_in(&folder)
+            .context(|| format!("cannot write to the cache folder {}", folder.display()))?;
+        Ok(Self { store: store.clone(), file: HashingWriter::new(file) })
+    }
+
+    /// Publishes the blob under its digest: file, digest and size.
+    ///
+    /// # Errors
+    /// When the disk refuses, or the digest is not the `expected` one (kind integrity; nothing
+    /// is kept then).
+    pub fn commit(self, expected: Option<&Digest>) -> Result<(PathBuf, Digest, u64)> {
+        let (file, digest, size) = self.file.finish();
+        if let Some(expected) = expected.filter(|expected| **expected != digest) {
+            return Err(Error::integrity(format!("expected {expected} and got {digest} ({size} bytes)")));
+        }
+        let path = self.store.path(&digest);
+        let failed = || format!("cannot keep {digest} in the cache folder");
+        file.as_file().sync_data().context(failed)?;
+        make_readable(&file).context(failed)?;
+        file.persist(&path).map_err(|e| e.error).context(failed)?;
+        Ok((path, digest, size))
+    }
+}
+
+/// Temporary files are private; what is in the store may be shared as the user's umask says.
+#[cfg(unix)]
+fn make_readable(file: &NamedTempFile) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn make_readable(_: &NamedTempFile) -> io::Result<()> {
+    Ok(())
+}
+
+impl Write for BlobWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_digest_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = Store::open(folder.path()).expect("store");
+        let mut writer = store.writer().expect("writer");
+        writer.write_all(b"hello").expect("write");
+        let error = writer.commit(Some(&Digest::of(b"other"))).expect_err("refused");
+        assert_eq!(error.kind(), crate::Kind::Integrity);
+        assert_eq!(std::fs::read_dir(folder.path().join("tmp")).expect("tmp").count(), 0);
+        assert!(store.find(&Digest::of(b"hello"), 5).is_none());
+    }
+
+    #[test]
+    fn a_committed_blob_is_found_by_digest_and_size() {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = Store::open(folder.path()).expect("store");
+        let mut writer = store.writer().expect("writer");
+        writer.write_all(b"hello").expect("write");
+        let (path, digest, size) = writer.commit(None).expect("commit");
+        assert_eq!(store.find(&digest, size), Some(path.clone()));
+        assert_eq!(store.find(&digest, size + 1), None);
+        std::fs::write(&path, "jello").expect("corrupt");
+        assert_eq!(store.read(&digest), None);
+        assert!(!path.exists());
+    }
+}
