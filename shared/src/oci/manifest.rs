@@ -53,7 +53,7 @@ pub struct Index {
 #[derive(Debug, Clone, PartialEq)]
 pub enum ManifestKind {
     /// One image.
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
     /// Several images.
     Index(Index),
 }
@@ -105,7 +105,7 @@ impl ManifestKind {
         if index {
             serde_json::from_slice(bytes).map(Self::Index).map_err(wrong)
         } else if probe.config.is_some() {
-            serde_json::from_slice(bytes).map(Self::Manifest).map_err(wrong)
+            serde_json::from_slice(bytes).map(|manifest| Self::Manifest(Box::new(manifest))).map_err(wrong)
         } else {
             let named = if inner.is_empty() { declared } else { inner };
             Err(Error::build(format!("the reference leads to {named:?}, which is no image")))

@@ -111,6 +111,8 @@ impl FromStr for Platform {
             return Err(wrong());
         }
         let (os, architecture, variant) = match parts[..] {
+            // The half of a platform that says too little.
+            ["linux" | "windows" | "darwin" | "freebsd"] => return Err(wrong()),
             [architecture] => ("linux", architecture, None),
             [os, architecture] => (os, architecture, None),
             [os, architecture, variant] => (os, architecture, Some(variant)),
@@ -154,7 +156,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "linux/", "/amd64", "linux/amd64/v1/x", "Linux/AMD64", "linux amd64"] {
+        for text in ["", "linux", "linux/", "/amd64", "linux/amd64/v1/x", "Linux/AMD64", "linux amd64"] {
             assert!(text.parse::<Platform>().is_err(), "{text}");
         }
     }

@@ -1,0 +1,209 @@
+//! One fold over all places that configure, keeping for each value where it came from.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::Partial;
+
+/// Where a value came from, in words for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Built in.
+    Default,
+    /// Found in the project: says in what.
+    Detected(&'static str),
+    /// A table of the project or the workspace: says which.
+    Table(String),
+    /// The file of `--config`.
+    File(String),
+    /// Environment variables.
+    Environment,
+    /// Flags of the call.
+    Flag,
+}
+
+impl Origin {
+    /// Words for a value of `key` that came from here.
+    pub fn describe(&self, key: &str) -> String {
+        match self {
+            Self::Default => "default".into(),
+            Self::Detected(what) => format!("from {what}"),
+            Self::Table(table) => format!("[{table}]"),
+            Self::File(file) => file.clone(),
+            Self::Environment => format!("CONTAINERIZE_{}", key.to_uppercase().replace('-', "_")),
+            Self::Flag => format!("--{}", flag_of(key)),
+        }
+    }
+}
+
+/// The flag of a key: where a key is a list, the flag names one element.
+fn flag_of(key: &str) -> &str {
+    match key {
+        "tags" => "tag",
+        "platforms" => "platform",
+        "labels" => "label",
+        "annotations" => "annotation",
+        "ports" => "port",
+        "volumes" => "volume",
+        "files" => "file",
+        other => other,
+    }
+}
+
+/// Origins by key; for keys that merge by their own keys, by `key.name`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origins(BTreeMap<String, Vec<Origin>>);
+
+impl Origins {
+    fn set(&mut self, key: String, origin: &Origin) {
+        self.0.insert(key, vec![origin.clone()]);
+    }
+
+    fn add(&mut self, key: String, origin: &Origin) {
+        let origins = self.0.entry(key).or_default();
+        if !origins.contains(origin) {
+            origins.push(origin.clone());
+        }
+    }
+
+    /// Where the value of `key` (or of `key.name`) came from, in words.
+    pub fn describe(&self, key: &str) -> String {
+        let root = key.split_once('.').map_or(key, |(root, _)| root);
+        let words: Vec<String> = self.0.get(key).into_iter().flatten().map(|o| o.describe(root)).collect();
+        if words.is_empty() { "default".into() } else { words.join(" + ") }
+    }
+
+    /// Whether the value of `key` came from `origin` alone.
+    pub fn is_from(&self, key: &str, origin: &Origin) -> bool {
+        self.0.get(key).is_some_and(|origins| origins[..] == [origin.clone()])
+    }
+
+    /// Whether the value of `key` was set on purpose, not detected or built in.
+    pub fn is_chosen(&self, key: &str) -> bool {
+        self.0.get(key).into_iter().flatten().any(|o| !matches!(o, Origin::Default | Origin::Detected(_)))
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Environment => f.write_str("the environment"),
+            Self::Flag => f.write_str("the flags"),
+            other => f.write_str(&other.describe("")),
+        }
+    }
+}
+
+/// The values of one place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// The place.
+    pub origin: Origin,
+    /// Its values.
+    pub values: Partial,
+}
+
+/// What all places together say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Folded {
+    /// The values.
+    pub values: Partial,
+    /// Where they came from.
+    pub origins: Origins,
+}
+
+/// Lays the places over each other, the lowest precedence first. `image` names the image that
+/// is configured: its overrides in a place come directly above that place's own values.
+pub fn fold(layers: &[Layer], image: &str) -> Folded {
+    let mut folded = Folded::default();
+    for layer in layers {
+        let mut values = layer.values.clone();
+        let own = std::mem::take(&mut values.image).remove(image);
+        folded.values.lay_over(values, &layer.origin, &mut folded.origins);
+        if let Some(own) = own {
+            let origin = match &layer.origin {
+                Origin::Table(table) => Origin::Table(format!("{table}.image.{image}")),
+                other => other.clone(),
+            };
+            folded.values.lay_over(own, &origin, &mut folded.origins);
+        }
+    }
+    folded
+}
+
+/// The higher value wins.
+pub(super) fn replace<T>(
+    key: &str,
+    low: &mut Option<T>,
+    high: Option<T>,
+    origin: &Origin,
+    origins: &mut Origins,
+) {
+    if high.is_some() {
+        *low = high;
+        origins.set(key.into(), origin);
+    }
+}
+
+/// The higher values come after the lower ones.
+pub(super) fn append<T>(
+    key: &str,
+    low: &mut Option<Vec<T>>,
+    high: Option<Vec<T>>,
+    origin: &Origin,
+    origins: &mut Origins,
+) {
+    if let Some(high) = high {
+        origins.add(key.into(), origin);
+        low.get_or_insert_default().extend(high);
+    }
+}
+
+/// Each of the value's own keys is replaced by itself.
+pub(super) fn by_key<V>(
+    key: &str,
+    low: &mut Option<BTreeMap<String, V>>,
+    high: Option<BTreeMap<String, V>>,
+    origin: &Origin,
+    origins: &mut Origins,
+) {
+    for (name, value) in high.into_iter().flatten() {
+        origins.set(format!("{key}.{name}"), origin);
+        low.get_or_insert_default().insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::from_toml;
+
+    fn layer(origin: Origin, text: &str) -> Layer {
+        Layer { values: from_toml(text, &origin).expect("valid"), origin }
+    }
+
+    #[test]
+    fn keys_replace_append_or_merge() {
+        let low = layer(Origin::Default, "user = '1'\nports = [1]\nenv = { A = '1', B = '1' }");
+        let high = layer(Origin::Flag, "user = '2'\nports = [2]\nenv = { B = '2' }");
+        let folded = fold(&[low, high], "x");
+        assert_eq!(folded.values.user.as_deref(), Some("2"));
+        assert_eq!(folded.values.ports.as_ref().map(Vec::len), Some(2));
+        assert_eq!(folded.origins.describe("user"), "--user");
+        assert_eq!(folded.origins.describe("ports"), "default + --port");
+        assert_eq!(folded.origins.describe("env.A"), "default");
+        assert_eq!(folded.origins.describe("env.B"), "--env");
+    }
+
+    #[test]
+    fn an_image_overrides_its_own_place_only() {
+        let table = Origin::Table("package.metadata.containerize".into());
+        let project = layer(table, "user = '1'\n[image.web]\nuser = '2'\nworkdir = '/w'");
+        let env = layer(Origin::Environment, "user = '3'");
+        let web = fold(&[project.clone(), env.clone()], "web");
+        assert_eq!(web.values.user.as_deref(), Some("3"));
+        assert_eq!(web.origins.describe("workdir"), "[package.metadata.containerize.image.web]");
+        assert_eq!(web.origins.describe("user"), "CONTAINERIZE_USER");
+        assert_eq!(fold(&[project], "other").values.user.as_deref(), Some("1"));
+    }
+}

@@ -1,0 +1,26 @@
+//! Configuration: partial values from several places, one fold, total settings, and where each
+//! value came from.
+//!
+//! Precedence, the lowest first: default, detected, workspace table, project table, the file
+//! named by `--config`, environment, flag. Some keys replace, some merge by their own keys,
+//! some append; [`Partial`] says which. Nothing here touches disk or environment: values come
+//! in as text and maps.
+
+mod fold;
+mod mode;
+mod partial;
+mod read;
+mod settings;
+mod value;
+
+pub use fold::{Folded, Layer, Origin, Origins, fold};
+pub use mode::Mode;
+pub use partial::{KEYS, Key, KeyKind, Partial, schema};
+
+pub use read::{from_environment, from_table, from_toml};
+pub use settings::Settings;
+pub(crate) use settings::labels_for;
+pub use value::{
+    BaseChoice, Bins, Command, Directory, ExtraLayer, FileRule, Healthcheck, Hooks, LabelValue, Labels,
+    Owner, Port, Strip,
+};

@@ -1,0 +1,350 @@
+//! Total settings: every value there, checked, in the types that the plan works with.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::fold::{Folded, Origins};
+use super::value::{
+    BaseChoice, Directory, ExtraLayer, FileRule, Healthcheck, LabelValue, Labels, Owner, Port, Strip,
+    is_platform_key, names_platform,
+};
+use crate::error::{Error, Result};
+use crate::oci::media_type::{Compression, Format};
+use crate::oci::{self, Platform};
+
+/// The settings of one image. Nothing is missing any more, except what may be absent.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Settings {
+    /// Where pushes go; may hold `{name}`.
+    pub repository: Option<String>,
+    /// Tags or full references; `None` leaves the default.
+    pub tags: Option<Vec<String>>,
+    /// At least one, each once.
+    pub platforms: Vec<Platform>,
+    /// The base of each platform.
+    pub base: BaseChoice,
+    /// The image format.
+    pub format: Format,
+    /// Variables to set.
+    pub env: BTreeMap<String, String>,
+    /// Variables of the base to remove.
+    pub unset_env: Vec<String>,
+    /// Labels, placeholders unexpanded.
+    pub labels: Labels,
+    /// Annotations, placeholders unexpanded.
+    pub annotations: Labels,
+    /// Ports.
+    pub ports: Vec<Port>,
+    /// Absolute paths.
+    pub volumes: Vec<String>,
+    /// Empty directories.
+    pub dirs: Vec<Directory>,
+    /// Files and trees.
+    pub files: Vec<FileRule>,
+    /// The owner of our files.
+    pub owner: Owner,
+    /// Whom the program runs as; empty keeps the base's.
+    pub user: String,
+    /// Absolute path; `None` keeps the base's.
+    pub workdir: Option<String>,
+    /// As `SIGTERM`; `None` keeps the base's.
+    pub stop_signal: Option<String>,
+    /// Words; empty clears; `None` keeps the base's.
+    pub entrypoint: Option<Vec<String>>,
+    /// Words; empty clears; `None` keeps the base's, unless there is an entrypoint.
+    pub cmd: Option<Vec<String>>,
+    /// The health check; `None` keeps the base's.
+    pub healthcheck: Option<oci::Healthcheck>,
+    /// How our layers are compressed.
+    pub compression: Compression,
+    /// At least 1.
+    pub max_layers: usize,
+    /// Layers made outside.
+    pub layers: Vec<ExtraLayer>,
+    /// Cargo's profile.
+    pub profile: String,
+    /// The target triple, if one was asked for.
+    pub target: Option<String>,
+    /// What is stripped from the binary.
+    pub strip: Strip,
+    /// Where each value came from.
+    #[serde(skip)]
+    pub origins: Origins,
+}
+
+impl Settings {
+    /// Checks folded values and makes them total.
+    ///
+    /// # Errors
+    /// Usage, naming the key and where its value came from.
+    pub fn new(folded: Folded) -> Result<Self> {
+        let Folded { values, origins } = folded;
+        let check = Check { origins: &origins };
+        let format = values.image_format.unwrap_or_default();
+        let compression = values.compression.unwrap_or_default();
+        if format == Format::Docker && compression == Compression::Zstd {
+            return Err(check
+                .wrong("compression", "the image format docker knows no zstd layers")
+                .hint("leave out image-format, or take gzip"));
+        }
+        let settings = Self {
+            repository: values.repository.filter(|text| !text.is_empty()),
+            tags: values.tags,
+            platforms: check.platforms(values.platforms.unwrap_or_default())?,
+            base: values.base.unwrap_or_else(|| BaseChoice::One("static".into())),
+            format,
+            env: check.env(values.env.unwrap_or_default())?,
+            unset_env: values.unset_env.unwrap_or_default(),
+            labels: values.labels.unwrap_or_default(),
+            annotations: values.annotations.unwrap_or_default(),
+            ports: values.ports.unwrap_or_default(),
+            volumes: values.volumes.unwrap_or_default(),
+            dirs: values.dirs.unwrap_or_default(),
+            files: values.files.unwrap_or_default(),
+            owner: values.owner.unwrap_or(Owner { uid: 0, gid: 0 }),
+            user: check.user(values.user.unwrap_or_default())?,
+            workdir: values.workdir.filter(|text| !text.is_empty()),
+            stop_signal: values.stop_signal.map(|signal| check.signal(&signal)).transpose()?,
+            entrypoint: values.entrypoint.map(|c| check.words("entrypoint", &c)).transpose()?,
+            cmd: values.cmd.map(|c| check.words("cmd", &c)).transpose()?,
+            healthcheck: values.healthcheck.map(|h| check.healthcheck(&h)).transpose()?,
+            compression,
+            max_layers: check.max_layers(values.max_layers.unwrap_or(60))?,
+            layers: values.layers.unwrap_or_default(),
+            profile: values.profile.unwrap_or_else(|| "release".into()),
+            target: values.target,
+            strip: values.strip.unwrap_or_default(),
+            origins: Origins::default(),
+        };
+        check.paths(&settings)?;
+        check.label_platforms(&settings)?;
+        Ok(Self { origins, ..settings })
+    }
+}
+
+/// Checks values and says where a wrong one came from.
+struct Check<'a> {
+    origins: &'a Origins,
+}
+
+impl Check<'_> {
+    fn wrong(&self, key: &str, why: impl std::fmt::Display) -> Error {
+        Error::usage(format!("{key} ({}): {why}", self.origins.describe(key)))
+    }
+
+    fn platforms(&self, texts: Vec<String>) -> Result<Vec<Platform>> {
+        let mut platforms: Vec<Platform> = Vec::new();
+        for text in texts.iter().flat_map(|text| text.split(',')) {
+            let platform: Platform = text.trim().parse()?;
+            if !platforms.contains(&platform) {
+                platforms.push(platform);
+            }
+        }
+        if platforms.is_empty() {
+            return Err(self.wrong("platforms", "no platform is named").hint("--platform linux/amd64"));
+        }
+        Ok(platforms)
+    }
+
+    fn env(&self, env: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+        match env
+            .iter()
+            .find(|(name, value)| name.is_empty() || name.contains(['=', '\0']) || value.contains('\0'))
+        {
+            Some((name, _)) => Err(self.wrong("env", format_args!("{name:?} cannot be a variable's name"))),
+            None => Ok(env),
+        }
+    }
+
+    fn user(&self, user: String) -> Result<String> {
+        let part = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c == ':');
+        let good =
+            user.is_empty() || user.split_once(':').map_or_else(|| part(&user), |(u, g)| part(u) && part(g));
+        if good { Ok(user) } else { Err(self.wrong("user", format_args!("{user:?} is not uid:gid"))) }
+    }
+
+    fn signal(&self, signal: &str) -> Result<String> {
+        let number = signal.parse::<u8>().is_ok_and(|n| (1..=64).contains(&n));
+        let upper = signal.to_ascii_uppercase();
+        let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+        let known = [
+            "HUP", "INT", "QUIT", "ABRT", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM", "CHLD",
+            "CONT", "STOP", "TSTP", "WINCH", "PWR", "SYS", "IO", "URG", "XCPU", "XFSZ",
+        ];
+        let real_time = name.starts_with("RTMIN") || name.starts_with("RTMAX");
+        match () {
+            () if number => Ok(signal.to_owned()),
+            () if real_time || known.contains(&name) => Ok(format!("SIG{name}")),
+            () => Err(self
+                .wrong("stop-signal", format_args!("{signal:?} is not a signal"))
+                .hint("write SIGTERM, SIGINT, ...")),
+        }
+    }
+
+    fn words(&self, key: &str, command: &super::Command) -> Result<Vec<String>> {
+        command.words().ok_or_else(|| self.wrong(key, "a quote is left open"))
+    }
+
+    fn max_layers(&self, max: u32) -> Result<usize> {
+        // The kernel's overlayfs, as containerd mounts it, ends near 128 layers.
+        match max {
+            1..=120 => Ok(max as usize),
+            _ => Err(self.wrong("max-layers", format_args!("{max} is not between 1 and 120"))),
+        }
+    }
+
+    fn healthcheck(&self, check: &Healthcheck) -> Result<oci::Healthcheck> {
+        let duration = |name: &str, text: &Option<String>| -> Result<Option<u64>> {
+            let Some(text) = text else { return Ok(None) };
+            let parsed: Option<jiff::SignedDuration> = text.parse().ok();
+            match parsed.and_then(|d| u64::try_from(d.as_nanos()).ok()) {
+                // Docker refuses what is shorter than a millisecond.
+                Some(nanos) if nanos >= 1_000_000 => Ok(Some(nanos)),
+                _ => Err(self
+                    .wrong("healthcheck", format_args!("{name} = {text:?} is not a duration"))
+                    .hint("write 30s or 1m30s")),
+            }
+        };
+        let test = match &check.command {
+            None => Vec::new(),
+            Some(command) => match self.words("healthcheck", command)? {
+                words if words.is_empty() => vec!["NONE".into()],
+                words if matches!(words[0].as_str(), "CMD" | "CMD-SHELL" | "NONE") => words,
+                words => [vec!["CMD".to_owned()], words].concat(),
+            },
+        };
+        if test.is_empty() {
+            return Err(self
+                .wrong("healthcheck", "it has no command")
+                .hint("give it one, or [] to switch the base's off"));
+        }
+        Ok(oci::Healthcheck {
+            test,
+            interval: duration("interval", &check.interval)?,
+            timeout: duration("timeout", &check.timeout)?,
+            start_period: duration("start-period", &check.start_period)?,
+            retries: check.retries,
+            extra: oci::Extra::new(),
+        })
+    }
+
+    /// Every path of the image is absolute and has no `..` in it.
+    fn paths(&self, settings: &Settings) -> Result<()> {
+        let volumes = settings.volumes.iter().map(|path| ("volumes", path));
+        let dirs = settings.dirs.iter().map(|dir| ("dirs", &dir.path));
+        let files = settings.files.iter().map(|file| ("files", &file.to));
+        let workdir = settings.workdir.iter().map(|path| ("workdir", path));
+        for (key, path) in volumes.chain(dirs).chain(files).chain(workdir) {
+            let good = path.starts_with('/')
+                && !path.contains('\0')
+                && path.split('/').all(|part| part != ".." && part != ".");
+            if !good {
+                let why = format!("{path:?} is not an absolute path in the image");
+                return Err(self.wrong(key, why).hint("begin it with / and leave out . and .."));
+            }
+        }
+        Ok(())
+    }
+
+    /// A table among the labels must be named like one of the platforms that are built.
+    fn label_platforms(&self, settings: &Settings) -> Result<()> {
+        for (key, labels) in [("labels", &settings.labels), ("annotations", &settings.annotations)] {
+            for (name, value) in labels {
+                let table = matches!(value, LabelValue::Platform(_));
+                if table && !is_platform_key(name) {
+                    return Err(self
+                        .wrong(&format!("{key}.{name}"), "a table of labels belongs to a platform")
+                        .hint(format!(
+                            "name it like [{key}.linux-arm64], or put the label's name in quotes"
+                        )));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The labels for one platform: those for all, then its own over them.
+pub(crate) fn labels_for(labels: &Labels, platform: &Platform) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for (name, value) in labels {
+        if let LabelValue::Text(text) = value {
+            found.insert(name.clone(), text.clone());
+        }
+    }
+    for (name, value) in labels {
+        if let LabelValue::Platform(table) = value
+            && names_platform(name, platform)
+        {
+            found.extend(table.clone());
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Layer, Origin, fold, from_toml};
+
+    fn settings(text: &str) -> Result<Settings> {
+        let defaults = from_toml("platforms = ['linux/amd64']", &Origin::Default)?;
+        let flags = from_toml(text, &Origin::Flag)?;
+        let layers = [
+            Layer { origin: Origin::Default, values: defaults },
+            Layer { origin: Origin::Flag, values: flags },
+        ];
+        Settings::new(fold(&layers, "x"))
+    }
+
+    #[test]
+    fn wrong_values_name_key_and_origin() {
+        for (text, message) in [
+            ("volumes = ['data']", "volumes (--volume): \"data\" is not an absolute path in the image"),
+            ("workdir = '/a/../b'", "workdir (--workdir): \"/a/../b\" is not an absolute path in the image"),
+            ("stop-signal = 'SIGFOO'", "stop-signal (--stop-signal): \"SIGFOO\" is not a signal"),
+            ("user = 'a b'", "user (--user): \"a b\" is not uid:gid"),
+            ("max-layers = 0", "max-layers (--max-layers): 0 is not between 1 and 120"),
+            ("env = { 'A=B' = '1' }", "env (default): \"A=B\" cannot be a variable's name"),
+            (
+                "image-format = 'docker'\ncompression = 'zstd'",
+                "compression (--compression): the image format docker knows no zstd layers",
+            ),
+            ("[labels.web]\na = 'b'", "labels.web (--label): a table of labels belongs to a platform"),
+        ] {
+            assert_eq!(settings(text).expect_err(text).to_string(), message);
+        }
+    }
+
+    #[test]
+    fn signals_and_platforms_are_normalised() {
+        let found =
+            settings("stop-signal = 'int'\nplatforms = ['amd64,arm64', 'linux/amd64']").expect("valid");
+        assert_eq!(found.stop_signal.as_deref(), Some("SIGINT"));
+        assert_eq!(
+            found.platforms.iter().map(Platform::to_string).collect::<Vec<_>>(),
+            ["linux/amd64", "linux/arm64"]
+        );
+    }
+
+    #[test]
+    fn a_healthcheck_needs_no_shell() {
+        let found =
+            settings("[healthcheck]\ncommand = '/bin/web --check'\ninterval = '1m30s'").expect("valid");
+        let check = found.healthcheck.expect("a check");
+        assert_eq!(check.test, ["CMD", "/bin/web", "--check"]);
+        assert_eq!(check.interval, Some(90_000_000_000));
+        let off = settings("healthcheck = { command = [] }").expect("valid");
+        assert_eq!(off.healthcheck.expect("a check").test, ["NONE"]);
+        assert!(settings("healthcheck = { command = 'x', interval = 'soon' }").is_err());
+    }
+
+    #[test]
+    fn a_platforms_own_labels_win() {
+        let found = settings("[labels]\na = '1'\nb = '1'\n[labels.linux-arm64]\na = '2'").expect("valid");
+        assert_eq!(labels_for(&found.labels, &Platform::linux("arm64"))["a"], "2");
+        assert_eq!(labels_for(&found.labels, &Platform::linux("arm64"))["b"], "1");
+        assert_eq!(labels_for(&found.labels, &Platform::linux("amd64"))["a"], "1");
+    }
+}

@@ -1,0 +1,447 @@
+//! The types of configuration values, with the spellings that people write.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+use super::Mode;
+use crate::oci::Platform;
+
+/// A command: a list of words, or one line that is split as a shell would split it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Command {
+    /// One line, split into words by a shell's quoting rules; no shell runs it.
+    Line(String),
+    /// The words themselves.
+    Words(Vec<String>),
+}
+
+impl Command {
+    /// The words of the command; `None` when a quote is left open.
+    pub fn words(&self) -> Option<Vec<String>> {
+        match self {
+            Self::Line(line) => shlex::split(line),
+            Self::Words(words) => Some(words.clone()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Command {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(line) if shlex::split(&line).is_some() => Ok(Self::Line(line)),
+            Value::String(_) => Err(D::Error::custom("a quote is left open")),
+            list @ Value::Array(_) => {
+                serde_json::from_value(list).map(Self::Words).map_err(|_| D::Error::custom(NOT_A_COMMAND))
+            }
+            _ => Err(D::Error::custom(NOT_A_COMMAND)),
+        }
+    }
+}
+
+const NOT_A_COMMAND: &str = "expected a list of strings, or one string";
+
+/// Which base: one for all platforms, or one for each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum BaseChoice {
+    /// A registry reference, `oci:`, `oci-archive:`, `docker-archive:`, `static` or `scratch`.
+    One(String),
+    /// The same by platform (`linux/amd64`).
+    ByPlatform(BTreeMap<String, String>),
+}
+
+impl<'de> Deserialize<'de> for BaseChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(one) => Ok(Self::One(one)),
+            table @ Value::Object(_) => serde_json::from_value(table)
+                .map(Self::ByPlatform)
+                .map_err(|_| D::Error::custom("expected a string for each platform")),
+            _ => Err(D::Error::custom("expected a string, or a table of strings by platform")),
+        }
+    }
+}
+
+impl BaseChoice {
+    /// The base for `platform`; `None` where the table does not name it.
+    pub fn for_platform(&self, platform: &Platform) -> Option<&str> {
+        match self {
+            Self::One(one) => Some(one),
+            Self::ByPlatform(table) => by_platform(table, platform).map(String::as_str),
+        }
+    }
+}
+
+/// Labels or annotations by name; a table under a platform's name holds those for it alone.
+pub type Labels = BTreeMap<String, LabelValue>;
+
+/// A label's value, or the labels of one platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum LabelValue {
+    /// A value; may hold `{version}`, `{revision}`, `{created}` and `{platform}`.
+    Text(String),
+    /// The labels of the platform that the key names, as in `[labels.linux-arm64]`.
+    Platform(BTreeMap<String, String>),
+}
+
+impl<'de> Deserialize<'de> for LabelValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wrong = || D::Error::custom("expected a string; write names with dots in quotes");
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => Ok(Self::Text(text)),
+            Value::Number(number) => Ok(Self::Text(number.to_string())),
+            Value::Bool(truth) => Ok(Self::Text(truth.to_string())),
+            table @ Value::Object(_) => {
+                serde_json::from_value(table).map(Self::Platform).map_err(|_| wrong())
+            }
+            _ => Err(wrong()),
+        }
+    }
+}
+
+/// The value in a table by platform, whose keys are written `linux/arm64` or `linux-arm64`.
+pub(super) fn by_platform<'a, V>(table: &'a BTreeMap<String, V>, platform: &Platform) -> Option<&'a V> {
+    table.iter().find(|(key, _)| names_platform(key, platform)).map(|(_, value)| value)
+}
+
+/// Whether `key`, written with slashes or dashes, names this platform.
+pub(super) fn names_platform(key: &str, platform: &Platform) -> bool {
+    platform_of_key(key).is_some_and(|named| platform.serves(&named))
+}
+
+/// Whether `key` names any platform: both its system and its architecture.
+pub(super) fn is_platform_key(key: &str) -> bool {
+    platform_of_key(key).is_some()
+}
+
+fn platform_of_key(key: &str) -> Option<Platform> {
+    let text = key.replace('-', "/");
+    text.contains('/').then(|| text.parse().ok())?
+}
+
+/// A port that the program listens on: `8080`, `8080/tcp` or `53/udp`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Port {
+    number: u16,
+    protocol: &'static str,
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number, self.protocol)
+    }
+}
+
+impl FromStr for Port {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+        let protocol = ["tcp", "udp", "sctp"].into_iter().find(|known| *known == protocol);
+        match (number.parse::<u16>(), protocol) {
+            (Ok(number), Some(protocol)) if number > 0 => Ok(Self { number, protocol }),
+            _ => Err(format!("{text:?} is not a port: write 8080, 8080/tcp or 53/udp")),
+        }
+    }
+}
+
+impl Serialize for Port {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Port {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parse_scalar(deserializer)
+    }
+}
+
+/// Reads a string (or a number, which people write for ports and ids) with `FromStr`.
+fn parse_scalar<'de, D: Deserializer<'de>, T: FromStr<Err = String>>(deserializer: D) -> Result<T, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::String(text) => text.parse().map_err(D::Error::custom),
+        Value::Number(number) => number.to_string().parse().map_err(D::Error::custom),
+        other => Err(D::Error::custom(format!("expected a string, found {other}"))),
+    }
+}
+
+macro_rules! schema_as_text_or_number {
+    ($type:ident, $description:literal) => {
+        impl JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "description": $description, "type": ["string", "integer"] })
+            }
+        }
+    };
+}
+
+schema_as_text_or_number!(Port, "A port: 8080, \"8080/tcp\" or \"53/udp\".");
+schema_as_text_or_number!(Owner, "An owner by numbers: \"uid:gid\"; a uid alone is its own group.");
+
+/// An owner by numbers: `uid:gid`; a uid alone is its own group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// User.
+    pub uid: u64,
+    /// Group.
+    pub gid: u64,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.uid, self.gid)
+    }
+}
+
+impl FromStr for Owner {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (uid, gid) = text.split_once(':').unwrap_or((text, text));
+        // Linux knows ids of 32 bits, and the highest means "no id".
+        let id = |text: &str| text.parse::<u32>().ok().filter(|id| *id < u32::MAX).map(u64::from);
+        match (id(uid), id(gid)) {
+            (Some(uid), Some(gid)) => Ok(Self { uid, gid }),
+            _ => Err(format!("{text:?} is not an owner: write numbers, uid:gid, as in 65532:65532")),
+        }
+    }
+}
+
+impl Serialize for Owner {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Owner {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parse_scalar(deserializer)
+    }
+}
+
+/// An empty directory in the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Directory {
+    /// Absolute path in the image.
+    pub path: String,
+    /// Permission bits; 0755 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// Owner; the image's `owner` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+}
+
+/// A file or a tree of the project that goes into the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FileRule {
+    /// Path on this machine, relative to the project.
+    pub from: String,
+    /// Absolute path in the image; with a slash at its end, a folder that the file goes into.
+    pub to: String,
+    /// Permission bits of the files; by default 0755 for what is executable, 0644 for the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// Owner; the image's `owner` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+    /// Globs, relative to `from`, of what stays out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+}
+
+impl FromStr for FileRule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some((from, to)) if !from.is_empty() && to.starts_with('/') => {
+                Ok(Self { from: from.into(), to: to.into(), mode: None, owner: None, exclude: Vec::new() })
+            }
+            _ => Err(format!("{text:?} is not FROM:TO, where TO is an absolute path in the image")),
+        }
+    }
+}
+
+/// Docker's health check.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Healthcheck {
+    /// The command that checks; `[]` switches off the base's check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Command>,
+    /// Time between two checks, as `30s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<String>,
+    /// Time after which a check counts as failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<String>,
+    /// Time after the start in which failures do not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_period: Option<String>,
+    /// Failures in a row after which the container is unhealthy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u32>,
+}
+
+/// Commands that run on this machine, in the project's folder, around the build.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Hooks {
+    /// Before anything is built.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pre: Vec<Command>,
+    /// After everything was delivered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub post: Vec<Command>,
+}
+
+/// A layer that is made outside: a folder, or a command that fills one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ExtraLayer {
+    /// A folder whose content goes to the root of the image.
+    Folder(String),
+    /// A command that puts files into the empty folder `$CONTAINERIZE_LAYER`.
+    Command {
+        /// The command; a line is run by the shell.
+        command: Command,
+    },
+}
+
+impl<'de> Deserialize<'de> for ExtraLayer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Table {
+            command: Command,
+        }
+        match Value::deserialize(deserializer)? {
+            Value::String(folder) => Ok(Self::Folder(folder)),
+            table @ Value::Object(_) => serde_json::from_value::<Table>(table)
+                .map(|table| Self::Command { command: table.command })
+                .map_err(D::Error::custom),
+            _ => Err(D::Error::custom("expected a folder, or { command = ... }")),
+        }
+    }
+}
+
+/// One or several binaries by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Bins(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for Bins {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(one) => Ok(Self(vec![one])),
+            list => serde_json::from_value(list).map(Self).map_err(|_| D::Error::custom(NOT_A_COMMAND)),
+        }
+    }
+}
+
+/// What is stripped from a binary, in cargo's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Strip {
+    /// The profile of Cargo.toml decides.
+    None,
+    /// Debug information.
+    Debuginfo,
+    /// Debug information and symbols.
+    #[default]
+    Symbols,
+}
+
+impl Strip {
+    /// The word that cargo uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Debuginfo => "debuginfo",
+            Self::Symbols => "symbols",
+        }
+    }
+}
+
+impl FromStr for Strip {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "none" | "false" => Ok(Self::None),
+            "debuginfo" => Ok(Self::Debuginfo),
+            "symbols" | "true" => Ok(Self::Symbols),
+            _ => Err(format!("{text:?} is none of true, false, symbols, debuginfo and none")),
+        }
+    }
+}
+
+impl Serialize for Strip {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Strip {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => text.parse().map_err(D::Error::custom),
+            Value::Bool(truth) => Ok(if truth { Self::Symbols } else { Self::None }),
+            other => Err(D::Error::custom(format!("expected true, false or a string, found {other}"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_have_a_protocol_and_a_number() {
+        assert_eq!("8080".parse::<Port>().expect("port").to_string(), "8080/tcp");
+        assert_eq!(serde_json::from_str::<Port>("53").expect("port").to_string(), "53/tcp");
+        for text in ["0", "65536", "http", "80/ip", "", "80/"] {
+            assert!(text.parse::<Port>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn owners_are_numbers() {
+        assert_eq!("65532".parse::<Owner>(), Ok(Owner { uid: 65532, gid: 65532 }));
+        assert_eq!("0:5".parse::<Owner>(), Ok(Owner { uid: 0, gid: 5 }));
+        for text in ["root", "0:", ":0", "-1", "4294967295"] {
+            assert!(text.parse::<Owner>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn lines_are_split_like_a_shell_and_open_quotes_refused() {
+        let line: Command = serde_json::from_str(r#""run 'a b' c""#).expect("a line");
+        assert_eq!(line.words(), Some(vec!["run".into(), "a b".into(), "c".into()]));
+        assert!(serde_json::from_str::<Command>(r#""it's""#).is_err());
+        assert!(serde_json::from_str::<Command>("3").is_err());
+    }
+
+    #[test]
+    fn platform_keys_are_written_with_dashes_or_slashes() {
+        let arm = Platform::linux("arm64");
+        assert!(names_platform("linux-arm64", &arm) && names_platform("linux/arm64", &arm));
+        assert!(!names_platform("linux-amd64", &arm) && !names_platform("org.title", &arm));
+    }
+}
