@@ -7,13 +7,27 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Store;
+use super::{Store, lru};
 use crate::oci::Digest;
 
+/// The value's checksum in hexadecimal digits comes first: facts have no digest to be held to.
+const SUM: usize = 64;
+
 impl Store {
-    /// The value remembered under `key` in `table`. Anything unreadable counts as forgotten.
+    /// The value remembered under `key` in `table`. Anything damaged counts as forgotten.
     pub fn recall<T: DeserializeOwned>(&self, table: &str, key: &str) -> Option<T> {
-        serde_json::from_slice(&fs::read(self.memo_path(table, key)).ok()?).ok()
+        let path = self.memo_path(table, key);
+        let bytes = fs::read(&path).ok()?;
+        let (sum, value) = bytes.split_at_checked(SUM)?;
+        if sum != Digest::of(value).hex().as_bytes() {
+            return None;
+        }
+        let value = serde_json::from_slice(value).ok()?;
+        if let Ok(metadata) = fs::metadata(&path) {
+            lru::touch(&path, &metadata);
+        }
+        self.note_use(&path);
+        Some(value)
     }
 
     /// Remembers `value` under `key`. The key must name everything that the value depends on.
@@ -23,8 +37,11 @@ impl Store {
             let path = self.memo_path(table, key);
             fs::create_dir_all(self.root.join("memo").join(table))?;
             let mut file = tempfile::NamedTempFile::new_in(self.root.join("tmp"))?;
-            file.write_all(&serde_json::to_vec(value)?)?;
-            file.persist(path).map_err(|e| e.error)?;
+            let value = serde_json::to_vec(value)?;
+            file.write_all(Digest::of(&value).hex().as_bytes())?;
+            file.write_all(&value)?;
+            file.persist(&path).map_err(|e| e.error)?;
+            self.note_new(&path);
             Ok(())
         };
         if let Err(error) = write() {
@@ -50,5 +67,20 @@ mod tests {
         assert_eq!(store.recall::<Vec<u8>>("layers", "other"), None);
         assert_eq!(store.recall::<Vec<u8>>("facts", "key"), None);
         assert_eq!(store.recall::<String>("layers", "key"), None, "another type is forgotten");
+    }
+
+    #[test]
+    fn one_changed_digit_is_noticed() {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = Store::open(folder.path()).expect("store");
+        store.remember("facts", "key", &1234);
+        let path = store.memo_path("facts", "key");
+        let text = fs::read_to_string(&path).expect("memo");
+        for broken in [text.replace("1234", "1235"), text[..60].to_owned(), String::new()] {
+            fs::write(&path, broken).expect("damaged");
+            assert_eq!(store.recall::<u32>("facts", "key"), None);
+        }
+        fs::write(&path, text).expect("repaired");
+        assert_eq!(store.recall("facts", "key"), Some(1234));
     }
 }

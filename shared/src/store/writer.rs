@@ -40,19 +40,20 @@ impl BlobWriter {
         file.as_file().sync_data().context(failed)?;
         make_readable(&file).context(failed)?;
         file.persist(&path).map_err(|e| e.error).context(failed)?;
+        self.store.note_new(&path);
         Ok((path, digest, size))
     }
 }
 
 /// Temporary files are private; what is in the store may be shared as the user's umask says.
 #[cfg(unix)]
-fn make_readable(file: &NamedTempFile) -> io::Result<()> {
+pub(crate) fn make_readable(file: &NamedTempFile) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))
 }
 
 #[cfg(not(unix))]
-fn make_readable(_: &NamedTempFile) -> io::Result<()> {
+pub(crate) fn make_readable(_: &NamedTempFile) -> io::Result<()> {
     Ok(())
 }
 
