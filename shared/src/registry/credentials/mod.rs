@@ -1,0 +1,317 @@
+//! Who we are to a registry: the first source that has an answer wins.
+//!
+//! The order, from the most explicit: what the call says · `CONTAINERIZE_AUTH_<REGISTRY>` ·
+//! `DOCKER_AUTH_CONFIG` · `REGISTRY_AUTH_FILE` · Podman's files · Docker's file ·
+//! `GITHUB_TOKEN` for ghcr.io · the program of the registry's own cloud. A source that is missing is passed over; one that is there and
+//! cannot be understood is an error that names it, since going on would only end in a refusal
+//! that nobody understands.
+
+mod cloud;
+mod environment;
+mod file;
+mod secrets;
+
+use std::path::{Path, PathBuf};
+
+pub use environment::Environment;
+pub(super) use file::registry_of_key;
+
+use crate::error::{Error, Result};
+use crate::http::Secret;
+use crate::oci::Repository;
+use file::AuthFile;
+
+/// A proof of who we are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// User name and password, or an access token in its place.
+    Password {
+        /// The user name.
+        username: String,
+        /// The password.
+        password: Secret,
+    },
+    /// An OAuth2 refresh token, as `docker login` keeps it for some clouds.
+    IdentityToken(Secret),
+    /// A token for the registry itself, which it takes as it is.
+    RegistryToken(Secret),
+}
+
+/// A credential, and where it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The credential.
+    pub credential: Credential,
+    /// Its source, in words for the user.
+    pub source: String,
+}
+
+/// A credential given in the call itself, for one registry.
+#[derive(Debug, Clone)]
+pub struct Explicit {
+    /// The registry it is for, as references spell it.
+    pub registry: String,
+    /// The user name.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+    /// What in the call said so, in words for the user.
+    pub source: &'static str,
+}
+
+/// Where credentials come from.
+#[derive(Debug, Clone, Default)]
+pub struct Credentials {
+    /// What the call says.
+    pub explicit: Option<Explicit>,
+    /// What the environment says, the files that it leads to included.
+    pub environment: Environment,
+    clouds: cloud::Clouds,
+}
+
+impl Credentials {
+    /// The credentials of this environment.
+    pub fn new(environment: Environment) -> Self {
+        Self { environment, ..Self::default() }
+    }
+
+    /// With one given in the call itself, which wins for its registry and is used for no other.
+    #[must_use]
+    pub fn with(mut self, explicit: Explicit) -> Self {
+        self.explicit = Some(explicit);
+        self
+    }
+
+    /// No credentials at all.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// The credential for `repository`, or `None` to go on anonymously. It reads files and may
+    /// run programs, so it blocks.
+    ///
+    /// # Errors
+    /// When a source that names the registry cannot be read or understood.
+    pub fn find(&self, repository: &Repository) -> Result<Option<Found>> {
+        if let Some(found) = self.of_call(repository) {
+            return Ok(Some(found));
+        }
+        if let Some(found) = self.of_variable(repository)? {
+            return Ok(Some(found));
+        }
+        if let Some(text) = &self.environment.docker_auth_config {
+            let file = AuthFile::parse(text.expose(), "DOCKER_AUTH_CONFIG")?;
+            if let Some(found) = file.and_then(|file| file.find(repository).transpose()).transpose()? {
+                return Ok(Some(found));
+            }
+        }
+        for path in self.environment.auth_files() {
+            if let Some(found) = of_file(&path, repository)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(self.of_github(repository).or_else(|| {
+            let path = self.environment.path.as_deref()?;
+            self.clouds.find(&repository.registry, path)
+        }))
+    }
+
+    fn of_call(&self, repository: &Repository) -> Option<Found> {
+        let explicit = self.explicit.as_ref()?;
+        (file::registry_of_key(&explicit.registry) == repository.registry).then(|| Found {
+            credential: Credential::Password {
+                username: explicit.username.clone(),
+                password: explicit.password.clone(),
+            },
+            source: explicit.source.into(),
+        })
+    }
+
+    fn of_variable(&self, repository: &Repository) -> Result<Option<Found>> {
+        let name = variable_name(&repository.registry);
+        let Some(value) = self.environment.registries.get(&name) else { return Ok(None) };
+        match value.expose().split_once(':') {
+            Some((username, password)) if !username.is_empty() => Ok(Some(Found {
+                credential: Credential::Password {
+                    username: username.into(),
+                    password: Secret::new(password),
+                },
+                source: name,
+            })),
+            _ => Err(Error::usage(format!("the variable {name} does not hold user:password"))
+                .hint(format!("set it to the user name, a colon and the password: {name}=user:password"))),
+        }
+    }
+
+    /// GitHub's workflow token is good for GitHub's registry, under any user name.
+    fn of_github(&self, repository: &Repository) -> Option<Found> {
+        let token = self.environment.github_token.clone().filter(|_| repository.registry == "ghcr.io")?;
+        let username = self.environment.github_actor.clone().unwrap_or_else(|| "x-access-token".into());
+        Some(Found {
+            credential: Credential::Password { username, password: token },
+            source: "GITHUB_TOKEN".into(),
+        })
+    }
+}
+
+/// The variable that holds `user:password` for a registry: `CONTAINERIZE_AUTH_GHCR_IO`.
+pub fn variable_name(registry: &str) -> String {
+    let word = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    format!("{}{}", environment::PREFIX, registry.chars().map(word).collect::<String>())
+}
+
+fn of_file(path: &Path, repository: &Repository) -> Result<Option<Found>> {
+    let name = path.display().to_string();
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) => {
+            return Err(Error::usage(format!("cannot read the credentials in {name}")).because(error));
+        }
+    };
+    match AuthFile::parse(&text, &name)? {
+        Some(file) => file.find(repository),
+        None => Ok(None),
+    }
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
+impl Environment {
+    /// The files that may hold credentials, the first asked first.
+    fn auth_files(&self) -> Vec<PathBuf> {
+        let home = |path: &str| self.home.as_ref().map(|home| home.join(path));
+        let podman = |folder: PathBuf| folder.join("containers/auth.json");
+        [
+            self.registry_auth_file.clone(),
+            self.xdg_runtime_dir.clone().map(podman),
+            self.xdg_config_home.clone().or_else(|| home(".config")).map(podman),
+            self.docker_config.clone().or_else(|| home(".docker")).map(|folder| folder.join("config.json")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+
+    fn repository(text: &str) -> Repository {
+        text.parse().expect(text)
+    }
+
+    fn config(key: &str, user: &str) -> String {
+        let auth = base64::engine::general_purpose::STANDARD.encode(format!("{user}:pw:x"));
+        format!(r#"{{"auths": {{"{key}": {{"auth": "{auth}"}}}}}}"#)
+    }
+
+    fn user(found: Option<Found>) -> Option<String> {
+        match found?.credential {
+            Credential::Password { username, password } => {
+                assert_eq!(password.expose(), "pw:x", "colons belong to the password");
+                Some(username)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_first_source_wins() {
+        let folder = tempfile::tempdir().expect("folder");
+        let place = |path: &str, user: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("parent")).expect("folder");
+            std::fs::write(&path, config("ghcr.io", user)).expect("file");
+            path
+        };
+        place("home/.docker/config.json", "docker-home");
+        place("home/.config/containers/auth.json", "podman-home");
+        place("docker/config.json", "docker-config");
+        place("xdg/containers/auth.json", "podman-config");
+        place("run/containers/auth.json", "podman-runtime");
+        let auth_file = place("auth.json", "auth-file");
+
+        let mut credentials = Credentials::new(Environment {
+            github_token: Some(Secret::new("pw:x")),
+            github_actor: Some("octocat".into()),
+            ..Environment::default()
+        });
+        let target = repository("ghcr.io/acme/web");
+        let mut expect = |change: &dyn Fn(&mut Credentials), name: &str| {
+            change(&mut credentials);
+            assert_eq!(user(credentials.find(&target).expect(name)).as_deref(), Some(name));
+        };
+        expect(&|_| {}, "octocat");
+        expect(&|c| c.environment.home = Some(folder.path().join("home")), "podman-home");
+        expect(&|c| c.environment.xdg_config_home = Some(folder.path().join("xdg")), "podman-config");
+        expect(&|c| c.environment.xdg_runtime_dir = Some(folder.path().join("run")), "podman-runtime");
+        expect(&|c| c.environment.registry_auth_file = Some(auth_file.clone()), "auth-file");
+        let inline = Secret::new(config("ghcr.io", "inline"));
+        expect(&|c| c.environment.docker_auth_config = Some(inline.clone()), "inline");
+        let variable = ("CONTAINERIZE_AUTH_GHCR_IO".to_owned(), Secret::new("variable:pw:x"));
+        expect(&|c| c.environment.registries.extend([variable.clone()]), "variable");
+        let call = Explicit {
+            registry: "ghcr.io".into(),
+            username: "call".into(),
+            password: Secret::new("pw:x"),
+            source: "--username",
+        };
+        expect(&|c| c.explicit = Some(call.clone()), "call");
+    }
+
+    #[test]
+    fn docker_config_replaces_the_home_folder() {
+        let folder = tempfile::tempdir().expect("folder");
+        std::fs::create_dir_all(folder.path().join(".docker")).expect("folder");
+        std::fs::write(folder.path().join(".docker/config.json"), config("r.io", "home")).expect("file");
+        let mut environment = Environment { home: Some(folder.path().to_owned()), ..Environment::default() };
+        let target = repository("r.io/x");
+        let find = |e: &Environment| user(Credentials::new(e.clone()).find(&target).expect("no error"));
+        assert_eq!(find(&environment).as_deref(), Some("home"));
+        environment.docker_config = Some(folder.path().join("elsewhere"));
+        assert_eq!(find(&environment), None);
+    }
+
+    #[test]
+    fn a_github_token_and_an_explicit_password_go_to_their_registry_only() {
+        let environment = Environment { github_token: Some(Secret::new("pw:x")), ..Environment::default() };
+        let credentials = Credentials::new(environment).with(Explicit {
+            registry: "r.example:5000".into(),
+            username: "me".into(),
+            password: Secret::new("pw:x"),
+            source: "--username",
+        });
+        let find = |text: &str| user(credentials.find(&repository(text)).expect("no error"));
+        assert_eq!(find("ghcr.io/a/b").as_deref(), Some("x-access-token"));
+        assert_eq!(find("r.example:5000/b").as_deref(), Some("me"));
+        for other in ["r.example/b", "r.example:5001/b", "x.ghcr.io/a", "ghcr.io.evil.example/a", "alpine"] {
+            assert_eq!(find(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_broken_source_is_named() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("auth.json");
+        std::fs::write(&path, "{ not json: hunter2").expect("file");
+        let environment = Environment { registry_auth_file: Some(path.clone()), ..Environment::default() };
+        let error = Credentials::new(environment).find(&repository("r.io/x")).expect_err("broken");
+        assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+    }
+
+    #[test]
+    fn a_variable_without_a_colon_is_named_and_not_shown() {
+        let registries = [(variable_name("127.0.0.1:5000"), Secret::new("hunter2"))].into();
+        let environment = Environment { registries, ..Environment::default() };
+        let error = Credentials::new(environment).find(&repository("127.0.0.1:5000/x")).expect_err("broken");
+        let text = format!("{error:?}");
+        assert!(text.contains("CONTAINERIZE_AUTH_127_0_0_1_5000"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}

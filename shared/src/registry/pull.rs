@@ -1,0 +1,97 @@
+//! Blobs from a registry into the store.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::grant::Access;
+use super::progress::Progress;
+use super::{Client, short};
+use crate::error::{Context, Error, Result};
+use crate::event::{Motion, Outcome};
+use crate::http::{Failure, Request};
+use crate::oci::{Descriptor, Repository};
+use crate::store::Store;
+
+impl Client {
+    /// Brings a blob into the store, unless it is there, and gives its file. It comes from a
+    /// mirror if one has it.
+    ///
+    /// # Errors
+    /// Kind network when the registry cannot be reached, refuses or does not have it; kind
+    /// integrity when what came has another size or digest; kind build when the disk refuses.
+    pub async fn fetch_blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        store: &Store,
+    ) -> Result<PathBuf> {
+        let digest = &descriptor.digest;
+        let task = self.0.events.start(Motion::Download, digest.short(), Some(descriptor.size));
+        if let Some(path) = store.find(digest, descriptor.size) {
+            task.end(Outcome::Exists);
+            return Ok(path);
+        }
+        self.refuse_offline(|| format!("the blob {} of {repository}", short(digest)))?;
+        let progress = Progress::new(task);
+        let progress_of_all = &progress;
+        let read = |place| async move { self.fetch_once(&place, descriptor, store, progress_of_all).await };
+        let fetched = self.0.http.retry(|_| self.read_anywhere(repository, read)).await;
+        progress.end(if fetched.is_ok() { Outcome::Done } else { Outcome::Failed });
+        fetched.map_err(|spent| {
+            spent.explain(format!("cannot fetch the blob {} from {repository}", short(digest)))
+        })
+    }
+
+    /// Nothing is fetched with `offline`.
+    pub(super) fn refuse_offline(&self, what: impl FnOnce() -> String) -> Result<()> {
+        if !self.0.http.options().offline {
+            return Ok(());
+        }
+        Err(Error::usage(format!("{} is not in the cache, and --offline forbids to fetch it", what()))
+            .hint("run once without --offline"))
+    }
+
+    async fn fetch_once(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        store: &Store,
+        progress: &Progress,
+    ) -> Result<PathBuf, Failure> {
+        let host = self.host(repository);
+        let access = Access::pull(repository);
+        let url = host.endpoint(repository, &format!("blobs/{}", descriptor.digest)).await?;
+        let mut response = host.send(&access, Request::get(url)).await?;
+        if response.status().as_u16() != 200 {
+            return Err(host.refusal(&access, response).await);
+        }
+        if let Some(length) = response.length().filter(|length| *length != descriptor.size) {
+            return Err(wrong_size(descriptor, &length.to_string()));
+        }
+        let mut writer = store.writer()?;
+        let mut count = 0;
+        progress.begin();
+        while let Some(chunk) = response.chunk().await? {
+            count += chunk.len() as u64;
+            if count > descriptor.size {
+                return Err(wrong_size(descriptor, "more"));
+            }
+            writer.write_all(&chunk).context(|| "cannot write to the cache folder".into())?;
+            progress.advance(chunk.len());
+        }
+        if count < descriptor.size {
+            let words = format!("the blob ended after {count} of {} bytes", descriptor.size);
+            return Err(Failure::passing(Error::network(words)));
+        }
+        let digest = descriptor.digest;
+        // It waits for the disk.
+        let kept = tokio::task::spawn_blocking(move || writer.commit(Some(&digest))).await;
+        let (path, ..) = kept.map_err(|error| Error::bug("keeping a blob failed").because(error))??;
+        Ok(path)
+    }
+}
+
+fn wrong_size(descriptor: &Descriptor, got: &str) -> Failure {
+    let words = format!("the registry has {got} bytes where the manifest says {}", descriptor.size);
+    Error::integrity(words).into()
+}

@@ -1,0 +1,259 @@
+//! Blobs to a registry: asked for, mounted, or sent whole in one request.
+//!
+//! One streamed PUT with its length is what every registry takes; chunks are refused, limited
+//! or miscounted by some. So a transfer that breaks begins again from the first byte, except
+//! where [`super::chunks`] are asked for.
+
+use std::sync::Arc;
+
+use super::grant::Access;
+use super::host::Host;
+use super::manifest::check_digest;
+use super::progress::Progress;
+use super::{Client, chunks, short, upload};
+use crate::error::{Error, Result};
+use crate::event::{Motion, Outcome};
+use crate::http::header::{CONTENT_TYPE, LOCATION};
+use crate::http::{Body, Cause, Failure, HeaderValue, Method, Request, Response, StatusCode, Url};
+use crate::http::{is_loopback, shown};
+use crate::oci::{Descriptor, Repository};
+use crate::store::{Blob, Source};
+
+/// What came of offering a blob without its bytes.
+enum Offer {
+    /// The registry has it now.
+    Taken(Outcome),
+    /// It wants the bytes; it may have opened a session for them already.
+    Wanted(Option<Session>),
+}
+
+/// An upload that the registry has opened.
+pub(super) struct Session {
+    /// Where it goes on.
+    pub(super) url: Url,
+    /// `OCI-Chunk-Min-Length`: the registry asks for chunks, of so many bytes at least.
+    least: Option<u64>,
+}
+
+impl Client {
+    /// Puts a blob into a repository, by the least effort that the registry allows: it is
+    /// there; it can be mounted from `mount_from`, another repository of the same registry; it
+    /// is sent. `label` names the transfer for people.
+    ///
+    /// # Errors
+    /// Kind network when the registry cannot be reached or refuses; kind integrity when the
+    /// file is not what the descriptor says, or the registry got something else; kind build
+    /// when the file cannot be read; kind bug when the bytes would be needed of a blob that has
+    /// not been fetched (see [`Client::offer_blob`]).
+    pub async fn push_blob(
+        &self,
+        repository: &Repository,
+        blob: &Blob,
+        label: &str,
+        mount_from: Option<&Repository>,
+    ) -> Result<Outcome> {
+        let descriptor = &blob.descriptor;
+        let task = self.0.events.start(Motion::Upload, label, Some(descriptor.size));
+        let progress = Progress::new(task);
+        let mount_from = mount_from.or(match &blob.source {
+            Source::Registry(source) => Some(source),
+            Source::Memory(_) | Source::File(_) => None,
+        });
+        let pushed = self.0.http.retry(|_| self.push_once(repository, blob, mount_from, &progress)).await;
+        progress.end(*pushed.as_ref().unwrap_or(&Outcome::Failed));
+        pushed.map_err(|spent| {
+            spent.explain(format!("cannot push the blob {} to {repository}", short(&descriptor.digest)))
+        })
+    }
+
+    /// Puts a blob into a repository if that needs no bytes: it is there, or can be mounted.
+    /// `None` when it has to be pushed.
+    ///
+    /// # Errors
+    /// Kind network when the registry cannot be reached.
+    pub async fn offer_blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        mount_from: Option<&Repository>,
+    ) -> Result<Option<Outcome>> {
+        let offered = self.0.http.retry(|_| self.offer(repository, descriptor, mount_from)).await;
+        match offered {
+            Ok(Offer::Taken(outcome)) => Ok(Some(outcome)),
+            Ok(Offer::Wanted(_)) => Ok(None),
+            Err(spent) => Err(spent
+                .explain(format!("cannot look for the blob {} in {repository}", short(&descriptor.digest)))),
+        }
+    }
+
+    async fn push_once(
+        &self,
+        repository: &Repository,
+        blob: &Blob,
+        mount_from: Option<&Repository>,
+        progress: &Progress,
+    ) -> Result<Outcome, Failure> {
+        // A repetition asks again too: the answer may be what got lost, and not the blob.
+        let session = match self.offer(repository, &blob.descriptor, mount_from).await? {
+            Offer::Taken(outcome) => return Ok(outcome),
+            Offer::Wanted(session) => session,
+        };
+        let body = match &blob.source {
+            Source::Memory(bytes) => upload::from_memory(bytes, progress),
+            Source::File(path) => upload::from_file(path, &blob.descriptor, progress),
+            Source::Registry(source) => {
+                return Err(Error::bug(format!("the blob has not been fetched from {source}")).into());
+            }
+        };
+        let mut session = match session {
+            Some(session) => session,
+            None => self.open_session(repository).await?,
+        };
+        if let Some(size) = chunks::size(self.0.chunk_size, session.least, blob.descriptor.size) {
+            match self.send_chunks(repository, blob, session, size, progress).await? {
+                chunks::Ended::Done => return Ok(Outcome::Done),
+                chunks::Ended::Refused => session = self.open_session(repository).await?,
+            }
+        }
+        self.send_blob(repository, &blob.descriptor, session.url, body).await?;
+        Ok(Outcome::Done)
+    }
+
+    async fn offer(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        mount_from: Option<&Repository>,
+    ) -> Result<Offer, Failure> {
+        if self.has_blob(repository, descriptor).await? {
+            return Ok(Offer::Taken(Outcome::Exists));
+        }
+        let source = mount_from
+            .filter(|source| source.registry == repository.registry && source.name != repository.name);
+        match source {
+            Some(source) => self.mount(repository, descriptor, source).await,
+            None => Ok(Offer::Wanted(None)),
+        }
+    }
+
+    async fn has_blob(&self, repository: &Repository, descriptor: &Descriptor) -> Result<bool, Failure> {
+        let host = self.host(repository);
+        let access = Access::push(repository);
+        let url = host.endpoint(repository, &format!("blobs/{}", descriptor.digest)).await?;
+        let response = host.send(&access, Request::head(url)).await?;
+        if response.status().is_success() {
+            return Ok(response.length().is_none_or(|length| length == descriptor.size));
+        }
+        // An answer to HEAD has no words. If this is a refusal, the upload's says why.
+        if response.status().is_client_error() && response.status() != StatusCode::TOO_MANY_REQUESTS {
+            return Ok(false);
+        }
+        Err(host.refusal(&access, response).await)
+    }
+
+    /// Mounts a blob from another repository (distribution-spec "Mounting a blob from another
+    /// repository"). A registry that does not want to opens an upload or refuses; neither is a
+    /// failure.
+    async fn mount(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        source: &Repository,
+    ) -> Result<Offer, Failure> {
+        let host = self.host(repository);
+        let access = Access::push(repository).and_pull(source);
+        let mut url = host.endpoint(repository, "blobs/uploads/").await?;
+        url.query_pairs_mut()
+            .append_pair("mount", &descriptor.digest.to_string())
+            .append_pair("from", &source.name);
+        let response = match host.send(&access, Request::new(Method::POST, url)).await {
+            Ok(response) => response,
+            // The token service may not give this pair of scopes to us.
+            Err(failure) if is_refusal(failure.cause) => return Ok(Offer::Wanted(None)),
+            Err(failure) => return Err(failure),
+        };
+        match response.status() {
+            StatusCode::CREATED => Ok(Offer::Taken(Outcome::Mounted)),
+            StatusCode::ACCEPTED => Ok(Offer::Wanted(Some(self.session(&host, &response)?))),
+            status if is_refusal(Cause::Status(status)) => Ok(Offer::Wanted(None)),
+            _ => Err(host.refusal(&access, response).await),
+        }
+    }
+
+    async fn open_session(&self, repository: &Repository) -> Result<Session, Failure> {
+        let host = self.host(repository);
+        let access = Access::push(repository);
+        let url = host.endpoint(repository, "blobs/uploads/").await?;
+        let response = host.send(&access, Request::new(Method::POST, url)).await?;
+        if response.status() != StatusCode::ACCEPTED {
+            return Err(host.refusal(&access, response).await);
+        }
+        self.session(&host, &response)
+    }
+
+    fn session(&self, host: &Arc<Host>, response: &Response) -> Result<Session, Failure> {
+        let least = response.header("oci-chunk-min-length").and_then(|text| text.trim().parse().ok());
+        Ok(Session { url: self.location(host, response)?, least })
+    }
+
+    async fn send_blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        mut session: Url,
+        body: Body,
+    ) -> Result<(), Failure> {
+        let host = self.host(repository);
+        let access = Access::push(repository);
+        session.query_pairs_mut().append_pair("digest", &descriptor.digest.to_string());
+        let request = Request::new(Method::PUT, session)
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
+            .body(body);
+        let response = host.send(&access, request).await?;
+        if response.status().is_success() && response.status() != StatusCode::ACCEPTED {
+            return check_digest(&response, descriptor.digest);
+        }
+        let lost = response.status() == StatusCode::NOT_FOUND;
+        let failure = host.refusal(&access, response).await;
+        // The session is gone; a new one may do.
+        Err(if lost { Failure { cause: failure.cause, ..Failure::passing(failure.error) } } else { failure })
+    }
+
+    /// Where an upload goes on: `Location`, which may be relative, or on another host.
+    pub(super) fn location(&self, host: &Arc<Host>, response: &Response) -> Result<Url, Failure> {
+        let base = response.url();
+        let missing =
+            || Failure::passing(Error::network("the registry opened an upload and did not say where"));
+        let location = response.header(LOCATION.as_str()).ok_or_else(missing)?;
+        let mut url = base.join(location).map_err(|error| {
+            Error::network(format!("the registry wants the upload at {location:?}, which is no URL"))
+                .because(error)
+        })?;
+        // Behind a proxy that ends TLS, some registries believe that they speak plain HTTP.
+        if base.scheme() == "https"
+            && url.scheme() == "http"
+            && url.host() == base.host()
+            && url.port().is_none_or(|port| Some(port) == base.port())
+        {
+            let _ = url.set_scheme("https");
+            let _ = url.set_port(base.port());
+        }
+        let here = is_loopback(base) && is_loopback(&url);
+        let allowed = here || self.0.http.options().is_insecure(base);
+        if url.scheme() == "https" || (url.scheme() == "http" && allowed) {
+            return Ok(url);
+        }
+        Err(Error::network(format!(
+            "{} wants the upload at {}, which is not encrypted",
+            host.registry,
+            shown(&url)
+        ))
+        .into())
+    }
+}
+
+/// A plain no, which another way around may avoid.
+fn is_refusal(cause: Cause) -> bool {
+    matches!(cause, Cause::Status(status) if status.is_client_error()
+        && !matches!(status.as_u16(), 408 | 425 | 429))
+}
