@@ -59,7 +59,12 @@ impl Tree {
     /// Removes everything below `path`, not the path itself.
     pub fn remove_below(&mut self, path: &str) {
         let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
-        self.nodes.retain(|p, _| !p.starts_with(&prefix));
+        // A layer may hide a million paths; each must cost no walk over the whole tree.
+        let from = self.nodes.range(prefix.clone()..);
+        let below: Vec<_> = from.map(|(p, _)| p.clone()).take_while(|p| p.starts_with(&prefix)).collect();
+        for path in below {
+            self.nodes.remove(&path);
+        }
     }
 
     /// All nodes in the order of their paths' bytes.

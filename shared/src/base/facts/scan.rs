@@ -1,0 +1,277 @@
+//! One pass over the tar of a layer that nobody vouches for.
+//!
+//! The memory that it takes is bounded, whatever the archive says: by the number of entries, by
+//! the length of all names, and by what may stand between the contents of two entries (a tar
+//! reader holds long names and PAX records whole).
+
+use std::cell::Cell;
+use std::io::{self, Read};
+
+use tar::{Archive, Entry, EntryType};
+
+use super::LayerFacts;
+use crate::base::tree::{Node, NodeKind};
+use crate::error::{Error, Result};
+
+/// Linux's PATH_MAX, in bytes; no longer path could be unpacked.
+const MAX_PATH: usize = 4096;
+
+/// Bytes of headers, long names and PAX records before one entry. Go's reader, and so every
+/// container engine, allows 1 MiB for each of the three kinds.
+const MAX_HEADERS: u64 = 4 << 20;
+
+const WHITEOUT: &str = ".wh.";
+/// The reserved names of AUFS, of which only the opaque marker means anything in a layer.
+const AUFS: &str = ".wh..wh.";
+const OPAQUE: &str = ".wh..wh..opq";
+
+/// How much of a layer is taken in.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    entries: u64,
+    /// Bytes of all paths and link targets together.
+    names: usize,
+}
+
+const LIMITS: Limits = Limits { entries: 4_000_000, names: 256 << 20 };
+
+/// Reads an uncompressed layer, and what follows its end: the diff_id covers that too.
+pub(super) fn scan(stream: impl Read) -> Result<LayerFacts> {
+    scan_within(stream, LIMITS)
+}
+
+fn scan_within(stream: impl Read, limits: Limits) -> Result<LayerFacts> {
+    let allowance = Cell::new(MAX_HEADERS);
+    let mut archive = Archive::new(Allowed { inner: stream, allowance: &allowance });
+    let mut scan = Scan { facts: LayerFacts::default(), limits, names: 0 };
+    let mut count = 0;
+    for entry in archive.entries().map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        allowance.set(stored_size(&entry)?.saturating_add(MAX_HEADERS));
+        count += 1;
+        if count > limits.entries {
+            return Err(Error::integrity(format!("the layer has more than {} entries", limits.entries)));
+        }
+        scan.take_in(&entry)?;
+    }
+    io::copy(&mut archive.into_inner().inner, &mut io::sink()).map_err(unreadable)?;
+    Ok(scan.facts)
+}
+
+/// The bytes that an entry's content takes in the archive, or fewer. That of a sparse file is
+/// shorter than the file.
+fn stored_size<R: Read>(entry: &Entry<'_, R>) -> Result<u64> {
+    if entry.header().entry_type().is_gnu_sparse() {
+        let stored = entry.header().entry_size().map_err(unreadable)?;
+        return Ok(stored.min(entry.size()));
+    }
+    Ok(entry.size())
+}
+
+/// Refuses to read more than the allowance.
+struct Allowed<'a, R> {
+    inner: R,
+    allowance: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Allowed<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.allowance.get();
+        if left == 0 {
+            return Err(io::Error::other(Error::integrity("the headers of an entry are larger than 4 MiB")));
+        }
+        let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let n = self.inner.read(&mut buffer[..wanted])?;
+        self.allowance.set(left - n as u64);
+        Ok(n)
+    }
+}
+
+/// Tells a disk that fails from bytes that make no sense.
+fn unreadable(error: io::Error) -> Error {
+    if error.raw_os_error().is_some() {
+        return Error::build("cannot read the layer").because(error);
+    }
+    match error.downcast::<Error>() {
+        Ok(own) => own,
+        Err(error) => Error::integrity("the layer is damaged or no tar archive").because(error),
+    }
+}
+
+struct Scan {
+    facts: LayerFacts,
+    limits: Limits,
+    names: usize,
+}
+
+impl Scan {
+    fn take_in<R: Read>(&mut self, entry: &Entry<'_, R>) -> Result<()> {
+        if is_metadata(entry.header().entry_type()) {
+            return Ok(());
+        }
+        let raw = entry.path_bytes();
+        let path = normal_path(&raw)?;
+        self.count_name(path.len())?;
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        if name == OPAQUE {
+            self.facts.opaque.push(parent.to_owned());
+        } else if path.split('/').any(|part| part.starts_with(AUFS)) {
+            // AUFS's own bookkeeping, which engines skip too.
+        } else if let Some(hidden) = name.strip_prefix(WHITEOUT) {
+            self.facts.hidden.push(hidden_path(parent, hidden)?);
+        } else if !path.is_empty() {
+            let node = self.node(entry, raw.ends_with(b"/"))?;
+            self.facts.entries.push((path, node));
+        }
+        Ok(())
+    }
+
+    fn node<R: Read>(&mut self, entry: &Entry<'_, R>, slash: bool) -> Result<Node> {
+        let header = entry.header();
+        let kind = match header.entry_type() {
+            EntryType::Directory => NodeKind::Directory,
+            // So archives older than POSIX mark a directory.
+            EntryType::Regular if slash => NodeKind::Directory,
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse | EntryType::Link => {
+                NodeKind::File
+            }
+            EntryType::Symlink => NodeKind::Symlink(self.target(entry)?),
+            _ => NodeKind::Other,
+        };
+        Ok(Node {
+            kind,
+            mode: header.mode().map_err(unreadable)? & 0o7777,
+            uid: header.uid().map_err(unreadable)?,
+            gid: header.gid().map_err(unreadable)?,
+        })
+    }
+
+    fn target<R: Read>(&mut self, entry: &Entry<'_, R>) -> Result<String> {
+        let raw = entry.link_name_bytes().unwrap_or_default();
+        let target = legal_text(&raw)?;
+        self.count_name(target.len())?;
+        Ok(target)
+    }
+
+    fn count_name(&mut self, length: usize) -> Result<()> {
+        self.names += length;
+        if self.names > self.limits.names {
+            let message =
+                format!("the paths of the layer are longer than {} bytes together", self.limits.names);
+            return Err(Error::integrity(message));
+        }
+        Ok(())
+    }
+}
+
+/// Records about other entries. The local ones come through only in archives so old that the
+/// record type did not exist yet.
+fn is_metadata(kind: EntryType) -> bool {
+    matches!(
+        kind,
+        EntryType::XGlobalHeader | EntryType::XHeader | EntryType::GNULongName | EntryType::GNULongLink
+    )
+}
+
+fn hidden_path(parent: &str, name: &str) -> Result<String> {
+    match (parent, name) {
+        // Such a whiteout would hide its own directory or the one above.
+        (_, "" | "." | "..") => {
+            Err(Error::integrity(format!("the layer has a whiteout of {name:?} in {:?}", shown(parent))))
+        }
+        ("", name) => Ok(name.to_owned()),
+        (parent, name) => Ok(format!("{parent}/{name}")),
+    }
+}
+
+fn normal_path(raw: &[u8]) -> Result<String> {
+    let text = legal_text(raw)?;
+    let mut path = String::with_capacity(text.len());
+    for part in text.split('/') {
+        match part {
+            "" | "." => continue,
+            ".." => {
+                return Err(Error::integrity(format!("the path {:?} in the layer has \"..\"", shown(&text))));
+            }
+            _ if !path.is_empty() => path.push('/'),
+            _ => {}
+        }
+        path.push_str(part);
+    }
+    Ok(path)
+}
+
+fn legal_text(raw: &[u8]) -> Result<String> {
+    if raw.len() > MAX_PATH {
+        let message = format!("the layer has a path of {} bytes, and {MAX_PATH} is the limit", raw.len());
+        return Err(Error::integrity(message));
+    }
+    let text = String::from_utf8_lossy(raw).into_owned();
+    if text.contains('\0') {
+        return Err(Error::integrity(format!("the path {:?} in the layer has a NUL byte", shown(&text))));
+    }
+    Ok(text)
+}
+
+/// As much of a path as an error message bears.
+fn shown(path: &str) -> String {
+    path.chars().take(120).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::facts::tests::{Tar, refusal};
+
+    #[test]
+    fn paths_are_normalised() {
+        for (raw, path) in
+            [("./", ""), ("/", ""), ("./usr/", "usr"), ("/etc//passwd", "etc/passwd"), ("a/./b", "a/b")]
+        {
+            assert_eq!(normal_path(raw.as_bytes()).expect("legal"), path, "{raw}");
+        }
+        assert_eq!(normal_path(b"a\xff").expect("legal"), "a\u{fffd}");
+        assert_eq!(normal_path(b"..a/b..").expect("legal"), "..a/b..");
+    }
+
+    #[test]
+    fn too_many_entries_or_names_are_refused() {
+        let tar = Tar::new().file("a").file("bb").symlink("c", "dddd").bytes();
+        let scan = |entries, names| scan_within(&tar[..], Limits { entries, names });
+        assert_eq!(scan(3, 8).expect("within").entries.len(), 3);
+        assert!(refusal(scan(2, 8)).contains("more than 2 entries"));
+        assert!(refusal(scan(3, 7)).contains("longer than 7 bytes"));
+    }
+
+    #[test]
+    fn a_name_record_that_would_fill_the_memory_is_refused() {
+        for kind in [EntryType::GNULongName, EntryType::GNULongLink, EntryType::XHeader] {
+            let tar = Tar::new().file("a").record(kind, &vec![b'x'; 5 << 20]).file("b").bytes();
+            assert!(refusal(scan(&tar[..])).contains("larger than 4 MiB"), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn content_of_any_size_is_no_header() {
+        let tar = Tar::new().content("big", &vec![0; 5 << 20]).file("b").bytes();
+        assert_eq!(scan(&tar[..]).expect("read").entries.len(), 2);
+    }
+
+    #[test]
+    fn an_archive_that_ends_within_an_entry_is_refused() {
+        let tar = Tar::new().content("big", &[1; 2000]).bytes();
+        assert!(refusal(scan(&tar[..1500])).contains("damaged"));
+        assert!(refusal(scan(&b"this is no archive".repeat(100)[..])).contains("damaged"));
+    }
+
+    #[test]
+    fn a_disk_that_fails_is_no_matter_of_integrity() {
+        struct Failing;
+        impl Read for Failing {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::from_raw_os_error(5))
+            }
+        }
+        assert_eq!(scan(Failing).expect_err("an error").kind(), crate::Kind::Build);
+    }
+}

@@ -1,0 +1,145 @@
+//! `containerize.lock`: which digests the bases of a project had when they were last looked at.
+//!
+//! A tag moves; a build that should not move with it reads the digest from here.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Context, Error, Result};
+use crate::oci::{Digest, Reference};
+
+/// The file's name, beside the workspace's Cargo.toml.
+pub const FILE: &str = "containerize.lock";
+
+const VERSION: u32 = 1;
+const HEADER: &str = "\
+# The base images of this project. `containerize lock` writes this file, and refreshes it.
+# Builds take these digests, whatever the names have come to mean since.
+";
+
+/// The digests of registry bases, by their full names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BaseLock(BTreeMap<String, Digest>);
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    version: u32,
+    #[serde(default)]
+    bases: BTreeMap<String, String>,
+}
+
+impl BaseLock {
+    /// Reads the file; one that is not there pins nothing.
+    ///
+    /// # Errors
+    /// Usage when it is there and is no lock file of this program.
+    pub fn read(path: &Path) -> Result<Self> {
+        let broken = || {
+            Error::usage(format!("{} cannot be read", path.display()))
+                .hint("delete it and write it anew with `containerize lock`")
+        };
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(broken().because(error)),
+        };
+        let document: Document = toml::from_str(&text).map_err(|e| broken().because(e))?;
+        if document.version != VERSION {
+            let version = document.version;
+            return Err(
+                broken().because(format!("it has version {version}, and this program knows {VERSION}"))
+            );
+        }
+        let mut lock = Self::default();
+        for (name, digest) in document.bases {
+            let reference: Reference = name.parse().map_err(|e: Error| broken().because(e))?;
+            lock.insert(
+                &reference,
+                digest.parse().map_err(|e: crate::oci::DigestParseError| broken().because(e))?,
+            );
+        }
+        Ok(lock)
+    }
+
+    /// The digest of the reference's index or manifest, if it is pinned.
+    pub fn get(&self, reference: &Reference) -> Option<Digest> {
+        self.0.get(&reference.to_string()).copied()
+    }
+
+    /// Pins a reference.
+    pub fn insert(&mut self, reference: &Reference, digest: Digest) {
+        self.0.insert(reference.to_string(), digest);
+    }
+
+    /// Writes the file whole, or leaves it as it is.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let bases = self.0.iter().map(|(name, digest)| (name.clone(), digest.to_string())).collect();
+        let document = toml::to_string(&Document { version: VERSION, bases })
+            .map_err(|e| Error::bug("the lock does not serialise").because(e))?;
+        let text = format!("{HEADER}{document}");
+        if std::fs::read_to_string(path).is_ok_and(|there| there == text) {
+            return Ok(());
+        }
+        let write = || -> std::io::Result<()> {
+            let folder = path.parent().unwrap_or(Path::new("."));
+            let mut file = tempfile::Builder::new().prefix(".containerize-lock-").tempfile_in(folder)?;
+            file.write_all(text.as_bytes())?;
+            crate::store::make_readable(&file)?;
+            file.as_file().sync_all()?;
+            file.persist(path).map(drop).map_err(|e| e.error)
+        };
+        write().context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reference(text: &str) -> Reference {
+        text.parse().expect("reference")
+    }
+
+    #[test]
+    fn what_is_written_is_read_under_any_spelling() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join(FILE);
+        let mut lock = BaseLock::read(&path).expect("nothing yet");
+        assert_eq!(lock, BaseLock::default());
+        let digest = Digest::of(b"x");
+        lock.insert(&reference("debian:12"), digest);
+        lock.write(&path).expect("written");
+        let read = BaseLock::read(&path).expect("read");
+        assert_eq!(read, lock);
+        assert_eq!(read.get(&reference("docker.io/library/debian:12")), Some(digest));
+        assert_eq!(read.get(&reference("debian:13")), None);
+        let text = std::fs::read_to_string(&path).expect("text");
+        assert!(text.contains(&format!("\"docker.io/library/debian:12\" = \"{digest}\"")), "{text}");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("folder").count(), 1);
+    }
+
+    #[test]
+    fn a_broken_file_says_how_to_make_it_anew() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join(FILE);
+        for text in [
+            "version = 2",
+            "version = 1\n[bases]\n\"Debian\" = \"sha256:x\"",
+            "version = 1\n[bases]\n\"debian\" = \"sha256:x\"",
+            "version = 1\n[base]",
+            "<<<<<<< HEAD",
+        ] {
+            std::fs::write(&path, text).expect("file");
+            let error = BaseLock::read(&path).expect_err(text);
+            assert_eq!(error.kind(), crate::Kind::Usage);
+            assert!(error.hint_text().is_some_and(|hint| hint.contains("containerize lock")), "{error:?}");
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Opening a base for a platform: its configuration, its layers, and where their bytes are.
+
+use std::path::Path;
+
+use super::archive;
+use super::content::Content;
+use super::embedded;
+use super::lock::BaseLock;
+use super::spec::BaseSpec;
+use crate::error::{Context, Error, Result};
+use crate::event::Events;
+use crate::oci::media_type::{Compression, layer_compression};
+use crate::oci::{Descriptor, Digest, ImageConfig, Index, Manifest, ManifestKind, Platform, Reference};
+use crate::registry::Client;
+use crate::store::{Blob, Store};
+
+/// The memo table of what tags led to when they were last looked at: the last word only for
+/// those who cannot ask again.
+const TAGS: &str = "tags";
+
+/// A base for one platform.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BaseImage {
+    /// The registry reference, for the label `base.name`.
+    pub name: Option<String>,
+    /// The digest of the manifest, for the label `base.digest`.
+    pub digest: Option<Digest>,
+    /// The configuration, with all fields that it came with.
+    pub config: ImageConfig,
+    /// The layers, the lowest first.
+    pub layers: Vec<Blob>,
+}
+
+/// What opening a base may need.
+pub struct Opener<'a> {
+    /// The cache.
+    pub store: &'a Store,
+    /// For bases in a registry.
+    pub client: &'a Client,
+    /// The digests that bases are pinned to.
+    pub lock: &'a BaseLock,
+    /// Whether a registry base must be pinned.
+    pub locked: bool,
+    /// Whether only the cache may be asked for registry bases.
+    pub offline: bool,
+    /// The project's folder, which paths of bases are relative to.
+    pub dir: &'a Path,
+    /// How the embedded base is compressed.
+    pub compression: Compression,
+    /// Threads for compressing.
+    pub jobs: usize,
+    /// Where events go.
+    pub events: &'a Events,
+}
+
+impl Opener<'_> {
+    /// Opens `spec` for `platform`.
+    ///
+    /// # Errors
+    /// When the base is not there, is broken, or has no image for the platform.
+    pub async fn open(&self, spec: &BaseSpec, platform: &Platform) -> Result<BaseImage> {
+        let opened = match spec {
+            BaseSpec::Scratch => return Ok(empty(platform)),
+            BaseSpec::Static => return self.embedded(platform),
+            BaseSpec::Layout { dir, name } => {
+                let dir = self.dir.join(dir);
+                let index = read_index(&dir)?;
+                self.descend(Content::Layout(dir), pick(&index, name.as_deref())?, platform).await
+            }
+            BaseSpec::OciArchive { file, name } => {
+                let index = archive::import_oci(&self.dir.join(file), self.store)?;
+                let content = Content::Store(self.store.clone());
+                self.descend(content, pick(&index, name.as_deref())?, platform).await
+            }
+            BaseSpec::DockerArchive { file, name } => {
+                let (config, layers) =
+                    archive::import_docker(&self.dir.join(file), name.as_deref(), self.store)?;
+                checked_platform(BaseImage { name: None, digest: None, config, layers }, platform)
+            }
+            BaseSpec::Registry(reference) => {
+                let content =
+                    Content::Registry(self.client.clone(), reference.repository.clone(), self.store.clone());
+                let opened = match self.root(reference).await {
+                    Ok(root) => self.descend(content, root, platform).await,
+                    Err(error) => Err(error),
+                };
+                opened.map(|base| BaseImage { name: Some(reference.to_string()), ..base })
+            }
+        };
+        opened.context(|| format!("cannot use the base {spec} for {platform}"))
+    }
+
+    /// The index or manifest that a reference leads to; its bytes are in the store afterwards.
+    async fn root(&self, reference: &Reference) -> Result<Descriptor> {
+        let pinned = reference.digest.or_else(|| self.lock.get(reference));
+        if pinned.is_none() && self.locked {
+            return Err(Error::usage(format!("--locked is given, and {reference} is not pinned"))
+                .hint("run `containerize lock`, or name the base with its digest"));
+        }
+        let last_seen = || self.store.recall(TAGS, &reference.to_string()).filter(|_| self.offline);
+        if let Some(digest) = pinned.or_else(last_seen)
+            && let Some(bytes) = self.store.read(&digest)
+        {
+            // It says itself what it is, or its fields do.
+            return Ok(Descriptor::of("", &bytes));
+        }
+        let wanted = Reference { digest: pinned, ..reference.clone() };
+        look_up(self.client, self.store, &wanted).await
+    }
+
+    fn embedded(&self, platform: &Platform) -> Result<BaseImage> {
+        let layer = embedded::layer(self.store, self.compression, self.jobs, self.events)?;
+        let mut base = empty(platform);
+        base.config.config.env = embedded::environment();
+        base.config.rootfs.diff_ids.push(layer.diff_id);
+        base.config.history.push(history("containerize: base static"));
+        base.layers.push(layer.blob);
+        Ok(base)
+    }
+
+    /// From a manifest or index down to the image for `platform`.
+    async fn descend(&self, content: Content, root: Descriptor, platform: &Platform) -> Result<BaseImage> {
+        let mut descriptor = root;
+        // An index may hold an index; nobody nests deeper.
+        for _ in 0..4 {
+            let bytes = content.manifest(&descriptor).await?;
+            match ManifestKind::parse(&bytes, &descriptor.media_type)? {
+                ManifestKind::Index(index) => descriptor = choose(&index, platform)?,
+                ManifestKind::Manifest(manifest) => {
+                    let base = self.image(&content, &manifest, descriptor.digest).await?;
+                    return checked_platform(base, platform);
+                }
+            }
+        }
+        Err(Error::integrity("the index holds indexes of indexes without end"))
+    }
+
+    async fn image(&self, content: &Content, manifest: &Manifest, digest: Digest) -> Result<BaseImage> {
+        let bytes = content.small(&manifest.config).await?;
+        let config: ImageConfig = serde_json::from_slice(&bytes)
+            .map_err(|e| Error::integrity("the base's configuration cannot be read").because(e))?;
+        let mut layers = Vec::with_capacity(manifest.layers.len());
+        for descriptor in &manifest.layers {
+            if layer_compression(&descriptor.media_type).is_none() {
+                return Err(Error::build(format!(
+                    "the base has a layer of type {:?}, which is no file system",
+                    descriptor.media_type
+                )));
+            }
+            layers.push(Blob { source: content.layer(descriptor)?, descriptor: descriptor.clone() });
+        }
+        if config.rootfs.diff_ids.len() != layers.len() {
+            return Err(Error::integrity(format!(
+                "the base has {} layers and its configuration names {}",
+                layers.len(),
+                config.rootfs.diff_ids.len()
+            )));
+        }
+        Ok(BaseImage { name: None, digest: Some(digest), config, layers })
+    }
+}
+
+/// Asks the registry what a reference means now, and remembers it.
+///
+/// # Errors
+/// When the registry cannot be reached, refuses or does not have it.
+pub(crate) async fn look_up(client: &Client, store: &Store, reference: &Reference) -> Result<Descriptor> {
+    let fetched = client.manifest(reference).await?;
+    super::content::keep(store, &fetched.bytes)?;
+    let name = reference.to_string();
+    if reference.digest.is_none() && store.recall(TAGS, &name) != Some(fetched.digest) {
+        store.remember(TAGS, &name, &fetched.digest);
+    }
+    Ok(Descriptor::of(fetched.media_type, &fetched.bytes))
+}
+
+fn empty(platform: &Platform) -> BaseImage {
+    let config = ImageConfig {
+        architecture: platform.architecture.clone(),
+        os: platform.os.clone(),
+        variant: platform.variant.clone(),
+        ..ImageConfig::default()
+    };
+    BaseImage { name: None, digest: None, config, layers: Vec::new() }
+}
+
+/// A line of history without a time.
+pub(crate) fn history(created_by: &str) -> crate::oci::History {
+    crate::oci::History { created_by: Some(created_by.to_owned()), ..Default::default() }
+}
+
+fn platform_of(config: &ImageConfig) -> Platform {
+    let mut platform = Platform::linux(&config.architecture);
+    platform.os.clone_from(&config.os);
+    platform.variant.clone_from(&config.variant);
+    platform
+}
+
+/// The platform must really be there: the configuration has the last word.
+fn checked_platform(base: BaseImage, wanted: &Platform) -> Result<BaseImage> {
+    let found = platform_of(&base.config);
+    // Some bases leave the variant out of their configuration.
+    let plain = Platform { variant: None, ..wanted.clone() };
+    if found.serves(wanted) || (found.variant.is_none() && found.serves(&plain)) {
+        return Ok(base);
+    }
+    Err(Error::usage(format!("the base is for {found} and not for {wanted}"))
+        .hint("choose a base that has this platform, or another --platform"))
+}
+
+/// The image for `platform` in an index; attestations and the like are no images.
+fn choose(index: &Index, platform: &Platform) -> Result<Descriptor> {
+    let attached = |d: &Descriptor| d.annotations.contains_key("vnd.docker.reference.type");
+    let images: Vec<&Descriptor> = index.manifests.iter().filter(|d| !attached(d)).collect();
+    let of = |d: &&&Descriptor| d.platform.as_ref().is_some_and(|p| p == platform);
+    let serving = |d: &&&Descriptor| d.platform.as_ref().is_some_and(|p| p.serves(platform));
+    let chosen = images.iter().find(of).or_else(|| images.iter().find(serving));
+    if let Some(descriptor) = chosen {
+        return Ok((*descriptor).clone());
+    }
+    if let [only] = images[..]
+        && only.platform.is_none()
+    {
+        return Ok(only.clone());
+    }
+    let mut known: Vec<String> =
+        images.iter().filter_map(|d| d.platform.as_ref()).map(Platform::to_string).collect();
+    known.sort();
+    known.dedup();
+    Err(Error::usage(format!("the base has no image for {platform}"))
+        .because(format!("it has {}", if known.is_empty() { "none at all".into() } else { known.join(", ") }))
+        .hint("choose a base that has this platform, or another --platform"))
+}
+
+/// Reads `index.json` of a layout.
+fn read_index(dir: &Path) -> Result<Index> {
+    let path = dir.join("index.json");
+    let bytes = std::fs::read(&path).map_err(|e| {
+        Error::usage(format!("{} is no OCI layout", dir.display()))
+            .because(format!("{}: {e}", path.display()))
+            .hint("name a folder that holds oci-layout, index.json and blobs")
+    })?;
+    serde_json::from_slice(&bytes)
+        .map_err(|e| Error::build(format!("{} is broken", path.display())).because(e))
+}
+
+/// The entry of a layout's index with this name.
+fn pick(index: &Index, name: Option<&str>) -> Result<Descriptor> {
+    const KEY: &str = "org.opencontainers.image.ref.name";
+    let names: Vec<&str> =
+        index.manifests.iter().filter_map(|d| d.annotations.get(KEY)).map(String::as_str).collect();
+    let error = |what: String| {
+        let known = if names.is_empty() {
+            "its images have no names".into()
+        } else {
+            format!("it has {}", names.join(", "))
+        };
+        Error::usage(what).because(known).hint("name one of them after the folder, as in oci:FOLDER:NAME")
+    };
+    let found: Vec<&Descriptor> = match name {
+        Some(name) => index
+            .manifests
+            .iter()
+            .filter(|d| d.annotations.get(KEY).map(String::as_str) == Some(name))
+            .collect(),
+        None => index.manifests.iter().collect(),
+    };
+    match (found[..].as_ref(), name) {
+        ([only], _) => Ok((*only).clone()),
+        ([], Some(name)) => Err(error(format!("the layout has no image {name:?}"))),
+        ([], None) => Err(error("the layout holds no image".into())),
+        (_, Some(name)) => Err(error(format!("the layout has several images {name:?}"))),
+        (_, None) => Err(error("the layout holds several images".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index(text: &str) -> Index {
+        let digest = Digest::of(b"x");
+        serde_json::from_str(&text.replace('#', &format!("\"digest\":\"{digest}\",\"size\":1")))
+            .expect("an index")
+    }
+
+    #[test]
+    fn attestations_are_never_a_platform() {
+        let index = index(
+            r#"{"schemaVersion":2,"manifests":[
+            {"mediaType":"m1",#,"platform":{"os":"linux","architecture":"arm64","variant":"v8"}},
+            {"mediaType":"m2",#,"platform":{"os":"unknown","architecture":"unknown"},"annotations":{"vnd.docker.reference.type":"attestation-manifest"}}]}"#,
+        );
+        assert_eq!(choose(&index, &Platform::linux("arm64")).expect("chosen").media_type, "m1");
+        let error = choose(&index, &Platform::linux("amd64")).expect_err("not there");
+        assert_eq!(error.causes(), ["it has linux/arm64/v8"]);
+    }
+
+    #[test]
+    fn a_layouts_image_is_picked_by_its_name() {
+        let index = index(
+            r#"{"schemaVersion":2,"manifests":[
+            {"mediaType":"a",#,"annotations":{"org.opencontainers.image.ref.name":"1"}},
+            {"mediaType":"b",#,"annotations":{"org.opencontainers.image.ref.name":"2"}}]}"#,
+        );
+        assert_eq!(pick(&index, Some("2")).expect("picked").media_type, "b");
+        assert!(pick(&index, None).is_err());
+        assert_eq!(pick(&index, Some("3")).expect_err("not there").causes(), ["it has 1, 2"]);
+    }
+
+    #[test]
+    fn the_configuration_has_the_last_word_on_the_platform() {
+        let base = empty(&Platform::linux("amd64"));
+        assert!(checked_platform(base.clone(), &Platform::linux("amd64")).is_ok());
+        let error = checked_platform(base, &Platform::linux("arm64")).expect_err("refused");
+        assert_eq!(error.to_string(), "the base is for linux/amd64 and not for linux/arm64");
+    }
+}

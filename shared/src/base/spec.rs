@@ -1,0 +1,141 @@
+//! How a base is named: `static`, `scratch`, a layout, an archive or a registry reference.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::error::Error;
+use crate::oci::Reference;
+
+/// The name of a base.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BaseSpec {
+    /// The base that this program holds itself.
+    Static,
+    /// Nothing.
+    Scratch,
+    /// An OCI layout folder and the name of an image in it.
+    Layout {
+        /// The folder.
+        dir: PathBuf,
+        /// The image's `org.opencontainers.image.ref.name`; may be missing where there is one.
+        name: Option<String>,
+    },
+    /// A tar of an OCI layout.
+    OciArchive {
+        /// The file.
+        file: PathBuf,
+        /// As for a layout.
+        name: Option<String>,
+    },
+    /// What `docker save` writes.
+    DockerArchive {
+        /// The file.
+        file: PathBuf,
+        /// One of its `RepoTags`; may be missing where there is one image.
+        name: Option<String>,
+    },
+    /// An image in a registry.
+    Registry(Reference),
+}
+
+impl BaseSpec {
+    /// Whether the base has no C library, so that only static programs run on it.
+    pub fn is_bare(&self) -> bool {
+        matches!(self, Self::Static | Self::Scratch)
+    }
+}
+
+/// Splits `PATH[:NAME]` at the first colon that is not a Windows drive's.
+pub fn split_path(text: &str) -> (PathBuf, Option<String>) {
+    let drive = text.as_bytes().get(1) == Some(&b':') && matches!(text.as_bytes().get(2), Some(b'\\' | b'/'));
+    let start = if drive && cfg!(windows) { 2 } else { 0 };
+    match text[start..].split_once(':') {
+        Some((path, name)) => (format!("{}{path}", &text[..start]).into(), Some(name.to_owned())),
+        None => (text.into(), None),
+    }
+}
+
+impl FromStr for BaseSpec {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let place = |rest: &str, what: &str| {
+            let (path, name) = split_path(rest);
+            if path.as_os_str().is_empty() || name.as_deref() == Some("") {
+                return Err(Error::usage(format!("the base {text:?} names no {what}"))
+                    .hint("write oci:FOLDER:TAG, oci-archive:FILE:TAG or docker-archive:FILE:NAME"));
+            }
+            Ok((path, name))
+        };
+        Ok(match text {
+            "static" => Self::Static,
+            "scratch" => Self::Scratch,
+            _ => match text.split_once(':') {
+                Some(("oci", rest)) => {
+                    let (dir, name) = place(rest, "folder")?;
+                    Self::Layout { dir, name }
+                }
+                Some(("oci-archive", rest)) => {
+                    let (file, name) = place(rest, "file")?;
+                    Self::OciArchive { file, name }
+                }
+                Some(("docker-archive", rest)) => {
+                    let (file, name) = place(rest, "file")?;
+                    Self::DockerArchive { file, name }
+                }
+                _ => Self::Registry(text.strip_prefix("docker://").unwrap_or(text).parse().map_err(
+                    |e: Error| {
+                        let hint = e.hint_text().unwrap_or_default().to_owned();
+                        Error::usage(format!("the base {text:?} cannot be read"))
+                            .because(e)
+                            .hint(format!("{hint}; or take static, scratch or oci:FOLDER:TAG"))
+                    },
+                )?),
+            },
+        })
+    }
+}
+
+impl fmt::Display for BaseSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, path, name) = match self {
+            Self::Static => return f.write_str("static"),
+            Self::Scratch => return f.write_str("scratch"),
+            Self::Registry(reference) => return reference.fmt(f),
+            Self::Layout { dir, name } => ("oci", dir, name),
+            Self::OciArchive { file, name } => ("oci-archive", file, name),
+            Self::DockerArchive { file, name } => ("docker-archive", file, name),
+        };
+        write!(f, "{kind}:{}", path.display())?;
+        name.as_ref().map_or(Ok(()), |name| write!(f, ":{name}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_apart() {
+        for (text, shown) in [
+            ("static", "static"),
+            ("scratch", "scratch"),
+            ("oci:../bases:python:3.13", "oci:../bases:python:3.13"),
+            ("oci-archive:x.tar", "oci-archive:x.tar"),
+            ("docker-archive:x.tar:a/b:1", "docker-archive:x.tar:a/b:1"),
+            ("debian:bookworm-slim", "docker.io/library/debian:bookworm-slim"),
+            ("docker://ghcr.io/a/b", "ghcr.io/a/b"),
+        ] {
+            assert_eq!(text.parse::<BaseSpec>().expect(text).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn a_base_that_names_nothing_is_refused() {
+        for text in ["oci:", "oci:dir:", "docker-archive:", "", "Debian"] {
+            let error = text.parse::<BaseSpec>().expect_err(text);
+            assert!(error.hint_text().is_some(), "{text}");
+        }
+    }
+}

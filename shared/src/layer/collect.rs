@@ -1,0 +1,211 @@
+//! Files and trees of this machine as entries.
+
+use std::path::Path;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use walkdir::{DirEntry, WalkDir};
+
+use super::{Content, Entry, EntryKind};
+use crate::error::{Context, Error, Result};
+
+/// The file or tree `from` as entries below `to` (absolute in the image). A file whose `to`
+/// ends with a slash keeps its name in that folder; the content of a folder goes to `to`
+/// itself. Files get `mode`, else 0755 if their owner may run them, else 0644; links stay
+/// links. `exclude` are globs relative to `from`; what they match stays out with all below it.
+///
+/// # Errors
+/// Usage: `from` is not there, a glob is none, a name is not Unicode, or something is neither
+/// file, folder nor link. Build: something cannot be read.
+pub fn collect(
+    from: &Path,
+    to: &str,
+    mode: Option<u32>,
+    owner: (u64, u64),
+    exclude: &[String],
+) -> Result<Vec<Entry>> {
+    let metadata = std::fs::metadata(from).map_err(|e| {
+        Error::usage(format!("there is no {}", from.display()))
+            .because(e)
+            .hint("paths are relative to the project")
+    })?;
+    let place = to.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+    if !metadata.is_dir() {
+        let name = if to.ends_with('/') { unicode(from, from.file_name().unwrap_or_default())? } else { "" };
+        let path = join(&place, name);
+        if path.is_empty() {
+            return Err(Error::usage(format!("{} cannot be the root of the image", from.display()))
+                .hint("name a place for it, as FROM:/etc/name"));
+        }
+        return Ok(vec![file(from, &metadata, path, mode, owner)?]);
+    }
+    let exclude = globs(exclude)?;
+    let mut entries = Vec::new();
+    if !place.is_empty() {
+        entries.push(folder(place.clone(), owner));
+    }
+    let kept = |entry: &DirEntry| {
+        let relative = entry.path().strip_prefix(from).unwrap_or(entry.path());
+        entry.depth() == 0 || !exclude.is_match(relative)
+    };
+    for found in WalkDir::new(from).follow_root_links(true).min_depth(1).into_iter().filter_entry(kept) {
+        let found = found.context(|| format!("cannot read {}", from.display()))?;
+        entries.push(entry(&found, from, &place, mode, owner)?);
+    }
+    Ok(entries)
+}
+
+fn entry(found: &DirEntry, from: &Path, place: &str, mode: Option<u32>, owner: (u64, u64)) -> Result<Entry> {
+    let path = found.path();
+    let failed = || format!("cannot read {}", path.display());
+    let relative = path.strip_prefix(from).unwrap_or(path);
+    let parts = relative.iter().map(|part| unicode(path, part)).collect::<Result<Vec<_>>>()?;
+    let inside = join(place, &parts.join("/"));
+    let kind = found.file_type();
+    if kind.is_dir() {
+        Ok(folder(inside, owner))
+    } else if kind.is_symlink() {
+        let target = std::fs::read_link(path).context(failed)?;
+        Ok(Entry::symlink(inside, unicode(path, target.as_os_str())?, owner))
+    } else if kind.is_file() {
+        let metadata = found.metadata().context(failed)?;
+        file(path, &metadata, inside, mode, owner)
+    } else {
+        Err(Error::usage(format!("{} is neither file, folder nor link", path.display()))
+            .hint("exclude it, or remove it"))
+    }
+}
+
+fn file(
+    from: &Path,
+    metadata: &std::fs::Metadata,
+    path: String,
+    mode: Option<u32>,
+    owner: (u64, u64),
+) -> Result<Entry> {
+    if !metadata.is_file() {
+        return Err(Error::usage(format!("{} is neither file nor folder", from.display())));
+    }
+    let mode = mode.unwrap_or_else(|| if is_executable(metadata) { 0o755 } else { 0o644 });
+    Ok(Entry::file(path, Content::of_file(from)?, mode, owner))
+}
+
+fn folder(path: String, owner: (u64, u64)) -> Entry {
+    Entry { kind: EntryKind::ImpliedDirectory, ..Entry::directory(path, 0o755, owner) }
+}
+
+fn join(place: &str, name: &str) -> String {
+    match (place, name) {
+        ("", name) => name.to_owned(),
+        (place, "") => place.to_owned(),
+        (place, name) => format!("{place}/{name}"),
+    }
+}
+
+fn unicode<'a>(path: &Path, text: &'a std::ffi::OsStr) -> Result<&'a str> {
+    text.to_str().ok_or_else(|| {
+        Error::usage(format!("the name {} is not Unicode", path.display())).hint("rename it, or exclude it")
+    })
+}
+
+#[cfg(unix)]
+fn is_executable(metadata: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    metadata.permissions().mode() & 0o100 != 0
+}
+
+#[cfg(not(unix))]
+fn is_executable(_: &std::fs::Metadata) -> bool {
+    false
+}
+
+/// Globs in which `*` stays within a folder and `**` does not. A pattern without a slash
+/// matches names at any depth, as in ignore files.
+fn globs(patterns: &[String]) -> Result<GlobSet> {
+    let wrong = |pattern: &str, e| Error::usage(format!("exclude: {pattern:?} is no glob")).because(e);
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        let trimmed = pattern.trim_start_matches("./").trim_matches('/');
+        let anchored = pattern.trim_end_matches('/').contains('/');
+        let text = if anchored { trimmed.to_owned() } else { format!("**/{trimmed}") };
+        let glob = GlobBuilder::new(&text).literal_separator(true).build().map_err(|e| wrong(pattern, e))?;
+        set.add(glob);
+    }
+    set.build().map_err(|e| wrong("", e))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn tree() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("folder");
+        let root = folder.path();
+        std::fs::create_dir_all(root.join("a/b")).expect("folders");
+        std::fs::create_dir(root.join("empty")).expect("folder");
+        for name in ["run.sh", "a/x.txt", "a/b/y.txt", "a/b/z.log"] {
+            std::fs::write(root.join(name), name).expect("file");
+        }
+        std::fs::set_permissions(root.join("run.sh"), PermissionsExt::from_mode(0o700)).expect("mode");
+        symlink("../run.sh", root.join("a/link")).expect("link");
+        folder
+    }
+
+    fn shown(entries: &[Entry]) -> Vec<String> {
+        let mut lines: Vec<String> = entries.iter().map(|e| format!("{} {:o}", e.path, e.mode)).collect();
+        lines.sort();
+        lines
+    }
+
+    #[test]
+    fn a_tree_keeps_its_shape_with_plain_modes() {
+        let folder = tree();
+        let entries = collect(folder.path(), "/srv", None, (1, 2), &["*.log".into()]).expect("collected");
+        assert_eq!(
+            shown(&entries),
+            [
+                "srv 755",
+                "srv/a 755",
+                "srv/a/b 755",
+                "srv/a/b/y.txt 644",
+                "srv/a/link 777",
+                "srv/a/x.txt 644",
+                "srv/empty 755",
+                "srv/run.sh 755"
+            ]
+        );
+        assert!(entries.iter().all(|e| (e.uid, e.gid) == (1, 2)));
+    }
+
+    #[test]
+    fn exclusions_take_whole_folders_and_may_be_anchored() {
+        let folder = tree();
+        let left = |pattern: &str| {
+            shown(&collect(folder.path(), "/", None, (0, 0), &[pattern.into()]).expect(pattern)).len()
+        };
+        assert_eq!(left("b"), 5, "a/b and both files in it");
+        assert_eq!(left("/a/b/*.txt"), 7);
+        assert_eq!(left("/b"), 8, "there is no b at the top");
+        assert!(collect(folder.path(), "/", None, (0, 0), &["a[".into()]).is_err());
+    }
+
+    #[test]
+    fn a_file_goes_to_a_name_or_into_a_folder() {
+        let folder = tree();
+        let one = |to: &str| {
+            shown(&collect(&folder.path().join("run.sh"), to, Some(0o500), (0, 0), &[]).expect(to))
+        };
+        assert_eq!(one("/bin/start"), ["bin/start 500"]);
+        assert_eq!(one("/bin/"), ["bin/run.sh 500"]);
+    }
+
+    #[test]
+    fn what_cannot_go_in_is_named() {
+        let folder = tree();
+        let error = collect(&folder.path().join("nothing"), "/x", None, (0, 0), &[]).expect_err("refused");
+        assert_eq!(error.kind(), crate::Kind::Usage);
+        let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).expect("socket");
+        let error = collect(folder.path(), "/x", None, (0, 0), &[]).expect_err("refused");
+        assert!(error.to_string().contains("socket is neither"), "{error}");
+    }
+}

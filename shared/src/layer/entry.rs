@@ -1,0 +1,114 @@
+//! What can be in a layer.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use crate::error::{Context, Result};
+use crate::oci::{Digest, HashingReader};
+
+/// One path of a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Parts joined by `/`, none empty, without a slash at either end.
+    pub path: String,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Permission bits, 0o7777 at most.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u64,
+    /// Group.
+    pub gid: u64,
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A directory with this mode and owner, whatever the base has there.
+    Directory,
+    /// A directory that is only made where the base has none.
+    ImpliedDirectory,
+    /// A regular file.
+    File(Content),
+    /// A symbolic link and its target.
+    Symlink(String),
+    /// A hard link to a file of the same layer that comes before it.
+    Hardlink(String),
+}
+
+/// The content of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// In memory; only for what is small.
+    Bytes(Bytes),
+    /// On disk. It is hashed again when it is packed, so that a change in between is noticed.
+    File {
+        /// Where.
+        path: PathBuf,
+        /// In bytes.
+        size: u64,
+        /// Of the content.
+        digest: Digest,
+    },
+}
+
+impl Content {
+    /// The content of a file on disk, hashed now.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn of_file(path: &Path) -> Result<Self> {
+        let failed = || format!("cannot read {}", path.display());
+        let mut reader = HashingReader::new(std::fs::File::open(path).context(failed)?);
+        // Large blocks: hashing is as fast as the memory, and calls are not.
+        let mut buffer = vec![0; 256 * 1024];
+        while std::io::Read::read(&mut reader, &mut buffer).context(failed)? > 0 {}
+        let (digest, size) = reader.finish();
+        Ok(Self::File { path: path.to_owned(), size, digest })
+    }
+
+    /// In bytes.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File { size, .. } => *size,
+        }
+    }
+
+    /// The digest of the content.
+    pub fn digest(&self) -> Digest {
+        match self {
+            Self::Bytes(bytes) => Digest::of(bytes),
+            Self::File { digest, .. } => *digest,
+        }
+    }
+}
+
+impl Entry {
+    /// A directory.
+    pub fn directory(path: impl Into<String>, mode: u32, owner: (u64, u64)) -> Self {
+        Self { path: path.into(), kind: EntryKind::Directory, mode, uid: owner.0, gid: owner.1 }
+    }
+
+    /// A file.
+    pub fn file(path: impl Into<String>, content: Content, mode: u32, owner: (u64, u64)) -> Self {
+        Self { path: path.into(), kind: EntryKind::File(content), mode, uid: owner.0, gid: owner.1 }
+    }
+
+    /// A symbolic link.
+    pub fn symlink(path: impl Into<String>, target: impl Into<String>, owner: (u64, u64)) -> Self {
+        Self {
+            path: path.into(),
+            kind: EntryKind::Symlink(target.into()),
+            mode: 0o777,
+            uid: owner.0,
+            gid: owner.1,
+        }
+    }
+
+    /// Whether it is a directory of either sort.
+    pub(super) fn is_directory(&self) -> bool {
+        matches!(self.kind, EntryKind::Directory | EntryKind::ImpliedDirectory)
+    }
+}

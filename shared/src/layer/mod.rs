@@ -1,0 +1,54 @@
+//! Layers: ordered entries, written as tar, compressed, and kept in the store under their digest.
+//!
+//! This is the only place that writes layers. What their bytes look like is a contract
+//! (`ARCHITECTURE.md`, "The contract"): the same entries give the same digest anywhere.
+
+mod collect;
+mod compress;
+mod entry;
+mod gzip;
+mod header;
+mod resolve;
+mod write;
+
+pub use collect::collect;
+pub use entry::{Content, Entry, EntryKind};
+pub use resolve::tree_after;
+pub use write::write;
+
+use crate::oci::Digest;
+use crate::oci::media_type::{Compression, Format};
+use crate::store::Blob;
+
+/// The version of the contract. A change of what any layer looks like is a new version, and
+/// goes into the changelog.
+pub const CONTRACT: u32 = 1;
+
+/// The time of everything in a layer: 1980-01-01T00:00:00Z, the earliest that zip files know.
+pub const MTIME: u64 = 315_532_800;
+
+/// What a layer is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spec {
+    /// A name for people.
+    pub title: String,
+    /// The entries, in any order.
+    pub entries: Vec<Entry>,
+    /// Owner of parent directories that are not stated and not in the base: uid and gid.
+    pub owner: (u64, u64),
+    /// How it is compressed.
+    pub compression: Compression,
+    /// The family of its media type.
+    pub format: Format,
+}
+
+/// A finished layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// The compressed bytes, in the store.
+    pub blob: Blob,
+    /// The digest of the uncompressed bytes.
+    pub diff_id: Digest,
+    /// A name for people.
+    pub title: String,
+}

@@ -1,0 +1,291 @@
+//! Writing a layer, or remembering that it was written before.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::compress::{Compressed, compress};
+use super::header::{BLOCK, header};
+use super::resolve::resolve;
+use super::{CONTRACT, Content, Entry, EntryKind, Layer, Spec};
+use crate::base::tree::Tree;
+use crate::error::{Context, Error, Result};
+use crate::event::{Events, Motion, Outcome, Task};
+use crate::oci::{Descriptor, Digest, Sha256};
+use crate::store::{Blob, Source, Store};
+
+/// The memo table of layers.
+const MEMO: &str = "layers";
+/// How much of a file is read at once.
+const CHUNK: usize = 256 * 1024;
+
+/// What is remembered of a layer.
+#[derive(Serialize, Deserialize)]
+struct Known {
+    digest: Digest,
+    diff_id: Digest,
+    size: u64,
+}
+
+/// Writes the layer on top of `base` into the store. With `use_memo`, a layer that was written
+/// before from the same entries is taken as it is. `jobs` threads compress; the bytes do not
+/// depend on their number.
+///
+/// # Errors
+/// Usage for entries that contradict each other or the base; build when a file changes while
+/// it is read, or the disk refuses. Nothing is kept then.
+pub fn write(
+    spec: &Spec,
+    base: &Tree,
+    store: &Store,
+    use_memo: bool,
+    jobs: usize,
+    events: &Events,
+) -> Result<Layer> {
+    let entries = resolve(spec, base)?;
+    let key = memo_key(spec, &entries)?;
+    if use_memo
+        && let Some(known) = store.recall::<Known>(MEMO, &key)
+        && let Some(path) = store.find(&known.digest, known.size)
+    {
+        let task = events.start(Motion::Layer, &spec.title, Some(known.size));
+        task.end(Outcome::Exists);
+        return Ok(layer(spec, known, path));
+    }
+    let total = entries.iter().map(tar_size).sum::<u64>() + 2 * BLOCK as u64;
+    let task = events.start(Motion::Layer, &spec.title, Some(total));
+    let packed = compress(store, spec.compression, jobs, |to| tar(&entries, to, &task))
+        .context(|| format!("cannot make the layer {}", spec.title))?;
+    task.end(Outcome::Done);
+    let Compressed { path, diff_id, digest, size } = packed;
+    let known = Known { digest, diff_id, size };
+    store.remember(MEMO, &key, &known);
+    Ok(layer(spec, known, path))
+}
+
+fn layer(spec: &Spec, known: Known, path: std::path::PathBuf) -> Layer {
+    let media_type = spec.format.layer(spec.compression);
+    let descriptor = Descriptor::new(media_type, known.digest, known.size);
+    Layer {
+        blob: Blob { descriptor, source: Source::File(path) },
+        diff_id: known.diff_id,
+        title: spec.title.clone(),
+    }
+}
+
+/// Names everything that the layer's bytes depend on.
+fn memo_key(spec: &Spec, entries: &[Entry]) -> Result<String> {
+    let mut hash = Sha256::new();
+    for entry in entries {
+        // The header says path, kind, mode, owner, size and link; only the content is missing.
+        hash.update(&header(entry)?);
+        if let EntryKind::File(content) = &entry.kind {
+            hash.update(content.digest().hex().as_bytes());
+        }
+    }
+    Ok(format!("v{CONTRACT} {} {}", spec.compression.as_str(), hash.finish()))
+}
+
+/// An estimate for the progress display: PAX headers aside, it is exact.
+fn tar_size(entry: &Entry) -> u64 {
+    let content = if let EntryKind::File(content) = &entry.kind { content.size() } else { 0 };
+    BLOCK as u64 + content.next_multiple_of(BLOCK as u64)
+}
+
+/// Writes the whole tar stream: entries, then two blocks of zeros.
+fn tar(entries: &[Entry], to: &mut dyn Write, task: &Task) -> Result<()> {
+    let failed = || "cannot write to the cache folder".to_owned();
+    for entry in entries {
+        to.write_all(&header(entry)?).context(failed)?;
+        if let EntryKind::File(content) = &entry.kind {
+            match content {
+                Content::Bytes(bytes) => to.write_all(bytes).context(failed)?,
+                Content::File { path, size, digest } => copy(path, *size, digest, to, task)?,
+            }
+            let padding = content.size().next_multiple_of(BLOCK as u64) - content.size();
+            to.write_all(&[0; BLOCK][..padding as usize]).context(failed)?;
+        }
+    }
+    to.write_all(&[0; 2 * BLOCK]).context(failed)
+}
+
+/// Copies a file that must still be what it was when it was hashed.
+fn copy(path: &Path, size: u64, digest: &Digest, to: &mut dyn Write, task: &Task) -> Result<()> {
+    let failed = || format!("cannot read {}", path.display());
+    let changed = || {
+        Error::build(format!("{} changed while it was read", path.display()))
+            .hint("run again when it is complete")
+    };
+    let mut file = File::open(path).context(failed)?;
+    let mut buffer = vec![0; CHUNK];
+    let mut hash = Sha256::new();
+    let mut left = size;
+    loop {
+        let n = file.read(&mut buffer).context(failed)?;
+        if n == 0 {
+            break;
+        }
+        left = left.checked_sub(n as u64).ok_or_else(changed)?;
+        hash.update(&buffer[..n]);
+        to.write_all(&buffer[..n]).context(|| "cannot write to the cache folder".into())?;
+        task.advance(n as u64);
+    }
+    if left > 0 || hash.finish() != *digest { Err(changed()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::tree::{Node, NodeKind};
+    use crate::oci::media_type::{Compression, Format};
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = Store::open(folder.path()).expect("store");
+        (folder, store)
+    }
+
+    fn spec(entries: Vec<Entry>) -> Spec {
+        Spec {
+            title: "t".into(),
+            entries,
+            owner: (0, 0),
+            compression: Compression::Gzip,
+            format: Format::Oci,
+        }
+    }
+
+    fn bytes(text: &str) -> Content {
+        Content::Bytes(text.to_owned().into())
+    }
+
+    /// One of everything that a layer can hold.
+    fn everything() -> Spec {
+        let text: String = (0..200_000u32).map(|i| format!("{:x} ", i.wrapping_mul(i))).collect();
+        spec(vec![
+            Entry::file("usr/local/bin/web", bytes(&text), 0o755, (0, 0)),
+            Entry::symlink("usr/local/bin/link", "web", (0, 0)),
+            Entry {
+                kind: EntryKind::Hardlink("etc/a".into()),
+                ..Entry::file("etc/b", bytes(""), 0o644, (0, 0))
+            },
+            Entry::file("etc/a", bytes("a"), 0o644, (0, 0)),
+            Entry::directory("data", 0o750, (65532, 65532)),
+            Entry::file(format!("{}/{}", "long".repeat(40), "name".repeat(30)), bytes("l"), 0o600, (0, 0)),
+            Entry::file("straße/ß", bytes("s"), 0o644, (3_000_000, 3_000_000)),
+            Entry::file("lib/x.so", bytes("x"), 0o644, (0, 0)),
+        ])
+    }
+
+    fn base() -> Tree {
+        let mut tree = Tree::default();
+        tree.insert("usr", Node { kind: NodeKind::Directory, mode: 0o755, uid: 0, gid: 0 });
+        tree.insert("usr/lib", Node { kind: NodeKind::Directory, mode: 0o755, uid: 0, gid: 0 });
+        tree.insert("lib", Node { kind: NodeKind::Symlink("usr/lib".into()), mode: 0o777, uid: 0, gid: 0 });
+        tree
+    }
+
+    fn pack(spec: &Spec, store: &Store, jobs: usize) -> Layer {
+        write(spec, &base(), store, false, jobs, &Events::silent()).expect("written")
+    }
+
+    /// The contract: if this changes, `CONTRACT` must change, and the changelog must say so.
+    #[test]
+    fn the_bytes_of_a_layer_are_pinned() {
+        let (_folder, store) = store();
+        let layer = pack(&everything(), &store, 2);
+        assert_eq!(
+            layer.diff_id.to_string(),
+            "sha256:70881f96e910bbb0476848242f09b11f76a6a27f7e6a9c08cc292254ab76cc9a"
+        );
+        assert_eq!(
+            layer.blob.descriptor.digest.to_string(),
+            "sha256:52e6656cceff2212931a3e76997dc90383129276fac69b04f7255abd7de81565"
+        );
+        let zstd = pack(&Spec { compression: Compression::Zstd, ..everything() }, &store, 2);
+        assert_eq!(
+            zstd.blob.descriptor.digest.to_string(),
+            "sha256:2a4b302e377cb56214f0c6996c30effcc9956338d09f7e9cc842637b35f8a455"
+        );
+    }
+
+    #[test]
+    fn neither_order_nor_threads_nor_the_memo_change_it() {
+        let (_folder, store) = store();
+        let first = pack(&everything(), &store, 1);
+        let mut reversed = everything();
+        reversed.entries.reverse();
+        assert_eq!(pack(&reversed, &store, 7), first);
+        let remembered = write(&everything(), &base(), &store, true, 3, &Events::silent()).expect("recalled");
+        assert_eq!(remembered, first);
+    }
+
+    #[test]
+    fn one_byte_or_bit_more_is_another_layer() {
+        let (_folder, store) = store();
+        let one = spec(vec![Entry::file("a", bytes("x"), 0o644, (0, 0))]);
+        let first = pack(&one, &store, 1).diff_id;
+        for other in [
+            Entry::file("a", bytes("y"), 0o644, (0, 0)),
+            Entry::file("a", bytes("x"), 0o755, (0, 0)),
+            Entry::file("a", bytes("x"), 0o644, (0, 1)),
+            Entry::file("b", bytes("x"), 0o644, (0, 0)),
+        ] {
+            // With the memo: its key must tell them apart too.
+            let layer =
+                write(&spec(vec![other]), &base(), &store, true, 1, &Events::silent()).expect("written");
+            assert_ne!(layer.diff_id, first);
+        }
+    }
+
+    #[test]
+    fn a_lost_blob_is_made_anew() {
+        let (_folder, store) = store();
+        let first = pack(&everything(), &store, 1);
+        std::fs::remove_file(store.path(&first.blob.descriptor.digest)).expect("removed");
+        let again = write(&everything(), &base(), &store, true, 1, &Events::silent()).expect("written");
+        assert_eq!(again, first);
+        assert!(store.find(&first.blob.descriptor.digest, first.blob.descriptor.size).is_some());
+    }
+
+    #[test]
+    fn other_readers_read_it() {
+        let (_folder, store) = store();
+        let layer = pack(&everything(), &store, 2);
+        let Source::File(path) = &layer.blob.source else { panic!("not in a file") };
+        let plain = flate2::read::GzDecoder::new(File::open(path).expect("open"));
+        let mut archive = tar::Archive::new(plain);
+        let mut names = Vec::new();
+        for entry in archive.entries().expect("entries") {
+            let entry = entry.expect("entry");
+            assert_eq!(entry.header().mtime().expect("mtime"), super::super::MTIME);
+            names.push(entry.path().expect("path").display().to_string());
+        }
+        let mut sorted = names.clone();
+        sorted.sort_by(|a, b| a.trim_end_matches('/').as_bytes().cmp(b.trim_end_matches('/').as_bytes()));
+        assert_eq!(names, sorted);
+        assert!(names.contains(&"usr/lib/x.so".to_owned()), "through the base's link: {names:?}");
+        let listed = std::process::Command::new("tar").arg("-tzf").arg(path).output();
+        if let Ok(listed) = listed {
+            assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+            assert_eq!(String::from_utf8_lossy(&listed.stdout).lines().count(), names.len());
+        }
+    }
+
+    #[test]
+    fn a_file_that_changes_meanwhile_stops_the_layer() {
+        let (folder, store) = store();
+        let path = folder.path().join("file");
+        for (then, now) in [("abc", "abd"), ("abc", "ab"), ("abc", "abcd")] {
+            std::fs::write(&path, then).expect("write");
+            let content = Content::of_file(&path).expect("hashed");
+            std::fs::write(&path, now).expect("write");
+            let spec = spec(vec![Entry::file("a", content, 0o644, (0, 0))]);
+            let error = write(&spec, &base(), &store, true, 1, &Events::silent()).expect_err("noticed");
+            assert!(error.causes()[0].contains("changed while it was read"), "{error:?}");
+        }
+        assert_eq!(std::fs::read_dir(folder.path().join("blobs/sha256")).expect("blobs").count(), 0);
+    }
+}
