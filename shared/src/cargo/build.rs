@@ -1,0 +1,324 @@
+//! Building through cargo: one call for each target triple, its messages read as JSON, so that
+//! the right executable is found whatever the profile, target folder or workspace.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde::Deserialize;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+
+use super::project::not_runnable;
+use super::remap::Remap;
+use super::rustc::Facts;
+use super::settings::Settings;
+use super::target::{self, Linking};
+use super::{Binary, Cargo, Locking, Project, rustflags};
+use crate::error::{Context, Error, Result};
+use crate::event::Events;
+use crate::store::Store;
+
+/// What to build, and how.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The binaries, at least one.
+    pub binaries: Vec<Binary>,
+    /// The target triple.
+    pub triple: String,
+    /// The profile.
+    pub profile: String,
+    /// Which features.
+    pub features: Features,
+    /// Cargo.lock and network.
+    pub locking: Locking,
+    /// How many jobs at once, if not cargo's own number.
+    pub jobs: Option<u32>,
+    /// Another target folder, relative to cargo's folder.
+    pub target_dir: Option<PathBuf>,
+    /// The profile's `strip`; `None` leaves it as the project has it.
+    pub strip: Option<String>,
+    /// Whether the libc is linked in. Musl targets mostly do that anyway.
+    pub crt_static: bool,
+    /// Whether cargo is told to be quiet.
+    pub quiet: bool,
+}
+
+impl Request {
+    /// A static, stripped release build of `binaries` for `triple`.
+    pub fn new(binaries: Vec<Binary>, triple: impl Into<String>) -> Self {
+        Self {
+            binaries,
+            triple: triple.into(),
+            profile: "release".into(),
+            features: Features::default(),
+            locking: Locking::default(),
+            jobs: None,
+            target_dir: None,
+            strip: Some("symbols".into()),
+            crt_static: true,
+            quiet: false,
+        }
+    }
+}
+
+/// Which features to build with, in cargo's flags.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Features {
+    /// `--features`
+    pub features: Vec<String>,
+    /// `--all-features`
+    pub all: bool,
+    /// `--no-default-features`
+    pub no_default: bool,
+}
+
+/// A program that was built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Executable {
+    /// Its package.
+    pub package: String,
+    /// The name of the binary.
+    pub bin: String,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// A call of cargo, ready to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// What it gets in its environment beside the user's own.
+    pub variables: Vec<(String, OsString)>,
+    /// What to try if it fails, judged by what this machine lacks.
+    pub advice: Option<String>,
+}
+
+/// Finds out how cargo has to be called for `request`, without building. The compiler's answers
+/// are remembered in `store`.
+///
+/// # Errors
+/// When the target is unknown, its standard library is missing, or nothing can link for it.
+pub fn prepare(
+    cargo: &Cargo,
+    project: &Project,
+    request: &Request,
+    store: Option<&Store>,
+) -> Result<Invocation> {
+    let triple = request.triple.as_str();
+    let settings = Settings::read(cargo);
+    let facts = Facts::read(cargo, &settings, triple, store)?;
+    target::require_std(cargo, &settings, &facts, triple)?;
+    let linking = target::linking(cargo, &settings, &facts, triple)?;
+
+    let target_dir = request.target_dir.as_ref();
+    let target_dir = target_dir.map_or_else(|| project.target_directory.clone(), |dir| cargo.dir().join(dir));
+    let remap = Remap::new(cargo, project, &target_dir, &facts);
+    let mut flags = rustflags::in_force(cargo, &settings, &facts, triple);
+    flags.extend(remap.rustflags());
+    if request.crt_static {
+        flags.extend(["-C".to_owned(), "target-feature=+crt-static".to_owned()]);
+    }
+    let mut variables = remap.c_variables(cargo.environment(), &facts, triple);
+    variables.push(("CARGO_ENCODED_RUSTFLAGS".into(), rustflags::encode(&flags).into()));
+    if let Linking::With(linker) = &linking {
+        variables.push((target::variable(triple, "LINKER"), linker.into()));
+    }
+    let command = if linking == Linking::Zigbuild { "zigbuild" } else { "build" };
+    Ok(Invocation {
+        arguments: arguments(cargo, project, request, command),
+        variables,
+        advice: target::advice(cargo, &settings, &facts, triple),
+    })
+}
+
+fn arguments(cargo: &Cargo, project: &Project, request: &Request, command: &str) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> =
+        vec![command.into(), "--message-format=json-render-diagnostics".into()];
+    let mut add = |flag: &str, value: OsString| arguments.extend([flag.into(), value]);
+    add("--manifest-path", project.root_manifest().into());
+    add("--target", request.triple.clone().into());
+    add("--profile", request.profile.clone().into());
+    let mut packages: Vec<&Binary> = request.binaries.iter().collect();
+    packages.dedup_by_key(|binary| &binary.package_id);
+    for binary in packages {
+        // Cargo before 1.77 has ids that it does not take back.
+        let id = Some(&binary.package_id).filter(|id| id.starts_with("path+")).unwrap_or(&binary.package);
+        add("--package", id.into());
+    }
+    for binary in &request.binaries {
+        add("--bin", binary.name.clone().into());
+    }
+    if !request.features.features.is_empty() {
+        add("--features", request.features.features.join(",").into());
+    }
+    if let Some(jobs) = request.jobs {
+        add("--jobs", jobs.to_string().into());
+    }
+    if let Some(dir) = &request.target_dir {
+        add("--target-dir", cargo.dir().join(dir).into());
+    }
+    for text in cargo.overrides() {
+        add("--config", text.into());
+    }
+    if let Some(strip) = &request.strip {
+        add(
+            "--config",
+            format!("profile.{}.strip={}", request.profile, toml::Value::from(strip.as_str())).into(),
+        );
+    }
+    let features =
+        [(request.features.all, "--all-features"), (request.features.no_default, "--no-default-features")];
+    let switches = features.into_iter().chain([(request.quiet, "--quiet")]);
+    arguments.extend(switches.filter(|(asked, _)| *asked).map(|(_, flag)| flag.into()));
+    arguments.extend(request.locking.flags().map(OsString::from));
+    arguments
+}
+
+/// Builds the binaries of `request`, in its order. Cargo's own progress and diagnostics go to
+/// standard error. Dropping the future ends cargo.
+///
+/// # Errors
+/// As [`prepare`], and when the build fails.
+pub async fn build(
+    cargo: &Cargo,
+    project: &Project,
+    request: &Request,
+    store: Option<&Store>,
+    events: &Events,
+) -> Result<Vec<Executable>> {
+    let invocation = prepare(cargo, project, request, store)?;
+    let names: Vec<&str> = request.binaries.iter().map(|binary| binary.name.as_str()).collect();
+    let names = names.join(", ");
+    events.step("Building", format!("{names} for {}", request.triple));
+    tracing::debug!(program = %cargo.program().display(), ?invocation, "calling cargo");
+
+    let mut command = tokio::process::Command::from(cargo.command(cargo.program()));
+    command.args(&invocation.arguments).envs(invocation.variables.iter().map(|(name, value)| (name, value)));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().map_err(|e| not_runnable(cargo, e))?;
+    let stdout = child.stdout.take().ok_or_else(|| Error::bug("cargo has no standard output"))?;
+    let artifacts = artifacts(stdout).await.context(|| "cannot read what cargo says".into())?;
+    let status = child.wait().await.context(|| "cannot wait for cargo".into())?;
+    if !status.success() {
+        let error = Error::build(format!("cargo could not build {names} for {}", request.triple));
+        return Err(match invocation.advice {
+            Some(advice) => error.hint(advice),
+            None => error,
+        });
+    }
+    request.binaries.iter().map(|binary| executable(binary, &artifacts)).collect()
+}
+
+fn executable(binary: &Binary, artifacts: &[Artifact]) -> Result<Executable> {
+    artifacts
+        .iter()
+        .find(|artifact| artifact.package_id == binary.package_id && artifact.target.name == binary.name)
+        .and_then(|artifact| artifact.executable.as_deref())
+        .map(|path| Executable {
+            package: binary.package.clone(),
+            bin: binary.name.clone(),
+            path: path.to_owned(),
+        })
+        .ok_or_else(|| {
+            Error::build(format!("cargo says that it is done, but names no program {}", binary.name))
+                .hint("run cargo build yourself and look at what it makes")
+        })
+}
+
+/// A line of cargo's messages about something that was made.
+#[derive(Debug, Deserialize)]
+struct Artifact {
+    package_id: String,
+    target: ArtifactTarget,
+    executable: Option<Box<Path>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ArtifactTarget {
+    name: String,
+    kind: Vec<String>,
+}
+
+/// The programs in cargo's messages. Other lines are other messages, or what some procedural
+/// macro printed.
+async fn artifacts(stdout: impl AsyncRead + Unpin) -> std::io::Result<Vec<Artifact>> {
+    let mut found = Vec::new();
+    let mut reader = BufReader::new(stdout);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line).await? > 0 {
+        if line.starts_with(br#"{"reason":"compiler-artifact""#) {
+            found.extend(serde_json::from_slice(&line).ok().filter(|artifact: &Artifact| {
+                artifact.executable.is_some() && artifact.target.kind.iter().any(|kind| kind == "bin")
+            }));
+        }
+        line.clear();
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binary(package: &str, name: &str) -> Binary {
+        Binary {
+            package_id: format!("path+file:///w/{package}#1.0.0"),
+            package: package.into(),
+            name: name.into(),
+        }
+    }
+
+    fn line(package: &str, name: &str, kind: &str, executable: &str) -> String {
+        format!(
+            "{{\"reason\":\"compiler-artifact\",\"package_id\":\"path+file:///w/{package}#1.0.0\",\
+             \"target\":{{\"kind\":[\"{kind}\"],\"name\":\"{name}\"}},\"executable\":{executable}}}\n"
+        )
+    }
+
+    #[tokio::test]
+    async fn executables_are_found_by_package_and_name_among_other_lines() {
+        let messages = [
+            "a macro says hello\n".to_owned(),
+            line("a", "app", "lib", "null"),
+            line("other", "app", "bin", "\"/other\""),
+            line("a", "app", "example", "\"/example\""),
+            line("a", "app", "bin", "\"/t/app\""),
+            "{\"reason\":\"build-finished\",\"success\":true}\n".to_owned(),
+        ]
+        .concat();
+        let artifacts = artifacts(messages.as_bytes()).await.expect("messages");
+        let found = executable(&binary("a", "app"), &artifacts).expect("the program");
+        assert_eq!(found.path, Path::new("/t/app"));
+        let error = executable(&binary("a", "none"), &artifacts).expect_err("not there");
+        assert!(error.to_string().contains("none"), "{error}");
+    }
+
+    #[test]
+    fn every_wish_becomes_a_flag_of_cargo() {
+        let metadata = serde_json::json!({"workspace_members": [], "workspace_default_members": [], "packages": [],
+            "target_directory": "/w/target", "version": 1, "workspace_root": "/w"});
+        let metadata = cargo_metadata::MetadataCommand::parse(metadata.to_string()).expect("metadata");
+        let project = Project::from_metadata(metadata);
+        let cargo = Cargo::new("/w/sub", Default::default()).with_config(vec!["a.b=1".into()]);
+        let mut request = Request::new(vec![binary("a", "x"), binary("a", "y")], "t");
+        request.features = Features { features: vec!["f".into(), "g".into()], all: true, no_default: true };
+        request.locking = Locking { locked: true, offline: false, frozen: false };
+        request.jobs = Some(2);
+        request.target_dir = Some("out".into());
+        request.quiet = true;
+        let line = arguments(&cargo, &project, &request, "build").join(" ".as_ref());
+        assert_eq!(
+            line.to_str(),
+            Some(
+                "build --message-format=json-render-diagnostics --manifest-path /w/Cargo.toml --target t --profile \
+                 release --package path+file:///w/a#1.0.0 --bin x --bin y --features f,g --jobs 2 --target-dir \
+                 /w/sub/out --config a.b=1 --config profile.release.strip=\"symbols\" --all-features \
+                 --no-default-features --quiet --locked"
+            )
+        );
+        request.strip = None;
+        let kept = arguments(&cargo, &project, &request, "build").join(" ".as_ref());
+        assert!(!kept.display().to_string().contains("strip"));
+    }
+}

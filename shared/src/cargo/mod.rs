@@ -1,0 +1,199 @@
+//! Everything that knows cargo: what a project says about itself, which of its binaries are
+//! wanted, how they are built for a platform, and whether the result is what was asked for.
+//!
+//! The way through it: [`Project::read`] → [`select::binaries`] → [`target::triple`] →
+//! [`build::build`] → [`linkage::examine`]. All of it works on a [`Cargo`], which holds what the
+//! program was started with: a folder and an environment. Nothing here reads the process's own.
+
+pub mod build;
+pub mod linkage;
+pub mod project;
+pub mod remap;
+pub mod rustc;
+pub mod rustflags;
+pub mod select;
+pub mod settings;
+pub mod target;
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub use project::{BinTarget, Package, Project};
+pub use select::Binary;
+
+/// Environment variables, as cargo, rustc and build scripts are to see them.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<OsString, OsString>);
+
+impl Environment {
+    /// The value of a variable, if it is set and Unicode.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name)?.to_str()
+    }
+
+    /// The value of a variable, if it is set and not empty.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.get(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    }
+
+    /// The value of a variable, if it is set.
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    /// The names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+}
+
+impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
+        Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
+impl std::fmt::Debug for Environment {
+    /// Names alone: values may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.keys()).finish()
+    }
+}
+
+/// Which of cargo's promises about Cargo.lock and the network are asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Locking {
+    /// `--locked`: Cargo.lock must not change.
+    pub locked: bool,
+    /// `--offline`: no network.
+    pub offline: bool,
+    /// `--frozen`: both.
+    pub frozen: bool,
+}
+
+impl Locking {
+    /// Whether nothing that a lock file pins may move.
+    pub fn is_locked(self) -> bool {
+        self.locked || self.frozen
+    }
+
+    /// Whether the network is out of bounds.
+    pub fn is_offline(self) -> bool {
+        self.offline || self.frozen
+    }
+
+    /// The flags for cargo.
+    pub fn flags(self) -> impl Iterator<Item = &'static str> {
+        [(self.locked, "--locked"), (self.offline, "--offline"), (self.frozen, "--frozen")]
+            .into_iter()
+            .filter_map(|(asked, flag)| asked.then_some(flag))
+    }
+}
+
+/// The cargo to use: the program, the folder it is called from, its environment, and the
+/// configuration that the user gave it.
+#[derive(Debug, Clone)]
+pub struct Cargo {
+    dir: PathBuf,
+    environment: Environment,
+    overrides: Vec<String>,
+}
+
+impl Cargo {
+    /// The cargo that a call from `dir` (absolute) with `environment` means. A subcommand finds
+    /// its own cargo in the variable `CARGO`; using it passes rustup's proxies by.
+    pub fn new(dir: impl Into<PathBuf>, environment: Environment) -> Self {
+        // Without a trailing slash, as it is shown to people.
+        let dir = dir.into().components().collect();
+        Self { dir, environment, overrides: Vec::new() }
+    }
+
+    /// Gives it cargo's `--config`, each a `KEY=VALUE` in TOML or a file.
+    #[must_use]
+    pub fn with_config(mut self, overrides: Vec<String>) -> Self {
+        self.overrides = overrides;
+        self
+    }
+
+    /// The values of `--config`.
+    pub fn overrides(&self) -> &[String] {
+        &self.overrides
+    }
+
+    /// The folder that cargo is called from.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The environment that cargo gets.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// The program: what `CARGO` names, else `cargo` on the search path.
+    pub fn program(&self) -> PathBuf {
+        self.environment.path("CARGO").unwrap_or_else(|| "cargo".into())
+    }
+
+    /// Cargo's home, absolute: `CARGO_HOME`, else `~/.cargo`. `None` where there is no home.
+    pub fn home(&self) -> Option<PathBuf> {
+        let home = self.environment.path("CARGO_HOME");
+        let home = home.or_else(|| Some(self.environment.path("HOME")?.join(".cargo")))?;
+        Some(self.dir.join(home))
+    }
+
+    /// A command that runs `program` in the folder with exactly this environment.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.dir).env_clear().envs(self.environment.iter());
+        command
+    }
+
+    /// Where a program is: on the search path, or relative to the folder if it has a slash.
+    pub fn find_program(&self, name: &str) -> Option<PathBuf> {
+        if name.contains('/') {
+            return Some(self.dir.join(name)).filter(|path| path.is_file());
+        }
+        std::env::split_paths(self.environment.get("PATH")?)
+            .map(|folder| self.dir.join(folder).join(name))
+            .find(|path| path.is_file())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_environment_never_shows_its_values() {
+        let environment: Environment = [("TOKEN", "hunter2")].into_iter().collect();
+        let shown = format!("{environment:?}");
+        assert!(shown.contains("TOKEN") && !shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn cargos_home_is_absolute_and_defaults_to_the_users() {
+        let home = |variables: &[(&str, &str)]| {
+            Cargo::new("/work", variables.iter().copied().collect()).home().map(|p| p.display().to_string())
+        };
+        assert_eq!(home(&[("HOME", "/home/u")]).as_deref(), Some("/home/u/.cargo"));
+        assert_eq!(
+            home(&[("HOME", "/home/u"), ("CARGO_HOME", "ci/cargo")]).as_deref(),
+            Some("/work/ci/cargo")
+        );
+        assert_eq!(home(&[]), None);
+    }
+
+    #[test]
+    fn programs_are_found_on_the_given_search_path_only() {
+        let folder = tempfile::tempdir().expect("folder");
+        std::fs::write(folder.path().join("tool"), "").expect("write");
+        let path: Environment = [("PATH", folder.path())].into_iter().collect();
+        let cargo = Cargo::new(folder.path(), path);
+        assert_eq!(cargo.find_program("tool"), Some(folder.path().join("tool")));
+        assert_eq!(cargo.find_program("./tool"), Some(folder.path().join("./tool")));
+        assert_eq!(cargo.find_program("sh"), None);
+    }
+}

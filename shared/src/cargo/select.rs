@@ -1,0 +1,364 @@
+//! Which binaries are meant: by `--bin`, by `-p` or `--workspace`, or by nothing at all.
+
+use super::{BinTarget, Package, Project};
+use crate::error::{Error, Result};
+
+/// Which packages of the workspace are selected, in cargo's flags.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// `-p`: names, `name@version` or globs.
+    pub packages: Vec<String>,
+    /// `--workspace`: all members.
+    pub workspace: bool,
+    /// `--exclude`: all members but these; names or globs.
+    pub exclude: Vec<String>,
+}
+
+/// A binary that goes into an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binary {
+    /// The id of its package, as it stands in cargo's messages.
+    pub package_id: String,
+    /// The name of its package.
+    pub package: String,
+    /// The name of the binary.
+    pub name: String,
+}
+
+/// What was selected.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// The binaries, at least one, in the workspace's order.
+    pub binaries: Vec<Binary>,
+    /// What the user may want to know about how they were selected.
+    pub notes: Vec<String>,
+}
+
+/// The binaries that `scope` and `bins` (`--bin`) mean.
+///
+/// Without `bins` it is the only binary of each package, else its `default-run`. Where nothing
+/// was named and several default members have a binary, nothing is guessed.
+///
+/// # Errors
+/// When a name is unknown, when a package has several binaries and none is named, or when
+/// there is none.
+pub fn binaries(project: &Project, scope: &Scope, bins: &[String]) -> Result<Selection> {
+    let (packages, notes) = selected(project, scope)?;
+    let mut selection = Selection { notes, ..Selection::default() };
+    if bins.is_empty() {
+        by_package(project, scope, &packages, &mut selection)?;
+    } else {
+        for name in bins {
+            let binary = by_name(project, &packages, name)?;
+            if !selection.binaries.contains(&binary) {
+                selection.binaries.push(binary);
+            }
+        }
+    }
+    Ok(selection)
+}
+
+/// The packages that `scope` means, in the workspace's order.
+///
+/// # Errors
+/// When a name is unknown.
+pub fn packages<'a>(project: &'a Project, scope: &Scope) -> Result<Vec<&'a Package>> {
+    selected(project, scope).map(|(packages, _)| packages)
+}
+
+fn selected<'a>(project: &'a Project, scope: &Scope) -> Result<(Vec<&'a Package>, Vec<String>)> {
+    let mut notes = Vec::new();
+    let all = || project.packages.iter();
+    if !scope.workspace && !scope.exclude.is_empty() {
+        return Err(Error::usage("--exclude needs --workspace").hint("add --workspace"));
+    }
+    if scope.workspace {
+        let excluded = scope.exclude.iter().map(|spec| Spec::new(spec)).collect::<Result<Vec<_>>>()?;
+        for (spec, text) in excluded.iter().zip(&scope.exclude) {
+            if !all().any(|package| spec.matches(package)) {
+                notes.push(format!("--exclude {text} matches no package"));
+            }
+        }
+        let kept = all().filter(|package| !excluded.iter().any(|spec| spec.matches(package)));
+        return Ok((kept.collect(), notes));
+    }
+    if scope.packages.is_empty() {
+        return Ok((all().filter(|package| package.is_default).collect(), notes));
+    }
+    let specs = scope.packages.iter().map(|spec| Spec::new(spec)).collect::<Result<Vec<_>>>()?;
+    for (spec, text) in specs.iter().zip(&scope.packages) {
+        if !all().any(|package| spec.matches(package)) {
+            let names: Vec<&str> = all().map(|package| package.name.as_str()).collect();
+            return Err(Error::usage(format!("there is no package {text} in this workspace"))
+                .hint(suggestion("-p", text, &names)));
+        }
+    }
+    Ok((all().filter(|package| specs.iter().any(|spec| spec.matches(package))).collect(), notes))
+}
+
+/// What `-p` takes.
+struct Spec<'a> {
+    name: globset::GlobMatcher,
+    version: Option<&'a str>,
+}
+
+impl<'a> Spec<'a> {
+    fn new(text: &'a str) -> Result<Self> {
+        let (name, version) = text.split_once('@').map_or((text, None), |(n, v)| (n, Some(v)));
+        let glob = globset::Glob::new(name)
+            .map_err(|e| Error::usage(format!("{text:?} is no package name or glob")).because(e))?;
+        Ok(Self { name: glob.compile_matcher(), version })
+    }
+
+    fn matches(&self, package: &Package) -> bool {
+        self.name.is_match(&package.name) && self.version.is_none_or(|version| package.version == version)
+    }
+}
+
+fn by_name(project: &Project, packages: &[&Package], name: &str) -> Result<Binary> {
+    let has = |package: &&Package| package.bins.iter().any(|bin| bin.name == name);
+    let owners: Vec<&Package> = packages.iter().copied().filter(has).collect();
+    match owners[..] {
+        [owner] => Ok(binary(owner, name)),
+        [] => Err(unknown_bin(project, packages, name)),
+        [first, ..] => {
+            let names: Vec<&str> = owners.iter().map(|package| package.name.as_str()).collect();
+            Err(Error::usage(format!("several packages have a binary {name}: {}", names.join(", ")))
+                .hint(format!("name the package too, for example -p {}", first.name)))
+        }
+    }
+}
+
+fn unknown_bin(project: &Project, packages: &[&Package], name: &str) -> Error {
+    let elsewhere = project.packages.iter().find(|package| package.bins.iter().any(|bin| bin.name == name));
+    if let Some(package) = elsewhere {
+        return Error::usage(format!("binary {name} is in package {}, which is not selected", package.name))
+            .hint(format!("add -p {}", package.name));
+    }
+    let names: Vec<&str> = packages.iter().flat_map(|p| &p.bins).map(|bin| bin.name.as_str()).collect();
+    Error::usage(format!("there is no binary {name}")).hint(suggestion("--bin", name, &names))
+}
+
+fn by_package(
+    project: &Project,
+    scope: &Scope,
+    packages: &[&Package],
+    selection: &mut Selection,
+) -> Result<()> {
+    for package in packages {
+        match the_one(package)? {
+            Some(bin) => selection.binaries.push(binary(package, &bin.name)),
+            None if packages.len() > 1 => {
+                selection.notes.push(format!("package {} has no binary and gets no image", package.name));
+            }
+            None => {}
+        }
+    }
+    let named = scope.workspace || !scope.packages.is_empty();
+    match &selection.binaries[..] {
+        [] => Err(no_binary(project, packages)),
+        [_] => Ok(()),
+        [first, ..] if !named => {
+            let names: Vec<String> =
+                selection.binaries.iter().map(|b| format!("{} (package {})", b.name, b.package)).collect();
+            Err(Error::usage(format!("this workspace has several binaries: {}", names.join(", "))).hint(
+                format!(
+                    "name a package, for example -p {}, or make an image of each with --workspace",
+                    first.package
+                ),
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The binary that a package's own words mean.
+fn the_one(package: &Package) -> Result<Option<&BinTarget>> {
+    if let Some(default) = &package.default_run {
+        let found = package.bins.iter().find(|bin| bin.name == *default);
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    match &package.bins[..] {
+        [] => Ok(None),
+        [only] => Ok(Some(only)),
+        [first, ..] => {
+            let names: Vec<&str> = package.bins.iter().map(|bin| bin.name.as_str()).collect();
+            Err(Error::usage(format!("package {} has several binaries: {}", package.name, names.join(", ")))
+                .hint(format!(
+                    "name one, for example --bin {}, or set default-run in the [package] of its Cargo.toml",
+                    first.name
+                )))
+        }
+    }
+}
+
+fn no_binary(project: &Project, packages: &[&Package]) -> Error {
+    let what = match packages {
+        [] => "no package is selected".to_owned(),
+        [package] if package.has_lib => {
+            format!("package {} is a library: it has no binary to put in an image", package.name)
+        }
+        [package] => format!("package {} has no binary", package.name),
+        _ => "none of the selected packages has a binary".to_owned(),
+    };
+    let others: Vec<String> = project
+        .packages
+        .iter()
+        .filter(|other| !other.bins.is_empty())
+        .map(|other| format!("-p {}", other.name))
+        .collect();
+    let hint = if others.is_empty() {
+        "add a src/main.rs, or run this in a project that has one".to_owned()
+    } else {
+        format!("name a package that has one: {}", others.join(", "))
+    };
+    Error::usage(what).hint(hint)
+}
+
+fn binary(package: &Package, name: &str) -> Binary {
+    Binary { package_id: package.id.clone(), package: package.name.clone(), name: name.to_owned() }
+}
+
+/// The nearest of `known` to what was typed, else all of them.
+fn suggestion(flag: &str, typed: &str, known: &[&str]) -> String {
+    let nearest = known
+        .iter()
+        .rev() // of equals, the first
+        .map(|name| (strsim::jaro_winkler(typed, name), name))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((_, name)) => format!("did you mean {flag} {name}?"),
+        None if known.is_empty() => "there is none to choose from".into(),
+        None => format!("there are: {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project(members: &[(&str, &[&str], Option<&str>, bool)]) -> Project {
+        let package = |(name, bins, default_run, is_default): &(&str, &[&str], Option<&str>, bool)| {
+            let targets: Vec<_> = bins
+                .iter()
+                .map(|bin| serde_json::json!({"name": bin, "kind": ["bin"], "crate_types": ["bin"], "src_path": "/x", "edition": "2021"}))
+                .chain(bins.is_empty().then(
+                    || serde_json::json!({"name": name, "kind": ["lib"], "crate_types": ["lib"], "src_path": "/x", "edition": "2021"}),
+                ))
+                .collect();
+            let package = serde_json::json!({"name": name, "version": "1.0.0", "id": name, "dependencies": [],
+                "targets": targets, "features": {}, "manifest_path": "/w/Cargo.toml", "default_run": default_run});
+            (package, *is_default)
+        };
+        let packages: Vec<_> = members.iter().map(package).collect();
+        let names = |only_default: bool| -> Vec<_> {
+            packages.iter().filter(|p| p.1 || !only_default).map(|p| p.0["name"].clone()).collect()
+        };
+        let metadata = serde_json::json!({"workspace_members": names(false), "workspace_default_members": names(true),
+            "packages": packages.iter().map(|p| &p.0).collect::<Vec<_>>(), "target_directory": "/w/target",
+            "version": 1, "workspace_root": "/w"});
+        let metadata = cargo_metadata::MetadataCommand::parse(metadata.to_string()).expect("metadata");
+        Project::from_metadata(metadata)
+    }
+
+    fn names(selection: Result<Selection>) -> Vec<String> {
+        let selection = selection.expect("a selection");
+        selection.binaries.iter().map(|b| format!("{}:{}", b.package, b.name)).collect()
+    }
+
+    fn failure(selection: Result<Selection>) -> (String, String) {
+        let error = selection.expect_err("an error");
+        (error.to_string(), error.hint_text().unwrap_or_default().to_owned())
+    }
+
+    fn only(packages: &[&str]) -> Scope {
+        Scope { packages: packages.iter().map(|&p| p.into()).collect(), ..Scope::default() }
+    }
+
+    fn all() -> Scope {
+        Scope { workspace: true, ..Scope::default() }
+    }
+
+    #[test]
+    fn the_only_binary_needs_no_name() {
+        let project = project(&[("app", &["serve"], None, true)]);
+        assert_eq!(names(binaries(&project, &Scope::default(), &[])), ["app:serve"]);
+    }
+
+    #[test]
+    fn default_run_decides_between_several() {
+        let project = project(&[("app", &["a", "b"], Some("b"), true)]);
+        assert_eq!(names(binaries(&project, &Scope::default(), &[])), ["app:b"]);
+        assert_eq!(names(binaries(&project, &Scope::default(), &["a".into()])), ["app:a"]);
+    }
+
+    #[test]
+    fn two_candidates_are_listed_and_none_is_guessed() {
+        let project = project(&[("app", &["a", "b"], None, true)]);
+        let (message, hint) = failure(binaries(&project, &Scope::default(), &[]));
+        assert_eq!(message, "package app has several binaries: a, b");
+        assert!(hint.contains("--bin a"), "{hint}");
+        let both = binaries(&project, &Scope::default(), &["b".into(), "a".into(), "b".into()]);
+        assert_eq!(names(both), ["app:b", "app:a"]);
+    }
+
+    #[test]
+    fn a_mistyped_binary_is_answered_with_the_nearest() {
+        let project = project(&[("app", &["server", "worker"], None, true), ("x", &["tool"], None, false)]);
+        let try_bin = |bin: &str| failure(binaries(&project, &Scope::default(), &[bin.into()]));
+        assert_eq!(
+            try_bin("sever"),
+            ("there is no binary sever".into(), "did you mean --bin server?".into())
+        );
+        assert_eq!(try_bin("zzz").1, "there are: server, worker");
+        assert_eq!(try_bin("tool").1, "add -p x");
+    }
+
+    #[test]
+    fn a_library_points_to_the_members_that_have_binaries() {
+        let project = project(&[("lib", &[], None, true), ("app", &["app"], None, false)]);
+        let (message, hint) = failure(binaries(&project, &Scope::default(), &[]));
+        assert_eq!(message, "package lib is a library: it has no binary to put in an image");
+        assert_eq!(hint, "name a package that has one: -p app");
+        assert_eq!(names(binaries(&project, &only(&["app"]), &[])), ["app:app"]);
+    }
+
+    #[test]
+    fn a_workspace_gives_an_image_of_each_and_notes_the_libraries() {
+        let project =
+            project(&[("a", &["a"], None, true), ("lib", &[], None, true), ("b", &["b"], None, true)]);
+        let selection = binaries(&project, &all(), &[]).expect("selection");
+        assert_eq!(selection.notes, ["package lib has no binary and gets no image"]);
+        assert_eq!(names(Ok(selection)), ["a:a", "b:b"]);
+        let without = Scope { exclude: vec!["a".into(), "zzz".into()], ..all() };
+        let selection = binaries(&project, &without, &[]).expect("selection");
+        assert!(selection.notes.contains(&"--exclude zzz matches no package".to_owned()));
+        assert_eq!(names(Ok(selection)), ["b:b"]);
+        let (message, hint) = failure(binaries(&project, &Scope::default(), &[]));
+        assert_eq!(message, "this workspace has several binaries: a (package a), b (package b)");
+        assert!(hint.contains("-p a") && hint.contains("--workspace"), "{hint}");
+    }
+
+    #[test]
+    fn the_only_binary_of_a_virtual_workspace_needs_no_package() {
+        let project = project(&[("lib", &[], None, true), ("app", &["serve"], None, true)]);
+        assert_eq!(names(binaries(&project, &Scope::default(), &[])), ["app:serve"]);
+    }
+
+    #[test]
+    fn packages_are_named_as_for_cargo() {
+        let project = project(&[("svc-a", &["a"], None, true), ("svc-b", &["a"], None, true)]);
+        assert_eq!(names(binaries(&project, &only(&["svc-*"]), &[])), ["svc-a:a", "svc-b:a"]);
+        assert_eq!(names(binaries(&project, &only(&["svc-b@1.0.0"]), &[])), ["svc-b:a"]);
+        assert_eq!(failure(binaries(&project, &only(&["svc-c"]), &[])).1, "did you mean -p svc-a?");
+        assert_eq!(
+            failure(binaries(&project, &all(), &["a".into()])).1,
+            "name the package too, for example -p svc-a"
+        );
+        let exclude = Scope { exclude: vec!["svc-a".into()], ..Scope::default() };
+        assert_eq!(failure(binaries(&project, &exclude, &[])).1, "add --workspace");
+    }
+}
