@@ -10,9 +10,19 @@
 //! module does what and which modules each may import; a test holds them to it.
 
 pub mod base;
+pub mod build;
+pub mod cargo;
+pub mod config;
 pub mod error;
 pub mod event;
+pub mod http;
+pub mod image;
+pub mod layer;
 pub mod oci;
+pub mod plan;
+pub mod registry;
+pub mod sink;
 pub mod store;
+pub mod vcs;
 
 pub use error::{Error, Kind, Result};

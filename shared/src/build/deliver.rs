@@ -1,0 +1,254 @@
+//! Delivering images to all targets of the call, and saying where they are.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::Request;
+use super::make::Maker;
+use crate::base::spec::BaseSpec;
+use crate::cargo::Project;
+use crate::error::{Error, Result};
+use crate::image::ImageSet;
+use crate::oci::{Digest, Platform, Reference};
+use crate::plan::Plan;
+use crate::registry::{Credentials, Explicit};
+use crate::sink::{self, Output};
+
+/// An image that is where it should be.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Delivered {
+    /// Its name.
+    pub name: String,
+    /// The digest of its index, or of its manifest where there is one platform.
+    pub digest: Digest,
+    /// Under which names it was pushed.
+    #[serde(serialize_with = "texts")]
+    pub references: Vec<Reference>,
+    /// Each platform's image.
+    pub platforms: Vec<PlatformResult>,
+    /// Places outside registries, as `--output` and `--load` name them.
+    pub outputs: Vec<String>,
+}
+
+/// The image of one platform.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlatformResult {
+    /// The platform.
+    #[serde(serialize_with = "text")]
+    pub platform: Platform,
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// Bytes of its layers, compressed.
+    pub size: u64,
+}
+
+fn text<S: serde::Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+fn texts<S: serde::Serializer>(values: &[Reference], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().map(ToString::to_string))
+}
+
+/// Refuses targets that cannot be, before anything is built.
+pub(super) fn check(request: &Request, plan: &Plan) -> Result<()> {
+    for output in &request.outputs {
+        if let Output::DockerArchive { name, .. } = output {
+            if plan.images.iter().any(|image| image.platforms.len() > 1) {
+                return Err(Error::usage("a docker-archive holds one platform only")
+                    .hint("name one with --platform, or write an oci-archive"));
+            }
+            if name.is_some() && plan.images.len() > 1 {
+                return Err(Error::usage("several images cannot have one name in a docker-archive")
+                    .hint("leave the name out, or choose one binary with --bin"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The credentials, with those of the call bound to the one registry that it speaks to: a
+/// password must not go to a registry that it was not meant for.
+pub(super) fn credentials(request: &Request, plan: &Plan) -> Result<Credentials> {
+    let credentials = request.credentials.clone();
+    let Some(login) = &request.login else { return Ok(credentials) };
+    let pushed = plan.images.iter().flat_map(|image| &image.references).filter(|_| request.push);
+    let mut registries: BTreeSet<String> = pushed.map(|r| r.repository.registry.clone()).collect();
+    if registries.is_empty() {
+        let bases = plan.images.iter().flat_map(|image| &image.platforms).map(|platform| &platform.base);
+        registries.extend(bases.filter_map(|base| match base.parse() {
+            Ok(BaseSpec::Registry(reference)) => Some(reference.repository.registry),
+            _ => None,
+        }));
+    }
+    match registries.into_iter().collect::<Vec<_>>().as_slice() {
+        [registry] => Ok(credentials.with(Explicit {
+            registry: registry.clone(),
+            username: login.username.clone(),
+            password: login.password.clone(),
+            source: login.source,
+        })),
+        // Variables are often set for several calls, of which not all need them.
+        [] if login.source != "--username" => Ok(credentials),
+        [] => Err(Error::usage("--username is given, and the call speaks to no registry")
+            .hint("add --push, or leave it out")),
+        several => Err(Error::usage(format!(
+            "{} is for one registry, and the call speaks to {}",
+            login.source,
+            several.join(", ")
+        ))
+        .hint("set CONTAINERIZE_AUTH_<REGISTRY>=user:password for each")),
+    }
+}
+
+/// Makes the images and brings them to every target. It can be repeated: what is done is found
+/// done.
+pub(super) async fn make_and_deliver(maker: &Maker<'_>, plan: &Plan) -> Result<Vec<Delivered>> {
+    let sets = maker.images(plan).await?;
+    deliver(maker, plan, sets).await
+}
+
+async fn deliver(maker: &Maker<'_>, plan: &Plan, mut sets: Vec<ImageSet>) -> Result<Vec<Delivered>> {
+    let Maker { request, project, store, client, events, .. } = *maker;
+    let outputs = outputs(request, project);
+    if !outputs.is_empty() || !request.load.is_empty() {
+        sink::localize(client, &mut sets, store).await?;
+    }
+    for output in &outputs {
+        events.step("Writing", output.to_string());
+        tokio::task::block_in_place(|| write(output, request.cargo.dir(), &sets))?;
+    }
+    for daemon in &request.load {
+        events.step("Loading", format!("into {}", daemon.program()));
+        let chosen = sets.iter().map(for_this_machine).collect::<Result<Vec<_>>>()?;
+        let names: Vec<_> = sets.iter().map(|set| names(set, None)).collect();
+        tokio::task::block_in_place(|| sink::load(*daemon, &names, &chosen))?;
+    }
+    let mut delivered = Vec::new();
+    for (set, image) in sets.iter().zip(&plan.images) {
+        let references =
+            if request.push { sink::push(client, set, store, events).await? } else { Vec::new() };
+        delivered.push(Delivered {
+            name: image.name.clone(),
+            digest: set.digest(),
+            references,
+            platforms: set.images.iter().map(platform_result).collect(),
+            outputs: outputs
+                .iter()
+                .map(ToString::to_string)
+                .chain(request.load.iter().map(|daemon| daemon.program().to_owned()))
+                .collect(),
+        });
+    }
+    Ok(delivered)
+}
+
+fn platform_result(image: &crate::image::Image) -> PlatformResult {
+    PlatformResult {
+        platform: image.platform.clone(),
+        digest: image.manifest.descriptor.digest,
+        size: image.layers.iter().map(|layer| layer.descriptor.size).sum(),
+    }
+}
+
+/// What was asked for; where nothing was, a layout in the target folder.
+fn outputs(request: &Request, project: &Project) -> Vec<Output> {
+    if !request.outputs.is_empty() || request.push || !request.load.is_empty() {
+        return request.outputs.clone();
+    }
+    let target = request.target_dir.clone().map(|dir| request.cargo.dir().join(dir));
+    let dir = target.unwrap_or_else(|| project.target_directory.clone()).join("containerize");
+    // Shown as short as it can be typed.
+    let dir = dir.strip_prefix(request.cargo.dir()).map(Path::to_owned).unwrap_or(dir);
+    vec![Output::Layout { dir, name: None }]
+}
+
+fn write(output: &Output, dir: &Path, sets: &[ImageSet]) -> Result<()> {
+    match output {
+        Output::Layout { dir: layout, name } => sink::write_layout(&dir.join(layout), name.as_deref(), sets),
+        Output::OciArchive { file } => sink::write_oci_archive(&dir.join(file), sets),
+        Output::DockerArchive { file, name } => {
+            let names: Vec<_> = sets.iter().map(|set| names(set, name.as_ref())).collect();
+            sink::write_docker_archive(&dir.join(file), &names, sets)
+        }
+    }
+}
+
+/// The names under which an engine knows the image: the given one, else those it is pushed
+/// under, else its own with its tag.
+fn names(set: &ImageSet, given: Option<&Reference>) -> Vec<Reference> {
+    let mut names = match given {
+        Some(name) => vec![name.clone()],
+        None => set.references.clone(),
+    };
+    if names.is_empty() {
+        let own = format!("{}:{}", set.name.to_lowercase(), set.tag).parse();
+        names.extend(own.ok().into_iter().collect::<Vec<Reference>>());
+    }
+    for name in &mut names {
+        name.tag.get_or_insert_with(|| set.tag.clone());
+    }
+    names
+}
+
+/// The set with only the image for this machine, which a local engine runs.
+fn for_this_machine(set: &ImageSet) -> Result<ImageSet> {
+    if set.images.len() == 1 {
+        return Ok(set.clone());
+    }
+    let host = Platform::from_rust_arch(std::env::consts::ARCH);
+    let fits = |image: &&crate::image::Image| host.as_ref().is_some_and(|host| image.platform.serves(host));
+    let image = set.images.iter().find(fits).ok_or_else(|| {
+        Error::usage(format!("{} has no image for this machine to load", set.name))
+            .hint("add it to --platform")
+    })?;
+    Ok(ImageSet { images: vec![image.clone()], index: None, ..set.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Image;
+    use crate::store::Blob;
+
+    fn set(platforms: &[&str], references: &[&str]) -> ImageSet {
+        let blob = Blob::of("x", Vec::new());
+        let image = |p: &&str| Image {
+            platform: p.parse().expect("platform"),
+            manifest: blob.clone(),
+            config: blob.clone(),
+            layers: vec![],
+            titles: vec![],
+        };
+        ImageSet {
+            name: "Web".into(),
+            tag: "1".into(),
+            references: references.iter().map(|r| r.parse().expect("reference")).collect(),
+            images: platforms.iter().map(image).collect(),
+            index: None,
+        }
+    }
+
+    #[test]
+    fn an_engine_knows_the_image_by_the_nearest_name() {
+        let shown = |set: &ImageSet, given: Option<&Reference>| {
+            names(set, given).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let plain = set(&["linux/amd64"], &[]);
+        assert_eq!(shown(&plain, None), ["docker.io/library/web:1"]);
+        assert_eq!(shown(&plain, Some(&"a/b".parse().expect("name"))), ["docker.io/a/b:1"]);
+        assert_eq!(shown(&set(&["linux/amd64"], &["ghcr.io/a/b:2"]), None), ["ghcr.io/a/b:2"]);
+    }
+
+    #[test]
+    fn only_this_machines_image_is_loaded() {
+        let host = Platform::from_rust_arch(std::env::consts::ARCH).expect("known").to_string();
+        let other = if host == "linux/arm64" { "linux/amd64" } else { "linux/arm64" };
+        let chosen = for_this_machine(&set(&[other, &host], &[])).expect("chosen");
+        assert_eq!(chosen.images.len(), 1);
+        assert_eq!(chosen.images[0].platform.to_string(), host);
+        assert!(for_this_machine(&set(&[other, "linux/s390x"], &[])).is_err());
+    }
+}

@@ -1,0 +1,118 @@
+//! Commands of the user's: hooks around the build, and layers that a command makes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command as Process, Stdio};
+
+use super::Delivered;
+use crate::config::Command;
+use crate::error::{Error, Result};
+use crate::event::Events;
+
+/// Runs commands one after the other in the project's folder. A line is run by the shell, a
+/// list of words directly. Their standard output goes to standard error: standard output is
+/// for results.
+///
+/// # Errors
+/// When a command cannot be run, or fails.
+pub(super) fn run(
+    commands: &[Command],
+    dir: &Path,
+    variables: &BTreeMap<&str, String>,
+    events: &Events,
+) -> Result<()> {
+    for command in commands {
+        let shown = show(command);
+        events.step("Running", shown.clone());
+        let failed = |why: String| {
+            Error::build(format!("the command `{shown}` failed")).because(why).hint("its own words are above")
+        };
+        let status = process(command)
+            .ok_or_else(|| Error::usage("a command of hooks or layers has no words"))?
+            .current_dir(dir)
+            .envs(variables)
+            .stdin(Stdio::null())
+            .stdout(std::io::stderr())
+            .status()
+            .map_err(|e| failed(e.to_string()))?;
+        if !status.success() {
+            return Err(failed(format!("it ended with {status}")));
+        }
+    }
+    Ok(())
+}
+
+/// What the commands may want to know: nothing yet before the build, then the images.
+pub(super) fn variables(delivered: &[Delivered]) -> BTreeMap<&'static str, String> {
+    let lines =
+        |of: &dyn Fn(&Delivered) -> Vec<String>| delivered.iter().flat_map(of).collect::<Vec<_>>().join("\n");
+    [
+        ("CONTAINERIZE_NAME", lines(&|image| vec![image.name.clone()])),
+        ("CONTAINERIZE_DIGEST", lines(&|image| vec![image.digest.to_string()])),
+        (
+            "CONTAINERIZE_REFERENCES",
+            lines(&|image| image.references.iter().map(ToString::to_string).collect()),
+        ),
+    ]
+    .into_iter()
+    .filter(|(_, value)| !value.is_empty())
+    .collect()
+}
+
+/// The command in one line, for people.
+fn show(command: &Command) -> String {
+    match command {
+        Command::Line(line) => line.clone(),
+        Command::Words(words) => words.join(" "),
+    }
+}
+
+fn process(command: &Command) -> Option<Process> {
+    match command {
+        Command::Line(line) => {
+            let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
+            let mut process = Process::new(shell);
+            process.args([flag, line]);
+            Some(process)
+        }
+        Command::Words(words) => {
+            let (program, arguments) = words.split_first()?;
+            let mut process = Process::new(program);
+            process.args(arguments);
+            Some(process)
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn try_run(command: Command) -> Result<String> {
+        let folder = tempfile::tempdir().expect("folder");
+        let variables = [("CONTAINERIZE_NAME", "web".to_owned())].into();
+        run(&[command], folder.path(), &variables, &Events::silent())?;
+        Ok(std::fs::read_to_string(folder.path().join("out")).unwrap_or_default())
+    }
+
+    #[test]
+    fn a_line_is_run_by_the_shell_in_the_projects_folder() {
+        let line = Command::Line("echo $CONTAINERIZE_NAME > out && true".into());
+        assert_eq!(try_run(line).expect("run"), "web\n");
+    }
+
+    #[test]
+    fn words_are_run_as_they_are() {
+        let words = ["touch", "out", "$HOME"].map(str::to_owned).into();
+        assert_eq!(try_run(Command::Words(words)).expect("run"), "");
+    }
+
+    #[test]
+    fn a_failing_hook_names_itself() {
+        let error = try_run(Command::Line("exit 7".into())).expect_err("failed");
+        assert_eq!(error.to_string(), "the command `exit 7` failed");
+        assert!(error.causes()[0].contains('7'), "{error:?}");
+        assert!(try_run(Command::Words(vec!["/no/such/program".into()])).is_err());
+        assert!(try_run(Command::Words(vec![])).is_err());
+    }
+}

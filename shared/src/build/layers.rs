@@ -1,0 +1,132 @@
+//! From what the plan says goes into a layer to the entries of that layer.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::hooks;
+use crate::base::tree::Tree;
+use crate::config::{Command, ExtraLayer, FileRule, Owner};
+use crate::error::{Context, Error, Result};
+use crate::event::Events;
+use crate::layer::{self, Content, Entry, EntryKind, Layer, Spec};
+use crate::oci::media_type::{Compression, Format};
+use crate::plan::{Item, LayerPlan};
+use crate::store::Store;
+
+/// What is needed to make layers.
+pub(super) struct Maker<'a> {
+    /// The project's folder.
+    pub(super) dir: &'a Path,
+    /// The cache.
+    pub(super) store: &'a Store,
+    /// Whether layers made before may be taken from the cache.
+    pub(super) use_memo: bool,
+    /// Threads for compressing.
+    pub(super) jobs: usize,
+    /// Where events go.
+    pub(super) events: &'a Events,
+    /// How layers are compressed.
+    pub(super) compression: Compression,
+    /// Their family of media types.
+    pub(super) format: Format,
+    /// Owner of directories that a layer adds without naming them.
+    pub(super) owner: Owner,
+}
+
+impl Maker<'_> {
+    /// Makes the planned layers on top of `base`. `program` is the file that was built;
+    /// `variables` go to commands that make layers.
+    ///
+    /// # Errors
+    /// When a file is missing or changes, a command fails, or the disk is full.
+    pub(super) fn layers(
+        &self,
+        plans: &[LayerPlan],
+        base: &Tree,
+        program: &Path,
+        variables: &BTreeMap<&str, String>,
+    ) -> Result<Vec<Layer>> {
+        let mut below = base.clone();
+        let mut layers = Vec::with_capacity(plans.len());
+        for plan in plans {
+            // Lives as long as the layer is read from it.
+            let scratch = tempfile::tempdir().context(|| "cannot make a temporary folder".into())?;
+            let mut entries = Vec::new();
+            for (i, item) in plan.items.iter().enumerate() {
+                let folder = scratch.path().join(i.to_string());
+                entries.extend(self.entries(item, program, &folder, variables)?);
+            }
+            let spec = Spec {
+                title: plan.title.clone(),
+                entries,
+                owner: (self.owner.uid, self.owner.gid),
+                compression: self.compression,
+                format: self.format,
+            };
+            layers.push(layer::write(&spec, &below, self.store, self.use_memo, self.jobs, self.events)?);
+            below = layer::tree_after(&below, &spec)?;
+        }
+        Ok(layers)
+    }
+
+    fn entries(
+        &self,
+        item: &Item,
+        program: &Path,
+        scratch: &Path,
+        variables: &BTreeMap<&str, String>,
+    ) -> Result<Vec<Entry>> {
+        match item {
+            Item::Program { path, owner } => {
+                let content = Content::of_file(program)?;
+                Ok(vec![entry(path, EntryKind::File(content), 0o755, *owner)])
+            }
+            Item::Directory { path, mode, owner } => {
+                Ok(vec![entry(path, EntryKind::Directory, mode.0, *owner)])
+            }
+            Item::Files { rule, owner } => self.files(rule, *owner),
+            Item::Outside { layer, owner } => self.outside(layer, *owner, scratch, variables),
+        }
+    }
+
+    fn files(&self, rule: &FileRule, owner: Owner) -> Result<Vec<Entry>> {
+        let mode = rule.mode.map(|mode| mode.0);
+        layer::collect(&self.dir.join(&rule.from), &rule.to, mode, (owner.uid, owner.gid), &rule.exclude)
+            .context(|| format!("cannot take {} into the image", rule.from))
+    }
+
+    fn outside(
+        &self,
+        layer: &ExtraLayer,
+        owner: Owner,
+        scratch: &Path,
+        variables: &BTreeMap<&str, String>,
+    ) -> Result<Vec<Entry>> {
+        let folder = match layer {
+            ExtraLayer::Folder(folder) => {
+                let folder = self.dir.join(folder);
+                if !folder.is_dir() {
+                    return Err(Error::usage(format!("the layer {} is no folder", folder.display()))
+                        .hint("name a folder, or { command = \"...\" }"));
+                }
+                folder
+            }
+            ExtraLayer::Command { command } => self.fill(command, scratch, variables)?,
+        };
+        layer::collect(&folder, "/", None, (owner.uid, owner.gid), &[])
+    }
+
+    /// Lets a command put files into an empty folder.
+    fn fill(&self, command: &Command, scratch: &Path, variables: &BTreeMap<&str, String>) -> Result<PathBuf> {
+        std::fs::create_dir_all(scratch).context(|| "cannot make a temporary folder".into())?;
+        let mut variables = variables.clone();
+        variables.insert("CONTAINERIZE_LAYER", scratch.display().to_string());
+        hooks::run(std::slice::from_ref(command), self.dir, &variables, self.events)?;
+        Ok(scratch.to_owned())
+    }
+}
+
+fn entry(path: &str, kind: EntryKind, mode: u32, owner: Owner) -> Entry {
+    let path = path.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+    Entry { path, kind, mode, uid: owner.uid, gid: owner.gid }
+}

@@ -1,0 +1,210 @@
+//! Putting base, plan and layers together.
+
+use std::collections::BTreeMap;
+
+use super::Image;
+use crate::base::{BaseImage, history};
+use crate::error::{Error, Result};
+use crate::layer::Layer;
+use crate::oci::media_type::{Format, layer_compression};
+use crate::oci::{Descriptor, Execution, Extra, ImageConfig, Index, Manifest, Platform, to_json};
+use crate::plan::{ImagePlan, LABEL_PREFIX, PlatformPlan, Runtime};
+use crate::store::Blob;
+
+/// Makes the image for one platform of `image`: the base's layers, then ours.
+///
+/// # Errors
+/// Only if a value does not serialise or a base layer has no known type.
+pub fn assemble(base: &BaseImage, image: &ImagePlan, plan: &PlatformPlan, ours: &[Layer]) -> Result<Image> {
+    let mut runtime = plan.runtime.clone();
+    for (key, value) in
+        [("base.name", base.name.clone()), ("base.digest", base.digest.map(|d| d.to_string()))]
+    {
+        // Only registry bases: a digest without a name leads nowhere.
+        if let (Some(value), true) = (value, base.name.is_some()) {
+            let key = format!("{LABEL_PREFIX}.{key}");
+            runtime.labels.entry(key.clone()).or_insert_with(|| value.clone());
+            runtime.annotations.entry(key).or_insert(value);
+        }
+    }
+    let config = configuration(base, image, plan, &runtime, ours);
+    let config = Blob::of(image.format.config(), to_json(&config)?);
+    let layers = layers(base, image.format, ours)?;
+    let manifest = Manifest {
+        schema_version: 2,
+        media_type: Some(image.format.manifest().into()),
+        extra: Extra::new(),
+        config: config.descriptor.clone(),
+        layers: layers.iter().map(|blob| blob.descriptor.clone()).collect(),
+        annotations: match image.format {
+            Format::Oci => runtime.annotations,
+            Format::Docker => BTreeMap::new(),
+        },
+    };
+    let manifest = Blob::of(image.format.manifest(), to_json(&manifest)?);
+    let base_titles = (1..=base.layers.len()).map(|i| format!("base {i}"));
+    let titles = base_titles.chain(ours.iter().map(|layer| layer.title.clone())).collect();
+    Ok(Image { platform: plan.platform.clone(), manifest, config, layers, titles })
+}
+
+/// Makes the index of images for several platforms.
+///
+/// # Errors
+/// Only if a value does not serialise.
+pub fn index(images: &[Image], format: Format, annotations: BTreeMap<String, String>) -> Result<Blob> {
+    let manifests = images
+        .iter()
+        .map(|image| Descriptor {
+            platform: Some(image.platform.clone()),
+            ..image.manifest.descriptor.clone()
+        })
+        .collect();
+    let mut index = Index::new(format.index(), manifests);
+    if format == Format::Oci {
+        index.annotations = annotations;
+    }
+    Ok(Blob::of(format.index(), to_json(&index)?))
+}
+
+/// The base's layers in the image's family of media types, then ours.
+fn layers(base: &BaseImage, format: Format, ours: &[Layer]) -> Result<Vec<Blob>> {
+    let mut layers = Vec::with_capacity(base.layers.len() + ours.len());
+    for blob in &base.layers {
+        let mut blob = blob.clone();
+        let compression = layer_compression(&blob.descriptor.media_type).ok_or_else(|| {
+            Error::build(format!("the base has a layer of type {:?}", blob.descriptor.media_type))
+        })?;
+        blob.descriptor.media_type = format.layer(compression).into();
+        layers.push(blob);
+    }
+    layers.extend(ours.iter().map(|layer| layer.blob.clone()));
+    Ok(layers)
+}
+
+fn configuration(
+    base: &BaseImage,
+    image: &ImagePlan,
+    plan: &PlatformPlan,
+    runtime: &Runtime,
+    ours: &[Layer],
+) -> ImageConfig {
+    let mut config = base.config.clone();
+    let Platform { architecture, os, variant, .. } = plan.platform.clone();
+    (config.architecture, config.os) = (architecture, os);
+    config.variant = variant.or(config.variant);
+    config.created = Some(image.created.clone());
+    // The base's author did not make this image.
+    config.author = None;
+    execution(&mut config.config, runtime);
+    let documented = config.history.iter().filter(|line| line.empty_layer != Some(true)).count();
+    for _ in documented..base.layers.len() {
+        config.history.push(history("base layer"));
+    }
+    for layer in ours {
+        config.rootfs.diff_ids.push(layer.diff_id);
+        config.history.push(history(&format!("containerize: {}", layer.title)));
+    }
+    config
+}
+
+/// Lays what the plan says over what the base says.
+fn execution(config: &mut Execution, runtime: &Runtime) {
+    let set = |slot: &mut Option<String>, value: &Option<String>| {
+        if value.is_some() {
+            slot.clone_from(value);
+        }
+    };
+    set(&mut config.user, &Some(runtime.user.clone()).filter(|user| !user.is_empty()));
+    set(&mut config.working_dir, &runtime.workdir);
+    set(&mut config.stop_signal, &runtime.stop_signal);
+    if let Some(entrypoint) = &runtime.entrypoint {
+        config.entrypoint = Some(entrypoint.clone()).filter(|words| !words.is_empty());
+        // The base's arguments were meant for the base's program.
+        config.cmd = None;
+    }
+    if let Some(cmd) = &runtime.cmd {
+        config.cmd = Some(cmd.clone()).filter(|words| !words.is_empty());
+    }
+    if let Some(healthcheck) = &runtime.healthcheck {
+        config.healthcheck = Some(healthcheck.clone());
+    }
+    environment(&mut config.env, runtime);
+    config.exposed_ports.extend(runtime.ports.iter().map(|port| (port.clone(), Default::default())));
+    config.volumes.extend(runtime.volumes.iter().map(|path| (path.clone(), Default::default())));
+    // A base's labels describe the base.
+    config.labels.retain(|name, _| !name.starts_with(LABEL_PREFIX));
+    config.labels.extend(runtime.labels.clone());
+}
+
+/// Replaces variables in their place and appends new ones.
+fn environment(env: &mut Vec<String>, runtime: &Runtime) {
+    let name = |line: &str| line.split_once('=').map_or(line, |(name, _)| name).to_owned();
+    env.retain(|line| !runtime.unset_env.contains(&name(line)));
+    for (key, value) in &runtime.env {
+        let line = format!("{key}={value}");
+        match env.iter_mut().find(|line| name(line) == *key) {
+            Some(slot) => *slot = line,
+            None => env.push(line),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runtime() -> Runtime {
+        Runtime {
+            user: "65532:65532".into(),
+            workdir: None,
+            entrypoint: Some(vec!["/web".into()]),
+            cmd: None,
+            env: [("A".to_owned(), "2".to_owned()), ("C".to_owned(), "3".to_owned())].into(),
+            unset_env: vec!["B".into()],
+            ports: vec!["80/tcp".into()],
+            volumes: Vec::new(),
+            labels: [("own".to_owned(), "1".to_owned())].into(),
+            annotations: BTreeMap::new(),
+            stop_signal: None,
+            healthcheck: None,
+        }
+    }
+
+    fn base() -> Execution {
+        let text = r#"{"User":"0","Env":["B=1","A=1"],"Entrypoint":["/base"],"Cmd":["x"],"WorkingDir":"/w","StopSignal":"SIGINT",
+            "Labels":{"org.opencontainers.image.title":"the base","other":"kept"},"OnBuild":["y"]}"#;
+        serde_json::from_str(text).expect("a configuration")
+    }
+
+    #[test]
+    fn the_plan_lies_over_the_base() {
+        let mut config = base();
+        execution(&mut config, &runtime());
+        assert_eq!(config.user.as_deref(), Some("65532:65532"));
+        assert_eq!(config.env, ["A=2", "C=3"]);
+        assert_eq!(config.working_dir.as_deref(), Some("/w"), "kept");
+        assert_eq!(config.stop_signal.as_deref(), Some("SIGINT"), "kept");
+        assert_eq!(
+            config.labels.keys().collect::<Vec<_>>(),
+            ["other", "own"],
+            "the base's title is not ours"
+        );
+        assert!(config.extra.contains_key("OnBuild"), "unknown fields survive");
+    }
+
+    #[test]
+    fn the_bases_arguments_go_with_its_entrypoint() {
+        let mut config = base();
+        execution(&mut config, &runtime());
+        assert_eq!((config.entrypoint, config.cmd), (Some(vec!["/web".to_owned()]), None));
+        let mut kept = base();
+        execution(&mut kept, &Runtime { entrypoint: None, ..runtime() });
+        assert_eq!(kept.cmd, Some(vec!["x".to_owned()]));
+        let mut cleared = base();
+        execution(
+            &mut cleared,
+            &Runtime { entrypoint: Some(vec![]), cmd: Some(vec!["y".into()]), ..runtime() },
+        );
+        assert_eq!((cleared.entrypoint, cleared.cmd), (None, Some(vec!["y".to_owned()])));
+    }
+}

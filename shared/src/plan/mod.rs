@@ -1,0 +1,198 @@
+//! The plan: what will be in the images, as plain data, before anything is built.
+//!
+//! Nothing here touches disk, network, environment or clock.
+
+mod labels;
+mod names;
+mod rust;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+pub use labels::{About, Facts, PREFIX as LABEL_PREFIX, expand, standard_labels};
+pub use names::{Names, names};
+pub use rust::{RustImage, plan_rust};
+
+use crate::config::{ExtraLayer, FileRule, Mode, Owner, Settings, Strip};
+use crate::oci::media_type::{Compression, Format};
+use crate::oci::{Healthcheck, Platform, Reference};
+
+/// What one call will make.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// The images.
+    pub images: Vec<ImagePlan>,
+}
+
+/// One image, for one or several platforms.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ImagePlan {
+    /// Its name: the binary's.
+    pub name: String,
+    /// The project's version.
+    pub version: String,
+    /// Tag for outputs that have one: the first bare tag.
+    pub tag: String,
+    /// Where it is pushed, if it is.
+    #[serde(serialize_with = "as_texts")]
+    pub references: Vec<Reference>,
+    /// The image format.
+    pub format: Format,
+    /// How our layers are compressed.
+    pub compression: Compression,
+    /// Time of creation, RFC 3339.
+    pub created: String,
+    /// What is built from source.
+    pub binary: Binary,
+    /// Each platform's share.
+    pub platforms: Vec<PlatformPlan>,
+    /// The values and where they came from, for `--dry-run`.
+    #[serde(skip)]
+    pub settings: Settings,
+}
+
+impl ImagePlan {
+    /// The plan in one line, for people.
+    pub fn summary(&self) -> String {
+        let platforms: Vec<String> = self
+            .platforms
+            .iter()
+            .map(|platform| format!("{} on {}", platform.platform, platform.base))
+            .collect();
+        let runtime = &self.platforms[0].runtime;
+        let mut parts = vec![format!("{} {} for {}", self.name, self.version, platforms.join(", "))];
+        if !runtime.user.is_empty() {
+            parts.push(format!("as {}", runtime.user));
+        }
+        if !runtime.ports.is_empty() {
+            parts.push(format!("on {}", runtime.ports.join(" ")));
+        }
+        parts.join(", ")
+    }
+}
+
+/// What is built from source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Binary {
+    /// The cargo package.
+    pub package: String,
+    /// The binary's name.
+    pub name: String,
+    /// The profile.
+    pub profile: String,
+    /// What is stripped.
+    pub strip: Strip,
+}
+
+/// One image for one platform.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlatformPlan {
+    /// The platform.
+    #[serde(serialize_with = "as_text")]
+    pub platform: Platform,
+    /// The base, as it was named.
+    pub base: String,
+    /// The target triple.
+    pub target: String,
+    /// How the program must be linked.
+    pub linkage: Linkage,
+    /// Our layers, the lowest first.
+    pub layers: Vec<LayerPlan>,
+    /// What changes in the base's configuration.
+    pub runtime: Runtime,
+}
+
+/// How a program must be linked to run on its base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Linkage {
+    /// Without any shared library: the base has none.
+    Static,
+    /// Static, on a libc whose default is dynamic (`+crt-static`).
+    CrtStatic,
+    /// As the linker makes it; the base has a C library.
+    Any,
+}
+
+/// One layer of ours.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LayerPlan {
+    /// A name for people and for the history.
+    pub title: String,
+    /// What is in it.
+    pub items: Vec<Item>,
+}
+
+/// Something that goes into a layer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Item {
+    /// The program that is built.
+    Program {
+        /// Absolute path in the image.
+        path: String,
+        /// Its owner.
+        owner: Owner,
+    },
+    /// An empty directory.
+    Directory {
+        /// Absolute path in the image.
+        path: String,
+        /// Permission bits.
+        mode: Mode,
+        /// Its owner.
+        owner: Owner,
+    },
+    /// A file or tree of the project.
+    Files {
+        /// What goes where.
+        rule: FileRule,
+        /// The owner where the rule names none.
+        owner: Owner,
+    },
+    /// A layer that is made outside.
+    Outside {
+        /// By whom.
+        layer: ExtraLayer,
+        /// The owner of its files.
+        owner: Owner,
+    },
+}
+
+/// What the image's configuration says beyond the base's.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Runtime {
+    /// Whom the program runs as; empty keeps the base's.
+    pub user: String,
+    /// `None` keeps the base's.
+    pub workdir: Option<String>,
+    /// Empty clears; `None` keeps the base's.
+    pub entrypoint: Option<Vec<String>>,
+    /// Empty clears; `None` keeps the base's.
+    pub cmd: Option<Vec<String>>,
+    /// Variables to set.
+    pub env: BTreeMap<String, String>,
+    /// Variables to remove.
+    pub unset_env: Vec<String>,
+    /// As `8080/tcp`.
+    pub ports: Vec<String>,
+    /// Absolute paths.
+    pub volumes: Vec<String>,
+    /// Placeholders expanded.
+    pub labels: BTreeMap<String, String>,
+    /// Placeholders expanded.
+    pub annotations: BTreeMap<String, String>,
+    /// `None` keeps the base's.
+    pub stop_signal: Option<String>,
+    /// `None` keeps the base's.
+    pub healthcheck: Option<Healthcheck>,
+}
+
+fn as_text<S: serde::Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+fn as_texts<S: serde::Serializer>(values: &[Reference], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().map(ToString::to_string))
+}

@@ -1,0 +1,158 @@
+//! Archives: a tar of an OCI layout, and the tar that every Docker and Podman loads.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::Serialize;
+use tempfile::NamedTempFile;
+
+use super::layout::{OCI_LAYOUT, blobs_of, entry, finish};
+use super::{REF_NAME, copy_blob};
+use crate::error::{Context, Error, Result};
+use crate::image::ImageSet;
+use crate::oci::{Digest, Index, Reference, media_type, to_json};
+use crate::store::Blob;
+
+/// What containerd's image store takes the name from.
+const CONTAINERD_NAME: &str = "io.containerd.image.name";
+
+/// Writes a tar of an OCI layout that holds the images.
+///
+/// # Errors
+/// When the disk refuses; the file is then as it was before.
+pub fn write_oci_archive(file: &Path, sets: &[ImageSet]) -> Result<()> {
+    write_file(file, |to| {
+        let manifests = sets.iter().map(|set| entry(set, None, sets.len() > 1)).collect();
+        let mut tar = Tar::begin(to)?;
+        tar.small("oci-layout", OCI_LAYOUT)?;
+        tar.small("index.json", &to_json(&Index::new(media_type::OCI_INDEX, manifests))?)?;
+        for blob in sets.iter().flat_map(blobs_of) {
+            tar.blob(blob)?;
+        }
+        tar.end()
+    })
+}
+
+/// Writes a tar that is an OCI layout and a Docker archive at once, which `docker load` of all
+/// versions and image stores takes, and `podman load`. Each set must hold one image.
+///
+/// # Errors
+/// Usage when a set is for several platforms; otherwise when the disk refuses.
+pub fn write_docker_archive(file: &Path, names: &[Vec<Reference>], sets: &[ImageSet]) -> Result<()> {
+    write_file(file, |to| docker_archive(to, names, sets))
+}
+
+/// As [`write_docker_archive`], to any writer. `names` are those of each set, in order.
+pub(super) fn docker_archive(to: &mut dyn Write, names: &[Vec<Reference>], sets: &[ImageSet]) -> Result<()> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Item {
+        config: String,
+        repo_tags: Vec<String>,
+        layers: Vec<String>,
+    }
+    let mut items = Vec::new();
+    let mut index = Index::new(media_type::OCI_INDEX, Vec::new());
+    for (set, names) in sets.iter().zip(names) {
+        let [image] = &set.images[..] else {
+            return Err(Error::usage(format!("a docker-archive holds {} for one platform only", set.name))
+                .hint("name one with --platform, or write an oci-archive"));
+        };
+        items.push(Item {
+            config: blob_path(&image.config),
+            repo_tags: names.iter().map(ToString::to_string).collect(),
+            layers: image.layers.iter().map(blob_path).collect(),
+        });
+        for name in names {
+            let mut entry = entry(set, name.tag.as_deref(), false);
+            entry.annotations.insert(CONTAINERD_NAME.into(), name.to_string());
+            entry.annotations.insert(REF_NAME.into(), name.tag.clone().unwrap_or_else(|| set.tag.clone()));
+            index.manifests.push(entry);
+        }
+    }
+    let mut tar = Tar::begin(to)?;
+    tar.small("oci-layout", OCI_LAYOUT)?;
+    tar.small("index.json", &to_json(&index)?)?;
+    tar.small("manifest.json", &to_json(&items)?)?;
+    for blob in sets.iter().flat_map(blobs_of) {
+        tar.blob(blob)?;
+    }
+    tar.end()
+}
+
+fn blob_path(blob: &Blob) -> String {
+    format!("blobs/sha256/{}", blob.descriptor.digest.hex())
+}
+
+/// Writes beside the file and renames, so that it is whole or as it was.
+fn write_file(file: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let failed = || format!("cannot write {}", file.display());
+    if file.is_dir() {
+        return Err(Error::usage(format!("{} is a folder", file.display())).hint("name a file"));
+    }
+    std::fs::create_dir_all(folder).context(failed)?;
+    let mut temporary = NamedTempFile::new_in(folder).context(failed)?;
+    let mut buffered = io::BufWriter::with_capacity(1 << 20, &mut temporary);
+    write(&mut buffered).context(failed)?;
+    buffered.flush().context(failed)?;
+    drop(buffered);
+    finish(temporary, file).context(failed)
+}
+
+/// A tar with fixed times and owners, each blob once.
+struct Tar<'a> {
+    builder: tar::Builder<&'a mut dyn Write>,
+    written: BTreeSet<Digest>,
+}
+
+impl<'a> Tar<'a> {
+    fn begin(to: &'a mut dyn Write) -> Result<Self> {
+        let mut tar = Self { builder: tar::Builder::new(to), written: BTreeSet::new() };
+        for folder in ["blobs/", "blobs/sha256/"] {
+            let mut header = header(0, tar::EntryType::Directory, 0o755);
+            tar.builder.append_data(&mut header, folder, io::empty()).context(failed)?;
+        }
+        Ok(tar)
+    }
+
+    fn small(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        let mut header = header(bytes.len() as u64, tar::EntryType::Regular, 0o644);
+        self.builder.append_data(&mut header, name, bytes).context(failed)
+    }
+
+    fn blob(&mut self, blob: &Blob) -> Result<()> {
+        if !self.written.insert(blob.descriptor.digest) {
+            return Ok(());
+        }
+        let mut header = header(blob.descriptor.size, tar::EntryType::Regular, 0o644);
+        header.set_path(blob_path(blob)).context(failed)?;
+        header.set_cksum();
+        let to = self.builder.get_mut();
+        to.write_all(header.as_bytes()).context(failed)?;
+        copy_blob(blob, to)?;
+        let padding = (512 - blob.descriptor.size % 512) % 512;
+        to.write_all(&[0; 512][..padding as usize]).context(failed)
+    }
+
+    fn end(mut self) -> Result<()> {
+        self.builder.finish().context(failed)
+    }
+}
+
+fn failed() -> String {
+    "cannot write the image".into()
+}
+
+fn header(size: u64, kind: tar::EntryType, mode: u32) -> tar::Header {
+    let mut header = tar::Header::new_ustar();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_size(size);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_cksum();
+    header
+}

@@ -1,0 +1,55 @@
+//! Targets: an OCI layout, archives, a registry, a local daemon.
+
+mod archive;
+mod daemon;
+mod layout;
+mod output;
+mod registry;
+
+use std::io::{self, Read, Write};
+
+pub use archive::{write_docker_archive, write_oci_archive};
+pub use daemon::{Daemon, load};
+pub use layout::write_layout;
+pub use output::Output;
+pub use registry::{localize, push};
+
+use crate::error::{Context, Error, Result};
+use crate::oci::HashingReader;
+use crate::store::{Blob, Source, Store};
+
+/// The annotation that names an image in a layout (image-spec `annotations.md`).
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// Copies a blob's bytes to `to`, checking digest and size in passing.
+fn copy_blob(blob: &Blob, to: &mut impl Write) -> Result<()> {
+    let expected = &blob.descriptor;
+    let from: Box<dyn Read> = match &blob.source {
+        Source::Memory(bytes) => Box::new(io::Cursor::new(bytes.clone())),
+        Source::File(path) => Box::new(Store::open_file(path)?),
+        Source::Registry(repository) => {
+            return Err(Error::bug(format!("{} is still in {repository}", expected.digest)));
+        }
+    };
+    let mut reader = HashingReader::new(from);
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let n = reader.read(&mut buffer).context(|| format!("cannot read {}", expected.digest))?;
+        if n == 0 {
+            break;
+        }
+        to.write_all(&buffer[..n]).map_err(|e| Error::build("cannot write the image").because(e))?;
+    }
+    let (digest, size) = reader.finish();
+    if digest != expected.digest || size != expected.size {
+        return Err(Error::integrity(format!(
+            "expected {} and read {digest} ({size} bytes)",
+            expected.digest
+        ))
+        .hint(match &blob.source {
+            Source::File(path) => format!("{} is damaged: make or fetch it anew", path.display()),
+            _ => "run again".into(),
+        }));
+    }
+    Ok(())
+}

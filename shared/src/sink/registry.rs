@@ -1,0 +1,138 @@
+//! Pushing image sets to registries.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::error::{Error, Result};
+use crate::event::Events;
+use crate::image::ImageSet;
+use crate::oci::{Reference, Repository};
+use crate::registry::Client;
+use crate::store::{Blob, Source, Store};
+
+/// So many blobs are on their way at once.
+const PARALLEL: usize = 8;
+
+/// Pushes a set under all its references: blobs in parallel, then the manifests, the index and
+/// tags last, so that a name never leads to something incomplete. Returns the references.
+///
+/// # Errors
+/// When a registry refuses or cannot be reached; names that were not pushed yet are as before.
+pub async fn push(client: &Client, set: &ImageSet, store: &Store, events: &Events) -> Result<Vec<Reference>> {
+    let mut repositories: BTreeMap<&Repository, Vec<&Reference>> = BTreeMap::new();
+    let outdated = outdated(client, set).await;
+    for reference in &set.references {
+        if !outdated.contains(&reference) {
+            events.step("Unchanged", reference.to_string());
+        }
+    }
+    for reference in outdated {
+        repositories.entry(&reference.repository).or_default().push(reference);
+    }
+    let mut done: Vec<&Repository> = Vec::new();
+    for (repository, references) in repositories {
+        for reference in &references {
+            events.step("Pushing", reference.to_string());
+        }
+        // What an earlier repository of the same registry has can be mounted from it.
+        let sibling = done.iter().copied().find(|other| other.registry == repository.registry);
+        push_blobs(client, set, repository, sibling, store).await?;
+        push_manifests(client, set, repository, &references).await?;
+        done.push(repository);
+    }
+    Ok(set.references.clone())
+}
+
+/// The references that do not lead to the set yet. Where one does, the registry has all of it:
+/// asking that is the one round trip that a push without changes costs.
+async fn outdated<'a>(client: &Client, set: &'a ImageSet) -> Vec<&'a Reference> {
+    let digest = set.digest();
+    let asked = set.references.iter().map(|reference| client.leads_to(reference, &digest));
+    let current = futures_util::future::join_all(asked).await;
+    set.references
+        .iter()
+        .zip(current)
+        .filter(|(_, current)| !current)
+        .map(|(reference, _)| reference)
+        .collect()
+}
+
+async fn push_blobs(
+    client: &Client,
+    set: &ImageSet,
+    repository: &Repository,
+    sibling: Option<&Repository>,
+    store: &Store,
+) -> Result<()> {
+    let uploads = set.blobs().into_iter().map(|(blob, title)| async move {
+        let from = match &blob.source {
+            Source::Registry(from) => Some(from),
+            _ => sibling,
+        };
+        let from = from.filter(|from| from.registry == repository.registry && *from != repository);
+        if let Source::Registry(home) = &blob.source {
+            // Its bytes are only fetched if the target has no other way to them.
+            let offered = client.offer_blob(repository, &blob.descriptor, from).await?;
+            if home == repository || offered.is_some() {
+                return Ok(());
+            }
+            let path = client.fetch_blob(home, &blob.descriptor, store).await?;
+            let local = Blob { source: Source::File(path), ..blob.clone() };
+            return client.push_blob(repository, &local, &title, None).await.map(|_| ());
+        }
+        client.push_blob(repository, blob, &title, from).await.map(|_| ())
+    });
+    // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
+    let uploads: Vec<futures_util::future::BoxFuture<'_, Result<()>>> =
+        uploads.map(|upload| Box::pin(upload) as _).collect();
+    stream::iter(uploads).buffer_unordered(PARALLEL).try_collect::<()>().await
+}
+
+async fn push_manifests(
+    client: &Client,
+    set: &ImageSet,
+    repository: &Repository,
+    references: &[&Reference],
+) -> Result<()> {
+    if set.index.is_some() {
+        for image in &set.images {
+            let descriptor = &image.manifest.descriptor;
+            put(client, &repository.with_digest(descriptor.digest), &image.manifest).await?;
+        }
+    }
+    for reference in references {
+        put(client, reference, set.root()).await?;
+    }
+    Ok(())
+}
+
+async fn put(client: &Client, reference: &Reference, blob: &Blob) -> Result<()> {
+    let Source::Memory(bytes) = &blob.source else {
+        return Err(Error::bug("a manifest is not in memory"));
+    };
+    let digest = client.push_manifest(reference, &blob.descriptor.media_type, bytes.clone()).await?;
+    if digest != blob.descriptor.digest {
+        return Err(Error::integrity(format!(
+            "{reference} was pushed as {} and is {digest}",
+            blob.descriptor.digest
+        )));
+    }
+    Ok(())
+}
+
+/// Fetches the layers that are still in a registry, for targets that need their bytes.
+///
+/// # Errors
+/// When one cannot be fetched, or is not what its digest says.
+pub async fn localize(client: &Client, sets: &mut [ImageSet], store: &Store) -> Result<()> {
+    for image in sets.iter_mut().flat_map(|set| &mut set.images) {
+        for blob in &mut image.layers {
+            if let Source::Registry(home) = &blob.source {
+                let path = client.fetch_blob(home, &blob.descriptor, store).await?;
+                blob.source = Source::File(path);
+            }
+        }
+    }
+    Ok(())
+}
