@@ -1,0 +1,82 @@
+//! `containerize cache`: what is in the cache, and making it smaller.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use containerize_core::Result;
+use containerize_core::store::{Count, Removed, Store, Usage};
+use serde_json::json;
+
+use crate::cli::{CacheArgs, CacheVerb, PrintFormat};
+use crate::render::bytes;
+use crate::request;
+
+/// Does what the call says; returns what is to be printed.
+pub(crate) fn run(arguments: &CacheArgs) -> Result<String> {
+    let dir = request::cache_dir(arguments.cache_dir.clone())?;
+    let json = arguments.format == PrintFormat::Json;
+    Ok(match arguments.verb {
+        CacheVerb::Dir if json => format!("{:#}\n", json!({ "dir": dir })),
+        CacheVerb::Dir => format!("{}\n", dir.display()),
+        CacheVerb::Info => {
+            let size = request::cache_size()?;
+            info(&dir, size, &Store::open(&dir)?.usage(), json)
+        }
+        CacheVerb::Prune { all } => {
+            let size = if all { 0 } else { request::cache_size()? };
+            let removed = Store::open(&dir)?.prune(size)?;
+            pruned(removed, json)
+        }
+    })
+}
+
+fn info(dir: &Path, size: u64, usage: &Usage, json: bool) -> String {
+    let total = usage.total();
+    if json {
+        return format!("{:#}\n", json!({ "dir": dir, "max-bytes": size, "total": total, "usage": usage }));
+    }
+    let mut text = format!("{}\n", dir.display());
+    let mut row = |name: &str, count: &Count| {
+        let _ = writeln!(text, "  {name:<20} {:>8} files  {:>10}", count.files, bytes(count.bytes));
+    };
+    row("blobs", &usage.blobs);
+    for (table, count) in &usage.memo {
+        row(&format!("memo {table}"), count);
+    }
+    row("temporary", &usage.temporary);
+    row("together", &total);
+    let _ = writeln!(text, "  cut down to {} after builds", bytes(size));
+    text
+}
+
+fn pruned(removed: Removed, json: bool) -> String {
+    if json {
+        return format!("{:#}\n", json!({ "removed": removed }));
+    }
+    format!("removed {} files, {}\n", removed.files, bytes(removed.bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_shown_by_kind_and_together() {
+        let usage = Usage {
+            blobs: Count { files: 2, bytes: 3 << 20 },
+            memo: [("layers".to_owned(), Count { files: 1, bytes: 512 })].into(),
+            temporary: Count::default(),
+        };
+        let text = info(Path::new("/cache"), 10 << 30, &usage, false);
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[0], ["/cache"]);
+        assert_eq!(lines[1], ["blobs", "2", "files", "3.0", "MiB"]);
+        assert_eq!(lines[2], ["memo", "layers", "1", "files", "512", "B"]);
+        assert_eq!(lines[4][..2], ["together", "3"]);
+        assert!(text.contains("10.0 GiB"), "{text}");
+        let json: serde_json::Value =
+            serde_json::from_str(&info(Path::new("/cache"), 1, &usage, true)).expect("json");
+        assert_eq!(json["usage"]["memo"]["layers"]["bytes"], 512);
+        assert_eq!(json["total"]["files"], 3);
+    }
+}

@@ -1,0 +1,293 @@
+//! The flags of `build`.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, ValueEnum, ValueHint};
+use containerize_core::config::{
+    BaseChoice, Bins, Command, FileRule, Healthcheck, LabelValue, Owner, Partial, Port, Strip,
+};
+use containerize_core::oci::media_type::{Compression, Format};
+use containerize_core::sink::{Daemon, Output};
+
+use super::values::{Mirrors, command, daemon, output, pair};
+
+/// The form of what is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Default)]
+pub(crate) enum PrintFormat {
+    /// Words; results one a line
+    #[default]
+    Text,
+    /// One JSON document
+    Json,
+}
+
+/// The flags of `build`.
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    /// The project's folder
+    #[arg(short = 'C', long = "project", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) project: Option<PathBuf>,
+    /// A TOML file with further configuration
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+    /// Print the plan with the origin of each value, and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) say: SayArgs,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    #[command(flatten)]
+    pub(crate) image: ImageArgs,
+    #[command(flatten)]
+    pub(crate) cargo: CargoArgs,
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
+}
+
+/// What is said, and how.
+#[derive(Debug, Args)]
+pub(crate) struct SayArgs {
+    /// The form of what is printed
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) format: PrintFormat,
+    /// Say more; twice for everything
+    #[arg(short, long, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Say only the result, warnings and errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+}
+
+/// Where the image goes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Where it goes")]
+pub(crate) struct TargetArgs {
+    /// Push to the repository or the full references
+    #[arg(long)]
+    pub(crate) push: bool,
+    /// The repository that is pushed to, without a tag; may hold {name}
+    #[arg(long, value_name = "REPOSITORY")]
+    repository: Option<String>,
+    /// A tag, or a full reference [default: the version]
+    #[arg(short, long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE[:NAME] [default: oci:target/containerize]
+    #[arg(short, long, value_name = "OUTPUT", value_parser = output)]
+    pub(crate) output: Vec<Output>,
+    /// Load into a local engine: docker or podman
+    #[arg(long, value_name = "ENGINE", value_parser = daemon)]
+    pub(crate) load: Vec<Daemon>,
+}
+
+/// What the image is like.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What it is like")]
+pub(crate) struct ImageArgs {
+    /// The platforms, as linux/amd64,linux/arm64 [default: this machine's]
+    #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
+    platforms: Vec<String>,
+    /// The base: static, scratch, a reference, oci:DIR, oci-archive:FILE or docker-archive:FILE [default: static]
+    #[arg(long)]
+    base: Option<String>,
+    /// oci or docker [default: oci]
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    image_format: Option<Format>,
+    /// Set a variable
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    env: Vec<(String, String)>,
+    /// Remove a variable of the base
+    #[arg(long, value_name = "NAME")]
+    unset_env: Vec<String>,
+    /// Set a label; {version}, {revision}, {created} and {platform} are filled in
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = pair)]
+    labels: Vec<(String, String)>,
+    /// Set an annotation of the manifest
+    #[arg(long = "annotation", value_name = "NAME=VALUE", value_parser = pair)]
+    annotations: Vec<(String, String)>,
+    /// A port that the program listens on, as 8080 or 53/udp
+    #[arg(long = "port", value_name = "PORT")]
+    ports: Vec<Port>,
+    /// A volume, which USER can write
+    #[arg(long = "volume", value_name = "PATH")]
+    volumes: Vec<String>,
+    /// An extra file or folder
+    #[arg(long = "file", value_name = "FROM:TO")]
+    files: Vec<FileRule>,
+    /// The owner of our files, as uid:gid [default: 0:0]
+    #[arg(long, value_name = "UID:GID")]
+    owner: Option<Owner>,
+    /// Whom the program runs as [default: 65532:65532]
+    #[arg(long, value_name = "UID:GID")]
+    user: Option<String>,
+    /// The working directory [default: /]
+    #[arg(long, value_name = "PATH")]
+    workdir: Option<String>,
+    /// The signal that asks the program to stop
+    #[arg(long, value_name = "SIGNAL")]
+    stop_signal: Option<String>,
+    /// The program and its fixed arguments; "" clears
+    #[arg(long, value_name = "COMMAND", value_parser = command)]
+    entrypoint: Option<Command>,
+    /// The default arguments; "" clears
+    #[arg(long, value_name = "ARGUMENTS", value_parser = command, allow_hyphen_values = true)]
+    cmd: Option<Command>,
+    /// Docker's health check; "" switches the base's off
+    #[arg(long, value_name = "COMMAND", value_parser = command)]
+    healthcheck: Option<Command>,
+    /// gzip, zstd or none [default: gzip]
+    #[arg(long, value_name = "HOW", value_parser = compression)]
+    compression: Option<Compression>,
+    /// At most so many layers of ours [default: 60]
+    #[arg(long, value_name = "N")]
+    max_layers: Option<u32>,
+}
+
+/// How cargo builds it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How cargo builds it")]
+pub(crate) struct CargoArgs {
+    #[command(flatten)]
+    pub(crate) manifest: clap_cargo::Manifest,
+    #[command(flatten)]
+    pub(crate) workspace: clap_cargo::Workspace,
+    #[command(flatten)]
+    pub(crate) features: clap_cargo::Features,
+    /// The binary; several make several images
+    #[arg(long, value_name = "NAME")]
+    pub(crate) bin: Vec<String>,
+    /// The profile [default: release]
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<String>,
+    /// The release profile, as by default
+    #[arg(short, long, conflicts_with = "profile")]
+    release: bool,
+    /// The target triple: its libc and linkage are taken for each platform's architecture
+    #[arg(long, value_name = "TRIPLE")]
+    target: Option<String>,
+    /// What is stripped: symbols, debuginfo or none [default: symbols]
+    #[arg(long, value_name = "WHAT")]
+    strip: Option<Strip>,
+    /// Folder for cargo's artifacts
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) target_dir: Option<PathBuf>,
+    /// Nothing that a lock file pins may move
+    #[arg(long)]
+    pub(crate) locked: bool,
+    /// Without the network
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Both --locked and --offline
+    #[arg(long)]
+    pub(crate) frozen: bool,
+}
+
+/// How it is made and moved.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How it is made and moved")]
+pub(crate) struct TransferArgs {
+    /// Number of jobs in parallel [default: the number of processors]
+    #[arg(short, long, value_name = "N")]
+    pub(crate) jobs: Option<std::num::NonZeroUsize>,
+    /// Make everything anew
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    /// The folder of the cache
+    #[arg(long, value_name = "DIR", env = "CONTAINERIZE_CACHE_DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// How often a transfer is tried again
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) retries: u32,
+    /// Seconds without progress after which a transfer is tried again
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) timeout: u64,
+    /// A registry that may speak plain HTTP
+    #[arg(long, value_name = "REGISTRY")]
+    pub(crate) insecure: Vec<String>,
+    /// Send blobs in chunks of so many bytes, which go on where a connection broke
+    #[arg(long, value_name = "BYTES", env = "CONTAINERIZE_CHUNK_SIZE")]
+    pub(crate) chunk_size: Option<std::num::NonZeroU64>,
+    /// A folder with certificates for single registries: HOST:PORT/ca.crt, client.cert, client.key
+    /// [default: certs.d of Podman and Docker]
+    #[arg(long, value_name = "DIR", env = "CONTAINERIZE_CERT_DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) cert_dir: Option<PathBuf>,
+    /// A place that is asked first for what is read from a registry
+    #[arg(long = "mirror", value_name = "REGISTRY=LOCATION", env = "CONTAINERIZE_MIRRORS")]
+    pub(crate) mirrors: Vec<Mirrors>,
+    /// The user name for the registry; CONTAINERIZE_USERNAME with CONTAINERIZE_PASSWORD does it too
+    #[arg(long, value_name = "NAME")]
+    pub(crate) username: Option<String>,
+    /// Read the password from standard input
+    #[arg(long, requires = "username")]
+    pub(crate) password_stdin: bool,
+    /// Read the password from a file
+    #[arg(long, value_name = "FILE", requires = "username", conflicts_with = "password_stdin")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    match text {
+        "oci" => Ok(Format::Oci),
+        "docker" => Ok(Format::Docker),
+        _ => Err("write oci or docker".into()),
+    }
+}
+
+fn compression(text: &str) -> Result<Compression, String> {
+    match text {
+        "gzip" => Ok(Compression::Gzip),
+        "zstd" => Ok(Compression::Zstd),
+        "none" => Ok(Compression::None),
+        _ => Err("write gzip, zstd or none".into()),
+    }
+}
+
+impl BuildArgs {
+    /// The keys that the flags set.
+    pub(crate) fn settings(&self) -> Partial {
+        let image = &self.image;
+        let release = self.cargo.release.then(|| "release".to_owned());
+        Partial {
+            repository: self.target.repository.clone(),
+            tags: given(&self.target.tags),
+            platforms: given(&image.platforms),
+            base: image.base.clone().map(BaseChoice::One),
+            image_format: image.image_format,
+            env: given(&image.env).map(|pairs| pairs.into_iter().collect()),
+            unset_env: given(&image.unset_env),
+            labels: labels(&image.labels),
+            annotations: labels(&image.annotations),
+            ports: given(&image.ports),
+            volumes: given(&image.volumes),
+            files: given(&image.files),
+            owner: image.owner,
+            user: image.user.clone(),
+            workdir: image.workdir.clone(),
+            stop_signal: image.stop_signal.clone(),
+            entrypoint: image.entrypoint.clone(),
+            cmd: image.cmd.clone(),
+            healthcheck: image
+                .healthcheck
+                .clone()
+                .map(|command| Healthcheck { command: Some(command), ..Healthcheck::default() }),
+            compression: image.compression,
+            max_layers: image.max_layers,
+            bin: given(&self.cargo.bin).map(Bins),
+            profile: self.cargo.profile.clone().or(release),
+            target: self.cargo.target.clone(),
+            strip: self.cargo.strip,
+            ..Partial::default()
+        }
+    }
+}
+
+/// A repeated flag that was given at least once.
+fn given<T: Clone>(values: &[T]) -> Option<Vec<T>> {
+    (!values.is_empty()).then(|| values.to_vec())
+}
+
+fn labels(pairs: &[(String, String)]) -> Option<containerize_core::config::Labels> {
+    given(pairs).map(|pairs| pairs.into_iter().map(|(name, text)| (name, LabelValue::Text(text))).collect())
+}

@@ -1,0 +1,79 @@
+//! Reading single values of flags.
+
+use containerize_core::Error;
+use containerize_core::registry::Mirror;
+use containerize_core::sink::{Daemon, Output};
+
+/// Reads a place for the image.
+pub(super) fn output(text: &str) -> Result<Output, String> {
+    text.parse().map_err(in_words)
+}
+
+/// Reads the name of an engine.
+pub(super) fn daemon(text: &str) -> Result<Daemon, String> {
+    text.parse().map_err(in_words)
+}
+
+/// clap shows one text only: the hint must be in it.
+fn in_words(error: impl Into<Error>) -> String {
+    let error = error.into();
+    error.hint_text().map_or_else(|| error.to_string(), |hint| format!("{error}: {hint}"))
+}
+
+/// Reads `NAME=VALUE`.
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".into()),
+    }
+}
+
+/// Reads a command of one line, split like a shell would.
+pub(super) fn command(text: &str) -> Result<containerize_core::config::Command, String> {
+    let command = containerize_core::config::Command::Line(text.to_owned());
+    command.words().map(|_| command).ok_or_else(|| "a quote is left open".into())
+}
+
+/// Mirrors of registries, several separated by semicolons.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Mirrors(pub(crate) Vec<Mirror>);
+
+impl std::str::FromStr for Mirrors {
+    type Err = containerize_core::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Mirror::parse_list(text).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_may_have_an_empty_value_but_no_empty_name() {
+        assert_eq!(pair("A=b=c"), Ok(("A".into(), "b=c".into())));
+        assert_eq!(pair("A="), Ok(("A".into(), String::new())));
+        assert!(pair("A").is_err() && pair("=b").is_err());
+    }
+
+    #[test]
+    fn a_refused_place_shows_the_forms() {
+        let refusal = output("dir:x").expect_err("refused");
+        assert!(refusal.contains("no known kind") && refusal.contains("oci:FOLDER"), "{refusal}");
+    }
+
+    #[test]
+    fn mirrors_are_a_list_that_may_be_empty() {
+        let count = |text: &str| text.parse::<Mirrors>().map(|mirrors| mirrors.0.len());
+        assert_eq!(count("docker.io=m.example:5000;gcr.io=m.example:5000/gcr;").expect("two"), 2);
+        assert_eq!(count("").expect("an empty variable"), 0);
+        assert!(count("docker.io").is_err());
+    }
+
+    #[test]
+    fn an_open_quote_is_refused() {
+        assert!(command("echo 'x").is_err());
+        assert!(command("").is_ok(), "clears");
+    }
+}

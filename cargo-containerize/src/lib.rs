@@ -1,0 +1,181 @@
+//! The program: reads the call, lets the library do it, says what came of it.
+
+mod cache;
+mod cli;
+mod progress;
+mod render;
+mod request;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use containerize_core::build::{self, Outcome};
+use containerize_core::event::Events;
+use containerize_core::{Error, config};
+
+use cli::{BuildArgs, Cli, IndexArgs, PrintFormat, SayArgs, Verb};
+use progress::{Screen, Volume};
+
+/// The exit code after an interruption, as shells give it for SIGINT.
+const INTERRUPTED: u8 = 130;
+
+/// Does what the words of the call say. Exit codes are documented in `docs/configuration.md`.
+pub fn main() -> ExitCode {
+    say_bugs_in_one_sentence();
+    let cli = match Cli::read(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no failures, and go to standard output.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    match cli.verb {
+        None => run_build(&cli.build, Task::Build),
+        Some(Verb::Build(arguments)) => run_build(&arguments, Task::Build),
+        Some(Verb::Lock(arguments)) => run_build(&arguments, Task::Lock),
+        Some(Verb::Index(arguments)) => run_index(&arguments),
+        Some(Verb::Cache(arguments)) => finish(
+            cache::run(&arguments).map(Some).map_err(Into::into),
+            arguments.format == PrintFormat::Json,
+        ),
+        Some(Verb::Schema) => print(&format!("{:#}\n", config::schema())),
+        Some(Verb::Completions { shell }) => {
+            let mut command = Cli::command_for(false);
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "containerize", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+    }
+}
+
+/// What is done with a project.
+#[derive(Clone, Copy)]
+enum Task {
+    Build,
+    Lock,
+}
+
+fn run_build(arguments: &BuildArgs, task: Task) -> ExitCode {
+    let events = start_events(&arguments.say);
+    let json = arguments.say.format == PrintFormat::Json;
+    let work = || -> anyhow::Result<Option<String>> {
+        let request = request::from_arguments(arguments)?;
+        let outcome = in_runtime(run_task(request, task, &events))?;
+        Ok(outcome.map(|outcome| if json { render::json(&outcome) } else { render::text(&outcome) }))
+    };
+    finish(work(), json)
+}
+
+fn run_index(arguments: &IndexArgs) -> ExitCode {
+    let events = start_events(&arguments.say);
+    let IndexArgs { target, images, .. } = arguments;
+    let json = arguments.say.format == PrintFormat::Json;
+    let work = || -> anyhow::Result<Option<String>> {
+        let (client, store) = request::for_index(arguments, &events)?;
+        let Some(digest) = in_runtime(build::merge(&client, &store, target, images, &events))? else {
+            return Ok(None);
+        };
+        store.evict(request::cache_size()?);
+        Ok(Some(render::index(target, &digest, json)))
+    };
+    finish(work(), json)
+}
+
+fn start_events(say: &SayArgs) -> Events {
+    let volume = match (say.quiet, say.verbose) {
+        (true, _) => Volume::Quiet,
+        (false, 0) => Volume::Normal,
+        (false, _) => Volume::Verbose,
+    };
+    start_log(say.verbose);
+    Events::new(Arc::new(Screen::new(volume)))
+}
+
+/// Prints the result on standard output, or says what failed. No result is an interruption.
+fn finish(result: anyhow::Result<Option<String>>, json: bool) -> ExitCode {
+    match result {
+        Ok(Some(text)) => print(&text),
+        Ok(None) => ExitCode::from(INTERRUPTED),
+        Err(error) => {
+            let error = known(error);
+            if json {
+                print(&render::error_json(&error));
+            }
+            let _ = write!(anstream::stderr(), "{}", render::error_text(&error));
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+/// Runs the work until it ends or the user interrupts it; then what was begun is dropped, and
+/// with it temporary files and child processes.
+fn in_runtime<T>(work: impl Future<Output = Result<T, Error>>) -> anyhow::Result<Option<T>> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    runtime.block_on(async {
+        tokio::select! {
+            result = work => Ok(Some(result?)),
+            _ = tokio::signal::ctrl_c() => Ok(None),
+        }
+    })
+}
+
+/// The library's error with its kind and advice, whatever the program said on top of it; any
+/// other one as a failed build.
+fn known(error: anyhow::Error) -> Error {
+    error.downcast::<Error>().unwrap_or_else(|other| {
+        let words = other.to_string();
+        match other.chain().nth(1).map(ToString::to_string) {
+            Some(cause) => Error::build(words).because(cause),
+            None => Error::build(words),
+        }
+    })
+}
+
+async fn run_task(request: build::Request, task: Task, events: &Events) -> Result<Outcome, Error> {
+    match task {
+        Task::Build => build::run(request, events).await,
+        Task::Lock => build::lock(request, events).await,
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    let mut stdout = anstream::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // The reader has seen enough, as in `containerize schema | head`.
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(1),
+    }
+}
+
+/// `-vv` shows what the library notes; `CONTAINERIZE_LOG` filters it finer.
+fn start_log(verbose: u8) {
+    let default = match verbose {
+        0 => "off",
+        1 => "containerize_core=info",
+        2 => "containerize_core=debug",
+        _ => "containerize_core=trace",
+    };
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_env("CONTAINERIZE_LOG").unwrap_or_else(|_| default.into());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time();
+    // Fails only if a log was started before.
+    let _ = log.try_init();
+}
+
+fn say_bugs_in_one_sentence() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|place| format!(" ({}:{})", place.file(), place.line()));
+        let words = panic.payload_as_str().unwrap_or("no words");
+        let _ = writeln!(
+            anstream::stderr(),
+            "error: this is a bug in containerize{}: {words}\n  hint: please report it with the command that you ran",
+            place.unwrap_or_default()
+        );
+        std::process::exit(70);
+    }));
+}

@@ -1,0 +1,154 @@
+//! Events on the screen: bars on a terminal, plain lines elsewhere, nothing when quiet.
+
+use std::collections::HashMap;
+use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+
+use anstyle::{AnsiColor, Style};
+use containerize_core::event::{Event, Motion, Outcome, Reporter};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::render::bytes;
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Volume {
+    /// Warnings and errors.
+    Quiet,
+    /// Steps and progress.
+    Normal,
+    /// Also what was skipped.
+    Verbose,
+}
+
+/// Shows events on standard error.
+pub(crate) struct Screen {
+    volume: Volume,
+    bars: MultiProgress,
+    live: bool,
+    tasks: Mutex<HashMap<u64, Shown>>,
+}
+
+/// A task on the screen.
+struct Shown {
+    motion: Motion,
+    label: String,
+    done: u64,
+    bar: Option<ProgressBar>,
+}
+
+impl Screen {
+    /// A screen of this volume; bars only where standard error is a terminal.
+    pub(crate) fn new(volume: Volume) -> Self {
+        let live = volume > Volume::Quiet && std::io::stderr().is_terminal();
+        let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { volume, bars: MultiProgress::with_draw_target(target), live, tasks: Mutex::default() }
+    }
+
+    fn line(&self, style: Style, verb: &str, what: &str) {
+        let print = || {
+            // A closed standard error is nobody's loss.
+            let _ = writeln!(anstream::stderr(), "{style}{verb:>12}{style:#} {what}");
+        };
+        if self.live { self.bars.suspend(print) } else { print() }
+    }
+
+    fn start(&self, id: u64, motion: Motion, label: String, total: Option<u64>) {
+        let bar = self.live.then(|| {
+            let bar = self.bars.add(total.map_or_else(ProgressBar::no_length, ProgressBar::new));
+            let shape = if total.is_some() {
+                "{prefix:>12.cyan.bold} [{bar:24}] {binary_bytes:>11}/{binary_total_bytes:<11} {msg}"
+            } else {
+                "{prefix:>12.cyan.bold} {binary_bytes:>11} {msg}"
+            };
+            if let Ok(style) = ProgressStyle::with_template(shape) {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar.set_prefix(doing(motion));
+            bar.set_message(label.clone());
+            bar
+        });
+        self.tasks().insert(id, Shown { motion, label, done: 0, bar });
+    }
+
+    fn end(&self, id: u64, outcome: Outcome) {
+        let Some(task) = self.tasks().remove(&id) else { return };
+        if let Some(bar) = &task.bar {
+            bar.finish_and_clear();
+            self.bars.remove(bar);
+        }
+        let verb = match (outcome, task.motion) {
+            (Outcome::Failed, _) => return,
+            (Outcome::Exists | Outcome::Mounted, _) if self.volume < Volume::Verbose => return,
+            (Outcome::Exists, _) => "Kept",
+            (Outcome::Mounted, _) => "Mounted",
+            (Outcome::Done, Motion::Layer) => "Packed",
+            (Outcome::Done, Motion::Upload) => "Uploaded",
+            (Outcome::Done, Motion::Download) => "Downloaded",
+        };
+        let size = if task.done > 0 { format!(" ({})", bytes(task.done)) } else { String::new() };
+        self.line(GREEN, verb, &format!("{}{size}", task.label));
+    }
+
+    fn tasks(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Shown>> {
+        // A panic elsewhere is no reason to hide the rest.
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const GREEN: Style = AnsiColor::Green.on_default().bold();
+const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+const CYAN: Style = AnsiColor::Cyan.on_default().bold();
+
+fn doing(motion: Motion) -> &'static str {
+    match motion {
+        Motion::Layer => "Packing",
+        Motion::Upload => "Uploading",
+        Motion::Download => "Downloading",
+    }
+}
+
+impl Reporter for Screen {
+    fn report(&self, event: Event) {
+        if self.volume == Volume::Quiet && !matches!(event, Event::Warning(_)) {
+            return;
+        }
+        match event {
+            Event::Step { verb, what } => self.line(GREEN, verb, &what),
+            Event::Note(text) => self.line(CYAN, "note", &text),
+            Event::Warning(text) => self.line(YELLOW, "warning", &text),
+            Event::Started { id, motion, label, total } => self.start(id, motion, label, total),
+            Event::Advanced { id, bytes } => {
+                if let Some(task) = self.tasks().get_mut(&id) {
+                    task.done += bytes;
+                    task.bar.iter().for_each(|bar| bar.inc(bytes));
+                }
+            }
+            Event::Restarted { id } => {
+                if let Some(task) = self.tasks().get_mut(&id) {
+                    task.done = 0;
+                    task.bar.iter().for_each(|bar| bar.set_position(0));
+                }
+            }
+            Event::Ended { id, outcome } => self.end(id, outcome),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_is_forgotten_when_it_ends() {
+        let screen = Screen::new(Volume::Quiet);
+        let screen = Screen { volume: Volume::Normal, ..screen };
+        screen.report(Event::Started { id: 1, motion: Motion::Upload, label: "x".into(), total: Some(9) });
+        screen.report(Event::Advanced { id: 1, bytes: 4 });
+        assert_eq!(screen.tasks()[&1].done, 4);
+        screen.report(Event::Restarted { id: 1 });
+        assert_eq!(screen.tasks()[&1].done, 0);
+        screen.report(Event::Ended { id: 1, outcome: Outcome::Failed });
+        assert!(screen.tasks().is_empty());
+    }
+}

@@ -1,0 +1,241 @@
+//! Results, plans and errors as text or JSON.
+
+use std::fmt::Write as _;
+
+use containerize_core::Error;
+use containerize_core::build::{Delivered, Outcome};
+use containerize_core::config::{LabelValue, Labels};
+use containerize_core::oci::{Digest, Reference};
+use containerize_core::plan::{ImagePlan, Linkage, Plan};
+use serde_json::json;
+
+/// The outcome as lines: a reference with its digest each, or the plan.
+pub(crate) fn text(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Planned(plan) => plan_text(plan),
+        Outcome::Locked(bases) => bases.iter().fold(String::new(), |mut text, (name, digest)| {
+            let _ = writeln!(text, "{name}@{digest}");
+            text
+        }),
+        Outcome::Built(images) => {
+            images.iter().flat_map(result_lines).fold(String::new(), |mut text, line| {
+                let _ = writeln!(text, "{line}");
+                text
+            })
+        }
+    }
+}
+
+fn result_lines(image: &Delivered) -> Vec<String> {
+    if image.references.is_empty() {
+        return vec![image.digest.to_string()];
+    }
+    let mut repositories: Vec<String> = Vec::new();
+    for reference in &image.references {
+        let repository = reference.repository.to_string();
+        if !repositories.contains(&repository) {
+            repositories.push(repository);
+        }
+    }
+    repositories.iter().map(|repository| format!("{repository}@{}", image.digest)).collect()
+}
+
+/// The outcome as one JSON document.
+pub(crate) fn json(outcome: &Outcome) -> String {
+    let value = match outcome {
+        Outcome::Planned(plan) => json!({ "plan": plan }),
+        Outcome::Locked(bases) => json!({ "bases": bases }),
+        Outcome::Built(images) => json!({ "images": images }),
+    };
+    format!("{value:#}\n")
+}
+
+/// A pushed index.
+pub(crate) fn index(target: &Reference, digest: &Digest, json: bool) -> String {
+    let repository = target.repository.to_string();
+    if json {
+        let reference = target.to_string();
+        return format!("{:#}\n", json!({ "index": { "reference": reference, "digest": digest } }));
+    }
+    format!("{repository}@{digest}\n")
+}
+
+/// A failure as one JSON document.
+pub(crate) fn error_json(error: &Error) -> String {
+    let value = json!({ "error": {
+        "kind": error.kind().as_str(),
+        "message": error.to_string(),
+        "causes": error.causes(),
+        "hint": error.hint_text(),
+    }});
+    format!("{value:#}\n")
+}
+
+/// A failure in words: what, why, and what to do.
+pub(crate) fn error_text(error: &Error) -> String {
+    let red = anstyle::AnsiColor::Red.on_default().bold();
+    let cyan = anstyle::AnsiColor::Cyan.on_default().bold();
+    let mut text = format!("{red}error{red:#}: {error}\n");
+    for cause in error.causes() {
+        let _ = writeln!(text, "  caused by: {}", cause.trim_end().replace('\n', "\n    "));
+    }
+    if let Some(hint) = error.hint_text() {
+        let _ = writeln!(text, "  {cyan}hint{cyan:#}: {hint}");
+    }
+    text
+}
+
+/// A size for people.
+pub(crate) fn bytes(count: u64) -> String {
+    let mut size = count as f64;
+    let mut unit = "B";
+    for next in ["KiB", "MiB", "GiB", "TiB"] {
+        if size < 1024.0 {
+            break;
+        }
+        size /= 1024.0;
+        unit = next;
+    }
+    if unit == "B" { format!("{count} B") } else { format!("{size:.1} {unit}") }
+}
+
+/// The plan: for each image its values, each with its origin.
+fn plan_text(plan: &Plan) -> String {
+    let mut text = String::new();
+    for (i, image) in plan.images.iter().enumerate() {
+        let gap = if i > 0 { "\n" } else { "" };
+        let _ = writeln!(text, "{gap}image {} {}", image.name, image.version);
+        let rows = [image_rows(image), runtime_rows(image), content_rows(image)].concat();
+        let width = rows.iter().map(|row| row.1.chars().count()).filter(|w| *w <= 48).max().unwrap_or(0);
+        for (key, value, origin) in rows {
+            let line = format!("  {key:<13} {value:<width$}  {origin}");
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+    }
+    text
+}
+
+type Row = (&'static str, String, String);
+
+fn image_rows(image: &ImagePlan) -> Vec<Row> {
+    let settings = &image.settings;
+    let from = |key: &str| settings.origins.describe(key);
+    let mut rows: Vec<Row> = Vec::new();
+    for reference in &image.references {
+        rows.push(("push to", reference.to_string(), format!("{}, {}", from("repository"), from("tags"))));
+    }
+    if image.references.is_empty() {
+        rows.push(("tag", image.tag.clone(), from("tags")));
+    }
+    for platform in &image.platforms {
+        rows.push(("platform", platform.platform.to_string(), from("platforms")));
+        rows.push(("  base", platform.base.clone(), from("base")));
+        let linkage = match platform.linkage {
+            Linkage::Static => "static",
+            Linkage::CrtStatic => "static, by +crt-static",
+            Linkage::Any => "static or dynamic",
+        };
+        rows.push(("  target", format!("{} ({linkage})", platform.target), from("target")));
+    }
+    rows.push(("binary", format!("{} of package {}", image.binary.name, image.binary.package), from("bin")));
+    rows.push(("profile", image.binary.profile.clone(), from("profile")));
+    rows.push(("strip", image.binary.strip.as_str().into(), from("strip")));
+    rows.push(("format", image.format.as_str().into(), from("image-format")));
+    rows.push(("compression", image.compression.as_str().into(), from("compression")));
+    rows
+}
+
+fn runtime_rows(image: &ImagePlan) -> Vec<Row> {
+    let settings = &image.settings;
+    let from = |key: &str| settings.origins.describe(key);
+    let mut rows: Vec<Row> = Vec::new();
+    let words = |words: &[String]| if words.is_empty() { "(cleared)".into() } else { words.join(" ") };
+    let mut text = |key: &'static str, value: Option<String>| {
+        if let Some(value) = value {
+            rows.push((key, value, from(key)));
+        }
+    };
+    text("entrypoint", image.platforms[0].runtime.entrypoint.as_deref().map(words));
+    text("cmd", settings.cmd.as_deref().map(words));
+    text("user", Some(settings.user.clone()).filter(|user| !user.is_empty()));
+    text("workdir", settings.workdir.clone());
+    text("stop-signal", settings.stop_signal.clone());
+    text("healthcheck", settings.healthcheck.as_ref().map(|check| check.test.join(" ")));
+    let mut list = |key: &'static str, values: Vec<String>| {
+        rows.extend(values.into_iter().map(|value| (key, value, from(key))));
+    };
+    list("ports", settings.ports.iter().map(ToString::to_string).collect());
+    list("volumes", settings.volumes.clone());
+    list("unset-env", settings.unset_env.clone());
+    for (name, value) in &settings.env {
+        rows.push(("env", format!("{name}={value}"), from(&format!("env.{name}"))));
+    }
+    rows
+}
+
+fn content_rows(image: &ImagePlan) -> Vec<Row> {
+    let settings = &image.settings;
+    let mut rows: Vec<Row> = vec![("created", image.created.clone(), String::new())];
+    rows.extend(label_rows("label", "labels", &settings.labels, image));
+    rows.extend(label_rows("annotation", "annotations", &settings.annotations, image));
+    for layer in image.platforms.iter().take(1).flat_map(|platform| &platform.layers) {
+        rows.push(("layer", layer.title.clone(), String::new()));
+        for item in &layer.items {
+            rows.push(("", item_text(item), String::new()));
+        }
+    }
+    rows
+}
+
+fn label_rows(word: &'static str, key: &str, labels: &Labels, image: &ImagePlan) -> Vec<Row> {
+    let first = &image.platforms[0].runtime;
+    let expanded = if key == "labels" { &first.labels } else { &first.annotations };
+    let row = |name: &String, value: &LabelValue| {
+        let shown = match value {
+            LabelValue::Text(text) => expanded.get(name).unwrap_or(text).clone(),
+            LabelValue::Platform(table) => {
+                let pairs: Vec<String> = table.iter().map(|(k, v)| format!("{k}={v}")).collect();
+                pairs.join(" ")
+            }
+        };
+        (word, format!("{name}={shown}"), image.settings.origins.describe(&format!("{key}.{name}")))
+    };
+    labels.iter().map(|(name, value)| row(name, value)).collect()
+}
+
+fn item_text(item: &containerize_core::plan::Item) -> String {
+    use containerize_core::config::ExtraLayer;
+    use containerize_core::plan::Item;
+    match item {
+        Item::Program { path, owner } => format!("{path} ({owner}, 0755)"),
+        Item::Directory { path, mode, owner } => format!("{path}/ ({owner}, {mode})"),
+        Item::Files { rule, owner } => format!("{} -> {} ({owner})", rule.from, rule.to),
+        Item::Outside { layer: ExtraLayer::Folder(folder), owner } => format!("{folder} -> / ({owner})"),
+        Item::Outside { layer: ExtraLayer::Command { command }, owner } => {
+            format!("by `{}` ({owner})", command.words().unwrap_or_default().join(" "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_for_people() {
+        for (count, text) in
+            [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 << 20, "5.0 MiB"), (3 << 30, "3.0 GiB")]
+        {
+            assert_eq!(bytes(count), text);
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_why_and_what_next() {
+        let error = Error::network("cannot push").because("line 1\nline 2").hint("log in");
+        let plain = anstream::adapter::strip_str(&error_text(&error)).to_string();
+        assert_eq!(plain, "error: cannot push\n  caused by: line 1\n    line 2\n  hint: log in\n");
+        let parsed: serde_json::Value = serde_json::from_str(&error_json(&error)).expect("json");
+        assert_eq!(parsed["error"]["kind"], "network");
+    }
+}

@@ -1,0 +1,230 @@
+//! From flags and environment to the library's request: the only place that reads either.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use containerize_core::build::{Login, Request};
+use containerize_core::cargo::{Cargo, Environment, Locking, build::Features, select::Scope};
+use containerize_core::event::Events;
+use containerize_core::http::{Options, Secret, usual_cert_dirs};
+use containerize_core::registry::{self, Client, Credentials, Explicit};
+use containerize_core::store::{DEFAULT_SIZE, Store, parse_size};
+use containerize_core::{Error, Result};
+
+use crate::cli::{BuildArgs, IndexArgs, TransferArgs};
+
+/// The request that a call means.
+///
+/// # Errors
+/// When the current folder or the password cannot be read, or a folder is not there.
+pub(crate) fn from_arguments(arguments: &BuildArgs) -> Result<Request> {
+    let dir = project_dir(arguments)?;
+    let cargo = &arguments.cargo;
+    let transfer = &arguments.transfer;
+    let workspace = &cargo.workspace;
+    #[allow(deprecated, reason = "cargo still takes --all for --workspace")]
+    let all = workspace.workspace || workspace.all;
+    Ok(Request {
+        cargo: Cargo::new(dir, std::env::vars_os().collect::<Environment>()),
+        manifest_path: cargo.manifest.manifest_path.clone(),
+        scope: Scope {
+            packages: workspace.package.clone(),
+            workspace: all,
+            exclude: workspace.exclude.clone(),
+        },
+        features: Features {
+            features: cargo.features.features.clone(),
+            all: cargo.features.all_features,
+            no_default: cargo.features.no_default_features,
+        },
+        locking: Locking { locked: cargo.locked, offline: cargo.offline, frozen: cargo.frozen },
+        target_dir: cargo.target_dir.clone(),
+        config_file: arguments.config.clone(),
+        variables: std::env::vars_os()
+            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+            .collect(),
+        flags: arguments.settings(),
+        outputs: arguments.target.output.clone(),
+        push: arguments.target.push,
+        load: arguments.target.load.clone(),
+        dry_run: arguments.dry_run,
+        use_cache: !transfer.no_cache,
+        cache_dir: cache_dir(transfer.cache_dir.clone())?,
+        cache_size: cache_size()?,
+        jobs: transfer.jobs.map(std::num::NonZero::get),
+        quiet: arguments.say.quiet,
+        registry: registry_options(transfer, cargo.offline || cargo.frozen),
+        credentials: Credentials::new(registry::Environment::from_process()),
+        login: login(transfer, |name| std::env::var(name))?,
+    })
+}
+
+/// The means to speak to the registry of `index`: a client and the cache.
+///
+/// # Errors
+/// When the password or the cache cannot be read.
+pub(crate) fn for_index(arguments: &IndexArgs, events: &Events) -> Result<(Client, Store)> {
+    let transfer = &arguments.transfer;
+    let mut credentials = Credentials::new(registry::Environment::from_process());
+    if let Some(Login { username, password, source }) = login(transfer, |name| std::env::var(name))? {
+        let registry = arguments.target.repository.registry.clone();
+        credentials = credentials.with(Explicit { registry, username, password, source });
+    }
+    let client = Client::new(registry_options(transfer, false), credentials, events.clone())?;
+    Ok((client, Store::open(cache_dir(transfer.cache_dir.clone())?)?))
+}
+
+/// How registries are spoken to.
+fn registry_options(transfer: &TransferArgs, offline: bool) -> registry::Options {
+    registry::Options {
+        http: http(transfer, offline),
+        mirrors: transfer.mirrors.iter().flat_map(|mirrors| mirrors.0.clone()).collect(),
+        chunk_size: transfer.chunk_size.map(std::num::NonZero::get),
+    }
+}
+
+/// How HTTP is spoken.
+fn http(transfer: &TransferArgs, offline: bool) -> Options {
+    Options {
+        retries: transfer.retries,
+        timeout: Duration::from_secs(transfer.timeout.max(1)),
+        insecure: transfer.insecure.clone(),
+        cert_dirs: cert_dirs(transfer),
+        offline,
+        ..Options::default()
+    }
+}
+
+/// Where certificates for single registries are.
+fn cert_dirs(transfer: &TransferArgs) -> Vec<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    match &transfer.cert_dir {
+        Some(dir) => vec![dir.clone()],
+        None => usual_cert_dirs(folder("HOME").as_deref(), folder("XDG_CONFIG_HOME").as_deref()),
+    }
+}
+
+/// The folder that the call is about, absolute.
+fn project_dir(arguments: &BuildArgs) -> Result<PathBuf> {
+    let here = std::env::current_dir().map_err(|e| Error::build("the current folder is gone").because(e))?;
+    let Some(dir) = &arguments.project else { return Ok(here) };
+    let dir = here.join(dir);
+    if dir.is_dir() {
+        return Ok(dir);
+    }
+    Err(Error::usage(format!("there is no folder {}", dir.display()))
+        .hint("name the project's folder with -C"))
+}
+
+/// How large the cache may become, in bytes.
+///
+/// # Errors
+/// When the variable holds no size.
+pub(crate) fn cache_size() -> Result<u64> {
+    match std::env::var("CONTAINERIZE_CACHE_SIZE") {
+        Ok(text) if !text.trim().is_empty() => {
+            parse_size(&text).map_err(|e| Error::usage("CONTAINERIZE_CACHE_SIZE is wrong").because(e))
+        }
+        _ => Ok(DEFAULT_SIZE),
+    }
+}
+
+/// The folder of the cache, absolute: the given one, else where the system keeps caches.
+///
+/// # Errors
+/// When there is no home folder.
+pub(crate) fn cache_dir(given: Option<PathBuf>) -> Result<PathBuf> {
+    use etcetera::BaseStrategy;
+    if let Some(dir) = given {
+        return std::path::absolute(&dir).map_err(|e| Error::usage("--cache-dir is no path").because(e));
+    }
+    let strategy = etcetera::choose_base_strategy().map_err(|e| {
+        Error::build("there is no home folder for the cache")
+            .because(e)
+            .hint("name a folder with --cache-dir")
+    })?;
+    Ok(strategy.cache_dir().join("containerize"))
+}
+
+/// The name and password of the call itself, if it has them: of flags, else of variables.
+fn login(
+    transfer: &TransferArgs,
+    variable: impl Fn(&str) -> Result<String, std::env::VarError>,
+) -> Result<Option<Login>> {
+    let variable = |name: &str| variable(name).ok().filter(|value| !value.is_empty());
+    let (name, password) = (variable("CONTAINERIZE_USERNAME"), variable("CONTAINERIZE_PASSWORD"));
+    let (username, source) = match (&transfer.username, name) {
+        (Some(name), _) => (name.clone(), "--username"),
+        (None, Some(name)) => (name, "CONTAINERIZE_USERNAME"),
+        (None, None) => return Ok(None),
+    };
+    let unreadable = |place: &str| Error::usage(format!("cannot read the password from {place}"));
+    let (password, place) = if transfer.password_stdin {
+        let mut text = String::new();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .map_err(|error| unreadable("standard input").because(error))?;
+        (text, "standard input".to_owned())
+    } else if let Some(file) = &transfer.password_file {
+        let place = file.display().to_string();
+        (std::fs::read_to_string(file).map_err(|error| unreadable(&place).because(error))?, place)
+    } else if let Some(password) = password {
+        (password, "CONTAINERIZE_PASSWORD".to_owned())
+    } else {
+        return Err(Error::usage(format!("{source} is given without a password"))
+            .hint("add --password-stdin or --password-file, or set CONTAINERIZE_PASSWORD"));
+    };
+    let password = password.trim_end_matches(['\r', '\n']);
+    if password.is_empty() {
+        return Err(Error::usage(format!("the password in {place} is empty"))
+            .hint("write it there, as in: echo \"$TOKEN\" | containerize --username you --password-stdin"));
+    }
+    Ok(Some(Login { username, password: Secret::new(password), source }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+
+    /// Name, password and source that come of these flags and variables.
+    fn who(flags: &[&str], variables: &[(&str, &str)]) -> Result<Option<(String, String, &'static str)>> {
+        let words = ["containerize"].iter().chain(flags).map(Into::into);
+        let cli = Cli::read(words).expect("flags");
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned()).ok_or(std::env::VarError::NotPresent)
+        };
+        let login = login(&cli.build.transfer, variable)?;
+        Ok(login.map(|login| (login.username, login.password.expose().to_owned(), login.source)))
+    }
+
+    #[test]
+    fn flags_and_variables_name_the_user() {
+        let folder = tempfile::tempdir().expect("folder");
+        let file = folder.path().join("password");
+        std::fs::write(&file, "from file\n").expect("file");
+        let file = file.display().to_string();
+        let both = [("CONTAINERIZE_USERNAME", "env"), ("CONTAINERIZE_PASSWORD", "pw")];
+        let login = |name: &str, password: &str, source| Some((name.to_owned(), password.to_owned(), source));
+        assert_eq!(who(&[], &[]).expect("nobody"), None);
+        assert_eq!(who(&[], &both[1..]).expect("a password is nobody's"), None);
+        assert_eq!(who(&[], &both).expect("variables"), login("env", "pw", "CONTAINERIZE_USERNAME"));
+        assert_eq!(who(&["--username", "me"], &both).expect("both"), login("me", "pw", "--username"));
+        let flags = ["--username", "me", "--password-file", &file];
+        assert_eq!(who(&flags, &both).expect("file"), login("me", "from file", "--username"));
+    }
+
+    #[test]
+    fn a_name_without_a_password_is_refused() {
+        for (flags, variables) in [
+            (&["--username", "me"][..], &[][..]),
+            (&[], &[("CONTAINERIZE_USERNAME", "me"), ("CONTAINERIZE_PASSWORD", "")]),
+            (&["--username", "me", "--password-file", "/dev/null"], &[("CONTAINERIZE_PASSWORD", "pw")]),
+        ] {
+            let error = who(flags, variables).expect_err("no password");
+            assert!(error.hint_text().is_some_and(|hint| hint.contains("password")), "{error:?}");
+        }
+    }
+}
