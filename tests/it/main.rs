@@ -1,1 +1,14 @@
 //! Integration tests.
+
+mod architecture;
+mod base;
+mod cache;
+mod cargo;
+mod docs;
+mod index;
+mod kill;
+mod lock;
+mod mistakes;
+mod outcomes;
+mod registry;
+mod reproducible;

@@ -1,1 +1,12 @@
-//! Helpers.
+//! What the integration tests share: projects to build, servers that misbehave on command, and
+//! ways to the real things where a machine has them.
+
+pub mod fixture;
+pub mod image;
+pub mod lab;
+pub mod layout;
+pub mod program;
+pub mod registry;
+pub mod skip;
+
+pub use skip::skip;

@@ -1,0 +1,220 @@
+//! The library's modules know only what they may know. `ARCHITECTURE.md` explains the table.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each module, and the modules that it may name. All may name `error`, `event` and the crate's root.
+const MAY_NAME: &[(&str, &[&str])] = &[
+    ("error", &[]),
+    ("event", &[]),
+    ("oci", &[]),
+    ("vcs", &[]),
+    ("config", &["oci"]),
+    ("store", &["oci"]),
+    ("http", &[]),
+    ("registry", &["http", "oci", "store"]),
+    ("cargo", &["oci", "store"]),
+    ("base", &["layer", "oci", "registry", "store"]),
+    ("plan", &["base", "config", "oci"]),
+    ("layer", &["base", "oci", "store"]),
+    ("image", &["base", "layer", "oci", "plan", "store"]),
+    ("sink", &["base", "image", "oci", "registry", "store"]),
+    (
+        "build",
+        &[
+            "base", "cargo", "config", "http", "image", "layer", "oci", "plan", "registry", "sink", "store",
+            "vcs",
+        ],
+    ),
+];
+
+const KNOWN_TO_ALL: &[&str] = &["error", "event", "Error", "Kind", "Result"];
+
+/// Modules that work on values alone.
+const PURE: &[&str] = &["config", "image", "oci", "plan"];
+
+/// What the pure ones must not touch.
+const OUTSIDE: &[&str] =
+    &["std::fs", "std::net::Tcp", "std::net::Udp", "std::process", "std::time", "tokio", "reqwest"];
+
+/// What the whole library must not do: front ends print, end, and read the call.
+const FRONT_END: &[&str] = &["println!", "print!(", "dbg!(", "process::exit", "clap::", "indicatif::"];
+
+/// Where the environment may be looked at, and what for.
+const ENVIRONMENT: &[(&str, &str)] = &[
+    // Called by front ends only, which pass the result in.
+    ("registry/credentials/environment.rs", "std::env::vars"),
+    // Constants of the compilation, not of the environment.
+    ("build/images.rs", "std::env::consts::"),
+    // Takes a value apart that was passed in.
+    ("cargo/mod.rs", "std::env::split_paths"),
+    ("registry/credentials/cloud.rs", "std::env::split_paths"),
+    ("build/deliver.rs", "std::env::consts::"),
+];
+
+const MOST_LINES: usize = 800;
+
+/// A source file without its comments and unit tests.
+struct Source {
+    /// Relative to the `src` folder.
+    path: String,
+    code: String,
+}
+
+impl Source {
+    fn module(&self) -> &str {
+        let end = self.path.find(['/', '.']).unwrap_or(self.path.len());
+        &self.path[..end]
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn rust_files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn library() -> Vec<Source> {
+    let src = root().join("shared/src");
+    let files = rust_files(&src);
+    let source = |file: &PathBuf| Source {
+        path: file.strip_prefix(&src).expect("below src").to_str().expect("text").to_owned(),
+        code: product(&fs::read_to_string(file).expect("text")),
+    };
+    let is_product = |source: &Source| !source.path.ends_with("tests.rs") && source.path != "lib.rs";
+    files.iter().map(source).filter(is_product).collect()
+}
+
+/// The text without comments, and without the unit tests, which are at the end.
+fn product(text: &str) -> String {
+    let tests = ["#[cfg(test)]\nmod", "#[cfg(all(test"].iter().filter_map(|start| text.find(start)).min();
+    let product = &text[..tests.unwrap_or(text.len())];
+    product.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// The words that follow `crate::`, also in `crate::{a, b::c}`.
+fn named(code: &str) -> BTreeSet<&str> {
+    let word = |text| str::split(text, |c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+    let mut found = BTreeSet::new();
+    for (at, marker) in code.match_indices("crate::") {
+        let before = code[..at].chars().next_back();
+        if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
+            continue;
+        }
+        let rest = &code[at + marker.len()..];
+        match rest.strip_prefix('{') {
+            None => _ = found.insert(word(rest)),
+            Some(group) => found.extend(items(group).map(|item| word(item.trim())).filter(|w| !w.is_empty())),
+        }
+    }
+    found
+}
+
+/// The items of a group of imports, whose opening brace is already read.
+fn items(group: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0;
+    let mut step = move |c| {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        depth
+    };
+    let mut to_end = step;
+    let end = group.find(move |c| to_end(c) < 0).unwrap_or(group.len());
+    group[..end].split(move |c| step(c) == 0 && c == ',')
+}
+
+#[test]
+fn modules_name_only_what_the_table_allows() {
+    let mut wrong = Vec::new();
+    for source in library() {
+        let module = source.module();
+        let Some((_, allowed)) = MAY_NAME.iter().find(|(name, _)| *name == module) else {
+            wrong.push(format!("{}: the module {module} is not in the table", source.path));
+            continue;
+        };
+        let foreign = named(&source.code)
+            .into_iter()
+            .filter(|name| *name != module && !allowed.contains(name) && !KNOWN_TO_ALL.contains(name));
+        wrong.extend(foreign.map(|name| format!("{}: `{module}` may not name `{name}`", source.path)));
+    }
+    assert!(
+        wrong.is_empty(),
+        "{}\nMove the code to where it belongs. If the table is wrong, change MAY_NAME and ARCHITECTURE.md.",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn the_table_lists_no_module_that_is_gone() {
+    let sources = library();
+    for (module, allowed) in MAY_NAME {
+        for name in allowed.iter().chain([module]) {
+            assert!(sources.iter().any(|source| source.module() == *name), "there is no module {name}");
+        }
+        let used: BTreeSet<&str> =
+            sources.iter().filter(|s| s.module() == *module).flat_map(|s| named(&s.code)).collect();
+        let spare: Vec<_> = allowed.iter().filter(|name| !used.contains(*name)).collect();
+        assert!(spare.is_empty(), "{module} does not need {spare:?}: take it out of MAY_NAME");
+    }
+}
+
+fn refuse(words: &[&str], sources: &[Source], why: &str) {
+    let found: Vec<String> = sources
+        .iter()
+        .flat_map(|source| source.code.lines().map(move |line| (source, line)))
+        .filter(|(_, line)| words.iter().any(|word| line.contains(word)))
+        .map(|(source, line)| format!("shared/src/{}: {}", source.path, line.trim()))
+        .collect();
+    assert!(found.is_empty(), "{}\n{why}", found.join("\n"));
+}
+
+#[test]
+fn values_are_made_without_disk_network_or_clock() {
+    let pure: Vec<_> = library().into_iter().filter(|source| PURE.contains(&source.module())).collect();
+    refuse(OUTSIDE, &pure, "These modules make values from values: pass in what they need.");
+}
+
+#[test]
+fn the_library_leaves_printing_and_ending_to_front_ends() {
+    refuse(FRONT_END, &library(), "Report an `Event`, or return an `Error`.");
+}
+
+#[test]
+fn the_library_gets_the_environment_passed_in() {
+    let mut sources = library();
+    for source in &mut sources {
+        for (_, allowed) in ENVIRONMENT.iter().filter(|(path, _)| *path == source.path) {
+            source.code = source.code.replace(allowed, "");
+        }
+    }
+    let why = "Pass the value in: `build::Request` and `cargo::Environment` carry what the call came with.";
+    refuse(&["env::"], &sources, why);
+}
+
+#[test]
+fn no_file_is_too_long_to_read() {
+    let parts = ["cargo-containerize/src", "shared/src", "tests/src", "tests/it"];
+    for file in parts.iter().flat_map(|part| rust_files(&root().join(part))) {
+        let lines = fs::read_to_string(&file).expect("text").lines().count();
+        assert!(lines <= MOST_LINES, "{} has {lines} lines: cut it where it has a joint", file.display());
+    }
+}
+
+#[test]
+fn names_are_found_in_all_forms_of_imports() {
+    let code = "use crate::oci::{A, B};\nuse crate::{Error, plan::{C, D}, x};\nlet y = crate::base::z(); pub(crate) fn";
+    let found = named(code);
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), ["Error", "base", "oci", "plan", "x"]);
+    assert_eq!(product("a // b\n// c\n#[cfg(test)]\nmod tests {}"), "a // b");
+}

@@ -1,0 +1,216 @@
+//! What fails while images are made.
+
+use std::fs;
+use std::path::Path;
+
+use containerize_tests::fixture::musl;
+use containerize_tests::program::{Project, can_build};
+use snapbox::{assert_data_eq, str};
+
+use super::{configured, fail};
+
+#[test]
+fn an_output_folder_of_someone_elses() {
+    if !can_build() {
+        return;
+    }
+    let project = Project::app("");
+    project.write(&[("precious/thesis.txt", "years of work")]);
+    assert_data_eq!(
+        fail(&project, &["--quiet", "-o", "oci:precious"]),
+        str![[r#"
+exit code 2
+--- stderr
+error: <PROJECT>/precious holds something that is no OCI layout
+  hint: name a new or empty folder
+
+"#]]
+    );
+    assert_eq!(fs::read_to_string(project.at("precious/thesis.txt")).expect("there"), "years of work");
+    assert_eq!(fs::read_dir(project.at("precious")).expect("folder").count(), 1);
+}
+
+#[test]
+fn an_output_below_a_file() {
+    if !can_build() {
+        return;
+    }
+    let project = Project::app("");
+    project.write(&[("file", "")]);
+    assert_data_eq!(
+        fail(&project, &["--quiet", "-o", "oci:file/out"]),
+        str![[r#"
+exit code 1
+--- stderr
+error: cannot write the OCI layout <PROJECT>/file/out
+  caused by: Not a directory (os error 20)
+
+"#]]
+    );
+    assert_data_eq!(
+        fail(&project, &["--quiet", "-o", "docker-archive:file/out.tar"]),
+        str![[r#"
+exit code 1
+--- stderr
+error: cannot write <PROJECT>/file/out.tar
+  caused by: File exists (os error 17)
+
+"#]]
+    );
+    assert_data_eq!(
+        fail(&project, &["--quiet", "-o", "oci-archive:file/out.tar"]),
+        str![[r#"
+exit code 1
+--- stderr
+error: cannot write <PROJECT>/file/out.tar
+  caused by: File exists (os error 17)
+
+"#]]
+    );
+}
+
+#[test]
+fn a_missing_file() {
+    if !can_build() {
+        return;
+    }
+    let project = configured("files = [{ from = 'missing', to = '/etc/app' }]");
+    assert_data_eq!(
+        fail(&project, &["--quiet"]),
+        str![[r#"
+exit code 2
+--- stderr
+error: cannot take missing into the image
+  caused by: there is no <PROJECT>/missing
+  caused by: No such file or directory (os error 2)
+  hint: paths are relative to the project
+
+"#]]
+    );
+}
+
+#[test]
+fn a_missing_layer() {
+    if !can_build() {
+        return;
+    }
+    assert_data_eq!(
+        fail(&configured("layers = ['missing']"), &["--quiet"]),
+        str![[r#"
+exit code 2
+--- stderr
+error: the layer <PROJECT>/missing is no folder
+  hint: name a folder, or { command = "..." }
+
+"#]]
+    );
+}
+
+#[test]
+fn a_layer_whose_command_fails() {
+    if !can_build() {
+        return;
+    }
+    let project = configured("layers = [{ command = 'echo no luck; exit 7' }]");
+    assert_data_eq!(
+        fail(&project, &["--quiet"]),
+        str![[r#"
+exit code 1
+--- stderr
+no luck
+error: the command `echo no luck; exit 7` failed
+  caused by: it ended with exit status: 7
+  hint: its own words are above
+
+"#]]
+    );
+}
+
+#[test]
+fn a_failing_hook_before_the_build() {
+    let project = configured("hooks.pre = ['exit 3']");
+    assert_data_eq!(
+        fail(&project, &[]),
+        str![[r#"
+exit code 1
+--- stderr
+     Planned app 1.0.0 for linux/amd64 on static, as 65532:65532
+     Running exit 3
+error: the command `exit 3` failed
+  caused by: it ended with exit status: 3
+  hint: its own words are above
+
+"#]]
+    );
+    assert!(!project.at("target/release").exists(), "nothing was compiled");
+}
+
+#[test]
+fn a_failing_hook_after_the_build() {
+    if !can_build() {
+        return;
+    }
+    let project = configured("hooks.post = [['false']]");
+    assert_data_eq!(
+        project.call(["--quiet", "-o", "oci:there"]).fail().shown(),
+        str![[r#"
+exit code 1
+--- stderr
+error: the command `false` failed
+  caused by: it ended with exit status: 1
+  hint: its own words are above
+
+"#]]
+    );
+    assert!(project.at("there/index.json").exists(), "what was delivered stays");
+}
+
+#[test]
+fn a_program_that_does_not_compile() {
+    if !can_build() {
+        return;
+    }
+    let project = Project::app("");
+    project.write(&[("src/main.rs", "fn main() { nonsense }")]);
+    let shown = fail(&project, &["--quiet"]);
+    assert!(shown.contains("cannot find value `nonsense`"), "the compiler's own words: {shown}");
+    let end = shown.rfind("error: cargo").map(|at| shown[at..].to_owned());
+    assert_data_eq!(
+        end.expect("our words come last"),
+        str![[r#"
+error: cargo could not build app for [..]-unknown-linux-musl
+
+"#]]
+    );
+    assert!(shown.starts_with("exit code 1\n"));
+}
+
+#[test]
+fn a_dynamic_program() {
+    let project = Project::app("");
+    let gnu = musl().replace("musl", "gnu");
+    // The linker has the last word, whatever rustc asked for.
+    let linker = "#!/bin/sh\nfor word; do\n  shift\n  case $word in\n    -static* | -no-pie | -Wl,-Bstatic) ;;\n    \
+                  *) set -- \"$@\" \"$word\" ;;\n  esac\ndone\nexec cc \"$@\"\n";
+    project.write(&[
+        ("bin/cc", linker),
+        (".cargo/config.toml", &format!("[target.{gnu}]\nlinker = '{}'\n", project.at("bin/cc").display())),
+    ]);
+    make_executable(&project.at("bin/cc"));
+    let shown = fail(&project, &["--quiet", "--target", &gnu]);
+    assert_data_eq!(
+        shown,
+        str![[r#"
+exit code 1
+--- stderr
+error: app is linked dynamically: it needs libc.so.6, [..], which the base does not have
+  hint: remove `-C target-feature=-crt-static` from your rustflags, or use a base with glibc: --base gcr.io/distroless/cc-debian13 --target with a -gnu triple
+
+"#]]
+    );
+}
+
+fn make_executable(file: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(file, fs::Permissions::from_mode(0o755)).expect("chmod");
+}

@@ -1,0 +1,140 @@
+//! What goes wrong, and what is said then. Each message is what a user reads: what failed, why,
+//! and what to type next. `SNAPSHOTS=overwrite cargo test` writes the snapshots anew.
+
+mod base;
+mod making;
+mod registry;
+mod words;
+
+use containerize_tests::fixture::manifest;
+use containerize_tests::program::{Done, Project};
+use snapbox::{assert_data_eq, str};
+
+const MAIN: &str = "fn main() {}";
+
+/// A package with these lines in its configuration table.
+fn configured(lines: &str) -> Project {
+    Project::app(&format!("[package.metadata.containerize]\n{lines}\n"))
+}
+
+/// Makes a call that must fail and leave nothing that looks like an image.
+fn fail(project: &Project, arguments: &[&str]) -> String {
+    nothing_made(project, project.call(arguments).fail())
+}
+
+fn nothing_made(project: &Project, done: Done) -> String {
+    for place in ["target/containerize", "out", "out.tar"] {
+        assert!(!project.at(place).exists(), "{place} was made:\n{}", done.shown());
+    }
+    done.shown()
+}
+
+#[test]
+fn no_project() {
+    let project = Project::new(&[("readme", "")]);
+    assert_data_eq!(
+        fail(&project, &[]),
+        str![[r#"
+exit code 2
+--- stderr
+error: there is no Cargo.toml in <PROJECT> or above
+  hint: run this in a Rust project, or name its Cargo.toml with --manifest-path
+
+"#]]
+    );
+}
+
+#[test]
+fn no_such_folder() {
+    assert_data_eq!(
+        fail(&Project::new(&[]), &["-C", "missing"]),
+        str![[r#"
+exit code 2
+--- stderr
+error: there is no folder <PROJECT>/missing
+  hint: name the project's folder with -C
+
+"#]]
+    );
+}
+
+#[test]
+fn a_broken_manifest() {
+    let project = Project::new(&[("Cargo.toml", "[package\nname = \"app\"\n")]);
+    assert_data_eq!(
+        fail(&project, &[]),
+        str![[r#"
+exit code 2
+--- stderr
+error: cargo cannot read the project in <PROJECT>
+  caused by: unclosed table, expected `]`
+     --> Cargo.toml:1:9
+      |
+    1 | [package
+      |         ^
+
+"#]]
+    );
+}
+
+#[test]
+fn two_candidates() {
+    let project = Project::new(&[
+        ("Cargo.toml", &manifest("app", "")),
+        ("src/bin/one.rs", MAIN),
+        ("src/bin/two.rs", MAIN),
+    ]);
+    assert_data_eq!(
+        fail(&project, &[]),
+        str![[r#"
+exit code 2
+--- stderr
+error: package app has several binaries: one, two
+  hint: name one, for example --bin one, or set default-run in the [package] of its Cargo.toml
+
+"#]]
+    );
+}
+
+#[test]
+fn a_library() {
+    let project = Project::new(&[("Cargo.toml", &manifest("app", "")), ("src/lib.rs", "")]);
+    assert_data_eq!(
+        fail(&project, &[]),
+        str![[r#"
+exit code 2
+--- stderr
+error: package app is a library: it has no binary to put in an image
+  hint: add a src/main.rs, or run this in a project that has one
+
+"#]]
+    );
+}
+
+#[test]
+fn an_unknown_binary() {
+    assert_data_eq!(
+        fail(&Project::app(""), &["--bin", "ap"]),
+        str![[r#"
+exit code 2
+--- stderr
+error: there is no binary ap
+  hint: did you mean --bin app?
+
+"#]]
+    );
+}
+
+#[test]
+fn an_unknown_package() {
+    assert_data_eq!(
+        fail(&Project::app(""), &["-p", "ap"]),
+        str![[r#"
+exit code 2
+--- stderr
+error: there is no package ap in this workspace
+  hint: did you mean -p app?
+
+"#]]
+    );
+}

@@ -1,0 +1,103 @@
+//! Pushing to a registry in this process, which counts what it is asked.
+
+use containerize_tests::layout::sha256;
+use containerize_tests::program::{Project, can_build, has_std};
+use containerize_tests::registry::{Options, Phase, TestRegistry};
+use serde_json::Value;
+
+/// The manifest under a reference, and that everything it names is in the repository.
+fn pushed(registry: &TestRegistry, repository: &str, reference: &str) -> (String, Value) {
+    let (media_type, bytes) = registry.manifest(repository, reference).expect("a manifest");
+    let manifest: Value = serde_json::from_slice(&bytes).expect("json");
+    assert_eq!(manifest["mediaType"], media_type);
+    for descriptor in manifest["layers"].as_array().into_iter().flatten().chain(manifest.get("config")) {
+        let digest = descriptor["digest"].as_str().expect("a digest");
+        let blob = registry.blob(repository, digest).unwrap_or_else(|| panic!("{digest} is missing"));
+        assert_eq!((sha256(&blob).as_str(), &Value::from(blob.len())), (digest, &descriptor["size"]));
+    }
+    (sha256(&bytes), manifest)
+}
+
+#[test]
+fn an_image_goes_to_two_repositories_under_several_tags() {
+    if !can_build() {
+        return;
+    }
+    let registry = TestRegistry::open();
+    let project = Project::app("");
+    let (one, two) = (registry.repository("me/one"), registry.repository("me/two"));
+    let other = format!("{two}:2");
+    let push = ["--quiet", "--push", "--repository", &one, "-t", "1", "-t", "latest", "-t", &other];
+    let done = project.call(push).succeed();
+    let (digest, manifest) = pushed(&registry, "me/one", "1");
+    for (repository, tag) in [("me/one", "latest"), ("me/two", "2")] {
+        assert_eq!(pushed(&registry, repository, tag).0, digest);
+    }
+    assert_eq!(done.stdout(), format!("{one}@{digest}\n{two}@{digest}\n"));
+    let blobs = manifest["layers"].as_array().expect("layers").len() + 1;
+    assert_eq!(registry.count(Phase::PutBlob), blobs, "sent once");
+    let mounts = registry.requests();
+    let mounts: Vec<_> = mounts.iter().filter(|seen| seen.phase == Phase::Mount).collect();
+    assert_eq!(mounts.len(), blobs, "mounted into the second repository");
+    assert!(mounts.iter().all(|seen| seen.query("from") == Some("me/one")));
+    assert!(!project.at("target/containerize").exists(), "a push needs no layout");
+
+    let before = registry.requests().len();
+    assert_eq!(project.call(push).succeed().stdout(), done.stdout());
+    let again = &registry.requests()[before..];
+    let asked = again.iter().filter(|seen| seen.phase != Phase::Ping).count();
+    assert_eq!(asked, 3, "one question for each tag and nothing else: {again:?}");
+}
+
+#[test]
+fn a_mixed_order_of_tags_names_each_repository_once() {
+    if !can_build() {
+        return;
+    }
+    let registry = TestRegistry::open();
+    let (one, two) = (registry.repository("one"), registry.repository("two"));
+    let tags = [format!("{one}:1"), format!("{two}:1"), format!("{one}:2")];
+    let done = Project::app("")
+        .call(["--quiet", "--push", "-t", &tags[0], "-t", &tags[1], "-t", &tags[2]])
+        .succeed();
+    let digest = pushed(&registry, "one", "2").0;
+    assert_eq!(done.stdout(), format!("{one}@{digest}\n{two}@{digest}\n"));
+}
+
+#[test]
+fn an_index_is_pushed_with_its_images() {
+    if !has_std("x86_64-unknown-linux-musl") || !has_std("aarch64-unknown-linux-musl") {
+        return;
+    }
+    let registry = TestRegistry::open();
+    let repository = registry.repository("app");
+    let platforms = "linux/amd64,linux/arm64";
+    let done = Project::app("")
+        .call(["--quiet", "--push", "--repository", &repository, "--platform", platforms])
+        .succeed();
+    let (digest, index) = pushed(&registry, "app", "1.0.0");
+    assert_eq!(done.stdout(), format!("{repository}@{digest}\n"));
+    let manifests = index["manifests"].as_array().expect("manifests");
+    assert_eq!(manifests.len(), 2);
+    for entry in manifests {
+        pushed(&registry, "app", entry["digest"].as_str().expect("a digest"));
+    }
+}
+
+#[test]
+fn a_name_and_password_of_the_call_are_used() {
+    if !can_build() {
+        return;
+    }
+    for options in [Options::basic(), Options::token()] {
+        let registry = TestRegistry::start(options);
+        let reference = format!("{}:1", registry.repository("app"));
+        let project = Project::app("");
+        let push = ["--format", "json", "--push", "-t", &reference, "--username", "me", "--password-stdin"];
+        let done = project.call(push).input("secret\n").succeed();
+        let value: Value = serde_json::from_str(done.stdout()).expect("one document");
+        assert_eq!(value["images"][0]["references"], serde_json::json!([reference]));
+        assert_eq!(value["images"][0]["digest"], pushed(&registry, "app", "1").0);
+        assert!(!done.stderr().contains("secret"), "{}", done.stderr());
+    }
+}
