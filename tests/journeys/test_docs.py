@@ -1,0 +1,125 @@
+"""The documentation: every command it shows is run, every setting accepted, every flag named."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from harness import AMD64, ARM64, HELLO_WEB, LAB, REPOSITORY, Registry, need_target, run
+
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INSTALL = "cargo install --locked --path cargo-containerize"
+#: Bases of the documentation and what the lab has in their place.
+BASES = {
+    "gcr.io/distroless/cc-debian13:nonroot": "distroless/cc-debian12:nonroot",
+    "gcr.io/distroless/static-debian13:nonroot": "distroless/static-debian12:nonroot",
+}
+
+
+def blocks(language: str) -> list:
+    """The blocks of a language on all pages, named by page and number."""
+    found = []
+    for page in PAGES:
+        texts = [text for kind, text in BLOCK.findall(page.read_text()) if kind == language]
+        found += [pytest.param(text, id=f"{page.name}-{number}") for number, text in enumerate(texts, 1)]
+    return found
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """What the commands find around them: a folder like a fresh clone, with the example in it."""
+    shutil.copytree(HELLO_WEB, tmp_path / "examples" / "hello-web", ignore=shutil.ignore_patterns("target"))
+    shutil.copytree(
+        REPOSITORY / "tests", tmp_path / "tests", ignore=lambda folder, names: set(names) - {"run"}
+    )
+    return tmp_path
+
+
+def made_local(script: str, place: str) -> str:
+    """The same commands with the names of this machine: its registry, the bases of the lab."""
+    script = script.replace("gcr.io=ghcr.io", f"gcr.io={place}").replace("ghcr.io/you", f"{place}/you")
+    for name, stand_in in BASES.items():
+        if name in script and not LAB.is_dir():
+            pytest.skip(f"no lab with a stand-in for {name}")
+        script = script.replace(name, f"oci:{LAB}/base-images:{stand_in}")
+    return script
+
+
+def bases(place: Registry, program, folder: Path) -> None:
+    """The base images of others that the pages speak of: made here, pushed under those names."""
+    for tag, platforms in (
+        ("1", "linux/amd64,linux/arm64"),
+        ("amd64", "linux/amd64"),
+        ("arm64", "linux/arm64"),
+    ):
+        to = ["--push", "-t", f"{place.host}/you/base:{tag}", "--platform", platforms]
+        program(*to, cwd=folder)
+
+
+@pytest.mark.parametrize("script", blocks("sh"))
+def test_a_shown_command_works(script: str, program, registry, clone: Path) -> None:
+    need_target(AMD64)
+    need_target(ARM64)
+    # The program is built already, and the tests are running; installing has a test of its own.
+    in_clone = "cargo run" in script or "tests/run" in script or "cargo install" in script
+    script = script.replace("cargo run --release --", "containerize").replace(
+        "tests/run\n", "tests/run --help\n"
+    )
+    script = script.replace(INSTALL, "containerize --version")
+    kind = "basic" if "--username" in script else "anonymous"
+    place = registry(kind)
+    folder = clone if in_clone else clone / "examples" / "hello-web"
+    if kind == "basic":
+        (folder / "token.txt").write_text(place.password + "\n")
+        script = script.replace("--username you", f"--username {place.user}")
+    if "you/base" in script:
+        bases(place, program, folder)
+    done = run(
+        ["bash", "-euo", "pipefail", "-c", made_local(script, place.host)],
+        cwd=folder,
+        env=program.env,
+    )
+    assert "panicked" not in done.err
+
+
+@pytest.mark.full
+def test_the_program_can_be_installed(tmp_path: Path) -> None:
+    assert INSTALL in (REPOSITORY / "README.md").read_text()
+    run([*INSTALL.split(), "--root", tmp_path], cwd=REPOSITORY)
+    for name in ("containerize", "cargo-containerize"):
+        assert run([tmp_path / "bin" / name, "--version"]).out.startswith(
+            ("containerize", "cargo-containerize")
+        )
+
+
+@pytest.mark.parametrize("settings", blocks("toml"))
+def test_shown_settings_are_accepted(settings: str, program, clone: Path) -> None:
+    manifest = clone / "examples" / "hello-web" / "Cargo.toml"
+    text = manifest.read_text()
+    start = text.index("[package.metadata.containerize]")
+    end = text.find("\n[", start)
+    manifest.write_text(text[:start] + settings + (text[end:] if end >= 0 else ""))
+    try:
+        done = program("--dry-run", cwd=manifest.parent)
+    finally:
+        manifest.write_text(text)
+    assert "[package.metadata.containerize" in done.out
+
+
+def test_every_flag_is_documented(program) -> None:
+    help_text = program("--help", cwd=REPOSITORY).out
+    flags = set(re.findall(r"--[a-z][a-z-]+", help_text)) - {"--help", "--version"}
+    assert len(flags) > 40
+    words = set(re.findall(r"--[a-z][a-z-]+", "\n".join(page.read_text() for page in PAGES)))
+    assert not flags - words, "flags that no page names"
+    foreign = {"--rm", "--read-only", "--remap-path-prefix", "--path", "--all", "--worker", "--check"}
+    assert not words - flags - foreign, "pages name flags that do not exist"
+
+
+def test_every_link_leads_somewhere() -> None:
+    for page in [*PAGES, *(REPOSITORY / name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md"))]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
