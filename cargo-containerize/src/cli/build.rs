@@ -190,7 +190,7 @@ pub(crate) struct TransferArgs {
     /// Number of jobs in parallel [default: the number of processors]
     #[arg(short, long, value_name = "N")]
     pub(crate) jobs: Option<std::num::NonZeroUsize>,
-    /// Make everything anew
+    /// Make the layers anew
     #[arg(long)]
     pub(crate) no_cache: bool,
     /// The folder of the cache
