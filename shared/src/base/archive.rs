@@ -1,4 +1,4 @@
-//! Bases in tar archives: `oci-archive` and what `docker save` writes.
+//! Bases in tar archives: `oci-archive` and what `docker save` writes, as a file or a stream.
 //!
 //! The archive is read once, as a stream; every file in it goes to the store under its digest,
 //! whatever the archive calls it, so hostile names have nothing to reach.
@@ -35,7 +35,7 @@ impl Contents {
 
 /// Imports a tar of an OCI layout; its blobs are in the store afterwards.
 pub(super) fn import_oci(file: &Path, store: &Store) -> Result<Index> {
-    let contents = import(file, store)?;
+    let contents = import_file(file, store)?;
     for (name, (digest, _)) in &contents.files {
         if let Some(hex) = name.strip_prefix("blobs/sha256/")
             && hex != digest.hex()
@@ -57,6 +57,38 @@ pub(super) fn import_docker(
     name: Option<&str>,
     store: &Store,
 ) -> Result<(ImageConfig, Vec<Blob>)> {
+    docker_image(&import_file(file, store)?, &file.display().to_string(), name, store)
+}
+
+/// What an engine has saved.
+#[derive(Debug)]
+pub(super) enum Saved {
+    /// The manifest or index that the image's id is the digest of; with all that it leads to it is
+    /// in the store.
+    Content(Descriptor),
+    /// An image that the engine keeps in a form of its own.
+    Image(Box<ImageConfig>, Vec<Blob>),
+}
+
+/// Imports what an engine saves of its image `id`; `shown` names it in errors.
+pub(super) fn import_saved(from: &mut dyn Read, shown: &str, id: &Digest, store: &Store) -> Result<Saved> {
+    let contents = import(from, shown, store)?;
+    let index: Option<Index> =
+        contents.read("index.json", store).and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    // Other stores write a layout too, for whose manifest they made up a form.
+    match index.into_iter().flat_map(|index| index.manifests).find(|entry| entry.digest == *id) {
+        Some(root) => Ok(Saved::Content(root)),
+        None => docker_image(&contents, shown, None, store)
+            .map(|(config, layers)| Saved::Image(Box::new(config), layers)),
+    }
+}
+
+fn docker_image(
+    contents: &Contents,
+    shown: &str,
+    name: Option<&str>,
+    store: &Store,
+) -> Result<(ImageConfig, Vec<Blob>)> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Item {
@@ -64,8 +96,6 @@ pub(super) fn import_docker(
         repo_tags: Option<Vec<String>>,
         layers: Vec<String>,
     }
-    let contents = import(file, store)?;
-    let shown = file.display();
     let broken = |what: String| Error::build(format!("{shown} is no whole Docker archive: {what}"));
     let bytes = contents.read("manifest.json", store).ok_or_else(|| {
         Error::usage(format!("{shown} is no Docker archive: it has no manifest.json"))
@@ -115,13 +145,17 @@ fn same_image(a: &str, b: &str) -> bool {
     parse(a).is_some_and(|a| Some(a) == parse(b))
 }
 
-fn import(file: &Path, store: &Store) -> Result<Contents> {
-    let shown = file.display();
-    let reader = File::open(file).map_err(|e| {
+fn import_file(file: &Path, store: &Store) -> Result<Contents> {
+    let shown = file.display().to_string();
+    let mut reader = File::open(file).map_err(|e| {
         Error::usage(format!("cannot open the archive {shown}"))
             .because(e)
             .hint("check the path; it is relative to the project")
     })?;
+    import(&mut reader, &shown, store)
+}
+
+fn import(reader: &mut dyn Read, shown: &str, store: &Store) -> Result<Contents> {
     let failed = || format!("cannot read the archive {shown}");
     let mut contents = Contents::default();
     let mut archive = tar::Archive::new(BufReader::with_capacity(1 << 20, reader));

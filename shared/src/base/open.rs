@@ -5,6 +5,7 @@ use std::path::Path;
 use super::archive;
 use super::content::Content;
 use super::embedded;
+use super::engine::Engine;
 use super::lock::BaseLock;
 use super::spec::BaseSpec;
 use crate::error::{Context, Error, Result};
@@ -77,6 +78,7 @@ impl Opener<'_> {
                     archive::import_docker(&self.dir.join(file), name.as_deref(), self.store)?;
                 checked_platform(BaseImage { name: None, digest: None, config, layers }, platform)
             }
+            BaseSpec::Local { daemon, name } => self.local(Engine::of(*daemon), name, platform).await,
             BaseSpec::Registry(reference) => {
                 let content =
                     Content::Registry(self.client.clone(), reference.repository.clone(), self.store.clone());
@@ -119,7 +121,12 @@ impl Opener<'_> {
     }
 
     /// From a manifest or index down to the image for `platform`.
-    async fn descend(&self, content: Content, root: Descriptor, platform: &Platform) -> Result<BaseImage> {
+    pub(super) async fn descend(
+        &self,
+        content: Content,
+        root: Descriptor,
+        platform: &Platform,
+    ) -> Result<BaseImage> {
         let mut descriptor = root;
         // An index may hold an index; nobody nests deeper.
         for _ in 0..4 {
@@ -197,7 +204,7 @@ fn platform_of(config: &ImageConfig) -> Platform {
 }
 
 /// The platform must really be there: the configuration has the last word.
-fn checked_platform(base: BaseImage, wanted: &Platform) -> Result<BaseImage> {
+pub(super) fn checked_platform(base: BaseImage, wanted: &Platform) -> Result<BaseImage> {
     let found = platform_of(&base.config);
     // Some bases leave the variant out of their configuration.
     let plain = Platform { variant: None, ..wanted.clone() };

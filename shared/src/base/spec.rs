@@ -1,9 +1,10 @@
-//! How a base is named: `static`, `scratch`, a layout, an archive or a registry reference.
+//! How a base is named: `static`, `scratch`, a layout, an archive, a local engine's or a registry's.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::engine::Daemon;
 use crate::error::Error;
 use crate::oci::Reference;
 
@@ -35,6 +36,14 @@ pub enum BaseSpec {
         /// One of its `RepoTags`; may be missing where there is one image.
         name: Option<String>,
     },
+    /// An image that a local engine has, in skopeo's spelling: `docker-daemon:NAME` and
+    /// `containers-storage:NAME`.
+    Local {
+        /// The engine.
+        daemon: Daemon,
+        /// The image's name or id, as the engine itself reads it.
+        name: String,
+    },
     /// An image in a registry.
     Registry(Reference),
 }
@@ -54,6 +63,16 @@ pub fn split_path(text: &str) -> (PathBuf, Option<String>) {
         Some((path, name)) => (format!("{}{path}", &text[..start]).into(), Some(name.to_owned())),
         None => (text.into(), None),
     }
+}
+
+/// The image `name` in a local engine. What it may look like is the engine's matter, but an option
+/// of its program it must not be.
+fn local(daemon: Daemon, name: &str, text: &str) -> Result<BaseSpec, Error> {
+    if name.starts_with(|c: char| c.is_ascii_alphanumeric()) && !name.contains(char::is_whitespace) {
+        return Ok(BaseSpec::Local { daemon, name: name.to_owned() });
+    }
+    Err(Error::usage(format!("the base {text:?} names no image"))
+        .hint("write docker-daemon:NAME:TAG or containers-storage:NAME:TAG"))
 }
 
 impl FromStr for BaseSpec {
@@ -84,6 +103,8 @@ impl FromStr for BaseSpec {
                     let (file, name) = place(rest, "file")?;
                     Self::DockerArchive { file, name }
                 }
+                Some(("docker-daemon", rest)) => local(Daemon::Docker, rest, text)?,
+                Some(("containers-storage", rest)) => local(Daemon::Podman, rest, text)?,
                 _ => Self::Registry(text.strip_prefix("docker://").unwrap_or(text).parse().map_err(
                     |e: Error| {
                         let hint = e.hint_text().unwrap_or_default().to_owned();
@@ -103,6 +124,8 @@ impl fmt::Display for BaseSpec {
             Self::Static => return f.write_str("static"),
             Self::Scratch => return f.write_str("scratch"),
             Self::Registry(reference) => return reference.fmt(f),
+            Self::Local { daemon: Daemon::Docker, name } => return write!(f, "docker-daemon:{name}"),
+            Self::Local { daemon: Daemon::Podman, name } => return write!(f, "containers-storage:{name}"),
             Self::Layout { dir, name } => ("oci", dir, name),
             Self::OciArchive { file, name } => ("oci-archive", file, name),
             Self::DockerArchive { file, name } => ("docker-archive", file, name),
@@ -124,6 +147,8 @@ mod tests {
             ("oci:../bases:python:3.13", "oci:../bases:python:3.13"),
             ("oci-archive:x.tar", "oci-archive:x.tar"),
             ("docker-archive:x.tar:a/b:1", "docker-archive:x.tar:a/b:1"),
+            ("docker-daemon:web:1", "docker-daemon:web:1"),
+            ("containers-storage:localhost/a/web", "containers-storage:localhost/a/web"),
             ("debian:bookworm-slim", "docker.io/library/debian:bookworm-slim"),
             ("docker://ghcr.io/a/b", "ghcr.io/a/b"),
         ] {
@@ -133,7 +158,13 @@ mod tests {
 
     #[test]
     fn a_base_that_names_nothing_is_refused() {
-        for text in ["oci:", "oci:dir:", "docker-archive:", "", "Debian"] {
+        let local = [
+            "docker-daemon:",
+            "docker-daemon:--help",
+            "containers-storage:[overlay@/x]y",
+            "docker-daemon:a b",
+        ];
+        for text in ["oci:", "oci:dir:", "docker-archive:", "", "Debian"].iter().chain(&local) {
             let error = text.parse::<BaseSpec>().expect_err(text);
             assert!(error.hint_text().is_some(), "{text}");
         }

@@ -40,11 +40,17 @@ pub fn write_oci_archive(file: &Path, sets: &[ImageSet]) -> Result<()> {
 /// # Errors
 /// Usage when a set is for several platforms; otherwise when the disk refuses.
 pub fn write_docker_archive(file: &Path, names: &[Vec<Reference>], sets: &[ImageSet]) -> Result<()> {
-    write_file(file, |to| docker_archive(to, names, sets))
+    write_file(file, |to| docker_archive(to, names, sets, &BTreeSet::new()))
 }
 
-/// As [`write_docker_archive`], to any writer. `names` are those of each set, in order.
-pub(super) fn docker_archive(to: &mut dyn Write, names: &[Vec<Reference>], sets: &[ImageSet]) -> Result<()> {
+/// As [`write_docker_archive`], to any writer. `names` are those of each set, in order; the blobs
+/// `left_out` are named in the archive without being in it.
+pub(super) fn docker_archive(
+    to: &mut dyn Write,
+    names: &[Vec<Reference>],
+    sets: &[ImageSet],
+    left_out: &BTreeSet<Digest>,
+) -> Result<()> {
     #[derive(Serialize)]
     #[serde(rename_all = "PascalCase")]
     struct Item {
@@ -75,7 +81,8 @@ pub(super) fn docker_archive(to: &mut dyn Write, names: &[Vec<Reference>], sets:
     tar.small("oci-layout", OCI_LAYOUT)?;
     tar.small("index.json", &to_json(&index)?)?;
     tar.small("manifest.json", &to_json(&items)?)?;
-    for blob in sets.iter().flat_map(blobs_of) {
+    let sent = |blob: &&Blob| !left_out.contains(&blob.descriptor.digest);
+    for blob in sets.iter().flat_map(blobs_of).filter(sent) {
         tar.blob(blob)?;
     }
     tar.end()

@@ -1,84 +1,283 @@
 //! Delivery to a local Docker or Podman, through its own program.
+//!
+//! An engine that has the image is only told its names. Otherwise it gets an archive without the
+//! layers that it has: `docker load` and `podman load` read no layer that they do not need. An
+//! engine that misses one after all refuses the archive, and gets a whole one.
 
-use std::io::{BufWriter, Read, Write};
-use std::process::{Child, Command, Stdio};
-use std::str::FromStr;
+use std::collections::BTreeSet;
+use std::io::{self, Write};
 
 use super::archive::docker_archive;
-use crate::error::{Context, Error, Result};
-use crate::image::ImageSet;
-use crate::oci::Reference;
+use super::registry::localize_but;
+pub use crate::base::engine::Daemon;
+use crate::base::engine::Engine;
+use crate::error::{Context, Error, Kind, Result};
+use crate::event::{Events, Motion, Outcome, Task};
+use crate::image::{Image, ImageSet};
+use crate::oci::{Digest, ImageConfig, ManifestKind, Reference};
+use crate::registry::Client;
+use crate::store::{Blob, Source, Store};
 
-/// A local container engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Daemon {
-    /// `docker load`; `DOCKER_HOST` and contexts are the program's own matter.
-    Docker,
-    /// `podman load`.
-    Podman,
+/// What loading needs besides the images.
+#[derive(Clone, Copy)]
+pub struct Loader<'a> {
+    /// For layers that are still in a registry.
+    pub client: &'a Client,
+    /// The cache.
+    pub store: &'a Store,
+    /// Where events go.
+    pub events: &'a Events,
 }
 
-impl Daemon {
-    /// The name of its program.
-    pub const fn program(self) -> &'static str {
-        match self {
-            Self::Docker => "docker",
-            Self::Podman => "podman",
+impl Loader<'_> {
+    /// Brings the set, which must hold one image, to the engine under all the names. What the
+    /// engine has is neither sent nor fetched.
+    ///
+    /// # Errors
+    /// When the program is missing or refuses, with its own words as the cause; when a layer
+    /// cannot be fetched.
+    pub async fn load(self, daemon: Daemon, names: &[Reference], set: &ImageSet) -> Result<()> {
+        self.load_into(&Engine::of(daemon), names, set).await
+    }
+
+    async fn load_into(self, engine: &Engine, names: &[Reference], set: &ImageSet) -> Result<()> {
+        let [image] = &set.images[..] else {
+            return Err(Error::bug(format!("{} is to be loaded for several platforms", set.name)));
+        };
+        let known = tokio::task::block_in_place(|| engine.images())?;
+        // Which of the two digests is the image's id depends on how the engine keeps images.
+        let ids = [&image.config, &image.manifest].map(|blob| blob.descriptor.digest);
+        if let Some(id) = ids.iter().find(|id| known.contains(id)) {
+            self.events.step("Unchanged", format!("{} has {}", engine.daemon(), set.name));
+            return tokio::task::block_in_place(|| engine.tag(&id.to_string(), names));
+        }
+        let held = tokio::task::block_in_place(|| held(engine, image, &known, self.store))?;
+        let sent = match held.layers.is_empty() {
+            true => false,
+            false => self.send(engine, names, set, &held.layers).await?,
+        };
+        if !sent {
+            self.send_whole(engine, names, set).await?;
+        }
+        if held.by_manifest {
+            // What the next image needs not bring.
+            keep(&image.manifest, self.store)?;
+        }
+        let Some((first, others)) = names.split_first() else { return Ok(()) };
+        tokio::task::block_in_place(|| engine.tag(&first.to_string(), others))
+    }
+
+    /// Sends the set without the layers `held`; false when the engine misses one after all.
+    async fn send(
+        self,
+        engine: &Engine,
+        names: &[Reference],
+        set: &ImageSet,
+        held: &BTreeSet<Digest>,
+    ) -> Result<bool> {
+        let mut sets = [set.clone()];
+        localize_but(self.client, &mut sets, self.store, held).await?;
+        match self.stream(engine, names, &sets, held) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == Kind::Integrity => Err(error),
+            Err(error) => {
+                tracing::debug!(%error, "the engine wants all layers");
+                Ok(false)
+            }
         }
     }
-}
 
-impl FromStr for Daemon {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        match text {
-            "docker" => Ok(Self::Docker),
-            "podman" => Ok(Self::Podman),
-            _ => Err(Error::usage(format!("{text:?} is no container engine")).hint("write docker or podman")),
-        }
+    async fn send_whole(self, engine: &Engine, names: &[Reference], set: &ImageSet) -> Result<()> {
+        let mut sets = [set.clone()];
+        localize_but(self.client, &mut sets, self.store, &BTreeSet::new()).await?;
+        self.stream(engine, names, &sets, &BTreeSet::new())
     }
-}
 
-/// Sends the images to the engine, as a stream: no archive is kept on disk. Each set must hold
-/// one image; `names` are those of each set.
-///
-/// # Errors
-/// When the program is missing or refuses; its own words are the cause.
-pub fn load(daemon: Daemon, names: &[Vec<Reference>], sets: &[ImageSet]) -> Result<()> {
-    let program = daemon.program();
-    let mut child = Command::new(program)
-        .arg("load")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|e| {
-            Error::build(format!("cannot run {program} load"))
-                .because(e)
-                .hint(format!("install {program}, or write a file with -o docker-archive:image.tar"))
+    fn stream(
+        self,
+        engine: &Engine,
+        names: &[Reference],
+        sets: &[ImageSet; 1],
+        held: &BTreeSet<Digest>,
+    ) -> Result<()> {
+        // Podman takes an archive for an OCI archive, the form that may lack layers, only if it
+        // holds a single name.
+        let first = [names.get(..1).unwrap_or_default().to_vec()];
+        let sizes = sets[0].blobs().into_iter().map(|(blob, _)| &blob.descriptor);
+        let total = sizes.filter(|blob| !held.contains(&blob.digest)).map(|blob| blob.size).sum();
+        let label = format!("{} to {}", sets[0].name, engine.daemon());
+        let task = self.events.start(Motion::Upload, label, Some(total));
+        tokio::task::block_in_place(|| {
+            engine.load(|to| docker_archive(&mut Counted { to, task: &task }, &first, sets, held))
         })?;
-    let sent = send(&mut child, names, sets);
-    let mut words = String::new();
-    if let Some(stderr) = &mut child.stderr {
-        // Unreadable words only make the error poorer.
-        let _ = stderr.read_to_string(&mut words);
+        task.end(Outcome::Done);
+        Ok(())
     }
-    let status = child.wait().context(|| format!("{program} load did not end"))?;
-    if status.success() {
-        return sent;
-    }
-    let words = words.trim();
-    // An engine that stops reading makes our writing fail too; its words say why.
-    let cause = if words.is_empty() { format!("it ended with {status}") } else { words.to_owned() };
-    Err(Error::build(format!("{program} load failed"))
-        .because(cause)
-        .hint(format!("see that `{program} info` works")))
 }
 
-fn send(child: &mut Child, names: &[Vec<Reference>], sets: &[ImageSet]) -> Result<()> {
-    let stdin = child.stdin.take().ok_or_else(|| Error::bug("the engine has no input"))?;
-    let mut to = BufWriter::with_capacity(1 << 20, stdin);
-    docker_archive(&mut to, names, sets)?;
-    to.flush().context(|| "cannot send the image".into())
+/// What an engine needs not be sent.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Held {
+    /// The digests of layers.
+    layers: BTreeSet<Digest>,
+    /// Whether the engine keeps manifests, which say what it has.
+    by_manifest: bool,
+}
+
+/// What of the image the engine has, where it can tell.
+fn held(engine: &Engine, image: &Image, known: &[Digest], store: &Store) -> Result<Held> {
+    let in_containerd = match engine.daemon() {
+        Daemon::Podman => Some(false),
+        Daemon::Docker => engine.has_containerd_store()?,
+    };
+    let layers = match in_containerd {
+        Some(true) => of_manifests(image, known, store),
+        Some(false) => of_chains(image, &engine.layers(known)?)?,
+        None => BTreeSet::new(),
+    };
+    Ok(Held { layers, by_manifest: in_containerd == Some(true) })
+}
+
+/// With containerd's store an image's id is the digest of its manifest, and the engine has the
+/// very blobs of the images that it lists. Their layers' diff_ids say too little there: an image
+/// loaded without a blob that was only unpacked from another form would run, but could not be
+/// pushed or saved. So only manifests that we know count.
+fn of_manifests(image: &Image, known: &[Digest], store: &Store) -> BTreeSet<Digest> {
+    let mut held = BTreeSet::new();
+    for id in known {
+        let Some(bytes) = store.read(id) else { continue };
+        if let Ok(ManifestKind::Manifest(manifest)) = ManifestKind::parse(&bytes, "") {
+            held.extend(manifest.layers.iter().map(|layer| layer.digest));
+        }
+    }
+    let own: BTreeSet<Digest> = image.layers.iter().map(|layer| layer.descriptor.digest).collect();
+    own.intersection(&held).copied().collect()
+}
+
+/// Elsewhere layers are kept by what they and those below them unpack to.
+fn of_chains(image: &Image, chains: &[Vec<Digest>]) -> Result<BTreeSet<Digest>> {
+    let Source::Memory(config) = &image.config.source else {
+        return Err(Error::bug("a configuration is not in memory"));
+    };
+    let config: ImageConfig =
+        serde_json::from_slice(config).context(|| "the configuration is none".into())?;
+    let wanted = &config.rootfs.diff_ids;
+    let common = |chain: &Vec<Digest>| wanted.iter().zip(chain).take_while(|(a, b)| a == b).count();
+    let count = chains.iter().map(common).max().unwrap_or_default();
+    let digests = |layers: &[Blob]| layers.iter().map(|l| l.descriptor.digest).collect::<BTreeSet<_>>();
+    let (lower, upper) = image.layers.split_at(count.min(image.layers.len()));
+    // A layer that comes again further up is needed there.
+    Ok(digests(lower).difference(&digests(upper)).copied().collect())
+}
+
+fn keep(manifest: &Blob, store: &Store) -> Result<()> {
+    let Source::Memory(bytes) = &manifest.source else { return Ok(()) };
+    if store.find(&manifest.descriptor.digest, manifest.descriptor.size).is_some() {
+        return Ok(());
+    }
+    let mut writer = store.writer()?;
+    writer.write_all(bytes).context(|| "cannot write to the cache folder".into())?;
+    writer.commit(Some(&manifest.descriptor.digest)).map(|_| ())
+}
+
+/// Tells how much has been written.
+struct Counted<'a> {
+    to: &'a mut dyn Write,
+    task: &'a Task,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.to.write(bytes)?;
+        self.task.advance(written as u64);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::{Index, Manifest, Platform, media_type, to_json};
+
+    /// An image of these layers; what they unpack to is told by their first letter.
+    fn image(layers: &[&str]) -> Image {
+        let layers: Vec<Blob> = layers
+            .iter()
+            .map(|text| Blob::of(media_type::OCI_LAYER_GZIP, text.as_bytes().to_vec()))
+            .collect();
+        let diff_ids = layers.iter().map(|layer| match &layer.source {
+            Source::Memory(bytes) => diff_id(&String::from_utf8_lossy(bytes)),
+            _ => unreachable!("made above"),
+        });
+        let mut config =
+            ImageConfig { architecture: "amd64".into(), os: "linux".into(), ..Default::default() };
+        config.rootfs.diff_ids = diff_ids.collect();
+        let config = Blob::of(media_type::OCI_CONFIG, to_json(&config).expect("json"));
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: Some(media_type::OCI_MANIFEST.into()),
+            extra: Default::default(),
+            config: config.descriptor.clone(),
+            layers: layers.iter().map(|layer| layer.descriptor.clone()).collect(),
+            annotations: Default::default(),
+        };
+        let manifest = Blob::of(media_type::OCI_MANIFEST, to_json(&manifest).expect("json"));
+        let titles = vec![String::new(); layers.len()];
+        Image { platform: Platform::linux("amd64"), manifest, config, layers, titles }
+    }
+
+    fn diff_id(text: &str) -> Digest {
+        Digest::of(&text.as_bytes()[..1])
+    }
+
+    fn digests(texts: &[&str]) -> BTreeSet<Digest> {
+        texts.iter().map(|text| Digest::of(text.as_bytes())).collect()
+    }
+
+    fn chains(chains: &[&[&str]]) -> Vec<Vec<Digest>> {
+        chains.iter().map(|chain| chain.iter().map(|text| diff_id(text)).collect()).collect()
+    }
+
+    #[test]
+    fn layers_are_held_from_the_lowest_up_to_where_images_part() {
+        let image = image(&["a.gz", "b.gz", "c.gz"]);
+        let held = |known: &[&[&str]]| of_chains(&image, &chains(known)).expect("held");
+        assert_eq!(held(&[]), digests(&[]));
+        assert_eq!(held(&[&["x"], &["a", "b", "x"], &["a"]]), digests(&["a.gz", "b.gz"]));
+        assert_eq!(held(&[&["b", "c"]]), digests(&[]), "upon another base they are other layers");
+        assert_eq!(held(&[&["a", "b", "c", "d"]]), digests(&["a.gz", "b.gz", "c.gz"]));
+    }
+
+    #[test]
+    fn a_layer_that_comes_again_is_sent() {
+        let image = image(&["a", "b", "a"]);
+        assert_eq!(of_chains(&image, &chains(&[&["a", "b"]])).expect("held"), digests(&["b"]));
+    }
+
+    #[test]
+    fn containerds_store_has_the_blobs_of_manifests_that_we_know() {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = Store::open(folder.path()).expect("store");
+        let (old, new) = (image(&["a.gz", "b.gz"]), image(&["a.gz", "b.zst", "c.gz"]));
+        let known = [old.manifest.descriptor.digest];
+        assert_eq!(of_manifests(&new, &known, &store), digests(&[]), "a stranger");
+        keep(&old.manifest, &store).expect("kept");
+        assert_eq!(of_manifests(&new, &known, &store), digests(&["a.gz"]), "b is there in another form");
+        assert_eq!(of_manifests(&new, &[], &store), digests(&[]), "the engine has lost it");
+    }
+
+    #[test]
+    fn an_index_says_too_little_about_what_is_there() {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = Store::open(folder.path()).expect("store");
+        let image = image(&["a.gz"]);
+        let index = Index::new(media_type::OCI_INDEX, vec![image.manifest.descriptor.clone()]);
+        let index = Blob::of(media_type::OCI_INDEX, to_json(&index).expect("json"));
+        keep(&index, &store).expect("kept");
+        assert_eq!(of_manifests(&image, &[index.descriptor.digest], &store), digests(&[]));
+    }
 }
