@@ -46,7 +46,7 @@ fn request(cargo: &Cargo, bins: &[&str]) -> (Project, Request) {
 }
 
 async fn run(cargo: &Cargo, project: &Project, request: &Request) -> Result<Vec<Executable>> {
-    build::build(cargo, project, request, None, &Events::silent()).await
+    build::build(cargo, project, std::slice::from_ref(request), None, &Events::silent()).await
 }
 
 async fn built(cargo: &Cargo) -> Executable {

@@ -6,10 +6,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Request;
-use super::make::Maker;
+use super::workshop::{BaseWish, Workshop};
 use crate::base::spec::BaseSpec;
-use crate::cargo::Project;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::image::ImageSet;
 use crate::oci::{Digest, Platform, Reference};
 use crate::plan::Plan;
@@ -71,14 +70,17 @@ pub(super) fn check(request: &Request, plan: &Plan) -> Result<()> {
 
 /// The credentials, with those of the call bound to the one registry that it speaks to: a
 /// password must not go to a registry that it was not meant for.
-pub(super) fn credentials(request: &Request, plan: &Plan) -> Result<Credentials> {
+pub(super) fn credentials<'a>(
+    request: &Request,
+    references: impl Iterator<Item = &'a Reference>,
+    bases: &[BaseWish],
+) -> Result<Credentials> {
     let credentials = request.credentials.clone();
     let Some(login) = &request.login else { return Ok(credentials) };
-    let pushed = plan.images.iter().flat_map(|image| &image.references).filter(|_| request.push);
+    let pushed = references.filter(|_| request.push);
     let mut registries: BTreeSet<String> = pushed.map(|r| r.repository.registry.clone()).collect();
     if registries.is_empty() {
-        let bases = plan.images.iter().flat_map(|image| &image.platforms).map(|platform| &platform.base);
-        registries.extend(bases.filter_map(|base| match base.parse() {
+        registries.extend(bases.iter().filter_map(|base| match base.name.parse() {
             Ok(BaseSpec::Registry(reference)) => Some(reference.repository.registry),
             _ => None,
         }));
@@ -103,28 +105,56 @@ pub(super) fn credentials(request: &Request, plan: &Plan) -> Result<Credentials>
     }
 }
 
-/// Makes the images and brings them to every target. It can be repeated: what is done is found
-/// done.
-pub(super) async fn make_and_deliver(maker: &Maker<'_>, plan: &Plan) -> Result<Vec<Delivered>> {
-    let sets = maker.images(plan).await?;
-    deliver(maker, plan, sets).await
+/// Makes the images with `make` and brings them to every target; where the call names none, to a
+/// layout in `default`. If something in the cache turns out to be damaged, it is thrown away and
+/// everything done again: what is done is found done.
+///
+/// # Errors
+/// Those of `make`, and those of the targets.
+pub(super) async fn finish(
+    workshop: &Workshop<'_>,
+    plan: &Plan,
+    default: &Path,
+    make: impl AsyncFn() -> Result<Vec<ImageSet>>,
+) -> Result<Vec<Delivered>> {
+    let Workshop { request, store, client, events, .. } = *workshop;
+    let once = async || deliver(workshop, plan, default, make().await?).await;
+    let mut delivered = once().await;
+    if let Err(error) = &delivered
+        && error.kind() == Kind::Integrity
+        && tokio::task::block_in_place(|| store.remove_damaged()) > 0
+    {
+        events.note("something in the cache was damaged; it is made or fetched anew");
+        client.forget_pushes();
+        delivered = once().await;
+    }
+    store.evict(request.cache_size);
+    delivered
 }
 
-async fn deliver(maker: &Maker<'_>, plan: &Plan, mut sets: Vec<ImageSet>) -> Result<Vec<Delivered>> {
-    let Maker { request, project, store, client, events, .. } = *maker;
-    let outputs = outputs(request, project);
-    if !outputs.is_empty() || !request.load.is_empty() {
-        sink::localize(client, &mut sets, store).await?;
-    }
-    for output in &outputs {
-        events.step("Writing", output.to_string());
-        tokio::task::block_in_place(|| write(output, request.cargo.dir(), &sets))?;
+async fn deliver(
+    workshop: &Workshop<'_>,
+    plan: &Plan,
+    default: &Path,
+    sets: Vec<ImageSet>,
+) -> Result<Vec<Delivered>> {
+    let Workshop { request, store, client, events, .. } = *workshop;
+    let outputs = outputs(request, default);
+    if !outputs.is_empty() {
+        // A copy: a push can still mount what is in a registry.
+        let mut local = sets.clone();
+        sink::localize(client, &mut local, store).await?;
+        for output in &outputs {
+            events.step("Writing", output.to_string());
+            tokio::task::block_in_place(|| write(output, request.cargo.dir(), &local))?;
+        }
     }
     for daemon in &request.load {
         events.step("Loading", format!("into {}", daemon.program()));
         let chosen = sets.iter().map(for_this_machine).collect::<Result<Vec<_>>>()?;
-        let names: Vec<_> = sets.iter().map(|set| names(set, None)).collect();
-        tokio::task::block_in_place(|| sink::load(*daemon, &names, &chosen))?;
+        for set in &chosen {
+            sink::Loader { client, store, events }.load(*daemon, &names(set, None), set).await?;
+        }
     }
     let mut delivered = Vec::new();
     for (set, image) in sets.iter().zip(&plan.images) {
@@ -153,15 +183,13 @@ fn platform_result(image: &crate::image::Image) -> PlatformResult {
     }
 }
 
-/// What was asked for; where nothing was, a layout in the target folder.
-fn outputs(request: &Request, project: &Project) -> Vec<Output> {
+/// What was asked for; where nothing was, a layout in `default`.
+fn outputs(request: &Request, default: &Path) -> Vec<Output> {
     if !request.outputs.is_empty() || request.push || !request.load.is_empty() {
         return request.outputs.clone();
     }
-    let target = request.target_dir.clone().map(|dir| request.cargo.dir().join(dir));
-    let dir = target.unwrap_or_else(|| project.target_directory.clone()).join("containerize");
     // Shown as short as it can be typed.
-    let dir = dir.strip_prefix(request.cargo.dir()).map(Path::to_owned).unwrap_or(dir);
+    let dir = default.strip_prefix(request.cargo.dir()).unwrap_or(default).to_owned();
     vec![Output::Layout { dir, name: None }]
 }
 

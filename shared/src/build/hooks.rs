@@ -1,13 +1,32 @@
 //! Commands of the user's: hooks around the build, and layers that a command makes.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
 
 use super::Delivered;
-use crate::config::Command;
+use crate::config::{Command, Hooks};
 use crate::error::{Error, Result};
 use crate::event::Events;
+
+/// Hooks, each with the folder that they run in.
+pub(super) type Planned = Vec<(PathBuf, Hooks)>;
+
+/// Runs the hooks that come before the build.
+///
+/// # Errors
+/// When one fails.
+pub(super) fn before(planned: &Planned, events: &Events) -> Result<()> {
+    planned.iter().try_for_each(|(dir, hooks)| run(&hooks.pre, dir, &variables(&[]), events))
+}
+
+/// Runs the hooks that come after the delivery.
+///
+/// # Errors
+/// When one fails.
+pub(super) fn after(planned: &Planned, delivered: &[Delivered], events: &Events) -> Result<()> {
+    planned.iter().try_for_each(|(dir, hooks)| run(&hooks.post, dir, &variables(delivered), events))
+}
 
 /// Runs commands one after the other in the project's folder. A line is run by the shell, a
 /// list of words directly. Their standard output goes to standard error: standard output is
@@ -43,7 +62,7 @@ pub(super) fn run(
 }
 
 /// What the commands may want to know: nothing yet before the build, then the images.
-pub(super) fn variables(delivered: &[Delivered]) -> BTreeMap<&'static str, String> {
+fn variables(delivered: &[Delivered]) -> BTreeMap<&'static str, String> {
     let lines =
         |of: &dyn Fn(&Delivered) -> Vec<String>| delivered.iter().flat_map(of).collect::<Vec<_>>().join("\n");
     [

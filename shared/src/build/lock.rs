@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::make::{Maker, each};
-use super::{Outcome, Request, deliver, prepare};
+use super::workshop::{BaseWish, Workshop};
+use super::{Language, Outcome, Request, deliver, language, python, rust};
 use crate::base::lock::{BaseLock, FILE};
 use crate::base::spec::BaseSpec;
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::{Digest, Reference};
-use crate::plan::Plan;
 use crate::registry::Client;
 use crate::store::Store;
 
@@ -23,44 +22,54 @@ pub async fn lock(request: Request, events: &Events) -> Result<Outcome> {
     if request.locking.is_locked() {
         return Err(Error::usage("--locked forbids what `lock` is for").hint("leave --locked out"));
     }
-    let (project, _, plan) = prepare(&request, events)?;
     if request.dry_run {
-        return Ok(Outcome::Planned(plan));
+        return super::run(request, events).await;
     }
-    let path = project.workspace_root.join(FILE);
+    let language = language::of(&request)?;
+    let (dir, wishes) = match language {
+        Language::Rust => {
+            let (project, plan, _) = rust::prepare(&request, events)?;
+            (project.workspace_root.clone(), rust::wishes(&plan))
+        }
+        Language::Python => python::lock(&request, events).await?,
+    };
+    let path = dir.join(FILE);
     let store = Store::open(&request.cache_dir)?;
-    let credentials = deliver::credentials(&request, &plan)?;
+    let credentials = deliver::credentials(&request, std::iter::empty(), &wishes)?;
     let client = Client::new(request.registry.clone(), credentials, events.clone())?;
     let mut lock = BaseLock::read(&path)?;
     let mut found = BTreeMap::<Reference, Digest>::new();
-    for reference in names(&plan)? {
+    for reference in names(&wishes)? {
         events.step("Locking", reference.to_string());
         let digest = crate::base::look_up(&client, &store, &reference).await?.digest;
         lock.insert(&reference, digest);
         found.insert(reference, digest);
     }
-    let maker =
-        Maker { request: &request, project: &project, store: &store, client: &client, lock: &lock, events };
-    for (image, platform) in each(&plan) {
-        let spec: BaseSpec = platform.base.parse()?;
+    let dir = dir.as_path();
+    let workshop = Workshop { request: &request, store: &store, client: &client, lock: &lock, dir, events };
+    for wish in &wishes {
+        let spec: BaseSpec = wish.name.parse()?;
         if matches!(spec, BaseSpec::Registry(_)) {
-            maker.opener(image).open(&spec, &platform.platform).await?;
+            workshop.opener(wish.compression).open(&spec, &wish.platform).await?;
         }
     }
-    if found.is_empty() {
-        events.note("no base is in a registry and named without a digest: there is nothing to lock");
-    } else {
-        lock.write(&path)?;
+    match (found.is_empty(), language) {
+        (false, _) => lock.write(&path)?,
+        (true, Language::Rust) => {
+            events.note("no base is in a registry and named without a digest: there is nothing to lock");
+        }
+        // What a Python project's lock is about was said.
+        (true, Language::Python) => {}
     }
     store.evict(request.cache_size);
     Ok(Outcome::Locked(found.into_iter().map(|(name, digest)| (name.to_string(), digest)).collect()))
 }
 
-/// The bases of the plan that can be pinned, each once.
-fn names(plan: &Plan) -> Result<Vec<Reference>> {
+/// The bases that can be pinned, each once.
+fn names(wishes: &[BaseWish]) -> Result<Vec<Reference>> {
     let mut names = Vec::new();
-    for (_, platform) in each(plan) {
-        if let BaseSpec::Registry(reference) = platform.base.parse()?
+    for wish in wishes {
+        if let BaseSpec::Registry(reference) = wish.name.parse()?
             && reference.digest.is_none()
             && !names.contains(&reference)
         {

@@ -1,5 +1,6 @@
-//! Building through cargo: one call for each target triple, its messages read as JSON, so that
-//! the right executable is found whatever the profile, target folder or workspace.
+//! Building through cargo: one call for all target triples that can share one, its messages read
+//! as JSON, so that the right executable is found whatever the profile, target folder or
+//! workspace.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use crate::event::Events;
 use crate::store::Store;
 
 /// What to build, and how.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     /// The binaries, at least one.
     pub binaries: Vec<Binary>,
@@ -75,6 +76,8 @@ pub struct Features {
 /// A program that was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Executable {
+    /// What it runs on.
+    pub triple: String,
     /// Its package.
     pub package: String,
     /// The name of the binary.
@@ -126,18 +129,26 @@ pub fn prepare(
     }
     let command = if linking == Linking::Zigbuild { "zigbuild" } else { "build" };
     Ok(Invocation {
-        arguments: arguments(cargo, project, request, command),
+        arguments: arguments(cargo, project, request, &[triple], command),
         variables,
         advice: target::advice(cargo, &settings, &facts, triple),
     })
 }
 
-fn arguments(cargo: &Cargo, project: &Project, request: &Request, command: &str) -> Vec<OsString> {
+fn arguments(
+    cargo: &Cargo,
+    project: &Project,
+    request: &Request,
+    triples: &[&str],
+    command: &str,
+) -> Vec<OsString> {
     let mut arguments: Vec<OsString> =
         vec![command.into(), "--message-format=json-render-diagnostics".into()];
     let mut add = |flag: &str, value: OsString| arguments.extend([flag.into(), value]);
     add("--manifest-path", project.root_manifest().into());
-    add("--target", request.triple.clone().into());
+    for triple in triples {
+        add("--target", triple.into());
+    }
     add("--profile", request.profile.clone().into());
     let mut packages: Vec<&Binary> = request.binaries.iter().collect();
     packages.dedup_by_key(|binary| &binary.package_id);
@@ -175,51 +186,124 @@ fn arguments(cargo: &Cargo, project: &Project, request: &Request, command: &str)
     arguments
 }
 
-/// Builds the binaries of `request`, in its order. Cargo's own progress and diagnostics go to
-/// standard error. Dropping the future ends cargo.
+/// Several requests that one call of cargo serves: they differ in their target triples only.
+struct Call<'a> {
+    requests: Vec<&'a Request>,
+    invocation: Invocation,
+}
+
+impl<'a> Call<'a> {
+    /// Puts the requests that can share a call together, so that cargo builds for several
+    /// platforms at the same time.
+    fn plan(
+        cargo: &Cargo,
+        project: &Project,
+        requests: &'a [Request],
+        store: Option<&Store>,
+    ) -> Result<Vec<Self>> {
+        let mut calls: Vec<Self> = Vec::new();
+        for request in requests {
+            let invocation = prepare(cargo, project, request, store)?;
+            match calls.iter_mut().find(|call| call.serves(request, &invocation)) {
+                Some(call) => call.add(cargo, project, request, invocation),
+                None => calls.push(Self { requests: vec![request], invocation }),
+            }
+        }
+        Ok(calls)
+    }
+
+    fn serves(&self, request: &Request, invocation: &Invocation) -> bool {
+        // A custom target's file does not name its folder in the target directory.
+        let custom = |request: &Request| request.triple.ends_with(".json");
+        let own = &self.invocation.variables;
+        let contradicts =
+            |(name, value): &(String, OsString)| own.iter().any(|(own, v)| own == name && v != value);
+        let first = self.requests[0];
+        let same = Request { triple: first.triple.clone(), ..request.clone() };
+        same == *first
+            && !custom(request)
+            && !custom(first)
+            && self.invocation.arguments.first() == invocation.arguments.first()
+            && !invocation.variables.iter().any(contradicts)
+    }
+
+    fn add(&mut self, cargo: &Cargo, project: &Project, request: &'a Request, other: Invocation) {
+        self.requests.push(request);
+        let triples: Vec<&str> = self.requests.iter().map(|request| request.triple.as_str()).collect();
+        let command = self.invocation.arguments[0].to_string_lossy().into_owned();
+        self.invocation.arguments = arguments(cargo, project, request, &triples, &command);
+        self.invocation.variables.extend(other.variables);
+        self.invocation.advice = self.invocation.advice.take().or(other.advice);
+    }
+
+    /// What is built, for people.
+    fn what(&self) -> String {
+        let names: Vec<&str> = self.requests[0].binaries.iter().map(|binary| binary.name.as_str()).collect();
+        let triples: Vec<&str> = self.requests.iter().map(|request| request.triple.as_str()).collect();
+        format!("{} for {}", names.join(", "), triples.join(", "))
+    }
+
+    async fn run(&self, cargo: &Cargo, events: &Events) -> Result<Vec<Executable>> {
+        events.step("Building", self.what());
+        let Invocation { arguments, variables, advice } = &self.invocation;
+        tracing::debug!(program = %cargo.program().display(), ?arguments, ?variables, "calling cargo");
+        let mut command = tokio::process::Command::from(cargo.command(cargo.program()));
+        command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().map_err(|e| not_runnable(cargo, e))?;
+        let stdout = child.stdout.take().ok_or_else(|| Error::bug("cargo has no standard output"))?;
+        let artifacts = artifacts(stdout).await.context(|| "cannot read what cargo says".into())?;
+        let status = child.wait().await.context(|| "cannot wait for cargo".into())?;
+        if !status.success() {
+            let error = Error::build(format!("cargo could not build {}", self.what()));
+            return Err(match advice {
+                Some(advice) => error.hint(advice),
+                None => error,
+            });
+        }
+        let alone = self.requests.len() == 1;
+        let mut found = Vec::new();
+        for request in &self.requests {
+            for binary in &request.binaries {
+                let triple = (!alone).then_some(request.triple.as_str());
+                let path = executable(binary, triple, &artifacts)?;
+                let (package, bin) = (binary.package.clone(), binary.name.clone());
+                found.push(Executable { triple: request.triple.clone(), package, bin, path });
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Builds the binaries of all `requests`. Cargo's own progress and diagnostics go to standard
+/// error. Dropping the future ends cargo.
 ///
 /// # Errors
 /// As [`prepare`], and when the build fails.
 pub async fn build(
     cargo: &Cargo,
     project: &Project,
-    request: &Request,
+    requests: &[Request],
     store: Option<&Store>,
     events: &Events,
 ) -> Result<Vec<Executable>> {
-    let invocation = prepare(cargo, project, request, store)?;
-    let names: Vec<&str> = request.binaries.iter().map(|binary| binary.name.as_str()).collect();
-    let names = names.join(", ");
-    events.step("Building", format!("{names} for {}", request.triple));
-    tracing::debug!(program = %cargo.program().display(), ?invocation, "calling cargo");
-
-    let mut command = tokio::process::Command::from(cargo.command(cargo.program()));
-    command.args(&invocation.arguments).envs(invocation.variables.iter().map(|(name, value)| (name, value)));
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().map_err(|e| not_runnable(cargo, e))?;
-    let stdout = child.stdout.take().ok_or_else(|| Error::bug("cargo has no standard output"))?;
-    let artifacts = artifacts(stdout).await.context(|| "cannot read what cargo says".into())?;
-    let status = child.wait().await.context(|| "cannot wait for cargo".into())?;
-    if !status.success() {
-        let error = Error::build(format!("cargo could not build {names} for {}", request.triple));
-        return Err(match invocation.advice {
-            Some(advice) => error.hint(advice),
-            None => error,
-        });
+    let mut found = Vec::new();
+    // One after the other: cargo's lock on the target folder allows no more.
+    for call in Call::plan(cargo, project, requests, store)? {
+        found.extend(call.run(cargo, events).await?);
     }
-    request.binaries.iter().map(|binary| executable(binary, &artifacts)).collect()
+    Ok(found)
 }
 
-fn executable(binary: &Binary, artifacts: &[Artifact]) -> Result<Executable> {
+/// The path of a binary that was built; for `triple` where the call was for several.
+fn executable(binary: &Binary, triple: Option<&str>, artifacts: &[Artifact]) -> Result<PathBuf> {
+    let named = |path: &Path| triple.is_none_or(|triple| path.iter().any(|part| part == triple));
     artifacts
         .iter()
-        .find(|artifact| artifact.package_id == binary.package_id && artifact.target.name == binary.name)
-        .and_then(|artifact| artifact.executable.as_deref())
-        .map(|path| Executable {
-            package: binary.package.clone(),
-            bin: binary.name.clone(),
-            path: path.to_owned(),
-        })
+        .filter(|artifact| artifact.package_id == binary.package_id && artifact.target.name == binary.name)
+        .filter_map(|artifact| artifact.executable.as_deref())
+        .find(|path| named(path))
+        .map(Path::to_owned)
         .ok_or_else(|| {
             Error::build(format!("cargo says that it is done, but names no program {}", binary.name))
                 .hint("run cargo build yourself and look at what it makes")
@@ -284,13 +368,16 @@ mod tests {
             line("other", "app", "bin", "\"/other\""),
             line("a", "app", "example", "\"/example\""),
             line("a", "app", "bin", "\"/t/app\""),
+            line("a", "app", "bin", "\"/t/arm/release/app\""),
             "{\"reason\":\"build-finished\",\"success\":true}\n".to_owned(),
         ]
         .concat();
         let artifacts = artifacts(messages.as_bytes()).await.expect("messages");
-        let found = executable(&binary("a", "app"), &artifacts).expect("the program");
-        assert_eq!(found.path, Path::new("/t/app"));
-        let error = executable(&binary("a", "none"), &artifacts).expect_err("not there");
+        let found = executable(&binary("a", "app"), None, &artifacts).expect("the program");
+        assert_eq!(found, Path::new("/t/app"));
+        let arm = executable(&binary("a", "app"), Some("arm"), &artifacts).expect("the program");
+        assert_eq!(arm, Path::new("/t/arm/release/app"));
+        let error = executable(&binary("a", "none"), None, &artifacts).expect_err("not there");
         assert!(error.to_string().contains("none"), "{error}");
     }
 
@@ -307,7 +394,7 @@ mod tests {
         request.jobs = Some(2);
         request.target_dir = Some("out".into());
         request.quiet = true;
-        let line = arguments(&cargo, &project, &request, "build").join(" ".as_ref());
+        let line = arguments(&cargo, &project, &request, &["t"], "build").join(" ".as_ref());
         assert_eq!(
             line.to_str(),
             Some(
@@ -318,7 +405,7 @@ mod tests {
             )
         );
         request.strip = None;
-        let kept = arguments(&cargo, &project, &request, "build").join(" ".as_ref());
+        let kept = arguments(&cargo, &project, &request, &["t"], "build").join(" ".as_ref());
         assert!(!kept.display().to_string().contains("strip"));
     }
 }

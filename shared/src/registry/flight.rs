@@ -51,6 +51,11 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         flight.await.map_err(|failure| failure.copy())
     }
 
+    /// Forgets all results, and work in progress.
+    pub(super) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Forgets the result under `key` if it is `stale`; work in progress goes on.
     pub(super) fn forget(&self, key: &str, stale: impl FnOnce(&T) -> bool) {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);

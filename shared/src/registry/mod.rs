@@ -36,9 +36,10 @@ pub use mirror::Mirror;
 pub use options::Options;
 
 use crate::error::Result;
-use crate::event::Events;
+use crate::event::{Events, Outcome};
 use crate::http;
 use crate::oci::{Digest, Repository};
+use flight::Flights;
 use host::Host;
 
 /// A client for all registries. Cheap to clone; clones share connections and tokens.
@@ -52,6 +53,8 @@ struct Inner {
     mirrors: Vec<Mirror>,
     chunk_size: Option<u64>,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
+    /// Blobs that are there or on their way, by repository and digest.
+    pushes: Flights<Outcome>,
 }
 
 impl Client {
@@ -63,7 +66,14 @@ impl Client {
         let Options { http, mirrors, chunk_size } = options.into();
         let http = http::Client::new(http)?;
         let credentials = Arc::new(credentials);
-        Ok(Self(Arc::new(Inner { http, credentials, events, mirrors, chunk_size, hosts: Mutex::default() })))
+        let (hosts, pushes) = (Mutex::default(), Flights::default());
+        Ok(Self(Arc::new(Inner { http, credentials, events, mirrors, chunk_size, hosts, pushes })))
+    }
+
+    /// Forgets which blobs are there or on their way: their files have turned out to be damaged,
+    /// and a transfer that was given up must not be taken for one of the new file.
+    pub fn forget_pushes(&self) {
+        self.0.pushes.clear();
     }
 
     fn host(&self, repository: &Repository) -> Arc<Host> {

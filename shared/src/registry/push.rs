@@ -38,7 +38,8 @@ pub(super) struct Session {
 impl Client {
     /// Puts a blob into a repository, by the least effort that the registry allows: it is
     /// there; it can be mounted from `mount_from`, another repository of the same registry; it
-    /// is sent. `label` names the transfer for people.
+    /// is sent. `label` names the transfer for people. What this client has put there, or is
+    /// just putting there, is neither sent nor asked for twice.
     ///
     /// # Errors
     /// Kind network when the registry cannot be reached or refuses; kind integrity when the
@@ -52,17 +53,36 @@ impl Client {
         label: &str,
         mount_from: Option<&Repository>,
     ) -> Result<Outcome> {
-        let descriptor = &blob.descriptor;
-        let task = self.0.events.start(Motion::Upload, label, Some(descriptor.size));
-        let progress = Progress::new(task);
+        let key = format!("{repository} {}", blob.descriptor.digest);
         let mount_from = mount_from.or(match &blob.source {
             Source::Registry(source) => Some(source),
             Source::Memory(_) | Source::File(_) => None,
         });
+        let make = || {
+            let (client, repository, blob) = (self.clone(), repository.clone(), blob.clone());
+            let (label, mount_from) = (label.to_owned(), mount_from.cloned());
+            async move {
+                let pushed = client.push_new(&repository, &blob, &label, mount_from.as_ref()).await;
+                pushed.map_err(Failure::from)
+            }
+        };
+        self.0.pushes.get(&key, |_| true, make).await.map_err(|failure| failure.error)
+    }
+
+    async fn push_new(
+        &self,
+        repository: &Repository,
+        blob: &Blob,
+        label: &str,
+        mount_from: Option<&Repository>,
+    ) -> Result<Outcome> {
+        let task = self.0.events.start(Motion::Upload, label, Some(blob.descriptor.size));
+        let progress = Progress::new(task);
         let pushed = self.0.http.retry(|_| self.push_once(repository, blob, mount_from, &progress)).await;
         progress.end(*pushed.as_ref().unwrap_or(&Outcome::Failed));
         pushed.map_err(|spent| {
-            spent.explain(format!("cannot push the blob {} to {repository}", short(&descriptor.digest)))
+            let digest = short(&blob.descriptor.digest);
+            spent.explain(format!("cannot push the blob {digest} to {repository}"))
         })
     }
 

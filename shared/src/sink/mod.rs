@@ -9,9 +9,10 @@ mod registry;
 use std::io::{self, Read, Write};
 
 pub use archive::{write_docker_archive, write_oci_archive};
-pub use daemon::{Daemon, load};
+pub use daemon::{Daemon, Loader};
 pub use layout::write_layout;
 pub use output::Output;
+pub(crate) use registry::home;
 pub use registry::{localize, push};
 
 use crate::error::{Context, Error, Result};

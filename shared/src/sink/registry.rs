@@ -1,18 +1,22 @@
 //! Pushing image sets to registries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::ImageSet;
-use crate::oci::{Reference, Repository};
+use crate::oci::{Digest, Reference, Repository};
 use crate::registry::Client;
 use crate::store::{Blob, Source, Store};
 
 /// So many blobs are on their way at once.
 const PARALLEL: usize = 8;
+
+/// The memo table of repositories by registry and digest. It may be wrong: a registry that cannot
+/// mount takes an upload.
+const HOMES: &str = "homes";
 
 /// Pushes a set under all its references: blobs in parallel, then the manifests, the index and
 /// tags last, so that a name never leads to something incomplete. Returns the references.
@@ -66,9 +70,10 @@ async fn push_blobs(
     store: &Store,
 ) -> Result<()> {
     let uploads = set.blobs().into_iter().map(|(blob, title)| async move {
+        let known = home(store, repository, &blob.descriptor.digest);
         let from = match &blob.source {
             Source::Registry(from) => Some(from),
-            _ => sibling,
+            _ => sibling.or(known.as_ref()),
         };
         let from = from.filter(|from| from.registry == repository.registry && *from != repository);
         if let Source::Registry(home) = &blob.source {
@@ -81,12 +86,30 @@ async fn push_blobs(
             let local = Blob { source: Source::File(path), ..blob.clone() };
             return client.push_blob(repository, &local, &title, None).await.map(|_| ());
         }
-        client.push_blob(repository, blob, &title, from).await.map(|_| ())
+        client.push_blob(repository, blob, &title, from).await?;
+        remember_home(store, repository, &blob.descriptor.digest, known.as_ref());
+        Ok(())
     });
     // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
     let uploads: Vec<futures_util::future::BoxFuture<'_, Result<()>>> =
         uploads.map(|upload| Box::pin(upload) as _).collect();
     stream::iter(uploads).buffer_unordered(PARALLEL).try_collect::<()>().await
+}
+
+/// A repository of the same registry that a blob was pushed to before: the large wheels of one
+/// image are those of the next.
+pub(crate) fn home(store: &Store, repository: &Repository, digest: &Digest) -> Option<Repository> {
+    let key = format!("{} {digest}", repository.registry);
+    let name = store.recall::<String>(HOMES, &key)?;
+    Some(Repository { name, ..repository.clone() }).filter(|home| home != repository)
+}
+
+/// Remembers where a blob is, if nothing was known.
+fn remember_home(store: &Store, repository: &Repository, digest: &Digest, known: Option<&Repository>) {
+    let key = format!("{} {digest}", repository.registry);
+    if known.is_none() && store.recall::<String>(HOMES, &key).is_none() {
+        store.remember(HOMES, &key, &repository.name);
+    }
 }
 
 async fn push_manifests(
@@ -126,9 +149,21 @@ async fn put(client: &Client, reference: &Reference, blob: &Blob) -> Result<()> 
 /// # Errors
 /// When one cannot be fetched, or is not what its digest says.
 pub async fn localize(client: &Client, sets: &mut [ImageSet], store: &Store) -> Result<()> {
+    localize_but(client, sets, store, &BTreeSet::new()).await
+}
+
+/// As [`localize`], for all layers but those `left_out`.
+pub(super) async fn localize_but(
+    client: &Client,
+    sets: &mut [ImageSet],
+    store: &Store,
+    left_out: &BTreeSet<Digest>,
+) -> Result<()> {
     for image in sets.iter_mut().flat_map(|set| &mut set.images) {
         for blob in &mut image.layers {
-            if let Source::Registry(home) = &blob.source {
+            if let Source::Registry(home) = &blob.source
+                && !left_out.contains(&blob.descriptor.digest)
+            {
                 let path = client.fetch_blob(home, &blob.descriptor, store).await?;
                 blob.source = Source::File(path);
             }

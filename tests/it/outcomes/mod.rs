@@ -152,6 +152,9 @@ fn two_platforms_make_an_index() {
         return;
     }
     let project = Project::app("");
+    let done = project.call(["-o", "oci:first", "--platform", "linux/amd64,linux/arm64"]).succeed();
+    let calls = done.stderr().matches("Building").count();
+    assert_eq!(calls, 1, "cargo builds for both at the same time: {}", done.stderr());
     let layout = layout(&project, &["--platform", "linux/amd64,linux/arm64"]);
     let platforms: Vec<&str> = layout.images.iter().map(|image| image.platform.as_str()).collect();
     assert_eq!(platforms, ["linux/amd64", "linux/arm64"]);

@@ -101,3 +101,29 @@ fn a_name_and_password_of_the_call_are_used() {
         assert!(!done.stderr().contains("secret"), "{}", done.stderr());
     }
 }
+
+#[test]
+fn a_finished_layer_is_sent_while_the_next_one_is_made() {
+    if !can_build() {
+        return;
+    }
+    let registry = TestRegistry::open();
+    // The second layer can only be made once the registry has the first.
+    let project = Project::app(
+        "[package.metadata.containerize]\nbase = 'scratch'\nlayers = [\
+         { command = 'echo first > $CONTAINERIZE_LAYER/first' },\
+         { command = 'for i in $(seq 300); do [ -e sent ] && exec touch $CONTAINERIZE_LAYER/second; sleep 0.1; done; exit 1' }]\n",
+    );
+    let repository = registry.repository("app");
+    std::thread::scope(|scope| {
+        let push = scope.spawn(|| project.call(["--push", "--repository", &repository]).succeed());
+        while registry.count(Phase::PutBlob) == 0 && !push.is_finished() {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        project.write(&[("sent", "")]);
+        push.join().expect("pushed");
+    });
+    let (_, manifest) = pushed(&registry, "app", "1.0.0");
+    let blobs = manifest["layers"].as_array().expect("layers").len() + 1;
+    assert_eq!((blobs, registry.count(Phase::PutBlob)), (4, 4), "each is sent once");
+}

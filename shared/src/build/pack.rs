@@ -1,0 +1,95 @@
+//! From built parts and open bases to images, for all platforms at the same time.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::layers::{Maker, Parts};
+use super::parallel::in_parallel;
+use super::upload::Uploads;
+use super::workshop::{Base, Bases, Workshop};
+use crate::error::Result;
+use crate::image::{Image, ImageSet, assemble, index, validate};
+use crate::oci::Platform;
+use crate::plan::{ImagePlan, Plan, PlatformPlan};
+
+/// Packs all platforms of all images. `parts` gives what was built for one of them, and the
+/// folder that its files are in.
+///
+/// # Errors
+/// When a layer cannot be made, or an image would not be valid.
+pub(super) fn pack<'p>(
+    workshop: &Workshop<'_>,
+    plan: &Plan,
+    bases: &Bases,
+    parts: impl Fn(&ImagePlan, &PlatformPlan, &Base) -> Result<(Parts<'p>, &'p Path)> + Sync,
+) -> Result<Vec<ImageSet>> {
+    let push = workshop.request.push;
+    let uploads =
+        plan.images.iter().map(|image| push.then(|| Uploads::of(image, workshop.client, workshop.store)));
+    let uploads: Vec<Option<Uploads>> = uploads.collect();
+    let work: Vec<(&ImagePlan, &PlatformPlan, Option<&Uploads>)> = plan
+        .images
+        .iter()
+        .zip(&uploads)
+        .flat_map(|(image, uploads)| image.platforms.iter().map(move |p| (image, p, uploads.as_ref())))
+        .collect();
+    let workers = workshop.jobs().min(work.len());
+    let jobs = (workshop.jobs() / workers.max(1)).max(1);
+    let made = in_parallel(workers, &work, |(image, platform, uploads)| {
+        let base = bases.get(&platform.base, &platform.platform)?;
+        let (parts, dir) = parts(image, platform, base)?;
+        workshop.events.step("Packing", format!("{} {} ({})", image.name, image.version, platform.platform));
+        let maker = Maker {
+            dir,
+            store: workshop.store,
+            use_memo: workshop.request.use_cache,
+            jobs,
+            uploads: *uploads,
+            events: workshop.events,
+            compression: image.compression,
+            format: image.format,
+            owner: image.settings.owner,
+            max_layers: image.settings.max_layers,
+        };
+        let variables = variables(image, &platform.platform);
+        let layers = maker.layers(&platform.layers, &base.contents.tree, &parts, &variables)?;
+        let made = assemble(&base.image, image, platform, &layers)?;
+        validate(&made)?;
+        Ok(made)
+    })?;
+    let mut made = made.into_iter();
+    plan.images.iter().map(|image| set(image, made.by_ref().take(image.platforms.len()).collect())).collect()
+}
+
+/// The images of one name.
+fn set(plan: &ImagePlan, images: Vec<Image>) -> Result<ImageSet> {
+    let index = match images.len() {
+        1 => None,
+        _ => Some(index(&images, plan.format, shared_annotations(plan))?),
+    };
+    Ok(ImageSet {
+        name: plan.name.clone(),
+        tag: plan.tag.clone(),
+        references: plan.references.clone(),
+        images,
+        index,
+    })
+}
+
+/// Variables for commands that make layers.
+fn variables(image: &ImagePlan, platform: &Platform) -> BTreeMap<&'static str, String> {
+    [
+        ("CONTAINERIZE_NAME", image.name.clone()),
+        ("CONTAINERIZE_VERSION", image.version.clone()),
+        ("CONTAINERIZE_PLATFORM", platform.to_string()),
+    ]
+    .into()
+}
+
+/// The annotations that all platforms have alike.
+fn shared_annotations(plan: &ImagePlan) -> BTreeMap<String, String> {
+    let mut shared = plan.platforms[0].runtime.annotations.clone();
+    shared
+        .retain(|name, value| plan.platforms.iter().all(|p| p.runtime.annotations.get(name) == Some(value)));
+    shared
+}

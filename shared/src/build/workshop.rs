@@ -1,0 +1,134 @@
+//! What every build works with, and opening the bases.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::Request;
+use crate::base::facts::{self, Contents};
+use crate::base::lock::BaseLock;
+use crate::base::spec::BaseSpec;
+use crate::base::{BaseImage, Opener, embedded};
+use crate::error::{Error, Result};
+use crate::event::Events;
+use crate::oci::Platform;
+use crate::oci::media_type::Compression;
+use crate::registry::Client;
+use crate::store::{Blob, Source, Store};
+
+/// So many layers of a base are fetched at once.
+const DOWNLOADS: usize = 6;
+
+/// What every build works with.
+#[derive(Clone, Copy)]
+pub(super) struct Workshop<'a> {
+    pub(super) request: &'a Request,
+    pub(super) store: &'a Store,
+    pub(super) client: &'a Client,
+    pub(super) lock: &'a BaseLock,
+    /// The folder that the paths of bases are relative to.
+    pub(super) dir: &'a Path,
+    pub(super) events: &'a Events,
+}
+
+/// A base that is needed.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct BaseWish {
+    /// As it was named.
+    pub(super) name: String,
+    pub(super) platform: Platform,
+    /// How the embedded base is compressed.
+    pub(super) compression: Compression,
+}
+
+/// A base that is open: the image and what is in it.
+pub(super) struct Base {
+    pub(super) image: BaseImage,
+    pub(super) contents: Contents,
+}
+
+/// Open bases by name and platform.
+pub(super) struct Bases(BTreeMap<(String, String), Base>);
+
+impl Bases {
+    /// The base `name` for `platform`.
+    ///
+    /// # Errors
+    /// A bug when it was not opened.
+    pub(super) fn get(&self, name: &str, platform: &Platform) -> Result<&Base> {
+        let key = (name.to_owned(), platform.to_string());
+        self.0.get(&key).ok_or_else(|| Error::bug(format!("the base {name} for {platform} is lost")))
+    }
+}
+
+impl Workshop<'_> {
+    /// How many threads may work.
+    pub(super) fn jobs(&self) -> usize {
+        let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.request.jobs.unwrap_or_else(processors)
+    }
+
+    /// What opens bases.
+    pub(super) fn opener(&self, compression: Compression) -> Opener<'_> {
+        Opener {
+            store: self.store,
+            client: self.client,
+            lock: self.lock,
+            locked: self.request.locking.is_locked(),
+            offline: self.request.locking.is_offline(),
+            dir: self.dir,
+            compression,
+            jobs: self.jobs(),
+            events: self.events,
+        }
+    }
+
+    /// Opens all bases at the same time, each once.
+    ///
+    /// # Errors
+    /// When one is not there, is broken, or lacks a platform.
+    pub(super) async fn bases(&self, wishes: Vec<BaseWish>) -> Result<Bases> {
+        let mut unique: BTreeMap<(String, String), BaseWish> = BTreeMap::new();
+        for wish in wishes {
+            unique.entry((wish.name.clone(), wish.platform.to_string())).or_insert(wish);
+        }
+        let opened = unique.into_iter().map(|(key, wish)| async move { Ok((key, self.base(&wish).await?)) });
+        Ok(Bases(futures_util::future::try_join_all(opened).await?.into_iter().collect()))
+    }
+
+    async fn base(&self, wish: &BaseWish) -> Result<Base> {
+        let spec: BaseSpec = wish.name.parse()?;
+        let mut base = self.opener(wish.compression).open(&spec, &wish.platform).await?;
+        let contents = match spec {
+            BaseSpec::Scratch => Contents::default(),
+            BaseSpec::Static => Contents::of(embedded::tree()?),
+            _ => {
+                self.fetch_unknown(&mut base.layers).await?;
+                let (layers, store) = (base.layers.clone(), self.store.clone());
+                let diff_ids = base.config.rootfs.diff_ids.clone();
+                let read =
+                    tokio::task::spawn_blocking(move || facts::contents_of(&layers, &diff_ids, &store));
+                read.await.map_err(|e| Error::bug("reading a base panicked").because(e))??
+            }
+        };
+        Ok(Base { image: base, contents })
+    }
+
+    /// Fetches the layers that must be read to know what is in them.
+    async fn fetch_unknown(&self, layers: &mut [Blob]) -> Result<()> {
+        let fetches = layers.iter_mut().map(|blob| async move {
+            if let Source::Registry(home) = &blob.source
+                && !facts::known(blob, self.store)
+            {
+                let path = self.client.fetch_blob(home, &blob.descriptor, self.store).await?;
+                blob.source = Source::File(path);
+            }
+            Ok(())
+        });
+        // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
+        let fetches: Vec<BoxFuture<'_, Result<()>>> = fetches.map(|fetch| Box::pin(fetch) as _).collect();
+        stream::iter(fetches).buffer_unordered(DOWNLOADS).try_collect().await
+    }
+}
