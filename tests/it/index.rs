@@ -79,6 +79,87 @@ fn an_index_is_taken_apart_and_other_repositories_are_copied() {
     }
 }
 
+/// Puts an image, its attestation, and an index of both as BuildKit makes it; the attestation's
+/// entry in the index.
+fn put_attested(registry: &TestRegistry, repository: &str, architecture: &str) -> Value {
+    let image = put(registry, repository, "image", architecture, architecture);
+    let size = |digest: &str| registry.manifest(repository, digest).expect("manifest").1.len();
+    let blob = |media_type: &str, text: &str| {
+        let digest = registry.put_blob(repository, text.to_owned());
+        json!({"mediaType": media_type, "digest": digest, "size": text.len()})
+    };
+    let statement = blob("application/vnd.in-toto+json", &format!("{{\"about\": \"{architecture}\"}}"));
+    let config = r#"{"architecture":"unknown","os":"unknown","rootfs":{"type":"layers","diff_ids":[]}}"#;
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": MANIFEST,
+        "config": blob("application/vnd.oci.image.config.v1+json", config), "layers": [statement],
+    });
+    let attestation = registry.put_manifest(repository, "attestation", MANIFEST, manifest.to_string());
+    let entry = json!({
+        "mediaType": MANIFEST, "digest": attestation, "size": size(&attestation),
+        "annotations": {
+            "vnd.docker.reference.digest": image, "vnd.docker.reference.type": "attestation-manifest",
+        },
+        "platform": {"architecture": "unknown", "os": "unknown"},
+    });
+    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [
+        // First, where who takes the first would take it.
+        entry,
+        {
+            "mediaType": MANIFEST, "digest": image, "size": size(&image),
+            "platform": {"architecture": architecture, "os": "linux"},
+        },
+    ]});
+    registry.put_manifest(repository, "1", INDEX, index.to_string());
+    entry
+}
+
+/// System and architecture of everything in the index.
+fn entries(index: &Value) -> Vec<(&str, &str)> {
+    let manifests = index["manifests"].as_array().expect("manifests").iter();
+    manifests
+        .map(|child| {
+            let platform = &child["platform"];
+            (platform["os"].as_str().expect("os"), platform["architecture"].as_str().expect("architecture"))
+        })
+        .collect()
+}
+
+#[test]
+fn attestations_go_along_and_are_nobodys_platform() {
+    let (registry, home) = (TestRegistry::open(), home());
+    let attested = put_attested(&registry, "a/web", "amd64");
+    let other = put_attested(&registry, "b/web", "arm64");
+    put(&registry, "web", "s390x", "s390x", "c");
+    succeeds(index(&home, &registry, &["web:1", "a/web:1", "b/web:1", "web:s390x"]));
+    let merged = pushed(&registry, "web", "1");
+    let unknown = ("unknown", "unknown");
+    let expected = [unknown, ("linux", "amd64"), unknown, ("linux", "arm64"), ("linux", "s390x")];
+    assert_eq!(entries(&merged), expected);
+    assert_eq!((&merged["manifests"][0], &merged["manifests"][2]), (&attested, &other), "as they were");
+    blobs_are_there(&registry, "web", &merged);
+
+    // Two images for one platform are no less two because attestations are between them.
+    let (code, words) = fails(index(&home, &registry, &["web:2", "a/web:1", "a/web:image"]));
+    assert_eq!(code, 2);
+    assert!(words.contains("both have an image for linux/amd64"), "{words}");
+}
+
+#[test]
+fn entries_that_run_nowhere_need_no_words_to_be_kept() {
+    let (registry, home) = (TestRegistry::open(), home());
+    let attested = put_attested(&registry, "web", "amd64");
+    let mut index_of_it = pushed(&registry, "web", "1");
+    for missing in ["annotations", "platform"] {
+        let mut entry = attested.clone();
+        entry.as_object_mut().expect("an object").remove(missing);
+        index_of_it["manifests"][0] = entry.clone();
+        registry.put_manifest("web", "1", INDEX, index_of_it.to_string());
+        succeeds(index(&home, &registry, &["web:merged", "web:1"]));
+        assert_eq!(pushed(&registry, "web", "merged")["manifests"][0], entry, "without {missing}");
+    }
+}
+
 #[test]
 fn a_platform_that_is_there_twice_is_refused() {
     let (registry, home) = (TestRegistry::open(), home());

@@ -1,17 +1,36 @@
 //! The program is killed at any moment, and run again.
+//!
+//! Most moments are not of time but of progress: so much of a layer has been fetched, packed, sent or
+//! written. So they come in every phase, however fast or busy the machine is.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use containerize_core::oci::{Digest, Platform};
 use containerize_tests::fixture::{has_musl, hello};
 use containerize_tests::image;
 use containerize_tests::program::{call, succeeds};
-use containerize_tests::registry::TestRegistry;
+use containerize_tests::registry::{Fault, Phase, TestRegistry};
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// How long the program may take to come to a moment.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Bytes of the file in the image; it does not pack.
+const DATA: usize = 12_000_000;
+/// More than the base has in bytes.
+const BASE: u64 = 1_000_000;
+/// The questions of a build that can be left without an answer.
+const QUESTIONS: [Phase; 6] = [
+    Phase::GetManifest,
+    Phase::HeadBlob,
+    Phase::HeadManifest,
+    Phase::PostUpload,
+    Phase::PutBlob,
+    Phase::PutManifest,
+];
 
 /// Numbers that look random and are the same each time (splitmix64).
 struct Numbers(u64);
@@ -25,10 +44,48 @@ impl Numbers {
         x ^ (x >> 31)
     }
 
-    /// A part of the whole, up to one.
-    fn part(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    /// One of so many.
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
     }
+
+    /// Some hundredths, less than all.
+    fn percent(&mut self) -> u8 {
+        self.below(100) as u8
+    }
+}
+
+/// When the program is killed. Numbers are hundredths.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    /// So much of the whole time has passed.
+    Time(u8),
+    /// So much of a blob of the base has come.
+    Pulling { blob: usize, percent: u8 },
+    /// So much of the layer is packed.
+    Packing(u8),
+    /// So much of the archive is written.
+    Writing(u8),
+    /// So much of a blob was sent.
+    Pushing { blob: usize, percent: u8 },
+    /// The registry has this question, and has done what was asked or not; it does not answer.
+    Asking { phase: Phase, done: bool },
+}
+
+/// The phases in turn, each at a random moment.
+fn moments(count: usize, seed: u64) -> impl Iterator<Item = Moment> {
+    let mut numbers = Numbers(seed);
+    (0..count).map(move |i| {
+        let percent = numbers.percent();
+        match i % 6 {
+            0 => Moment::Packing(percent),
+            1 => Moment::Pushing { blob: numbers.below(4), percent },
+            2 => Moment::Pulling { blob: numbers.below(2), percent },
+            3 => Moment::Writing(percent),
+            4 => Moment::Asking { phase: QUESTIONS[numbers.below(QUESTIONS.len())], done: percent < 50 },
+            _ => Moment::Time(percent),
+        }
+    })
 }
 
 /// A registry with a base, a cache, and a place for the output: all as on a new machine.
@@ -59,8 +116,48 @@ impl Machine {
         call(project, self.home.path(), &arguments)
     }
 
-    fn archive(&self) -> std::path::PathBuf {
+    fn archive(&self) -> PathBuf {
         self.home.path().join("image.tar")
+    }
+
+    /// Makes the registry stand still at the moment, if that is its affair.
+    fn prepare(&self, moment: Moment) {
+        self.registry.inject(match moment {
+            Moment::Pulling { blob, percent } => Fault::Stall(percent).on(Phase::GetBlob).after(blob),
+            Moment::Pushing { blob, percent } => Fault::Stall(percent).on(Phase::PutBlob).after(blob),
+            Moment::Asking { phase, done } => Fault::Stall(if done { 100 } else { 0 }).on(phase),
+            Moment::Time(_) | Moment::Packing(_) | Moment::Writing(_) => return,
+        });
+    }
+
+    fn has_come(&self, moment: Moment, whole: &Whole, since: Instant) -> bool {
+        let part = |of: u64, percent: u8| of * u64::from(percent) / 100;
+        match moment {
+            Moment::Time(percent) => since.elapsed() >= whole.duration.mul_f64(f64::from(percent) / 100.0),
+            Moment::Packing(percent) => {
+                let most = DATA as u64 - 2 * BASE;
+                largest(&self.home.path().join("cache/tmp")) > BASE + part(most, percent)
+            }
+            // The archive has its own name only when it is whole, and that is a moment too.
+            Moment::Writing(percent) => largest(self.home.path()) > part(whole.archive.len() as u64, percent),
+            Moment::Pulling { .. } | Moment::Pushing { .. } | Moment::Asking { .. } => {
+                self.registry.stalled() > 0
+            }
+        }
+    }
+
+    /// Kills the program when the moment has come; whether it still ran then.
+    fn kill(&self, program: &mut Child, moment: Moment, whole: &Whole) -> bool {
+        let start = Instant::now();
+        let mut is_running = true;
+        while is_running && !self.has_come(moment, whole, start) {
+            assert!(start.elapsed() < PATIENCE, "{moment:?} does not come");
+            std::thread::sleep(Duration::from_micros(500));
+            is_running = program.try_wait().expect("its state").is_none();
+        }
+        program.kill().expect("killed");
+        program.wait().expect("its end");
+        is_running
     }
 
     /// Whether the tag leads to the image, all of it. A tag that leads to half of one fails.
@@ -76,48 +173,78 @@ impl Machine {
         }
         true
     }
+
+    /// Every blob in the cache must be what its name says.
+    fn check_cache(&self) {
+        let Ok(blobs) = fs::read_dir(self.home.path().join("cache/blobs/sha256")) else { return };
+        for blob in blobs {
+            let path = blob.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            assert_eq!(Digest::of(&fs::read(&path).expect("a blob")).hex(), name);
+        }
+    }
 }
 
-fn killed_at(moments: usize, seed: u64) {
+/// Bytes of the largest file in a folder.
+fn largest(folder: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    let files = entries.filter_map(|entry| entry.ok()?.metadata().ok()).filter(fs::Metadata::is_file);
+    files.map(|file| file.len()).max().unwrap_or(0)
+}
+
+/// What comes of a run that nobody kills.
+struct Whole {
+    digest: String,
+    archive: Vec<u8>,
+    duration: Duration,
+}
+
+impl Whole {
+    fn of(machine: &Machine, project: &Path) -> Self {
+        let start = Instant::now();
+        let said = succeeds(machine.build(project));
+        let duration = start.elapsed();
+        let digest = said.rsplit_once('@').expect("a digest").1.to_owned();
+        assert!(machine.has_image(&digest));
+        machine.check_cache();
+        Self { digest, archive: fs::read(machine.archive()).expect("archive"), duration }
+    }
+}
+
+fn killed_at(count: usize, seed: u64) {
     if !has_musl() {
         return;
     }
     let project = hello();
     let mut numbers = Numbers(seed);
-    let data: Vec<u8> = (0..500_000).flat_map(|_| numbers.next().to_le_bytes()).collect();
+    let data: Vec<u8> = (0..DATA / 8).flat_map(|_| numbers.next().to_le_bytes()).collect();
     fs::write(project.path().join("data"), data).expect("data");
-    let whole = |machine: &Machine| {
-        let said = succeeds(machine.build(project.path()));
-        said.rsplit_once('@').expect("a digest").1.to_owned()
-    };
-    whole(&Machine::new()); // compiles
-    let machine = Machine::new();
-    let start = Instant::now();
-    let digest = whole(&machine);
-    let duration = start.elapsed();
-    let archive = fs::read(machine.archive()).expect("archive");
-    assert!(machine.has_image(&digest));
+    Whole::of(&Machine::new(), project.path()); // compiles
+    let whole = Whole::of(&Machine::new(), project.path());
 
-    for _ in 0..moments {
-        let moment: Duration = duration.mul_f64(numbers.part());
+    for moment in moments(count, seed) {
         let machine = Machine::new();
+        machine.prepare(moment);
         let mut program = machine.build(project.path());
         let mut running = program.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
-        std::thread::sleep(moment);
-        running.kill().expect("killed");
-        running.wait().expect("its end");
-        machine.has_image(&digest);
+        let was_running = machine.kill(&mut running, moment, &whole);
+        // Where time decides, it may have been faster than before.
+        assert!(was_running || matches!(moment, Moment::Time(_)), "{moment:?} never came");
+
+        machine.has_image(&whole.digest);
+        machine.check_cache();
         if machine.archive().exists() {
-            assert!(fs::read(machine.archive()).expect("archive") == archive, "half an archive");
+            let bytes = fs::read(machine.archive()).expect("archive");
+            assert!(bytes == whole.archive, "half an archive at {moment:?}");
         }
-        assert_eq!(whole(&machine), digest, "after {moment:?} of {duration:?}");
-        assert!(machine.has_image(&digest));
-        assert!(fs::read(machine.archive()).expect("archive") == archive, "another archive");
+        let again = Whole::of(&machine, project.path());
+        assert_eq!(again.digest, whole.digest, "after {moment:?}");
+        assert!(again.archive == whole.archive, "another archive after {moment:?}");
     }
 }
 
 #[test]
-fn killed_at_any_moment_it_ends_well_the_next_time() {
+fn killed_in_any_phase_it_ends_well_the_next_time() {
     killed_at(12, 7);
 }
 

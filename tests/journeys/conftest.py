@@ -115,6 +115,15 @@ def podman(services: Services) -> Iterator[Podman]:
 
 
 @pytest.fixture(scope="session")
+def podman_kept(services: Services) -> Iterator[Podman]:
+    """Podman with a store that the session's tests share, for images on large bases. It is no judge of the
+    layers, since it skips those that it holds: the validator is."""
+    name = services.free_name("podman")
+    yield Podman(services, name)
+    services.stop(name)
+
+
+@pytest.fixture(scope="session")
 def hello_layout(program: Program, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The example as an OCI layout, and the digest that the program printed."""
     need_target(AMD64)

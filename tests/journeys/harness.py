@@ -29,6 +29,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 HELLO_WEB = REPOSITORY / "examples" / "hello-web"
 FIXTURES = REPOSITORY / "tests" / "fixtures"
+TOOLS = REPOSITORY / "tests" / ".tools"
 LAB = Path(os.environ.get("CONTAINERIZE_LAB") or REPOSITORY.parent / "shared" / "lab")
 AMD64, ARM64 = "x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"
 
@@ -38,7 +39,8 @@ RUN_LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000", "--
 OWN_MOUNTS = ["unshare", "--mount", "--propagation", "private"]
 PODMAN = [*OWN_MOUNTS, "podman", "--runtime", "runc"]
 RESULT_LINE = re.compile(r"^(?:(?P<name>\S+)@)?(?P<digest>sha256:[0-9a-f]{64})$")
-SECONDS_TO_ANSWER = 30
+#: Only a failure takes that long, or Python under emulation on a busy machine.
+SECONDS_TO_ANSWER = 120
 
 Env = dict[str, str | None]
 
@@ -205,11 +207,13 @@ class Registry:
     ca: Path | None = None
     log: Path | None = None
 
-    def uploads(self, repository: str) -> int:
-        """How many blob uploads were begun so far, from the registry's log."""
+    def requests(self, repository: str) -> list[str]:
+        """The requests about a repository so far, as `METHOD PATH`, from the registry's log."""
         if self.log is None:
             pytest.skip("a registry that was not started here has no log to read")
-        return self.log.read_text().count(f'"POST /v2/{repository}/blobs/uploads/')
+        # Distribution quotes requests, as web servers do; crane writes a date before them.
+        line = rf'(?:"|^\S+ \S+ )([A-Z]+ /v2/{re.escape(repository)}/\S+)'
+        return re.findall(line, self.log.read_text(), re.MULTILINE)
 
     def name(self, repository: str) -> str:
         return f"{self.host}/{repository}"
@@ -228,13 +232,16 @@ class Registry:
 
 
 def start_registry(services: Services, kind: str) -> Registry:
-    """A registry of a kind: anonymous, basic, token or tls. Elsewhere than in the lab it is one that
-    CONTAINERIZE_TEST_REGISTRY_<KIND> names, as [USER:PASSWORD@]HOST:PORT."""
+    """A registry of a kind: anonymous, basic, token or tls, which are CNCF distribution, or crane, another
+    implementation. Elsewhere than in the lab it is one that CONTAINERIZE_TEST_REGISTRY_<KIND> names, as
+    [USER:PASSWORD@]HOST:PORT."""
     given = os.environ.get(f"CONTAINERIZE_TEST_REGISTRY_{kind.upper()}")
     if given:
         credentials, _, host = given.rpartition("@")
         user, _, password = credentials.partition(":")
         return Registry(host, user or None, password or None)
+    if kind == "crane":
+        return start_crane(services)
     script = LAB / "registry.sh"
     if not script.is_file():
         pytest.skip(f"no registry of the kind {kind}: set CONTAINERIZE_TEST_REGISTRY_{kind.upper()}")
@@ -254,6 +261,29 @@ def start_registry(services: Services, kind: str) -> Registry:
     ca = home / "certs" / "ca.crt" if kind == "tls" else None
     login = {"user": user, "password": password} if kind in ("basic", "token") else {}
     return Registry(f"127.0.0.1:{port}", ca=ca, log=home / "registry.log", **login)
+
+
+def crane() -> Path:
+    """The program of go-containerregistry, which `tests/run` installs."""
+    found = shutil.which("crane", path=f"{TOOLS}:{os.environ['PATH']}")
+    if not found:
+        pytest.skip("crane is neither in tests/.tools nor on the PATH: tests/run installs it where Go is")
+    return Path(found)
+
+
+def start_crane(services: Services) -> Registry:
+    """The registry of go-containerregistry: no part of it is shared with CNCF distribution."""
+    program, port = crane(), free_port()
+    home = services.announce("registry-crane", 'kill "$(cat "$(dirname "$0")/pid")"')
+    log = home / "registry.log"
+    command = [program, "registry", "serve", "--address", f"127.0.0.1:{port}", "--disk", home / "blobs"]
+    (home / "blobs").mkdir()
+    with log.open("w") as lines:
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": lines, "stderr": lines}
+        process = subprocess.Popen([str(part) for part in command], start_new_session=True, **quiet)
+    (home / "pid").write_text(str(process.pid))
+    wait_for(port)
+    return Registry(f"127.0.0.1:{port}", log=log)
 
 
 def wait_for(port: int) -> None:

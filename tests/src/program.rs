@@ -32,6 +32,13 @@ fn build() -> PathBuf {
     cargo.args(["build", "--quiet", "--package", "cargo-containerize", "--bin", "containerize"]);
     cargo.arg("--manifest-path").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
     cargo.arg("--target-dir").arg(target);
+    // What cargo tells tests about their package, build scripts of dependencies take for a change:
+    // they and all that follows would be compiled again, now and when the tests are built next.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR" {
+            cargo.env_remove(name);
+        }
+    }
     if profile.ends_with("release") {
         cargo.arg("--release");
     }

@@ -60,11 +60,12 @@ struct Part {
     from: Reference,
 }
 
-impl Part {
-    /// Attestations belong to an image and have no platform of their own.
-    fn is_attached(&self) -> bool {
-        self.descriptor.annotations.contains_key("vnd.docker.reference.type")
-    }
+/// What an index names that runs nowhere: attestations belong to an image, and have the platform
+/// `unknown/unknown` or none.
+fn is_attached(named: &Descriptor) -> bool {
+    let is_unknown = |platform: &Platform| platform.os == "unknown" && platform.architecture == "unknown";
+    named.annotations.contains_key("vnd.docker.reference.type")
+        || named.platform.as_ref().is_some_and(is_unknown)
 }
 
 fn check(target: &Reference, images: &[Reference]) -> Result<()> {
@@ -87,7 +88,7 @@ fn check(target: &Reference, images: &[Reference]) -> Result<()> {
 
 fn refuse_doubles(parts: &[Part]) -> Result<()> {
     let mut seen: BTreeMap<String, &Reference> = BTreeMap::new();
-    for part in parts.iter().filter(|part| !part.is_attached()) {
+    for part in parts.iter().filter(|part| !is_attached(&part.descriptor)) {
         let platform = part.image.platform.to_string();
         if let Some(first) = seen.insert(platform.clone(), &part.from) {
             return Err(Error::usage(format!("{first} and {} both have an image for {platform}", part.from))
@@ -130,7 +131,6 @@ async fn part(
     manifest: &Manifest,
 ) -> Result<Part> {
     let home = &from.repository;
-    let config = small_blob(client, store, home, &manifest.config).await?;
     let in_registry =
         |what: &Descriptor| Blob { descriptor: what.clone(), source: Source::Registry(home.clone()) };
     let layers: Vec<Blob> = manifest.layers.iter().map(in_registry).collect();
@@ -140,16 +140,19 @@ async fn part(
         descriptor: Descriptor::of(media_type.as_str(), &fetched.bytes),
         source: Source::Memory(fetched.bytes.clone()),
     };
-    let attached = named.annotations.contains_key("vnd.docker.reference.type");
-    let platform = match named.platform.clone().filter(|_| attached) {
-        Some(platform) => platform,
-        None => platform(&config).context(|| format!("cannot tell the platform of {from}"))?,
+    let (platform, shown) = if is_attached(&named) {
+        let nowhere = Platform { os: "unknown".into(), ..Platform::linux("unknown") };
+        (nowhere, named.platform.clone())
+    } else {
+        let config = small_blob(client, store, home, &config_blob.descriptor).await?;
+        let platform = platform(&config).context(|| format!("cannot tell the platform of {from}"))?;
+        (platform.clone(), Some(platform))
     };
     let descriptor = Descriptor {
         media_type: media_type.clone(),
         digest: fetched.digest,
         size: fetched.bytes.len() as u64,
-        platform: Some(platform.clone()),
+        platform: shown,
         ..named
     };
     let titles = (1..=layers.len()).map(|i| format!("{platform} layer {i}")).collect();

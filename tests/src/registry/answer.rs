@@ -69,6 +69,40 @@ pub(super) async fn spoilt(answer: Answer) -> Answer {
     Response::from_parts(parts, Full::new(Bytes::from(whole)).map_err(|never| match never {}).boxed())
 }
 
+/// The same answer, of whose body only so many hundredths come; `reached` is called then.
+pub(super) async fn stalled(
+    answer: Answer,
+    percent: u8,
+    reached: impl Fn() + Send + Sync + Unpin + 'static,
+) -> Answer {
+    let (mut parts, body) = answer.into_parts();
+    let whole = body.collect().await.expect("bytes in memory").to_bytes();
+    parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(whole.len()));
+    let part = whole.slice(..whole.len() * usize::from(percent) / 100);
+    let first = (!part.is_empty()).then(|| Frame::data(part));
+    Response::from_parts(parts, StreamBody::new(Stalling { first, reached: Some(reached) }).boxed())
+}
+
+/// A body that never ends.
+struct Stalling<F> {
+    first: Option<Frame<Bytes>>,
+    reached: Option<F>,
+}
+
+impl<F: Fn() + Unpin> futures_core::Stream for Stalling<F> {
+    type Item = io::Result<Frame<Bytes>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        if let Some(reached) = self.reached.take() {
+            reached();
+        }
+        Poll::Pending
+    }
+}
+
 struct Pieces(VecDeque<io::Result<Frame<Bytes>>>);
 
 impl futures_core::Stream for Pieces {

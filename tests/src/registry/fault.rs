@@ -35,6 +35,13 @@ pub enum Phase {
     Other,
 }
 
+impl Phase {
+    /// Whether bytes come with the answer, and not with the request.
+    pub(super) fn is_reading(self) -> bool {
+        matches!(self, Self::GetBlob | Self::GetManifest)
+    }
+}
+
 /// One way to misbehave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
@@ -74,6 +81,9 @@ pub enum Fault {
     Revoked,
     /// The answer takes so long.
     Slow(Duration),
+    /// So many hundredths of the bytes pass, of the request or else of the answer, and then nothing
+    /// more, for ever. With 100 all is done as it should be, and there is no answer.
+    Stall(u8),
 }
 
 /// A fault, where it happens and how often.

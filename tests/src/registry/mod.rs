@@ -149,6 +149,11 @@ impl TestRegistry {
         self.state.lock().seen.iter().filter(|seen| seen.phase == phase).count()
     }
 
+    /// How many requests stand still by [`Fault::Stall`].
+    pub fn stalled(&self) -> usize {
+        self.state.lock().stalled
+    }
+
     /// A blob of a repository.
     pub fn blob(&self, repository: &str, digest: impl ToString) -> Option<Bytes> {
         self.state.lock().blobs.get(&(repository.to_owned(), digest.to_string())).cloned()

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -128,6 +128,10 @@ async fn handle(state: Arc<State>, request: Request<Incoming>) -> io::Result<Ans
     if let Some(Fault::Slow(pause)) = &fault {
         tokio::time::sleep(*pause).await;
     }
+    if let (Some(Fault::Stall(percent @ ..100)), false) = (&fault, route.phase.is_reading()) {
+        take(body, *percent).await?;
+        return stall(&state).await;
+    }
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     Ok(match fault {
         Some(Fault::Status(status)) => refusal(status),
@@ -143,10 +147,31 @@ async fn handle(state: Arc<State>, request: Request<Incoming>) -> io::Result<Ans
                 Some(Fault::Short) => answer::truncated(answer, false).await,
                 Some(Fault::WrongBytes) => answer::spoilt(answer).await,
                 Some(Fault::WrongDigest) => with_wrong_digest(answer),
+                Some(Fault::Stall(percent @ ..100)) => {
+                    answer::stalled(answer, percent, move || state.lock().stalled += 1).await
+                }
+                Some(Fault::Stall(_)) => return stall(&state).await,
                 _ => answer,
             }
         }
     })
+}
+
+/// Reads so many hundredths of a body, and perhaps a little more.
+async fn take(mut body: Incoming, percent: u8) -> io::Result<()> {
+    let enough = body.size_hint().exact().unwrap_or_default() * u64::from(percent) / 100;
+    let mut taken = 0;
+    while taken < enough {
+        let Some(frame) = body.frame().await else { return Ok(()) };
+        taken += frame.map_err(io::Error::other)?.data_ref().map_or(0, |data| data.len() as u64);
+    }
+    Ok(())
+}
+
+/// Does nothing, until the registry ends.
+async fn stall<T>(state: &State) -> T {
+    state.lock().stalled += 1;
+    std::future::pending().await
 }
 
 fn refusal(status: u16) -> Answer {

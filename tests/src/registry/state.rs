@@ -55,6 +55,8 @@ pub(super) struct Inner {
     pub(super) tokens: HashMap<String, Vec<String>>,
     pub(super) faults: Vec<Injection>,
     pub(super) seen: Vec<Seen>,
+    /// How many requests stand still on purpose.
+    pub(super) stalled: usize,
     counter: u64,
 }
 
