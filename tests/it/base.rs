@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use containerize_core::base::facts::{known, tree_of};
+use containerize_core::base::facts::{Contents, contents_of, known, tree_of};
+use containerize_core::base::notes::Note;
+use containerize_core::base::python::{FoundPython, find_python};
 use containerize_core::base::tree::{NodeKind, Tree};
 use containerize_core::oci::{
     Descriptor, Digest, ImageConfig, Index, Manifest, ManifestKind, Platform, media_type,
@@ -30,10 +32,15 @@ fn base_images() -> Option<PathBuf> {
 struct Image {
     layers: Vec<Blob>,
     diff_ids: Vec<Digest>,
+    config: ImageConfig,
 }
 
 impl Image {
     fn amd64(layout: &Path, name: &str) -> Self {
+        Self::of(layout, name, "amd64")
+    }
+
+    fn of(layout: &Path, name: &str, architecture: &str) -> Self {
         let blob = |descriptor: &Descriptor| layout.join("blobs/sha256").join(descriptor.digest.hex());
         let read = |descriptor: &Descriptor| {
             let bytes = fs::read(blob(descriptor)).expect("blob");
@@ -48,8 +55,8 @@ impl Image {
         else {
             panic!("{name} is no index")
         };
-        let amd64 = Platform::linux("amd64");
-        let by_platform = |d: &&Descriptor| d.platform.as_ref().is_some_and(|p| p.serves(&amd64));
+        let wanted = Platform::linux(architecture);
+        let by_platform = |d: &&Descriptor| d.platform.as_ref().is_some_and(|p| p.serves(&wanted));
         let ManifestKind::Manifest(manifest) =
             read(platforms.manifests.iter().find(by_platform).expect("the platform"))
         else {
@@ -62,7 +69,20 @@ impl Image {
             .into_iter()
             .map(|descriptor| Blob { source: Source::File(blob(&descriptor)), descriptor })
             .collect();
-        Self { layers, diff_ids: config.rootfs.diff_ids }
+        Self { layers, diff_ids: config.rootfs.diff_ids.clone(), config }
+    }
+
+    /// What is in it, read twice as well.
+    fn contents(&self) -> Contents {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = Store::open(folder.path()).expect("store");
+        let contents = contents_of(&self.layers, &self.diff_ids, &store).expect("contents");
+        assert_eq!(contents_of(&self.layers, &self.diff_ids, &store).expect("remembered"), contents);
+        contents
+    }
+
+    fn python(&self) -> Option<FoundPython> {
+        find_python(&self.contents(), &self.config)
     }
 
     /// The tree, read twice: from the layers, and from memory with the layers out of reach.
@@ -137,4 +157,46 @@ fn python_is_laid_over_debian() {
     assert_eq!(kind(&tree, "bin"), &NodeKind::Symlink("usr/bin".into()));
     assert_eq!(kind(&tree, "usr/local/bin/python3.13"), &NodeKind::File);
     assert_eq!(kind(&tree, "usr/local/bin/python3"), &NodeKind::Symlink("python3.13".into()));
+}
+
+#[test]
+fn the_interpreter_of_each_base_is_found() {
+    let Some(layout) = base_images() else { return };
+    let python = |path: &str, version| FoundPython { path: path.into(), version, musl: false, libc: (2, 36) };
+    for (name, expected) in [
+        ("python:3.13-slim-bookworm", Some(python("/usr/local/bin/python3.13", (3, 13, 5)))),
+        ("distroless/python3-debian12:nonroot", Some(python("/usr/bin/python3.11", (3, 11, 2)))),
+        ("debian:bookworm-slim", None),
+        ("distroless/static-debian12:nonroot", None),
+    ] {
+        for architecture in ["amd64", "arm64"] {
+            let found = Image::of(&layout, name, architecture).python();
+            assert_eq!(found, expected, "{name} {architecture}");
+        }
+    }
+}
+
+#[test]
+fn the_packages_of_each_base_are_listed() {
+    let Some(layout) = base_images() else { return };
+    for (name, architecture, sample, most) in [
+        ("debian:bookworm-slim", "amd64", "libc6", 200),
+        ("python:3.13-slim-bookworm", "arm64", "ca-certificates", 200),
+        ("distroless/python3-debian12:nonroot", "arm64", "libpython3.11-minimal", 60),
+        ("distroless/static-debian12:nonroot", "amd64", "tzdata", 10),
+    ] {
+        let contents = Image::of(&layout, name, architecture).contents();
+        let packages = contents.packages();
+        let found = packages.iter().find(|package| package.name == sample);
+        let found = found.unwrap_or_else(|| panic!("{name} has no {sample}: {packages:?}"));
+        assert!(
+            [architecture, "all"].contains(&&*found.architecture) && !found.version.is_empty(),
+            "{found:?}"
+        );
+        assert!((2..most).contains(&packages.len()), "{name}: {}", packages.len());
+        let Some(Note::Text(release)) = contents.note("etc/os-release") else {
+            panic!("{name}: no os-release")
+        };
+        assert!(release.contains("VERSION_ID=\"12\""), "{name}: {release}");
+    }
 }

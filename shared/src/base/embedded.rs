@@ -55,7 +55,7 @@ pub fn layer(store: &Store, compression: Compression, jobs: usize, events: &Even
 /// # Errors
 /// None that is not a bug.
 pub fn tree() -> Result<Tree> {
-    layer::tree_after(&Tree::default(), &spec(Compression::None))
+    layer::tree_after(Tree::default(), &spec(Compression::None))
 }
 
 fn spec(compression: Compression) -> Spec {

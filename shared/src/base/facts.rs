@@ -7,11 +7,13 @@
 
 mod scan;
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 
+use super::notes::{Note, Package};
 use super::tree::{Node, NodeKind, Tree};
 use crate::error::{Context, Error, Result};
 use crate::oci::media_type::{Compression, layer_compression};
@@ -19,7 +21,10 @@ use crate::oci::{Descriptor, Digest, HashingReader};
 use crate::store::{Blob, Source, Store};
 
 /// The memo table. A new name forgets what an older program remembered.
-const TABLE: &str = "facts-v1";
+const TABLE: &str = "facts-v2";
+
+/// As many symbolic links as Linux follows in one path (`path_resolution(7)`).
+const MAX_LINKS: usize = 40;
 
 /// What one layer says: the paths it brings, and what of the layers below it hides.
 ///
@@ -33,6 +38,83 @@ pub struct LayerFacts {
     pub hidden: Vec<String>,
     /// Directories whose content in lower layers is gone (`.wh..wh..opq`); the root is empty.
     pub opaque: Vec<String>,
+    /// What the content of a few of its files says, by their paths.
+    pub notes: BTreeMap<String, Note>,
+}
+
+/// What there is in a base: its merged file system, and what a few files in it say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// All paths.
+    pub tree: Tree,
+    notes: BTreeMap<String, Note>,
+}
+
+impl Contents {
+    /// Contents of which nothing is known but the paths.
+    pub fn of(tree: Tree) -> Self {
+        Self { tree, notes: BTreeMap::new() }
+    }
+
+    /// Lays a layer over what the layers below it left.
+    pub fn apply(&mut self, mut facts: LayerFacts) {
+        // A note lives as long as its file: it goes with what hid, removed or replaced that.
+        let opaque = |path: &str| facts.opaque.iter().any(|dir| is_below(path, dir));
+        let hidden = |path: &str| facts.hidden.iter().any(|gone| path == gone || is_below(path, gone));
+        self.notes.retain(|path, _| !opaque(path) && !hidden(path));
+        if !self.notes.is_empty() {
+            for (path, _) in &facts.entries {
+                self.notes.remove(path);
+            }
+        }
+        self.notes.append(&mut facts.notes);
+        apply(&mut self.tree, facts);
+        let tree = &self.tree;
+        self.notes.retain(|path, _| tree.get(path).is_some_and(|node| node.kind == NodeKind::File));
+    }
+
+    /// What the file at `path` says, links on the way followed.
+    pub fn note(&self, path: &str) -> Option<&Note> {
+        self.notes.get(&self.follow(path)?)
+    }
+
+    /// All notes and the paths of their files, in the order of these.
+    pub fn notes(&self) -> impl Iterator<Item = (&str, &Note)> {
+        self.notes.iter().map(|(path, note)| (path.as_str(), note))
+    }
+
+    /// The packages of the distribution that are installed, by name.
+    pub fn packages(&self) -> Vec<&Package> {
+        let lists = self.notes.values().filter_map(|note| match note {
+            Note::Packages(packages) => Some(packages),
+            _ => None,
+        });
+        let mut packages: Vec<&Package> = lists.flatten().collect();
+        packages.sort();
+        packages
+    }
+
+    /// Where `path` leads with all links followed, without a leading slash; `None` where there is
+    /// nothing or the links go round in circles.
+    pub fn follow(&self, path: &str) -> Option<String> {
+        let mut path = path.to_owned();
+        for _ in 0..MAX_LINKS {
+            let real = self.tree.real_path(&path)?;
+            match &self.tree.get(&real)?.kind {
+                NodeKind::Symlink(target) if target.starts_with('/') => path.clone_from(target),
+                NodeKind::Symlink(target) => {
+                    let parent = real.rsplit_once('/').map_or("", |(parent, _)| parent);
+                    path = format!("{parent}/{target}");
+                }
+                _ => return Some(real),
+            }
+        }
+        None
+    }
+}
+
+fn is_below(path: &str, dir: &str) -> bool {
+    dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// What is remembered of a verified blob.
@@ -56,7 +138,7 @@ pub fn read_layer(reader: impl Read, compression: Compression) -> Result<LayerFa
 /// Lays a layer over `tree`, which holds the layers below it.
 ///
 /// A path that goes through a symbolic link of a lower layer stays as the layer gives it.
-pub fn apply(tree: &mut Tree, facts: &LayerFacts) {
+pub fn apply(tree: &mut Tree, facts: LayerFacts) {
     // Whiteouts hide lower layers only, wherever they stand in the layer: so they come first.
     for path in &facts.hidden {
         tree.remove(path);
@@ -64,11 +146,11 @@ pub fn apply(tree: &mut Tree, facts: &LayerFacts) {
     for path in &facts.opaque {
         tree.remove_below(path);
     }
-    for (path, node) in &facts.entries {
-        if replaces_what_is_below(tree.get(path), node) {
-            tree.remove_below(path);
+    for (path, node) in facts.entries {
+        if replaces_what_is_below(tree.get(&path), &node) {
+            tree.remove_below(&path);
         }
-        tree.insert(path.as_str(), node.clone());
+        tree.insert(path, node);
     }
 }
 
@@ -79,23 +161,37 @@ pub fn apply(tree: &mut Tree, facts: &LayerFacts) {
 /// Of kind integrity when digest, size or diff_id are not the promised ones, or for what
 /// [`read_layer`] refuses; a bug when a layer is neither here nor [`known`].
 pub fn tree_of(layers: &[Blob], diff_ids: &[Digest], store: &Store) -> Result<Tree> {
+    Ok(contents_of(layers, diff_ids, store)?.tree)
+}
+
+/// Like [`tree_of`], with what a few files say.
+///
+/// # Errors
+/// Those of [`tree_of`].
+pub fn contents_of(layers: &[Blob], diff_ids: &[Digest], store: &Store) -> Result<Contents> {
     if layers.len() != diff_ids.len() {
         let (layers, diff_ids) = (layers.len(), diff_ids.len());
         let message = format!("the base has {layers} layers and its configuration names {diff_ids}");
         return Err(Error::integrity(message));
     }
-    let mut tree = Tree::default();
+    let mut contents = Contents::default();
     for (blob, diff_id) in layers.iter().zip(diff_ids) {
         let facts = facts_of(blob, diff_id, store)
             .context(|| format!("cannot read the layer {} of the base", blob.descriptor.digest))?;
-        apply(&mut tree, &facts);
+        contents.apply(facts);
     }
-    Ok(tree)
+    Ok(contents)
 }
 
 /// Whether the layer's facts are remembered, so that [`tree_of`] needs none of its bytes.
 pub fn known(blob: &Blob, store: &Store) -> bool {
-    recall(&blob.descriptor, store).is_some()
+    /// The same memo without its facts, which are many.
+    #[derive(Deserialize)]
+    struct Size {
+        size: u64,
+    }
+    let Descriptor { digest, size, .. } = &blob.descriptor;
+    store.recall::<Size>(TABLE, &digest.to_string()).is_some_and(|known| known.size == *size)
 }
 
 /// Whether `node` takes away all that is below its path. Only a directory can have something

@@ -1,11 +1,15 @@
-//! Base images: from a registry, a layout or an archive, the embedded `static`, or `scratch`.
+//! Base images: from a registry, a layout, an archive or a local engine, the embedded `static`, or `scratch`.
 
 mod archive;
 mod content;
 pub mod embedded;
+pub mod engine;
 pub mod facts;
+mod local;
 pub mod lock;
+pub mod notes;
 mod open;
+pub mod python;
 pub mod spec;
 pub mod tree;
 

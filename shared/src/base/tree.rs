@@ -1,6 +1,7 @@
 //! The file system of a base, as a list of facts: what is where, and whose it is.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
@@ -60,8 +61,8 @@ impl Tree {
     pub fn remove_below(&mut self, path: &str) {
         let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
         // A layer may hide a million paths; each must cost no walk over the whole tree.
-        let from = self.nodes.range(prefix.clone()..);
-        let below: Vec<_> = from.map(|(p, _)| p.clone()).take_while(|p| p.starts_with(&prefix)).collect();
+        let from = self.nodes.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
+        let below: Vec<_> = from.map(|(p, _)| p).take_while(|p| p.starts_with(&prefix)).cloned().collect();
         for path in below {
             self.nodes.remove(&path);
         }

@@ -10,6 +10,7 @@ use std::io::{self, Read};
 use tar::{Archive, Entry, EntryType};
 
 use super::LayerFacts;
+use crate::base::notes::Subject;
 use crate::base::tree::{Node, NodeKind};
 use crate::error::{Error, Result};
 
@@ -46,13 +47,13 @@ fn scan_within(stream: impl Read, limits: Limits) -> Result<LayerFacts> {
     let mut scan = Scan { facts: LayerFacts::default(), limits, names: 0 };
     let mut count = 0;
     for entry in archive.entries().map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
+        let mut entry = entry.map_err(unreadable)?;
         allowance.set(stored_size(&entry)?.saturating_add(MAX_HEADERS));
         count += 1;
         if count > limits.entries {
             return Err(Error::integrity(format!("the layer has more than {} entries", limits.entries)));
         }
-        scan.take_in(&entry)?;
+        scan.take_in(&mut entry)?;
     }
     io::copy(&mut archive.into_inner().inner, &mut io::sink()).map_err(unreadable)?;
     Ok(scan.facts)
@@ -105,11 +106,11 @@ struct Scan {
 }
 
 impl Scan {
-    fn take_in<R: Read>(&mut self, entry: &Entry<'_, R>) -> Result<()> {
+    fn take_in<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> Result<()> {
         if is_metadata(entry.header().entry_type()) {
             return Ok(());
         }
-        let raw = entry.path_bytes();
+        let raw = entry.path_bytes().into_owned();
         let path = normal_path(&raw)?;
         self.count_name(path.len())?;
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
@@ -121,7 +122,32 @@ impl Scan {
             self.facts.hidden.push(hidden_path(parent, hidden)?);
         } else if !path.is_empty() {
             let node = self.node(entry, raw.ends_with(b"/"))?;
+            self.take_note(&path, &node, entry)?;
             self.facts.entries.push((path, node));
+        }
+        Ok(())
+    }
+
+    /// Notes what the file says, if it is one of those that matter. A later entry of the same
+    /// path has the last word.
+    fn take_note<R: Read>(&mut self, path: &str, node: &Node, entry: &mut Entry<'_, R>) -> Result<()> {
+        let Some(subject) = Subject::of(path) else { return Ok(()) };
+        self.facts.notes.remove(path);
+        let note = match entry.header().entry_type() {
+            // A hard link to what came before says what that says.
+            EntryType::Link => {
+                let target = normal_path(&entry.link_name_bytes().unwrap_or_default())?;
+                self.facts.notes.get(&target).cloned()
+            }
+            // A sparse file is longer than what it takes; no honest one of these is sparse.
+            EntryType::Regular | EntryType::Continuous if node.kind == NodeKind::File => {
+                subject.read(entry).map_err(unreadable)?
+            }
+            _ => None,
+        };
+        if let Some(note) = note {
+            self.count_name(path.len().saturating_add(note.size()))?;
+            self.facts.notes.insert(path.to_owned(), note);
         }
         Ok(())
     }

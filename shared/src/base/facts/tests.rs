@@ -82,7 +82,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 fn merged(layers: impl IntoIterator<Item = Tar>) -> Tree {
     let mut tree = Tree::default();
     for layer in layers {
-        apply(&mut tree, &layer.facts());
+        apply(&mut tree, layer.facts());
     }
     tree
 }
