@@ -141,7 +141,7 @@ fn join(mut blob: BlobWriter, order: Receiver<Answer>) -> Result<BlobWriter> {
         plain += piece.plain;
         blob.write_all(&piece.bytes).context(failed)?;
     }
-    blob.write_all(&gzip::trailer(&crc, plain)).context(failed)?;
+    blob.write_all(&gzip::trailer(crc.sum(), plain)).context(failed)?;
     Ok(blob)
 }
 

@@ -1,6 +1,7 @@
 //! What can be in a layer.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -51,6 +52,39 @@ pub enum Content {
         /// Of the content.
         digest: Digest,
     },
+    /// In a zip archive, as a wheel is one. It is checked against its CRC, size and digest when it
+    /// is packed.
+    Zipped(Arc<Zipped>),
+}
+
+/// A file within a zip archive, whose compressed bytes a layer can take as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zipped {
+    /// The archive.
+    pub archive: PathBuf,
+    /// The digest of the whole archive: with the offset, it stands for the content.
+    pub archive_digest: Digest,
+    /// Where the file's data begin in the archive, in bytes: behind the local header.
+    pub offset: u64,
+    /// How the data are stored.
+    pub method: ZipMethod,
+    /// Bytes of the data in the archive.
+    pub compressed: u64,
+    /// Bytes of the content.
+    pub size: u64,
+    /// The content's CRC-32, as the archive says.
+    pub crc32: u32,
+    /// The content's digest where something vouches for it (a wheel's RECORD).
+    pub digest: Option<Digest>,
+}
+
+/// How a zip archive stores a file. Other methods are not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ZipMethod {
+    /// As it is.
+    Stored,
+    /// One DEFLATE stream (RFC 1951).
+    Deflated,
 }
 
 impl Content {
@@ -73,14 +107,17 @@ impl Content {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::File { size, .. } => *size,
+            Self::Zipped(zipped) => zipped.size,
         }
     }
 
-    /// The digest of the content.
-    pub fn digest(&self) -> Digest {
+    /// What names the content and nothing else: its digest, or where it is in an archive with a
+    /// digest.
+    pub(super) fn identity(&self) -> String {
         match self {
-            Self::Bytes(bytes) => Digest::of(bytes),
-            Self::File { digest, .. } => *digest,
+            Self::Bytes(bytes) => Digest::of(bytes).hex(),
+            Self::File { digest, .. } => digest.hex(),
+            Self::Zipped(zipped) => format!("{}+{}", zipped.archive_digest.hex(), zipped.offset),
         }
     }
 }

@@ -72,9 +72,9 @@ pub(super) fn deflate(job: &Job) -> Result<Piece> {
 }
 
 /// The end of a member: checksum and length modulo 2^32.
-pub(super) fn trailer(crc: &Crc, plain: u64) -> [u8; 8] {
+pub(super) fn trailer(crc: u32, plain: u64) -> [u8; 8] {
     let mut trailer = [0; 8];
-    trailer[..4].copy_from_slice(&crc.sum().to_le_bytes());
+    trailer[..4].copy_from_slice(&crc.to_le_bytes());
     trailer[4..].copy_from_slice(&((plain & 0xffff_ffff) as u32).to_le_bytes());
     trailer
 }
@@ -96,7 +96,7 @@ mod tests {
             crc.combine(&piece.crc);
             before = window(chunk);
         }
-        out.extend_from_slice(&trailer(&crc, data.len() as u64));
+        out.extend_from_slice(&trailer(crc.sum(), data.len() as u64));
         out
     }
 

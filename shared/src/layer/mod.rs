@@ -8,12 +8,20 @@ mod compress;
 mod entry;
 mod gzip;
 mod header;
+#[expect(unsafe_code, reason = "zlib's C interface, the only one that tells bit positions")]
+mod inflate;
+mod keyed;
 mod resolve;
+mod splice;
+mod unpack;
+mod unzip;
 mod write;
 
 pub use collect::collect;
-pub use entry::{Content, Entry, EntryKind};
+pub use entry::{Content, Entry, EntryKind, ZipMethod, Zipped};
+pub use keyed::{Head, write_keyed};
 pub use resolve::tree_after;
+pub use unpack::unpack;
 pub use write::write;
 
 use crate::oci::Digest;
@@ -51,4 +59,6 @@ pub struct Layer {
     pub diff_id: Digest,
     /// A name for people.
     pub title: String,
+    /// Whether it was written now, and not found in the store.
+    pub fresh: bool,
 }

@@ -30,13 +30,12 @@ pub(super) fn resolve(spec: &Spec, base: &Tree) -> Result<Vec<Entry>> {
     Ok(written)
 }
 
-/// The file system after the layer.
+/// The file system after the layer; `tree` is that before it.
 ///
 /// # Errors
 /// Whatever would stop the layer from being written.
-pub fn tree_after(base: &Tree, spec: &Spec) -> Result<Tree> {
-    let mut tree = base.clone();
-    for entry in resolve(spec, base)? {
+pub fn tree_after(mut tree: Tree, spec: &Spec) -> Result<Tree> {
+    for entry in resolve(spec, &tree)? {
         let kind = match &entry.kind {
             EntryKind::Directory | EntryKind::ImpliedDirectory => NodeKind::Directory,
             EntryKind::File(_) | EntryKind::Hardlink(_) => NodeKind::File,
@@ -257,7 +256,7 @@ mod tests {
             compression: Compression::Gzip,
             format: Format::Oci,
         };
-        let tree = tree_after(&base(), &spec).expect("tree");
+        let tree = tree_after(base(), &spec).expect("tree");
         assert_eq!(tree.get("varrun").map(|n| n.kind.clone()), Some(NodeKind::File), "a link is replaced");
         assert!(tree.get("usr/lib").is_some());
         assert!(tree.get("n").is_some() && tree.get("n/m").is_some());

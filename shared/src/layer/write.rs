@@ -2,17 +2,20 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::compress::{Compressed, compress};
 use super::header::{BLOCK, header};
 use super::resolve::resolve;
+use super::splice::{self, splice};
+use super::unzip::{self, Unzipper, cannot_write};
 use super::{CONTRACT, Content, Entry, EntryKind, Layer, Spec};
 use crate::base::tree::Tree;
 use crate::error::{Context, Error, Result};
 use crate::event::{Events, Motion, Outcome, Task};
+use crate::oci::media_type::{Compression, Format};
 use crate::oci::{Descriptor, Digest, Sha256};
 use crate::store::{Blob, Source, Store};
 
@@ -23,10 +26,10 @@ const CHUNK: usize = 256 * 1024;
 
 /// What is remembered of a layer.
 #[derive(Serialize, Deserialize)]
-struct Known {
-    digest: Digest,
-    diff_id: Digest,
-    size: u64,
+pub(super) struct Known {
+    pub(super) digest: Digest,
+    pub(super) diff_id: Digest,
+    pub(super) size: u64,
 }
 
 /// Writes the layer on top of `base` into the store. With `use_memo`, a layer that was written
@@ -46,32 +49,46 @@ pub fn write(
 ) -> Result<Layer> {
     let entries = resolve(spec, base)?;
     let key = memo_key(spec, &entries)?;
+    // Images for several platforms are packed at the same time and share layers.
+    let _turn = store.turn(MEMO, &key);
     if use_memo
         && let Some(known) = store.recall::<Known>(MEMO, &key)
         && let Some(path) = store.find(&known.digest, known.size)
     {
         let task = events.start(Motion::Layer, &spec.title, Some(known.size));
         task.end(Outcome::Exists);
-        return Ok(layer(spec, known, path));
+        return Ok(finished(&spec.title, spec.compression, spec.format, known, path, false));
     }
     let total = entries.iter().map(tar_size).sum::<u64>() + 2 * BLOCK as u64;
     let task = events.start(Motion::Layer, &spec.title, Some(total));
-    let packed = compress(store, spec.compression, jobs, |to| tar(&entries, to, &task))
-        .context(|| format!("cannot make the layer {}", spec.title))?;
+    let packed = if splice::applies(spec.compression, &entries) {
+        splice(store, jobs, &entries, &task)
+    } else {
+        compress(store, spec.compression, jobs, |to| tar(&entries, to, &task))
+    };
+    let packed = packed.context(|| format!("cannot make the layer {}", spec.title))?;
     task.end(Outcome::Done);
     let Compressed { path, diff_id, digest, size } = packed;
     let known = Known { digest, diff_id, size };
     store.remember(MEMO, &key, &known);
-    Ok(layer(spec, known, path))
+    Ok(finished(&spec.title, spec.compression, spec.format, known, path, true))
 }
 
-fn layer(spec: &Spec, known: Known, path: std::path::PathBuf) -> Layer {
-    let media_type = spec.format.layer(spec.compression);
-    let descriptor = Descriptor::new(media_type, known.digest, known.size);
+/// A layer whose bytes are in the store.
+pub(super) fn finished(
+    title: &str,
+    compression: Compression,
+    format: Format,
+    known: Known,
+    path: PathBuf,
+    fresh: bool,
+) -> Layer {
+    let descriptor = Descriptor::new(format.layer(compression), known.digest, known.size);
     Layer {
         blob: Blob { descriptor, source: Source::File(path) },
         diff_id: known.diff_id,
-        title: spec.title.clone(),
+        title: title.to_owned(),
+        fresh,
     }
 }
 
@@ -82,7 +99,7 @@ fn memo_key(spec: &Spec, entries: &[Entry]) -> Result<String> {
         // The header says path, kind, mode, owner, size and link; only the content is missing.
         hash.update(&header(entry)?);
         if let EntryKind::File(content) = &entry.kind {
-            hash.update(content.digest().hex().as_bytes());
+            hash.update(content.identity().as_bytes());
         }
     }
     Ok(format!("v{CONTRACT} {} {}", spec.compression.as_str(), hash.finish()))
@@ -96,19 +113,31 @@ fn tar_size(entry: &Entry) -> u64 {
 
 /// Writes the whole tar stream: entries, then two blocks of zeros.
 fn tar(entries: &[Entry], to: &mut dyn Write, task: &Task) -> Result<()> {
-    let failed = || "cannot write to the cache folder".to_owned();
+    let mut unzipper = Unzipper::new(unzip::CHUNK)?;
     for entry in entries {
-        to.write_all(&header(entry)?).context(failed)?;
-        if let EntryKind::File(content) = &entry.kind {
-            match content {
-                Content::Bytes(bytes) => to.write_all(bytes).context(failed)?,
-                Content::File { path, size, digest } => copy(path, *size, digest, to, task)?,
-            }
-            let padding = content.size().next_multiple_of(BLOCK as u64) - content.size();
-            to.write_all(&[0; BLOCK][..padding as usize]).context(failed)?;
+        to.write_all(&header(entry)?).context(cannot_write)?;
+        if let EntryKind::File(file) = &entry.kind {
+            content(file, &entry.path, to, &mut unzipper, task)?;
+            let padding = file.size().next_multiple_of(BLOCK as u64) - file.size();
+            to.write_all(&[0; BLOCK][..padding as usize]).context(cannot_write)?;
         }
     }
-    to.write_all(&[0; 2 * BLOCK]).context(failed)
+    to.write_all(&[0; 2 * BLOCK]).context(cannot_write)
+}
+
+/// Writes the content of a file, checked. `name` is for messages.
+pub(super) fn content(
+    content: &Content,
+    name: &str,
+    to: &mut dyn Write,
+    unzipper: &mut Unzipper,
+    task: &Task,
+) -> Result<()> {
+    match content {
+        Content::Bytes(bytes) => to.write_all(bytes).context(cannot_write),
+        Content::File { path, size, digest } => copy(path, *size, digest, to, task),
+        Content::Zipped(zipped) => unzipper.copy(zipped, name, to, task),
+    }
 }
 
 /// Copies a file that must still be what it was when it was hashed.
@@ -129,7 +158,7 @@ fn copy(path: &Path, size: u64, digest: &Digest, to: &mut dyn Write, task: &Task
         }
         left = left.checked_sub(n as u64).ok_or_else(changed)?;
         hash.update(&buffer[..n]);
-        to.write_all(&buffer[..n]).context(|| "cannot write to the cache folder".into())?;
+        to.write_all(&buffer[..n]).context(cannot_write)?;
         task.advance(n as u64);
     }
     if left > 0 || hash.finish() != *digest { Err(changed()) } else { Ok(()) }
@@ -139,7 +168,6 @@ fn copy(path: &Path, size: u64, digest: &Digest, to: &mut dyn Write, task: &Task
 mod tests {
     use super::*;
     use crate::base::tree::{Node, NodeKind};
-    use crate::oci::media_type::{Compression, Format};
 
     fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().expect("folder");
@@ -219,7 +247,7 @@ mod tests {
         reversed.entries.reverse();
         assert_eq!(pack(&reversed, &store, 7), first);
         let remembered = write(&everything(), &base(), &store, true, 3, &Events::silent()).expect("recalled");
-        assert_eq!(remembered, first);
+        assert_eq!((remembered.fresh, remembered.blob), (false, first.blob));
     }
 
     #[test]
