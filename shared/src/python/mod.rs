@@ -1,0 +1,38 @@
+//! Python projects: what they say, what their locks pin, and which files of it a target needs.
+//!
+//! Knows no images: what comes out of here is a list of distributions, files and words, from
+//! which [`crate::plan`] decides and [`crate::layer`] writes.
+
+pub mod build;
+mod constraint;
+mod detect;
+mod dist;
+pub mod host;
+pub mod index;
+mod interpreter;
+pub mod lock;
+mod marker;
+mod name;
+mod project;
+mod requirement;
+mod sources;
+mod specifier;
+mod tags;
+mod wheel_name;
+
+pub use constraint::Constraint;
+pub use detect::{Answer, Question, detect};
+pub use dist::{DistFile, Hash, HashAlgorithm, Package, Source};
+pub use interpreter::{Interpreter, Libc, PythonVersion};
+pub use marker::{Marker, Markers};
+pub use name::Name;
+pub use requirement::Requirement;
+pub use tags::Tags;
+pub use wheel_name::WheelName;
+
+#[cfg(test)]
+mod oracle_tests;
+pub use project::{
+    BuildSystem, Layout, License, ModuleFile, PackageDir, Project, ProjectVersion, Tool, Workspace,
+};
+pub use sources::{LARGE, LeftOut, Reason, SourceFile, SourceKind, SourceOptions, SourceSet, sources};
