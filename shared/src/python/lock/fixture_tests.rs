@@ -1,0 +1,242 @@
+//! Locks that the tools themselves made (trimmed to a few files each), and what the tools
+//! select from them: `tests/fixtures/locks/answers.json` has the answers of `poetry export`,
+//! `uv export`, `pdm export` and of `packaging`'s own reader of `pylock.toml`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Table;
+
+use super::*;
+use crate::oci::Platform;
+use crate::python::Libc;
+
+#[derive(Deserialize)]
+struct Answer {
+    lock: String,
+    python: String,
+    groups: Vec<String>,
+    extras: Vec<String>,
+    /// Versions by name; none where the tool names a path or URL.
+    packages: BTreeMap<String, Option<String>>,
+}
+
+fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/fixtures/locks")
+        .canonicalize()
+        .expect("fixtures")
+}
+
+fn pyproject(dir: &Path) -> Option<Table> {
+    let text = fs::read_to_string(dir.join("pyproject.toml")).ok()?;
+    Some(toml::from_str(&text).expect("a pyproject.toml"))
+}
+
+pub(super) fn python(version: &str) -> Interpreter {
+    Interpreter {
+        path: "/usr/local/bin/python3".into(),
+        version: version.parse().expect("a version"),
+        libc: Libc::Glibc { major: 2, minor: 36 },
+        platform: Platform::linux("amd64"),
+    }
+}
+
+fn names(list: &[&str]) -> std::collections::BTreeSet<Name> {
+    list.iter().map(|name| name.parse().expect("a name")).collect()
+}
+
+/// What is selected from a fixture.
+fn chosen(fixture: &str, version: &str, groups: &[&str], extras: &[&str]) -> Result<Vec<Package>> {
+    let dir = fixtures().join(fixture);
+    let pyproject = pyproject(&dir);
+    let found = find(&dir, None)?.expect("a lock");
+    let lock = read(&found.path, found.kind)?;
+    let project = ProjectFacts { dir: &dir, pyproject: pyproject.as_ref() };
+    check_fresh(&lock, &project)?;
+    let selection = Selection { groups: names(groups), extras: names(extras), project };
+    select(&lock, &selection, &python(version))
+}
+
+#[test]
+fn the_selection_is_that_of_the_tools() {
+    let text = fs::read_to_string(fixtures().join("answers.json")).expect("answers");
+    let answers: Vec<Answer> = serde_json::from_str(&text).expect("answers");
+    assert!(answers.len() > 80);
+    let mut wrong = Vec::new();
+    for answer in answers {
+        let groups: Vec<&str> = answer.groups.iter().map(String::as_str).collect();
+        let extras: Vec<&str> = answer.extras.iter().map(String::as_str).collect();
+        let case = format!("{} {} {groups:?} {extras:?}", answer.lock, answer.python);
+        let found = match chosen(&answer.lock, &answer.python, &groups, &extras) {
+            Ok(found) => found,
+            Err(error) => {
+                wrong.push(format!("{case}: {error:?}"));
+                continue;
+            }
+        };
+        let found: BTreeMap<String, Option<String>> = found
+            .into_iter()
+            .map(|package| {
+                let known = answer.packages.get(package.name.as_str()).is_some_and(Option::is_some);
+                (
+                    package.name.to_string(),
+                    package.version.filter(|_| known).map(|version| version.to_string()),
+                )
+            })
+            .collect();
+        if found != answer.packages {
+            let more: Vec<_> =
+                found.iter().filter(|(name, v)| answer.packages.get(*name) != Some(*v)).collect();
+            let less: Vec<_> =
+                answer.packages.iter().filter(|(name, v)| found.get(*name) != Some(*v)).collect();
+            wrong.push(format!("{case}: more {more:?}, less {less:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Edits the project of a fixture, and says what the check of freshness then says.
+fn freshness(fixture: &str, from: &str, to: &str) -> Result<()> {
+    let dir = fixtures().join(fixture);
+    let text = fs::read_to_string(dir.join("pyproject.toml")).expect("a project");
+    assert!(text.contains(from), "{fixture} has no {from:?}");
+    let pyproject: Table = toml::from_str(&text.replacen(from, to, 1)).expect("a pyproject.toml");
+    let found = find(&dir, None)?.expect("a lock");
+    let lock = read(&found.path, found.kind)?;
+    check_fresh(&lock, &ProjectFacts { dir: &dir, pyproject: Some(&pyproject) })
+}
+
+#[test]
+fn a_changed_requirement_makes_a_lock_stale() {
+    for (fixture, from, to, command) in [
+        ("service-poetry1", "fastapi = \"^0.115\"", "fastapi = \"^0.116\"", "poetry lock"),
+        ("service-poetry1", "mkdocs = \"^1.5\"", "mkdocs = \"^1.6\"", "poetry lock"),
+        ("service-poetry2", "orjson>=3.9,<4", "orjson>=3.9,<5", "poetry lock"),
+        ("service-poetry2", "[\"ruff\"]", "[\"ruff>0\"]", "poetry lock"),
+        ("service-poetry2", "requires-python = \">=3.11", "requires-python = \">=3.12", "poetry lock"),
+        ("flask-poetry2", "tomli = {version = \"^2\"", "tomli = {version = \"^2.1\"", "poetry lock"),
+        ("service-uv", "fastapi>=0.115,<0.116", "fastapi>=0.115,<0.117", "uv lock"),
+        ("service-uv", "orjson>=3.9,<4", "orjson>=3.9", "uv lock"),
+        ("service-uv", "sqlalchemy[asyncio]", "sqlalchemy", "uv lock"),
+        ("service-uv", "\"uvicorn[standard]\"", "\"uvicorn[standard]\", \"httpx\"", "uv lock"),
+        ("service-uv", "lint = [\"ruff\"]", "lint = [\"ruff\", \"mypy\"]", "uv lock"),
+        ("flask-uv", "\"tomli>=2; python_version < '3.11'\"", "\"tomli>=2\"", "uv lock"),
+        ("flask-uv", "  \"flask>=3.0,<4\",\n", "", "uv lock"),
+        ("service-pdm", "psycopg[binary]>=3.1", "psycopg[binary]>=3.2", "pdm lock"),
+        ("flask-pdm", "test = [", "tests = [", "pdm lock"),
+    ] {
+        let error = freshness(fixture, from, to).expect_err(fixture);
+        assert_eq!(error.hint_text(), Some(command), "{fixture} {from}: {error:?}");
+        assert!(error.to_string().contains("does not fit pyproject.toml any more"), "{error:?}");
+    }
+}
+
+#[test]
+fn what_does_not_concern_a_lock_does_not_make_it_stale() {
+    for (fixture, from, to) in [
+        ("service-poetry1", "version = \"1.0.0\"", "version = \"2.0.0\""),
+        ("service-poetry2", "Umlauten", "umlauts"),
+        ("service-uv", "version = \"1.0.0\"", "version = \"2.0.0\""),
+        ("flask-uv", "tomli>=2; python_version < '3.11'", "tomli >= 2 ;python_version<'3.11'"),
+        ("flask-pdm", "[tool.pdm]", "[tool.other]\nx = 1\n[tool.pdm]"),
+    ] {
+        freshness(fixture, from, to).expect(fixture);
+    }
+}
+
+#[test]
+fn sources_come_out_as_what_they_are() {
+    for fixture in ["sources-poetry1", "sources-poetry2", "sources-uv", "sources-pylock"] {
+        let found = chosen(fixture, "3.13.5", &[], &[]).expect(fixture);
+        let named =
+            |name: &str| found.iter().find(|package| package.name.as_str() == name).expect(name).clone();
+        let near = Source::Directory { path: fixtures().join(fixture).join("near"), editable: true };
+        assert_eq!(named("near").source, near, "{fixture}");
+        let Source::Git { url, commit, requested, subdirectory } = named("tinydep").source else {
+            panic!("{fixture}: no repository")
+        };
+        assert_eq!((url.as_str(), commit.len()), ("file:///srv/git/tinydep", 40), "{fixture}");
+        assert_eq!((requested.as_deref(), subdirectory), (Some("v0.3"), None), "{fixture}");
+        let archive = named("annotated-types");
+        let Source::Url { url, .. } = &archive.source else { panic!("{fixture}: no URL") };
+        assert_eq!(archive.files.len(), 1, "{fixture}");
+        assert_eq!(archive.files[0].url.as_ref(), Some(url), "{fixture}");
+        assert_eq!(archive.files[0].hashes.len(), 1, "{fixture}");
+        assert!(!found.iter().any(|package| package.name.as_str() == "mixed"), "{fixture}");
+    }
+}
+
+#[test]
+fn a_member_of_a_workspace_is_selected_from_the_lock_above_it() {
+    let root = fixtures().join("sources-uv");
+    let dir = root.join("packages/member");
+    let lock = read(&root.join("uv.lock"), LockKind::Uv).expect("a lock");
+    let project = ProjectFacts { dir: &dir, pyproject: None };
+    let of = |extras: &[&str]| {
+        let selection = Selection { groups: names(&[]), extras: names(extras), project };
+        let found = select(&lock, &selection, &python("3.13.5")).expect("a selection");
+        found.into_iter().map(|package| package.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&[]), ["markupsafe"]);
+    assert_eq!(of(&["more"]), ["click", "markupsafe"]);
+    let elsewhere = ProjectFacts { dir: &root.join("packages/other"), pyproject: None };
+    let selection = Selection { groups: names(&[]), extras: names(&[]), project: elsewhere };
+    let error = select(&lock, &selection, &python("3.13.5")).expect_err("no member");
+    assert_eq!(error.hint_text(), Some("choose the folder of one of member, mixed, near"));
+}
+
+#[test]
+fn groups_and_extras_that_do_not_exist_are_named() {
+    for (fixture, groups, extras, sentence, hint) in [
+        ("service-poetry1", "doc", "", "poetry.lock has no dependency group doc", "did you mean docs?"),
+        ("service-poetry2", "", "fats", "poetry.lock has no extra fats", "did you mean fast?"),
+        ("service-uv", "zzz", "", "uv.lock has no dependency group zzz", "it has dev, lint"),
+        ("flask-uv", "", "x", "uv.lock has no extra x", "it has no extras at all"),
+        ("service-pylock", "lnt", "", "pylock.toml has no dependency group lnt", "did you mean lint?"),
+        (
+            "flask-pip",
+            "dev",
+            "",
+            "requirements.txt has no dependency group dev",
+            "it has no dependency groups at all",
+        ),
+    ] {
+        let list = |text: &'static str| if text.is_empty() { Vec::new() } else { vec![text] };
+        let error = chosen(fixture, "3.13.5", &list(groups), &list(extras)).expect_err(fixture);
+        assert_eq!((error.to_string().as_str(), error.hint_text()), (sentence, Some(hint)), "{fixture}");
+    }
+}
+
+#[test]
+fn a_python_that_the_lock_is_not_for_is_refused() {
+    for fixture in ["service-poetry1", "service-poetry2", "service-uv", "service-pylock", "service-pdm"] {
+        let error = chosen(fixture, "3.10.4", &[], &[]).expect_err(fixture).to_string();
+        assert!(error.contains("3.11") && error.contains("3.10.4"), "{fixture}: {error}");
+    }
+}
+
+#[test]
+fn files_carry_what_the_lock_says_of_them() {
+    let find = |fixture: &str, name: &str| {
+        let found = chosen(fixture, "3.13.5", &[], &[]).expect(fixture);
+        found.into_iter().find(|package| package.name.as_str() == name).expect(name)
+    };
+    for fixture in ["flask-poetry2", "flask-uv", "flask-pylock", "flask-pdm", "flask-pdm-static"] {
+        let flask = find(fixture, "flask");
+        assert!(flask.files.iter().any(crate::python::DistFile::is_wheel), "{fixture}");
+        assert!(
+            flask.files.iter().all(|file| file.hashes.len() == 1 && !file.filename.is_empty()),
+            "{fixture}"
+        );
+        let has_urls = !matches!(fixture, "flask-poetry2" | "flask-pdm");
+        assert!(flask.files.iter().all(|file| file.url.is_some() == has_urls), "{fixture}");
+    }
+    // A requirements file says which digests will do, not whose they are.
+    let flask = find("flask-pip", "flask");
+    assert_eq!(flask.files.len(), 2);
+    assert!(flask.files.iter().all(|file| file.filename.is_empty() && file.hashes.len() == 1));
+    assert!(find("flask-universal", "flask").files.is_empty());
+}

@@ -1,0 +1,279 @@
+//! Lock files: which one a project has, what it pins, and what of it a target needs.
+//!
+//! Five formats become one answer, a list of [`Package`]s: `poetry.lock`, `uv.lock`,
+//! `pylock.toml` (PEP 751), `pdm.lock` and pinned `requirements.txt`. Each is read by its own
+//! module, which checks all that it reads: a lock can be somebody else's.
+//!
+//! ```text
+//! find -> read -> check_fresh -> select
+//! ```
+
+mod content_hash;
+mod find;
+mod pdm;
+mod place;
+mod poetry;
+mod poetry_walk;
+mod pylock;
+mod requirements;
+mod requirements_line;
+mod requirements_url;
+mod selection;
+mod uv;
+mod uv_fresh;
+mod uv_walk;
+
+use crate::python::Constraint;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Context, Error, Result};
+use crate::python::{Interpreter, Name, Package, Source};
+
+pub use find::{Found, find};
+pub use selection::{ProjectFacts, Selection};
+
+use place::Place;
+
+/// No lock of an honest project is this long, in bytes.
+const LONGEST: u64 = 64 << 20;
+
+/// The formats of locks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LockKind {
+    /// `poetry.lock`, versions 2.0 and 2.1.
+    Poetry,
+    /// `uv.lock`, version 1.
+    Uv,
+    /// `pylock.toml`, version 1.0 (PEP 751).
+    Pylock,
+    /// `pdm.lock`, versions 4.4 and 4.5.
+    Pdm,
+    /// `requirements.txt` with exact versions.
+    Requirements,
+}
+
+impl LockKind {
+    /// What a file is by its name. `None` for other names.
+    pub fn of(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?;
+        Some(match name {
+            "poetry.lock" => Self::Poetry,
+            "uv.lock" => Self::Uv,
+            "pdm.lock" => Self::Pdm,
+            "pylock.toml" => Self::Pylock,
+            _ if name.starts_with("pylock.") && name.ends_with(".toml") => Self::Pylock,
+            _ if name.contains("requirements") && name.ends_with(".txt") => Self::Requirements,
+            _ => return None,
+        })
+    }
+
+    /// What to type to have the lock made anew.
+    fn remake_hint(self) -> &'static str {
+        match self {
+            Self::Poetry => "poetry lock makes it anew",
+            Self::Uv => "uv lock makes it anew",
+            Self::Pdm => "pdm lock makes it anew",
+            Self::Pylock => "containerize lock makes it anew",
+            Self::Requirements => "uv pip compile --generate-hashes makes it anew",
+        }
+    }
+}
+
+/// A lock that has been read and checked.
+#[derive(Debug, Clone)]
+pub struct Lock {
+    /// Its file, absolute.
+    pub path: PathBuf,
+    /// Its format.
+    pub kind: LockKind,
+    /// The versions of Python that it is for, where it says so.
+    pub requires_python: Option<Constraint>,
+    /// Where to look for files, where it says so.
+    pub indexes: Indexes,
+    /// What the user should be told about it.
+    pub notes: Vec<String>,
+    content: Content,
+}
+
+/// Indexes that a requirements file names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Indexes {
+    /// Instead of the default one.
+    pub index: Option<String>,
+    /// Beside it.
+    pub extra: Vec<String>,
+    /// URLs, or absolute paths, of pages and folders of files.
+    pub find_links: Vec<String>,
+    /// Whether no index may be asked at all.
+    pub no_index: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Content {
+    Poetry(poetry::Poetry),
+    Uv(uv::Uv),
+    Pylock(pylock::Pylock),
+    Pdm(pdm::Pdm),
+    Requirements(requirements::Requirements),
+}
+
+/// Reads a lock and checks all of it.
+///
+/// # Errors
+/// When it cannot be read, is of an unknown version, or says anything that no tool would have
+/// written: improper names and versions, weak digests, addresses that are none.
+pub fn read(path: &Path, kind: LockKind) -> Result<Lock> {
+    let place = Place::new(path, kind)?;
+    let text = read_text(path)?;
+    let mut indexes = Indexes::default();
+    let mut notes = Vec::new();
+    let (content, requires_python) = match kind {
+        LockKind::Poetry => {
+            let (lock, python) = poetry::read(&place, &text)?;
+            (Content::Poetry(lock), python)
+        }
+        LockKind::Uv => {
+            let (lock, python) = uv::read(&place, &text)?;
+            (Content::Uv(lock), python)
+        }
+        LockKind::Pylock => {
+            let (lock, python) = pylock::read(&place, &text)?;
+            (Content::Pylock(lock), python)
+        }
+        LockKind::Pdm => (Content::Pdm(pdm::read(&place, &text)?), None),
+        LockKind::Requirements => {
+            let lock = requirements::read(&place, &text)?;
+            indexes = lock.indexes.clone();
+            notes.extend(lock.note());
+            (Content::Requirements(lock), None)
+        }
+    };
+    Ok(Lock { path: place.path, kind, requires_python, indexes, notes, content })
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    let what = || format!("cannot read {}", path.display());
+    let length = fs::metadata(path).context(what)?.len();
+    if length > LONGEST {
+        return Err(Error::usage(format!("{} has {length} bytes, which no lock has", path.display())));
+    }
+    let bytes = fs::read(path).context(what)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|e| Error::usage(format!("{} is not text in UTF-8", path.display())).because(e))?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// The distributions that the environment of `target` holds, ordered by name. The project
+/// itself is not among them.
+///
+/// # Errors
+/// When the lock is not for this Python, knows a wanted group or extra not, lacks a dependency,
+/// or asks for two versions of one distribution.
+pub fn select(lock: &Lock, selection: &Selection<'_>, target: &Interpreter) -> Result<Vec<Package>> {
+    if let Some(python) = lock.requires_python.as_ref().filter(|python| !python.allows_python(target)) {
+        let file = lock.path.file_name().unwrap_or_default().to_string_lossy();
+        return Err(Error::usage(format!(
+            "{file} is for Python {python}, and the image has Python {}",
+            target.version
+        ))
+        .hint("choose a base with such a Python, or make the lock for this one"));
+    }
+    let packages = match &lock.content {
+        Content::Poetry(content) => poetry::select(content, selection, target)?,
+        Content::Uv(content) => uv_walk::select(content, selection, target)?,
+        Content::Pylock(content) => pylock::select(content, selection, target)?,
+        Content::Pdm(content) => pdm::select(content, selection, target)?,
+        Content::Requirements(content) => requirements::select(content, selection, target)?,
+    };
+    one_of_each(lock, selection, packages)
+}
+
+/// Leaves out the project itself, and refuses a second version of anything.
+fn one_of_each(lock: &Lock, selection: &Selection<'_>, packages: Vec<Package>) -> Result<Vec<Package>> {
+    let place = Place::new(&lock.path, lock.kind)?;
+    let root = selection.project.name();
+    let dir = place::joined(&place.dir, &selection.project.dir.to_string_lossy());
+    let mut chosen: BTreeMap<Name, Package> = BTreeMap::new();
+    for package in packages {
+        let is_root = match &package.source {
+            Source::Directory { path, .. } => *path == dir,
+            _ => root.as_ref() == Some(&package.name),
+        };
+        if is_root {
+            continue;
+        }
+        let Some(other) = chosen.insert(package.name.clone(), package.clone()) else { continue };
+        if other.version != package.version || other.source != package.source {
+            let what = format!(
+                "the target would have it twice, as {} and as {}",
+                described(&other),
+                described(&package)
+            );
+            return Err(place.wrong_package(&package.name, what));
+        }
+        // The same distribution in two entries: files of both are good.
+        if let Some(kept) = chosen.get_mut(&package.name) {
+            kept.files.extend(other.files);
+            kept.files.sort_by(|a, b| a.filename.cmp(&b.filename));
+            kept.files.dedup();
+        }
+    }
+    Ok(chosen.into_values().collect())
+}
+
+fn described(package: &Package) -> String {
+    let from = match &package.source {
+        Source::Index { url: None } => String::new(),
+        Source::Index { url: Some(url) } | Source::Url { url, .. } | Source::Git { url, .. } => {
+            format!(" from {url}")
+        }
+        Source::Directory { path, .. } | Source::File { path } => format!(" from {}", path.display()),
+    };
+    format!("{}{from}", package.version.as_ref().map_or_else(|| "some version".into(), ToString::to_string))
+}
+
+/// Refuses a lock that was made for other dependencies than the project has now: by the digest
+/// that `poetry.lock` and `pdm.lock` carry, by the requirements that `uv.lock` repeats. The
+/// other formats carry neither.
+///
+/// # Errors
+/// When the lock is stale. The hint is the command that refreshes it.
+pub fn check_fresh(lock: &Lock, project: &ProjectFacts<'_>) -> Result<()> {
+    let Some(pyproject) = project.pyproject else { return Ok(()) };
+    let fresh = match &lock.content {
+        Content::Poetry(content) => content_hash::poetry_is_fresh(content, pyproject),
+        Content::Pdm(content) => content_hash::pdm_is_fresh(content, pyproject),
+        Content::Uv(content) => return uv_fresh::check(content, project, pyproject),
+        Content::Pylock(_) | Content::Requirements(_) => true,
+    };
+    if fresh {
+        return Ok(());
+    }
+    Err(stale(lock.kind, &lock.path, None))
+}
+
+fn stale(kind: LockKind, path: &Path, because: Option<&str>) -> Error {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let command = match kind {
+        LockKind::Poetry => "poetry lock",
+        LockKind::Uv => "uv lock",
+        LockKind::Pdm => "pdm lock",
+        LockKind::Pylock | LockKind::Requirements => "containerize lock",
+    };
+    let because = because.map(|text| format!(": {text}")).unwrap_or_default();
+    Error::usage(format!("{file} does not fit pyproject.toml any more{because}")).hint(command)
+}
+
+fn unsupported(place: &Place, version: &str, known: &str) -> Error {
+    let version = place::short(version);
+    place.wrong(format!("the version of its format is {version}, and only {known} can be read"))
+}
+
+#[cfg(test)]
+mod fixture_tests;
+#[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
+mod tests;
