@@ -1,0 +1,89 @@
+//! uv's workspaces: several projects with one lock.
+
+use std::path::{Path, PathBuf};
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use serde_json::Value;
+
+use super::settings;
+use super::table::Document;
+use crate::error::{Error, Result};
+
+/// A workspace that the project is a member or the root of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workspace {
+    /// The folder with the workspace's pyproject.toml and lock, absolute.
+    pub root: PathBuf,
+    /// The folders of its members without the root, absolute, sorted.
+    pub members: Vec<PathBuf>,
+    /// `[tool.containerize]` of the root; `None` where the root is the project itself, whose settings
+    /// these are.
+    pub settings: Option<Value>,
+}
+
+/// Folders of a workspace are not looked for deeper than this.
+const DEEPEST: usize = 8;
+
+/// The workspace that the project in `dir` belongs to.
+pub(super) fn find(dir: &Path, own: Option<&Document>) -> Result<Option<Workspace>> {
+    if let Some(globs) = own.map(globs).transpose()?.flatten() {
+        return Ok(Some(Workspace { root: dir.to_owned(), members: globs.members(dir), settings: None }));
+    }
+    for root in dir.ancestors().skip(1) {
+        let Some(document) = Document::read(&root.join("pyproject.toml"))? else { continue };
+        let Some(globs) = globs(&document)? else { continue };
+        // The nearest workspace decides, also when it does not want the project.
+        let is_member = dir.strip_prefix(root).is_ok_and(|relative| globs.take(relative));
+        if !is_member {
+            return Ok(None);
+        }
+        let settings = settings(&document.root())?;
+        return Ok(Some(Workspace { root: root.to_owned(), members: globs.members(root), settings }));
+    }
+    Ok(None)
+}
+
+struct Globs {
+    members: GlobSet,
+    exclude: GlobSet,
+}
+
+fn globs(document: &Document) -> Result<Option<Globs>> {
+    let Some(workspace) = document.root().below(&["tool", "uv", "workspace"])? else { return Ok(None) };
+    let set = |key: &str| -> Result<GlobSet> {
+        let mut set = GlobSetBuilder::new();
+        let wrong = |e| {
+            let file = document.file.display();
+            Error::usage(format!("{} in {file} holds what is no glob", workspace.path_of(key))).because(e)
+        };
+        for pattern in workspace.texts(key)? {
+            let pattern = pattern.trim_start_matches("./").trim_end_matches('/');
+            set.add(GlobBuilder::new(pattern).literal_separator(true).build().map_err(wrong)?);
+        }
+        set.build().map_err(wrong)
+    };
+    Ok(Some(Globs { members: set("members")?, exclude: set("exclude")? }))
+}
+
+impl Globs {
+    fn take(&self, relative: &Path) -> bool {
+        self.members.is_match(relative) && !self.exclude.is_match(relative)
+    }
+
+    fn members(&self, root: &Path) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let hidden = |entry: &walkdir::DirEntry| {
+            let name = entry.file_name().to_string_lossy();
+            entry.depth() > 0 && (name.starts_with('.') || name == "node_modules" || name == "__pycache__")
+        };
+        let folders = walkdir::WalkDir::new(root).max_depth(DEEPEST).min_depth(1).into_iter();
+        for entry in folders.filter_entry(|entry| entry.file_type().is_dir() && !hidden(entry)).flatten() {
+            let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
+            if self.take(relative) && entry.path().join("pyproject.toml").is_file() {
+                found.push(entry.path().to_owned());
+            }
+        }
+        found.sort();
+        found
+    }
+}

@@ -1,0 +1,202 @@
+//! What never goes into an image by itself, whatever ignore files say: secrets, environments,
+//! caches, repositories, earlier outputs.
+
+use std::io::Read;
+use std::path::Path;
+
+use super::Reason;
+
+/// How much of a file is read to see whether it is a private key, in bytes.
+const KEY_SEARCHED: u64 = 1 << 20;
+
+/// Folders that tools make for themselves.
+const CACHES: &[&str] = &[
+    "__pycache__",
+    "__pypackages__",
+    ".cache",
+    ".direnv",
+    ".eggs",
+    ".hypothesis",
+    ".idea",
+    ".ipynb_checkpoints",
+    ".mypy_cache",
+    ".nox",
+    ".pdm-build",
+    ".pixi",
+    ".pytest_cache",
+    ".pytype",
+    ".ruff_cache",
+    ".tox",
+    ".vscode",
+    "node_modules",
+];
+
+/// Files that hold passwords and tokens.
+const CREDENTIALS: &[&str] = &[
+    ".credentials",
+    ".git-credentials",
+    ".htpasswd",
+    ".my.cnf",
+    ".netrc",
+    ".pgpass",
+    ".pypirc",
+    ".s3cfg",
+    ".vault-token",
+    "_netrc",
+    "application_default_credentials.json",
+    "credentials",
+    "credentials.json",
+    "id_dsa",
+    "id_ecdsa",
+    "id_ecdsa_sk",
+    "id_ed25519",
+    "id_ed25519_sk",
+    "id_rsa",
+    "secrets.toml",
+];
+
+/// Endings of files that hold keys.
+const KEYS: &[&str] = &[".jks", ".kdbx", ".key", ".keystore", ".p12", ".pfx", ".ppk"];
+
+/// Endings of files that hold keys or other things.
+const PERHAPS_KEYS: &[&str] = &[".asc", ".cer", ".crt", ".gpg", ".p8", ".pem"];
+
+/// Why an entry is left out, if it is. `name` is its own name, `path` where it is.
+pub(super) fn judge(name: &str, path: &Path, is_dir: bool, at_root: bool) -> Option<Reason> {
+    let lower = name.to_ascii_lowercase();
+    if matches!(lower.as_str(), ".git" | ".hg" | ".svn" | ".bzr" | ".jj" | "_darcs") {
+        return Some(Reason::Repository);
+    }
+    if is_dir { folder(&lower, path, at_root) } else { file(&lower, path) }
+}
+
+fn folder(name: &str, path: &Path, at_root: bool) -> Option<Reason> {
+    let has = |inside: &str| path.join(inside).exists();
+    if matches!(name, ".ssh" | ".gnupg" | ".aws") {
+        Some(Reason::Secret)
+    } else if has("pyvenv.cfg") || has("conda-meta") {
+        Some(Reason::Environment)
+    } else if CACHES.contains(&name) || name.ends_with(".egg-info") || is_tagged_cache(path) {
+        Some(Reason::Cache)
+    } else if has("oci-layout") && has("index.json") || at_root && is_output(name, path) {
+        Some(Reason::Output)
+    } else {
+        None
+    }
+}
+
+/// A folder marked as a cache: <https://bford.info/cachedir/>.
+fn is_tagged_cache(path: &Path) -> bool {
+    const SIGNATURE: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55";
+    let mut start = vec![0; SIGNATURE.len()];
+    let tag = std::fs::File::open(path.join("CACHEDIR.TAG"));
+    tag.is_ok_and(|mut file| file.read_exact(&mut start).is_ok() && start == SIGNATURE)
+}
+
+/// `dist` and `build` at the top, where a build backend has left its results in them.
+fn is_output(name: &str, path: &Path) -> bool {
+    let any = |is: &dyn Fn(&str) -> bool| {
+        let Ok(entries) = std::fs::read_dir(path) else { return false };
+        entries.flatten().any(|entry| entry.file_name().to_str().is_some_and(is))
+    };
+    match name {
+        "dist" => {
+            path.join("image/oci-layout").exists() || any(&|f| f.ends_with(".whl") || f.ends_with(".tar.gz"))
+        }
+        "build" => any(&|f| f == "lib" || f.starts_with("lib.") || f.starts_with("bdist.")),
+        _ => false,
+    }
+}
+
+fn file(name: &str, path: &Path) -> Option<Reason> {
+    let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    if is_environment_file(name) || CREDENTIALS.contains(&name) || ends(KEYS) {
+        return Some(Reason::Secret);
+    }
+    let of_account = || ["account", "credential", "secret", "key"].iter().any(|word| name.contains(word));
+    let may_hold_key = ends(PERHAPS_KEYS) || (name.ends_with(".json") && of_account());
+    if may_hold_key && holds_private_key(path) {
+        return Some(Reason::Secret);
+    }
+    if ends(&[".pyc", ".pyo", ".egg-link"]) || matches!(name, ".ds_store" | "thumbs.db" | ".coverage") {
+        return Some(Reason::Cache);
+    }
+    ends(&[".oci.tar"]).then_some(Reason::Output)
+}
+
+/// `.env` and `.env.local`, but not `.env.example`.
+fn is_environment_file(name: &str) -> bool {
+    const EXAMPLES: &[&str] =
+        &["example", "examples", "sample", "template", "tmpl", "dist", "default", "defaults"];
+    let Some(rest) = name.strip_prefix(".env") else { return false };
+    let example = rest.split(['.', '-', '_']).any(|part| EXAMPLES.contains(&part));
+    (rest.is_empty() || rest.starts_with(['.', '-', '_']) || rest == "rc") && !example
+}
+
+fn holds_private_key(path: &Path) -> bool {
+    let Ok(file) = std::fs::File::open(path) else { return false };
+    let mut start = Vec::new();
+    if file.take(KEY_SEARCHED).read_to_end(&mut start).is_err() {
+        return false;
+    }
+    let has = |mark: &[u8]| start.windows(mark.len()).any(|window| window == mark);
+    has(b"PRIVATE KEY-----") || has(b"PRIVATE KEY BLOCK-----")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_known_by_name() {
+        let nowhere = Path::new("/nonexistent");
+        let secret = |name: &str| judge(name, &nowhere.join(name), false, true) == Some(Reason::Secret);
+        for name in
+            [".env", ".ENV", ".env.local", ".envrc", "id_rsa", "tls.key", "a.p12", ".netrc", ".pypirc"]
+        {
+            assert!(secret(name), "{name}");
+        }
+        for name in [".env.example", ".env.sample", ".env.template", ".environment", "env.py", "id_rsa.pub"] {
+            assert!(!secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn keys_are_known_by_content_where_a_name_does_not_tell() {
+        let folder = tempfile::tempdir().expect("folder");
+        let judged = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).expect("written");
+            judge(name, &path, false, true)
+        };
+        // Put together so that no scanner takes this file for a key.
+        let key = ["-----BEGIN", "PRIVATE", "KEY-----"].join(" ");
+        let account = format!("{{\"private_key\": \"{key}\"}}");
+        assert_eq!(judged("both.pem", &format!("cert\n{key}\n")), Some(Reason::Secret));
+        assert_eq!(judged("service-account.json", &account), Some(Reason::Secret));
+        assert_eq!(judged("ca.pem", "-----BEGIN CERTIFICATE-----"), None);
+        assert_eq!(judged("keys.json", "{}"), None);
+        assert_eq!(judged("data.txt", &key), None, "documentation may show one");
+    }
+
+    #[test]
+    fn folders_are_known_by_what_they_hold() {
+        const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n";
+        let folder = tempfile::tempdir().expect("folder");
+        let judged = |name: &str, file: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.join(file).parent().expect("a parent")).expect("made");
+            std::fs::write(path.join(file), text).expect("written");
+            judge(name, &path, true, true)
+        };
+        assert_eq!(judged("anything", "pyvenv.cfg", ""), Some(Reason::Environment));
+        assert_eq!(judged("target", "CACHEDIR.TAG", TAG), Some(Reason::Cache));
+        assert_eq!(judged("fake", "CACHEDIR.TAG", "no"), None);
+        assert_eq!(judged("dist", "a-1-py3-none-any.whl", ""), Some(Reason::Output));
+        assert_eq!(judged("build", "lib/a.py", ""), Some(Reason::Output));
+        assert_eq!(judged("build.d", "lib/a.py", ""), None);
+        assert_eq!(judge("build", &folder.path().join("build"), true, false), None, "only at the top");
+        assert_eq!(judged("thing.egg-info", "PKG-INFO", ""), Some(Reason::Cache));
+        assert_eq!(judged("app", "__init__.py", ""), None);
+    }
+}
