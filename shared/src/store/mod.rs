@@ -10,7 +10,9 @@
 mod heal;
 mod lru;
 mod memo;
+mod partial;
 mod size;
+mod turn;
 mod usage;
 mod writer;
 
@@ -23,7 +25,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 
 pub use lru::Removed;
+pub use partial::PartialBlob;
 pub use size::{DEFAULT_SIZE, parse_size};
+pub use turn::Turn;
 pub use usage::{Count, Usage};
 pub use writer::BlobWriter;
 pub(crate) use writer::make_readable;
@@ -48,6 +52,8 @@ struct Run {
     used: Mutex<BTreeSet<PathBuf>>,
     /// Whether something was added.
     wrote: AtomicBool,
+    /// What is being made.
+    turns: turn::Turns,
 }
 
 /// Where the bytes of a blob are.
@@ -103,7 +109,8 @@ impl Store {
         if let Err(error) = lock.lock_shared() {
             tracing::debug!(%error, "the cache folder knows no locks");
         }
-        let run = Run { lock, used: Mutex::default(), wrote: AtomicBool::new(false) };
+        let run =
+            Run { lock, used: Mutex::default(), wrote: AtomicBool::new(false), turns: Default::default() };
         Ok(Self { root, run: Arc::new(run) })
     }
 

@@ -1,0 +1,212 @@
+//! The indexes and logins that the user's tools are set up with, read from where those tools
+//! read them.
+//!
+//! Whatever tool made the lock, the settings of all of them count, since what they say is true
+//! of the user's network: where files come from. In PyPI's place is the first of these: the
+//! `--index-url` of a requirements file · `UV_DEFAULT_INDEX`, `UV_INDEX_URL` · the project's
+//! and the user's uv configuration · `PIP_INDEX_URL` · pip's configuration files. The extra ones
+//! of all are asked, in this order. Poetry's sources are asked for the packages that its lock
+//! says to be from there, and as extra ones where they are not explicit.
+
+mod pip;
+mod poetry;
+mod uv;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::netrc::Netrc;
+use super::options::{Caches, Index, Kind, Options, Role};
+use crate::error::{Error, Result};
+
+/// What the settings are read from.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The environment.
+    pub variables: &'a BTreeMap<String, String>,
+    /// Below which the system's files are, as `etc/pip.conf`: `/` but in tests.
+    pub system: &'a Path,
+    /// The folder of the project's `pyproject.toml`; absolute.
+    pub project: &'a Path,
+    /// What the project's requirements file says.
+    pub requirements: Option<&'a Requirements>,
+}
+
+/// The lines of a requirements file that are about indexes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Requirements {
+    /// `--index-url`.
+    pub index_url: Option<String>,
+    /// `--extra-index-url`.
+    pub extra_index_urls: Vec<String>,
+    /// `--find-links`: URLs, and paths relative to `folder`.
+    pub find_links: Vec<String>,
+    /// `--no-index`.
+    pub no_index: bool,
+    /// `--trusted-host`.
+    pub trusted_hosts: Vec<String>,
+    /// The folder of the file; absolute.
+    pub folder: PathBuf,
+}
+
+impl Options {
+    /// The options that the surroundings ask for.
+    ///
+    /// # Errors
+    /// Kind usage when a file or a variable cannot be understood; it is named.
+    pub fn read(surroundings: &Surroundings<'_>) -> Result<Self> {
+        let mut options = Self::default();
+        if let Some(requirements) = surroundings.requirements {
+            of_requirements(&mut options, requirements, surroundings)?;
+        }
+        uv::read(&mut options, surroundings)?;
+        pip::read(&mut options, surroundings)?;
+        poetry::read(&mut options, surroundings)?;
+        keep_first_default(&mut options.indexes);
+        options.caches = surroundings.caches();
+        if let Some(text) = surroundings.netrc()? {
+            options.credentials.netrc = Netrc::parse(&text);
+        }
+        Ok(options)
+    }
+}
+
+/// Of several indexes in PyPI's place the first one counts, and the others not at all.
+fn keep_first_default(indexes: &mut Vec<Index>) {
+    let mut seen = false;
+    indexes.retain(|index| index.role != Role::Default || !std::mem::replace(&mut seen, true));
+}
+
+fn of_requirements(options: &mut Options, said: &Requirements, around: &Surroundings<'_>) -> Result<()> {
+    let mut add = |text: &str, kind, role| {
+        let text = expand(text, around.variables);
+        let index = Index::new(&text, kind, role, &said.folder);
+        index.map(|index| options.add(index)).map_err(|error| from("the requirements file", error))
+    };
+    for links in &said.find_links {
+        add(links, Kind::Links, Role::Extra)?;
+    }
+    for url in &said.extra_index_urls {
+        add(url, Kind::Simple, Role::Extra)?;
+    }
+    if let Some(url) = &said.index_url {
+        add(url, Kind::Simple, Role::Default)?;
+    }
+    options.no_index |= said.no_index;
+    options.trusted_hosts.extend(said.trusted_hosts.iter().cloned());
+    Ok(())
+}
+
+/// Replaces `${NAME}`, as pip does in requirements files; a name without a value stays.
+fn expand(text: &str, variables: &BTreeMap<String, String>) -> String {
+    let mut expanded = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        expanded.push_str(before);
+        let value = after.split_once('}').and_then(|(name, after)| Some((variables.get(name)?, after)));
+        match value {
+            Some((value, after)) => {
+                expanded.push_str(value);
+                rest = after;
+            }
+            None => {
+                expanded.push_str("${");
+                rest = after;
+            }
+        }
+    }
+    expanded.push_str(rest);
+    expanded
+}
+
+/// The error, with the place of what is wrong.
+fn from(place: impl std::fmt::Display, error: Error) -> Error {
+    Error::usage(format!("cannot use an index named in {place}")).because(error)
+}
+
+/// The text of a file; `None` when there is none.
+fn read_file(path: &Path) -> Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(Error::usage(format!("cannot read {}", path.display())).because(error)),
+    }
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
+/// Reads a TOML file; `None` when there is none. The parser's words are left
+/// out: they quote values, which may hold passwords.
+fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let Some(text) = read_file(path)? else { return Ok(None) };
+    toml::from_str(&text).map(Some).map_err(|error: toml::de::Error| {
+        let line = error.span().map(|span| text.get(..span.start).unwrap_or_default().lines().count().max(1));
+        let place = line.map(|line| format!(", line {line}")).unwrap_or_default();
+        Error::usage(format!("cannot understand {}{place}", path.display()))
+    })
+}
+
+impl Surroundings<'_> {
+    /// A variable; empty ones count as absent.
+    fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Whether a variable says yes, as pip and uv read it.
+    fn is_set(&self, name: &str) -> bool {
+        self.variable(name).is_some_and(is_true)
+    }
+
+    fn home(&self) -> Option<PathBuf> {
+        self.variable("HOME").or_else(|| self.variable("USERPROFILE")).map(PathBuf::from)
+    }
+
+    fn config_home(&self) -> Option<PathBuf> {
+        let own = self.variable("XDG_CONFIG_HOME").map(PathBuf::from);
+        own.or_else(|| self.home().map(|home| home.join(".config")))
+    }
+
+    fn cache_home(&self) -> Option<PathBuf> {
+        let mac = || Some(self.home()?.join("Library/Caches")).filter(|path| path.is_dir());
+        let own = self.variable("XDG_CACHE_HOME").map(PathBuf::from).or_else(mac);
+        own.or_else(|| self.home().map(|home| home.join(".cache")))
+    }
+
+    /// The folders of the system's configuration files, the most important first.
+    fn system_config(&self) -> Vec<PathBuf> {
+        let folders = self.variable("XDG_CONFIG_DIRS").unwrap_or("/etc/xdg").split(':');
+        let below = |folder: &str| self.system.join(folder.trim_start_matches('/'));
+        folders.filter(|folder| !folder.is_empty()).map(below).collect()
+    }
+
+    fn caches(&self) -> Caches {
+        let of = |name: &str, folder: &str| {
+            let named = self.variable(name).map(PathBuf::from);
+            named.or_else(|| self.cache_home().map(|cache| cache.join(folder)))
+        };
+        let pip = of("PIP_CACHE_DIR", "pip").filter(|_| !self.is_set("PIP_NO_CACHE_DIR"));
+        Caches { pip, poetry: of("POETRY_CACHE_DIR", "pypoetry") }
+    }
+
+    fn netrc(&self) -> Result<Option<String>> {
+        if let Some(named) = self.variable("NETRC") {
+            return read_file(Path::new(named));
+        }
+        let Some(home) = self.home() else { return Ok(None) };
+        for name in [".netrc", "_netrc"] {
+            if let Some(text) = read_file(&home.join(name))? {
+                return Ok(Some(text));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn is_true(text: &str) -> bool {
+    matches!(text.trim().to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "y" | "t" | "on")
+}
+
+#[cfg(test)]
+mod tests;
