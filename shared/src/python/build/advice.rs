@@ -1,0 +1,120 @@
+//! What to do about common failures of builds, known by what compilers and tools say.
+
+/// Advice on a failure, from what was said.
+pub(super) fn on(said: &str) -> Option<String> {
+    let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    if has(&["Python.h: No such file", "Python.h' file not found"]) {
+        return Some("the headers of Python are missing: apt-get install python3-dev, or use an own Python (uv python install)".into());
+    }
+    if let Some(header) = missing_header(said) {
+        return Some(format!("the C header {header} is missing: install the -dev package that has it"));
+    }
+    if has(&[
+        "command 'gcc' failed: No such file",
+        "command 'cc' failed: No such file",
+        "gcc: not found",
+        "cc: not found",
+        "gcc: command not found",
+        "error: command 'x86_64-linux-gnu-gcc' failed: No such file",
+        "error: command 'g++' failed: No such file",
+        "unable to find a compiler",
+        "Unknown compiler(s)",
+        "No CMAKE_C_COMPILER could be found",
+        "No CMAKE_CXX_COMPILER could be found",
+    ]) {
+        return Some("a C compiler is missing: apt-get install build-essential".into());
+    }
+    if has(&[
+        "can't find Rust compiler",
+        "cargo, the Rust package manager, is not installed",
+        "cargo: not found",
+    ]) {
+        return Some("it needs Rust: install it from https://rustup.rs".into());
+    }
+    if has(&["pkg-config: not found", "pkg-config: command not found", "Did not find pkg-config"]) {
+        return Some("pkg-config is missing: apt-get install pkg-config".into());
+    }
+    if has(&["pg_config executable not found"]) {
+        return Some(
+            "PostgreSQL's headers are missing: apt-get install libpq-dev, or depend on psycopg2-binary"
+                .into(),
+        );
+    }
+    if has(&["cannot find -l"]) {
+        return Some("a library to link with is missing: install the -dev package that has it".into());
+    }
+    if has(&["network was disabled", "--offline", "(from versions: none)"]) {
+        return Some(
+            "what the build needs is not at hand: run once without --offline, or name your index".into(),
+        );
+    }
+    if has(&["requires a different Python", "does not satisfy Python", "not supported by this Python"]) {
+        return Some("it wants another version of Python: choose one with --python".into());
+    }
+    missing_module(said).map(|module| {
+        format!("its build needs {module} and does not say so: a newer version of it may be better")
+    })
+}
+
+/// Whether the network is to blame, so that trying again may help.
+pub(super) fn is_network(said: &str) -> bool {
+    [
+        "error sending request",
+        "Failed to establish a new connection",
+        "Temporary failure in name resolution",
+        "Could not resolve host",
+        "Connection timed out",
+        "connection closed before message completed",
+        "Read timed out",
+        "operation timed out",
+    ]
+    .iter()
+    .any(|words| said.contains(words))
+}
+
+/// `X.h` of a compiler's `fatal error: X.h: No such file or directory`.
+fn missing_header(said: &str) -> Option<&str> {
+    let rest = said.split("fatal error: ").nth(1)?;
+    let line = rest.lines().next()?;
+    let gcc = line.strip_suffix(": No such file or directory");
+    gcc.or_else(|| line.strip_suffix(" file not found")).map(|name| name.trim_matches('\''))
+}
+
+fn missing_module(said: &str) -> Option<&str> {
+    let rest = said.rsplit("ModuleNotFoundError: No module named '").next()?;
+    let (module, _) = rest.split_once('\'')?;
+    let is_name = module.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
+    (is_name && rest.len() < said.len()).then_some(module)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn common_failures_are_explained() {
+        for (said, wanted) in [
+            ("x.c:1:10: fatal error: Python.h: No such file or directory", "python3-dev"),
+            ("x.c:1:10: fatal error: ffi.h: No such file or directory\n", "the C header ffi.h"),
+            ("x.c:1:10: fatal error: 'openssl/ssl.h' file not found", "the C header openssl/ssl.h"),
+            ("error: command 'gcc' failed: No such file or directory", "build-essential"),
+            ("error: can't find Rust compiler", "rustup.rs"),
+            ("Error: pg_config executable not found.", "libpq-dev"),
+            ("/usr/bin/ld: cannot find -lgmp", "library to link with"),
+            ("ModuleNotFoundError: No module named 'numpy'\nerror", "needs numpy"),
+            ("ERROR: Package 'a' requires a different Python: 3.9 not in '>=3.12'", "--python"),
+            ("Packages were unavailable because the network was disabled", "without --offline"),
+        ] {
+            let advice = on(said).unwrap_or_default();
+            assert!(advice.contains(wanted), "{said}: {advice}");
+        }
+        assert_eq!(on("SyntaxError: invalid syntax"), None);
+    }
+
+    #[test]
+    fn only_failures_of_the_network_are_worth_a_retry() {
+        assert!(is_network("error sending request for url (https://pypi.org/simple/x/)"));
+        assert!(is_network("fatal: Could not resolve host: git.example"));
+        assert!(!is_network("error: No such file or directory"));
+    }
+}

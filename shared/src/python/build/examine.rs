@@ -1,0 +1,183 @@
+//! What a wheel that was built here is: its name, and which machines its code is for.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::Path;
+
+use object::elf::{self, FileHeader32, FileHeader64};
+use object::read::elf::{Dyn, FileHeader};
+use object::read::{ReadCache, ReadRef};
+use object::{Endianness, FileKind};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Context, Error, Result};
+
+/// No file of a wheel that we build is larger than this, in bytes.
+const MOST: u64 = 4 << 30;
+
+/// What the ELF files of a wheel need.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Code {
+    /// Of which machines there are, as `x86_64`.
+    pub(super) machines: BTreeSet<String>,
+    /// What is needed, for each machine.
+    pub(super) needs: Vec<Need>,
+}
+
+/// What one ELF file needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Need {
+    /// Its machine.
+    pub(super) machine: String,
+    /// The highest version of glibc's symbols, as (2, 36).
+    pub(super) glibc: Option<(u32, u32)>,
+    /// Whether it is linked with musl.
+    pub(super) musl: bool,
+}
+
+/// Reads a wheel's ELF files.
+pub(super) fn code(wheel: &Path) -> Result<Code> {
+    let what = || format!("cannot read the wheel {}", wheel.display());
+    let mut archive = zip::ZipArchive::new(File::open(wheel).context(what)?).context(what)?;
+    let mut needs = BTreeSet::new();
+    for index in 0..archive.len() {
+        let mut entry = archive.by_index(index).context(what)?;
+        let mut magic = Vec::new();
+        entry.by_ref().take(4).read_to_end(&mut magic).context(what)?;
+        if magic != elf::ELFMAG {
+            continue;
+        }
+        let mut file = tempfile::tempfile().context(what)?;
+        let copied = io::copy(&mut magic.chain(entry.take(MOST)), &mut file).context(what)?;
+        if copied > MOST {
+            return Err(Error::build(what()).because("a library in it is too large to be true"));
+        }
+        file.rewind().context(what)?;
+        needs.extend(need(file));
+    }
+    let machines = needs.iter().map(|need| need.machine.clone()).collect();
+    Ok(Code { machines, needs: needs.into_iter().collect() })
+}
+
+/// What an ELF file needs; `None` for one that cannot be understood, as nothing would load it.
+fn need(file: File) -> Option<Need> {
+    let file = ReadCache::new(file);
+    match FileKind::parse(&file).ok()? {
+        FileKind::Elf64 => read::<FileHeader64<Endianness>, _>(&file).ok()?,
+        FileKind::Elf32 => read::<FileHeader32<Endianness>, _>(&file).ok()?,
+        _ => None,
+    }
+}
+
+fn read<'data, Elf, R>(data: R) -> object::read::Result<Option<Need>>
+where
+    Elf: FileHeader<Endian = Endianness>,
+    R: ReadRef<'data>,
+{
+    let header = Elf::parse(data)?;
+    let endian = header.endian()?;
+    // Object files and cores are not loaded; only what is counts.
+    if !matches!(header.e_type(endian), elf::ET_DYN | elf::ET_EXEC) {
+        return Ok(None);
+    }
+    let mut need = Need { machine: machine(header, endian), ..Need::default() };
+    let sections = header.sections(endian, data)?;
+    if let Some((entries, index)) = sections.dynamic(endian, data)? {
+        let strings = sections.strings(endian, data, index)?;
+        for entry in entries.iter().take_while(|entry| entry.d_tag(endian) != elf::DT_NULL) {
+            let value: u64 = entry.d_val(endian).into();
+            let name = u32::try_from(value).ok().and_then(|offset| strings.get(offset).ok());
+            let is_library = entry.d_tag(endian) == elf::DT_NEEDED;
+            // musl's own name, and the one that Alpine gives it.
+            need.musl |= is_library && name.is_some_and(|n| n.starts_with(b"libc.musl-") || n == b"libc.so");
+        }
+    }
+    if let Some((mut libraries, index)) = sections.gnu_verneed(endian, data)? {
+        let strings = sections.strings(endian, data, index)?;
+        while let Some((_, mut versions)) = libraries.next()? {
+            while let Some(version) = versions.next()? {
+                need.glibc = need.glibc.max(version.name(endian, strings).ok().and_then(glibc));
+            }
+        }
+    }
+    Ok(Some(need))
+}
+
+/// The version in `GLIBC_2.36`.
+fn glibc(name: &[u8]) -> Option<(u32, u32)> {
+    let mut numbers = std::str::from_utf8(name).ok()?.strip_prefix("GLIBC_")?.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// The machine in the words of wheel tags.
+fn machine<Elf: FileHeader<Endian = Endianness>>(header: &Elf, endian: Endianness) -> String {
+    let little = header.is_little_endian();
+    let name = match header.e_machine(endian) {
+        elf::EM_X86_64 => "x86_64",
+        elf::EM_AARCH64 if little => "aarch64",
+        elf::EM_386 => "i686",
+        elf::EM_ARM if little => "armv7l",
+        elf::EM_RISCV if header.is_class_64() => "riscv64",
+        elf::EM_PPC64 if little => "ppc64le",
+        elf::EM_PPC64 => "ppc64",
+        elf::EM_S390 => "s390x",
+        elf::EM_LOONGARCH => "loongarch64",
+        other => return format!("ELF machine {}", other.0),
+    };
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn wheel(files: &[(&str, &[u8])]) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().expect("file");
+        let mut zip = zip::ZipWriter::new(&mut file);
+        for (name, bytes) in files {
+            zip.start_file(*name, zip::write::SimpleFileOptions::default()).expect("entry");
+            zip.write_all(bytes).expect("bytes");
+        }
+        zip.finish().expect("zip");
+        file
+    }
+
+    #[test]
+    fn versions_of_glibc_are_read_and_others_are_not() {
+        assert_eq!(glibc(b"GLIBC_2.36"), Some((2, 36)));
+        assert_eq!(glibc(b"GLIBC_2.2.5"), Some((2, 2)));
+        assert!(Some((2, 9)) < Some((2, 10)) && None < Some((2u32, 2u32)));
+        for other in ["GLIBC_PRIVATE", "GLIBC_ABI_DT_RELR", "GLIBCXX_3.4", "GCC_3.0"] {
+            assert_eq!(glibc(other.as_bytes()), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_program_needs_nothing() {
+        let file = wheel(&[("a.py", b"x = 1"), ("empty", b""), ("broken.so", b"\x7fELF\x02\x01\x01")]);
+        assert_eq!(code(file.path()).expect("read"), Code::default());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_program_of_this_machine_tells_machine_and_library() {
+        let itself = std::fs::read("/proc/self/exe").expect("this test");
+        // Only the headers and tables matter, which are found wherever they are.
+        let file = wheel(&[("pkg/native.so", &itself), ("pkg/again.so", &itself)]);
+        let found = code(file.path()).expect("read");
+        assert_eq!(found.machines, BTreeSet::from([std::env::consts::ARCH.to_owned()]));
+        assert_eq!(found.needs.len(), 1, "the same need is kept once");
+        #[cfg(target_env = "gnu")]
+        assert!(found.needs[0].glibc.is_some_and(|version| version >= (2, 17)), "{found:?}");
+    }
+
+    #[test]
+    fn what_is_no_wheel_is_refused() {
+        let mut file = tempfile::NamedTempFile::new().expect("file");
+        file.write_all(b"no zip").expect("write");
+        let error = code(file.path()).expect_err("refused");
+        assert!(error.to_string().starts_with("cannot read the wheel"), "{error}");
+    }
+}

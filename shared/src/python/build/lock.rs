@@ -1,0 +1,289 @@
+//! Making a `pylock.toml` (PEP 751) for a project that has no lock, with the resolver at hand.
+//!
+//! uv resolves for all platforms at once (`uv pip compile --universal`), so its lock serves every
+//! image. pip (25.1 or newer) resolves for its own Python and platform only, which is said. Both
+//! write locks without the default or named groups of PEP 751: what is installed is all that the
+//! lock has. So it is made of the main dependencies, and those extras and groups that are asked for.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::blocking;
+use super::run::Call;
+use super::variables;
+use crate::error::{Context, Error, Result};
+use crate::event::Events;
+use crate::python::host::{Host, Python};
+use crate::python::{PythonVersion, index};
+
+/// The oldest pip that makes locks.
+const PIP_THAT_LOCKS: (u32, u32) = (25, 1);
+
+/// What is to be locked.
+#[derive(Debug, Clone, Copy)]
+pub struct LockRequest<'a> {
+    /// The project's folder.
+    pub dir: &'a Path,
+    /// Extras of the project that the lock is to have.
+    pub extras: &'a [String],
+    /// Dependency groups that the lock is to have.
+    pub groups: &'a [String],
+    /// The oldest version of Python that the lock is for, where the project does not say.
+    pub python: Option<PythonVersion>,
+    /// Where packages come from.
+    pub indexes: &'a index::Options,
+    /// Whether the network is out of bounds.
+    pub offline: bool,
+}
+
+/// A lock that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locked {
+    /// The file `pylock.toml`.
+    pub path: PathBuf,
+    /// How many packages it has.
+    pub packages: usize,
+    /// What made it: `uv` or `pip`.
+    pub tool: &'static str,
+}
+
+/// What says what a project needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Input {
+    Pyproject,
+    Requirements(&'static str),
+    Setup(&'static str),
+}
+
+impl Input {
+    fn file(self) -> &'static str {
+        match self {
+            Self::Pyproject => "pyproject.toml",
+            Self::Requirements(file) | Self::Setup(file) => file,
+        }
+    }
+}
+
+/// Makes `pylock.toml` in the project's folder, or replaces it. It is put there when it is whole.
+///
+/// # Errors
+/// Kind usage when the project names no dependencies in a way that we know; kind build when there is
+/// no tool, it fails, or its lock has no hashes; kind network when it could not reach an index.
+pub async fn make_lock(host: &Host, request: LockRequest<'_>, events: &Events) -> Result<Locked> {
+    let input = input(request.dir)?;
+    let (call, tool, new) = match host.uv() {
+        Some(uv) => with_uv(uv, host, input, request),
+        None => with_pip(host, input, request, events).await?,
+    };
+    events.step("Locking", format!("{} with {tool}", request.dir.join(input.file()).display()));
+    let log = tempfile::Builder::new().prefix("containerize-lock-").suffix(".log").tempfile();
+    let log = log.context(|| "cannot make a log".into())?;
+    // Beside its place, since paths in a lock are relative to it.
+    let new = Remove(request.dir.join(new));
+    let made = call.run(log.path(), || format!("{tool} cannot lock {}", request.dir.display())).await;
+    if made.is_err() {
+        // The error names the log.
+        let _ = log.keep();
+    }
+    made?;
+    let packages = check(&new.0).context(|| format!("the lock that {tool} made is of no use"))?;
+    let path = request.dir.join("pylock.toml");
+    fs::rename(&new.0, &path).context(|| format!("cannot write {}", path.display()))?;
+    Ok(Locked { path, packages, tool })
+}
+
+/// A file that is removed in the end, if it is still there.
+struct Remove(PathBuf);
+
+impl Drop for Remove {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Which file says what the project in `dir` needs.
+fn input(dir: &Path) -> Result<Input> {
+    let has = |file: &str| dir.join(file).is_file();
+    let requirements = ["requirements.in", "requirements.txt"].into_iter().find(|file| has(file));
+    if has("pyproject.toml") {
+        let path = dir.join("pyproject.toml");
+        let text = fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
+        let table: Table = text.parse().map_err(|error: toml::de::Error| {
+            Error::usage(format!("{} is no TOML file", path.display())).because(error)
+        })?;
+        let names = says_dependencies(&table);
+        // A file that only sets up tools, or names the project alone, has nothing to lock.
+        if names
+            || (requirements.is_none()
+                && (table.contains_key("project") || table.contains_key("build-system")))
+        {
+            return Ok(Input::Pyproject);
+        }
+    }
+    if let Some(file) = requirements {
+        return Ok(Input::Requirements(file));
+    }
+    ["setup.py", "setup.cfg"].into_iter().find(|file| has(file)).map(Input::Setup).ok_or_else(|| {
+        Error::usage(format!("{} has nothing to lock", dir.display()))
+            .because("there is no [project] in pyproject.toml, no requirements.txt and no setup.py")
+            .hint("write what it needs into dependencies of [project] in pyproject.toml")
+    })
+}
+
+fn says_dependencies(pyproject: &Table) -> bool {
+    let Some(project) = pyproject.get("project").and_then(Value::as_table) else {
+        // Only the backend can tell.
+        let poetry = pyproject.get("tool").and_then(|tool| tool.get("poetry")?.get("dependencies"));
+        return poetry.is_some();
+    };
+    let dynamic = project.get("dynamic").and_then(Value::as_array);
+    let is_dynamic =
+        dynamic.is_some_and(|names| names.iter().any(|name| name.as_str() == Some("dependencies")));
+    is_dynamic || project.contains_key("dependencies")
+}
+
+fn with_uv(uv: &Path, host: &Host, input: Input, request: LockRequest<'_>) -> (Call, &'static str, String) {
+    let new = "pylock.containerize-new.toml".to_owned();
+    let words = [
+        "pip",
+        "compile",
+        input.file(),
+        "--universal",
+        "--format",
+        "pylock.toml",
+        "--no-progress",
+        "--quiet",
+    ];
+    let mut arguments: Vec<String> = words.map(str::to_owned).into();
+    arguments.extend(["--custom-compile-command".into(), "containerize lock".into()]);
+    arguments.extend(["--output-file".into(), new.clone()]);
+    for extra in request.extras {
+        arguments.extend(["--extra".into(), extra.clone()]);
+    }
+    for group in request.groups {
+        arguments.extend(["--group".into(), group.clone()]);
+    }
+    if let Some(python) = request.python {
+        arguments.extend(["--python-version".into(), python.short()]);
+    }
+    arguments.extend(request.offline.then(|| "--offline".into()));
+    let call = Call {
+        program: uv.to_owned(),
+        arguments,
+        variables: variables(host, request),
+        folder: request.dir.to_owned(),
+    };
+    (call, "uv", new)
+}
+
+async fn with_pip(
+    host: &Host,
+    input: Input,
+    request: LockRequest<'_>,
+    events: &Events,
+) -> Result<(Call, &'static str, String)> {
+    let (tools, wanted) = (host.clone(), request.python);
+    let python = blocking(move || {
+        let exact = wanted.and_then(|wanted| tools.python_where(wanted.major, wanted.minor, locks));
+        Ok(exact.or_else(|| tools.any_python(locks)))
+    })
+    .await?
+    .ok_or_else(|| {
+        Error::build("there is no tool to make a lock with: neither uv nor a Python with pip 25.1 or newer")
+            .hint("install uv, for example with: pip install uv")
+    })?;
+    events.note(format!(
+        "pip locks for Python {} on {} only; a lock by uv serves all platforms",
+        python.version.short(),
+        python.platform
+    ));
+    let new = "pylock.containerize-new.toml".to_owned();
+    let words = [
+        "-m",
+        "pip",
+        "lock",
+        "--no-input",
+        "--disable-pip-version-check",
+        "--progress-bar",
+        "off",
+        "--output",
+    ];
+    let mut arguments: Vec<String> = words.map(str::to_owned).into();
+    arguments.push(new.clone());
+    for group in request.groups {
+        arguments.extend(["--group".into(), group.clone()]);
+    }
+    match input {
+        Input::Requirements(file) => arguments.extend(["--requirement".into(), file.into()]),
+        Input::Pyproject | Input::Setup(_) if request.extras.is_empty() => arguments.push(".".into()),
+        Input::Pyproject | Input::Setup(_) => arguments.push(format!(".[{}]", request.extras.join(","))),
+    }
+    let folder = request.dir.to_owned();
+    let call = Call { program: python.path, arguments, variables: variables(host, request), folder };
+    Ok((call, "pip", new))
+}
+
+fn locks(python: &Python) -> bool {
+    let version = python.pip.as_deref().unwrap_or_default();
+    let mut numbers = version.split('.').map_while(|part| part.parse::<u32>().ok());
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    version >= PIP_THAT_LOCKS
+}
+
+fn variables(host: &Host, request: LockRequest<'_>) -> Vec<(String, String)> {
+    let mut variables: BTreeMap<_, _> = variables::base(host.variables(), request.indexes, request.offline);
+    // Versions of today are what a lock is made for.
+    variables.remove("SOURCE_DATE_EPOCH");
+    variables.into_iter().collect()
+}
+
+/// Reads the lock back, takes the project itself out of it, and counts its packages.
+fn check(path: &Path) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> {
+    let text = fs::read_to_string(path)?;
+    let mut lock: Table = text.parse()?;
+    let version = lock.get("lock-version").and_then(Value::as_str).unwrap_or_default();
+    if version.split('.').next() != Some("1") {
+        return Err(Error::build(format!("its lock-version is {version:?} and not 1.0")).into());
+    }
+    let packages = match lock.get_mut("packages") {
+        Some(Value::Array(packages)) => packages,
+        None => return Ok(0),
+        Some(_) => return Err(Error::build("its packages are no list").into()),
+    };
+    let all = packages.len();
+    packages.retain(|package| !is_itself(package));
+    for package in packages.iter() {
+        check_hashes(package)?;
+    }
+    let left = packages.len();
+    if left < all {
+        fs::write(path, lock.to_string())?;
+    }
+    Ok(left)
+}
+
+/// pip locks the project with what it needs; the folder that the lock is in, or a parent.
+fn is_itself(package: &Value) -> bool {
+    let path = package.get("directory").and_then(|directory| directory.get("path")?.as_str());
+    path.is_some_and(|path| matches!(path, "." | "./" | ""))
+}
+
+/// What is fetched from an index must be known by its hash.
+fn check_hashes(package: &Value) -> Result<()> {
+    let name = package.get("name").and_then(Value::as_str).unwrap_or("?");
+    let wheels = package.get("wheels").and_then(Value::as_array).into_iter().flatten();
+    for file in wheels.chain(package.get("sdist")).chain(package.get("archive")) {
+        let hashes = file.get("hashes").and_then(Value::as_table);
+        if hashes.is_none_or(Table::is_empty) {
+            return Err(Error::build(format!("a file of {name} has no hash in it"))
+                .hint("its package index must list SHA-256 digests"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests;

@@ -1,0 +1,143 @@
+use super::*;
+use crate::error::Kind;
+use crate::python::build::fakes::Machine;
+
+const HASHES: &str = "hashes = {sha256 = \"00\"}";
+
+fn package(name: &str, hashes: &str) -> String {
+    format!("[[packages]]\nname = \"{name}\"\nversion = \"1\"\n[[packages.wheels]]\nurl = \"u\"\n{hashes}\n")
+}
+
+/// Writes the text as the lock, wherever the tool was told to.
+fn writes(text: &str) -> String {
+    format!(
+        "while [ $# -gt 0 ]; do case $1 in --output*) out=$2;; esac; shift; done\ncat > $out <<'X'\n{text}\nX"
+    )
+}
+
+async fn make(machine: &Machine, extras: &[&str], groups: &[&str]) -> Result<Locked> {
+    let strings = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+    let (extras, groups, indexes) = (strings(extras), strings(groups), index::Options::default());
+    let host = Host::find(&machine.variables(), machine.project());
+    let request = LockRequest {
+        dir: machine.project(),
+        extras: &extras,
+        groups: &groups,
+        python: Some("3.12".parse().expect("version")),
+        indexes: &indexes,
+        offline: false,
+    };
+    make_lock(&host, request, &Events::silent()).await
+}
+
+fn left(machine: &Machine) -> Vec<String> {
+    let entries = fs::read_dir(machine.project()).expect("project").flatten();
+    let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn uv_locks_for_all_platforms_and_only_what_is_asked_for() {
+    let machine = Machine::new();
+    machine.file("pyproject.toml", "[project]\nname = 'a'\ndependencies = ['b']");
+    let lock = format!("lock-version = \"1.0\"\n{}", package("b", HASHES));
+    machine.program("uv", &writes(&lock));
+    let made = make(&machine, &["web"], &["prod"]).await.expect("locked");
+    assert_eq!(made, Locked { path: machine.project().join("pylock.toml"), packages: 1, tool: "uv" });
+    assert_eq!(fs::read_to_string(&made.path).expect("lock").trim(), lock.trim(), "as uv wrote it");
+    assert_eq!(left(&machine), ["pylock.toml", "pyproject.toml"]);
+    let call = machine.calls().remove(0);
+    for words in
+        ["uv pip compile pyproject.toml --universal", "--extra web --group prod --python-version 3.12"]
+    {
+        assert!(call.contains(words), "{call}");
+    }
+}
+
+#[tokio::test]
+async fn a_lock_that_is_of_no_use_replaces_nothing() {
+    for (lock, why) in [
+        (format!("lock-version = \"1.0\"\n{}", package("b", "")), "a file of b has no hash in it"),
+        ("lock-version = \"2.0\"".to_owned(), "its lock-version is \"2.0\" and not 1.0"),
+        ("packages = []".to_owned(), "its lock-version is \"\" and not 1.0"),
+        ("lock-version = \"1.0\"\npackages = 1".to_owned(), "its packages are no list"),
+        ("no toml".to_owned(), "TOML parse error"),
+    ] {
+        let machine = Machine::new();
+        machine.file("requirements.txt", "b");
+        machine.file("pylock.toml", "old");
+        machine.program("uv", &writes(&lock));
+        let error = make(&machine, &[], &[]).await.expect_err("refused");
+        assert_eq!(error.to_string(), "the lock that uv made is of no use");
+        assert!(error.causes().concat().contains(why), "{error:?}");
+        assert_eq!(left(&machine), ["pylock.toml", "requirements.txt"]);
+        assert_eq!(fs::read_to_string(machine.project().join("pylock.toml")).expect("lock"), "old");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_shows_what_the_resolver_said() {
+    let machine = Machine::new();
+    machine.file("setup.py", "");
+    machine.program("uv", "echo 'No solution found' >&2; exit 1");
+    let error = make(&machine, &[], &[]).await.expect_err("fails");
+    assert_eq!((error.kind(), error.causes().remove(0).as_str()), (Kind::Build, "No solution found"));
+    assert!(machine.calls().remove(0).contains("uv pip compile setup.py"));
+    let log = error.hint_text().and_then(|hint| hint.rsplit(' ').next()).expect("the log").to_owned();
+    assert_eq!(fs::read_to_string(&log).expect("the log is kept"), "No solution found\n");
+    fs::remove_file(log).expect("removed");
+}
+
+#[tokio::test]
+async fn pip_locks_for_itself_and_without_the_project() {
+    let machine = Machine::new();
+    machine.file("pyproject.toml", "[project]\nname = 'a'\ndependencies = ['b']");
+    let itself = "[[packages]]\nname = \"a\"\n[packages.directory]\npath = \".\"\n";
+    let lock = format!("lock-version = \"1.0\"\n{itself}{}", package("b", HASHES));
+    machine.python_with("python3", "3.12.1", "linux-x86_64", &writes(&lock), "25.1");
+    let made = make(&machine, &["web", "db"], &[]).await.expect("locked");
+    assert_eq!((made.packages, made.tool), (1, "pip"));
+    let lock = fs::read_to_string(&made.path).expect("lock");
+    assert!(lock.contains("name = \"b\"") && !lock.contains("directory"), "{lock}");
+    let call = machine.calls().pop().expect("a call");
+    assert!(call.starts_with("python3 -m pip lock") && call.ends_with(" .[web,db]"), "{call}");
+}
+
+#[tokio::test]
+async fn an_old_pip_is_no_tool() {
+    let machine = Machine::new();
+    machine.file("requirements.txt", "b");
+    machine.python_with("python3", "3.12.1", "linux-x86_64", "exit 1", "25.0.1");
+    let error = make(&machine, &[], &[]).await.expect_err("refused");
+    assert!(error.to_string().starts_with("there is no tool to make a lock with"), "{error}");
+    assert_eq!(error.hint_text(), Some("install uv, for example with: pip install uv"));
+}
+
+#[test]
+fn the_file_that_names_dependencies_is_the_one() {
+    let project = "[project]\nname = 'a'";
+    let dynamic = "[project]\nname = 'a'\ndynamic = ['dependencies']";
+    for (files, expected) in [
+        (&[("pyproject.toml", project)][..], Ok("pyproject.toml")),
+        (&[("pyproject.toml", project), ("requirements.txt", "")], Ok("requirements.txt")),
+        (&[("pyproject.toml", dynamic), ("requirements.txt", "")], Ok("pyproject.toml")),
+        (
+            &[("pyproject.toml", "[tool.poetry.dependencies]\nb = '1'"), ("setup.py", "")],
+            Ok("pyproject.toml"),
+        ),
+        (&[("pyproject.toml", "[tool.ruff]"), ("setup.py", "")], Ok("setup.py")),
+        (&[("requirements.txt", ""), ("requirements.in", "")], Ok("requirements.in")),
+        (&[("setup.cfg", "")], Ok("setup.cfg")),
+        (&[("pyproject.toml", "[tool.ruff]")], Err(Kind::Usage)),
+        (&[("pyproject.toml", "[")], Err(Kind::Usage)),
+        (&[], Err(Kind::Usage)),
+    ] {
+        let folder = tempfile::tempdir().expect("folder");
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).expect("file");
+        }
+        let found = input(folder.path()).map(Input::file).map_err(|error| error.kind());
+        assert_eq!(found, expected, "{files:?}");
+    }
+}

@@ -1,0 +1,163 @@
+//! Calling a tool: its output goes to a log, and the end of it into the error when it fails.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use super::advice;
+use crate::error::{Context, Error, Kind, Result};
+
+/// How many lines of a tool's output an error shows.
+const LINES: usize = 30;
+
+/// One call of a tool.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) program: PathBuf,
+    pub(super) arguments: Vec<String>,
+    /// The whole environment.
+    pub(super) variables: Vec<(String, String)>,
+    /// The folder that it is called in.
+    pub(super) folder: PathBuf,
+}
+
+impl Call {
+    /// Runs it to its end. What it prints is appended to `log`. Dropping the future ends it.
+    ///
+    /// # Errors
+    /// When it cannot be run or fails: `what` is the sentence, and the end of its output the cause.
+    pub(super) async fn run(&self, log: &Path, what: impl Fn() -> String) -> Result<()> {
+        tracing::debug!(program = %self.program.display(), arguments = ?self.arguments, "calling");
+        let output = File::options().create(true).append(true).open(log).context(&what)?;
+        let start = output.metadata().context(&what)?.len();
+        let status = self
+            .command()
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().context(&what)?)
+            .stderr(output)
+            .kill_on_drop(true)
+            .status()
+            .await
+            .map_err(|error| Error::build(format!("cannot run {}", self.program.display())).because(error))
+            .context(&what)?;
+        if status.success() {
+            return Ok(());
+        }
+        let said = fs::read(log).context(&what)?;
+        let said = said.get(usize::try_from(start).unwrap_or(0)..).unwrap_or_default();
+        Err(failure(what(), &String::from_utf8_lossy(said), log, &status.to_string()))
+    }
+
+    #[cfg(unix)]
+    fn command(&self) -> tokio::process::Command {
+        // The user's mask must not show in the modes of files in wheels.
+        let mut command = tokio::process::Command::new("/bin/sh");
+        command.args(["-c", r#"umask 022; exec "$0" "$@""#]).arg(&self.program);
+        self.finish(command)
+    }
+
+    #[cfg(not(unix))]
+    fn command(&self) -> tokio::process::Command {
+        self.finish(tokio::process::Command::new(&self.program))
+    }
+
+    fn finish(&self, mut command: tokio::process::Command) -> tokio::process::Command {
+        let variables = self.variables.iter().map(|(name, value)| (name, value));
+        command.args(&self.arguments).env_clear().envs(variables).current_dir(&self.folder);
+        command
+    }
+}
+
+fn failure(what: String, said: &str, log: &Path, status: &str) -> Error {
+    let said = without_logins(said);
+    let lines: Vec<&str> = said.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let tail = lines.get(lines.len().saturating_sub(LINES)..).unwrap_or_default().join("\n");
+    let kind = if advice::is_network(&said) { Kind::Network } else { Kind::Build };
+    let error = Error::new(kind, what);
+    let error = error.because(if tail.is_empty() { format!("it ended with {status}") } else { tail });
+    let whole = format!("all that it said is in {}", log.display());
+    error.hint(match advice::on(&said) {
+        Some(advice) => format!("{advice}; {whole}"),
+        None => whole,
+    })
+}
+
+/// The text without user and password in its URLs.
+pub(super) fn without_logins(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at.saturating_add(3));
+        clean.push_str(before);
+        let end = after.find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '`' | '<' | '>'));
+        let (authority, further) = after.split_at(end.unwrap_or(after.len()));
+        clean.push_str(authority.rsplit_once('@').map_or(authority, |(_, host)| host));
+        rest = further;
+    }
+    clean.push_str(rest);
+    clean
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    fn call(script: &str, folder: &Path) -> Call {
+        Call {
+            program: "/bin/sh".into(),
+            arguments: vec!["-c".into(), script.into()],
+            variables: vec![("PATH".into(), "/usr/bin:/bin".into()), ("GIVEN".into(), "yes".into())],
+            folder: folder.to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn it_gets_exactly_the_environment_the_folder_and_a_plain_mask() {
+        let folder = tempfile::tempdir().expect("folder");
+        let log = folder.path().join("log");
+        let script = "umask; pwd; echo $GIVEN $HOME; echo loud >&2";
+        call(script, folder.path()).run(&log, || "x".into()).await.expect("it works");
+        let place = folder.path().canonicalize().expect("folder");
+        let said = fs::read_to_string(&log).expect("log");
+        assert_eq!(said, format!("0022\n{}\nyes\nloud\n", place.display()));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_its_words_is_the_cause_of_a_failure() {
+        let folder = tempfile::tempdir().expect("folder");
+        let log = folder.path().join("log");
+        fs::write(&log, "from before\n").expect("log");
+        let script = "for n in $(seq 40); do echo line $n; done; exit 3";
+        let error =
+            call(script, folder.path()).run(&log, || "cannot build a".into()).await.expect_err("fails");
+        assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Build, "cannot build a"));
+        let cause = error.causes().remove(0);
+        assert_eq!(cause.lines().count(), LINES);
+        assert!(cause.starts_with("line 11\n") && cause.ends_with("line 40"), "{cause}");
+        assert!(error.hint_text().is_some_and(|hint| hint.ends_with(&log.display().to_string())));
+    }
+
+    #[tokio::test]
+    async fn a_silent_failure_tells_its_status_and_a_missing_program_its_name() {
+        let folder = tempfile::tempdir().expect("folder");
+        let log = folder.path().join("log");
+        let error = call("exit 3", folder.path()).run(&log, || "x".into()).await.expect_err("fails");
+        assert_eq!(error.causes(), ["it ended with exit status: 3"]);
+        let missing = Call { program: "/no/such".into(), ..call("", folder.path()) };
+        let error = missing.run(&log, || "x".into()).await.expect_err("fails");
+        assert!(error.causes().concat().contains("/no/such"), "{error:?}");
+    }
+
+    #[test]
+    fn logins_are_never_shown() {
+        for (text, clean) in [
+            ("at https://me:p@w@i.example/simple/ and", "at https://i.example/simple/ and"),
+            ("'git+ssh://git@h/x'", "'git+ssh://h/x'"),
+            ("https://h/a@b://c", "https://h/a@b://c"),
+            ("none", "none"),
+        ] {
+            assert_eq!(without_logins(text), clean);
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! What Python tools this machine has: uv, git and interpreters.
+//!
+//! Everything is found with the environment that is given, and nothing is run before somebody asks:
+//! starting an interpreter takes longer than most of what a build without changes does.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{Libc, PythonVersion};
+
+/// How long an interpreter may take to say what it is.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// No more of its answer is read than this, in bytes.
+const MOST: u64 = 64 * 1024;
+/// The oldest minor version of Python 3 that builders of today run with.
+const OLDEST: u32 = 7;
+
+/// Asks an interpreter what it is. `-I` keeps the folder that we are in and the user's
+/// modules out of it.
+const QUESTION: &str = "\
+import json, platform, sys, sysconfig
+try:
+    from importlib.metadata import version
+except ImportError:
+    version = None
+def found(name):
+    try:
+        return version(name)
+    except Exception:
+        return None
+print(json.dumps({'implementation': sys.implementation.name, 'version': list(sys.version_info[:3]),
+    'platform': sysconfig.get_platform(), 'libc': list(platform.libc_ver()),
+    'pip': found('pip'), 'build': found('build')}))";
+
+/// The tools of a machine, as an environment and a project see them. Clones share what they
+/// have found out.
+#[derive(Debug, Clone)]
+pub struct Host(Arc<Inner>);
+
+struct Inner {
+    variables: BTreeMap<String, String>,
+    dir: PathBuf,
+    /// The folders of `PATH`, without those that are relative to wherever we are.
+    path: Vec<PathBuf>,
+    uv: Option<PathBuf>,
+    git: Option<PathBuf>,
+    asked: Mutex<BTreeMap<PathBuf, Option<Python>>>,
+}
+
+impl std::fmt::Debug for Inner {
+    /// Without the values of variables, which may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").field("path", &self.path).field("uv", &self.uv).finish_non_exhaustive()
+    }
+}
+
+/// An interpreter of this machine that works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Python {
+    /// The program.
+    pub path: PathBuf,
+    /// Its full version.
+    pub version: PythonVersion,
+    /// `cpython` or another.
+    pub implementation: String,
+    /// What it builds for, as `linux-x86_64` or `macosx-14.0-arm64`.
+    pub platform: String,
+    /// The C library that it runs on, if it knows.
+    pub libc: Option<Libc>,
+    /// The version of its pip.
+    pub pip: Option<String>,
+    /// The version of its `build`.
+    pub build: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    implementation: String,
+    version: (u32, u32, u32),
+    platform: String,
+    libc: (String, String),
+    pip: Option<String>,
+    build: Option<String>,
+}
+
+impl Python {
+    /// The machine in the words of Linux, as `x86_64`; `None` on other systems.
+    pub fn machine(&self) -> Option<String> {
+        Some(self.platform.strip_prefix("linux-")?.replace(['-', '.'], "_"))
+    }
+
+    fn from_answer(path: &Path, answer: Answer) -> Self {
+        let (major, minor, micro) = answer.version;
+        let (libc, libc_version) = answer.libc;
+        let numbers = libc_version.parse::<PythonVersion>().ok();
+        let libc = numbers.and_then(|PythonVersion { major, minor, .. }| match libc.as_str() {
+            "glibc" => Some(Libc::Glibc { major, minor }),
+            "musl" => Some(Libc::Musl { major, minor }),
+            _ => None,
+        });
+        Self {
+            path: path.to_owned(),
+            version: PythonVersion { major, minor, micro },
+            implementation: answer.implementation,
+            platform: answer.platform,
+            libc,
+            pip: answer.pip,
+            build: answer.build,
+        }
+    }
+}
+
+impl Host {
+    /// Looks for programs on the `PATH` of `variables`, for interpreters also in the virtual
+    /// environments that are active or in `dir` (absolute, the project's folder), and where pyenv
+    /// and uv keep theirs.
+    pub fn find(variables: &BTreeMap<String, String>, dir: &Path) -> Self {
+        let separator = if cfg!(windows) { ';' } else { ':' };
+        let text = variables.get("PATH").map(String::as_str).unwrap_or_default();
+        let path: Vec<_> = text.split(separator).map(PathBuf::from).filter(|p| p.is_absolute()).collect();
+        let uv = program(&path, "uv");
+        let git = program(&path, "git");
+        let (variables, dir) = (variables.clone(), dir.to_owned());
+        Self(Arc::new(Inner { variables, dir, path, uv, git, asked: Mutex::default() }))
+    }
+
+    /// The program uv.
+    pub fn uv(&self) -> Option<&Path> {
+        self.0.uv.as_deref()
+    }
+
+    /// The program git.
+    pub fn git(&self) -> Option<&Path> {
+        self.0.git.as_deref()
+    }
+
+    /// The environment that it was made with.
+    pub fn variables(&self) -> &BTreeMap<String, String> {
+        &self.0.variables
+    }
+
+    /// A CPython of a minor version. Runs programs until it is found, so it may take a while.
+    pub fn python(&self, major: u32, minor: u32) -> Option<Python> {
+        self.python_where(major, minor, |_| true)
+    }
+
+    /// As [`Host::python`], the first one that `wanted` likes.
+    pub fn python_where(&self, major: u32, minor: u32, wanted: impl Fn(&Python) -> bool) -> Option<Python> {
+        let fits = |path: &PathBuf| named_minor(path).is_none_or(|named| named == (major, minor));
+        let is_it = |python: &Python| {
+            let version = python.version;
+            python.implementation == "cpython"
+                && (version.major, version.minor) == (major, minor)
+                && wanted(python)
+        };
+        self.candidates().iter().filter(|path| fits(path)).filter_map(|path| self.ask(path)).find(is_it)
+    }
+
+    /// The first CPython that builders run with and that `wanted` likes. Runs programs until
+    /// it is found, so it may take a while.
+    pub fn any_python(&self, wanted: impl Fn(&Python) -> bool) -> Option<Python> {
+        let good = |python: &Python| {
+            let version = python.version;
+            python.implementation == "cpython" && version.major == 3 && version.minor >= OLDEST
+        };
+        self.candidates()
+            .iter()
+            .filter_map(|path| self.ask(path))
+            .find(|python| good(python) && wanted(python))
+    }
+
+    /// What may be an interpreter, the likeliest first.
+    fn candidates(&self) -> Vec<PathBuf> {
+        let variable =
+            |name: &str| self.0.variables.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let mut found = Vec::new();
+        let environments = [variable("VIRTUAL_ENV"), Some(".venv".into()), Some("venv".into())];
+        for environment in environments.into_iter().flatten() {
+            let folder = self.0.dir.join(environment);
+            let inside = if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" };
+            found.push(folder.join(inside));
+        }
+        for folder in &self.0.path {
+            found.extend(["python3", "python"].map(|name| folder.join(executable(name))));
+            found.extend(versioned(folder));
+        }
+        let home = variable("HOME");
+        let below_home = |path: &str| home.as_ref().map(|home| home.join(path));
+        let pyenv = variable("PYENV_ROOT").or_else(|| below_home(".pyenv")).map(|root| root.join("versions"));
+        let uv = variable("UV_PYTHON_INSTALL_DIR")
+            .or_else(|| Some(variable("XDG_DATA_HOME")?.join("uv/python")))
+            .or_else(|| below_home(".local/share/uv/python"));
+        for folder in [uv, pyenv].into_iter().flatten() {
+            for version in sorted(&folder) {
+                found.extend(versioned(&version.join("bin")));
+            }
+        }
+        found.retain(|path| path.is_file());
+        found
+    }
+
+    /// What `path` says that it is; `None` when it does not work, as pyenv's stand-ins for
+    /// versions that are not chosen.
+    fn ask(&self, path: &Path) -> Option<Python> {
+        let asked = |asked: &Mutex<BTreeMap<_, _>>| {
+            asked.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
+        };
+        if let Some(known) = asked(&self.0.asked) {
+            return known;
+        }
+        let found = match answer(path, &self.0.variables, &self.0.dir) {
+            Ok(found) => Some(Python::from_answer(path, found)),
+            Err(why) => {
+                tracing::debug!(path = %path.display(), why, "is no interpreter that works");
+                None
+            }
+        };
+        let mut asked = self.0.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.insert(path.to_owned(), found.clone());
+        found
+    }
+}
+
+fn executable(name: &str) -> String {
+    if cfg!(windows) { format!("{name}.exe") } else { name.to_owned() }
+}
+
+/// The program's file in the first folder that has it.
+fn program(path: &[PathBuf], name: &str) -> Option<PathBuf> {
+    path.iter().map(|folder| folder.join(executable(name))).find(|file| file.is_file())
+}
+
+/// What is in a folder, the newest version first as far as names tell.
+fn sorted(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut found: Vec<_> = entries.map(|entry| entry.path()).collect();
+    let numbers = |path: &PathBuf| -> Vec<u64> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        name.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
+    };
+    found.sort_by(|a, b| numbers(b).cmp(&numbers(a)).then_with(|| a.cmp(b)));
+    found
+}
+
+/// The programs `python3.X` of a folder, the highest first.
+fn versioned(folder: &Path) -> Vec<PathBuf> {
+    sorted(folder).into_iter().filter(|path| named_minor(path).is_some()).collect()
+}
+
+/// The version that a program's name tells: `python3.13`.
+fn named_minor(path: &Path) -> Option<(u32, u32)> {
+    let (major, minor) = path.file_name()?.to_str()?.strip_prefix("python")?.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+fn answer(path: &Path, variables: &BTreeMap<String, String>, dir: &Path) -> Result<Answer, String> {
+    let mut child = Command::new(path)
+        .args(["-I", "-c", QUESTION])
+        .env_clear()
+        .envs(variables)
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    let stdout = child.stdout.take().ok_or("it has no output")?;
+    let (sender, said) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        let read = stdout.take(MOST).read_to_string(&mut text).map(|_| text);
+        // Nobody listens any more when the time is over.
+        let _ = sender.send(read);
+    });
+    let Ok(text) = said.recv_timeout(PATIENCE) else {
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(format!("it took longer than {} s", PATIENCE.as_secs()));
+    };
+    let status = child.wait().map_err(|error| error.to_string())?;
+    if !status.success() {
+        return Err(format!("it ended with {status}"));
+    }
+    // What a site's own start-up files print comes before.
+    let text = text.map_err(|error| error.to_string())?;
+    let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    serde_json::from_str(line).map_err(|error| error.to_string())
+}
+
+#[cfg(all(test, unix))]
+mod tests;
