@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use containerize_core::build::{self, Outcome};
+use containerize_core::build::{self, Language, Outcome};
 use containerize_core::event::Events;
 use containerize_core::{Error, config};
 
@@ -32,10 +32,12 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
+    // What cargo calls is about a Rust project, whatever else the folder holds.
+    let language = cli.for_cargo.then_some(Language::Rust);
     match cli.verb {
-        None => run_build(&cli.build, Task::Build),
-        Some(Verb::Build(arguments)) => run_build(&arguments, Task::Build),
-        Some(Verb::Lock(arguments)) => run_build(&arguments, Task::Lock),
+        None => run_build(&cli.build, language, Task::Build),
+        Some(Verb::Build(arguments)) => run_build(&arguments, language, Task::Build),
+        Some(Verb::Lock(arguments)) => run_build(&arguments, language, Task::Lock),
         Some(Verb::Index(arguments)) => run_index(&arguments),
         Some(Verb::Cache(arguments)) => finish(
             cache::run(&arguments).map(Some).map_err(Into::into),
@@ -58,11 +60,11 @@ enum Task {
     Lock,
 }
 
-fn run_build(arguments: &BuildArgs, task: Task) -> ExitCode {
+fn run_build(arguments: &BuildArgs, language: Option<Language>, task: Task) -> ExitCode {
     let events = start_events(&arguments.say);
     let json = arguments.say.format == PrintFormat::Json;
     let work = || -> anyhow::Result<Option<String>> {
-        let request = request::from_arguments(arguments)?;
+        let request = request::from_arguments(arguments, language)?;
         let outcome = in_runtime(run_task(request, task, &events))?;
         Ok(outcome.map(|outcome| if json { render::json(&outcome) } else { render::text(&outcome) }))
     };

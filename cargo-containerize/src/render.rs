@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use containerize_core::Error;
 use containerize_core::build::{Delivered, Outcome};
-use containerize_core::config::{LabelValue, Labels};
+use containerize_core::config::{Install, LabelValue, Labels};
 use containerize_core::oci::{Digest, Reference};
-use containerize_core::plan::{ImagePlan, Linkage, Plan};
+use containerize_core::plan::{Application, ImagePlan, Linkage, Plan, ProjectPlan, TargetPlan};
 use serde_json::json;
 
 /// The outcome as lines: a reference with its digest each, or the plan.
@@ -130,24 +130,74 @@ fn image_rows(image: &ImagePlan) -> Vec<Row> {
     for platform in &image.platforms {
         rows.push(("platform", platform.platform.to_string(), from("platforms")));
         rows.push(("  base", platform.base.clone(), from("base")));
-        let linkage = match platform.linkage {
-            Linkage::Static => "static",
-            Linkage::CrtStatic => "static, by +crt-static",
-            Linkage::Any => "static or dynamic",
-        };
-        rows.push(("  target", format!("{} ({linkage})", platform.target), from("target")));
+        rows.extend(target_rows(&platform.target, &from));
     }
-    rows.push(("binary", format!("{} of package {}", image.binary.name, image.binary.package), from("bin")));
-    rows.push(("profile", image.binary.profile.clone(), from("profile")));
-    rows.push(("strip", image.binary.strip.as_str().into(), from("strip")));
+    match &image.project {
+        ProjectPlan::Binary(binary) => {
+            rows.push(("binary", format!("{} of package {}", binary.name, binary.package), from("bin")));
+            rows.push(("profile", binary.profile.clone(), from("profile")));
+            rows.push(("strip", binary.strip.as_str().into(), from("strip")));
+        }
+        ProjectPlan::Python(application) => rows.extend(application_rows(application, &from)),
+    }
     rows.push(("format", image.format.as_str().into(), from("image-format")));
     rows.push(("compression", image.compression.as_str().into(), from("compression")));
     rows
 }
 
+/// What a platform's image is made for.
+fn target_rows(target: &TargetPlan, from: &impl Fn(&str) -> String) -> Vec<Row> {
+    let environment = match target {
+        TargetPlan::Rust { target, linkage } => {
+            let linkage = match linkage {
+                Linkage::Static => "static",
+                Linkage::CrtStatic => "static, by +crt-static",
+                Linkage::Any => "static or dynamic",
+            };
+            return vec![("  target", format!("{target} ({linkage})"), from("target"))];
+        }
+        TargetPlan::Python(environment) => environment,
+    };
+    let interpreter = &environment.interpreter;
+    let python = format!("{} {} on {}", interpreter.path, interpreter.version, interpreter.libc);
+    let mut rows = vec![("  python", python, "from the base".to_owned())];
+    for distribution in &environment.distributions {
+        let built = if distribution.built { "built from " } else { "" };
+        rows.push(("  with", format!("{built}{}", distribution.file), String::new()));
+    }
+    rows
+}
+
+/// What a Python image runs.
+fn application_rows(application: &Application, from: &impl Fn(&str) -> String) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    let words = |words: &[String]| words.join(", ");
+    rows.extend(application.lock.iter().map(|lock| ("lock", lock.clone(), String::new())));
+    if !application.groups.is_empty() {
+        rows.push(("groups", words(&application.groups), from("groups")));
+    }
+    if !application.extras.is_empty() {
+        rows.push(("extras", words(&application.extras), from("extras")));
+    }
+    let install = match application.install {
+        Install::Source => "source",
+        Install::Wheel => "wheel",
+    };
+    rows.push(("install", install.into(), from("install")));
+    rows.extend(application.reason.iter().map(|reason| ("started as", reason.clone(), String::new())));
+    rows
+}
+
 fn runtime_rows(image: &ImagePlan) -> Vec<Row> {
     let settings = &image.settings;
-    let from = |key: &str| settings.origins.describe(key);
+    let found = |key: &str| match key {
+        "entrypoint" => settings.entrypoint.is_none(),
+        _ => key == "ports" && settings.ports.is_empty(),
+    };
+    let from = |key: &str| match image.python() {
+        Some(_) if found(key) => "from the source".to_owned(),
+        _ => settings.origins.describe(key),
+    };
     let mut rows: Vec<Row> = Vec::new();
     let words = |words: &[String]| if words.is_empty() { "(cleared)".into() } else { words.join(" ") };
     let mut text = |key: &'static str, value: Option<String>| {
@@ -164,7 +214,7 @@ fn runtime_rows(image: &ImagePlan) -> Vec<Row> {
     let mut list = |key: &'static str, values: Vec<String>| {
         rows.extend(values.into_iter().map(|value| (key, value, from(key))));
     };
-    list("ports", settings.ports.iter().map(ToString::to_string).collect());
+    list("ports", image.platforms[0].runtime.ports.clone());
     list("volumes", settings.volumes.clone());
     list("unset-env", settings.unset_env.clone());
     for (name, value) in &settings.env {
@@ -205,8 +255,12 @@ fn label_rows(word: &'static str, key: &str, labels: &Labels, image: &ImagePlan)
 
 fn item_text(item: &containerize_core::plan::Item) -> String {
     use containerize_core::config::ExtraLayer;
-    use containerize_core::plan::Item;
+    use containerize_core::plan::{Item, PREFIX};
     match item {
+        Item::Wheels => "a layer for each large wheel, and one for the rest".into(),
+        Item::Bytecode => "what the wheels compile to".into(),
+        Item::Skeleton => format!("{PREFIX}/pyvenv.cfg and the interpreter's names"),
+        Item::Project => "the project itself".into(),
         Item::Program { path, owner } => format!("{path} ({owner}, 0755)"),
         Item::Directory { path, mode, owner } => format!("{path}/ ({owner}, {mode})"),
         Item::Files { rule, owner } => format!("{} -> {} ({owner})", rule.from, rule.to),

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use containerize_core::build::{Login, Request};
+use containerize_core::build::{Language, Login, Request};
 use containerize_core::cargo::{Cargo, Environment, Locking, build::Features, select::Scope};
 use containerize_core::event::Events;
 use containerize_core::http::{Options, Secret, usual_cert_dirs};
@@ -18,7 +18,7 @@ use crate::cli::{BuildArgs, IndexArgs, TransferArgs};
 ///
 /// # Errors
 /// When the current folder or the password cannot be read, or a folder is not there.
-pub(crate) fn from_arguments(arguments: &BuildArgs) -> Result<Request> {
+pub(crate) fn from_arguments(arguments: &BuildArgs, language: Option<Language>) -> Result<Request> {
     let dir = project_dir(arguments)?;
     let cargo = &arguments.cargo;
     let transfer = &arguments.transfer;
@@ -26,6 +26,7 @@ pub(crate) fn from_arguments(arguments: &BuildArgs) -> Result<Request> {
     #[allow(deprecated, reason = "cargo still takes --all for --workspace")]
     let all = workspace.workspace || workspace.all;
     Ok(Request {
+        language,
         cargo: Cargo::new(dir, std::env::vars_os().collect::<Environment>()),
         manifest_path: cargo.manifest.manifest_path.clone(),
         scope: Scope {

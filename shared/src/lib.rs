@@ -20,9 +20,11 @@ pub mod image;
 pub mod layer;
 pub mod oci;
 pub mod plan;
+pub mod python;
 pub mod registry;
 pub mod sink;
 pub mod store;
 pub mod vcs;
+pub mod wheel;
 
 pub use error::{Error, Kind, Result};

@@ -1,7 +1,7 @@
 //! Which revision of the source this is, by git.
 
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
 
 use jiff::Timestamp;
 
@@ -25,21 +25,51 @@ pub struct Revision {
 /// # Errors
 /// When git refuses the repository, for example because it belongs to another user.
 pub fn describe(dir: &Path) -> Result<Option<Revision>> {
-    describe_with(Path::new("git"), dir)
+    Question::ask(dir).answer()
 }
 
-fn describe_with(git: &Path, dir: &Path) -> Result<Option<Revision>> {
-    // Both questions at once: looking for changes is what takes time.
-    let status = git_command(git, dir).args(["status", "--porcelain", "--untracked-files=normal"]).spawn();
-    let Ok(status) = status else { return Ok(None) };
-    let commit = git_command(git, dir).args(["log", "-1", "--no-show-signature", "--format=%H %ct"]).output();
-    let status = status.wait_with_output().context(|| "cannot wait for git".into())?;
-    let commit = commit.context(|| "cannot run git".into())?;
+/// A question for the revision, which git looks into while the program does something else.
+#[derive(Debug)]
+pub struct Question {
+    dir: PathBuf,
+    /// What differs, and which commit it is; nothing where there is no git.
+    asked: Option<(Child, Child)>,
+}
+
+impl Question {
+    /// Asks for the revision of the repository that `dir` is in.
+    pub fn ask(dir: &Path) -> Self {
+        Self::ask_with(Path::new("git"), dir)
+    }
+
+    fn ask_with(git: &Path, dir: &Path) -> Self {
+        let spawn = |arguments: &[&str]| git_command(git, dir).args(arguments).spawn().ok();
+        // Both questions at once: looking for changes is what takes time.
+        let status = spawn(&["status", "--porcelain", "--untracked-files=normal"]);
+        let asked = status.and_then(|status| {
+            Some((status, spawn(&["log", "-1", "--no-show-signature", "--format=%H %ct"])?))
+        });
+        Self { dir: dir.to_owned(), asked }
+    }
+
+    /// What [`describe`] says.
+    ///
+    /// # Errors
+    /// Those of [`describe`].
+    pub fn answer(self) -> Result<Option<Revision>> {
+        let Some((status, commit)) = self.asked else { return Ok(None) };
+        let status = status.wait_with_output().context(|| "cannot wait for git".into())?;
+        let commit = commit.wait_with_output().context(|| "cannot wait for git".into())?;
+        understand(&self.dir, &status, &commit)
+    }
+}
+
+fn understand(dir: &Path, status: &Output, commit: &Output) -> Result<Option<Revision>> {
     if !commit.status.success() {
-        return no_commit(dir, &commit);
+        return no_commit(dir, commit);
     }
     if !status.status.success() {
-        return no_commit(dir, &status);
+        return no_commit(dir, status);
     }
     let text = String::from_utf8_lossy(&commit.stdout);
     let (commit, seconds) = text.trim().split_once(' ').unwrap_or_default();
@@ -125,7 +155,10 @@ mod tests {
         assert_eq!(describe(folder.path()).expect("no repository"), None);
         git(folder.path(), &["init", "-q"]);
         assert_eq!(describe(folder.path()).expect("no commit"), None);
-        assert_eq!(describe_with(Path::new("/nonexistent/git"), folder.path()).expect("no git"), None);
+        assert_eq!(
+            Question::ask_with(Path::new("/nonexistent/git"), folder.path()).answer().expect("no git"),
+            None
+        );
     }
 
     #[test]

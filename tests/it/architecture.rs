@@ -16,15 +16,17 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("registry", &["http", "oci", "store"]),
     ("cargo", &["oci", "store"]),
     ("base", &["layer", "oci", "registry", "store"]),
-    ("plan", &["base", "config", "oci"]),
+    ("python", &["http", "oci", "store"]),
+    ("wheel", &["layer", "oci", "python"]),
+    ("plan", &["base", "config", "oci", "python"]),
     ("layer", &["base", "oci", "store"]),
     ("image", &["base", "layer", "oci", "plan", "store"]),
     ("sink", &["base", "image", "oci", "registry", "store"]),
     (
         "build",
         &[
-            "base", "cargo", "config", "http", "image", "layer", "oci", "plan", "registry", "sink", "store",
-            "vcs",
+            "base", "cargo", "config", "http", "image", "layer", "oci", "plan", "python", "registry", "sink",
+            "store", "vcs", "wheel",
         ],
     ),
 ];
@@ -46,7 +48,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     // Called by front ends only, which pass the result in.
     ("registry/credentials/environment.rs", "std::env::vars"),
     // Constants of the compilation, not of the environment.
-    ("build/images.rs", "std::env::consts::"),
+    ("build/places.rs", "std::env::consts::"),
     // Takes a value apart that was passed in.
     ("cargo/mod.rs", "std::env::split_paths"),
     ("registry/credentials/cloud.rs", "std::env::split_paths"),
@@ -200,6 +202,12 @@ fn the_library_gets_the_environment_passed_in() {
     }
     let why = "Pass the value in: `build::Request` and `cargo::Environment` carry what the call came with.";
     refuse(&["env::"], &sources, why);
+}
+
+#[test]
+fn the_compiler_vouches_for_all_but_one_file() {
+    let others: Vec<_> = library().into_iter().filter(|source| source.path != "layer/inflate.rs").collect();
+    refuse(&["unsafe {", "unsafe fn", "unsafe impl"], &others, "Only zlib's C interface needs it.");
 }
 
 #[test]

@@ -5,6 +5,8 @@ mod base;
 mod cache;
 mod cargo;
 mod docs;
+#[cfg(unix)]
+mod engines;
 mod index;
 mod kill;
 mod lock;

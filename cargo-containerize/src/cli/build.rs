@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum, ValueHint};
 use containerize_core::config::{
-    BaseChoice, Bins, Command, FileRule, Healthcheck, LabelValue, Owner, Partial, Port, Strip,
+    BaseChoice, Bins, Command, FileRule, Healthcheck, Install, LabelValue, Owner, Partial, Port, Strip,
 };
 use containerize_core::oci::media_type::{Compression, Format};
 use containerize_core::sink::{Daemon, Output};
@@ -43,6 +43,8 @@ pub(crate) struct BuildArgs {
     #[command(flatten)]
     pub(crate) cargo: CargoArgs,
     #[command(flatten)]
+    pub(crate) python: PythonArgs,
+    #[command(flatten)]
     pub(crate) transfer: TransferArgs,
 }
 
@@ -73,7 +75,7 @@ pub(crate) struct TargetArgs {
     /// A tag, or a full reference [default: the version]
     #[arg(short, long = "tag", value_name = "TAG")]
     tags: Vec<String>,
-    /// oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE[:NAME] [default: oci:target/containerize]
+    /// oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE[:NAME] [default: oci:target/containerize; Python: oci:dist/image]
     #[arg(short, long, value_name = "OUTPUT", value_parser = output)]
     pub(crate) output: Vec<Output>,
     /// Load into a local engine: docker or podman
@@ -88,7 +90,8 @@ pub(crate) struct ImageArgs {
     /// The platforms, as linux/amd64,linux/arm64 [default: this machine's]
     #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
     platforms: Vec<String>,
-    /// The base: static, scratch, a reference, oci:DIR, oci-archive:FILE or docker-archive:FILE [default: static]
+    /// The base: static, scratch, a reference, oci:DIR, oci-archive:FILE, docker-archive:FILE,
+    /// docker-daemon:IMAGE or containers-storage:IMAGE [default: static; Python: python:X.Y-slim]
     #[arg(long)]
     base: Option<String>,
     /// oci or docker [default: oci]
@@ -121,7 +124,7 @@ pub(crate) struct ImageArgs {
     /// Whom the program runs as [default: 65532:65532]
     #[arg(long, value_name = "UID:GID")]
     user: Option<String>,
-    /// The working directory [default: /]
+    /// The working directory [default: /; Python: /app]
     #[arg(long, value_name = "PATH")]
     workdir: Option<String>,
     /// The signal that asks the program to stop
@@ -181,6 +184,33 @@ pub(crate) struct CargoArgs {
     /// Both --locked and --offline
     #[arg(long)]
     pub(crate) frozen: bool,
+}
+
+/// What a Python project's image holds.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What a Python project's image holds")]
+pub(crate) struct PythonArgs {
+    /// A dependency group beside the main dependencies
+    #[arg(long = "group", value_name = "GROUP")]
+    groups: Vec<String>,
+    /// An extra of the project
+    #[arg(long = "extra", value_name = "EXTRA")]
+    extras: Vec<String>,
+    /// The version of Python, which chooses the default base
+    #[arg(long, value_name = "X.Y")]
+    python: Option<String>,
+    /// The server for a web application: uvicorn, gunicorn, ... [default: the best that is in the lock]
+    #[arg(long, value_name = "NAME")]
+    server: Option<String>,
+    /// Add a layer with compiled bytecode
+    #[arg(long)]
+    bytecode: bool,
+    /// How the project gets in: source or wheel [default: wheel where it has a build system]
+    #[arg(long, value_name = "HOW")]
+    install: Option<Install>,
+    /// Source that goes in, as globs, also where it would be left out; --exclude leaves out more
+    #[arg(long, value_name = "GLOB")]
+    include: Vec<String>,
 }
 
 /// How it is made and moved.
@@ -278,6 +308,13 @@ impl BuildArgs {
             profile: self.cargo.profile.clone().or(release),
             target: self.cargo.target.clone(),
             strip: self.cargo.strip,
+            groups: given(&self.python.groups),
+            extras: given(&self.python.extras),
+            python: self.python.python.clone(),
+            server: self.python.server.clone(),
+            bytecode: self.python.bytecode.then_some(true),
+            install: self.python.install,
+            include: given(&self.python.include),
             ..Partial::default()
         }
     }

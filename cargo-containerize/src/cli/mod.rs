@@ -11,7 +11,7 @@ pub(crate) use build::{BuildArgs, PrintFormat, SayArgs, TransferArgs};
 pub(crate) use cache::{CacheArgs, CacheVerb};
 pub(crate) use index::IndexArgs;
 
-/// Turns a Rust project into an OCI image and pushes it: no Docker, no Dockerfile, no root.
+/// Turns a Rust or Python project into an OCI image and pushes it: no Docker, no Dockerfile, no root.
 #[derive(Debug, Parser)]
 #[command(name = "containerize", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
 #[command(
@@ -23,6 +23,9 @@ pub(crate) struct Cli {
     pub(crate) verb: Option<Verb>,
     #[command(flatten)]
     pub(crate) build: BuildArgs,
+    /// Whether it is the program that cargo calls, which is for Rust projects.
+    #[arg(skip)]
+    pub(crate) for_cargo: bool,
 }
 
 /// What to do.
@@ -30,7 +33,8 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Build images and deliver them (the default)
     Build(Box<BuildArgs>),
-    /// Pin the digests of the registry bases in containerize.lock
+    /// Pin the digests of the registry bases in containerize.lock; in a Python project without a lock, make
+    /// a pylock.toml first
     Lock(Box<BuildArgs>),
     /// Merge images that were pushed for single platforms into one index
     Index(Box<IndexArgs>),
@@ -51,14 +55,15 @@ impl Cli {
         let mut words: Vec<_> = words.into_iter().collect();
         let program = words.first().map(std::path::PathBuf::from).unwrap_or_default();
         let stem = program.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let by_cargo =
-            stem == "cargo-containerize" && words.get(1).is_some_and(|word| word == "containerize");
+        let for_cargo = stem == "cargo-containerize";
+        let by_cargo = for_cargo && words.get(1).is_some_and(|word| word == "containerize");
         if by_cargo {
             words.remove(1);
         }
         let mut command = Self::command_for(by_cargo);
         let matches = command.try_get_matches_from_mut(words)?;
-        <Self as clap::FromArgMatches>::from_arg_matches(&matches).map_err(|e| e.format(&mut command))
+        let cli = <Self as clap::FromArgMatches>::from_arg_matches(&matches);
+        cli.map(|cli| Self { for_cargo, ..cli }).map_err(|e| e.format(&mut command))
     }
 
     /// The command in the words of the front end: `cargo containerize` or `containerize`.

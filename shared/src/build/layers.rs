@@ -1,9 +1,12 @@
 //! From what the plan says goes into a layer to the entries of that layer.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::hooks;
+use super::python::Environment;
+use super::upload::Uploads;
 use crate::base::tree::Tree;
 use crate::config::{Command, ExtraLayer, FileRule, Owner};
 use crate::error::{Context, Error, Result};
@@ -12,6 +15,30 @@ use crate::layer::{self, Content, Entry, EntryKind, Layer, Spec};
 use crate::oci::media_type::{Compression, Format};
 use crate::plan::{Item, LayerPlan};
 use crate::store::Store;
+
+/// What was built for one platform's image.
+pub(super) enum Parts<'a> {
+    /// A program.
+    Program(&'a Path),
+    /// A Python environment.
+    Environment(&'a Environment),
+}
+
+impl Parts<'_> {
+    fn program(&self) -> Result<&Path> {
+        match self {
+            Self::Program(path) => Ok(path),
+            Self::Environment(_) => Err(Error::bug("a Python image has no program")),
+        }
+    }
+
+    fn environment(&self) -> Result<&Environment> {
+        match self {
+            Self::Program(_) => Err(Error::bug("a Rust image has no environment")),
+            Self::Environment(environment) => Ok(environment),
+        }
+    }
+}
 
 /// What is needed to make layers.
 pub(super) struct Maker<'a> {
@@ -23,6 +50,8 @@ pub(super) struct Maker<'a> {
     pub(super) use_memo: bool,
     /// Threads for compressing.
     pub(super) jobs: usize,
+    /// Sends layers while others are still being made.
+    pub(super) uploads: Option<&'a Uploads>,
     /// Where events go.
     pub(super) events: &'a Events,
     /// How layers are compressed.
@@ -31,11 +60,12 @@ pub(super) struct Maker<'a> {
     pub(super) format: Format,
     /// Owner of directories that a layer adds without naming them.
     pub(super) owner: Owner,
+    /// At most so many layers.
+    pub(super) max_layers: usize,
 }
 
 impl Maker<'_> {
-    /// Makes the planned layers on top of `base`. `program` is the file that was built;
-    /// `variables` go to commands that make layers.
+    /// Makes the planned layers on top of `base` from the `parts` that were built; `variables` go to commands that make layers.
     ///
     /// # Errors
     /// When a file is missing or changes, a command fails, or the disk is full.
@@ -43,18 +73,30 @@ impl Maker<'_> {
         &self,
         plans: &[LayerPlan],
         base: &Tree,
-        program: &Path,
+        parts: &Parts<'_>,
         variables: &BTreeMap<&str, String>,
     ) -> Result<Vec<Layer>> {
-        let mut below = base.clone();
+        let mut below = Cow::Borrowed(base);
         let mut layers = Vec::with_capacity(plans.len());
-        for plan in plans {
+        for (number, plan) in plans.iter().enumerate() {
+            if let ([Item::Wheels], Parts::Environment(environment)) = (&plan.items[..], parts) {
+                // On top of the base, whatever else was added: so a wheel's layer is the same in
+                // every image.
+                layers.extend(environment.wheel_layers(self, base, self.max_layers + 1 - plans.len())?);
+                continue;
+            }
+            if let ([Item::Bytecode], Parts::Environment(environment)) = (&plan.items[..], parts) {
+                let layer = environment.bytecode_layer(self, base)?;
+                self.send(&layer);
+                layers.push(layer);
+                continue;
+            }
             // Lives as long as the layer is read from it.
             let scratch = tempfile::tempdir().context(|| "cannot make a temporary folder".into())?;
             let mut entries = Vec::new();
             for (i, item) in plan.items.iter().enumerate() {
                 let folder = scratch.path().join(i.to_string());
-                entries.extend(self.entries(item, program, &folder, variables)?);
+                entries.extend(self.entries(item, parts, &folder, variables)?);
             }
             let spec = Spec {
                 title: plan.title.clone(),
@@ -63,24 +105,40 @@ impl Maker<'_> {
                 compression: self.compression,
                 format: self.format,
             };
-            layers.push(layer::write(&spec, &below, self.store, self.use_memo, self.jobs, self.events)?);
-            below = layer::tree_after(&below, &spec)?;
+            let layer = layer::write(&spec, &below, self.store, self.use_memo, self.jobs, self.events)?;
+            self.send(&layer);
+            layers.push(layer);
+            // Nobody asks what is there after the last one, and a base has many paths to copy.
+            if number + 1 < plans.len() {
+                below = Cow::Owned(layer::tree_after(below.into_owned(), &spec)?);
+            }
         }
         Ok(layers)
+    }
+
+    /// Begins to send a layer that was made now. What was made before was probably sent before,
+    /// and the push at the end asks for it.
+    pub(super) fn send(&self, layer: &Layer) {
+        if let Some(uploads) = self.uploads.filter(|_| layer.fresh) {
+            uploads.begin(&layer.blob, &layer.title);
+        }
     }
 
     fn entries(
         &self,
         item: &Item,
-        program: &Path,
+        parts: &Parts<'_>,
         scratch: &Path,
         variables: &BTreeMap<&str, String>,
     ) -> Result<Vec<Entry>> {
         match item {
             Item::Program { path, owner } => {
-                let content = Content::of_file(program)?;
+                let content = Content::of_file(parts.program()?)?;
                 Ok(vec![entry(path, EntryKind::File(content), 0o755, *owner)])
             }
+            Item::Wheels | Item::Bytecode => Err(Error::bug("wheels share a layer with something else")),
+            Item::Skeleton => Ok(parts.environment()?.skeleton.clone()),
+            Item::Project => Ok(parts.environment()?.project.clone()),
             Item::Directory { path, mode, owner } => {
                 Ok(vec![entry(path, EntryKind::Directory, mode.0, *owner)])
             }
@@ -121,6 +179,8 @@ impl Maker<'_> {
         std::fs::create_dir_all(scratch).context(|| "cannot make a temporary folder".into())?;
         let mut variables = variables.clone();
         variables.insert("CONTAINERIZE_LAYER", scratch.display().to_string());
+        // Platforms are packed at the same time; commands in one folder would disturb each other.
+        let _turn = self.store.turn("commands", &self.dir.display().to_string());
         hooks::run(std::slice::from_ref(command), self.dir, &variables, self.events)?;
         Ok(scratch.to_owned())
     }

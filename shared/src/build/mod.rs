@@ -1,36 +1,44 @@
 //! The story of a build, on one screen: what the project says, what is planned, what is built,
 //! packed, put together and delivered.
 
+mod about;
 mod deliver;
 mod hooks;
-mod images;
+mod language;
 mod layers;
 mod lock;
-mod make;
 mod merge;
+mod pack;
+mod parallel;
+mod places;
+mod python;
+mod rust;
+mod upload;
+mod workshop;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub use deliver::{Delivered, PlatformResult};
+pub use language::Language;
 pub use lock::lock;
 pub use merge::merge;
 
-use crate::base::{self, lock::BaseLock};
-use crate::cargo::{self, Cargo, Locking, Project};
+use crate::cargo::{self, Cargo, Locking};
 use crate::config::Partial;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::event::Events;
 use crate::http;
 use crate::oci::Digest;
 use crate::plan::Plan;
-use crate::registry::{self, Client, Credentials};
+use crate::registry::{self, Credentials};
 use crate::sink::{Daemon, Output};
-use crate::store::Store;
-use crate::vcs::{self, Revision};
 
 /// Everything that a call says. The library reads neither flags nor the environment itself.
+#[derive(Clone)]
 pub struct Request {
+    /// The kind of project, where the call says it.
+    pub language: Option<Language>,
     /// The cargo to use, with the folder and environment of the call.
     pub cargo: Cargo,
     /// `--manifest-path`.
@@ -76,6 +84,7 @@ pub struct Request {
 }
 
 /// A name and a password given in the call.
+#[derive(Clone)]
 pub struct Login {
     /// The name.
     pub username: String,
@@ -102,64 +111,8 @@ pub enum Outcome {
 /// With the kind that the program's exit code shows. Nothing is delivered by halves: names in
 /// registries and layouts change only when all that they lead to is there.
 pub async fn run(request: Request, events: &Events) -> Result<Outcome> {
-    let (project, places, plan) = prepare(&request, events)?;
-    deliver::check(&request, &plan)?;
-    if request.dry_run {
-        return Ok(Outcome::Planned(plan));
+    match language::of(&request)? {
+        Language::Rust => rust::run(&request, events).await,
+        Language::Python => python::run(&request, events).await,
     }
-    let credentials = deliver::credentials(&request, &plan)?;
-    let hooks = places.hooks(&project, &plan)?;
-    plan.images.iter().for_each(|image| events.step("Planned", image.summary()));
-    for (dir, hooks) in &hooks {
-        hooks::run(&hooks.pre, dir, &hooks::variables(&[]), events)?;
-    }
-
-    let store = Store::open(&request.cache_dir)?;
-    let client = Client::new(request.registry.clone(), credentials, events.clone())?;
-    let lock = BaseLock::read(&project.workspace_root.join(base::lock::FILE))?;
-    let maker = make::Maker {
-        request: &request,
-        project: &project,
-        store: &store,
-        client: &client,
-        lock: &lock,
-        events,
-    };
-    let mut delivered = deliver::make_and_deliver(&maker, &plan).await;
-    if let Err(error) = &delivered
-        && error.kind() == Kind::Integrity
-        && tokio::task::block_in_place(|| store.remove_damaged()) > 0
-    {
-        events.note("something in the cache was damaged; it is made or fetched anew");
-        delivered = deliver::make_and_deliver(&maker, &plan).await;
-    }
-    store.evict(request.cache_size);
-    let delivered = delivered?;
-
-    for (dir, hooks) in &hooks {
-        hooks::run(&hooks.post, dir, &hooks::variables(&delivered), events)?;
-    }
-    Ok(Outcome::Built(delivered))
-}
-
-/// What is the same for all that is done with a project: reading it, and planning.
-fn prepare(request: &Request, events: &Events) -> Result<(Project, images::Places, Plan)> {
-    let (project, revision) = read(request)?;
-    let places = images::Places::read(request, &project, events)?;
-    let plan = images::plan(request, &project, &places, revision.as_ref(), events)?;
-    Ok((project, places, plan))
-}
-
-/// Asks cargo and git at the same time: together they are most of what a build without changes
-/// costs.
-fn read(request: &Request) -> Result<(Project, Option<Revision>)> {
-    let manifest = request.manifest_path.as_ref().map(|path| request.cargo.dir().join(path));
-    let dir = manifest.as_ref().and_then(|path| path.parent()).unwrap_or(request.cargo.dir());
-    std::thread::scope(|scope| {
-        let revision = scope.spawn(|| if dir.is_dir() { vcs::describe(dir) } else { Ok(None) });
-        // What is wrong with the project is said first.
-        let project = Project::read(&request.cargo, request.manifest_path.as_deref(), request.locking)?;
-        let revision = revision.join().map_err(|_| Error::bug("asking git panicked"))?;
-        Ok((project, revision?))
-    })
 }

@@ -18,9 +18,9 @@ pub use mode::Mode;
 pub use partial::{KEYS, Key, KeyKind, Partial, schema};
 
 pub use read::{from_environment, from_table, from_toml};
-pub use settings::Settings;
 pub(crate) use settings::labels_for;
+pub use settings::{PythonSettings, Settings};
 pub use value::{
-    BaseChoice, Bins, Command, Directory, ExtraLayer, FileRule, Healthcheck, Hooks, LabelValue, Labels,
-    Owner, Port, Strip,
+    BaseChoice, Bins, Command, Directory, ExtraLayer, FileRule, Healthcheck, Hooks, Install, LabelValue,
+    Labels, Owner, Port, Strip,
 };

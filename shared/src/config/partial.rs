@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::fold::{Origin, Origins, append, by_key, replace};
 use super::value::{
-    BaseChoice, Bins, Command, Directory, ExtraLayer, FileRule, Healthcheck, Hooks, Labels, Owner, Port,
-    Strip,
+    BaseChoice, Bins, Command, Directory, ExtraLayer, FileRule, Healthcheck, Hooks, Install, Labels, Owner,
+    Port, Strip,
 };
 use crate::oci::media_type::{Compression, Format};
 
@@ -73,7 +73,8 @@ keys! {
     tags("tags"): Vec<String>, replace, List;
     /// Platforms, as `linux/arm64`; several make an index. The host's by default.
     platforms("platforms"): Vec<String>, replace, List;
-    /// The base image: a reference, `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`, `static` or `scratch`.
+    /// The base image: a reference, `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`, `docker-daemon:IMAGE`,
+    /// `containers-storage:IMAGE`, `static` or `scratch`.
     base("base"): BaseChoice, replace, Text;
     /// The image format.
     image_format("image-format"): Format, replace, Text;
@@ -123,6 +124,22 @@ keys! {
     target("target"): String, replace, Text;
     /// Rust: what is stripped from the binary.
     strip("strip"): Strip, replace, Text;
+    /// Python: dependency groups beside the main dependencies.
+    groups("groups"): Vec<String>, replace, List;
+    /// Python: extras of the project.
+    extras("extras"): Vec<String>, replace, List;
+    /// Python: the interpreter's version, as `3.13`, which chooses the default base.
+    python("python"): String, replace, Text;
+    /// Python: the server for a detected web application, as `uvicorn`.
+    server("server"): String, replace, Text;
+    /// Python: whether a layer with compiled bytecode is added.
+    bytecode("bytecode"): bool, replace, Toml;
+    /// Python: how the project itself gets in: its `source` as it is, or its `wheel` installed.
+    install("install"): Install, replace, Text;
+    /// Python: globs of the source that goes in, also where it would be left out otherwise.
+    include("include"): Vec<String>, append, List;
+    /// Python: globs of the source that stays out.
+    exclude("exclude"): Vec<String>, append, List;
 }
 
 /// The JSON Schema of the configuration.
@@ -132,7 +149,7 @@ pub fn schema() -> serde_json::Value {
         schema.insert("title".into(), "containerize".into());
         schema.insert(
             "description".into(),
-            "[package.metadata.containerize] and [workspace.metadata.containerize] in Cargo.toml, or the file of --config"
+            "[package.metadata.containerize] and [workspace.metadata.containerize] in Cargo.toml, [tool.containerize] in pyproject.toml, or the file of --config"
                 .into(),
         );
     }

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::fold::{Folded, Origins};
 use super::value::{
-    BaseChoice, Directory, ExtraLayer, FileRule, Healthcheck, LabelValue, Labels, Owner, Port, Strip,
-    is_platform_key, names_platform,
+    BaseChoice, Directory, ExtraLayer, FileRule, Healthcheck, Install, LabelValue, Labels, Owner, Port,
+    Strip, is_platform_key, names_platform,
 };
 use crate::error::{Error, Result};
 use crate::oci::media_type::{Compression, Format};
@@ -68,9 +68,32 @@ pub struct Settings {
     pub target: Option<String>,
     /// What is stripped from the binary.
     pub strip: Strip,
+    /// What concerns Python projects only.
+    pub python: PythonSettings,
     /// Where each value came from.
     #[serde(skip)]
     pub origins: Origins,
+}
+
+/// The settings that concern Python projects only.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct PythonSettings {
+    /// Dependency groups beside the main dependencies.
+    pub groups: Vec<String>,
+    /// Extras of the project.
+    pub extras: Vec<String>,
+    /// The version that was asked for, as `3.13`.
+    pub version: Option<String>,
+    /// The server for a web application, if one was asked for.
+    pub server: Option<String>,
+    /// Whether a layer with bytecode is added.
+    pub bytecode: bool,
+    /// How the project gets in; `None` leaves it to the project.
+    pub install: Option<Install>,
+    /// Globs.
+    pub include: Vec<String>,
+    /// Globs.
+    pub exclude: Vec<String>,
 }
 
 impl Settings {
@@ -115,6 +138,16 @@ impl Settings {
             profile: values.profile.unwrap_or_else(|| "release".into()),
             target: values.target,
             strip: values.strip.unwrap_or_default(),
+            python: PythonSettings {
+                groups: values.groups.unwrap_or_default(),
+                extras: values.extras.unwrap_or_default(),
+                version: values.python.filter(|text| !text.is_empty()),
+                server: values.server.filter(|text| !text.is_empty()),
+                bytecode: values.bytecode.unwrap_or_default(),
+                install: values.install,
+                include: values.include.unwrap_or_default(),
+                exclude: values.exclude.unwrap_or_default(),
+            },
             origins: Origins::default(),
         };
         check.paths(&settings)?;

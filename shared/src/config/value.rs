@@ -51,7 +51,8 @@ const NOT_A_COMMAND: &str = "expected a list of strings, or one string";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum BaseChoice {
-    /// A registry reference, `oci:`, `oci-archive:`, `docker-archive:`, `static` or `scratch`.
+    /// A registry reference, `oci:`, `oci-archive:`, `docker-archive:`, `docker-daemon:`, `containers-storage:`,
+    /// `static` or `scratch`.
     One(String),
     /// The same by platform (`linux/amd64`).
     ByPlatform(BTreeMap<String, String>),
@@ -132,6 +133,13 @@ fn platform_of_key(key: &str) -> Option<Platform> {
 pub struct Port {
     number: u16,
     protocol: &'static str,
+}
+
+impl Port {
+    /// Its number.
+    pub fn number(&self) -> u16 {
+        self.number
+    }
 }
 
 impl fmt::Display for Port {
@@ -443,5 +451,27 @@ mod tests {
         let arm = Platform::linux("arm64");
         assert!(names_platform("linux-arm64", &arm) && names_platform("linux/arm64", &arm));
         assert!(!names_platform("linux-amd64", &arm) && !names_platform("org.title", &arm));
+    }
+}
+
+/// How a Python project itself gets into the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Install {
+    /// Its source, as it is in the folder.
+    Source,
+    /// Its wheel, built and installed.
+    Wheel,
+}
+
+impl FromStr for Install {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "source" => Ok(Self::Source),
+            "wheel" => Ok(Self::Wheel),
+            _ => Err("write source or wheel".into()),
+        }
     }
 }

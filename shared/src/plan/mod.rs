@@ -4,7 +4,11 @@
 
 mod labels;
 mod names;
+mod python;
 mod rust;
+mod shared;
+
+pub use shared::base_for;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +16,10 @@ use serde::Serialize;
 
 pub use labels::{About, Facts, PREFIX as LABEL_PREFIX, expand, standard_labels};
 pub use names::{Names, names};
+pub use python::{
+    APP, Application, Distribution, EnvironmentPlan, PREFIX, PythonImage, PythonPlatform, Start, plan_python,
+    wheel_layers,
+};
 pub use rust::{RustImage, plan_rust};
 
 use crate::config::{ExtraLayer, FileRule, Mode, Owner, Settings, Strip};
@@ -23,6 +31,18 @@ use crate::oci::{Healthcheck, Platform, Reference};
 pub struct Plan {
     /// The images.
     pub images: Vec<ImagePlan>,
+}
+
+impl Plan {
+    /// All platforms of all images.
+    pub fn each(&self) -> impl Iterator<Item = (&ImagePlan, &PlatformPlan)> {
+        self.images.iter().flat_map(|image| image.platforms.iter().map(move |platform| (image, platform)))
+    }
+
+    /// All references that are pushed.
+    pub fn references(&self) -> impl Iterator<Item = &Reference> {
+        self.images.iter().flat_map(|image| &image.references)
+    }
 }
 
 /// One image, for one or several platforms.
@@ -44,7 +64,8 @@ pub struct ImagePlan {
     /// Time of creation, RFC 3339.
     pub created: String,
     /// What is built from source.
-    pub binary: Binary,
+    #[serde(flatten)]
+    pub project: ProjectPlan,
     /// Each platform's share.
     pub platforms: Vec<PlatformPlan>,
     /// The values and where they came from, for `--dry-run`.
@@ -53,6 +74,22 @@ pub struct ImagePlan {
 }
 
 impl ImagePlan {
+    /// The binary, if it is a Rust image.
+    pub fn rust(&self) -> Option<&Binary> {
+        match &self.project {
+            ProjectPlan::Binary(binary) => Some(binary),
+            ProjectPlan::Python(_) => None,
+        }
+    }
+
+    /// The application, if it is a Python image.
+    pub fn python(&self) -> Option<&Application> {
+        match &self.project {
+            ProjectPlan::Binary(_) => None,
+            ProjectPlan::Python(application) => Some(application),
+        }
+    }
+
     /// The plan in one line, for people.
     pub fn summary(&self) -> String {
         let platforms: Vec<String> = self
@@ -73,6 +110,16 @@ impl ImagePlan {
 }
 
 /// What is built from source.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProjectPlan {
+    /// A program of a cargo package.
+    Binary(Binary),
+    /// A Python application.
+    Python(Application),
+}
+
+/// A program of a cargo package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Binary {
     /// The cargo package.
@@ -93,14 +140,28 @@ pub struct PlatformPlan {
     pub platform: Platform,
     /// The base, as it was named.
     pub base: String,
-    /// The target triple.
-    pub target: String,
-    /// How the program must be linked.
-    pub linkage: Linkage,
+    /// What it is made for.
+    #[serde(flatten)]
+    pub target: TargetPlan,
     /// Our layers, the lowest first.
     pub layers: Vec<LayerPlan>,
     /// What changes in the base's configuration.
     pub runtime: Runtime,
+}
+
+/// What a platform's image is made for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum TargetPlan {
+    /// What cargo builds for.
+    Rust {
+        /// The target triple.
+        target: String,
+        /// How the program must be linked.
+        linkage: Linkage,
+    },
+    /// What Python runs it, and with what.
+    Python(EnvironmentPlan),
 }
 
 /// How a program must be linked to run on its base.
@@ -128,6 +189,14 @@ pub struct LayerPlan {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Item {
+    /// The distributions of the environment: one layer for each large wheel, and one for the rest.
+    Wheels,
+    /// Compiled bytecode of the distributions.
+    Bytecode,
+    /// What makes a folder a virtual environment.
+    Skeleton,
+    /// The project itself.
+    Project,
     /// The program that is built.
     Program {
         /// Absolute path in the image.

@@ -1,12 +1,12 @@
 //! The plan of a Rust image: one static program on a small base.
 
-use super::labels::{Facts, expand};
-use super::{Binary, ImagePlan, Item, LayerPlan, Linkage, Names, PlatformPlan, Runtime};
+use super::labels::Facts;
+use super::shared::{base_for, file_items, format_notes, outside_layers, runtime, within_limit};
+use super::{Binary, ImagePlan, Item, LayerPlan, Linkage, Names, PlatformPlan, ProjectPlan, TargetPlan};
 use crate::base::spec::BaseSpec;
-use crate::config::{Mode, Owner, Settings, labels_for};
-use crate::error::{Error, Result};
+use crate::config::Settings;
+use crate::error::Result;
 use crate::oci::Platform;
-use crate::oci::media_type::Format;
 
 /// What is known of a Rust image before it is planned.
 #[derive(Debug, Clone)]
@@ -36,15 +36,7 @@ pub fn plan_rust(
 ) -> Result<(ImagePlan, Vec<String>)> {
     let RustImage { name, package, bin, settings, names, facts } = image;
     let mut notes = Vec::new();
-    if settings.format == Format::Docker
-        && settings.origins.is_chosen("image-format")
-        && !settings.annotations.is_empty()
-    {
-        notes.push("annotations are left out: Docker's image format has none".into());
-    }
-    if settings.healthcheck.is_some() && settings.format == Format::Oci {
-        notes.push("the health check is Docker's: Podman reads it with image-format = \"docker\" only, Kubernetes never".into());
-    }
+    format_notes(&settings, &mut notes);
     let platforms = settings
         .platforms
         .iter()
@@ -59,7 +51,12 @@ pub fn plan_rust(
         format: settings.format,
         compression: settings.compression,
         created: facts.created,
-        binary: Binary { package, name: bin, profile: settings.profile.clone(), strip: settings.strip },
+        project: ProjectPlan::Binary(Binary {
+            package,
+            name: bin,
+            profile: settings.profile.clone(),
+            strip: settings.strip,
+        }),
         platforms,
         settings,
     };
@@ -74,14 +71,7 @@ fn plan_platform(
     triple: &impl Fn(&Platform, Option<&str>) -> Result<String>,
     notes: &mut Vec<String>,
 ) -> Result<PlatformPlan> {
-    if platform.os != "linux" {
-        return Err(Error::usage(format!("images for {platform} cannot be made"))
-            .hint("name a linux platform, as linux/amd64"));
-    }
-    let base = settings.base.for_platform(platform).ok_or_else(|| {
-        Error::usage(format!("base ({}) names none for {platform}", settings.origins.describe("base")))
-            .hint(format!("add \"{}\" to the table", platform.slug()))
-    })?;
+    let base = base_for(settings, platform)?;
     let spec: BaseSpec = base.parse()?;
     let target = triple(platform, settings.target.as_deref())?;
     let linkage = match (spec.is_bare(), target.contains("-musl")) {
@@ -91,21 +81,14 @@ fn plan_platform(
     };
     let path = format!("/usr/local/bin/{bin}");
     let layers = layers(&path, bin, settings)?;
-    let runtime = runtime(platform, &path, settings, facts, notes);
-    Ok(PlatformPlan { platform: platform.clone(), base: base.to_owned(), target, linkage, layers, runtime })
+    let runtime = runtime(platform, settings, Some(vec![path]), facts, notes);
+    let target = TargetPlan::Rust { target, linkage };
+    Ok(PlatformPlan { platform: platform.clone(), base: base.to_owned(), target, layers, runtime })
 }
 
 fn layers(path: &str, bin: &str, settings: &Settings) -> Result<Vec<LayerPlan>> {
     let owner = settings.owner;
-    let mut layers: Vec<LayerPlan> = settings
-        .layers
-        .iter()
-        .enumerate()
-        .map(|(i, layer)| LayerPlan {
-            title: format!("layer {}", i + 1),
-            items: vec![Item::Outside { layer: layer.clone(), owner }],
-        })
-        .collect();
+    let mut layers = outside_layers(settings);
     let items = file_items(settings)?;
     if !items.is_empty() {
         layers.push(LayerPlan { title: "files".into(), items });
@@ -114,104 +97,14 @@ fn layers(path: &str, bin: &str, settings: &Settings) -> Result<Vec<LayerPlan>> 
         title: bin.to_owned(),
         items: vec![Item::Program { path: path.to_owned(), owner }],
     });
-    if layers.len() > settings.max_layers {
-        return Err(Error::usage(format!(
-            "the image needs {} layers and max-layers ({}) allows {}",
-            layers.len(),
-            settings.origins.describe("max-layers"),
-            settings.max_layers
-        ))
-        .hint("raise max-layers, or put several of `layers` into one"));
-    }
+    within_limit(layers.len(), settings)?;
     Ok(layers)
-}
-
-/// Directories, volumes and files, in one layer.
-fn file_items(settings: &Settings) -> Result<Vec<Item>> {
-    let owner = settings.owner;
-    let mut items = Vec::new();
-    for dir in &settings.dirs {
-        items.push(Item::Directory {
-            path: dir.path.clone(),
-            mode: dir.mode.unwrap_or(Mode(0o755)),
-            owner: dir.owner.unwrap_or(owner),
-        });
-    }
-    // A directory that is declared on its own keeps its own mode and owner.
-    for path in settings.volumes.iter().filter(|v| !settings.dirs.iter().any(|dir| same_path(&dir.path, v))) {
-        items.push(Item::Directory { path: path.clone(), mode: Mode(0o755), owner: user_owner(settings)? });
-    }
-    for rule in &settings.files {
-        items.push(Item::Files { rule: rule.clone(), owner: rule.owner.unwrap_or(owner) });
-    }
-    Ok(items)
-}
-
-fn same_path(a: &str, b: &str) -> bool {
-    let parts = |path| str::split(path, '/').filter(|part| !part.is_empty());
-    parts(a).eq(parts(b))
-}
-
-/// The owner of what `user` must be able to write.
-fn user_owner(settings: &Settings) -> Result<Owner> {
-    // The names that the embedded base and the distroless ones give.
-    let known = |name: &str| match name {
-        "" | "root" => Some(0),
-        "nonroot" => Some(65532),
-        "nobody" => Some(65534),
-        _ => None,
-    };
-    let (user, group) = settings.user.split_once(':').unwrap_or((&settings.user, &settings.user));
-    let id = |text: &str| known(text).or_else(|| text.parse::<u64>().ok());
-    match (id(user), id(group)) {
-        (Some(uid), Some(gid)) => Ok(Owner { uid, gid }),
-        _ => Err(Error::usage(format!(
-            "the volumes must belong to the user {:?} ({}), whose number is not known",
-            settings.user,
-            settings.origins.describe("user")
-        ))
-        .hint("write the user as numbers, uid:gid")),
-    }
-}
-
-fn runtime(
-    platform: &Platform,
-    path: &str,
-    settings: &Settings,
-    facts: &Facts,
-    notes: &mut Vec<String>,
-) -> Runtime {
-    let labels = labels_for(&settings.labels, platform);
-    let (labels, left_out) = expand(labels, facts, platform);
-    // What the labels say of the image, the manifest says too; annotations of one's own win.
-    let standard = labels.iter().filter(|(name, _)| name.starts_with(super::LABEL_PREFIX));
-    let mut annotations: std::collections::BTreeMap<_, _> =
-        standard.map(|(name, value)| (name.clone(), value.clone())).collect();
-    let (own, also_left_out) = expand(labels_for(&settings.annotations, platform), facts, platform);
-    annotations.extend(own);
-    for name in left_out.iter().chain(&also_left_out) {
-        notes.push(format!("{name} is left out: it asks for {{revision}}, and this is no git checkout"));
-    }
-    Runtime {
-        user: settings.user.clone(),
-        workdir: settings.workdir.clone(),
-        entrypoint: Some(settings.entrypoint.clone().unwrap_or_else(|| vec![path.to_owned()])),
-        cmd: settings.cmd.clone(),
-        env: settings.env.clone(),
-        unset_env: settings.unset_env.clone(),
-        ports: settings.ports.iter().map(ToString::to_string).collect(),
-        volumes: settings.volumes.clone(),
-        labels: labels.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
-        annotations: annotations.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
-        stop_signal: settings.stop_signal.clone(),
-        healthcheck: settings.healthcheck.clone(),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Layer, Origin, fold, from_toml};
+    use crate::config::{Layer, Mode, Origin, Owner, fold, from_toml};
     use crate::plan::names;
 
     fn plan(text: &str) -> Result<ImagePlan> {
@@ -235,11 +128,16 @@ mod tests {
         plan_rust(image, triple).map(|(plan, _)| plan)
     }
 
+    fn linkage(platform: &PlatformPlan) -> Linkage {
+        let TargetPlan::Rust { linkage, .. } = platform.target else { panic!("not Rust") };
+        linkage
+    }
+
     #[test]
     fn the_default_is_one_static_program() {
         let plan = plan("").expect("a plan");
         let platform = &plan.platforms[0];
-        assert_eq!((platform.base.as_str(), platform.linkage), ("static", Linkage::Static));
+        assert_eq!((platform.base.as_str(), linkage(platform)), ("static", Linkage::Static));
         assert_eq!(platform.layers.len(), 1);
         assert_eq!(plan.summary(), "web 1.0.0 for linux/amd64 on static, as 65532:65532");
         assert_eq!(platform.runtime.entrypoint, Some(vec!["/usr/local/bin/web".to_owned()]));
@@ -247,10 +145,10 @@ mod tests {
 
     #[test]
     fn linkage_follows_base_and_target() {
-        let linkage = |text: &str| plan(text).expect(text).platforms[0].linkage;
-        assert_eq!(linkage("target = 'gnu'"), Linkage::CrtStatic);
-        assert_eq!(linkage("target = 'gnu'\nbase = 'gcr.io/distroless/cc-debian13'"), Linkage::Any);
-        assert_eq!(linkage("base = 'scratch'"), Linkage::Static);
+        let of = |text: &str| linkage(&plan(text).expect(text).platforms[0]);
+        assert_eq!(of("target = 'gnu'"), Linkage::CrtStatic);
+        assert_eq!(of("target = 'gnu'\nbase = 'gcr.io/distroless/cc-debian13'"), Linkage::Any);
+        assert_eq!(of("base = 'scratch'"), Linkage::Static);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What `--output` says.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::base::spec::split_path;
@@ -30,6 +30,16 @@ pub enum Output {
         /// The name it is loaded under.
         name: Option<Reference>,
     },
+}
+
+impl Output {
+    /// The folder or file that is written.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Layout { dir, .. } => dir,
+            Self::OciArchive { file } | Self::DockerArchive { file, .. } => file,
+        }
+    }
 }
 
 impl FromStr for Output {

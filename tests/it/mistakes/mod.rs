@@ -37,8 +37,8 @@ fn no_project() {
         str![[r#"
 exit code 2
 --- stderr
-error: there is no Cargo.toml in <PROJECT> or above
-  hint: run this in a Rust project, or name its Cargo.toml with --manifest-path
+error: there is no project in <PROJECT> or above
+  hint: name its folder with -C: one with a Cargo.toml, a pyproject.toml or a requirements.txt
 
 "#]]
     );

@@ -1,0 +1,182 @@
+//! The Python tools of this machine, and what they build for an image.
+
+use std::path::Path;
+
+use super::bytecode::Compiler;
+use super::environment::ReadyWheel;
+use super::resolve::{Chosen, Form};
+use crate::build::Request;
+use crate::error::{Error, Result};
+use crate::event::Events;
+use crate::python::build::{Builder, Built, LockRequest, Origin, make_lock};
+use crate::python::host::Host;
+use crate::python::index::{Downloader, Options, Requirements, Surroundings};
+use crate::python::lock::{self, Lock, LockKind};
+use crate::python::{Interpreter, Package, Project, Source};
+use crate::store::Store;
+use crate::wheel::DirectUrl;
+
+/// What fetches and builds distributions.
+pub(super) struct Tools {
+    pub(super) downloads: Downloader,
+    builder: Builder,
+    host: Host,
+}
+
+impl Tools {
+    /// The tools for a project with this lock.
+    ///
+    /// # Errors
+    /// Usage: a file or a variable that says where indexes are cannot be understood.
+    pub(super) fn of(
+        request: &Request,
+        project: &Project,
+        lock: Option<&Lock>,
+        store: &Store,
+        events: &Events,
+    ) -> Result<Self> {
+        let options = indexes(request, project, lock)?;
+        let host = Host::find(&request.variables, &project.dir);
+        let offline = request.locking.is_offline();
+        let builder = Builder::new(host.clone(), store.clone(), events.clone(), &options, offline);
+        let http = request.registry.http.clone();
+        let downloads = Downloader::new(http, store.clone(), events.clone(), options)?;
+        Ok(Self { downloads, builder, host })
+    }
+
+    /// The version that the project's build backend tells.
+    ///
+    /// # Errors
+    /// When it cannot be built.
+    pub(super) async fn version(&self, project: &Project) -> Result<String> {
+        self.builder.version(&project.dir).await.map(|version| version.to_string())
+    }
+
+    /// The wheel of a distribution that is no wheel yet.
+    ///
+    /// # Errors
+    /// When it cannot be fetched or built, or the base cannot run what came of it.
+    pub(super) async fn build(&self, chosen: &Chosen, interpreter: &Interpreter) -> Result<ReadyWheel> {
+        let Package { name, source, .. } = &chosen.package;
+        let wheel = |origin| self.builder.wheel(name, origin, interpreter);
+        let built = match (&chosen.form, source) {
+            (Form::Archive(file), source) => {
+                let fetched = self.downloads.fetch(&chosen.package, file).await?;
+                let subdirectory = match source {
+                    Source::Url { subdirectory, .. } => subdirectory.as_deref(),
+                    _ => None,
+                };
+                wheel(Origin::Archive { path: &fetched.path, digest: &fetched.digest, subdirectory }).await?
+            }
+            (_, Source::Directory { path, .. }) => wheel(Origin::Directory(path)).await?,
+            (_, Source::Git { url, commit, subdirectory, .. }) => {
+                wheel(Origin::Git { url, commit, subdirectory: subdirectory.as_deref() }).await?
+            }
+            (_, Source::File { path }) => self.of_file(chosen, path, interpreter).await?,
+            (_, Source::Index { .. } | Source::Url { .. }) => {
+                return Err(Error::bug(format!("nothing says which file of {name} is meant")));
+            }
+        };
+        Ok(ready(&chosen.package, built))
+    }
+
+    /// A file of this machine: a wheel is taken as it is.
+    async fn of_file(&self, chosen: &Chosen, path: &Path, interpreter: &Interpreter) -> Result<Built> {
+        let hashes: Vec<_> = chosen.package.files.iter().flat_map(|file| file.hashes.clone()).collect();
+        let fetched = self.downloads.import(path, &hashes).await?;
+        let filename = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if filename.ends_with(".whl") {
+            let (path, digest, size) = (fetched.path, fetched.digest, fetched.size);
+            return Ok(Built { path, filename, digest, size });
+        }
+        let origin = Origin::Archive { path, digest: &fetched.digest, subdirectory: None };
+        self.builder.wheel(&chosen.package.name, origin, interpreter).await
+    }
+
+    /// The wheel of the project itself.
+    ///
+    /// # Errors
+    /// When it cannot be built.
+    pub(super) async fn project(&self, project: &Project, interpreter: &Interpreter) -> Result<ReadyWheel> {
+        let name = &project.normalized;
+        let built = self.builder.wheel(name, Origin::Directory(&project.dir), interpreter).await?;
+        let Built { path, filename, digest, size } = built;
+        Ok(ReadyWheel { name: name.clone(), filename, path, digest, size, origin: None })
+    }
+
+    /// What compiles bytecode for this interpreter.
+    ///
+    /// # Errors
+    /// Usage: this machine has no CPython of its minor version.
+    pub(super) fn compiler(&self, interpreter: &Interpreter) -> Result<Compiler> {
+        let version = interpreter.version;
+        let found = self.host.python_where(version.major, version.minor, |python| {
+            python.implementation.eq_ignore_ascii_case("cpython")
+        });
+        let python = found.ok_or_else(|| {
+            let short = version.short();
+            Error::usage(format!("bytecode for Python {short} needs a CPython {short} on this machine"))
+                .hint(format!("install it (`uv python install {short}`), or leave out bytecode"))
+        })?;
+        Ok(Compiler { program: python.path, version: python.version.to_string() })
+    }
+}
+
+fn ready(package: &Package, built: Built) -> ReadyWheel {
+    let Built { path, filename, digest, size } = built;
+    let hashes: Vec<_> = package.files.first().map(|file| file.hashes.clone()).unwrap_or_default();
+    let origin = DirectUrl::of(&package.source, &hashes);
+    ReadyWheel { name: package.name.clone(), filename, path, digest, size, origin }
+}
+
+/// Where distributions are looked for.
+fn indexes(request: &Request, project: &Project, lock: Option<&Lock>) -> Result<Options> {
+    let requirements = lock.filter(|lock| lock.kind == LockKind::Requirements).map(|lock| Requirements {
+        index_url: lock.indexes.index.clone(),
+        extra_index_urls: lock.indexes.extra.clone(),
+        find_links: lock.indexes.find_links.clone(),
+        no_index: lock.indexes.no_index,
+        trusted_hosts: Vec::new(),
+        folder: lock.path.parent().unwrap_or(&project.dir).to_owned(),
+    });
+    Options::read(&Surroundings {
+        variables: &request.variables,
+        system: Path::new("/"),
+        project: project.lock_dir(),
+        requirements: requirements.as_ref(),
+    })
+}
+
+/// Makes a `pylock.toml` where the project has nothing that pins its dependencies.
+///
+/// # Errors
+/// As [`make_lock`].
+pub(super) async fn lock_if_needed(request: &Request, project: &Project, events: &Events) -> Result<()> {
+    let found = lock::find(&project.dir, project.pyproject.as_ref())?;
+    let pinned = match &found {
+        Some(found) if found.kind == LockKind::Requirements => lock::read(&found.path, found.kind).is_ok(),
+        // Made here before, and made anew.
+        Some(found) => found.kind != LockKind::Pylock,
+        None => !super::draft::needs_lock(project),
+    };
+    if pinned {
+        if let Some(name) = found.as_ref().and_then(|found| found.path.file_name()) {
+            events.note(format!("{} locks {} already, and stays", name.to_string_lossy(), project.name));
+        }
+        return Ok(());
+    }
+    let options = indexes(request, project, None)?;
+    let python = request.flags.python.as_deref().or(project.python_version_file.as_deref());
+    let wanted = LockRequest {
+        dir: &project.dir,
+        extras: request.flags.extras.as_deref().unwrap_or_default(),
+        groups: request.flags.groups.as_deref().unwrap_or_default(),
+        python: python.map(str::parse).transpose()?,
+        indexes: &options,
+        offline: request.locking.is_offline(),
+    };
+    let host = Host::find(&request.variables, &project.dir);
+    let locked = make_lock(&host, wanted, events).await?;
+    events.step("Locked", format!("{} packages in pylock.toml, with {}", locked.packages, locked.tool));
+    Ok(())
+}

@@ -1,0 +1,257 @@
+//! What is known of the images before their bases are open.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::builds::Tools;
+use super::interpreter;
+use crate::build::about::{check_push, created, detected, revision_text};
+use crate::build::places::{Places, Tables};
+use crate::build::workshop::BaseWish;
+use crate::build::{Request, hooks};
+use crate::config::{self, BaseChoice, Layer, Origin, Partial, Settings};
+use crate::error::{Error, Result};
+use crate::event::Events;
+use crate::oci::Reference;
+use crate::plan::{APP, About, Facts, Names, base_for, names};
+use crate::python::lock::{self, Lock, ProjectFacts, Selection};
+use crate::python::{Name, Project};
+use crate::store::Store;
+use crate::vcs::{Question, Revision};
+
+const TABLES: Tables = Tables { own: "tool.containerize", workspace: "tool.containerize of the workspace" };
+
+/// A project, its lock, and the images that a call means.
+pub(super) struct Draft {
+    pub(super) project: Project,
+    pub(super) lock: Option<Lock>,
+    pub(super) tools: Tools,
+    pub(super) images: Vec<DraftImage>,
+    pub(super) hooks: hooks::Planned,
+}
+
+/// An image before its base is open.
+pub(super) struct DraftImage {
+    pub(super) name: String,
+    pub(super) settings: Settings,
+    pub(super) names: Names,
+    pub(super) facts: Facts,
+}
+
+impl Draft {
+    /// Reads the project, its lock and its settings.
+    ///
+    /// # Errors
+    /// Usage: what of them is missing, wrong or stale.
+    pub(super) async fn read(request: &Request, store: &Store, events: &Events) -> Result<Self> {
+        let project = project(request)?;
+        check_flags(request)?;
+        // Git takes about as long as it takes to read a lock.
+        let revision = Question::ask(&project.dir);
+        let lock = read_lock(&project, events)?;
+        let tools = Tools::of(request, &project, lock.as_ref(), store, events)?;
+        let workspace = project.workspace.as_ref().and_then(|workspace| workspace.settings.as_ref());
+        let places = Places::read(&of_python(request), TABLES, defaults()?, workspace, events)?;
+        let own = project.settings.clone();
+        let hooks = places.hooks(&[(own.as_ref(), project.dir.as_path())], project.lock_dir())?;
+        let mut draft = Self { project, lock, tools, images: Vec::new(), hooks };
+        let revision = revision.answer()?;
+        draft.images = draft.images(request, &places, own.as_ref(), revision, events).await?;
+        Ok(draft)
+    }
+
+    async fn images(
+        &self,
+        request: &Request,
+        places: &Places,
+        own: Option<&Value>,
+        revision: Option<Revision>,
+        events: &Events,
+    ) -> Result<Vec<DraftImage>> {
+        let project = &self.project;
+        let (created, told_by) = created(&request.variables, revision.as_ref())?;
+        let version = match project.version.text() {
+            Some(text) => text.to_owned(),
+            None if project.version.needs_backend() => self.tools.version(project).await?,
+            None => "0.0.0".into(),
+        };
+        let facts = Facts { version, revision: revision.as_ref().map(revision_text), created };
+        let mut wanted: BTreeSet<String> = BTreeSet::new();
+        for layer in places.stack(own, Vec::new())? {
+            wanted.extend(layer.values.image.into_keys());
+        }
+        if wanted.is_empty() {
+            wanted.insert(project.normalized.to_string());
+        }
+        let several = wanted.len() > 1;
+        let mut images = Vec::new();
+        for name in wanted {
+            let about = About { name: name.clone(), ..about(project, &facts.version) };
+            let detected = detected(&about, "pyproject.toml", revision.is_some(), told_by.clone());
+            let settings = self.settings(places, own, detected, &name)?;
+            let names = names(&settings, &name, &facts.version, several)?;
+            check_push(request, &name, &names)?;
+            images.push(DraftImage { name, settings, names, facts: facts.clone() });
+        }
+        if project.version.text().is_none() && !project.version.needs_backend() {
+            events.note("the project says no version: 0.0.0 is taken");
+        }
+        Ok(images)
+    }
+
+    /// The settings of one image; where none of the places names a base, Python's own image of
+    /// the version that fits best.
+    fn settings(
+        &self,
+        places: &Places,
+        own: Option<&Value>,
+        mut detected: Vec<Layer>,
+        name: &str,
+    ) -> Result<Settings> {
+        let folded = config::fold(&places.stack(own, detected.clone())?, name);
+        if folded.values.base.is_none() {
+            let settings = Settings::new(config::fold(&places.stack(own, detected.clone())?, name))?;
+            let (version, reason) = interpreter::choose(self, &settings)?;
+            let base = BaseChoice::One(format!("python:{version}-slim"));
+            let values = Partial { base: Some(base), ..Partial::default() };
+            detected.push(Layer { origin: Origin::Detected(reason), values });
+        }
+        Settings::new(config::fold(&places.stack(own, detected)?, name))
+    }
+
+    /// The folder that the bases' paths are relative to, and that their lock is in.
+    pub(super) fn root(&self) -> &Path {
+        self.project.lock_dir()
+    }
+
+    /// All references that are pushed.
+    pub(super) fn references(&self) -> impl Iterator<Item = &Reference> {
+        self.images.iter().flat_map(|image| &image.names.references)
+    }
+
+    /// The bases that the images need.
+    pub(super) fn wishes(&self) -> Result<Vec<BaseWish>> {
+        let mut wishes = Vec::new();
+        for image in &self.images {
+            for platform in &image.settings.platforms {
+                wishes.push(BaseWish {
+                    name: base_for(&image.settings, platform)?.to_owned(),
+                    platform: platform.clone(),
+                    compression: image.settings.compression,
+                });
+            }
+        }
+        Ok(wishes)
+    }
+
+    /// What of the lock an image needs.
+    pub(super) fn selection(&self, settings: &Settings) -> Result<Selection<'_>> {
+        let names = |texts: &[String]| texts.iter().map(|text| text.parse::<Name>()).collect::<Result<_>>();
+        Ok(Selection {
+            groups: names(&settings.python.groups)?,
+            extras: names(&settings.python.extras)?,
+            project: facts(&self.project),
+        })
+    }
+}
+
+/// The project that the call is about.
+///
+/// # Errors
+/// Usage: there is none, or it cannot be understood.
+pub(super) fn project(request: &Request) -> Result<Project> {
+    let dir = request.cargo.dir();
+    Project::read(dir)?.ok_or_else(|| {
+        Error::usage(format!("there is no Python project in {} or above", dir.display()))
+            .hint("name its folder with -C: one with a pyproject.toml or a requirements.txt")
+    })
+}
+
+/// What locks need to know of a project.
+fn facts(project: &Project) -> ProjectFacts<'_> {
+    ProjectFacts { dir: &project.dir, pyproject: project.pyproject.as_ref() }
+}
+
+/// The lock, if the project has one or needs none.
+fn read_lock(project: &Project, events: &Events) -> Result<Option<Lock>> {
+    let Some(found) = lock::find(&project.dir, project.pyproject.as_ref())? else {
+        return if needs_lock(project) { Err(no_lock(project)) } else { Ok(None) };
+    };
+    if !found.others.is_empty() {
+        let others: Vec<_> = found.others.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+        let name = found.path.file_name().unwrap_or_default().to_string_lossy();
+        events.note(format!("{name} is taken, {}; {} is not read", found.reason, others.join(", ")));
+    }
+    let lock = lock::read(&found.path, found.kind)?;
+    lock.notes.iter().for_each(|note| events.note(note));
+    lock::check_fresh(&lock, &facts(project))?;
+    Ok(Some(lock))
+}
+
+/// Whether the project has dependencies, which only a lock pins.
+pub(super) fn needs_lock(project: &Project) -> bool {
+    let table = project.pyproject.as_ref();
+    let poetry = table.and_then(|table| table.get("tool")?.get("poetry")?.get("dependencies")?.as_table());
+    let of_poetry = poetry.is_some_and(|table| table.keys().any(|name| name != "python"));
+    let dynamic = project.dynamic.iter().any(|key| key == "dependencies");
+    let unknown = table.is_none_or(|table| !table.contains_key("project")) && poetry.is_none();
+    !project.dependencies.is_empty() || of_poetry || dynamic || unknown
+}
+
+fn no_lock(project: &Project) -> Error {
+    Error::usage(format!("{} has no lock file", project.name))
+        .because("an image is made from what a lock pins, so that it is the same tomorrow")
+        .hint("run `uv lock`, `poetry lock` or `pdm lock`; or `containerize lock`, which makes a pylock.toml")
+}
+
+fn defaults() -> Result<Partial> {
+    Ok(Partial { workdir: Some(APP.into()), ..crate::build::places::defaults()? })
+}
+
+/// The request as it is for Python: `--exclude` names source here, and packages with cargo.
+fn of_python(request: &Request) -> Request {
+    let mut request = request.clone();
+    let excluded = std::mem::take(&mut request.scope.exclude);
+    if !excluded.is_empty() {
+        request.flags.exclude = Some(excluded);
+    }
+    request
+}
+
+/// Refuses flags that only cargo understands.
+fn check_flags(request: &Request) -> Result<()> {
+    let flags = &request.flags;
+    let features = &request.features;
+    let asked = [
+        ("--bin", flags.bin.is_some()),
+        ("--profile", flags.profile.is_some()),
+        ("--target", flags.target.is_some()),
+        ("--strip", flags.strip.is_some()),
+        ("--target-dir", request.target_dir.is_some()),
+        ("--package", !request.scope.packages.is_empty()),
+        ("--workspace", request.scope.workspace),
+        ("--features", features.all || features.no_default || !features.features.is_empty()),
+    ];
+    match asked.iter().find(|(_, asked)| *asked) {
+        Some((flag, _)) => {
+            Err(Error::usage(format!("{flag} is for Rust projects, and this is a Python project"))
+                .hint("leave it out"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn about(project: &Project, version: &str) -> About {
+    About {
+        name: project.name.clone(),
+        version: version.to_owned(),
+        description: project.description.clone(),
+        licenses: project.license.expression.clone(),
+        homepage: project.homepage.clone(),
+        repository: project.repository.clone(),
+        documentation: project.documentation.clone(),
+        authors: project.authors.clone(),
+    }
+}

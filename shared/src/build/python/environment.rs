@@ -1,0 +1,176 @@
+//! A virtual environment as layers: wheels, and what makes a folder an environment.
+
+use std::path::PathBuf;
+
+use super::bytecode::Compiler;
+use crate::base::tree::Tree;
+use crate::build::layers::Maker;
+use crate::build::parallel::in_parallel;
+use crate::error::Result;
+use crate::layer::{self, Content, Entry, EntryKind, Head, Layer, Spec};
+use crate::oci::Digest;
+use crate::plan::{PREFIX, wheel_layers};
+use crate::python::{Interpreter, Name};
+use crate::wheel::{self, DirectUrl, Vouched, Wheel};
+
+/// A wheel that is here, and that goes into the environment.
+#[derive(Debug, Clone)]
+pub(in crate::build) struct ReadyWheel {
+    pub(super) name: Name,
+    /// Its file name, which says what it is.
+    pub(super) filename: String,
+    /// Where it is.
+    pub(super) path: PathBuf,
+    pub(super) digest: Digest,
+    /// In bytes.
+    pub(super) size: u64,
+    /// Where it came from, for what did not come from an index.
+    pub(super) origin: Option<DirectUrl>,
+}
+
+/// What was made for one platform's image.
+pub(in crate::build) struct Environment {
+    /// How wheels are installed.
+    pub(super) target: wheel::Environment,
+    /// By name.
+    pub(super) wheels: Vec<ReadyWheel>,
+    /// What compiles bytecode, where that is asked for.
+    pub(super) compiler: Option<Compiler>,
+    /// What makes a folder an environment.
+    pub(in crate::build) skeleton: Vec<Entry>,
+    /// The project itself.
+    pub(in crate::build) project: Vec<Entry>,
+}
+
+/// The environment that is made for `interpreter`, of files that belong to `owner`.
+pub(super) fn target(interpreter: &Interpreter, owner: (u64, u64)) -> wheel::Environment {
+    wheel::Environment {
+        prefix: PREFIX.trim_start_matches('/').to_owned(),
+        python: interpreter.version,
+        owner,
+        interpreter: format!("{PREFIX}/bin/python"),
+    }
+}
+
+/// What makes a folder a virtual environment (PEP 405): its configuration, and the interpreter's
+/// names.
+pub(super) fn skeleton(interpreter: &Interpreter, owner: (u64, u64)) -> Vec<Entry> {
+    let prefix = PREFIX.trim_start_matches('/');
+    let home = interpreter.path.rsplit_once('/').map_or("/", |(home, _)| home);
+    let settings = format!(
+        "home = {home}\nimplementation = CPython\nversion_info = {}\ninclude-system-site-packages = false\n",
+        interpreter.version
+    );
+    let settings = Content::Bytes(settings.into());
+    vec![
+        Entry::file(format!("{prefix}/pyvenv.cfg"), settings, 0o644, owner),
+        Entry::symlink(format!("{prefix}/bin/python"), &interpreter.path, owner),
+        Entry::symlink(format!("{prefix}/bin/python3"), "python", owner),
+        Entry::symlink(format!("{prefix}/bin/python{}", interpreter.version.short()), "python", owner),
+    ]
+}
+
+impl ReadyWheel {
+    /// What an installer would write for it.
+    pub(super) fn entries(&self, target: &wheel::Environment) -> Result<Vec<Entry>> {
+        let wheel = Wheel::open(&self.path, &self.filename, self.digest)?;
+        wheel::install(&wheel, target, self.origin.as_ref(), Vouched::ByArchive)
+    }
+}
+
+impl Environment {
+    /// The layers of the wheels on top of `base`, at most `budget`.
+    ///
+    /// # Errors
+    /// When a wheel is not sound, or two large ones contradict each other.
+    pub(in crate::build) fn wheel_layers(
+        &self,
+        maker: &Maker<'_>,
+        base: &Tree,
+        budget: usize,
+    ) -> Result<Vec<Layer>> {
+        let sizes: Vec<u64> = self.wheels.iter().map(|wheel| wheel.size).collect();
+        let below = below(base, &self.target.prefix);
+        let groups: Vec<Vec<&ReadyWheel>> = wheel_layers(&sizes, budget.max(1))
+            .into_iter()
+            .map(|group| group.into_iter().map(|i| &self.wheels[i]).collect())
+            .collect();
+        let workers = maker.jobs.min(groups.len()).max(1);
+        in_parallel(workers, &groups, |group| {
+            let layer = self.layer(maker, group, base, &below, (maker.jobs / workers).max(1))?;
+            maker.send(&layer);
+            Ok(layer)
+        })
+    }
+
+    fn layer(
+        &self,
+        maker: &Maker<'_>,
+        wheels: &[&ReadyWheel],
+        base: &Tree,
+        below: &str,
+        jobs: usize,
+    ) -> Result<Layer> {
+        let title = match wheels {
+            [one] => one.filename.trim_end_matches(".whl").to_owned(),
+            several => format!("{} wheels", several.len()),
+        };
+        let head = Head {
+            key: self.key(wheels, below),
+            title,
+            compression: maker.compression,
+            format: maker.format,
+        };
+        let spec = || {
+            Ok(Spec {
+                title: head.title.clone(),
+                entries: self.merged(wheels, maker)?,
+                owner: self.target.owner,
+                compression: head.compression,
+                format: head.format,
+            })
+        };
+        layer::write_keyed(&head, spec, base, maker.store, maker.use_memo, jobs, maker.events)
+    }
+
+    /// Everything that the bytes of the layer depend on.
+    pub(super) fn key(&self, wheels: &[&ReadyWheel], below: &str) -> String {
+        let wheel::Environment { prefix, python, owner, interpreter } = &self.target;
+        let mut key = format!("wheels {prefix} {} {owner:?} {interpreter} {below}", python.short());
+        for wheel in wheels {
+            let origin = wheel.origin.as_ref().map(|origin| serde_json::json!(origin).to_string());
+            key.push_str(&format!(" {}", wheel.digest));
+            key.extend(origin.into_iter().map(|origin| format!(" {origin}")));
+        }
+        key
+    }
+
+    /// The entries of several wheels. Where two have the same file, the one whose name comes later
+    /// wins, as it would when they are installed one after the other.
+    fn merged(&self, wheels: &[&ReadyWheel], maker: &Maker<'_>) -> Result<Vec<Entry>> {
+        let mut merged: std::collections::BTreeMap<String, (Entry, &Name)> = Default::default();
+        for wheel in wheels {
+            for entry in wheel.entries(&self.target)? {
+                let twice = merged.insert(entry.path.clone(), (entry, &wheel.name));
+                if let Some((entry, name)) = twice
+                    && !matches!(&entry.kind, EntryKind::File(content) if content.size() == 0)
+                {
+                    let path = &entry.path;
+                    maker
+                        .events
+                        .warn(format!("{name} and {} both have {path}: the latter's is taken", wheel.name));
+                }
+            }
+        }
+        Ok(merged.into_values().map(|(entry, _)| entry).collect())
+    }
+}
+
+/// What of the base a layer of wheels depends on: its directories on the way to the environment,
+/// and what is in it already.
+pub(super) fn below(base: &Tree, prefix: &str) -> String {
+    let top = prefix.split('/').next().unwrap_or(prefix);
+    let within = |path: &str| path == top || path.strip_prefix(top).is_some_and(|rest| rest.starts_with('/'));
+    let nodes: Vec<_> = base.iter().filter(|(path, _)| within(path)).collect();
+    if nodes.is_empty() { "new".into() } else { Digest::of(format!("{nodes:?}").as_bytes()).to_string() }
+}

@@ -1,0 +1,190 @@
+//! From chosen distributions to environments: fetched, built, and the project itself.
+
+use std::path::{Path, PathBuf};
+
+use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::draft::Draft;
+use super::environment::{Environment, ReadyWheel, skeleton, target};
+use super::resolve::{Chosen, Form, Resolved};
+use crate::build::workshop::Workshop;
+use crate::config::Install;
+use crate::error::{Error, Result};
+use crate::layer::{Content, Entry};
+use crate::plan::{APP, EnvironmentPlan, ImagePlan, Plan, TargetPlan};
+use crate::python::index::Fetched;
+use crate::python::{DistFile, Interpreter, Package, Source, SourceKind, SourceOptions, sources};
+use crate::wheel::{self, DirectUrl, Script};
+
+/// Makes what the images of a plan hold, in the plan's order.
+///
+/// # Errors
+/// When something cannot be fetched or built, or is not what the lock says.
+pub(super) async fn environments(
+    workshop: &Workshop<'_>,
+    draft: &Draft,
+    plan: &Plan,
+    resolved: &Resolved,
+) -> Result<Vec<Environment>> {
+    let mut made = Vec::new();
+    // The same for each platform, and told once.
+    let mut left_out = Vec::new();
+    let wheels: Vec<(&Package, &DistFile)> =
+        resolved.environments.iter().flatten().filter_map(wheel_of).collect();
+    // All platforms at once: what several share is fetched once.
+    let mut fetched = draft.tools.downloads.fetch_all(&wheels).await?.into_iter();
+    for ((image, platform), chosen) in plan.each().zip(&resolved.environments) {
+        let TargetPlan::Python(EnvironmentPlan { interpreter, .. }) = &platform.target else {
+            return Err(Error::bug(format!("{} is no Python image", image.name)));
+        };
+        let install = image.python().map_or(Install::Source, |application| application.install);
+        let files: Vec<Fetched> = fetched.by_ref().take(chosen.iter().filter_map(wheel_of).count()).collect();
+        let maker = EnvironmentMaker { workshop, draft, image, interpreter };
+        made.push(maker.make(chosen, files, install, &mut left_out).await?);
+    }
+    left_out.into_iter().for_each(|words| workshop.events.note(words));
+    Ok(made)
+}
+
+fn wheel_of(chosen: &Chosen) -> Option<(&Package, &DistFile)> {
+    match &chosen.form {
+        Form::Wheel(file) => Some((&chosen.package, file)),
+        Form::Archive(_) | Form::Source => None,
+    }
+}
+
+struct EnvironmentMaker<'a> {
+    workshop: &'a Workshop<'a>,
+    draft: &'a Draft,
+    image: &'a ImagePlan,
+    interpreter: &'a Interpreter,
+}
+
+impl EnvironmentMaker<'_> {
+    async fn make(
+        &self,
+        chosen: &[Chosen],
+        files: Vec<Fetched>,
+        install: Install,
+        left_out: &mut Vec<String>,
+    ) -> Result<Environment> {
+        let owner = (self.image.settings.owner.uid, self.image.settings.owner.gid);
+        let target = target(self.interpreter, owner);
+        let mut files = files.into_iter();
+        let mut wheels = Vec::new();
+        // Folders beside the project change as often as it does, and go where it goes.
+        let mut own = Vec::new();
+        let mut builds = Vec::new();
+        for chosen in chosen {
+            match &chosen.form {
+                Form::Wheel(file) => {
+                    let fetched = files.next().ok_or_else(|| Error::bug("a wheel was not fetched"))?;
+                    wheels.push(ready(&chosen.package, file, fetched));
+                }
+                Form::Archive(_) | Form::Source => builds.push(chosen),
+            }
+        }
+        let jobs = self.workshop.jobs().max(1);
+        let building = builds.iter().map(|chosen| self.draft.tools.build(chosen, self.interpreter));
+        // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
+        let building: Vec<BoxFuture<'_, Result<ReadyWheel>>> =
+            building.map(|build| Box::pin(build) as _).collect();
+        let built: Vec<ReadyWheel> = stream::iter(building).buffered(jobs).try_collect().await?;
+        for (chosen, wheel) in builds.iter().zip(built) {
+            let local = matches!(chosen.package.source, Source::Directory { .. });
+            if local { own.push(wheel) } else { wheels.push(wheel) }
+        }
+        wheels.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut project = Vec::new();
+        for wheel in &own {
+            project.extend(wheel.entries(&target)?);
+        }
+        project.extend(self.project(&target, install, left_out).await?);
+        let wanted = self.image.settings.python.bytecode;
+        let compiler = wanted.then(|| self.draft.tools.compiler(self.interpreter)).transpose()?;
+        Ok(Environment { compiler, skeleton: skeleton(self.interpreter, owner), project, target, wheels })
+    }
+
+    /// What the project itself adds; what of it stays out is told in `left_out`.
+    async fn project(
+        &self,
+        target: &wheel::Environment,
+        install: Install,
+        left_out: &mut Vec<String>,
+    ) -> Result<Vec<Entry>> {
+        if install == Install::Wheel {
+            return self.draft.tools.project(&self.draft.project, self.interpreter).await?.entries(target);
+        }
+        let mut entries = source_entries(self.draft, self.image, self.workshop, left_out)?;
+        let project = &self.draft.project;
+        let paths = project.layout.python_paths();
+        let lines: String = paths.iter().map(|path| format!("{}\n", within_app(path))).collect();
+        let pth = format!("{}/{}.pth", target.site_packages(), project.normalized.escaped());
+        entries.push(Entry::file(pth, Content::Bytes(lines.into()), 0o644, target.owner));
+        for (name, object) in &project.scripts {
+            let script = Script::of(name, object)?;
+            let program = script.program(&target.interpreter).into_bytes();
+            let path = format!("{}/bin/{name}", target.prefix);
+            entries.push(Entry::file(path, Content::Bytes(program.into()), 0o755, target.owner));
+        }
+        Ok(entries)
+    }
+}
+
+fn within_app(path: &str) -> String {
+    if path.is_empty() { APP.to_owned() } else { format!("{APP}/{path}") }
+}
+
+fn source_entries(
+    draft: &Draft,
+    image: &ImagePlan,
+    workshop: &Workshop<'_>,
+    left_out: &mut Vec<String>,
+) -> Result<Vec<Entry>> {
+    let python = &image.settings.python;
+    let options = SourceOptions {
+        include: python.include.clone(),
+        exclude: python.exclude.clone(),
+        outputs: outputs(workshop, &draft.project.dir),
+    };
+    let set = sources(&draft.project.dir, &options)?;
+    for words in set.words() {
+        if !left_out.contains(&words) {
+            left_out.push(words);
+        }
+    }
+    let owner = (image.settings.owner.uid, image.settings.owner.gid);
+    let app = APP.trim_start_matches('/');
+    set.files
+        .iter()
+        .map(|file| {
+            let path = format!("{app}/{}", file.to);
+            Ok(match &file.kind {
+                SourceKind::Link { target } => Entry::symlink(path, target, owner),
+                SourceKind::File { .. } => {
+                    let mode = if file.executable { 0o755 } else { 0o644 };
+                    Entry::file(path, Content::of_file(&file.from)?, mode, owner)
+                }
+            })
+        })
+        .collect()
+}
+
+/// What this call writes, which is no source.
+fn outputs(workshop: &Workshop<'_>, project: &Path) -> Vec<PathBuf> {
+    let dir = workshop.request.cargo.dir();
+    let named = workshop.request.outputs.iter().map(|output| dir.join(output.path()));
+    named.chain([project.join("dist/image")]).collect()
+}
+
+fn ready(package: &Package, file: &DistFile, fetched: Fetched) -> ReadyWheel {
+    ReadyWheel {
+        name: package.name.clone(),
+        filename: file.filename.clone(),
+        path: fetched.path,
+        digest: fetched.digest,
+        size: fetched.size,
+        origin: DirectUrl::of(&package.source, &file.hashes),
+    }
+}

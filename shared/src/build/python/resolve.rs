@@ -1,0 +1,207 @@
+//! Which file of each locked distribution goes into which image, and the plan that comes of it.
+
+use std::collections::BTreeSet;
+
+use super::draft::{Draft, DraftImage};
+use super::{interpreter, start};
+use crate::build::workshop::Bases;
+use crate::config::Install;
+use crate::error::{Context, Error, Result};
+use crate::event::Events;
+use crate::oci::Platform;
+use crate::plan::{
+    Application, Distribution, EnvironmentPlan, ImagePlan, Plan, PlatformPlan, PythonImage, PythonPlatform,
+    base_for, plan_python,
+};
+use crate::python::{DistFile, Interpreter, Name, Package, Source, Tags, lock};
+
+/// A distribution and what of it is taken.
+#[derive(Debug, Clone)]
+pub(super) struct Chosen {
+    pub(super) package: Package,
+    pub(super) form: Form,
+}
+
+/// In which form a distribution is taken.
+#[derive(Debug, Clone)]
+pub(super) enum Form {
+    /// As a wheel.
+    Wheel(DistFile),
+    /// As a source archive, which is built.
+    Archive(DistFile),
+    /// From its source, which is built.
+    Source,
+}
+
+/// What each platform of each image holds, in the order of the plan.
+pub(super) struct Resolved {
+    pub(super) environments: Vec<Vec<Chosen>>,
+    /// How the project itself gets in, for each image.
+    pub(super) installs: Vec<Install>,
+}
+
+impl Resolved {
+    /// The place of a platform's environment.
+    ///
+    /// # Errors
+    /// A bug when the plan is another one.
+    pub(super) fn index(&self, plan: &Plan, image: &ImagePlan, platform: &PlatformPlan) -> Result<usize> {
+        plan.each()
+            .position(|(i, p)| i.name == image.name && p.platform == platform.platform)
+            .filter(|index| *index < self.environments.len())
+            .ok_or_else(|| Error::bug(format!("the environment of {} is lost", image.name)))
+    }
+}
+
+/// Plans all images of a draft.
+///
+/// # Errors
+/// Usage: something that is locked cannot be had for a base; nothing tells how to start.
+pub(super) async fn plan(draft: &Draft, bases: &Bases, events: &Events) -> Result<(Plan, Resolved)> {
+    let mut plan = Plan { images: Vec::new() };
+    let mut resolved = Resolved { environments: Vec::new(), installs: Vec::new() };
+    for image in &draft.images {
+        let (planned, environments, install) = plan_image(draft, image, bases, events).await?;
+        plan.images.push(planned);
+        resolved.environments.extend(environments);
+        resolved.installs.push(install);
+    }
+    Ok((plan, resolved))
+}
+
+async fn plan_image(
+    draft: &Draft,
+    image: &DraftImage,
+    bases: &Bases,
+    events: &Events,
+) -> Result<(ImagePlan, Vec<Vec<Chosen>>, Install)> {
+    let settings = &image.settings;
+    let (install, why_source) = install_of(draft, settings.python.install);
+    why_source.into_iter().for_each(|why| events.note(why));
+    let mut environments: Vec<Vec<Chosen>> = Vec::new();
+    let mut platforms = Vec::new();
+    for platform in &settings.platforms {
+        let name = base_for(settings, platform)?;
+        let base = bases.get(name, platform)?;
+        let interpreter = interpreter::of_base(draft, settings, name, base, platform)?;
+        let chosen = choose(draft, image, &interpreter).await?;
+        let path = base.image.config.config.env.iter().find_map(|line| line.strip_prefix("PATH="));
+        platforms.push(PythonPlatform {
+            platform: platform.clone(),
+            base: name.to_owned(),
+            path: path.map(str::to_owned),
+            environment: environment_plan(&interpreter, &chosen),
+        });
+        environments.push(chosen);
+    }
+    let names: BTreeSet<Name> =
+        environments.iter().flatten().map(|chosen| chosen.package.name.clone()).collect();
+    let found = start::find(draft, settings, install, &names)?;
+    let application = Application {
+        install,
+        reason: found.as_ref().map(|(_, reason)| reason.clone()),
+        lock: draft.lock.as_ref().map(|lock| {
+            let path = lock.path.strip_prefix(&draft.project.dir).unwrap_or(&lock.path);
+            path.display().to_string()
+        }),
+        groups: settings.python.groups.clone(),
+        extras: settings.python.extras.clone(),
+        bytecode: settings.python.bytecode,
+    };
+    if let Some((_, reason)) = &found {
+        events.step("Detected", reason.clone());
+    }
+    let (planned, notes) = plan_python(PythonImage {
+        name: image.name.clone(),
+        settings: settings.clone(),
+        names: image.names.clone(),
+        facts: image.facts.clone(),
+        application,
+        start: found.map(|(start, _)| start),
+        platforms,
+    })?;
+    notes.into_iter().for_each(|note| events.note(note));
+    Ok((planned, environments, install))
+}
+
+/// How the project itself gets in, and a word where that may surprise.
+fn install_of(draft: &Draft, asked: Option<Install>) -> (Install, Option<String>) {
+    let project = &draft.project;
+    let has_code = !project.layout.packages.is_empty() || !project.layout.modules.is_empty();
+    match asked {
+        Some(install) => (install, None),
+        None if !project.is_package() => (Install::Source, None),
+        None if has_code => (Install::Wheel, None),
+        None => {
+            let why =
+                format!("{} has a build system and no package: its source is taken as it is", project.name);
+            (Install::Source, Some(why))
+        }
+    }
+}
+
+/// The file of each selected distribution for one interpreter, by name.
+async fn choose(draft: &Draft, image: &DraftImage, interpreter: &Interpreter) -> Result<Vec<Chosen>> {
+    let Some(lock) = &draft.lock else { return Ok(Vec::new()) };
+    let mut packages = lock::select(lock, &draft.selection(&image.settings)?, interpreter)?;
+    packages.sort_by(|a, b| a.name.cmp(&b.name));
+    let listed = packages.iter().map(|package| async move {
+        // Some locks name no files, and leave that to the index.
+        let unknown = package.files.iter().all(|file| file.filename.is_empty());
+        match &package.source {
+            Source::Index { .. } if unknown => draft.tools.downloads.files(package).await,
+            _ => Ok(package.files.clone()),
+        }
+    });
+    let lists = futures_util::future::try_join_all(listed).await?;
+    let tags = Tags::of(interpreter);
+    packages
+        .into_iter()
+        .zip(lists)
+        .map(|(package, files)| {
+            let form = form(&package, &files, &tags, &interpreter.platform)?;
+            Ok(Chosen { package: Package { files, ..package }, form })
+        })
+        .collect()
+}
+
+fn form(package: &Package, files: &[DistFile], tags: &Tags, platform: &Platform) -> Result<Form> {
+    if files.is_empty() && !matches!(package.source, Source::Index { .. }) {
+        return Ok(Form::Source);
+    }
+    if let Some(wheel) = tags.best(files) {
+        return Ok(Form::Wheel(wheel.clone()));
+    }
+    if let Some(archive) = files.iter().find(|file| file.is_sdist()) {
+        return Ok(Form::Archive(archive.clone()));
+    }
+    let version = package.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+    Err(Error::usage(format!("{}{version} has no wheel for {platform}", package.name)))
+        .context(|| tags.why_not(files))
+        .map_err(|e| e.hint("choose another base, or another version in the lock"))
+}
+
+fn environment_plan(interpreter: &Interpreter, chosen: &[Chosen]) -> EnvironmentPlan {
+    let distribution = |chosen: &Chosen| {
+        let (file, built) = match &chosen.form {
+            Form::Wheel(file) => (file.filename.clone(), false),
+            Form::Archive(file) => (file.filename.clone(), true),
+            Form::Source => (source_text(&chosen.package.source), true),
+        };
+        let version = chosen.package.version.as_ref().map(ToString::to_string);
+        Distribution { name: chosen.package.name.clone(), version, file, built }
+    };
+    EnvironmentPlan {
+        interpreter: interpreter.clone(),
+        distributions: chosen.iter().map(distribution).collect(),
+    }
+}
+
+fn source_text(source: &Source) -> String {
+    match source {
+        Source::Index { url } => url.clone().unwrap_or_default(),
+        Source::Url { url, .. } => url.clone(),
+        Source::Git { url, commit, .. } => format!("{url}@{commit}"),
+        Source::Directory { path, .. } | Source::File { path } => path.display().to_string(),
+    }
+}

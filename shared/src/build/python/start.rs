@@ -1,0 +1,87 @@
+//! How the application is started: asked of its source, unless the settings say it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::draft::Draft;
+use crate::config::{Install, Settings};
+use crate::error::{Error, Result};
+use crate::plan::{APP, Start};
+use crate::python::{Answer, Layout, Name, Question, SourceKind, SourceOptions, detect, sources};
+
+/// What starts the application, and why; `None` where the settings say it. `installed` are the
+/// distributions of the environment.
+///
+/// # Errors
+/// Usage: nothing or too much was found.
+pub(super) fn find(
+    draft: &Draft,
+    settings: &Settings,
+    install: Install,
+    installed: &BTreeSet<Name>,
+) -> Result<Option<(Start, String)>> {
+    if settings.entrypoint.is_some() {
+        return Ok(None);
+    }
+    let project = &draft.project;
+    let files = modules(draft, settings, install)?;
+    let mut installed = installed.clone();
+    installed.insert(project.normalized.clone());
+    let answer = detect(&Question {
+        name: &project.name,
+        scripts: &project.scripts,
+        files: &files,
+        source_roots: &project.layout.python_paths(),
+        installed: &installed,
+        server: settings.python.server.as_deref(),
+        port: settings.ports.first().map(crate::config::Port::number),
+    })?;
+    let is_source = |word: &&String| files.iter().any(|(path, _)| path == *word);
+    if install == Install::Wheel
+        && let Some(file) = answer.command.iter().find(is_source)
+    {
+        return Err(Error::usage(format!(
+            "{file} is run as a file, and the wheel of {} has none",
+            project.name
+        ))
+        .hint("take install = \"source\", or set entrypoint"));
+    }
+    let Answer { mut command, mut env, port, reason } = answer;
+    // Paths of the source hold whatever the working directory is.
+    for word in &mut command {
+        if is_source(&&*word) {
+            *word = format!("{APP}/{word}");
+        }
+    }
+    if let Some(path) = env.get_mut("PYTHONPATH") {
+        *path = format!("{APP}/{path}");
+    }
+    Ok(Some((Start { command, env, port }, reason)))
+}
+
+/// The modules that will be in the image: all of the source, or what the wheel will hold.
+fn modules(draft: &Draft, settings: &Settings, install: Install) -> Result<Vec<(String, PathBuf)>> {
+    let python = &settings.python;
+    let options = match install {
+        Install::Wheel => SourceOptions::default(),
+        Install::Source => SourceOptions {
+            include: python.include.clone(),
+            exclude: python.exclude.clone(),
+            outputs: Vec::new(),
+        },
+    };
+    let layout = &draft.project.layout;
+    let set = sources(&draft.project.dir, &options)?;
+    let modules = set.files.into_iter().filter(|file| {
+        let python = file.to.ends_with(".py") && matches!(file.kind, SourceKind::File { .. });
+        python && (install == Install::Source || is_packaged(layout, &file.to))
+    });
+    Ok(modules.map(|file| (file.to, file.from)).collect())
+}
+
+/// Whether the project's wheel will hold this file.
+fn is_packaged(layout: &Layout, path: &str) -> bool {
+    let below = |dir: &str| path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'));
+    layout.packages.iter().any(|package| below(&package.path))
+        || layout.modules.iter().any(|module| module.path == path)
+}

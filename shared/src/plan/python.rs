@@ -1,0 +1,309 @@
+//! The plan of a Python image: a virtual environment on a base that has an interpreter.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::labels::Facts;
+use super::shared::{file_items, format_notes, outside_layers, runtime, within_limit};
+use super::{ImagePlan, Item, LayerPlan, Names, PlatformPlan, ProjectPlan, TargetPlan};
+use crate::config::{Install, Settings};
+use crate::error::Result;
+use crate::oci::Platform;
+use crate::python::{Interpreter, Name};
+
+/// Where the application is in the image.
+pub const APP: &str = "/app";
+/// Where its virtual environment is.
+pub const PREFIX: &str = "/app/.venv";
+
+/// From this size in bytes on, a wheel has a layer of its own, which is the same in every image.
+const LARGE: u64 = 1024 * 1024;
+
+/// What is known of a Python image before it is planned.
+#[derive(Debug, Clone)]
+pub struct PythonImage {
+    /// The image's name.
+    pub name: String,
+    /// Its settings.
+    pub settings: Settings,
+    /// Where it goes.
+    pub names: Names,
+    /// What placeholders stand for.
+    pub facts: Facts,
+    /// What it runs.
+    pub application: Application,
+    /// What starts it, if that is known.
+    pub start: Option<Start>,
+    /// Each platform's environment.
+    pub platforms: Vec<PythonPlatform>,
+}
+
+/// One platform of a Python image.
+#[derive(Debug, Clone)]
+pub struct PythonPlatform {
+    /// The platform.
+    pub platform: Platform,
+    /// The base, as it was named.
+    pub base: String,
+    /// The base's `PATH`.
+    pub path: Option<String>,
+    /// What is installed.
+    pub environment: EnvironmentPlan,
+}
+
+/// How an application is started, as its source shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Start {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Variables that the program reads.
+    pub env: BTreeMap<String, String>,
+    /// The port it listens on.
+    pub port: Option<u16>,
+}
+
+/// A Python application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Application {
+    /// How the project itself gets in.
+    pub install: Install,
+    /// Why it is started as it is.
+    pub reason: Option<String>,
+    /// The lock file, relative to the project.
+    pub lock: Option<String>,
+    /// Dependency groups beside the main dependencies.
+    pub groups: Vec<String>,
+    /// Extras of the project.
+    pub extras: Vec<String>,
+    /// Whether bytecode is compiled.
+    pub bytecode: bool,
+}
+
+/// What is installed for one platform.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EnvironmentPlan {
+    /// What runs it.
+    pub interpreter: Interpreter,
+    /// What is in it, by name.
+    pub distributions: Vec<Distribution>,
+}
+
+/// A distribution that is installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Distribution {
+    /// Its name.
+    pub name: Name,
+    /// Its version, where the lock says it.
+    pub version: Option<String>,
+    /// The wheel's file name; or what it is built from.
+    pub file: String,
+    /// Whether it has to be built.
+    pub built: bool,
+}
+
+/// Plans one image. Returns notes for the user beside the plan.
+///
+/// # Errors
+/// Usage: too many layers, an owner that cannot be.
+pub fn plan_python(image: PythonImage) -> Result<(ImagePlan, Vec<String>)> {
+    let PythonImage { name, settings, names, facts, application, start, platforms } = image;
+    let mut notes = Vec::new();
+    format_notes(&settings, &mut notes);
+    let platforms = platforms
+        .into_iter()
+        .map(|platform| {
+            plan_platform(platform, &name, &settings, start.as_ref(), &application, &facts, &mut notes)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    notes.dedup();
+    let plan = ImagePlan {
+        name,
+        version: facts.version,
+        tag: names.tag,
+        references: names.references,
+        format: settings.format,
+        compression: settings.compression,
+        created: facts.created,
+        project: ProjectPlan::Python(application),
+        platforms,
+        settings,
+    };
+    Ok((plan, notes))
+}
+
+fn plan_platform(
+    image: PythonPlatform,
+    name: &str,
+    settings: &Settings,
+    start: Option<&Start>,
+    application: &Application,
+    facts: &Facts,
+    notes: &mut Vec<String>,
+) -> Result<PlatformPlan> {
+    let PythonPlatform { platform, base, path, environment } = image;
+    let command = start.map(|start| start.command.clone());
+    let mut runtime = runtime(&platform, settings, command, facts, notes);
+    // Whoever sets an entrypoint of his own knows what it reads.
+    let start = start.filter(|_| settings.entrypoint.is_none());
+    let path = path.unwrap_or_else(|| "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into());
+    let mut env: BTreeMap<String, String> = [
+        ("PATH", format!("{PREFIX}/bin:{path}")),
+        ("VIRTUAL_ENV", PREFIX.to_owned()),
+        ("PYTHONUNBUFFERED", "1".to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    if let Some(start) = start {
+        env.extend(start.env.clone());
+        if runtime.ports.is_empty() {
+            runtime.ports.extend(start.port.map(|port| format!("{port}/tcp")));
+        }
+    }
+    env.retain(|name, _| !runtime.unset_env.contains(name));
+    env.append(&mut runtime.env);
+    runtime.env = env;
+    let layers = layers(name, settings, &environment, application)?;
+    Ok(PlatformPlan { platform, base, target: TargetPlan::Python(environment), layers, runtime })
+}
+
+/// Our layers, from the most stable to the most volatile.
+fn layers(
+    name: &str,
+    settings: &Settings,
+    environment: &EnvironmentPlan,
+    application: &Application,
+) -> Result<Vec<LayerPlan>> {
+    let layer = |title: &str, items| LayerPlan { title: title.to_owned(), items };
+    let mut layers = outside_layers(settings);
+    if !environment.distributions.is_empty() {
+        layers.push(layer("wheels", vec![Item::Wheels]));
+        if application.bytecode {
+            layers.push(layer("bytecode", vec![Item::Bytecode]));
+        }
+    }
+    layers.push(layer("environment", vec![Item::Skeleton]));
+    let items = file_items(settings)?;
+    if !items.is_empty() {
+        layers.push(layer("files", items));
+    }
+    layers.push(layer(name, vec![Item::Project]));
+    within_limit(layers.len(), settings)?;
+    Ok(layers)
+}
+
+/// Spreads wheels of these `sizes` in bytes, which come in the order of their names, over at most
+/// `budget` layers: large ones have a layer each, the largest first while the budget lasts; the
+/// others share one, which comes last. Each layer is a list of indices.
+pub fn wheel_layers(sizes: &[u64], budget: usize) -> Vec<Vec<usize>> {
+    let mut large: Vec<usize> = (0..sizes.len()).filter(|&i| sizes[i] >= LARGE).collect();
+    let all_large = large.len() == sizes.len();
+    let most = if all_large && large.len() <= budget { budget } else { budget.saturating_sub(1) };
+    if large.len() > most {
+        large.sort_by_key(|&i| (std::cmp::Reverse(sizes[i]), i));
+        large.truncate(most);
+        large.sort_unstable();
+    }
+    let rest: Vec<usize> = (0..sizes.len()).filter(|i| !large.contains(i)).collect();
+    let mut layers: Vec<Vec<usize>> = large.into_iter().map(|i| vec![i]).collect();
+    if !rest.is_empty() {
+        layers.push(rest);
+    }
+    layers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Layer, Origin, fold, from_toml};
+    use crate::plan::names;
+    use crate::python::{Libc, PythonVersion};
+
+    const MIB: u64 = 1024 * 1024;
+
+    #[test]
+    fn large_wheels_have_layers_of_their_own_while_the_budget_lasts() {
+        let sizes = [10, 3 * MIB, 20, MIB, 2 * MIB];
+        assert_eq!(wheel_layers(&sizes, 10), [vec![1], vec![3], vec![4], vec![0, 2]]);
+        assert_eq!(wheel_layers(&sizes, 3), [vec![1], vec![4], vec![0, 2, 3]]);
+        assert_eq!(wheel_layers(&sizes, 1), [vec![0, 1, 2, 3, 4]]);
+        assert_eq!(wheel_layers(&[MIB, MIB], 2), [vec![0], vec![1]]);
+        assert_eq!(wheel_layers(&[MIB, MIB, MIB], 2), [vec![0], vec![1, 2]]);
+        assert!(wheel_layers(&[], 5).is_empty());
+    }
+
+    fn plan(text: &str, start: Option<Start>) -> PlatformPlan {
+        let defaults = "platforms = ['linux/amd64']\nuser = '65532:65532'\nworkdir = '/app'";
+        let layers = [(Origin::Default, defaults), (Origin::Flag, text)]
+            .map(|(origin, text)| Layer { values: from_toml(text, &origin).expect(text), origin });
+        let settings = Settings::new(fold(&layers, "web")).expect("settings");
+        let facts = Facts { version: "1.0".into(), revision: None, created: "1970-01-01T00:00:00Z".into() };
+        let platform: Platform = "linux/amd64".parse().expect("a platform");
+        let interpreter = Interpreter {
+            path: "/usr/local/bin/python3.13".into(),
+            version: PythonVersion { major: 3, minor: 13, micro: 5 },
+            libc: Libc::Glibc { major: 2, minor: 36 },
+            platform: platform.clone(),
+        };
+        let distribution = Distribution {
+            name: "flask".parse().expect("a name"),
+            version: Some("3.0".into()),
+            file: "flask-3.0-py3-none-any.whl".into(),
+            built: false,
+        };
+        let image = PythonImage {
+            name: "web".into(),
+            names: names(&settings, "web", "1.0", false).expect("names"),
+            facts,
+            application: Application {
+                install: Install::Source,
+                reason: None,
+                lock: None,
+                groups: vec![],
+                extras: vec![],
+                bytecode: settings.python.bytecode,
+            },
+            start,
+            platforms: vec![PythonPlatform {
+                platform,
+                base: "python:3.13-slim".into(),
+                path: Some("/usr/local/bin:/usr/bin".into()),
+                environment: EnvironmentPlan { interpreter, distributions: vec![distribution] },
+            }],
+            settings,
+        };
+        plan_python(image).expect("a plan").0.platforms.remove(0)
+    }
+
+    #[test]
+    fn layers_go_from_stable_to_volatile() {
+        let titles = |text: &str| -> Vec<String> {
+            plan(text, None).layers.into_iter().map(|layer| layer.title).collect()
+        };
+        assert_eq!(titles(""), ["wheels", "environment", "web"]);
+        assert_eq!(
+            titles("bytecode = true\nvolumes = ['/data']\nlayers = ['x']"),
+            ["layer 1", "wheels", "bytecode", "environment", "files", "web"]
+        );
+    }
+
+    #[test]
+    fn the_environment_comes_first_on_the_path_and_what_starts_it_can_be_replaced() {
+        let start = Start {
+            command: vec!["uvicorn".into(), "main:app".into()],
+            env: [("UVICORN_PORT".to_owned(), "8000".to_owned())].into(),
+            port: Some(8000),
+        };
+        let runtime = plan("env = { X = '1' }", Some(start.clone())).runtime;
+        assert_eq!(runtime.env["PATH"], "/app/.venv/bin:/usr/local/bin:/usr/bin");
+        assert_eq!((runtime.env["UVICORN_PORT"].as_str(), runtime.env["X"].as_str()), ("8000", "1"));
+        assert_eq!(runtime.ports, ["8000/tcp"]);
+        assert_eq!(runtime.entrypoint, Some(start.command.clone()));
+        let own =
+            plan("entrypoint = 'python -m web'\nports = [80]\nunset-env = ['PYTHONUNBUFFERED']", Some(start));
+        assert_eq!(own.runtime.ports, ["80/tcp"]);
+        assert!(!own.runtime.env.contains_key("UVICORN_PORT"));
+        assert!(!own.runtime.env.contains_key("PYTHONUNBUFFERED"));
+    }
+}

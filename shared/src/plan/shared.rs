@@ -1,0 +1,144 @@
+//! What plans of all kinds of projects have in common.
+
+use super::labels::{Facts, expand};
+use super::{Item, LayerPlan, Runtime};
+use crate::config::{Mode, Owner, Settings, labels_for};
+use crate::error::{Error, Result};
+use crate::oci::Platform;
+use crate::oci::media_type::Format;
+
+/// What users should know about the chosen image format.
+pub(super) fn format_notes(settings: &Settings, notes: &mut Vec<String>) {
+    if settings.format == Format::Docker
+        && settings.origins.is_chosen("image-format")
+        && !settings.annotations.is_empty()
+    {
+        notes.push("annotations are left out: Docker's image format has none".into());
+    }
+    if settings.healthcheck.is_some() && settings.format == Format::Oci {
+        notes.push("the health check is Docker's: Podman reads it with image-format = \"docker\" only, Kubernetes never".into());
+    }
+}
+
+/// The base for a platform.
+///
+/// # Errors
+/// Usage: images for the platform cannot be made, or the table of bases leaves it out.
+pub fn base_for<'a>(settings: &'a Settings, platform: &Platform) -> Result<&'a str> {
+    if platform.os != "linux" {
+        return Err(Error::usage(format!("images for {platform} cannot be made"))
+            .hint("name a linux platform, as linux/amd64"));
+    }
+    settings.base.for_platform(platform).ok_or_else(|| {
+        Error::usage(format!("base ({}) names none for {platform}", settings.origins.describe("base")))
+            .hint(format!("add \"{}\" to the table", platform.slug()))
+    })
+}
+
+/// The layers that are made outside.
+pub(super) fn outside_layers(settings: &Settings) -> Vec<LayerPlan> {
+    let layer = |(i, layer): (usize, &crate::config::ExtraLayer)| LayerPlan {
+        title: format!("layer {}", i + 1),
+        items: vec![Item::Outside { layer: layer.clone(), owner: settings.owner }],
+    };
+    settings.layers.iter().enumerate().map(layer).collect()
+}
+
+/// Refuses more layers than the settings allow.
+///
+/// # Errors
+/// Usage, with what to do.
+pub(super) fn within_limit(layers: usize, settings: &Settings) -> Result<()> {
+    if layers <= settings.max_layers {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "the image needs {layers} layers and max-layers ({}) allows {}",
+        settings.origins.describe("max-layers"),
+        settings.max_layers
+    ))
+    .hint("raise max-layers, or put several of `layers` into one"))
+}
+
+/// Directories, volumes and files, in one layer.
+pub(super) fn file_items(settings: &Settings) -> Result<Vec<Item>> {
+    let owner = settings.owner;
+    let mut items = Vec::new();
+    for dir in &settings.dirs {
+        items.push(Item::Directory {
+            path: dir.path.clone(),
+            mode: dir.mode.unwrap_or(Mode(0o755)),
+            owner: dir.owner.unwrap_or(owner),
+        });
+    }
+    // A directory that is declared on its own keeps its own mode and owner.
+    for path in settings.volumes.iter().filter(|v| !settings.dirs.iter().any(|dir| same_path(&dir.path, v))) {
+        items.push(Item::Directory { path: path.clone(), mode: Mode(0o755), owner: user_owner(settings)? });
+    }
+    for rule in &settings.files {
+        items.push(Item::Files { rule: rule.clone(), owner: rule.owner.unwrap_or(owner) });
+    }
+    Ok(items)
+}
+
+fn same_path(a: &str, b: &str) -> bool {
+    let parts = |path| str::split(path, '/').filter(|part| !part.is_empty());
+    parts(a).eq(parts(b))
+}
+
+/// The owner of what `user` must be able to write.
+fn user_owner(settings: &Settings) -> Result<Owner> {
+    // The names that the embedded base and the distroless ones give.
+    let known = |name: &str| match name {
+        "" | "root" => Some(0),
+        "nonroot" => Some(65532),
+        "nobody" => Some(65534),
+        _ => None,
+    };
+    let (user, group) = settings.user.split_once(':').unwrap_or((&settings.user, &settings.user));
+    let id = |text: &str| known(text).or_else(|| text.parse::<u64>().ok());
+    match (id(user), id(group)) {
+        (Some(uid), Some(gid)) => Ok(Owner { uid, gid }),
+        _ => Err(Error::usage(format!(
+            "the volumes must belong to the user {:?} ({}), whose number is not known",
+            settings.user,
+            settings.origins.describe("user")
+        ))
+        .hint("write the user as numbers, uid:gid")),
+    }
+}
+
+/// What the configuration of one platform's image says; `entrypoint` is the project's own.
+pub(super) fn runtime(
+    platform: &Platform,
+    settings: &Settings,
+    entrypoint: Option<Vec<String>>,
+    facts: &Facts,
+    notes: &mut Vec<String>,
+) -> Runtime {
+    let labels = labels_for(&settings.labels, platform);
+    let (labels, left_out) = expand(labels, facts, platform);
+    // What the labels say of the image, the manifest says too; annotations of one's own win.
+    let standard = labels.iter().filter(|(name, _)| name.starts_with(super::LABEL_PREFIX));
+    let mut annotations: std::collections::BTreeMap<_, _> =
+        standard.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let (own, also_left_out) = expand(labels_for(&settings.annotations, platform), facts, platform);
+    annotations.extend(own);
+    for name in left_out.iter().chain(&also_left_out) {
+        notes.push(format!("{name} is left out: it asks for {{revision}}, and this is no git checkout"));
+    }
+    Runtime {
+        user: settings.user.clone(),
+        workdir: settings.workdir.clone(),
+        entrypoint: settings.entrypoint.clone().or(entrypoint),
+        cmd: settings.cmd.clone(),
+        env: settings.env.clone(),
+        unset_env: settings.unset_env.clone(),
+        ports: settings.ports.iter().map(ToString::to_string).collect(),
+        volumes: settings.volumes.clone(),
+        labels: labels.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
+        annotations: annotations.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
+        stop_signal: settings.stop_signal.clone(),
+        healthcheck: settings.healthcheck.clone(),
+    }
+}
