@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from harness import AMD64, ARM64, HELLO_WEB, LAB, REPOSITORY, Registry, need_target, run
+from harness import AMD64, ARM64, LAB, REPOSITORY, Registry, need_target, run
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -16,22 +16,47 @@ INSTALL = "cargo install --locked --path cargo-containerize"
 BASES = {
     "gcr.io/distroless/cc-debian13:nonroot": "distroless/cc-debian12:nonroot",
     "gcr.io/distroless/static-debian13:nonroot": "distroless/static-debian12:nonroot",
+    "gcr.io/distroless/python3-debian12:nonroot": "distroless/python3-debian12:nonroot",
+    "python:3.13-slim-bookworm": "python:3.13-slim-bookworm",
 }
+#: The default base of Python projects.
+PYTHON = "python:3.13-slim-bookworm"
+EXAMPLES = {"python.md": "hello-fastapi"}
+
+
+#: What a page names beside the example's own.
+EXTRAS = """[project.optional-dependencies]
+postgres = []
+
+[dependency-groups]
+worker = []
+
+"""
+PYLOCK = """lock-version = "1.0"
+created-by = "hand"
+extras = ["postgres"]
+dependency-groups = ["worker"]
+packages = []
+"""
 
 
 def blocks(language: str) -> list:
-    """The blocks of a language on all pages, named by page and number."""
+    """The blocks of a language on all pages with the example they are about, named by page and number."""
     found = []
     for page in PAGES:
+        example = EXAMPLES.get(page.name, "hello-web")
         texts = [text for kind, text in BLOCK.findall(page.read_text()) if kind == language]
-        found += [pytest.param(text, id=f"{page.name}-{number}") for number, text in enumerate(texts, 1)]
+        found += [
+            pytest.param(example, text, id=f"{page.name}-{number}") for number, text in enumerate(texts, 1)
+        ]
     return found
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """What the commands find around them: a folder like a fresh clone, with the example in it."""
-    shutil.copytree(HELLO_WEB, tmp_path / "examples" / "hello-web", ignore=shutil.ignore_patterns("target"))
+    """What the commands find around them: a folder like a fresh clone, with the examples in it."""
+    examples = REPOSITORY / "examples"
+    shutil.copytree(examples, tmp_path / "examples", ignore=shutil.ignore_patterns("target", "dist"))
     shutil.copytree(
         REPOSITORY / "tests", tmp_path / "tests", ignore=lambda folder, names: set(names) - {"run"}
     )
@@ -59,19 +84,24 @@ def bases(place: Registry, program, folder: Path) -> None:
         program(*to, cwd=folder)
 
 
-@pytest.mark.parametrize("script", blocks("sh"))
-def test_a_shown_command_works(script: str, program, registry, clone: Path) -> None:
+@pytest.mark.parametrize(("example", "script"), blocks("sh"))
+def test_a_shown_command_works(example: str, script: str, program, registry, clone: Path) -> None:
     need_target(AMD64)
     need_target(ARM64)
     # The program is built already, and the tests are running; installing has a test of its own.
-    in_clone = "cargo run" in script or "tests/run" in script or "cargo install" in script
+    in_clone = any(word in script for word in ("cargo run", "tests/run", "cargo install", "examples/"))
+    env = dict(program.env)
+    if "fastapi" in example + script and "--base" not in script:
+        if not LAB.is_dir():
+            pytest.skip("no lab with a stand-in for python:X.Y-slim")
+        env["CONTAINERIZE_BASE"] = f"oci:{LAB}/base-images:{PYTHON}"
     script = script.replace("cargo run --release --", "containerize").replace(
         "tests/run\n", "tests/run --help\n"
     )
     script = script.replace(INSTALL, "containerize --version")
     kind = "basic" if "--username" in script else "anonymous"
     place = registry(kind)
-    folder = clone if in_clone else clone / "examples" / "hello-web"
+    folder = clone if in_clone else clone / "examples" / example
     if kind == "basic":
         (folder / "token.txt").write_text(place.password + "\n")
         script = script.replace("--username you", f"--username {place.user}")
@@ -80,7 +110,7 @@ def test_a_shown_command_works(script: str, program, registry, clone: Path) -> N
     done = run(
         ["bash", "-euo", "pipefail", "-c", made_local(script, place.host)],
         cwd=folder,
-        env=program.env,
+        env=env,
     )
     assert "panicked" not in done.err
 
@@ -95,18 +125,27 @@ def test_the_program_can_be_installed(tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("settings", blocks("toml"))
-def test_shown_settings_are_accepted(settings: str, program, clone: Path) -> None:
-    manifest = clone / "examples" / "hello-web" / "Cargo.toml"
+@pytest.mark.parametrize(("example", "settings"), blocks("toml"))
+def test_shown_settings_are_accepted(example: str, settings: str, program, clone: Path) -> None:
+    folder = clone / "examples" / example
+    python = example == "hello-fastapi"
+    if python and not LAB.is_dir():
+        pytest.skip("no lab with a stand-in for python:X.Y-slim")
+    manifest = folder / ("pyproject.toml" if python else "Cargo.toml")
+    table = "[tool.containerize" if python else "[package.metadata.containerize"
     text = manifest.read_text()
-    start = text.index("[package.metadata.containerize]")
+    start = text.index(table)
     end = text.find("\n[", start)
-    manifest.write_text(text[:start] + settings + (text[end:] if end >= 0 else ""))
-    try:
-        done = program("--dry-run", cwd=manifest.parent)
-    finally:
-        manifest.write_text(text)
-    assert "[package.metadata.containerize" in done.out
+    text = text[:start] + settings + (text[end:] if end >= 0 else "")
+    if "groups = " in settings:
+        # What the settings name must be there to be found.
+        text = text.replace("[tool.containerize", EXTRAS + "[tool.containerize", 1)
+        (folder / "uv.lock").unlink()
+        (folder / "pylock.toml").write_text(PYLOCK)
+    manifest.write_text(text)
+    base = ["--base", f"oci:{LAB}/base-images:{PYTHON}"] if python else []
+    done = program("--dry-run", *base, cwd=folder)
+    assert table in done.out
 
 
 def test_every_flag_is_documented(program) -> None:
@@ -115,7 +154,16 @@ def test_every_flag_is_documented(program) -> None:
     assert len(flags) > 40
     words = set(re.findall(r"--[a-z][a-z-]+", "\n".join(page.read_text() for page in PAGES)))
     assert not flags - words, "flags that no page names"
-    foreign = {"--rm", "--read-only", "--remap-path-prefix", "--path", "--all", "--worker", "--check"}
+    foreign = {
+        "--rm",
+        "--read-only",
+        "--remap-path-prefix",
+        "--path",
+        "--all",
+        "--worker",
+        "--check",
+        "--host",
+    }
     assert not words - flags - foreign, "pages name flags that do not exist"
 
 
