@@ -138,7 +138,8 @@ def test_shown_settings_are_accepted(example: str, settings: str, program, clone
     end = text.find("\n[", start)
     text = text[:start] + settings + (text[end:] if end >= 0 else "")
     if "groups = " in settings:
-        # What the settings name must be there to be found.
+        # What the settings name must be there to be found; what the source needs is not in this lock.
+        text = text.replace("groups = ", 'entrypoint = ["python"]\ngroups = ')
         text = text.replace("[tool.containerize", EXTRAS + "[tool.containerize", 1)
         (folder / "uv.lock").unlink()
         (folder / "pylock.toml").write_text(PYLOCK)
