@@ -9,6 +9,7 @@
 //! [`build::run`] tells it on one screen. `ARCHITECTURE.md` in the repository says which
 //! module does what and which modules each may import; a test holds them to it.
 
+mod ask;
 pub mod base;
 pub mod build;
 pub mod cargo;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Each module, and the modules that it may name. All may name `error`, `event` and the crate's root.
 const MAY_NAME: &[(&str, &[&str])] = &[
+    ("ask", &[]),
     ("error", &[]),
     ("event", &[]),
     ("oci", &[]),
@@ -13,10 +14,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("config", &["oci"]),
     ("store", &["oci"]),
     ("http", &[]),
-    ("registry", &["http", "oci", "store"]),
+    ("registry", &["ask", "http", "oci", "store"]),
     ("cargo", &["oci", "store"]),
     ("base", &["layer", "oci", "registry", "store"]),
-    ("python", &["http", "oci", "store"]),
+    ("python", &["ask", "http", "oci", "store"]),
     ("wheel", &["layer", "oci", "python"]),
     ("plan", &["base", "config", "oci", "python"]),
     ("layer", &["base", "oci", "store"]),

@@ -65,7 +65,8 @@ pub(super) struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// Makes the planned layers on top of `base` from the `parts` that were built; `variables` go to commands that make layers.
+    /// Makes the planned layers on top of `base` from the `parts` that were built; `variables` go
+    /// to commands that make layers.
     ///
     /// # Errors
     /// When a file is missing or changes, a command fails, or the disk is full.

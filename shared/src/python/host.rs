@@ -4,20 +4,18 @@
 //! starting an interpreter takes longer than most of what a build without changes does.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::{Libc, PythonVersion};
+use crate::ask::ask;
 
 /// How long an interpreter may take to say what it is.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// No more of its answer is read than this, in bytes.
-const MOST: u64 = 64 * 1024;
 /// The oldest minor version of Python 3 that builders of today run with.
 const OLDEST: u32 = 7;
 
@@ -260,35 +258,10 @@ fn named_minor(path: &Path) -> Option<(u32, u32)> {
 }
 
 fn answer(path: &Path, variables: &BTreeMap<String, String>, dir: &Path) -> Result<Answer, String> {
-    let mut child = Command::new(path)
-        .args(["-I", "-c", QUESTION])
-        .env_clear()
-        .envs(variables)
-        .current_dir(dir)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| error.to_string())?;
-    let stdout = child.stdout.take().ok_or("it has no output")?;
-    let (sender, said) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        let read = stdout.take(MOST).read_to_string(&mut text).map(|_| text);
-        // Nobody listens any more when the time is over.
-        let _ = sender.send(read);
-    });
-    let Ok(text) = said.recv_timeout(PATIENCE) else {
-        let _ = child.kill();
-        let _ = child.wait();
-        return Err(format!("it took longer than {} s", PATIENCE.as_secs()));
-    };
-    let status = child.wait().map_err(|error| error.to_string())?;
-    if !status.success() {
-        return Err(format!("it ended with {status}"));
-    }
+    let mut command = Command::new(path);
+    command.args(["-I", "-c", QUESTION]).env_clear().envs(variables).current_dir(dir);
+    let text = ask(&mut command, PATIENCE)?;
     // What a site's own start-up files print comes before.
-    let text = text.map_err(|error| error.to_string())?;
     let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     serde_json::from_str(line).map_err(|error| error.to_string())
 }

@@ -36,8 +36,6 @@ pub(super) enum Form {
 /// What each platform of each image holds, in the order of the plan.
 pub(super) struct Resolved {
     pub(super) environments: Vec<Vec<Chosen>>,
-    /// How the project itself gets in, for each image.
-    pub(super) installs: Vec<Install>,
 }
 
 impl Resolved {
@@ -59,12 +57,11 @@ impl Resolved {
 /// Usage: something that is locked cannot be had for a base; nothing tells how to start.
 pub(super) async fn plan(draft: &Draft, bases: &Bases, events: &Events) -> Result<(Plan, Resolved)> {
     let mut plan = Plan { images: Vec::new() };
-    let mut resolved = Resolved { environments: Vec::new(), installs: Vec::new() };
+    let mut resolved = Resolved { environments: Vec::new() };
     for image in &draft.images {
-        let (planned, environments, install) = plan_image(draft, image, bases, events).await?;
+        let (planned, environments) = plan_image(draft, image, bases, events).await?;
         plan.images.push(planned);
         resolved.environments.extend(environments);
-        resolved.installs.push(install);
     }
     Ok((plan, resolved))
 }
@@ -74,7 +71,7 @@ async fn plan_image(
     image: &DraftImage,
     bases: &Bases,
     events: &Events,
-) -> Result<(ImagePlan, Vec<Vec<Chosen>>, Install)> {
+) -> Result<(ImagePlan, Vec<Vec<Chosen>>)> {
     let settings = &image.settings;
     let (install, why_source) = install_of(draft, settings.python.install);
     why_source.into_iter().for_each(|why| events.note(why));
@@ -121,7 +118,7 @@ async fn plan_image(
         platforms,
     })?;
     notes.into_iter().for_each(|note| events.note(note));
-    Ok((planned, environments, install))
+    Ok((planned, environments))
 }
 
 /// How the project itself gets in, and a word where that may surprise.

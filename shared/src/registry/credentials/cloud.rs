@@ -6,19 +6,17 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{Credential, Found};
+use crate::ask::ask;
 use crate::http::Secret;
 
 /// How long a program may take.
 const LIMIT: Duration = Duration::from_secs(30);
-/// No more of its answer is read than this, in bytes.
-const MOST: u64 = 64 * 1024;
 /// The user name under which Azure's registries take a token.
 const AZURE_USER: &str = "00000000-0000-0000-0000-000000000000";
 
@@ -66,7 +64,7 @@ impl Question {
     /// Runs the program; whatever goes wrong is noted and means that it knows nothing.
     fn ask(&self, path: &OsStr, limit: Duration) -> Option<Found> {
         let program = installed(self.program, path)?;
-        match run(&program, &self.arguments, limit).and_then(|text| self.password(&text)) {
+        match ask(Command::new(&program).args(&self.arguments), limit).and_then(|text| self.password(&text)) {
             Ok(password) => Some(Found {
                 credential: Credential::Password { username: self.username.into(), password },
                 source: format!("{} {}", self.program, self.arguments[..2].join(" ")),
@@ -139,37 +137,10 @@ fn installed(program: &str, path: &OsStr) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-fn run(program: &Path, arguments: &[String], limit: Duration) -> Result<String, String> {
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| error.to_string())?;
-    let stdout = child.stdout.take().ok_or("it has no output")?;
-    let (sender, answer) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        let read = stdout.take(MOST).read_to_string(&mut text).map(|_| text);
-        // Nobody listens any more when the time is over.
-        let _ = sender.send(read);
-    });
-    let Ok(text) = answer.recv_timeout(limit) else {
-        let _ = child.kill();
-        let _ = child.wait();
-        return Err(format!("it took longer than {} s", limit.as_secs()));
-    };
-    let status = child.wait().map_err(|error| error.to_string())?;
-    if !status.success() {
-        return Err(format!("it ended with {status}"));
-    }
-    text.map_err(|error| error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Stdio;
 
     fn asked(registry: &str) -> Option<String> {
         let question = Question::for_registry(registry)?;
