@@ -8,7 +8,6 @@ use pep440_rs::Version;
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
-use super::pdm::Pdm;
 use super::poetry::Poetry;
 use super::selection::at;
 use crate::python::Name;
@@ -82,14 +81,9 @@ fn poetry_content(pyproject: &Table, with_groups: bool) -> Json<'_> {
     Json::Object(content)
 }
 
-/// Whether a `pdm.lock` was made for this `pyproject.toml`. Where it has no digest but the
-/// inputs themselves, or the project is in another tool's notation, it is taken as it is.
-pub(super) fn pdm_is_fresh(lock: &Pdm, pyproject: &Table) -> bool {
-    if lock.has_lock_inputs || !pyproject.contains_key("project") {
-        return true;
-    }
-    let recorded = lock.content_hash.as_deref().and_then(|text| text.strip_prefix("sha256:"));
-    recorded == Some(digest(&pdm_content(pyproject)).as_str())
+/// The digest that PDM makes of a `pyproject.toml`.
+pub(super) fn pdm_digest(pyproject: &Table) -> String {
+    digest(&pdm_content(pyproject))
 }
 
 fn pdm_content(pyproject: &Table) -> Json<'_> {
@@ -124,8 +118,13 @@ fn pdm_groups(pyproject: &Table) -> BTreeMap<String, Json<'_>> {
 fn digest(value: &Json<'_>) -> String {
     let mut text = String::new();
     write_json(&mut text, value);
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+/// Bytes as people write them.
+pub(super) fn hex(bytes: &[u8]) -> String {
     let mut hex = String::new();
-    for byte in Sha256::digest(text.as_bytes()) {
+    for byte in bytes {
         _ = write!(hex, "{byte:02x}");
     }
     hex

@@ -127,10 +127,95 @@ fn a_changed_requirement_makes_a_lock_stale() {
         ("flask-uv", "  \"flask>=3.0,<4\",\n", "", "uv lock"),
         ("service-pdm", "psycopg[binary]>=3.1", "psycopg[binary]>=3.2", "pdm lock"),
         ("flask-pdm", "test = [", "tests = [", "pdm lock"),
+        ("graph-pdm", "idna>=3", "idna>=3.1", "pdm lock"),
+        ("inputs-pdm", "idna>=3", "idna<3", "pdm lock"),
+        ("inputs-pdm", "requests[socks]", "requests", "pdm lock"),
+        ("inputs-pdm", "< '3.11'", "< '3.12'", "pdm lock"),
+        ("inputs-pdm", "\"packaging\"", "\"packaging\", \"six\"", "pdm lock"),
+        ("inputs-pdm", "requires-python = \">=3.10", "requires-python = \">=3.11", "pdm lock"),
+        ("inputs-pdm", "lock_inputs = true", "lock_inputs = true\nallow-prereleases = true", "pdm lock"),
+        ("inputs-pdm", "[tool.pdm]", "[[tool.pdm.source]]\nurl='https://x.example'\n[tool.pdm]", "pdm lock"),
     ] {
         let error = freshness(fixture, from, to).expect_err(fixture);
         assert_eq!(error.hint_text(), Some(command), "{fixture} {from}: {error:?}");
         assert!(error.to_string().contains("does not fit pyproject.toml any more"), "{error:?}");
+    }
+}
+
+/// Edits one file of a copy of the workspace's fixture, and says whether its lock is fresh for an
+/// image with extra `o`.
+fn workspace_freshness(file: &str, from: &str, to: &str) -> Result<()> {
+    let copy = tempfile::tempdir().expect("a folder");
+    let (dir, fixture) = (copy.path(), fixtures().join("workspace-uv"));
+    let members = ["lib", "virt", "outside"].map(|name| format!("packages/{name}/pyproject.toml"));
+    for name in members.iter().map(String::as_str).chain(["pyproject.toml", "uv.lock"]) {
+        let text = fs::read_to_string(fixture.join(name)).expect(name);
+        assert!(name != file || text.contains(from), "{file} has no {from:?}");
+        let text = if name == file { text.replacen(from, to, 1) } else { text };
+        fs::create_dir_all(dir.join(name).parent().expect("a folder")).expect("folders");
+        fs::write(dir.join(name), text).expect(name);
+    }
+    let pyproject = pyproject(dir);
+    let project = ProjectFacts { dir, pyproject: pyproject.as_ref() };
+    let lock = read(&dir.join("uv.lock"), LockKind::Uv)?;
+    check_fresh(&lock, &project)?;
+    let selection = Selection { groups: names(&["dev"]), extras: names(&["o"]), project };
+    check_folders_fresh(&lock, &selection, &python("3.13.5"))
+}
+
+#[test]
+fn a_changed_member_or_python_makes_a_lock_of_a_workspace_stale() {
+    for (file, from, to, because) in [
+        ("pyproject.toml", ">=3.9,!=3.9.7", ">=3.12", "it is for Python >=3.10, <4"),
+        ("packages/lib/pyproject.toml", ",<4", "", "it is for Python >=3.10, <4"),
+        ("packages/lib/pyproject.toml", "zipp>=3", "zipp>=2", "lib: zipp is required differently"),
+        ("packages/lib/pyproject.toml", "\"attrs\"", "\"attrs>1\"", "lib: attrs is required differently"),
+        ("packages/virt/pyproject.toml", "\"certifi\"", "\"certifi\", \"six\"", "virt: it lacks six"),
+        ("packages/outside/pyproject.toml", "[\"click\"]", "[]", "outside: click is not required any more"),
+        ("pyproject.toml", "python = \">=3.12\"", "python = \">=3.11\"", "it lacks packaging"),
+        ("pyproject.toml", "lib = { workspace = true }", "", "lib comes from elsewhere now"),
+        (
+            "pyproject.toml",
+            "[tool.uv.sources]",
+            "[tool.uv.sources]\nsix = { git = 'https://h.example/six' }",
+            "six comes from elsewhere now",
+        ),
+        (
+            "packages/lib/pyproject.toml",
+            "{ workspace = true }",
+            "{ url = 'https://h.example/v.whl' }",
+            "lib: virt comes from elsewhere now",
+        ),
+    ] {
+        let error = workspace_freshness(file, from, to).expect_err(to);
+        assert_eq!(error.hint_text(), Some("uv lock"));
+        assert!(error.to_string().ends_with(&format!("any more: {because}")), "{error}");
+    }
+}
+
+#[test]
+fn what_a_workspace_cannot_tell_or_does_not_need_leaves_its_lock_fresh() {
+    for (file, from, to) in [
+        ("pyproject.toml", "version = \"1\"", "version = \"1\"\ndescription = \"x\""),
+        ("pyproject.toml", ">=3.9,!=3.9.7", ">=3.8"),
+        ("packages/lib/pyproject.toml", "[\"typing-extensions\"]", "[]"),
+        ("packages/virt/pyproject.toml", ">=3.8", ">=3.7"),
+        ("packages/outside/pyproject.toml", ">=3.7", ">=3.9"),
+        ("packages/outside/pyproject.toml", "dependencies = [\"click\"]", "dynamic = [\"dependencies\"]"),
+        ("packages/outside/pyproject.toml", "[project]", "[other]"),
+        (
+            "pyproject.toml",
+            "[tool.uv.sources]",
+            "[tool.uv.sources]\nsix = [{ url = 'https://h.example/x', marker = 'x' }]",
+        ),
+        ("pyproject.toml", "[tool.uv.sources]", "[tool.uv.sources]\nsix = { index = 'own' }"),
+        (
+            "pyproject.toml",
+            "[tool.uv.sources]",
+            "[tool.uv]\nno-sources = true\n[tool.uv.sources]\nsix = { url = 'x' }",
+        ),
+    ] {
+        workspace_freshness(file, from, to).expect(to);
     }
 }
 
@@ -142,9 +227,32 @@ fn what_does_not_concern_a_lock_does_not_make_it_stale() {
         ("service-uv", "version = \"1.0.0\"", "version = \"2.0.0\""),
         ("flask-uv", "tomli>=2; python_version < '3.11'", "tomli >= 2 ;python_version<'3.11'"),
         ("flask-pdm", "[tool.pdm]", "[tool.other]\nx = 1\n[tool.pdm]"),
+        ("graph-pdm", "version = \"1\"", "version = \"2\"\ndescription = \"x\""),
+        ("inputs-pdm", "version = \"1\"", "version = \"2\"\ndescription = \"x\""),
+        // PDM itself takes the lock while the locked versions will do.
+        ("inputs-pdm", "idna>=3", "idna>=3.1"),
     ] {
         freshness(fixture, from, to).expect(fixture);
     }
+}
+
+#[test]
+fn a_lock_of_pdm_without_groups_is_walked_to_the_same_packages() {
+    for version in ["3.10.4", "3.13.5"] {
+        for (groups, extras) in [(&[][..], &[][..]), (&["dev"], &[]), (&["x"], &["o"]), (&["dev"], &["o"])] {
+            let walked = chosen("graph-pdm", version, groups, extras).expect("a walk");
+            assert_eq!(walked, chosen("inherit-pdm", version, groups, extras).expect("a selection"));
+            assert!(walked.iter().any(|package| package.name.as_str() == "pysocks"));
+        }
+    }
+    let error = chosen("graph-pdm", "3.13.5", &["devs"], &[]).expect_err("no group");
+    assert_eq!(error.hint_text(), Some("did you mean dev?"));
+    let dir = fixtures().join("graph-pdm");
+    let lock = read(&dir.join("pdm.lock"), LockKind::Pdm).expect("a lock");
+    let project = ProjectFacts { dir: &dir, pyproject: None };
+    let selection = Selection { groups: names(&[]), extras: names(&[]), project };
+    let error = select(&lock, &selection, &python("3.13.5")).expect_err("nothing to walk from");
+    assert!(error.hint_text().expect("a hint").starts_with("pdm lock --strategy inherit_metadata"));
 }
 
 #[test]

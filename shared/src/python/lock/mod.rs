@@ -11,6 +11,9 @@
 mod content_hash;
 mod find;
 mod pdm;
+mod pdm_fresh;
+mod pdm_groups;
+mod pdm_walk;
 mod place;
 mod poetry;
 mod poetry_walk;
@@ -21,6 +24,7 @@ mod requirements_url;
 mod selection;
 mod uv;
 mod uv_fresh;
+mod uv_sources;
 mod uv_walk;
 
 use crate::python::Constraint;
@@ -108,6 +112,10 @@ pub struct Indexes {
     pub find_links: Vec<String>,
     /// Whether no index may be asked at all.
     pub no_index: bool,
+    /// What is never taken as a wheel, in pip's words.
+    pub no_binary: Vec<String>,
+    /// What is never built, in pip's words.
+    pub only_binary: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -235,7 +243,7 @@ fn described(package: &Package) -> String {
 }
 
 /// Refuses a lock that was made for other dependencies than the project has now: by the digest
-/// that `poetry.lock` and `pdm.lock` carry, by the requirements that `uv.lock` repeats. The
+/// or inputs that `poetry.lock` and `pdm.lock` carry, by the requirements that `uv.lock` repeats. The
 /// other formats carry neither.
 ///
 /// # Errors
@@ -244,14 +252,31 @@ pub fn check_fresh(lock: &Lock, project: &ProjectFacts<'_>) -> Result<()> {
     let Some(pyproject) = project.pyproject else { return Ok(()) };
     let fresh = match &lock.content {
         Content::Poetry(content) => content_hash::poetry_is_fresh(content, pyproject),
-        Content::Pdm(content) => content_hash::pdm_is_fresh(content, pyproject),
-        Content::Uv(content) => return uv_fresh::check(content, project, pyproject),
+        Content::Pdm(content) => pdm_fresh::is_fresh(content, project, pyproject),
+        Content::Uv(content) => {
+            return uv_fresh::check(content, lock.requires_python.as_ref(), project, pyproject);
+        }
         Content::Pylock(_) | Content::Requirements(_) => true,
     };
     if fresh {
         return Ok(());
     }
     Err(stale(lock.kind, &lock.path, None))
+}
+
+/// Refuses a lock that was made for other dependencies than the folders have now that `target`
+/// needs beside the project: members of the workspace, and path dependencies. Only `uv.lock` says
+/// what those required.
+///
+/// # Errors
+/// As [`select`] and [`check_fresh`].
+pub fn check_folders_fresh(lock: &Lock, selection: &Selection<'_>, target: &Interpreter) -> Result<()> {
+    match &lock.content {
+        Content::Uv(content) => {
+            uv_fresh::check_folders(content, lock.requires_python.as_ref(), selection, target)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn stale(kind: LockKind, path: &Path, because: Option<&str>) -> Error {

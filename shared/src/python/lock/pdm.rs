@@ -1,26 +1,30 @@
-//! `pdm.lock`, versions 4.4 and 4.5, in which each package says its groups and where it is
-//! wanted (the strategy `inherit_metadata`, the default since PDM 2.11).
+//! `pdm.lock`, versions 4.4 and 4.5. Each package says its groups and where it is wanted (the
+//! strategy `inherit_metadata`, the default since PDM 2.11); where they do not,
+//! [`super::pdm_walk`] finds what a target needs.
 
 use crate::python::Constraint;
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+use super::pdm_groups::parsed;
 use super::place::{FileWords, GitRest, Place, is_archive};
-use super::{Selection, unsupported};
+use super::{Selection, pdm_walk, unsupported};
 use crate::error::{Error, Result};
-use crate::python::{DistFile, Interpreter, Marker, Markers, Name, Package, Source};
+use crate::python::{DistFile, Interpreter, Marker, Markers, Name, Package, Requirement, Source};
 
 /// A `pdm.lock`.
 #[derive(Debug, Clone)]
 pub(super) struct Pdm {
-    place: Place,
+    pub place: Place,
     groups: BTreeSet<Name>,
     targets: Vec<Target>,
-    entries: Vec<Entry>,
+    pub entries: Vec<Entry>,
+    /// Whether the packages say their groups.
+    inherits: bool,
     pub content_hash: Option<String>,
     /// Newer locks may have the inputs themselves instead of a digest of them.
-    pub has_lock_inputs: bool,
+    pub lock_inputs: Option<toml::Value>,
 }
 
 /// A kind of environment that the lock was made for.
@@ -31,10 +35,15 @@ struct Target {
 }
 
 #[derive(Debug, Clone)]
-struct Entry {
-    package: Package,
+pub(super) struct Entry {
+    pub package: Package,
+    /// The extras that it stands for: there is an entry for each set of them.
+    pub extras: BTreeSet<Name>,
+    pub python: Option<Constraint>,
     groups: BTreeSet<Name>,
-    marker: Option<Marker>,
+    pub marker: Option<Marker>,
+    /// What it requires; read only where it is asked for.
+    pub dependencies: Vec<Requirement>,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +77,11 @@ struct RawPackage {
     name: String,
     version: Option<String>,
     #[serde(default)]
+    extras: Vec<String>,
+    requires_python: Option<String>,
+    #[serde(default)]
+    dependencies: Vec<String>,
+    #[serde(default)]
     groups: Vec<String>,
     marker: Option<String>,
     #[serde(default)]
@@ -100,11 +114,7 @@ pub(super) fn read(place: &Place, text: &str) -> Result<Pdm> {
         (Some("4"), Some("4" | "5")) => {}
         _ => return Err(unsupported(place, version, "4.4 and 4.5")),
     }
-    if !raw.metadata.strategy.iter().any(|strategy| strategy == "inherit_metadata") {
-        return Err(place
-            .wrong("its packages do not say which groups they are for")
-            .hint("pdm lock --strategy inherit_metadata makes them say it"));
-    }
+    let inherits = raw.metadata.strategy.iter().any(|strategy| strategy == "inherit_metadata");
     let targets = raw.metadata.targets.iter().map(|raw| {
         let python = place.constraint(raw.requires_python.as_deref().unwrap_or("*"))?;
         Ok(Target { python, platform: raw.platform.clone() })
@@ -113,13 +123,14 @@ pub(super) fn read(place: &Place, text: &str) -> Result<Pdm> {
         place: place.clone(),
         groups: raw.metadata.groups.iter().map(|group| place.name(group)).collect::<Result<_>>()?,
         targets: targets.collect::<Result<_>>()?,
-        entries: raw.package.iter().map(|package| entry(place, package)).collect::<Result<_>>()?,
+        entries: raw.package.iter().map(|package| entry(place, package, inherits)).collect::<Result<_>>()?,
+        inherits,
         content_hash: raw.metadata.content_hash,
-        has_lock_inputs: raw.metadata.lock_inputs.is_some(),
+        lock_inputs: raw.metadata.lock_inputs,
     })
 }
 
-fn entry(place: &Place, raw: &RawPackage) -> Result<Entry> {
+fn entry(place: &Place, raw: &RawPackage, inherits: bool) -> Result<Entry> {
     let name = place.name(&raw.name)?;
     let source = source(place, &name, raw)?;
     let version = raw.version.as_deref().map(|text| place.version(&name, text)).transpose()?;
@@ -144,7 +155,16 @@ fn entry(place: &Place, raw: &RawPackage) -> Result<Entry> {
     if matches!(source, Source::Index { .. }) && files.is_empty() {
         return Err(place.wrong_package(&name, "it has no files to choose from"));
     }
+    let python = raw.requires_python.as_deref().map(|text| place.constraint(text)).transpose();
+    let dependencies = raw.dependencies.iter().filter(|_| !inherits).map(|text| {
+        let wrong = |e| place.wrong_package(&name, "what it requires cannot be read").because(e);
+        parsed(text).map_err(wrong)
+    });
     Ok(Entry {
+        extras: raw.extras.iter().map(|extra| place.name(extra)).collect::<Result<_>>()?,
+        // What authors write there is not always what it should be, and only tells several apart.
+        python: python.ok().flatten(),
+        dependencies: dependencies.collect::<Result<_>>()?,
         groups: raw.groups.iter().map(|group| place.name(group)).collect::<Result<_>>()?,
         marker: raw.marker.as_deref().map(|text| place.marker(&name, text)).transpose()?,
         package: Package { name, version, source, files },
@@ -198,6 +218,9 @@ fn local_url(place: &Place, name: &Name, url: &str, raw: &RawPackage) -> Result<
 pub(super) fn select(lock: &Pdm, selection: &Selection<'_>, target: &Interpreter) -> Result<Vec<Package>> {
     selection.check(&lock.place.shown(), &lock.groups, &lock.groups)?;
     check_target(lock, target)?;
+    if !lock.inherits {
+        return pdm_walk::select(lock, selection, target);
+    }
     let markers = Markers::of(target);
     let mut groups = selection.added_groups();
     groups.extend(selection.extras.iter().cloned());

@@ -96,7 +96,7 @@ impl Place {
             let what = format!("{:?} is no address that can be fetched from", short(text));
             return Err(self.wrong_package(name, what).hint("only https:// and http:// are fetched"));
         }
-        Ok(text.split('#').next().unwrap_or(text).to_owned())
+        Ok(without_fragment(text))
     }
 
     fn parse_url(&self, name: &Name, text: &str) -> Result<Url> {
@@ -180,8 +180,12 @@ impl Place {
 
     /// A file from its words: a name or none, a URL or none, a digest or none.
     pub(super) fn dist_file(&self, package: &Name, words: FileWords<'_>) -> Result<DistFile> {
-        let url = words.url.map(|url| self.url(package, url)).transpose()?;
-        let filename = match (words.filename, &url) {
+        let plain = words.url.and_then(plain_path);
+        let url = match plain {
+            Some(_) => words.url.map(without_fragment),
+            None => words.url.map(|url| self.url(package, url)).transpose()?,
+        };
+        let filename = match (words.filename.or_else(|| plain.and_then(plain_name)), &url) {
             (Some(filename), _) => self.file_name(package, filename)?,
             (None, Some(url)) => self.name_in_url(package, url)?,
             (None, None) => return Err(self.wrong_package(package, "a file has neither name nor URL")),
@@ -206,6 +210,28 @@ pub(super) struct FileWords<'a> {
     pub url: Option<&'a str>,
     pub hash: Option<&'a str>,
     pub size: Option<u64>,
+}
+
+fn without_fragment(url: &str) -> String {
+    url.split('#').next().unwrap_or(url).to_owned()
+}
+
+/// The last part of a path in which nothing is encoded.
+fn plain_name(path: &str) -> Option<&str> {
+    path.rsplit('/').next().filter(|name| !name.contains('%'))
+}
+
+/// The path of a URL in which nothing is unusual, so that it is one without being parsed: a lock
+/// has some for each of thousands of files.
+fn plain_path(text: &str) -> Option<&str> {
+    let (host, path) = text.strip_prefix("https://")?.split_once('/')?;
+    let is_host = host.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'));
+    // One that ends in a number would be an address.
+    let ends_well =
+        host.rsplit('.').next().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_lowercase()));
+    let plain = |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'A'..=b'Z' | b'-'..=b'/' | b'_' | b'~' | b'+' | b'%' | b'=' | b'!' | b',' | b'@' | b':' | b'#');
+    let path_ends = path.find('#').unwrap_or(path.len());
+    (is_host && ends_well && path.bytes().all(plain)).then_some(path.get(..path_ends)?)
 }
 
 /// `text` below `dir`, without `.` and `..`, and without asking the disk.
@@ -254,5 +280,36 @@ pub(super) fn short(text: &str) -> String {
     match text.char_indices().nth(100) {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_surely_a_url_is_not_parsed() {
+        for (text, path) in [
+            (
+                "https://files.pythonhosted.org/packages/a/b-1.0-py3-none-any.whl",
+                Some("packages/a/b-1.0-py3-none-any.whl"),
+            ),
+            ("https://h.example/a%2Bb.whl#sha256=00", Some("a%2Bb.whl")),
+            ("https://h.example/", Some("")),
+            ("https://h.example", None),
+            ("https://user@h.example/a", None),
+            ("https://h.example:8443/a", None),
+            ("https://127.0.0.1/a", None),
+            ("https://1.2.3.999/a", None),
+            ("https:///a", None),
+            ("https://h.example/a b", None),
+            ("https://h.example/a?b", None),
+            ("http://h.example/a", None),
+            ("https://H.example/a", None),
+        ] {
+            assert_eq!(plain_path(text), path, "{text}");
+            // What is taken without parsing is a URL with a host indeed.
+            assert!(path.is_none() || Url::parse(text).expect(text).has_host());
+        }
     }
 }

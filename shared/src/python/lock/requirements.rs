@@ -152,6 +152,8 @@ impl Reader<'_> {
             Line::Index(url) => indexes.index = Some(address(at, &url)?),
             Line::ExtraIndex(url) => indexes.extra.push(address(at, &url)?),
             Line::NoIndex => indexes.no_index = true,
+            Line::NoBinary(words) => indexes.no_binary.push(words),
+            Line::OnlyBinary(words) => indexes.only_binary.push(words),
             Line::FindLinks(text) => {
                 let is_url = text.contains("://");
                 let folder = file.parent().unwrap_or(file);

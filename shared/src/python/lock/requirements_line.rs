@@ -17,6 +17,10 @@ pub(super) enum Line {
     FindLinks(String),
     /// `--no-index`
     NoIndex,
+    /// `--no-binary NAMES`
+    NoBinary(String),
+    /// `--only-binary NAMES`
+    OnlyBinary(String),
     /// `-e WHAT`
     Editable(String),
     /// A requirement, a path or a URL, with its digests.
@@ -24,10 +28,8 @@ pub(super) enum Line {
 }
 
 /// Options with a value that say nothing about which distributions are meant.
-const SILENT: [&str; 8] = [
+const SILENT: [&str; 6] = [
     "--trusted-host",
-    "--no-binary",
-    "--only-binary",
     "--use-feature",
     "--config-settings",
     "--config-setting",
@@ -104,6 +106,8 @@ pub(super) fn parse(line: &str) -> Result<Vec<Line>> {
             "--index-url" | "--pypi-url" => lines.push(Line::Index(value)),
             "--extra-index-url" => lines.push(Line::ExtraIndex(value)),
             "--find-links" => lines.push(Line::FindLinks(value)),
+            "--no-binary" => lines.push(Line::NoBinary(value)),
+            "--only-binary" => lines.push(Line::OnlyBinary(value)),
             "--editable" => lines.push(Line::Editable(value)),
             _ => {}
         }
@@ -114,7 +118,9 @@ pub(super) fn parse(line: &str) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
-const LONG: [&str; 7] = [
+const LONG: [&str; 9] = [
+    "--no-binary",
+    "--only-binary",
     "--requirement",
     "--constraint",
     "--index-url",
@@ -189,6 +195,7 @@ mod tests {
         assert_eq!(one("-i https://x/simple"), Line::Index("https://x/simple".into()));
         let both = parse("--no-index --find-links ./wheels --pre").expect("options");
         assert_eq!(both, [Line::NoIndex, Line::FindLinks("./wheels".into())]);
+        assert_eq!(one("--no-binary a,b"), Line::NoBinary("a,b".into()));
         let hashed = Line::Requirement {
             text: "a==1; os_name == 'posix'".into(),
             hashes: vec!["sha256:1".into(), "sha256:2".into()],

@@ -135,6 +135,7 @@ fn indexes_of_a_requirements_file_are_told() {
         extra: vec!["https://b.example/".into()],
         find_links: vec![dir.path().join("wheels").display().to_string(), "https://c.example/".into()],
         no_index: true,
+        ..Indexes::default()
     };
     assert_eq!(lock.indexes, indexes);
     assert_eq!(

@@ -20,6 +20,8 @@ pub(super) struct Uv {
     pub entries: Vec<Entry>,
     /// Whether extras and groups exclude each other; markers then name those that are active.
     pub has_conflicts: bool,
+    /// The members of the workspace; none where the project is alone.
+    pub members: BTreeSet<Name>,
 }
 
 /// A package.
@@ -52,10 +54,19 @@ pub(super) struct Dependency {
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct RawLock {
+    version: Option<Value>,
     requires_python: Option<String>,
     conflicts: Option<Value>,
     #[serde(default)]
+    manifest: RawManifest,
+    #[serde(default)]
     package: Vec<RawPackage>,
+}
+
+#[derive(Default, Deserialize)]
+struct RawManifest {
+    #[serde(default)]
+    members: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -127,17 +138,28 @@ pub(super) struct RawRequirement {
 
 /// Reads the text of a `uv.lock`, and what it says of Python.
 pub(super) fn read(place: &Place, text: &str) -> Result<(Uv, Option<Constraint>)> {
-    let head: toml::Table = place.toml(text)?;
-    match head.get("version").and_then(Value::as_integer) {
-        Some(1) => {}
-        Some(other) => return Err(unsupported(place, &other.to_string(), "1")),
-        None => return Err(unsupported(place, "none", "1")),
-    }
-    let raw: RawLock = place.toml(text)?;
+    let raw: RawLock = match place.toml(text) {
+        Ok(raw) => raw,
+        // A version that is not known may look different.
+        Err(error) => {
+            check_version(place, place.toml::<toml::Table>(text)?.get("version"))?;
+            return Err(error);
+        }
+    };
+    check_version(place, raw.version.as_ref())?;
     let python = raw.requires_python.as_deref().map(|text| place.constraint(text)).transpose()?;
     let entries = raw.package.iter().map(|package| entry(place, package)).collect::<Result<_>>()?;
     let has_conflicts = raw.conflicts.is_some();
-    Ok((Uv { place: place.clone(), entries, has_conflicts }, python))
+    let members = raw.manifest.members.iter().map(|name| place.name(name)).collect::<Result<_>>()?;
+    Ok((Uv { place: place.clone(), entries, has_conflicts, members }, python))
+}
+
+fn check_version(place: &Place, version: Option<&Value>) -> Result<()> {
+    match version.and_then(Value::as_integer) {
+        Some(1) => Ok(()),
+        Some(other) => Err(unsupported(place, &other.to_string(), "1")),
+        None => Err(unsupported(place, "none", "1")),
+    }
 }
 
 fn entry(place: &Place, raw: &RawPackage) -> Result<Entry> {

@@ -22,6 +22,25 @@ struct Walk<'a> {
 
 /// The packages that a target needs.
 pub(super) fn select(lock: &Uv, selection: &Selection<'_>, target: &Interpreter) -> Result<Vec<Package>> {
+    let (root, walk) = walked(lock, selection, target)?;
+    let entries = walk.entries().filter(|(at, entry)| *at != root && !entry.is_virtual);
+    Ok(entries.map(|(_, entry)| entry.package.clone()).collect())
+}
+
+/// The folders that a target needs, the project itself left out.
+pub(super) fn folders<'a>(
+    lock: &'a Uv,
+    selection: &Selection<'_>,
+    target: &Interpreter,
+) -> Result<Vec<&'a Entry>> {
+    let (root, walk) = walked(lock, selection, target)?;
+    let is_folder = |entry: &Entry| matches!(entry.package.source, Source::Directory { .. });
+    let entries = walk.entries().filter(|(at, entry)| *at != root && is_folder(entry));
+    Ok(entries.map(|(_, entry)| entry).collect())
+}
+
+/// All that a target needs, with the place of the project's own entry.
+fn walked<'a>(lock: &'a Uv, selection: &Selection<'_>, target: &Interpreter) -> Result<(usize, Walk<'a>)> {
     let (root, entry) = root(lock, selection)?;
     let mut groups: BTreeSet<Name> = entry.groups.keys().cloned().collect();
     for group in entry.metadata.iter().flat_map(|metadata| metadata.requires_dev.keys()) {
@@ -35,7 +54,7 @@ pub(super) fn select(lock: &Uv, selection: &Selection<'_>, target: &Interpreter)
         // With conflicts, what is active decides which edges hold, and the edges what is active.
         let now = walk.now_active(root, &selection.added_groups())?;
         if !lock.has_conflicts || now.is_subset(&active) {
-            return Ok(walk.packages(root));
+            return Ok((root, walk));
         }
         active.extend(now);
     }
@@ -166,9 +185,8 @@ impl<'a> Walk<'a> {
         Ok(active)
     }
 
-    fn packages(&self, root: usize) -> Vec<Package> {
-        let needed = self.needed.keys().filter(|at| **at != root);
-        let entries = needed.filter_map(|at| self.lock.entries.get(*at));
-        entries.filter(|entry| !entry.is_virtual).map(|entry| entry.package.clone()).collect()
+    fn entries(&self) -> impl Iterator<Item = (usize, &'a Entry)> {
+        let lock = self.lock;
+        self.needed.keys().filter_map(|at| Some((*at, lock.entries.get(*at)?)))
     }
 }
