@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::draft::Draft;
 use crate::config::{Install, Settings};
@@ -46,7 +47,10 @@ pub(super) fn find(
         ))
         .hint("take install = \"source\", or set entrypoint"));
     }
-    let Answer { mut command, mut env, port, reason } = answer;
+    let Answer { mut command, mut env, port, stop_signal, mut reason } = answer;
+    if let Some(signal) = stop_signal.filter(|_| settings.stop_signal.is_none()) {
+        reason.push_str(&format!("; stopped by {signal}, since Python as process 1 ignores SIGTERM"));
+    }
     // Paths of the source hold whatever the working directory is.
     for word in &mut command {
         if is_source(&&*word) {
@@ -56,27 +60,22 @@ pub(super) fn find(
     if let Some(path) = env.get_mut("PYTHONPATH") {
         *path = format!("{APP}/{path}");
     }
-    Ok(Some((Start { command, env, port }, reason)))
+    let stop_signal = stop_signal.map(str::to_owned);
+    Ok(Some((Start { command, env, port, stop_signal }, reason)))
 }
 
 /// The modules that will be in the image: all of the source, or what the wheel will hold.
 fn modules(draft: &Draft, settings: &Settings, install: Install) -> Result<Vec<(String, PathBuf)>> {
-    let python = &settings.python;
-    let options = match install {
-        Install::Wheel => SourceOptions::default(),
-        Install::Source => SourceOptions {
-            include: python.include.clone(),
-            exclude: python.exclude.clone(),
-            outputs: Vec::new(),
-        },
-    };
     let layout = &draft.project.layout;
-    let set = sources(&draft.project.dir, &options)?;
-    let modules = set.files.into_iter().filter(|file| {
+    let set = match install {
+        Install::Source => draft.source(settings)?,
+        Install::Wheel => Arc::new(sources(&draft.project.dir, &SourceOptions::default())?),
+    };
+    let modules = set.files.iter().filter(|file| {
         let python = file.to.ends_with(".py") && matches!(file.kind, SourceKind::File { .. });
         python && (install == Install::Source || is_packaged(layout, &file.to))
     });
-    Ok(modules.map(|file| (file.to, file.from)).collect())
+    Ok(modules.map(|file| (file.to.clone(), file.from.clone())).collect())
 }
 
 /// Whether the project's wheel will hold this file.

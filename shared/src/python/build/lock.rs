@@ -31,8 +31,11 @@ pub struct LockRequest<'a> {
     pub extras: &'a [String],
     /// Dependency groups that the lock is to have.
     pub groups: &'a [String],
-    /// The oldest version of Python that the lock is for, where the project does not say.
+    /// The version of Python that was asked for. The lock is for it and newer ones.
     pub python: Option<PythonVersion>,
+    /// The oldest version that the lock is for, where none was asked for and the tool can lock for
+    /// other versions than its own.
+    pub oldest: Option<PythonVersion>,
     /// Where packages come from.
     pub indexes: &'a index::Options,
     /// Whether the network is out of bounds.
@@ -166,8 +169,9 @@ fn with_uv(uv: &Path, host: &Host, input: Input, request: LockRequest<'_>) -> (C
     for group in request.groups {
         arguments.extend(["--group".into(), group.clone()]);
     }
-    if let Some(python) = request.python {
-        arguments.extend(["--python-version".into(), python.short()]);
+    // Else it would be this machine's.
+    if let Some(oldest) = request.python.or(request.oldest) {
+        arguments.extend(["--python-version".into(), oldest.short()]);
     }
     arguments.extend(request.offline.then(|| "--offline".into()));
     let call = Call {

@@ -1,6 +1,6 @@
 //! The outline of a Python module: the few facts that tell what it starts.
 //!
-//! The only user of the parser, whose API comes without promises.
+//! This and [`super::setup_py`] alone use the parser, whose API comes without promises.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use ruff_python_ast::{Expr, Number, Stmt, StmtFunctionDef, StmtIf};
 use ruff_python_parser::{Mode, ParseOptions, lexer, parse_unchecked};
 
 /// A syntax tree is freed recursively: deeper ones than this are not built.
-const MOST_DEPTH: usize = 1000;
+pub(super) const MOST_DEPTH: usize = 1000;
 
 /// An expression, as far as it matters here. Names that were imported are written in full.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +107,7 @@ pub(super) fn outline(source: &str, module: &str, is_package: bool) -> Option<Ou
 
 /// An upper bound of the depth of the syntax tree, from the tokens alone: how deep blocks and
 /// brackets are nested, and how many operators may stand on each other within each of them.
-fn depth(source: &str) -> usize {
+pub(super) fn depth(source: &str) -> usize {
     let mut lexer = lexer::lex(source, Mode::Module);
     let (mut most, mut blocks) = (0, 0usize);
     // Operators since the last comma, and whether a lambda makes commas no separators, by bracket.
@@ -362,6 +362,7 @@ impl Reader<'_> {
     fn mount(&mut self, argument: &Expr) {
         match argument {
             Expr::Call(call) => call.arguments.args.iter().for_each(|inner| self.mount(inner)),
+            Expr::Dict(dict) => dict.items.iter().for_each(|item| self.mount(&item.value)),
             Expr::Name(name) if !self.outline.imports.contains_key(name.id.as_str()) => {
                 self.outline.mounted.push(join(self.module, name.id.as_str()));
             }
@@ -407,11 +408,17 @@ fn join(base: &str, name: &str) -> String {
     if base.is_empty() { name.to_owned() } else { format!("{base}.{name}") }
 }
 
+/// What serves several WSGI applications, each below its path.
+const DISPATCHER: &str = "werkzeug.middleware.dispatcher.DispatcherMiddleware";
+
 fn is_mount(callee: &str) -> bool {
-    callee.ends_with(".mount") || callee.ends_with(".add_subapp") || callee == "starlette.routing.Mount"
+    callee.ends_with(".mount")
+        || callee.ends_with(".add_subapp")
+        || callee == "starlette.routing.Mount"
+        || callee == DISPATCHER
 }
 
-fn is_main_guard(test: &Expr) -> bool {
+pub(super) fn is_main_guard(test: &Expr) -> bool {
     let Expr::Compare(compare) = test else { return false };
     let sides = [Some(&*compare.left), compare.comparators.first()];
     let is_name = |side: &Expr| matches!(side, Expr::Name(name) if name.id.as_str() == "__name__");

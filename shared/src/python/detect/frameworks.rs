@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Question;
 use super::ast::{Binding, Call, Outline, Scope, Value, outline};
 use super::files::{Source, sources};
+use super::ports::literal_port;
 
 /// What a framework's application needs to be served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +62,12 @@ static FRAMEWORKS: [Framework; 19] = [
     ),
     framework("Falcon", "falcon", Serves::Asgi, &["falcon.asgi.App"]),
     framework("Sanic", "sanic", Serves::Sanic, &["sanic.Sanic", "sanic.app.Sanic"]),
-    framework("Flask", "flask", Serves::Wsgi, &["flask.Flask", "flask.app.Flask"]),
+    framework(
+        "Flask",
+        "flask",
+        Serves::Wsgi,
+        &["flask.Flask", "flask.app.Flask", "werkzeug.middleware.dispatcher.DispatcherMiddleware"],
+    ),
     framework("APIFlask", "apiflask", Serves::Wsgi, &["apiflask.APIFlask"]),
     framework("Django", "django", Serves::Wsgi, &["django.core.wsgi.get_wsgi_application"]),
     framework(
@@ -110,6 +116,8 @@ pub(super) struct Candidate<'a> {
     /// The port, if it starts itself and says so in a way that can be read; `None` if it does not
     /// start itself.
     pub(super) own_start: Option<u16>,
+    /// The port that the file itself gives to what serves it.
+    pub(super) own_port: Option<u16>,
 }
 
 impl Candidate<'_> {
@@ -271,7 +279,7 @@ fn collect<'a>(modules: Vec<Module<'a>>, makers: &Makers, known: &[&'static Fram
     for Module { source, outline } in modules {
         let imports = outline.imports.values().filter_map(|path| path.split('.').next()).map(str::to_owned);
         let imports: BTreeSet<String> = imports.collect();
-        let own_start = own_start(&outline);
+        let (own_start, own_port) = (own_start(&outline), literal_port(&outline, None));
         let candidate = |framework, name: &str, form| Candidate {
             framework,
             source: source.clone(),
@@ -279,6 +287,7 @@ fn collect<'a>(modules: Vec<Module<'a>>, makers: &Makers, known: &[&'static Fram
             form,
             imports: imports.clone(),
             own_start,
+            own_port,
         };
         let mut found = Vec::new();
         for (name, framework) in instances(&outline, &source, makers) {

@@ -10,7 +10,9 @@ mod choose;
 mod files;
 mod frameworks;
 mod plain;
+mod ports;
 mod servers;
+mod setup_py;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +22,8 @@ use std::path::PathBuf;
 use super::Name;
 use crate::error::{Error, Result};
 use choose::Choice;
+
+pub(super) use setup_py::{FIND, FIND_NAMESPACES, setup_arguments};
 
 /// What is known of a project whose start is looked for.
 #[derive(Debug, Clone)]
@@ -61,6 +65,9 @@ pub struct Answer {
     pub env: BTreeMap<String, String>,
     /// The port it listens on.
     pub port: Option<u16>,
+    /// The signal that ends it, where that is not SIGTERM: as process 1, Python ignores that one
+    /// unless the program handles it.
+    pub stop_signal: Option<&'static str>,
     /// What was found, in one line.
     pub reason: String,
 }
@@ -108,6 +115,9 @@ fn write_entrypoint<Word: std::fmt::Debug>(message: String, example: &[Word]) ->
         "write entrypoint = {example:?}, or what is meant, under [tool.containerize] in pyproject.toml"
     ))
 }
+
+/// What ends a program that has no handler for SIGTERM: Python makes a `KeyboardInterrupt` of it.
+const INTERRUPT: &str = "SIGINT";
 
 /// How a program is started of which nothing is known.
 const SOME_MODULE: &[&str] = &["python", "-m", "..."];

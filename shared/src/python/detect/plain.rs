@@ -2,7 +2,8 @@
 
 use super::ast::outline;
 use super::files::{Source, sources};
-use super::{Answer, Name, Question, SOME_MODULE, write_entrypoint};
+use super::ports::literal_port;
+use super::{Answer, INTERRUPT, Name, Question, SOME_MODULE, write_entrypoint};
 use crate::error::{Error, Result};
 
 /// Files that a project's only program is often named.
@@ -13,14 +14,14 @@ pub(super) fn own_script(question: &Question) -> Option<Answer> {
     let name: Name = question.name.parse().ok()?;
     let own = |script: &&String| script.parse::<Name>().is_ok_and(|script| script == name);
     let script = question.scripts.keys().find(own)?;
-    Some(run(&[script], format!("console script `{script}`, named like the project")))
+    Some(run_script(question, script, "named like the project"))
 }
 
 /// The only console script.
 pub(super) fn only_script(question: &Question) -> Option<Answer> {
     let mut scripts = question.scripts.keys();
     let script = scripts.next().filter(|_| question.scripts.len() == 1)?;
-    Some(run(&[script], format!("console script `{script}`, the only one")))
+    Some(run_script(question, script, "the only one"))
 }
 
 /// The package with a `__main__`, or the only script.
@@ -43,7 +44,8 @@ pub(super) fn module(question: &Question) -> Result<Option<Answer>> {
     };
     if let Some(package) = package {
         let name = package.module.trim_end_matches(".__main__");
-        return Ok(Some(run(&["python", "-m", name], format!("package `{name}`, which has a __main__.py"))));
+        let answer = run(&["python", "-m", name], format!("package `{name}`, which has a __main__.py"));
+        return Ok(Some(Answer { port: port(package, None), ..answer }.stopped(&sources)));
     }
     let scripts: Vec<&Source> = sources.iter().filter(|source| is_script(source)).collect();
     let usual: Vec<&Source> =
@@ -56,7 +58,8 @@ pub(super) fn module(question: &Question) -> Result<Option<Answer>> {
     // By its path `__main__` is no module of another name.
     let by_path = script.module == "__main__" || script.search.is_some();
     let words = if by_path { vec!["python", script.path] } else { vec!["python", "-m", &script.module] };
-    Ok(Some(run(&words, format!("script {}", script.path))))
+    let answer = run(&words, format!("script {}", script.path));
+    Ok(Some(Answer { port: port(script, None), ..answer }.stopped(&sources)))
 }
 
 /// The error for a project in which nothing was found.
@@ -101,6 +104,34 @@ fn is_script(source: &Source) -> bool {
             && outline(&text, &source.module, false).is_some_and(|outline| outline.main.is_some())
     };
     source.file_name() == "__main__.py" || source.text().is_some_and(guarded)
+}
+
+fn run_script(question: &Question, script: &str, why: &str) -> Answer {
+    let sources = sources(question);
+    let object = question.scripts.get(script).and_then(|object| object.split_once(':'));
+    let port = object.and_then(|(module, function)| {
+        let source = sources.iter().find(|source| source.module == module)?;
+        port(source, Some(function))
+    });
+    let answer = run(&[script], format!("console script `{script}`, {why}"));
+    Answer { port, ..answer }.stopped(&sources)
+}
+
+/// The port on which a program listens, if it says so in its own file.
+fn port(source: &Source, function: Option<&str>) -> Option<u16> {
+    let text = source.text().filter(|text| text.contains("port"))?;
+    literal_port(&outline(&text, &source.module, source.is_package())?, function)
+}
+
+impl Answer {
+    /// Has it stopped by an interrupt, unless some file of the project speaks of SIGTERM.
+    fn stopped(self, sources: &[Source]) -> Self {
+        let handles = |source: &Source| source.text().is_some_and(|text| text.contains("SIGTERM"));
+        match sources.iter().any(handles) {
+            true => self,
+            false => Self { stop_signal: Some(INTERRUPT), ..self },
+        }
+    }
 }
 
 fn run(words: &[&str], reason: String) -> Answer {

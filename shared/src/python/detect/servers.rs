@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::frameworks::{Candidate, Form, Serves};
-use super::{Answer, Question};
+use super::{Answer, INTERRUPT, Question};
 use crate::error::{Error, Result};
 
 /// How a server and an application talk.
@@ -183,7 +183,8 @@ fn by_server(
     ordered.find_map(|server| {
         let Command { words, env } = command(server, question, candidate, interface)?;
         let reason = format!("{}, served by {}", candidate.describe(), server.name);
-        Some(Answer { command: words, env, port: Some(port(question, 8000)), reason })
+        let stop_signal = (server.name == "waitress").then_some(INTERRUPT);
+        Some(Answer { command: words, env, port: Some(port(question, 8000)), stop_signal, reason })
     })
 }
 
@@ -273,7 +274,7 @@ fn command(
 }
 
 fn answer(command: Command, port: Option<u16>, reason: String) -> Answer {
-    Answer { command: command.words, env: command.env, port, reason }
+    Answer { command: command.words, env: command.env, port, stop_signal: None, reason }
 }
 
 fn sanic(question: &Question, candidate: &Candidate) -> Answer {
@@ -320,9 +321,11 @@ fn streamlit(question: &Question, candidate: &Candidate) -> Answer {
 }
 
 fn gradio(question: &Question, candidate: &Candidate) -> Answer {
-    let port = port(question, 7860);
+    // What the program says itself wins over the variable.
+    let port = candidate.own_port.unwrap_or_else(|| port(question, 7860));
     let env = [("GRADIO_SERVER_NAME", "0.0.0.0"), ("GRADIO_SERVER_PORT", &*port.to_string())];
-    answer(say(&["python", candidate.source.path], &env), Some(port), candidate.describe())
+    let answer = answer(say(&["python", candidate.source.path], &env), Some(port), candidate.describe());
+    Answer { stop_signal: Some(INTERRUPT), ..answer }
 }
 
 fn celery(candidate: &Candidate) -> Answer {

@@ -509,3 +509,53 @@ fn files_that_cannot_be_read_or_are_data_are_passed_over() {
     assert_eq!(error.kind(), crate::error::Kind::Usage);
     assert!(error.to_string().contains("a.py, b.py, c.py"), "{error}");
 }
+
+#[test]
+fn a_dispatcher_is_what_is_served_and_not_what_is_below_it() {
+    let source = "# wsgi.py\nfrom flask import Flask\n\
+        from werkzeug.middleware.dispatcher import DispatcherMiddleware\n\
+        app = Flask('a')\nadmin = Flask('b')\napplication = DispatcherMiddleware(app, {'/admin': admin})";
+    let within = "# app.py\nfrom flask import Flask\n\
+        from werkzeug.middleware.dispatcher import DispatcherMiddleware\n\
+        app = Flask('a')\nadmin = Flask('b')\n\
+        app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {'/admin': admin})";
+    check(&[
+        Case("flask gunicorn", source, "PORT=8000 gunicorn wsgi:application"),
+        Case("flask gunicorn", within, "PORT=8000 gunicorn app:app"),
+    ]);
+}
+
+#[test]
+fn a_port_that_the_program_says_is_the_images() {
+    let port = |setup: &str, files: &str| ask(setup, files).expect(files).port;
+    let run = |call: &str| format!("# main.py\nif __name__ == '__main__':\n    {call}");
+    assert_eq!(port("", &run("uvicorn.run(app, port=9000)")), Some(9000));
+    assert_eq!(port("", &run("app.run(host='0.0.0.0', port=9001)")), Some(9001));
+    assert_eq!(port("", &run("app.run(port=int(os.environ['PORT']))")), None);
+    assert_eq!(port("", &run("a.run(port=1); b.run(port=2)")), None);
+    assert_eq!(port("", &run("connect(port=5432)")), None);
+    let cli = "# src/web/cli.py\nimport uvicorn\ndef main():\n    uvicorn.run('web:app', port=9002)\n\
+        def other():\n    uvicorn.run('web:app', port=1)";
+    assert_eq!(port("script=my-web", cli), Some(9002));
+    let gradio = "# app.py\nimport gradio as gr\ndemo = gr.Blocks()\ndemo.launch(server_port=7000)";
+    assert_eq!(port("gradio", gradio), Some(7000));
+    assert_eq!(port("gradio port=80", gradio), Some(7000));
+}
+
+#[test]
+fn what_has_no_handler_for_sigterm_is_interrupted() {
+    let signal = |setup: &str, files: &str| ask(setup, files).expect(files).stop_signal;
+    let script = "# main.py\nif __name__ == '__main__': run()";
+    assert_eq!(signal("", script), Some("SIGINT"));
+    assert_eq!(signal("", "# web/__main__.py\nrun()"), Some("SIGINT"));
+    assert_eq!(signal("script=my-web", "# web/cli.py\nx = 1"), Some("SIGINT"));
+    let handles = "# web/cli.py\nsignal.signal(signal.SIGTERM, stop)";
+    assert_eq!(signal("script=my-web", handles), None);
+    assert_eq!(signal("", &format!("{script}\n{handles}")), None);
+    assert_eq!(signal("flask waitress", FLASK), Some("SIGINT"));
+    assert_eq!(signal("gradio", "# app.py\nimport gradio as gr\ngr.Blocks().launch()"), Some("SIGINT"));
+    for served in ["flask gunicorn", "flask granian", "flask uwsgi"] {
+        assert_eq!(signal(served, FLASK), None, "{served}");
+    }
+    assert_eq!(signal("fastapi uvicorn", FASTAPI), None);
+}

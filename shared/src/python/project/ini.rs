@@ -36,6 +36,20 @@ impl Ini {
         ini
     }
 
+    /// Sets a key to what is there.
+    pub(super) fn set(&mut self, section: &str, key: &str, value: Option<String>) {
+        if let Some(value) = value {
+            self.0.entry(section.to_owned()).or_default().insert(key.to_owned(), value);
+        }
+    }
+
+    /// Takes what `other` says over what this does.
+    pub(super) fn lay_over(&mut self, other: Self) {
+        for (section, keys) in other.0 {
+            self.0.entry(section).or_default().extend(keys);
+        }
+    }
+
     /// The value of a key, trimmed; `None` where it is missing or empty.
     pub(super) fn get(&self, section: &str, key: &str) -> Option<&str> {
         self.0.get(section)?.get(key).map(|value| value.trim()).filter(|value| !value.is_empty())

@@ -4,10 +4,12 @@
 //! Tables are read leniently, since tools extend them freely; what is there and has the wrong
 //! type is an error that names its key.
 
+mod hatch;
 mod ini;
 mod layout;
 mod metadata;
 mod scripts;
+mod setup_py;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -39,6 +41,8 @@ use crate::error::{Context, Error, Result};
 pub struct Project {
     /// Its folder, absolute.
     pub dir: PathBuf,
+    /// What says what it is: a file's name, or that it is the folder.
+    pub described_by: &'static str,
     /// Its name as it is written; the folder's where none is.
     pub name: String,
     /// Its name as indexes and locks spell it.
@@ -78,6 +82,9 @@ pub struct Project {
     pub tool: Tool,
     /// `[tool.containerize]`.
     pub settings: Option<Value>,
+    /// `[tool.hatch.build.targets.containerize]`, or what `hatch.toml` says in its place, without the keys that are
+    /// Hatch's own.
+    pub hatch_settings: Option<Value>,
     /// The uv workspace that it is in.
     pub workspace: Option<Workspace>,
     /// The version in `.python-version`, as `3.13` or `3.13.1`.
@@ -96,6 +103,7 @@ const MARKERS: &[&str] =
 pub(super) struct Inputs {
     dir: PathBuf,
     pyproject: Option<Document>,
+    /// What setup.cfg says, and over it the literals of setup.py, as setuptools has it.
     setup_cfg: Option<Ini>,
     has_setup_py: bool,
     pkg_info: Option<PkgInfo>,
@@ -145,9 +153,11 @@ impl Project {
             file_scripts: scripts.files,
             tool: tool::tool(inputs, backend),
             settings: root.map(settings).transpose()?.flatten(),
+            hatch_settings: hatch::settings(inputs)?,
             python_version_file: python_version(&inputs.dir, workspace.as_ref())?,
             pyproject: inputs.pyproject.as_ref().map(|document| document.table.clone()),
             dir: inputs.dir.clone(),
+            described_by: inputs.described_by(),
             name,
             normalized,
             build_system,
@@ -179,13 +189,29 @@ impl Project {
 
 impl Inputs {
     fn read(dir: &Path) -> Result<Self> {
+        let setup_py = text_of(&dir.join("setup.py"))?;
+        let mut setup_cfg = text_of(&dir.join("setup.cfg"))?.map(|text| Ini::parse(&text));
+        if let Some(told) = setup_py.as_deref().and_then(setup_py::as_ini) {
+            setup_cfg.get_or_insert_default().lay_over(told);
+        }
         Ok(Self {
             pyproject: Document::read(&dir.join("pyproject.toml"))?,
-            setup_cfg: text_of(&dir.join("setup.cfg"))?.map(|text| Ini::parse(&text)),
-            has_setup_py: dir.join("setup.py").is_file(),
+            setup_cfg,
+            has_setup_py: setup_py.is_some(),
             pkg_info: text_of(&dir.join("PKG-INFO"))?.and_then(|text| PkgInfo::parse(&text)),
             dir: dir.to_owned(),
         })
+    }
+}
+
+impl Inputs {
+    fn described_by(&self) -> &'static str {
+        match (&self.pyproject, self.has_setup_py, &self.setup_cfg) {
+            (Some(_), ..) => "pyproject.toml",
+            (None, true, _) => "setup.py",
+            (None, false, Some(_)) => "setup.cfg",
+            (None, false, None) => "the project's folder",
+        }
     }
 }
 

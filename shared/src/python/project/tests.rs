@@ -187,6 +187,17 @@ fn the_nearest_project_above_is_found() {
     assert!(Project::read(&folder.path().join("none")).is_err());
 }
 
+#[test]
+fn some_backends_make_packages_without_python() {
+    for (backend, compiles) in
+        [("maturin", true), ("mesonpy", true), ("scikit_build_core.build", true), ("hatchling.build", false)]
+    {
+        let requires = Vec::new();
+        let system = BuildSystem { requires, backend: backend.into(), backend_path: Vec::new() };
+        assert_eq!(system.compiles(), compiles, "{backend}");
+    }
+}
+
 /// A version that is read from a file, by backend.
 #[test]
 fn dynamic_versions_are_read_where_they_are_written_down() {
@@ -369,4 +380,53 @@ fn folders_with_odd_names_give_legal_ones() {
     {
         assert_eq!(folder_name(Path::new(path)), expected);
     }
+}
+
+#[test]
+fn a_setup_py_is_read_as_far_as_it_has_literals() {
+    let setup = "\
+from setuptools import setup, find_packages
+about = {}
+exec(open('src/demo/about.py').read(), about)
+setup(
+    name='My-Demo',
+    version='1.2',
+    description='Shows',
+    author='A',
+    python_requires='>=3.11',
+    packages=find_packages('src', exclude=['extra*']),
+    package_dir={'': 'src'},
+    entry_points={'console_scripts': ['demo = demo.cli:main']},
+    install_requires=about['requires'],
+)
+";
+    let src = [("src/demo/__init__.py", ""), ("src/extra/__init__.py", "")];
+    let project = read(&[&[("setup.py", setup)][..], &src].concat());
+    assert_eq!((project.name.as_str(), known(&project.version)), ("My-Demo", Some(("1.2", "setup.py"))));
+    assert_eq!(project.description.as_deref(), Some("Shows"));
+    assert_eq!(project.authors, ["A"]);
+    assert_eq!(project.requires_python.as_ref().map(ToString::to_string).as_deref(), Some(">=3.11"));
+    assert_eq!(project.scripts, [("demo".to_owned(), "demo.cli:main".to_owned())].into());
+    let packages: Vec<&str> = project.layout.packages.iter().map(|package| package.path.as_str()).collect();
+    assert_eq!(packages, ["src/demo"]);
+    assert_eq!(project.described_by, "setup.py");
+    assert!(project.is_package() && !project.needs_backend());
+
+    // setup.py wins over setup.cfg, and what it does not say in literals is the backend's.
+    let cfg = "[metadata]\nname = other\nurl = https://example.com\n";
+    let files =
+        [("setup.py", "from setuptools import setup\nsetup(name='a', version=v())"), ("setup.cfg", cfg)];
+    let project = read(&files);
+    assert_eq!((project.name.as_str(), project.homepage.as_deref()), ("a", Some("https://example.com")));
+    assert!(project.version.needs_backend());
+    let text = "setup(name='a', entry_points='[console_scripts]\\na = a:b\\n', py_modules=['one'])";
+    let project = read(&[("setup.py", text), ("one.py", ""), ("two.py", "")]);
+    assert_eq!(project.scripts, [("a".to_owned(), "a:b".to_owned())].into());
+    assert_eq!(project.layout.modules.len(), 1);
+}
+
+#[test]
+fn what_describes_a_project_is_named() {
+    assert_eq!(of("[project]\nname = 'a'\nversion = '1'").described_by, "pyproject.toml");
+    assert_eq!(read(&[("requirements.txt", "")]).described_by, "the project's folder");
 }

@@ -70,6 +70,15 @@ impl Tool {
 }
 
 impl BuildSystem {
+    /// Whether it is a backend that makes extension modules of sources in other languages: its
+    /// project is a package without a line of Python.
+    pub fn compiles(&self) -> bool {
+        matches!(self.known_backend(), Backend::Maturin | Backend::ScikitBuild)
+            || ["mesonpy", "setuptools_rust", "sipbuild"]
+                .iter()
+                .any(|module| self.backend.starts_with(module))
+    }
+
     pub(super) fn known_backend(&self) -> Backend {
         let object = self.backend.as_str();
         let is = |module: &str| {

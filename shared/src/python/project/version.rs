@@ -61,7 +61,7 @@ pub(super) fn find(
     backend: Option<Backend>,
     layout: &Layout,
 ) -> Result<ProjectVersion> {
-    let found = match root.map(|root| written(root, inputs)).transpose()?.flatten() {
+    let found = match root.map_or_else(|| Ok(in_cfg(inputs)), |root| written(root, inputs))? {
         Some(version) => Some(version),
         None => left_to_backend(inputs, backend, layout)?,
     };
@@ -91,9 +91,14 @@ fn written(root: &View<'_>, inputs: &Inputs) -> Result<Option<ProjectVersion>> {
             return Ok(Some(ProjectVersion::known(text, key.join("."))));
         }
     }
+    Ok(in_cfg(inputs).filter(|_| project.is_none()))
+}
+
+/// The version that setup.cfg or setup.py has.
+fn in_cfg(inputs: &Inputs) -> Option<ProjectVersion> {
     let is_static = |value: &&str| !value.starts_with("attr:") && !value.starts_with("file:");
-    let cfg = inputs.setup_cfg.as_ref().and_then(|ini| ini.get("metadata", "version")).filter(is_static);
-    Ok(cfg.filter(|_| project.is_none()).map(|text| ProjectVersion::known(text, "setup.cfg")))
+    let text = inputs.setup_cfg.as_ref()?.get("metadata", "version").filter(is_static)?;
+    Some(ProjectVersion::known(text, if inputs.has_setup_py { "setup.py" } else { "setup.cfg" }))
 }
 
 fn left_to_backend(

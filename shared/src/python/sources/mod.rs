@@ -26,7 +26,7 @@ use crate::error::{Context, Error, Result};
 pub const LARGE: u64 = 100 << 20;
 
 /// What of the source is asked for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceOptions {
     /// Globs and paths, relative to the project; empty for everything.
     pub include: Vec<String>,

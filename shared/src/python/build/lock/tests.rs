@@ -16,6 +16,15 @@ fn writes(text: &str) -> String {
 }
 
 async fn make(machine: &Machine, extras: &[&str], groups: &[&str]) -> Result<Locked> {
+    make_for(machine, extras, groups, Some("3.12".parse().expect("version"))).await
+}
+
+async fn make_for(
+    machine: &Machine,
+    extras: &[&str],
+    groups: &[&str],
+    python: Option<PythonVersion>,
+) -> Result<Locked> {
     let strings = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
     let (extras, groups, indexes) = (strings(extras), strings(groups), index::Options::default());
     let host = Host::find(&machine.variables(), machine.project());
@@ -23,7 +32,8 @@ async fn make(machine: &Machine, extras: &[&str], groups: &[&str]) -> Result<Loc
         dir: machine.project(),
         extras: &extras,
         groups: &groups,
-        python: Some("3.12".parse().expect("version")),
+        python,
+        oldest: Some("3.10".parse().expect("version")),
         indexes: &indexes,
         offline: false,
     };
@@ -53,6 +63,16 @@ async fn uv_locks_for_all_platforms_and_only_what_is_asked_for() {
     {
         assert!(call.contains(words), "{call}");
     }
+}
+
+#[tokio::test]
+async fn the_python_of_this_machine_does_not_limit_the_lock_of_uv() {
+    let machine = Machine::new();
+    machine.file("requirements.txt", "b");
+    machine.program("uv", &writes(&format!("lock-version = \"1.0\"\n{}", package("b", HASHES))));
+    make_for(&machine, &[], &[], None).await.expect("locked");
+    let call = machine.calls().remove(0);
+    assert!(call.ends_with("--python-version 3.10"), "{call}");
 }
 
 #[tokio::test]

@@ -104,7 +104,13 @@ fn hatchling(table: &Table, name: &Name, tree: Tree<'_>) -> Layout {
         _ => texts("sources"),
     };
     let sources: Vec<String> = sources.iter().filter_map(|source| clean(source)).collect();
-    for path in texts("only-include").iter().filter_map(|path| clean(path)) {
+    let mut included = texts("only-include");
+    if layout.is_empty() && included.is_empty() {
+        // Patterns as in ignore files: those for the root begin with a slash.
+        let patterns = texts("include");
+        included.extend(patterns.iter().map(|pattern| pattern.trim_start_matches('/').to_owned()));
+    }
+    for path in included.iter().filter_map(|path| clean(path)) {
         let source =
             sources.iter().find(|source| path == **source || path.starts_with(&format!("{source}/")));
         let root = source.map_or("", String::as_str);

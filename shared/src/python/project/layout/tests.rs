@@ -187,6 +187,17 @@ fn the_other_backends_settings_are_followed() {
 }
 
 #[test]
+fn patterns_of_hatch_say_which_packages_are_in_a_wheel() {
+    let files = ["a/__init__.py", "b/__init__.py", "src/c/__init__.py"];
+    let of = |rest: &str| shown(&layout(&built(HATCH, rest), &files));
+    let wheel = "[tool.hatch.build.targets.wheel]\n";
+    assert_eq!(of(&format!("{wheel}include = ['/a']\n")), ["a at a"]);
+    assert_eq!(of(&format!("{wheel}include = ['a/**/*.py', '/b/']\n")), ["a at a", "b at b"]);
+    assert_eq!(of(&format!("{wheel}include = ['src/c']\nsources = ['src']\n")), ["c at src/c"]);
+    assert_eq!(of(&format!("{wheel}packages = ['a']\ninclude = ['b']\n")), ["a at a"]);
+}
+
+#[test]
 fn settings_that_leave_the_project_or_are_nonsense_say_nothing() {
     let files = ["my_demo/__init__.py"];
     for (backend, rest) in [
