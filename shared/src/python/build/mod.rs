@@ -13,6 +13,7 @@
 
 mod accept;
 mod advice;
+mod compile;
 mod content;
 mod examine;
 #[cfg(test)]
@@ -39,6 +40,7 @@ use std::path::{Path, PathBuf};
 
 use pep440_rs::Version;
 
+pub use compile::{Compile, Strip};
 pub use lock::{LockRequest, Locked, make_lock};
 
 use super::host::Host;
@@ -52,7 +54,7 @@ use tool::{Attempt, Trust};
 use workspace::Workspace;
 
 /// Of what is remembered about wheels. A change of what it depends on is another number.
-const TABLE: &str = "wheels-1";
+const TABLE: &str = "wheels-2";
 
 /// Builds wheels. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -61,6 +63,7 @@ pub struct Builder {
     store: Store,
     events: Events,
     variables: BTreeMap<String, String>,
+    compile: Compile,
     offline: bool,
 }
 
@@ -107,7 +110,12 @@ impl Builder {
     /// `offline` nothing but the tools' own caches.
     pub fn new(host: Host, store: Store, events: Events, indexes: &index::Options, offline: bool) -> Self {
         let variables = variables::base(host.variables(), indexes, offline);
-        Self { host, store, events, variables, offline }
+        Self { host, store, events, variables, compile: Compile::default(), offline }
+    }
+
+    /// The same builder, which makes compiled code in another way.
+    pub fn compiling(&self, compile: Compile) -> Self {
+        Self { compile, ..self.clone() }
     }
 
     /// A wheel of `origin` that runs with `target`, which `name` must be the name of.
@@ -201,7 +209,7 @@ impl Builder {
         attempt: &Attempt,
     ) -> Result<Record> {
         let out = work.folder("out")?;
-        let variables = self.build_variables(&work, trust)?;
+        let variables = self.build_variables(&work, project, trust)?;
         let call = attempt.call(project, &out, trust, self.offline, variables);
         call.run(work.log(), || format!("{} cannot build a wheel of {what}", attempt.name())).await?;
         let store = self.store.clone();
@@ -228,7 +236,12 @@ impl Builder {
         }
     }
 
-    fn build_variables(&self, work: &Workspace, trust: Trust) -> Result<Vec<(String, String)>> {
+    fn build_variables(
+        &self,
+        work: &Workspace,
+        project: &Path,
+        trust: Trust,
+    ) -> Result<Vec<(String, String)>> {
         let mut variables = self.variables.clone();
         if trust == Trust::Own {
             let settings = work.folder("setuptools")?;
@@ -248,11 +261,19 @@ impl Builder {
                 variables.remove(name);
             }
         }
+        self.compile.apply(&mut variables, project, &work.path(""));
         Ok(variables.into_iter().collect())
     }
 
-    /// Names all that a wheel of `origin` depends on in its source.
+    /// Names all that a wheel of `origin` depends on beside the tool.
     async fn source_key(&self, origin: Origin<'_>) -> Result<String> {
+        let source = self.source(origin).await?;
+        let compile = self.compile.key(self.host.variables());
+        Ok(if compile.is_empty() { source } else { format!("{source} {compile}") })
+    }
+
+    /// Names all that a wheel of `origin` depends on in its source.
+    async fn source(&self, origin: Origin<'_>) -> Result<String> {
         let below = |subdirectory: Option<&str>| subdirectory.unwrap_or_default().to_owned();
         match origin {
             Origin::Archive { digest, subdirectory, .. } => {

@@ -8,6 +8,7 @@ const C: &str = r#"
 #include <Python.h>
 #include <stdlib.h>
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "native", NULL, -1, NULL};
+const char *native_place = __FILE__;
 PyMODINIT_FUNC PyInit_native(void) { return getenv("NO") ? NULL : PyModule_Create(&module); }
 "#;
 const SETUP: &str = "from setuptools import setup, Extension\n\
@@ -40,17 +41,20 @@ fn target(python: &crate::python::host::Python, architecture: &str, minor: u32) 
 
 #[tokio::test]
 #[ignore = "asks the package index"]
-async fn a_native_project_is_the_same_each_time_and_leaves_the_folder_clean() {
-    let (folder, stores) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
-    let project = folder.path();
-    put(project, "setup.py", SETUP);
-    put(project, "native.c", C);
-    put(project, "demo/__init__.py", "");
+async fn a_native_project_is_the_same_in_each_place_and_leaves_the_folder_clean() {
+    let stores = tempfile::tempdir().expect("folder");
+    let folders = [(); 2].map(|()| tempfile::tempdir().expect("folder"));
+    for project in folders.each_ref().map(|folder| folder.path()) {
+        put(project, "setup.py", SETUP);
+        put(project, "native.c", C);
+        put(project, "demo/__init__.py", "");
+    }
     let host = Host::find(&variables(), Path::new("/"));
     let python = host.any_python(|python| python.machine().as_deref() == Some("x86_64")).expect("python");
     let name = "demo".parse().expect("name");
     let mut digests = Vec::new();
-    for store in ["one", "two"] {
+    for (store, folder) in ["one", "two"].iter().zip(&folders) {
+        let project = folder.path();
         let builder = builder(&variables(), &stores.path().join(store));
         let fitting = target(&python, "amd64", 99);
         let built = builder.wheel(&name, Origin::Directory(project), &fitting).await.expect("built");
@@ -63,7 +67,8 @@ async fn a_native_project_is_the_same_each_time_and_leaves_the_folder_clean() {
         assert!(foreign.expect_err("refused").to_string().contains("was built for x86_64"));
     }
     assert_eq!(digests[0], digests[1]);
-    let mut left: Vec<_> = fs::read_dir(project).expect("project").flatten().map(|e| e.file_name()).collect();
+    let mut left: Vec<_> =
+        fs::read_dir(folders[0].path()).expect("project").flatten().map(|e| e.file_name()).collect();
     left.sort();
     assert_eq!(left, ["demo", "native.c", "setup.py"]);
 }
@@ -107,6 +112,7 @@ async fn uv_makes_a_lock_for_extras_and_groups() {
             extras,
             groups,
             python: None,
+            oldest: None,
             indexes: &indexes,
             offline: false,
         };
