@@ -6,11 +6,12 @@
 use std::fs::File;
 use std::path::Path;
 
-use object::elf::{self, FileHeader32, FileHeader64};
-use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader};
-use object::read::{ReadCache, ReadRef, StringTable};
+use object::elf::{FileHeader32, FileHeader64, SHT_SYMTAB};
+use object::read::elf::{FileHeader, SectionHeader};
+use object::read::{ReadCache, ReadRef};
 use object::{Endianness, FileKind};
 
+use crate::elf;
 use crate::error::{Context, Error, Result};
 use crate::oci::Platform;
 
@@ -35,101 +36,33 @@ pub struct Linkage {
 /// When it cannot be read or is no ELF file.
 pub fn examine(path: &Path) -> Result<Linkage> {
     let what = || format!("cannot examine {}", path.display());
-    let file = ReadCache::new(File::open(path).context(what)?);
-    let linkage = match FileKind::parse(&file) {
-        Ok(FileKind::Elf64) => read::<FileHeader64<Endianness>, _>(&file),
-        Ok(FileKind::Elf32) => read::<FileHeader32<Endianness>, _>(&file),
-        _ => return Err(Error::build(what()).because("it is not a Linux program (ELF file)")),
+    let file = File::open(path).context(what)?;
+    let found = elf::read(&file)
+        .ok_or_else(|| Error::build(what()).because("it is not a Linux program (ELF file)"))?;
+    let sections = ReadCache::new(&file);
+    let stripped = match FileKind::parse(&sections) {
+        Ok(FileKind::Elf64) => is_stripped::<FileHeader64<Endianness>, _>(&sections),
+        _ => is_stripped::<FileHeader32<Endianness>, _>(&sections),
     };
-    linkage.context(what)
+    Ok(Linkage {
+        is_static: found.is_static(),
+        architecture: found.machine,
+        interpreter: found.interpreter,
+        needed: found.needed,
+        stripped: stripped.context(what)?,
+    })
 }
 
-fn read<'data, Elf, R>(data: R) -> object::read::Result<Linkage>
+fn is_stripped<'data, Elf, R>(data: R) -> object::read::Result<bool>
 where
     Elf: FileHeader<Endian = Endianness>,
     R: ReadRef<'data>,
 {
     let header = Elf::parse(data)?;
     let endian = header.endian()?;
-    let segments = header.program_headers(endian, data)?;
-    let mut interpreter = None;
-    let mut needed = Vec::new();
-    for segment in segments {
-        if let Some(bytes) = segment.interpreter(endian, data)? {
-            interpreter = Some(text(bytes));
-        }
-        if let Some(entries) = segment.dynamic(endian, data)? {
-            needed.extend(libraries::<Elf, R>(endian, data, segments, entries)?);
-        }
-    }
     let sections = header.sections(endian, data)?;
-    let symbols = sections.iter().any(|section| section.sh_type(endian) == elf::SHT_SYMTAB);
-    let debug = sections.section_by_name(endian, b".debug_info").is_some();
-    Ok(Linkage {
-        architecture: architecture(header, endian),
-        is_static: interpreter.is_none() && needed.is_empty(),
-        interpreter,
-        needed,
-        stripped: !symbols && !debug,
-    })
-}
-
-/// The names behind `DT_NEEDED`. The string table is found by its address, so that programs
-/// without section headers are understood too.
-fn libraries<'data, Elf, R>(
-    endian: Endianness,
-    data: R,
-    segments: &[Elf::ProgramHeader],
-    entries: &[Elf::Dyn],
-) -> object::read::Result<Vec<String>>
-where
-    Elf: FileHeader<Endian = Endianness>,
-    R: ReadRef<'data>,
-{
-    let entries: Vec<(elf::DynamicTag, u64)> = entries
-        .iter()
-        .map(|entry| (entry.d_tag(endian), entry.d_val(endian).into()))
-        .take_while(|(tag, _)| *tag != elf::DT_NULL)
-        .collect();
-    let value = |wanted| entries.iter().find(|(tag, _)| *tag == wanted).map(|(_, value)| *value);
-    let table = value(elf::DT_STRTAB).zip(value(elf::DT_STRSZ)).and_then(|(address, size)| {
-        let segment = segments.iter().find(|segment| {
-            let start: u64 = segment.p_vaddr(endian).into();
-            let length: u64 = segment.p_filesz(endian).into();
-            segment.p_type(endian) == elf::PT_LOAD && address.checked_sub(start).is_some_and(|at| at < length)
-        })?;
-        let start: u64 = segment.p_vaddr(endian).into();
-        let offset = segment.file_range(endian).0.checked_add(address - start)?;
-        Some(StringTable::new(data, offset, offset.checked_add(size)?))
-    });
-    let Some(table) = table else { return Ok(Vec::new()) };
-    let mut names = Vec::new();
-    for (_, offset) in entries.iter().filter(|(tag, _)| *tag == elf::DT_NEEDED) {
-        let name = u32::try_from(*offset).ok().and_then(|offset| table.get(offset).ok());
-        names.push(name.map_or_else(|| "(unreadable name)".to_owned(), text));
-    }
-    Ok(names)
-}
-
-fn architecture<Elf: FileHeader<Endian = Endianness>>(header: &Elf, endian: Endianness) -> String {
-    let little = header.is_little_endian();
-    let name = match header.e_machine(endian) {
-        elf::EM_X86_64 => "amd64",
-        elf::EM_AARCH64 if little => "arm64",
-        elf::EM_386 => "386",
-        elf::EM_ARM if little => "arm",
-        elf::EM_RISCV if header.is_class_64() => "riscv64",
-        elf::EM_PPC64 if little => "ppc64le",
-        elf::EM_PPC64 => "ppc64",
-        elf::EM_S390 => "s390x",
-        elf::EM_LOONGARCH => "loong64",
-        other => return format!("ELF machine {}", other.0),
-    };
-    name.to_owned()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    let symbols = sections.iter().any(|section| section.sh_type(endian) == SHT_SYMTAB);
+    Ok(!symbols && sections.section_by_name(endian, b".debug_info").is_none())
 }
 
 impl Linkage {
@@ -184,6 +117,7 @@ impl Linkage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::elf::tests::elf64;
     use crate::error::Kind;
 
     fn linkage(architecture: &str, needed: &[&str]) -> Linkage {
@@ -195,44 +129,6 @@ mod tests {
             needed: needed.iter().map(|&name| name.into()).collect(),
             stripped: true,
         }
-    }
-
-    /// A little ELF file of one segment that holds the whole file, with `needed` as its libraries.
-    fn elf64(machine: u16, interpreter: Option<&str>, needed: &[&str], dynamic: bool) -> Vec<u8> {
-        let mut strings = vec![0u8];
-        let mut entries: Vec<(u64, u64)> = Vec::new();
-        for name in needed {
-            entries.push((1, strings.len() as u64));
-            strings.extend(name.bytes().chain([0]));
-        }
-        let headers = 64 + 56 * 3;
-        let interp: Vec<u8> = interpreter.map(|name| name.bytes().chain([0]).collect()).unwrap_or_default();
-        let dynamic_at = headers + interp.len().next_multiple_of(8);
-        let strings_at = (dynamic_at + (entries.len() + 3) * 16) as u64;
-        entries.extend([(5, 0x1000 + strings_at), (10, strings.len() as u64), (0, 0)]);
-        let length = strings_at + strings.len() as u64;
-
-        let mut file = b"\x7fELF\x02\x01\x01".to_vec();
-        file.resize(16, 0);
-        file.extend([3u16, machine].iter().flat_map(|v| v.to_le_bytes()));
-        file.extend(1u32.to_le_bytes());
-        file.extend([0u64, 64, 0].iter().flat_map(|v| v.to_le_bytes()));
-        file.extend(0u32.to_le_bytes());
-        file.extend([64u16, 56, 3, 64, 0, 0].iter().flat_map(|v| v.to_le_bytes()));
-        let mut segment = |kind: u32, at: u64, size: u64| {
-            file.extend([kind, 4].iter().flat_map(|v| v.to_le_bytes()));
-            file.extend([at, 0x1000 + at, 0, size, size, 8].iter().flat_map(|v| v.to_le_bytes()));
-        };
-        segment(1, 0, length);
-        segment(if interpreter.is_some() { 3 } else { 0 }, headers as u64, interp.len() as u64);
-        segment(if dynamic { 2 } else { 0 }, dynamic_at as u64, (entries.len() * 16) as u64);
-        file.extend(interp);
-        file.resize(dynamic_at, 0);
-        file.extend(
-            entries.iter().flat_map(|(tag, value)| [*tag, *value]).flat_map(|v: u64| v.to_le_bytes()),
-        );
-        file.extend(strings);
-        file
     }
 
     fn examined(bytes: &[u8]) -> Result<Linkage> {
