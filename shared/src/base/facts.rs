@@ -13,6 +13,7 @@ use std::io::{self, Read};
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 
+use super::details::LayerDetails;
 use super::notes::{Note, Package};
 use super::tree::{Node, NodeKind, Tree};
 use crate::error::{Context, Error, Result};
@@ -21,7 +22,10 @@ use crate::oci::{Descriptor, Digest, HashingReader};
 use crate::store::{Blob, Source, Store};
 
 /// The memo table. A new name forgets what an older program remembered.
-const TABLE: &str = "facts-v2";
+const TABLE: &str = "facts-v3";
+
+/// The memo table of what only a check asks for.
+const DETAILS: &str = "details-v1";
 
 /// As many symbolic links as Linux follows in one path (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
@@ -86,7 +90,7 @@ impl Contents {
     /// The packages of the distribution that are installed, by name.
     pub fn packages(&self) -> Vec<&Package> {
         let lists = self.notes.values().filter_map(|note| match note {
-            Note::Packages(packages) => Some(packages),
+            Note::Packages(packages) | Note::Dpkg { packages, .. } => Some(packages),
             _ => None,
         });
         let mut packages: Vec<&Package> = lists.flatten().collect();
@@ -113,7 +117,7 @@ impl Contents {
     }
 }
 
-fn is_below(path: &str, dir: &str) -> bool {
+pub(super) fn is_below(path: &str, dir: &str) -> bool {
     dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
 }
 
@@ -125,6 +129,13 @@ struct Known {
     facts: LayerFacts,
 }
 
+/// What is remembered beside it.
+#[derive(Serialize, Deserialize)]
+struct KnownDetails {
+    size: u64,
+    details: LayerDetails,
+}
+
 /// Reads a layer to its end.
 ///
 /// # Errors
@@ -132,7 +143,7 @@ struct Known {
 /// in a path, a path of more than 4096 bytes, more than 4 million entries, or headers and names
 /// that would fill the memory.
 pub fn read_layer(reader: impl Read, compression: Compression) -> Result<LayerFacts> {
-    scan::scan(decoder(reader, compression)?)
+    Ok(scan::scan(decoder(reader, compression)?)?.facts)
 }
 
 /// Lays a layer over `tree`, which holds the layers below it.
@@ -183,6 +194,14 @@ pub fn contents_of(layers: &[Blob], diff_ids: &[Digest], store: &Store) -> Resul
     Ok(contents)
 }
 
+/// What one layer says, verified or remembered as by [`tree_of`].
+///
+/// # Errors
+/// Those of [`tree_of`].
+pub fn layer_facts(layer: &Blob, diff_id: &Digest, store: &Store) -> Result<LayerFacts> {
+    facts_of(layer, diff_id, store).context(|| format!("cannot read the layer {}", layer.descriptor.digest))
+}
+
 /// Whether the layer's facts are remembered, so that [`tree_of`] needs none of its bytes.
 pub fn known(blob: &Blob, store: &Store) -> bool {
     /// The same memo without its facts, which are many.
@@ -192,6 +211,50 @@ pub fn known(blob: &Blob, store: &Store) -> bool {
     }
     let Descriptor { digest, size, .. } = &blob.descriptor;
     store.recall::<Size>(TABLE, &digest.to_string()).is_some_and(|known| known.size == *size)
+}
+
+/// Whether what [`details_of`] gives is remembered, so that it needs none of the layer's bytes.
+pub fn details_known(blob: &Blob, store: &Store) -> bool {
+    /// The same memo without the details, which are many.
+    #[derive(Deserialize)]
+    struct Size {
+        size: u64,
+    }
+    let Descriptor { digest, size, .. } = &blob.descriptor;
+    store.recall::<Size>(DETAILS, &digest.to_string()).is_some_and(|known| known.size == *size)
+}
+
+/// What a layer holds, and what its files need to run.
+///
+/// # Errors
+/// Those of [`tree_of`].
+pub fn details_of(blob: &Blob, diff_id: &Digest, store: &Store) -> Result<(LayerFacts, LayerDetails)> {
+    let details = match recall_details(&blob.descriptor, store) {
+        Some(details) => details,
+        None => remember(blob, read_blob(blob)?, store).1,
+    };
+    Ok((facts_of(blob, diff_id, store)?, details))
+}
+
+/// As [`details_of`], of a layer that this program has made. Where it is in the store, digest and
+/// diff_id are what was computed as it was written, and are not computed again.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn details_of_own(blob: &Blob, diff_id: &Digest, store: &Store) -> Result<(LayerFacts, LayerDetails)> {
+    let (known, details) = (recall(&blob.descriptor, store), recall_details(&blob.descriptor, store));
+    if let (Some(known), Some(details)) = (known, details) {
+        return Ok((known.facts, details));
+    }
+    let stored = store.path(&blob.descriptor.digest);
+    if !matches!(&blob.source, Source::File(path) if *path == stored) {
+        return details_of(blob, diff_id, store);
+    }
+    let tar = decoder(Store::open_file(&stored)?, compression_of(blob)?)?;
+    let scan::Scanned { facts, details } = scan::scan(tar)?;
+    let known = Known { diff_id: *diff_id, size: blob.descriptor.size, facts };
+    let (known, details) = remember(blob, (known, details), store);
+    Ok((known.facts, details))
 }
 
 /// Whether `node` takes away all that is below its path. Only a directory can have something
@@ -205,11 +268,7 @@ fn facts_of(blob: &Blob, diff_id: &Digest, store: &Store) -> Result<LayerFacts> 
     let descriptor = &blob.descriptor;
     let known = match recall(descriptor, store) {
         Some(known) => known,
-        None => {
-            let known = read_blob(blob)?;
-            store.remember(TABLE, &descriptor.digest.to_string(), &known);
-            known
-        }
+        None => remember(blob, read_blob(blob)?, store).0,
     };
     if known.diff_id != *diff_id {
         let message = format!("expected the diff_id {diff_id} and got {}", known.diff_id);
@@ -218,15 +277,32 @@ fn facts_of(blob: &Blob, diff_id: &Digest, store: &Store) -> Result<LayerFacts> 
     Ok(known.facts)
 }
 
+fn remember(blob: &Blob, (known, details): (Known, LayerDetails), store: &Store) -> (Known, LayerDetails) {
+    let key = blob.descriptor.digest.to_string();
+    store.remember(TABLE, &key, &known);
+    let details = KnownDetails { size: known.size, details };
+    store.remember(DETAILS, &key, &details);
+    (known, details.details)
+}
+
 /// A descriptor with another size is not the one that was verified.
 fn recall(descriptor: &Descriptor, store: &Store) -> Option<Known> {
     store.recall::<Known>(TABLE, &descriptor.digest.to_string()).filter(|known| known.size == descriptor.size)
 }
 
-fn read_blob(blob: &Blob) -> Result<Known> {
+fn recall_details(descriptor: &Descriptor, store: &Store) -> Option<LayerDetails> {
+    let known = store.recall::<KnownDetails>(DETAILS, &descriptor.digest.to_string());
+    known.filter(|known| known.size == descriptor.size).map(|known| known.details)
+}
+
+fn compression_of(blob: &Blob) -> Result<Compression> {
     let media_type = &blob.descriptor.media_type;
-    let compression = layer_compression(media_type)
-        .ok_or_else(|| Error::build(format!("the media type {media_type:?} is no file system layer")))?;
+    layer_compression(media_type)
+        .ok_or_else(|| Error::build(format!("the media type {media_type:?} is no file system layer")))
+}
+
+fn read_blob(blob: &Blob) -> Result<(Known, LayerDetails)> {
+    let compression = compression_of(blob)?;
     match &blob.source {
         Source::Memory(bytes) => read_verified(&bytes[..], compression, &blob.descriptor),
         Source::File(path) => read_verified(Store::open_file(path)?, compression, &blob.descriptor)
@@ -239,7 +315,11 @@ fn read_blob(blob: &Blob) -> Result<Known> {
 
 /// Reads a blob to its end, whatever its tar says, so that a damaged file is always reported as
 /// such and not as what it seemed to hold.
-fn read_verified(reader: impl Read, compression: Compression, promised: &Descriptor) -> Result<Known> {
+fn read_verified(
+    reader: impl Read,
+    compression: Compression,
+    promised: &Descriptor,
+) -> Result<(Known, LayerDetails)> {
     let mut blob = HashingReader::new(reader);
     let mut tar = HashingReader::new(decoder(&mut blob, compression)?);
     let scanned = scan::scan(&mut tar);
@@ -256,7 +336,8 @@ fn read_verified(reader: impl Read, compression: Compression, promised: &Descrip
             Err(cause) => error.because(cause),
         });
     }
-    Ok(Known { diff_id, size, facts: scanned? })
+    let scan::Scanned { facts, details } = scanned?;
+    Ok((Known { diff_id, size, facts }, details))
 }
 
 fn decoder<'a>(reader: impl Read + 'a, compression: Compression) -> Result<Box<dyn Read + 'a>> {

@@ -60,9 +60,18 @@ impl Opener<'_> {
     /// # Errors
     /// When the base is not there, is broken, or has no image for the platform.
     pub async fn open(&self, spec: &BaseSpec, platform: &Platform) -> Result<BaseImage> {
-        let opened = match spec {
-            BaseSpec::Scratch => return Ok(empty(platform)),
-            BaseSpec::Static => return self.embedded(platform),
+        let opened = self.read(spec, platform).await;
+        opened.context(|| format!("cannot use the base {spec} for {platform}"))
+    }
+
+    /// Opens any image, be it a base or not.
+    ///
+    /// # Errors
+    /// When it is not there, is broken, or is not for the platform.
+    pub async fn read(&self, spec: &BaseSpec, platform: &Platform) -> Result<BaseImage> {
+        match spec {
+            BaseSpec::Scratch => Ok(empty(platform)),
+            BaseSpec::Static => self.embedded(platform),
             BaseSpec::Layout { dir, name } => {
                 let dir = self.dir.join(dir);
                 let index = read_index(&dir)?;
@@ -88,8 +97,51 @@ impl Opener<'_> {
                 };
                 opened.map(|base| BaseImage { name: Some(reference.to_string()), ..base })
             }
+        }
+    }
+
+    /// The platforms that an image is there for. What says nothing of them, such as what a local
+    /// engine has, is taken to be for this machine.
+    ///
+    /// # Errors
+    /// When it is not there or is broken.
+    pub async fn platforms(&self, spec: &BaseSpec) -> Result<Vec<Platform>> {
+        let (content, root) = match spec {
+            BaseSpec::Layout { dir, name } => {
+                let dir = self.dir.join(dir);
+                let root = pick(&read_index(&dir)?, name.as_deref())?;
+                (Content::Layout(dir), root)
+            }
+            BaseSpec::OciArchive { file, name } => {
+                let index = archive::import_oci(&self.dir.join(file), self.store)?;
+                (Content::Store(self.store.clone()), pick(&index, name.as_deref())?)
+            }
+            BaseSpec::DockerArchive { file, name } => {
+                let (config, _) = archive::import_docker(&self.dir.join(file), name.as_deref(), self.store)?;
+                return Ok(vec![platform_of(&config)]);
+            }
+            BaseSpec::Registry(reference) => {
+                let content =
+                    Content::Registry(self.client.clone(), reference.repository.clone(), self.store.clone());
+                (content, self.root(reference).await?)
+            }
+            BaseSpec::Static | BaseSpec::Scratch | BaseSpec::Local { .. } => {
+                return Ok(vec![this_machine()?]);
+            }
         };
-        opened.context(|| format!("cannot use the base {spec} for {platform}"))
+        let bytes = content.manifest(&root).await?;
+        match ManifestKind::parse(&bytes, &root.media_type)? {
+            ManifestKind::Manifest(manifest) => {
+                let bytes = content.small(&manifest.config).await?;
+                let config: ImageConfig = serde_json::from_slice(&bytes)
+                    .map_err(|e| Error::integrity("the image's configuration cannot be read").because(e))?;
+                Ok(vec![platform_of(&config)])
+            }
+            ManifestKind::Index(index) => {
+                let images = index.manifests.into_iter().filter(|d| !is_attached(d));
+                Ok(images.filter_map(|descriptor| descriptor.platform).collect())
+            }
+        }
     }
 
     /// The index or manifest that a reference leads to; its bytes are in the store afterwards.
@@ -215,10 +267,19 @@ pub(super) fn checked_platform(base: BaseImage, wanted: &Platform) -> Result<Bas
         .hint("choose a base that has this platform, or another --platform"))
 }
 
+fn this_machine() -> Result<Platform> {
+    Platform::from_rust_arch(std::env::consts::ARCH)
+        .ok_or_else(|| Error::usage("this machine is of no known platform").hint("name one with --platform"))
+}
+
+/// Whether an index names something that belongs to an image and is none.
+fn is_attached(descriptor: &Descriptor) -> bool {
+    descriptor.annotations.contains_key("vnd.docker.reference.type")
+}
+
 /// The image for `platform` in an index; attestations and the like are no images.
 fn choose(index: &Index, platform: &Platform) -> Result<Descriptor> {
-    let attached = |d: &Descriptor| d.annotations.contains_key("vnd.docker.reference.type");
-    let images: Vec<&Descriptor> = index.manifests.iter().filter(|d| !attached(d)).collect();
+    let images: Vec<&Descriptor> = index.manifests.iter().filter(|d| !is_attached(d)).collect();
     let of = |d: &&&Descriptor| d.platform.as_ref().is_some_and(|p| p == platform);
     let serving = |d: &&&Descriptor| d.platform.as_ref().is_some_and(|p| p.serves(platform));
     let chosen = images.iter().find(of).or_else(|| images.iter().find(serving));

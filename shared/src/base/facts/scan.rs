@@ -10,7 +10,8 @@ use std::io::{self, Read};
 use tar::{Archive, Entry, EntryType};
 
 use super::LayerFacts;
-use crate::base::notes::Subject;
+use crate::base::details::{self, Detail, LayerDetails};
+use crate::base::notes::{Note, Subject};
 use crate::base::tree::{Node, NodeKind};
 use crate::error::{Error, Result};
 
@@ -37,14 +38,14 @@ struct Limits {
 const LIMITS: Limits = Limits { entries: 4_000_000, names: 256 << 20 };
 
 /// Reads an uncompressed layer, and what follows its end: the diff_id covers that too.
-pub(super) fn scan(stream: impl Read) -> Result<LayerFacts> {
+pub(super) fn scan(stream: impl Read) -> Result<Scanned> {
     scan_within(stream, LIMITS)
 }
 
-fn scan_within(stream: impl Read, limits: Limits) -> Result<LayerFacts> {
+fn scan_within(stream: impl Read, limits: Limits) -> Result<Scanned> {
     let allowance = Cell::new(MAX_HEADERS);
     let mut archive = Archive::new(Allowed { inner: stream, allowance: &allowance });
-    let mut scan = Scan { facts: LayerFacts::default(), limits, names: 0 };
+    let mut scan = Scan { found: Scanned::default(), limits, names: 0 };
     let mut count = 0;
     for entry in archive.entries().map_err(unreadable)? {
         let mut entry = entry.map_err(unreadable)?;
@@ -56,7 +57,7 @@ fn scan_within(stream: impl Read, limits: Limits) -> Result<LayerFacts> {
         scan.take_in(&mut entry)?;
     }
     io::copy(&mut archive.into_inner().inner, &mut io::sink()).map_err(unreadable)?;
-    Ok(scan.facts)
+    Ok(scan.found)
 }
 
 /// The bytes that an entry's content takes in the archive, or fewer. That of a sparse file is
@@ -99,8 +100,15 @@ fn unreadable(error: io::Error) -> Error {
     }
 }
 
+/// What a pass over a layer finds.
+#[derive(Debug, Default)]
+pub(super) struct Scanned {
+    pub(super) facts: LayerFacts,
+    pub(super) details: LayerDetails,
+}
+
 struct Scan {
-    facts: LayerFacts,
+    found: Scanned,
     limits: Limits,
     names: usize,
 }
@@ -115,39 +123,47 @@ impl Scan {
         self.count_name(path.len())?;
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
         if name == OPAQUE {
-            self.facts.opaque.push(parent.to_owned());
+            self.found.facts.opaque.push(parent.to_owned());
         } else if path.split('/').any(|part| part.starts_with(AUFS)) {
             // AUFS's own bookkeeping, which engines skip too.
         } else if let Some(hidden) = name.strip_prefix(WHITEOUT) {
-            self.facts.hidden.push(hidden_path(parent, hidden)?);
+            self.found.facts.hidden.push(hidden_path(parent, hidden)?);
         } else if !path.is_empty() {
             let node = self.node(entry, raw.ends_with(b"/"))?;
-            self.take_note(&path, &node, entry)?;
-            self.facts.entries.push((path, node));
+            self.take_in_content(&path, &node, entry)?;
+            self.found.facts.entries.push((path, node));
         }
         Ok(())
     }
 
-    /// Notes what the file says, if it is one of those that matter. A later entry of the same
+    /// Takes in what the file says, if it is one of those that matter. A later entry of the same
     /// path has the last word.
-    fn take_note<R: Read>(&mut self, path: &str, node: &Node, entry: &mut Entry<'_, R>) -> Result<()> {
-        let Some(subject) = Subject::of(path) else { return Ok(()) };
-        self.facts.notes.remove(path);
-        let note = match entry.header().entry_type() {
+    fn take_in_content<R: Read>(&mut self, path: &str, node: &Node, entry: &mut Entry<'_, R>) -> Result<()> {
+        let subject = Subject::of(path);
+        if subject.is_some() {
+            self.found.facts.notes.remove(path);
+        }
+        self.found.details.remove(path);
+        let (note, detail) = match entry.header().entry_type() {
             // A hard link to what came before says what that says.
             EntryType::Link => {
                 let target = normal_path(&entry.link_name_bytes().unwrap_or_default())?;
-                self.facts.notes.get(&target).cloned()
+                let note = subject.and_then(|_| self.found.facts.notes.get(&target).cloned());
+                (note, self.found.details.get(&target).cloned())
             }
             // A sparse file is longer than what it takes; no honest one of these is sparse.
             EntryType::Regular | EntryType::Continuous if node.kind == NodeKind::File => {
-                subject.read(entry).map_err(unreadable)?
+                read_content(path, subject, entry).map_err(unreadable)?
             }
-            _ => None,
+            _ => (None, None),
         };
         if let Some(note) = note {
             self.count_name(path.len().saturating_add(note.size()))?;
-            self.facts.notes.insert(path.to_owned(), note);
+            self.found.facts.notes.insert(path.to_owned(), note);
+        }
+        if let Some(detail) = detail {
+            self.count_name(path.len().saturating_add(detail.size()))?;
+            self.found.details.insert(path.to_owned(), detail);
         }
         Ok(())
     }
@@ -188,6 +204,25 @@ impl Scan {
         }
         Ok(())
     }
+}
+
+/// Reads a file for what it says of itself, and for what it needs to run.
+fn read_content(
+    path: &str,
+    subject: Option<Subject>,
+    entry: &mut impl Read,
+) -> io::Result<(Option<Note>, Option<Detail>)> {
+    let mut head = Vec::with_capacity(4);
+    entry.by_ref().take(4).read_to_end(&mut head)?;
+    let (detail, whole) = details::read(path, &head, entry)?;
+    let note = match (subject, whole) {
+        (None, _) => None,
+        (Some(subject), Some(whole)) => subject.read(whole)?,
+        // Nothing else is read for both.
+        (Some(_), None) if detail.is_some() => None,
+        (Some(subject), None) => subject.read(head.chain(entry))?,
+    };
+    Ok((note, detail))
 }
 
 /// Records about other entries. The local ones come through only in archives so old that the
@@ -264,7 +299,7 @@ mod tests {
     fn too_many_entries_or_names_are_refused() {
         let tar = Tar::new().file("a").file("bb").symlink("c", "dddd").bytes();
         let scan = |entries, names| scan_within(&tar[..], Limits { entries, names });
-        assert_eq!(scan(3, 8).expect("within").entries.len(), 3);
+        assert_eq!(scan(3, 8).expect("within").facts.entries.len(), 3);
         assert!(refusal(scan(2, 8)).contains("more than 2 entries"));
         assert!(refusal(scan(3, 7)).contains("longer than 7 bytes"));
     }
@@ -280,7 +315,7 @@ mod tests {
     #[test]
     fn content_of_any_size_is_no_header() {
         let tar = Tar::new().content("big", &vec![0; 5 << 20]).file("b").bytes();
-        assert_eq!(scan(&tar[..]).expect("read").entries.len(), 2);
+        assert_eq!(scan(&tar[..]).expect("read").facts.entries.len(), 2);
     }
 
     #[test]
