@@ -1,0 +1,254 @@
+//! From the words that start the image to the program that runs: `PATH`, links, permissions, `#!`
+//! lines and loaders, as `execve(2)` goes through them.
+
+use std::collections::BTreeSet;
+
+use super::access::{EXECUTE, READ};
+use super::loader::{Libc, Search};
+use super::process::Process;
+use super::python::Python;
+use super::{Finding, Image, Kind, Report, Severity, fixes, imports};
+use crate::base::details::Detail;
+use crate::base::tree::NodeKind;
+use crate::elf::ElfFacts;
+
+/// As many `#!` lines as Linux follows.
+const MOST_SCRIPTS: usize = 5;
+
+/// Where engines look when the image says nothing.
+const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What is known after following what the image starts.
+#[derive(Default)]
+pub(super) struct Started {
+    /// The interpreter, where it is a Python.
+    pub(super) python: Option<Python>,
+    /// The real paths of all that was loaded.
+    pub(super) reached: BTreeSet<String>,
+}
+
+/// Follows what the image starts, and its health check.
+pub(super) fn examine(image: &Image<'_>, report: &mut Report) -> Started {
+    let execution = &image.config.config;
+    let all = [&execution.entrypoint, &execution.cmd];
+    let words: Vec<String> = all.into_iter().flatten().flatten().cloned().collect();
+    let mut started = Started::default();
+    if words.is_empty() {
+        report.cannot_tell("the image names nothing that it starts");
+    } else {
+        let mut walk = Walk { image, report, severity: Severity::Error, through: Vec::new(), started };
+        walk.run(&words);
+        started = walk.started;
+        report.checked.push(format!("what is started: {}", words.join(" ")));
+    }
+    let test = execution.healthcheck.as_ref().map(|check| check.test.as_slice()).unwrap_or_default();
+    if let Some((kind, words)) = test.split_first() {
+        let words = match kind.as_str() {
+            "CMD" => words.to_vec(),
+            "CMD-SHELL" => vec!["/bin/sh".to_owned(), "-c".into(), words.join(" ")],
+            _ => Vec::new(),
+        };
+        let through = vec!["HEALTHCHECK".to_owned()];
+        let mut walk =
+            Walk { image, report, severity: Severity::Warning, through, started: Started::default() };
+        if !words.is_empty() {
+            walk.run(&words);
+        }
+    }
+    started
+}
+
+/// On the way from words to a program.
+struct Walk<'i, 'a, 'r> {
+    image: &'i Image<'a>,
+    report: &'r mut Report,
+    severity: Severity,
+    through: Vec<String>,
+    started: Started,
+}
+
+impl<'a> Walk<'_, 'a, '_> {
+    fn run(&mut self, words: &[String]) {
+        let mut words = words.to_vec();
+        let mut by: Option<String> = None;
+        for _ in 0..MOST_SCRIPTS {
+            let Some(path) = words.first().and_then(|word| self.find(word, by.as_deref())) else { return };
+            self.through.push(path.clone());
+            match self.image.fs.detail(&path) {
+                Some(Detail::Elf(facts)) => return self.program(&path, facts, &words),
+                Some(Detail::Script(text)) => match self.interpreter(&path, text, &words) {
+                    Some(next) => {
+                        words = next;
+                        by = Some(path);
+                    }
+                    None => return,
+                },
+                _ => {
+                    let message = format!("{path} is neither a program nor a script");
+                    let fix = "a script begins with a line such as #!/bin/sh; a program is an ELF file";
+                    return self.add(Kind::NotExecutable, message, Some(fix.into()));
+                }
+            }
+        }
+        self.add(Kind::NoInterpreter, "the scripts are started by one another without end".into(), None);
+    }
+
+    fn add(&mut self, kind: Kind, message: String, fix: Option<String>) {
+        let through = self.through.clone();
+        self.report.add(Finding { severity: self.severity, kind, message, library: None, through, fix });
+    }
+
+    /// The absolute path that a word means, if the user may execute it.
+    fn find(&mut self, word: &str, by: Option<&str>) -> Option<String> {
+        let candidates = if word.contains('/') {
+            vec![self.image.absolute(word)]
+        } else {
+            let path = self.image.variable("PATH").filter(|path| !path.is_empty()).unwrap_or(USUAL_PATH);
+            path.split(':').map(|dir| self.image.absolute(&format!("{dir}/{word}"))).collect()
+        };
+        let there: Vec<&String> = candidates.iter().filter(|path| self.is_file(path)).collect();
+        let Some(first) = there.first() else {
+            self.not_there(word, by);
+            return None;
+        };
+        let user = self.image.user.as_ref();
+        let stopped = |path: &str| user.and_then(|user| user.stopped_at(self.image.fs, path, EXECUTE));
+        if let Some(path) = there.iter().find(|path| stopped(path).is_none()) {
+            return Some((**path).clone());
+        }
+        let (at, who) = (stopped(first)?, user.map_or_else(String::new, |user| user.shown()));
+        let message = match by {
+            Some(script) => format!("{script} is started by {first}, and {who} may not execute {at}"),
+            None => format!("the image starts {first}, and {who} may not execute {at}"),
+        };
+        let fix = format!("make {at} executable for everybody (mode 0755), or run as another user");
+        self.add(Kind::NotAllowed, message, Some(fix));
+        None
+    }
+
+    fn is_file(&self, path: &str) -> bool {
+        let contents = &self.image.fs.contents;
+        let node = contents.follow(path).and_then(|real| contents.tree.get(&real));
+        node.is_some_and(|node| node.kind == NodeKind::File)
+    }
+
+    fn not_there(&mut self, word: &str, by: Option<&str>) {
+        let place =
+            if word.contains('/') { "which is not in the image" } else { "which is in no folder of PATH" };
+        match by {
+            Some(script) if word.ends_with('\r') => {
+                let message =
+                    format!("the first line of {script} ends as on Windows, so that it names no program");
+                self.add(
+                    Kind::NoInterpreter,
+                    message,
+                    Some("save the script with Unix line ends (LF)".into()),
+                );
+            }
+            Some(script) => {
+                let message = format!("{script} is started by {word}, {place}");
+                let fix = "take a base that has it, or start the program without a script".to_owned();
+                self.add(Kind::NoInterpreter, message, Some(fix));
+            }
+            None => {
+                let message = format!("the image starts {word}, {place}");
+                let fix = "name what is in the image, with --entrypoint or the key entrypoint".to_owned();
+                self.add(Kind::NoProgram, message, Some(fix));
+            }
+        }
+    }
+
+    /// The words that run a script: its interpreter, perhaps one argument, the script, and its
+    /// arguments. `env` is looked through.
+    fn interpreter(&mut self, path: &str, text: &str, words: &[String]) -> Option<Vec<String>> {
+        let line = first_line(text.strip_prefix("#!")?);
+        let (interpreter, argument) = match line.split_once([' ', '\t']) {
+            Some((interpreter, argument)) => (interpreter, Some(argument.trim())),
+            None => (line, None),
+        };
+        if let Some(user) = &self.image.user
+            && let Some(at) = user.stopped_at(self.image.fs, path, READ)
+        {
+            let message = format!("{interpreter} is to run {path}, and {} may not read {at}", user.shown());
+            self.add(Kind::NotAllowed, message, Some(format!("make {at} readable (mode 0755)")));
+            return None;
+        }
+        let mut next: Vec<String> = vec![interpreter.to_owned()];
+        if interpreter.rsplit('/').next() == Some("env") {
+            self.find(interpreter, Some(path))?;
+            next = argument.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+            next.retain(|word| word != "-S" && !word.contains('='));
+            if next.first().is_none_or(|word| word.starts_with('-')) {
+                self.report.cannot_tell(format!("what `{line}` in {path} starts"));
+                return None;
+            }
+        } else {
+            next.extend(argument.filter(|text| !text.is_empty()).map(str::to_owned));
+        }
+        next.push(path.to_owned());
+        next.extend(words.iter().skip(1).cloned());
+        Some(next)
+    }
+
+    /// The end of the way: a program, its loader and its libraries.
+    fn program(&mut self, path: &str, facts: &'a ElfFacts, words: &[String]) {
+        let machine = self.image.machine;
+        if facts.machine != machine || !facts.runs {
+            let message = format!("{path} is built for {}, and the image is for {machine}", facts.machine);
+            let fix = format!("put the {machine} build of it into this image");
+            return self.add(Kind::WrongMachine, message, Some(fix));
+        }
+        let libc = facts.interpreter.as_deref().map_or(Libc::Glibc, Libc::of);
+        if let Some(loader) = &facts.interpreter {
+            if !self.loader(path, loader) {
+                return;
+            }
+            let search = Search::new(self.image, libc);
+            let mut process = Process::new(&search, self.image.user.as_ref());
+            for mut problem in process.load(path) {
+                let above = self.through.len().saturating_sub(1);
+                let front = self.through.iter().take(above).cloned();
+                problem.chain = front.chain(problem.chain).collect();
+                self.report.add(fixes::finding(&problem, self.severity, self.image));
+            }
+            self.started.reached.extend(process.real_paths(0).map(str::to_owned));
+        }
+        self.started.python = Python::at(path, self.image, libc);
+        match &self.started.python {
+            Some(python) => {
+                imports::examine(self.image, python, words, self.severity, &self.through, self.report);
+            }
+            None if words.get(1).is_some_and(|word| word == "-c") => {
+                self.report.cannot_tell(format!("what `{}` starts", words.join(" ")));
+            }
+            None => {}
+        }
+    }
+
+    fn loader(&mut self, path: &str, loader: &str) -> bool {
+        let facts = self.image.fs.elf(loader);
+        let fits = facts.is_some_and(|facts| facts.machine == self.image.machine);
+        if !fits {
+            let musl = Libc::of(loader) == Libc::Musl;
+            let fix = if musl {
+                "take a base with musl, such as Alpine, or build it statically"
+            } else {
+                "take a base with glibc, such as distroless/cc or debian:*-slim, or build it statically (for Rust: a musl \
+                 target)"
+            };
+            let message = if facts.is_some() || self.image.exists(loader) {
+                format!("{path} is started by {loader}, which is no loader for {}", self.image.machine)
+            } else {
+                format!("{path} is started by {loader}, which is not in the image")
+            };
+            self.add(Kind::NoInterpreter, message, Some(fix.into()));
+        }
+        fits
+    }
+}
+
+/// The first line of a script as the kernel takes it: without blanks at its end, and with what
+/// Windows ends a line with.
+fn first_line(text: &str) -> &str {
+    text.split('\n').next().unwrap_or_default().trim_matches([' ', '\t'])
+}
