@@ -1,6 +1,8 @@
-//! `containerize.lock`: which digests the bases of a project had when they were last looked at.
+//! `containerize.lock`: which digests the bases of a project had when they were last looked at, and
+//! which Debian packages went on top of them.
 //!
-//! A tag moves; a build that should not move with it reads the digest from here.
+//! A tag moves, and so do the versions of packages; a build that should not move with them reads
+//! them from here.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
@@ -16,13 +18,51 @@ pub const FILE: &str = "containerize.lock";
 
 const VERSION: u32 = 1;
 const HEADER: &str = "\
-# The base images of this project. `containerize lock` writes this file, and refreshes it.
+# The base images of this project, and the Debian packages that are added to them. `containerize lock` writes this file, and refreshes it.
 # Builds take these digests, whatever the names have come to mean since.
 ";
 
-/// The digests of registry bases, by their full names.
+/// The digests of registry bases, by their full names, and packages for bases.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct BaseLock(BTreeMap<String, Digest>);
+pub struct BaseLock {
+    bases: BTreeMap<String, Digest>,
+    packages: Vec<LockedPackages>,
+}
+
+/// The Debian packages that were chosen for one base.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedPackages {
+    /// The base, as it was named.
+    pub base: String,
+    /// The platform.
+    pub platform: String,
+    /// What was asked for.
+    pub wanted: Vec<String>,
+    /// Stands for what the choice depends on: the base's packages, the sources and what was asked for.
+    pub state: Digest,
+    /// What was chosen.
+    #[serde(default, rename = "package")]
+    pub packages: Vec<LockedPackage>,
+}
+
+/// A Debian package that was chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedPackage {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its architecture, or `all`.
+    pub architecture: String,
+    /// Where its file is.
+    pub url: String,
+    /// Bytes of its file.
+    pub size: u64,
+    /// The digest of its file.
+    pub digest: Digest,
+}
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +70,8 @@ struct Document {
     version: u32,
     #[serde(default)]
     bases: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    debian: Vec<LockedPackages>,
 }
 
 impl BaseLock {
@@ -54,7 +96,7 @@ impl BaseLock {
                 broken().because(format!("it has version {version}, and this program knows {VERSION}"))
             );
         }
-        let mut lock = Self::default();
+        let mut lock = Self { packages: document.debian, ..Self::default() };
         for (name, digest) in document.bases {
             let reference: Reference = name.parse().map_err(|e: Error| broken().because(e))?;
             lock.insert(
@@ -67,12 +109,28 @@ impl BaseLock {
 
     /// The digest of the reference's index or manifest, if it is pinned.
     pub fn get(&self, reference: &Reference) -> Option<Digest> {
-        self.0.get(&reference.to_string()).copied()
+        self.bases.get(&reference.to_string()).copied()
     }
 
     /// Pins a reference.
     pub fn insert(&mut self, reference: &Reference, digest: Digest) {
-        self.0.insert(reference.to_string(), digest);
+        self.bases.insert(reference.to_string(), digest);
+    }
+
+    /// The packages that were chosen for a base.
+    pub fn packages(&self, base: &str, platform: &str, wanted: &[String]) -> Option<&LockedPackages> {
+        self.packages.iter().find(|set| set.base == base && set.platform == platform && set.wanted == wanted)
+    }
+
+    /// Pins the packages for a base.
+    pub fn insert_packages(&mut self, set: LockedPackages) {
+        let same = |other: &LockedPackages| {
+            (&other.base, &other.platform, &other.wanted) == (&set.base, &set.platform, &set.wanted)
+        };
+        self.packages.retain(|other| !same(other));
+        self.packages.push(set);
+        let key = |set: &LockedPackages| (set.base.clone(), set.platform.clone(), set.wanted.clone());
+        self.packages.sort_by_key(key);
     }
 
     /// Writes the file whole, or leaves it as it is.
@@ -80,8 +138,8 @@ impl BaseLock {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let bases = self.0.iter().map(|(name, digest)| (name.clone(), digest.to_string())).collect();
-        let document = toml::to_string(&Document { version: VERSION, bases })
+        let bases = self.bases.iter().map(|(name, digest)| (name.clone(), digest.to_string())).collect();
+        let document = toml::to_string(&Document { version: VERSION, bases, debian: self.packages.clone() })
             .map_err(|e| Error::bug("the lock does not serialise").because(e))?;
         let text = format!("{HEADER}{document}");
         if std::fs::read_to_string(path).is_ok_and(|there| there == text) {
@@ -123,6 +181,37 @@ mod tests {
         let text = std::fs::read_to_string(&path).expect("text");
         assert!(text.contains(&format!("\"docker.io/library/debian:12\" = \"{digest}\"")), "{text}");
         assert_eq!(std::fs::read_dir(folder.path()).expect("folder").count(), 1);
+    }
+
+    #[test]
+    fn packages_are_pinned_for_a_base_and_a_platform() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join(FILE);
+        let set = |platform: &str, version: &str| LockedPackages {
+            base: "debian:12".into(),
+            platform: platform.into(),
+            wanted: vec!["libpq5".into()],
+            state: Digest::of(b"state"),
+            packages: vec![LockedPackage {
+                name: "libpq5".into(),
+                version: version.into(),
+                architecture: "amd64".into(),
+                url: "http://deb.debian.org/debian/pool/x.deb".into(),
+                size: 7,
+                digest: Digest::of(b"x"),
+            }],
+        };
+        let mut lock = BaseLock::default();
+        for (platform, version) in [("linux/arm64", "15"), ("linux/amd64", "15"), ("linux/amd64", "16")] {
+            lock.insert_packages(set(platform, version));
+        }
+        lock.write(&path).expect("written");
+        let read = BaseLock::read(&path).expect("read");
+        assert_eq!(read, lock);
+        let wanted = ["libpq5".to_owned()];
+        assert_eq!(read.packages("debian:12", "linux/amd64", &wanted), Some(&set("linux/amd64", "16")));
+        assert_eq!(read.packages("debian:13", "linux/amd64", &wanted), None);
+        assert_eq!(read.packages("debian:12", "linux/amd64", &[]), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod archive;
 mod content;
+pub mod details;
 pub mod embedded;
 pub mod engine;
 pub mod facts;

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use object::elf::{FileHeader32, FileHeader64};
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, FileKind};
@@ -12,11 +14,16 @@ use serde::{Deserialize, Serialize};
 
 mod search;
 
+pub(super) use search::lines;
+
 /// Bytes of one file that are looked at. No interpreter is larger.
 const MAX_READ: u64 = 64 << 20;
 
 /// Bytes of a text that is kept whole.
 const MAX_TEXT: u64 = 64 << 10;
+
+/// Bytes of a database of packages, or of the linker's list, that are kept.
+const MAX_DATABASE: usize = 16 << 20;
 
 /// Packages in one database. Distributions have fewer.
 const MAX_PACKAGES: usize = 100_000;
@@ -29,8 +36,17 @@ const HEAD: u64 = 64 << 10;
 pub enum Note {
     /// A database of packages: those that are installed.
     Packages(Vec<Package>),
+    /// A database of dpkg: those that are installed, and its text.
+    Dpkg {
+        /// What is installed.
+        packages: Vec<Package>,
+        /// All of it, also what is not installed.
+        text: String,
+    },
     /// A text, as it is.
     Text(String),
+    /// The dynamic linker's list of libraries, in Base64.
+    LoaderCache(String),
     /// The GNU C library: major and minor version.
     Glibc(u32, u32),
     /// musl: major and minor version.
@@ -63,6 +79,7 @@ pub(super) enum Subject {
     Dpkg,
     Apk,
     Text,
+    LoaderCache,
     Glibc,
     Musl,
     /// Of Python 3.N.
@@ -77,13 +94,17 @@ impl Subject {
         match path {
             "var/lib/dpkg/status" => return Some(Self::Dpkg),
             "lib/apk/db/installed" | "usr/lib/apk/db/installed" => return Some(Self::Apk),
-            "etc/os-release" | "usr/lib/os-release" => return Some(Self::Text),
+            "etc/os-release" | "usr/lib/os-release" | "etc/apt/sources.list" => return Some(Self::Text),
+            "etc/ld.so.cache" => return Some(Self::LoaderCache),
             _ => {}
         }
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
         // Distroless images have a file for each package, and its checksums beside it.
         if parent == "var/lib/dpkg/status.d" && !name.ends_with(".md5sums") {
             return Some(Self::Dpkg);
+        }
+        if parent == "etc/apt/sources.list.d" && (name.ends_with(".list") || name.ends_with(".sources")) {
+            return Some(Self::Text);
         }
         if name == "libc.so.6" || (name.starts_with("libc-2.") && name.ends_with(".so")) {
             return Some(Self::Glibc);
@@ -105,8 +126,22 @@ impl Subject {
     pub(super) fn read(self, content: impl Read) -> io::Result<Option<Note>> {
         let mut content = content.take(MAX_READ);
         Ok(match self {
-            Self::Dpkg => Some(Note::Packages(packages(content, DPKG)?)),
-            Self::Apk => Some(Note::Packages(packages(content, APK)?)),
+            Self::Dpkg => {
+                let mut text = String::new();
+                let packages = packages(content, DPKG, |line| {
+                    if text.len() + line.len() < MAX_DATABASE {
+                        text.push_str(line);
+                        text.push('\n');
+                    }
+                })?;
+                Some(Note::Dpkg { packages, text })
+            }
+            Self::Apk => Some(Note::Packages(packages(content, APK, |_| {})?)),
+            Self::LoaderCache => {
+                let mut bytes = Vec::new();
+                content.take(MAX_DATABASE as u64).read_to_end(&mut bytes)?;
+                Some(Note::LoaderCache(BASE64.encode(bytes)))
+            }
             Self::Text => {
                 let mut text = Vec::new();
                 content.take(MAX_TEXT).read_to_end(&mut text)?;
@@ -136,14 +171,17 @@ impl Note {
     /// About as many bytes as it takes.
     pub(super) fn size(&self) -> usize {
         match self {
-            Self::Packages(all) => {
-                all.iter().map(|p| 72 + p.name.len() + p.version.len() + p.architecture.len()).sum()
-            }
-            Self::Text(text) => text.len(),
+            Self::Packages(all) => sizes(all),
+            Self::Dpkg { packages, text } => sizes(packages).saturating_add(text.len()),
+            Self::Text(text) | Self::LoaderCache(text) => text.len(),
             Self::Python { loader, .. } => loader.as_ref().map_or(0, String::len),
             Self::Glibc(..) | Self::Musl(..) | Self::PythonLibrary(..) => 0,
         }
     }
+}
+
+fn sizes(packages: &[Package]) -> usize {
+    packages.iter().map(|p| 72 + p.name.len() + p.version.len() + p.architecture.len()).sum()
 }
 
 /// The minor version at the end of a name; none has three digits.
@@ -158,10 +196,12 @@ type Fields = [&'static str; 4];
 const DPKG: Fields = ["Package:", "Version:", "Architecture:", "Status:"];
 const APK: Fields = ["P:", "V:", "A:", "\0"];
 
-fn packages(content: impl Read, fields: Fields) -> io::Result<Vec<Package>> {
+/// The packages of a database; `each` is called with every line.
+fn packages(content: impl Read, fields: Fields, mut each: impl FnMut(&str)) -> io::Result<Vec<Package>> {
     let mut packages = Vec::new();
     let mut stanza = BTreeMap::new();
     search::lines(content, |line| {
+        each(line);
         if line.is_empty() {
             packages.extend(package(&mut stanza).filter(|_| packages.len() < MAX_PACKAGES));
         }

@@ -75,17 +75,35 @@ fn c_library(contents: &Contents, loader: &str) -> Option<(bool, (u32, u32))> {
             }
         };
     }
-    let glibc = |note: &Note| match note {
-        Note::Glibc(major, minor) => Some((*major, *minor)),
-        _ => None,
-    };
     // The library is beside its loader. Where the loader cannot be found, the oldest will do.
     let beside = contents.follow(loader).and_then(|loader| {
         let dir = loader.rsplit_once('/').map_or("", |(dir, _)| dir);
         glibc(contents.note(&format!("{dir}/libc.so.6"))?)
     });
-    let oldest = || contents.notes().filter_map(|(_, note)| glibc(note)).min();
-    Some((false, beside.or_else(oldest)?))
+    Some((false, beside.or_else(|| oldest_glibc(contents))?))
+}
+
+/// The C library of a base, whatever it is for: whether it is musl, and its version. The oldest
+/// of several.
+pub fn find_c_library(contents: &Contents) -> Option<(bool, (u32, u32))> {
+    let musl = || {
+        contents.notes().find_map(|(_, note)| match note {
+            Note::Musl(major, minor) => Some((*major, *minor)),
+            _ => None,
+        })
+    };
+    oldest_glibc(contents).map(|found| (false, found)).or_else(|| musl().map(|found| (true, found)))
+}
+
+fn oldest_glibc(contents: &Contents) -> Option<(u32, u32)> {
+    contents.notes().filter_map(|(_, note)| glibc(note)).min()
+}
+
+const fn glibc(note: &Note) -> Option<(u32, u32)> {
+    match note {
+        Note::Glibc(major, minor) => Some((*major, *minor)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use crate::base::facts::{self, Contents};
 use crate::base::lock::BaseLock;
 use crate::base::spec::BaseSpec;
 use crate::base::{BaseImage, Opener, embedded};
+use crate::config::Debian;
+use crate::debian::Package;
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::Platform;
@@ -41,25 +43,40 @@ pub(super) struct BaseWish {
     pub(super) platform: Platform,
     /// How the embedded base is compressed.
     pub(super) compression: Compression,
+    /// What is added to it.
+    pub(super) debian: Debian,
+    /// At most so many layers of ours.
+    pub(super) max_layers: usize,
 }
 
 /// A base that is open: the image and what is in it.
 pub(super) struct Base {
     pub(super) image: BaseImage,
     pub(super) contents: Contents,
+    /// Debian packages that were added to it.
+    pub(super) debian: Vec<Package>,
+    /// In so many layers.
+    pub(super) debian_layers: usize,
 }
 
-/// Open bases by name and platform.
-pub(super) struct Bases(BTreeMap<(String, String), Base>);
+/// Open bases by name, platform and what was added to them.
+pub(super) struct Bases(BTreeMap<Key, Base>);
+
+type Key = (String, String, String);
+
+fn key(name: &str, platform: &Platform, debian: &Debian) -> Key {
+    (name.to_owned(), platform.to_string(), serde_json::json!(debian).to_string())
+}
 
 impl Bases {
-    /// The base `name` for `platform`.
+    /// The base `name` for `platform` with what `debian` adds to it.
     ///
     /// # Errors
     /// A bug when it was not opened.
-    pub(super) fn get(&self, name: &str, platform: &Platform) -> Result<&Base> {
-        let key = (name.to_owned(), platform.to_string());
-        self.0.get(&key).ok_or_else(|| Error::bug(format!("the base {name} for {platform} is lost")))
+    pub(super) fn get(&self, name: &str, platform: &Platform, debian: &Debian) -> Result<&Base> {
+        self.0
+            .get(&key(name, platform, debian))
+            .ok_or_else(|| Error::bug(format!("the base {name} for {platform} is lost")))
     }
 }
 
@@ -90,15 +107,22 @@ impl Workshop<'_> {
     /// # Errors
     /// When one is not there, is broken, or lacks a platform.
     pub(super) async fn bases(&self, wishes: Vec<BaseWish>) -> Result<Bases> {
-        let mut unique: BTreeMap<(String, String), BaseWish> = BTreeMap::new();
+        let mut unique: BTreeMap<Key, BaseWish> = BTreeMap::new();
         for wish in wishes {
-            unique.entry((wish.name.clone(), wish.platform.to_string())).or_insert(wish);
+            unique.entry(key(&wish.name, &wish.platform, &wish.debian)).or_insert(wish);
         }
-        let opened = unique.into_iter().map(|(key, wish)| async move { Ok((key, self.base(&wish).await?)) });
+        let opened = unique.into_iter().map(|(key, wish)| async move {
+            let base = self.base(&wish).await?;
+            Ok((key, self.with_packages(base, &wish).await?))
+        });
         Ok(Bases(futures_util::future::try_join_all(opened).await?.into_iter().collect()))
     }
 
-    async fn base(&self, wish: &BaseWish) -> Result<Base> {
+    /// Opens a base as it is.
+    ///
+    /// # Errors
+    /// When it is not there, is broken, or lacks the platform.
+    pub(super) async fn base(&self, wish: &BaseWish) -> Result<Base> {
         let spec: BaseSpec = wish.name.parse()?;
         let mut base = self.opener(wish.compression).open(&spec, &wish.platform).await?;
         let contents = match spec {
@@ -113,7 +137,7 @@ impl Workshop<'_> {
                 read.await.map_err(|e| Error::bug("reading a base panicked").because(e))??
             }
         };
-        Ok(Base { image: base, contents })
+        Ok(Base { image: base, contents, debian: Vec::new(), debian_layers: 0 })
     }
 
     /// Fetches the layers that must be read to know what is in them.

@@ -9,7 +9,7 @@ const CHUNK: usize = 256 << 10;
 const OVERLAP: usize = 512;
 
 /// Bytes of a line that matter; what is beyond them is skipped.
-const MAX_LINE: u64 = 4096;
+const MAX_LINE: u64 = 64 << 10;
 
 /// What `find` finds first in the stream.
 pub(super) fn stream<T>(mut content: impl Read, find: impl Fn(&[u8]) -> Option<T>) -> io::Result<Option<T>> {
@@ -27,7 +27,7 @@ pub(super) fn stream<T>(mut content: impl Read, find: impl Fn(&[u8]) -> Option<T
 }
 
 /// Calls `each` with every line, without its end.
-pub(super) fn lines(content: impl Read, mut each: impl FnMut(&str)) -> io::Result<()> {
+pub(in crate::base) fn lines(content: impl Read, mut each: impl FnMut(&str)) -> io::Result<()> {
     let mut content = BufReader::new(content);
     let mut line = Vec::new();
     loop {

@@ -38,6 +38,8 @@ fn only_a_few_files_are_worth_reading() {
         ("var/lib/dpkg/status.d/libc6", Subject::Dpkg),
         ("usr/lib/apk/db/installed", Subject::Apk),
         ("etc/os-release", Subject::Text),
+        ("etc/apt/sources.list.d/debian.sources", Subject::Text),
+        ("etc/ld.so.cache", Subject::LoaderCache),
         ("usr/lib64/libc.so.6", Subject::Glibc),
         ("lib/x86_64-linux-gnu/libc-2.31.so", Subject::Glibc),
         ("lib/ld-musl-aarch64.so.1", Subject::Musl),
@@ -72,10 +74,12 @@ fn debian_packages_are_listed_when_they_are_installed() {
         Package: tzdata\nStatus: install ok installed\nArchitecture: all\nVersion: 2025b-0+deb12u1";
     let expected =
         vec![package("libc6", "2.36-9+deb12u10", "amd64"), package("tzdata", "2025b-0+deb12u1", "all")];
-    assert_eq!(read("var/lib/dpkg/status", status), Some(Note::Packages(expected)));
+    let text = format!("{}\n", String::from_utf8_lossy(status));
+    assert_eq!(read("var/lib/dpkg/status", status), Some(Note::Dpkg { packages: expected, text }));
     let single = b"Package: libc6\nVersion: 2.36\nArchitecture: arm64\n";
     let expected = vec![package("libc6", "2.36", "arm64")];
-    assert_eq!(read("var/lib/dpkg/status.d/libc6", single), Some(Note::Packages(expected)));
+    let text = String::from_utf8_lossy(single).into_owned();
+    assert_eq!(read("var/lib/dpkg/status.d/libc6", single), Some(Note::Dpkg { packages: expected, text }));
 }
 
 #[test]

@@ -1,0 +1,380 @@
+//! Debian packages on top of a base: chosen, fetched, and put into layers that count as the base's.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use super::workshop::{Base, BaseWish, Workshop};
+use crate::base::facts::{self, Contents};
+use crate::base::history;
+use crate::base::lock::{LockedPackage, LockedPackages};
+use crate::base::notes::Note;
+use crate::config::{Debian, Suites};
+use crate::debian::{
+    self, Archives, Database, Installed, Keyring, Package, Source, Unpacked, Wanted, architecture, database,
+    sources, with_libraries,
+};
+use crate::error::{Context, Error, Result};
+use crate::layer::{self, Content, Entry, Head, Spec};
+use crate::oci::Digest;
+use crate::oci::media_type::Format;
+use crate::plan::wheel_layers;
+
+/// What was chosen before, for those who cannot ask again.
+const CHOSEN: &str = "debian-chosen";
+/// The scripts of packages that do something, by the digests of their files.
+const SCRIPTS: &str = "debian-scripts";
+
+/// Everything that a choice of packages depends on.
+struct Question {
+    sources: Vec<Source>,
+    architecture: &'static str,
+    installed: Vec<Installed>,
+    state: Digest,
+}
+
+impl Workshop<'_> {
+    /// The base with the packages that the wish adds to it. With `--dry-run` they are only chosen.
+    ///
+    /// # Errors
+    /// When packages cannot be chosen, had, or trusted.
+    pub(super) async fn with_packages(&self, mut base: Base, wish: &BaseWish) -> Result<Base> {
+        if wish.debian.packages.is_empty() {
+            return Ok(base);
+        }
+        let chosen = self.locked_packages(&base, wish).await?;
+        base.debian = chosen.packages.into_iter().map(package).collect();
+        if base.debian.is_empty() {
+            self.events.note(format!("{} has {} already", wish.name, wish.debian.packages.join(", ")));
+        }
+        if !self.request.dry_run {
+            let archives = self.archives(&wish.debian)?;
+            tokio::task::block_in_place(|| self.add_layers(&mut base, wish, &archives))?;
+        }
+        Ok(base)
+    }
+
+    /// The packages that the lock names; else those that are chosen now.
+    async fn locked_packages(&self, base: &Base, wish: &BaseWish) -> Result<LockedPackages> {
+        let question = self.question(base, wish, false)?;
+        let platform = wish.platform.to_string();
+        let locked = self.lock.packages(&wish.name, &platform, &wish.debian.packages);
+        if let Some(locked) = locked.filter(|locked| locked.state == question.state) {
+            return Ok(locked.clone());
+        }
+        let lack = || format!("the Debian packages for {} ({platform}) are not pinned", wish.name);
+        if self.request.locking.is_locked() {
+            return Err(
+                Error::usage(format!("--locked is given, and {}", lack())).hint("run `containerize lock`")
+            );
+        }
+        if locked.is_some() {
+            self.events.note(format!("{} as they are now: `containerize lock` pins them anew", lack()));
+        }
+        let last = || self.store.recall::<LockedPackages>(CHOSEN, &question.state.to_string());
+        if self.request.locking.is_offline()
+            && let Some(last) = last()
+        {
+            return Ok(last);
+        }
+        self.choose(wish, question).await
+    }
+
+    /// Chooses packages as the archives are now.
+    ///
+    /// # Errors
+    /// When there is no such package, or what the archives say cannot be trusted.
+    pub(super) async fn chosen_packages(&self, base: &Base, wish: &BaseWish) -> Result<LockedPackages> {
+        let question = self.question(base, wish, true)?;
+        self.choose(wish, question).await
+    }
+
+    async fn choose(&self, wish: &BaseWish, question: Question) -> Result<LockedPackages> {
+        let Question { sources, architecture, installed, state } = question;
+        let wanted = &wish.debian.packages;
+        let archives = self.archives(&wish.debian)?;
+        let chosen = archives.resolve(&sources, architecture, installed, wanted, SystemTime::now()).await;
+        let chosen = chosen
+            .context(|| format!("cannot add Debian packages to {} for {}", wish.name, wish.platform))?;
+        let set = LockedPackages {
+            base: wish.name.clone(),
+            platform: wish.platform.to_string(),
+            wanted: wanted.clone(),
+            state,
+            packages: chosen.into_iter().map(locked).collect(),
+        };
+        self.store.remember(CHOSEN, &state.to_string(), &set);
+        Ok(set)
+    }
+
+    fn question(&self, base: &Base, wish: &BaseWish, quiet: bool) -> Result<Question> {
+        let architecture = architecture(&wish.platform).ok_or_else(|| {
+            Error::usage(format!("Debian has no packages for {}", wish.platform))
+                .hint("choose another platform, or leave debian out for it")
+        })?;
+        let (sources, notes) = sources_of(&wish.debian, &base.contents)?;
+        if !quiet {
+            notes.into_iter().for_each(|note| self.events.note(note));
+        }
+        let installed = installed(&base.contents);
+        let there: Vec<_> = base.contents.packages().into_iter().map(|p| (&p.name, &p.version)).collect();
+        let state = format!("{sources:?} {architecture} {there:?} {:?}", wish.debian.packages);
+        Ok(Question { sources, architecture, installed, state: Digest::of(state.as_bytes()) })
+    }
+
+    fn archives(&self, wanted: &Debian) -> Result<Archives> {
+        let keyring = match &wanted.keyring {
+            None => Keyring::debian()?,
+            Some(path) => {
+                let path = self.dir.join(path);
+                let bytes = std::fs::read(&path).map_err(|e| {
+                    Error::usage(format!("cannot read the keyring {}", path.display()))
+                        .because(e)
+                        .hint("debian.keyring is a file with OpenPGP keys, relative to the project")
+                })?;
+                Keyring::read(&bytes).context(|| format!("cannot use the keyring {}", path.display()))?
+            }
+        };
+        let http = self.request.registry.http.clone();
+        Archives::new(http, self.store.clone(), self.events.clone(), keyring)
+    }
+
+    /// Lays the packages over the base.
+    fn add_layers(&self, base: &mut Base, wish: &BaseWish, archives: &Archives) -> Result<()> {
+        let sizes: Vec<u64> = base.debian.iter().map(|package| package.size).collect();
+        // The other layers need room too.
+        let budget = (wish.max_layers / 2).max(1);
+        let groups = wheel_layers(&sizes, budget);
+        let below = Below::of(base);
+        let mut made = Vec::with_capacity(groups.len());
+        for (number, group) in groups.iter().enumerate() {
+            let packages: Vec<&Package> = group.iter().filter_map(|&i| base.debian.get(i)).collect();
+            let adder = Adder {
+                workshop: self,
+                archives,
+                wish,
+                base,
+                below: &below,
+                // What is one file for all packages goes with the last of them.
+                is_last: number + 1 == groups.len(),
+            };
+            made.push(adder.layer(&packages)?);
+        }
+        let all = base.debian.clone();
+        self.tell_scripts(&all);
+        let config = &mut base.image.config;
+        let documented = config.history.iter().filter(|line| line.empty_layer != Some(true)).count();
+        for _ in documented..base.image.layers.len() {
+            config.history.push(history("base layer"));
+        }
+        for layer in made {
+            let facts = facts::layer_facts(&layer.blob, &layer.diff_id, self.store)?;
+            base.contents.apply(facts);
+            config.history.push(history(&format!("containerize: {}", layer.title)));
+            config.rootfs.diff_ids.push(layer.diff_id);
+            base.image.layers.push(layer.blob);
+            base.debian_layers += 1;
+        }
+        Ok(())
+    }
+
+    /// Names the packages whose scripts would do something.
+    fn tell_scripts(&self, packages: &[Package]) {
+        let does = |package: &&Package| {
+            let known = self.store.recall::<Vec<String>>(SCRIPTS, &package.digest.to_string());
+            known.is_some_and(|scripts| !scripts.is_empty())
+        };
+        let names: Vec<&str> = packages.iter().filter(does).map(|package| package.name.as_str()).collect();
+        if !names.is_empty() {
+            self.events.note(format!(
+                "the installation scripts of {} are not run: what they would make (users, alternatives, caches) is missing",
+                names.join(", ")
+            ));
+        }
+    }
+}
+
+/// What of the base the layers depend on beside the packages.
+struct Below {
+    database: Database,
+    /// The paragraphs of dpkg's database.
+    status: Vec<String>,
+    /// The dynamic linker's list, where something prints it.
+    cache: Option<Vec<u8>>,
+    /// Stands for the whole base.
+    identity: String,
+}
+
+impl Below {
+    fn of(base: &Base) -> Self {
+        let tree = &base.contents.tree;
+        let database = Database::of(tree);
+        let status = match base.contents.note("var/lib/dpkg/status") {
+            Some(Note::Dpkg { text, .. }) if database == Database::Whole => {
+                text.split("\n\n").map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect()
+            }
+            _ => Vec::new(),
+        };
+        let prints =
+            ["sbin/ldconfig", "usr/sbin/ldconfig"].iter().any(|path| base.contents.follow(path).is_some());
+        let cache = match base.contents.note("etc/ld.so.cache") {
+            Some(Note::LoaderCache(text)) if prints => BASE64.decode(text).ok(),
+            _ => None,
+        };
+        let diff_ids: Vec<String> = base.image.config.rootfs.diff_ids.iter().map(Digest::to_string).collect();
+        Self { database, status, cache, identity: Digest::of(diff_ids.join(" ").as_bytes()).to_string() }
+    }
+
+    /// Whether there is something that tells of all packages at once.
+    fn shares(&self) -> bool {
+        self.database == Database::Whole || self.cache.is_some()
+    }
+}
+
+/// Makes a layer of packages.
+struct Adder<'a> {
+    workshop: &'a Workshop<'a>,
+    archives: &'a Archives,
+    wish: &'a BaseWish,
+    base: &'a Base,
+    below: &'a Below,
+    is_last: bool,
+}
+
+impl Adder<'_> {
+    fn layer(&self, packages: &[&Package]) -> Result<layer::Layer> {
+        let title = match packages {
+            [one] => format!("{} {}", one.name, one.version),
+            several => format!("{} Debian packages", several.len()),
+        };
+        let shared = self.is_last && self.below.shares();
+        let docs = self.wish.debian.docs.unwrap_or_default();
+        let listed = if shared { &self.base.debian[..] } else { &[] };
+        let digests = |packages: &mut dyn Iterator<Item = &Package>| {
+            packages.map(|package| package.digest.hex()).collect::<Vec<_>>().join(" ")
+        };
+        let key = format!(
+            "debian 1 {} {docs} {} / {}",
+            self.below.identity,
+            digests(&mut packages.iter().copied()),
+            digests(&mut listed.iter()),
+        );
+        let head = Head { key, title, compression: self.wish.compression, format: Format::Oci };
+        // Lives as long as the layer is read from it.
+        let scratch = tempfile::tempdir().context(|| "cannot make a temporary folder".into())?;
+        let spec = || {
+            Ok(Spec {
+                title: head.title.clone(),
+                entries: self.entries(packages, shared, docs, scratch.path())?,
+                owner: (0, 0),
+                compression: head.compression,
+                format: head.format,
+            })
+        };
+        let Workshop { request, store, events, .. } = *self.workshop;
+        let tree = &self.base.contents.tree;
+        layer::write_keyed(&head, spec, tree, store, request.use_cache, self.workshop.jobs(), events)
+    }
+
+    fn entries(&self, packages: &[&Package], shared: bool, docs: bool, scratch: &Path) -> Result<Vec<Entry>> {
+        let needed: Vec<Package> = match shared {
+            true => self.base.debian.clone(),
+            false => packages.iter().map(|&package| package.clone()).collect(),
+        };
+        let runtime = tokio::runtime::Handle::current();
+        // On a thread of its own: what waits on this one for another base would lose its wake-up.
+        let fetched =
+            std::thread::scope(|scope| scope.spawn(|| runtime.block_on(self.archives.fetch(&needed))).join());
+        let files: Vec<PathBuf> = fetched.map_err(|_| Error::bug("fetching packages panicked"))??;
+        let mut entries = std::collections::BTreeMap::new();
+        let mut all = Vec::with_capacity(needed.len());
+        for (number, (package, file)) in needed.iter().zip(&files).enumerate() {
+            let scratch = scratch.join(number.to_string());
+            let unpacked = Unpacked::read(file, &package.name, docs, &scratch)
+                .map_err(|e| e.hint("take another version of it, or another mirror"))?;
+            self.workshop.store.remember(SCRIPTS, &package.digest.to_string(), &unpacked.scripts());
+            if packages.contains(&package) {
+                // Where two have the same file, one of them says that it replaces the other's.
+                for entry in unpacked.entries(&self.base.contents.tree, self.below.database) {
+                    entries.insert(entry.path.clone(), entry);
+                }
+            }
+            all.push(unpacked);
+        }
+        if shared {
+            for entry in self.shared_entries(&all) {
+                entries.insert(entry.path.clone(), entry);
+            }
+        }
+        Ok(entries.into_values().collect())
+    }
+
+    /// What is one file for all packages.
+    fn shared_entries(&self, all: &[Unpacked]) -> Vec<Entry> {
+        let file =
+            |path: &str, bytes: Vec<u8>| Entry::file(path, Content::Bytes(bytes.into()), 0o644, (0, 0));
+        let mut entries = Vec::new();
+        if self.below.database == Database::Whole {
+            let status: Vec<&str> = self.below.status.iter().map(String::as_str).collect();
+            let added: Vec<&Unpacked> = all.iter().collect();
+            entries.push(file("var/lib/dpkg/status", database(&status, &added).into_bytes()));
+        }
+        let libraries: Vec<(String, String)> = all.iter().flat_map(Unpacked::libraries).collect();
+        let cache = self.below.cache.as_deref().and_then(|cache| with_libraries(cache, &libraries));
+        entries.extend(cache.map(|bytes| file("etc/ld.so.cache", bytes)));
+        entries
+    }
+}
+
+fn sources_of(wanted: &Debian, base: &Contents) -> Result<(Vec<Source>, Vec<String>)> {
+    let (suites, exactly): (&[String], bool) = match &wanted.suite {
+        None => (&[], false),
+        Some(Suites::WithUpdates(suite)) => (std::slice::from_ref(suite), false),
+        Some(Suites::Exactly(suites)) => (suites, true),
+    };
+    let wanted = Wanted {
+        mirror: wanted.mirror.as_deref(),
+        suites,
+        exactly,
+        snapshot: wanted.snapshot.as_deref(),
+        keyring: wanted.keyring.is_some(),
+    };
+    let text = |path: &str| match base.note(path) {
+        Some(Note::Text(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let apt = base.notes().filter_map(|(path, note)| match note {
+        Note::Text(text) if path.starts_with("etc/apt/") => Some((path, text.as_str())),
+        _ => None,
+    });
+    let os_release = text("etc/os-release").or_else(|| text("usr/lib/os-release"));
+    sources(&wanted, &debian::Base { os_release, apt: apt.collect() })
+}
+
+/// The base's packages, with what they need and give.
+fn installed(base: &Contents) -> Vec<Installed> {
+    let texts = base.notes().filter_map(|(_, note)| match note {
+        Note::Dpkg { text, .. } => Some(text),
+        _ => None,
+    });
+    let paragraphs = texts.flat_map(|text| text.split("\n\n"));
+    paragraphs.filter(|text| is_installed(text)).filter_map(Installed::parse).collect()
+}
+
+/// Distroless images do not say it of what they have.
+fn is_installed(paragraph: &str) -> bool {
+    let status = paragraph.lines().find_map(|line| line.strip_prefix("Status:"));
+    status.is_none_or(|status| status.trim_end().ends_with(" installed"))
+}
+
+fn package(locked: LockedPackage) -> Package {
+    let LockedPackage { name, version, architecture, url, size, digest } = locked;
+    Package { name, version, architecture, url, size, digest }
+}
+
+fn locked(package: Package) -> LockedPackage {
+    let Package { name, version, architecture, url, size, digest } = package;
+    LockedPackage { name, version, architecture, url, size, digest }
+}
