@@ -49,6 +49,8 @@ struct Inner {
     uv: Option<PathBuf>,
     git: Option<PathBuf>,
     asked: Mutex<BTreeMap<PathBuf, Option<Python>>>,
+    /// What is asked first.
+    preferred: Mutex<Vec<PathBuf>>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -125,7 +127,15 @@ impl Host {
         let uv = program(&path, "uv");
         let git = program(&path, "git");
         let (variables, dir) = (variables.clone(), dir.to_owned());
-        Self(Arc::new(Inner { variables, dir, path, uv, git, asked: Mutex::default() }))
+        Self(Arc::new(Inner {
+            variables,
+            dir,
+            path,
+            uv,
+            git,
+            asked: Mutex::default(),
+            preferred: Mutex::default(),
+        }))
     }
 
     /// The program uv.
@@ -141,6 +151,11 @@ impl Host {
     /// The environment that it was made with.
     pub fn variables(&self) -> &BTreeMap<String, String> {
         &self.0.variables
+    }
+
+    /// Looks at this interpreter before all others.
+    pub fn prefer(&self, python: &Path) {
+        self.0.preferred.lock().unwrap_or_else(PoisonError::into_inner).push(python.to_owned());
     }
 
     /// A CPython of a minor version. Runs programs until it is found, so it may take a while.
@@ -177,7 +192,7 @@ impl Host {
     fn candidates(&self) -> Vec<PathBuf> {
         let variable =
             |name: &str| self.0.variables.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let mut found = Vec::new();
+        let mut found = self.0.preferred.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let environments = [variable("VIRTUAL_ENV"), Some(".venv".into()), Some("venv".into())];
         for environment in environments.into_iter().flatten() {
             let folder = self.0.dir.join(environment);

@@ -123,7 +123,7 @@ impl Markers {
 }
 
 /// The machine as the kernel, and so `platform.machine()`, names it.
-pub(super) fn machine(platform: &crate::oci::Platform) -> String {
+pub fn machine(platform: &crate::oci::Platform) -> String {
     match (platform.architecture.as_str(), platform.variant.as_deref()) {
         ("arm", Some("v5")) => "armv5l".into(),
         ("arm", Some("v6")) => "armv6l".into(),

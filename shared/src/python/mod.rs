@@ -4,9 +4,11 @@
 //! which [`crate::plan`] decides and [`crate::layer`] writes.
 
 pub mod build;
+mod carry;
 mod constraint;
 mod detect;
 mod dist;
+mod forms;
 pub mod host;
 pub mod index;
 mod interpreter;
@@ -20,11 +22,13 @@ mod specifier;
 mod tags;
 mod wheel_name;
 
+pub use carry::Carried;
 pub use constraint::Constraint;
 pub use detect::{Answer, Question, detect};
 pub use dist::{DistFile, Hash, HashAlgorithm, Package, Source};
+pub use forms::Forms;
 pub use interpreter::{Interpreter, Libc, PythonVersion};
-pub use marker::{Marker, Markers};
+pub use marker::{Marker, Markers, machine};
 pub use name::Name;
 pub use requirement::Requirement;
 pub use tags::Tags;

@@ -1,0 +1,1 @@
+unsigned long pairing_of(unsigned long x, unsigned long y);
