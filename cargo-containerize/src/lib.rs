@@ -1,7 +1,9 @@
 //! The program: reads the call, lets the library do it, says what came of it.
 
 mod cache;
+mod check;
 mod cli;
+mod front_end;
 mod progress;
 mod render;
 mod request;
@@ -11,11 +13,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use containerize_core::build::{self, Language, Outcome};
+use containerize_core::build::{self, Outcome};
 use containerize_core::event::Events;
 use containerize_core::{Error, config};
 
-use cli::{BuildArgs, Cli, IndexArgs, PrintFormat, SayArgs, Verb};
+use cli::{BuildArgs, CheckArgs, Cli, IndexArgs, PrintFormat, SayArgs, Verb};
+use front_end::FrontEnd;
 use progress::{Screen, Volume};
 
 /// The exit code after an interruption, as shells give it for SIGINT.
@@ -24,7 +27,13 @@ const INTERRUPTED: u8 = 130;
 /// Does what the words of the call say. Exit codes are documented in `docs/configuration.md`.
 pub fn main() -> ExitCode {
     say_bugs_in_one_sentence();
-    let cli = match Cli::read(std::env::args_os()) {
+    let document = std::env::var_os(front_end::VARIABLE).map(|path| front_end::take(path.as_ref()));
+    let told = document.transpose().map(Option::flatten);
+    let front_end = match told.and_then(|text| FrontEnd::read(text.as_deref())) {
+        Ok(front_end) => front_end,
+        Err(error) => return finish(Err(error.into()), false, &FrontEnd::default()),
+    };
+    let cli = match Cli::read(std::env::args_os(), front_end) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no failures, and go to standard output.
@@ -32,20 +41,21 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    // What cargo calls is about a Rust project, whatever else the folder holds.
-    let language = cli.for_cargo.then_some(Language::Rust);
+    let front_end = cli.front_end;
     match cli.verb {
-        None => run_build(&cli.build, language, Task::Build),
-        Some(Verb::Build(arguments)) => run_build(&arguments, language, Task::Build),
-        Some(Verb::Lock(arguments)) => run_build(&arguments, language, Task::Lock),
-        Some(Verb::Index(arguments)) => run_index(&arguments),
+        None => run_build(&cli.build, &front_end, Task::Build),
+        Some(Verb::Build(arguments)) => run_build(&arguments, &front_end, Task::Build),
+        Some(Verb::Lock(arguments)) => run_build(&arguments, &front_end, Task::Lock),
+        Some(Verb::Check(arguments)) => run_check(&arguments, &front_end),
+        Some(Verb::Index(arguments)) => run_index(&arguments, &front_end),
         Some(Verb::Cache(arguments)) => finish(
             cache::run(&arguments).map(Some).map_err(Into::into),
             arguments.format == PrintFormat::Json,
+            &front_end,
         ),
         Some(Verb::Schema) => print(&format!("{:#}\n", config::schema())),
         Some(Verb::Completions { shell }) => {
-            let mut command = Cli::command_for(false);
+            let mut command = Cli::command_for(&FrontEnd::default());
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut command, "containerize", &mut script);
             print(&String::from_utf8_lossy(&script))
@@ -60,18 +70,18 @@ enum Task {
     Lock,
 }
 
-fn run_build(arguments: &BuildArgs, language: Option<Language>, task: Task) -> ExitCode {
+fn run_build(arguments: &BuildArgs, front_end: &FrontEnd, task: Task) -> ExitCode {
     let events = start_events(&arguments.say);
     let json = arguments.say.format == PrintFormat::Json;
     let work = || -> anyhow::Result<Option<String>> {
-        let request = request::from_arguments(arguments, language)?;
+        let request = request::from_arguments(arguments, front_end)?;
         let outcome = in_runtime(run_task(request, task, &events))?;
         Ok(outcome.map(|outcome| if json { render::json(&outcome) } else { render::text(&outcome) }))
     };
-    finish(work(), json)
+    finish(work(), json, front_end)
 }
 
-fn run_index(arguments: &IndexArgs) -> ExitCode {
+fn run_index(arguments: &IndexArgs, front_end: &FrontEnd) -> ExitCode {
     let events = start_events(&arguments.say);
     let IndexArgs { target, images, .. } = arguments;
     let json = arguments.say.format == PrintFormat::Json;
@@ -83,7 +93,20 @@ fn run_index(arguments: &IndexArgs) -> ExitCode {
         store.evict(request::cache_size()?);
         Ok(Some(render::index(target, &digest, json)))
     };
-    finish(work(), json)
+    finish(work(), json, front_end)
+}
+
+fn run_check(arguments: &CheckArgs, front_end: &FrontEnd) -> ExitCode {
+    let events = start_events(&arguments.say);
+    match in_runtime(check::run(arguments, &events)) {
+        Ok(Some(verdict)) if verdict.is_good => print(&verdict.text),
+        Ok(Some(verdict)) => {
+            print(&verdict.text);
+            ExitCode::from(1)
+        }
+        Ok(None) => ExitCode::from(INTERRUPTED),
+        Err(error) => finish(Err(error), arguments.say.format == PrintFormat::Json, front_end),
+    }
 }
 
 fn start_events(say: &SayArgs) -> Events {
@@ -97,16 +120,16 @@ fn start_events(say: &SayArgs) -> Events {
 }
 
 /// Prints the result on standard output, or says what failed. No result is an interruption.
-fn finish(result: anyhow::Result<Option<String>>, json: bool) -> ExitCode {
+fn finish(result: anyhow::Result<Option<String>>, json: bool, front_end: &FrontEnd) -> ExitCode {
     match result {
         Ok(Some(text)) => print(&text),
         Ok(None) => ExitCode::from(INTERRUPTED),
         Err(error) => {
             let error = known(error);
             if json {
-                print(&render::error_json(&error));
+                print(&render::error_json(&error, front_end));
             }
-            let _ = write!(anstream::stderr(), "{}", render::error_text(&error));
+            let _ = write!(anstream::stderr(), "{}", render::error_text(&error, front_end));
             ExitCode::from(error.kind().exit_code())
         }
     }

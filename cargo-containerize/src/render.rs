@@ -9,6 +9,8 @@ use containerize_core::oci::{Digest, Reference};
 use containerize_core::plan::{Application, ImagePlan, Linkage, Plan, ProjectPlan, TargetPlan};
 use serde_json::json;
 
+use crate::front_end::FrontEnd;
+
 /// The outcome as lines: a reference with its digest each, or the plan.
 pub(crate) fn text(outcome: &Outcome) -> String {
     match outcome {
@@ -61,18 +63,18 @@ pub(crate) fn index(target: &Reference, digest: &Digest, json: bool) -> String {
 }
 
 /// A failure as one JSON document.
-pub(crate) fn error_json(error: &Error) -> String {
+pub(crate) fn error_json(error: &Error, front_end: &FrontEnd) -> String {
     let value = json!({ "error": {
         "kind": error.kind().as_str(),
         "message": error.to_string(),
         "causes": error.causes(),
-        "hint": error.hint_text(),
+        "hint": error.hint_text().map(|hint| front_end.words(hint)),
     }});
     format!("{value:#}\n")
 }
 
 /// A failure in words: what, why, and what to do.
-pub(crate) fn error_text(error: &Error) -> String {
+pub(crate) fn error_text(error: &Error, front_end: &FrontEnd) -> String {
     let red = anstyle::AnsiColor::Red.on_default().bold();
     let cyan = anstyle::AnsiColor::Cyan.on_default().bold();
     let mut text = format!("{red}error{red:#}: {error}\n");
@@ -80,7 +82,7 @@ pub(crate) fn error_text(error: &Error) -> String {
         let _ = writeln!(text, "  caused by: {}", cause.trim_end().replace('\n', "\n    "));
     }
     if let Some(hint) = error.hint_text() {
-        let _ = writeln!(text, "  {cyan}hint{cyan:#}: {hint}");
+        let _ = writeln!(text, "  {cyan}hint{cyan:#}: {}", front_end.words(hint));
     }
     text
 }
@@ -130,6 +132,7 @@ fn image_rows(image: &ImagePlan) -> Vec<Row> {
     for platform in &image.platforms {
         rows.push(("platform", platform.platform.to_string(), from("platforms")));
         rows.push(("  base", platform.base.clone(), from("base")));
+        rows.extend(platform.debian.iter().map(|package| ("  debian", package.clone(), from("debian"))));
         rows.extend(target_rows(&platform.target, &from));
     }
     match &image.project {
@@ -142,6 +145,19 @@ fn image_rows(image: &ImagePlan) -> Vec<Row> {
     }
     rows.push(("format", image.format.as_str().into(), from("image-format")));
     rows.push(("compression", image.compression.as_str().into(), from("compression")));
+    let python = &settings.python;
+    if !python.no_binary.is_empty() {
+        rows.push(("no-binary", python.no_binary.join(", "), from("no-binary")));
+    }
+    let variable = |(name, value): (&String, &String)| {
+        ("build-env", format!("{name}={value}"), from(&format!("build-env.{name}")))
+    };
+    rows.extend(python.build_env.iter().map(variable));
+    for (key, value) in [("native", settings.native.as_str()), ("check", settings.check.as_str())] {
+        if settings.origins.is_chosen(key) {
+            rows.push((key, value.into(), from(key)));
+        }
+    }
     rows
 }
 
@@ -160,7 +176,11 @@ fn target_rows(target: &TargetPlan, from: &impl Fn(&str) -> String) -> Vec<Row> 
     };
     let interpreter = &environment.interpreter;
     let python = format!("{} {} on {}", interpreter.path, interpreter.version, interpreter.libc);
-    let mut rows = vec![("  python", python, "from the base".to_owned())];
+    let from = match &environment.carried {
+        Some(carried) => format!("of {}, {}", carried.prefix, from("python")),
+        None => "from the base".to_owned(),
+    };
+    let mut rows = vec![("  python", python, from)];
     for distribution in &environment.distributions {
         let built = if distribution.built { "built from " } else { "" };
         rows.push(("  with", format!("{built}{}", distribution.file), String::new()));
@@ -255,10 +275,11 @@ fn label_rows(word: &'static str, key: &str, labels: &Labels, image: &ImagePlan)
 
 fn item_text(item: &containerize_core::plan::Item) -> String {
     use containerize_core::config::ExtraLayer;
-    use containerize_core::plan::{Item, PREFIX};
+    use containerize_core::plan::{Item, PREFIX, PYTHON_PREFIX};
     match item {
         Item::Wheels => "a layer for each large wheel, and one for the rest".into(),
         Item::Bytecode => "what the wheels compile to".into(),
+        Item::Interpreter => format!("{PYTHON_PREFIX}/bin, and the standard library"),
         Item::Skeleton => format!("{PREFIX}/pyvenv.cfg and the interpreter's names"),
         Item::Project => "the project itself".into(),
         Item::Program { path, owner } => format!("{path} ({owner}, 0755)"),
@@ -287,9 +308,10 @@ mod tests {
     #[test]
     fn an_error_says_what_why_and_what_next() {
         let error = Error::network("cannot push").because("line 1\nline 2").hint("log in");
-        let plain = anstream::adapter::strip_str(&error_text(&error)).to_string();
+        let nobody = FrontEnd::default();
+        let plain = anstream::adapter::strip_str(&error_text(&error, &nobody)).to_string();
         assert_eq!(plain, "error: cannot push\n  caused by: line 1\n    line 2\n  hint: log in\n");
-        let parsed: serde_json::Value = serde_json::from_str(&error_json(&error)).expect("json");
+        let parsed: serde_json::Value = serde_json::from_str(&error_json(&error, &nobody)).expect("json");
         assert_eq!(parsed["error"]["kind"], "network");
     }
 }

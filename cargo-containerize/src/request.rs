@@ -1,9 +1,11 @@
 //! From flags and environment to the library's request: the only place that reads either.
 
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use containerize_core::base::spec::BaseSpec;
 use containerize_core::build::{Language, Login, Request};
 use containerize_core::cargo::{Cargo, Environment, Locking, build::Features, select::Scope};
 use containerize_core::event::Events;
@@ -12,22 +14,24 @@ use containerize_core::registry::{self, Client, Credentials, Explicit};
 use containerize_core::store::{DEFAULT_SIZE, Store, parse_size};
 use containerize_core::{Error, Result};
 
-use crate::cli::{BuildArgs, IndexArgs, TransferArgs};
+use crate::cli::{BuildArgs, CheckArgs, IndexArgs, TransferArgs};
+use crate::front_end::{self, FrontEnd};
 
 /// The request that a call means.
 ///
 /// # Errors
 /// When the current folder or the password cannot be read, or a folder is not there.
-pub(crate) fn from_arguments(arguments: &BuildArgs, language: Option<Language>) -> Result<Request> {
-    let dir = project_dir(arguments)?;
+pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Result<Request> {
+    let dir = project_dir(arguments, front_end)?;
     let cargo = &arguments.cargo;
     let transfer = &arguments.transfer;
     let workspace = &cargo.workspace;
     #[allow(deprecated, reason = "cargo still takes --all for --workspace")]
     let all = workspace.workspace || workspace.all;
     Ok(Request {
-        language,
-        cargo: Cargo::new(dir, std::env::vars_os().collect::<Environment>()),
+        // What cargo calls is about a Rust project, whatever else the folder holds.
+        language: front_end.for_cargo.then_some(Language::Rust),
+        cargo: Cargo::new(dir, variables().collect::<Environment>()),
         manifest_path: cargo.manifest.manifest_path.clone(),
         scope: Scope {
             packages: workspace.package.clone(),
@@ -42,10 +46,13 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, language: Option<Language>) 
         locking: Locking { locked: cargo.locked, offline: cargo.offline, frozen: cargo.frozen },
         target_dir: cargo.target_dir.clone(),
         config_file: arguments.config.clone(),
-        variables: std::env::vars_os()
+        variables: variables()
             .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+            .chain(front_end.source_variables())
             .collect(),
+        told: front_end.settings.clone(),
         flags: arguments.settings(),
+        groups: front_end.groups.clone(),
         outputs: arguments.target.output.clone(),
         push: arguments.target.push,
         load: arguments.target.load.clone(),
@@ -66,14 +73,37 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, language: Option<Language>) 
 /// # Errors
 /// When the password or the cache cannot be read.
 pub(crate) fn for_index(arguments: &IndexArgs, events: &Events) -> Result<(Client, Store)> {
-    let transfer = &arguments.transfer;
+    means(&arguments.transfer, Some(&arguments.target.repository.registry), events)
+}
+
+/// The means to read the image of `check`.
+///
+/// # Errors
+/// When the password or the cache cannot be read.
+pub(crate) fn for_check(arguments: &CheckArgs, events: &Events) -> Result<(Client, Store)> {
+    let registry = match &arguments.image {
+        BaseSpec::Registry(reference) => Some(&*reference.repository.registry),
+        _ => None,
+    };
+    means(&arguments.transfer, registry, events)
+}
+
+/// A client whose login, if the call has one, is for `registry`, and the cache.
+fn means(transfer: &TransferArgs, registry: Option<&str>, events: &Events) -> Result<(Client, Store)> {
     let mut credentials = Credentials::new(registry::Environment::from_process());
-    if let Some(Login { username, password, source }) = login(transfer, |name| std::env::var(name))? {
-        let registry = arguments.target.repository.registry.clone();
+    if let Some(registry) = registry
+        && let Some(Login { username, password, source }) = login(transfer, |name| std::env::var(name))?
+    {
+        let registry = registry.to_owned();
         credentials = credentials.with(Explicit { registry, username, password, source });
     }
     let client = Client::new(registry_options(transfer, false), credentials, events.clone())?;
     Ok((client, Store::open(cache_dir(transfer.cache_dir.clone())?)?))
+}
+
+/// The environment, without what is for this program alone.
+fn variables() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os().filter(|(name, _)| name != front_end::VARIABLE)
 }
 
 /// How registries are spoken to.
@@ -107,9 +137,9 @@ fn cert_dirs(transfer: &TransferArgs) -> Vec<PathBuf> {
 }
 
 /// The folder that the call is about, absolute.
-fn project_dir(arguments: &BuildArgs) -> Result<PathBuf> {
+fn project_dir(arguments: &BuildArgs, front_end: &FrontEnd) -> Result<PathBuf> {
     let here = std::env::current_dir().map_err(|e| Error::build("the current folder is gone").because(e))?;
-    let Some(dir) = &arguments.project else { return Ok(here) };
+    let Some(dir) = arguments.project.as_ref().or(front_end.project.as_ref()) else { return Ok(here) };
     let dir = here.join(dir);
     if dir.is_dir() {
         return Ok(dir);
@@ -192,7 +222,7 @@ mod tests {
     /// Name, password and source that come of these flags and variables.
     fn who(flags: &[&str], variables: &[(&str, &str)]) -> Result<Option<(String, String, &'static str)>> {
         let words = ["containerize"].iter().chain(flags).map(Into::into);
-        let cli = Cli::read(words).expect("flags");
+        let cli = Cli::read(words, FrontEnd::default()).expect("flags");
         let variable = |name: &str| {
             let found = variables.iter().find(|(key, _)| *key == name);
             found.map(|(_, value)| (*value).to_owned()).ok_or(std::env::VarError::NotPresent)

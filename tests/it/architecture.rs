@@ -15,19 +15,22 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("store", &["oci"]),
     ("http", &[]),
     ("registry", &["ask", "http", "oci", "store"]),
-    ("cargo", &["oci", "store"]),
-    ("base", &["layer", "oci", "registry", "store"]),
+    ("elf", &[]),
+    ("cargo", &["elf", "oci", "store"]),
+    ("base", &["elf", "layer", "oci", "registry", "store"]),
+    ("debian", &["base", "http", "layer", "oci", "store"]),
     ("python", &["ask", "http", "oci", "store"]),
     ("wheel", &["layer", "oci", "python"]),
     ("plan", &["base", "config", "oci", "python"]),
     ("layer", &["base", "oci", "store"]),
     ("image", &["base", "layer", "oci", "plan", "store"]),
+    ("check", &["base", "elf", "oci"]),
     ("sink", &["base", "image", "oci", "registry", "store"]),
     (
         "build",
         &[
-            "base", "cargo", "config", "http", "image", "layer", "oci", "plan", "python", "registry", "sink",
-            "store", "vcs", "wheel",
+            "ask", "base", "cargo", "check", "config", "debian", "elf", "http", "image", "layer", "oci",
+            "plan", "python", "registry", "sink", "store", "vcs", "wheel",
         ],
     ),
 ];
@@ -35,7 +38,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 const KNOWN_TO_ALL: &[&str] = &["error", "event", "Error", "Kind", "Result"];
 
 /// Modules that work on values alone.
-const PURE: &[&str] = &["config", "image", "oci", "plan"];
+const PURE: &[&str] = &["check", "config", "image", "oci", "plan"];
 
 /// What the pure ones must not touch.
 const OUTSIDE: &[&str] =
@@ -54,6 +57,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("cargo/mod.rs", "std::env::split_paths"),
     ("registry/credentials/cloud.rs", "std::env::split_paths"),
     ("build/deliver.rs", "std::env::consts::"),
+    ("base/open.rs", "std::env::consts::"),
+    ("build/native.rs", "std::env::consts::"),
 ];
 
 const MOST_LINES: usize = 800;

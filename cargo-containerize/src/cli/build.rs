@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum, ValueHint};
 use containerize_core::config::{
-    BaseChoice, Bins, Command, FileRule, Healthcheck, Install, LabelValue, Owner, Partial, Port, Strip,
+    BaseChoice, Bins, CheckMode, Command, Debian, FileRule, Healthcheck, Install, LabelValue, Native, Owner,
+    Partial, Port, PythonChoice, Strip,
 };
 use containerize_core::oci::media_type::{Compression, Format};
 use containerize_core::sink::{Daemon, Output};
@@ -139,9 +140,18 @@ pub(crate) struct ImageArgs {
     /// Docker's health check; "" switches the base's off
     #[arg(long, value_name = "COMMAND", value_parser = command)]
     healthcheck: Option<Command>,
+    /// What happens when the finished image would fail: error, warn or off [default: error]
+    #[arg(long, value_name = "HOW")]
+    check: Option<CheckMode>,
+    /// Libraries that nothing in the image has: error, or bundle to take them from this machine [default: error]
+    #[arg(long, value_name = "HOW")]
+    native: Option<Native>,
     /// gzip, zstd or none [default: gzip]
     #[arg(long, value_name = "HOW", value_parser = compression)]
     compression: Option<Compression>,
+    /// A Debian package that is added to the base
+    #[arg(long, value_name = "PACKAGE")]
+    debian: Vec<String>,
     /// At most so many layers of ours [default: 60]
     #[arg(long, value_name = "N")]
     max_layers: Option<u32>,
@@ -196,9 +206,12 @@ pub(crate) struct PythonArgs {
     /// An extra of the project
     #[arg(long = "extra", value_name = "EXTRA")]
     extras: Vec<String>,
-    /// The version of Python, which chooses the default base
-    #[arg(long, value_name = "X.Y")]
-    python: Option<String>,
+    /// The version of Python, which chooses the default base; or the folder of one of this machine to carry along
+    #[arg(long, value_name = "X.Y|DIR")]
+    python: Option<PythonChoice>,
+    /// A distribution that is built from source though there is a wheel; :all: means each
+    #[arg(long, value_name = "NAME")]
+    no_binary: Vec<String>,
     /// The server for a web application: uvicorn, gunicorn, ... [default: the best that is in the lock]
     #[arg(long, value_name = "NAME")]
     server: Option<String>,
@@ -284,6 +297,7 @@ impl BuildArgs {
             tags: given(&self.target.tags),
             platforms: given(&image.platforms),
             base: image.base.clone().map(BaseChoice::One),
+            debian: given(&image.debian).map(Debian::of),
             image_format: image.image_format,
             env: given(&image.env).map(|pairs| pairs.into_iter().collect()),
             unset_env: given(&image.unset_env),
@@ -302,6 +316,8 @@ impl BuildArgs {
                 .healthcheck
                 .clone()
                 .map(|command| Healthcheck { command: Some(command), ..Healthcheck::default() }),
+            check: image.check,
+            native: image.native,
             compression: image.compression,
             max_layers: image.max_layers,
             bin: given(&self.cargo.bin).map(Bins),
@@ -311,6 +327,7 @@ impl BuildArgs {
             groups: given(&self.python.groups),
             extras: given(&self.python.extras),
             python: self.python.python.clone(),
+            no_binary: given(&self.python.no_binary),
             server: self.python.server.clone(),
             bytecode: self.python.bytecode.then_some(true),
             install: self.python.install,

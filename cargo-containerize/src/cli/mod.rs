@@ -2,13 +2,18 @@
 
 mod build;
 mod cache;
+mod check;
 mod index;
 mod values;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, FromArgMatches, Parser, Subcommand};
+use containerize_core::build::GroupChanges;
+
+use crate::front_end::FrontEnd;
 
 pub(crate) use build::{BuildArgs, PrintFormat, SayArgs, TransferArgs};
 pub(crate) use cache::{CacheArgs, CacheVerb};
+pub(crate) use check::CheckArgs;
 pub(crate) use index::IndexArgs;
 
 /// Turns a Rust or Python project into an OCI image and pushes it: no Docker, no Dockerfile, no root.
@@ -23,9 +28,26 @@ pub(crate) struct Cli {
     pub(crate) verb: Option<Verb>,
     #[command(flatten)]
     pub(crate) build: BuildArgs,
-    /// Whether it is the program that cargo calls, which is for Rust projects.
+    /// Who called.
     #[arg(skip)]
-    pub(crate) for_cargo: bool,
+    pub(crate) front_end: FrontEnd,
+}
+
+// How Poetry names dependency groups; known only where Poetry calls. A documenting comment would become the
+// text of the whole command.
+#[allow(missing_docs, reason = "see above")]
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Dependency groups, as Poetry names them")]
+struct GroupFlags {
+    /// Groups beside those of the configuration
+    #[arg(long, value_name = "GROUPS", value_delimiter = ',')]
+    with: Vec<String>,
+    /// Groups of the configuration that are left out
+    #[arg(long, value_name = "GROUPS", value_delimiter = ',')]
+    without: Vec<String>,
+    /// These groups instead of those of the configuration; `main` has to be among them
+    #[arg(long, value_name = "GROUPS", value_delimiter = ',')]
+    only: Option<Vec<String>>,
 }
 
 /// What to do.
@@ -36,6 +58,8 @@ pub(crate) enum Verb {
     /// Pin the digests of the registry bases in containerize.lock; in a Python project without a lock, make
     /// a pylock.toml first
     Lock(Box<BuildArgs>),
+    /// Tell whether an image will start, without running it
+    Check(Box<CheckArgs>),
     /// Merge images that were pushed for single platforms into one index
     Index(Box<IndexArgs>),
     /// Look at the cache, or make it smaller
@@ -51,26 +75,54 @@ pub(crate) enum Verb {
 
 impl Cli {
     /// Reads the words of the call. `cargo containerize` passes `containerize` as its first one.
-    pub(crate) fn read(words: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Self, clap::Error> {
+    pub(crate) fn read(
+        words: impl IntoIterator<Item = std::ffi::OsString>,
+        mut front_end: FrontEnd,
+    ) -> Result<Self, clap::Error> {
         let mut words: Vec<_> = words.into_iter().collect();
         let program = words.first().map(std::path::PathBuf::from).unwrap_or_default();
         let stem = program.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let for_cargo = stem == "cargo-containerize";
-        let by_cargo = for_cargo && words.get(1).is_some_and(|word| word == "containerize");
-        if by_cargo {
+        front_end.for_cargo = stem == "cargo-containerize";
+        if front_end.for_cargo && words.get(1).is_some_and(|word| word == "containerize") {
             words.remove(1);
+            front_end.command = Some("cargo containerize".into());
         }
-        let mut command = Self::command_for(by_cargo);
+        let mut command = Self::command_for(&front_end);
         let matches = command.try_get_matches_from_mut(words)?;
-        let cli = <Self as clap::FromArgMatches>::from_arg_matches(&matches);
-        cli.map(|cli| Self { for_cargo, ..cli }).map_err(|e| e.format(&mut command))
+        if front_end.group_flags {
+            front_end.groups = groups(&matches).map_err(|e| e.format(&mut command))?;
+        }
+        let cli = Self::from_arg_matches(&matches);
+        cli.map(|cli| Self { front_end, ..cli }).map_err(|e| e.format(&mut command))
     }
 
-    /// The command in the words of the front end: `cargo containerize` or `containerize`.
-    pub(crate) fn command_for(by_cargo: bool) -> clap::Command {
-        let command = <Self as clap::CommandFactory>::command();
-        if by_cargo { command.name("cargo-containerize").bin_name("cargo containerize") } else { command }
+    /// The command in the words of the front end, as `cargo containerize`.
+    pub(crate) fn command_for(front_end: &FrontEnd) -> clap::Command {
+        let mut command = <Self as clap::CommandFactory>::command();
+        if front_end.group_flags {
+            command = GroupFlags::augment_args(command);
+            for verb in VERBS_WITH_GROUPS {
+                command = command.mut_subcommand(verb, GroupFlags::augment_args);
+            }
+        }
+        match &front_end.command {
+            Some(words) => command.name(words.replace(' ', "-")).bin_name(words.clone()),
+            None => command,
+        }
     }
+}
+
+const VERBS_WITH_GROUPS: [&str; 2] = ["build", "lock"];
+
+/// The groups that flags of Poetry's kind name.
+fn groups(matches: &clap::ArgMatches) -> Result<GroupChanges, clap::Error> {
+    let flags = match matches.subcommand() {
+        None => matches,
+        Some((verb, matches)) if VERBS_WITH_GROUPS.contains(&verb) => matches,
+        Some(_) => return Ok(GroupChanges::default()),
+    };
+    let GroupFlags { with, without, only } = GroupFlags::from_arg_matches(flags)?;
+    Ok(GroupChanges { with, without, only })
 }
 
 #[cfg(test)]
@@ -78,13 +130,21 @@ mod tests {
     use super::*;
 
     fn read(line: &str) -> Result<Cli, clap::Error> {
-        Cli::read(line.split_whitespace().map(Into::into))
+        Cli::read(line.split_whitespace().map(Into::into), FrontEnd::default())
+    }
+
+    fn poetry() -> FrontEnd {
+        FrontEnd { command: Some("poetry containerize".into()), group_flags: true, ..FrontEnd::default() }
+    }
+
+    fn by_poetry(line: &str) -> Result<Cli, clap::Error> {
+        Cli::read(line.split_whitespace().map(Into::into), poetry())
     }
 
     #[test]
     fn the_definition_is_sound() {
-        Cli::command_for(false).debug_assert();
-        Cli::command_for(true).debug_assert();
+        Cli::command_for(&FrontEnd::default()).debug_assert();
+        Cli::command_for(&poetry()).debug_assert();
     }
 
     #[test]
@@ -115,5 +175,28 @@ mod tests {
     fn usage_speaks_of_the_front_end() {
         let error = read("cargo-containerize containerize --nonsense").expect_err("refused").to_string();
         assert!(error.contains("cargo containerize"), "{error}");
+        let help = by_poetry("containerize --help").expect_err("help").to_string();
+        assert!(
+            help.contains("Usage: poetry containerize [OPTIONS]") && help.contains("--without"),
+            "{help}"
+        );
+    }
+
+    #[test]
+    fn groups_are_named_as_poetry_does_where_poetry_calls() {
+        for line in ["containerize --with a,b --without c", "containerize lock --with a --with b --without c"]
+        {
+            let groups = by_poetry(line).expect(line).front_end.groups;
+            assert_eq!(
+                (groups.with, groups.without),
+                (vec!["a".into(), "b".into()], vec!["c".into()]),
+                "{line}"
+            );
+            assert_eq!(groups.only, None);
+        }
+        let only = by_poetry("containerize build --only main").expect("only").front_end.groups.only;
+        assert_eq!(only, Some(vec!["main".into()]));
+        assert!(by_poetry("containerize cache dir").is_ok());
+        assert!(read("containerize --with a").is_err(), "nobody else knows them");
     }
 }

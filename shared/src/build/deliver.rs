@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Request;
+use super::preflight::preflight;
 use super::workshop::{BaseWish, Workshop};
 use crate::base::spec::BaseSpec;
 use crate::error::{Error, Kind, Result};
@@ -110,7 +111,7 @@ pub(super) fn credentials<'a>(
 /// everything done again: what is done is found done.
 ///
 /// # Errors
-/// Those of `make`, and those of the targets.
+/// Those of `make`, what would fail in the images, and those of the targets.
 pub(super) async fn finish(
     workshop: &Workshop<'_>,
     plan: &Plan,
@@ -118,7 +119,11 @@ pub(super) async fn finish(
     make: impl AsyncFn() -> Result<Vec<ImageSet>>,
 ) -> Result<Vec<Delivered>> {
     let Workshop { request, store, client, events, .. } = *workshop;
-    let once = async || deliver(workshop, plan, default, make().await?).await;
+    let once = async || {
+        let sets = make().await?;
+        preflight(workshop, plan, &sets).await?;
+        deliver(workshop, plan, default, sets).await
+    };
     let mut delivered = once().await;
     if let Err(error) = &delivered
         && error.kind() == Kind::Integrity

@@ -138,6 +138,7 @@ impl Maker<'_> {
                 Ok(vec![entry(path, EntryKind::File(content), 0o755, *owner)])
             }
             Item::Wheels | Item::Bytecode => Err(Error::bug("wheels share a layer with something else")),
+            Item::Interpreter => Ok(parts.environment()?.interpreter.clone()),
             Item::Skeleton => Ok(parts.environment()?.skeleton.clone()),
             Item::Project => Ok(parts.environment()?.project.clone()),
             Item::Directory { path, mode, owner } => {

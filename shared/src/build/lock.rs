@@ -1,4 +1,5 @@
-//! `containerize lock`: looking up what the names of the bases mean now, and keeping it.
+//! `containerize lock`: looking up what the names of the bases mean now, and which Debian packages
+//! go on top of them, and keeping it.
 
 use std::collections::BTreeMap;
 
@@ -47,13 +48,20 @@ pub async fn lock(request: Request, events: &Events) -> Result<Outcome> {
     }
     let dir = dir.as_path();
     let workshop = Workshop { request: &request, store: &store, client: &client, lock: &lock, dir, events };
+    let mut packages = Vec::new();
     for wish in &wishes {
         let spec: BaseSpec = wish.name.parse()?;
-        if matches!(spec, BaseSpec::Registry(_)) {
+        if !wish.debian.packages.is_empty() {
+            let base = workshop.base(wish).await?;
+            events.step("Locking", format!("Debian packages on {} ({})", wish.name, wish.platform));
+            packages.push(workshop.chosen_packages(&base, wish).await?);
+        } else if matches!(spec, BaseSpec::Registry(_)) {
             workshop.opener(wish.compression).open(&spec, &wish.platform).await?;
         }
     }
-    match (found.is_empty(), language) {
+    let nothing = found.is_empty() && packages.is_empty();
+    packages.into_iter().for_each(|set| lock.insert_packages(set));
+    match (nothing, language) {
         (false, _) => lock.write(&path)?,
         (true, Language::Rust) => {
             events.note("no base is in a registry and named without a digest: there is nothing to lock");

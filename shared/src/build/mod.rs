@@ -2,15 +2,18 @@
 //! packed, put together and delivered.
 
 mod about;
+mod debian;
 mod deliver;
 mod hooks;
 mod language;
 mod layers;
 mod lock;
 mod merge;
+mod native;
 mod pack;
 mod parallel;
 mod places;
+mod preflight;
 mod python;
 mod rust;
 mod upload;
@@ -23,9 +26,10 @@ pub use deliver::{Delivered, PlatformResult};
 pub use language::Language;
 pub use lock::lock;
 pub use merge::merge;
+pub use preflight::{Checked, Examiner};
 
 use crate::cargo::{self, Cargo, Locking};
-use crate::config::Partial;
+use crate::config::{Layer, Partial};
 use crate::error::Result;
 use crate::event::Events;
 use crate::http;
@@ -55,8 +59,12 @@ pub struct Request {
     pub config_file: Option<PathBuf>,
     /// The environment's variables that are Unicode.
     pub variables: BTreeMap<String, String>,
+    /// Keys that a program sets which builds by way of this one. Only flags are stronger.
+    pub told: Option<Layer>,
     /// The keys that flags set.
     pub flags: Partial,
+    /// What is changed of the dependency groups that the settings name.
+    pub groups: GroupChanges,
     /// `--output`; empty for the default, unless the image goes elsewhere.
     pub outputs: Vec<Output>,
     /// `--push`.
@@ -81,6 +89,17 @@ pub struct Request {
     pub credentials: Credentials,
     /// `--username` or `CONTAINERIZE_USERNAME` and its password, for the one registry that the call speaks to.
     pub login: Option<Login>,
+}
+
+/// What a call changes of the dependency groups that the settings name, in Poetry's terms.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GroupChanges {
+    /// `--with`: groups that are added.
+    pub with: Vec<String>,
+    /// `--without`: groups that are left out.
+    pub without: Vec<String>,
+    /// `--only`: the groups that are taken instead, with `main` for the main dependencies.
+    pub only: Option<Vec<String>>,
 }
 
 /// A name and a password given in the call.

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::layers::{Maker, Parts};
+use super::native;
 use super::parallel::in_parallel;
 use super::upload::Uploads;
 use super::workshop::{Base, Bases, Workshop};
+use crate::config::{Native, Settings};
 use crate::error::Result;
 use crate::image::{Image, ImageSet, assemble, index, validate};
 use crate::oci::Platform;
@@ -24,6 +26,7 @@ pub(super) fn pack<'p>(
     parts: impl Fn(&ImagePlan, &PlatformPlan, &Base) -> Result<(Parts<'p>, &'p Path)> + Sync,
 ) -> Result<Vec<ImageSet>> {
     let push = workshop.request.push;
+    let runtime = tokio::runtime::Handle::current();
     let uploads =
         plan.images.iter().map(|image| push.then(|| Uploads::of(image, workshop.client, workshop.store)));
     let uploads: Vec<Option<Uploads>> = uploads.collect();
@@ -36,7 +39,7 @@ pub(super) fn pack<'p>(
     let workers = workshop.jobs().min(work.len());
     let jobs = (workshop.jobs() / workers.max(1)).max(1);
     let made = in_parallel(workers, &work, |(image, platform, uploads)| {
-        let base = bases.get(&platform.base, &platform.platform)?;
+        let base = bases.get(&platform.base, &platform.platform, &image.settings.debian)?;
         let (parts, dir) = parts(image, platform, base)?;
         workshop.events.step("Packing", format!("{} {} ({})", image.name, image.version, platform.platform));
         let maker = Maker {
@@ -49,16 +52,34 @@ pub(super) fn pack<'p>(
             compression: image.compression,
             format: image.format,
             owner: image.settings.owner,
-            max_layers: image.settings.max_layers,
+            max_layers: max_layers(&image.settings, base),
         };
         let variables = variables(image, &platform.platform);
-        let layers = maker.layers(&platform.layers, &base.contents.tree, &parts, &variables)?;
-        let made = assemble(&base.image, image, platform, &layers)?;
+        let mut layers = maker.layers(&platform.layers, &base.contents.tree, &parts, &variables)?;
+        let mut made = assemble(&base.image, image, platform, &layers)?;
+        if image.settings.native == Native::Bundle
+            && let Some(bundle) = native::bundle(workshop, &runtime, &maker, base, &made)?
+        {
+            layers.insert(0, bundle.layer);
+            let mut platform = (*platform).clone();
+            platform.runtime.env.insert(bundle.variable.0.to_owned(), bundle.variable.1);
+            made = assemble(&base.image, image, &platform, &layers)?;
+        }
         validate(&made)?;
         Ok(made)
     })?;
     let mut made = made.into_iter();
     plan.images.iter().map(|image| set(image, made.by_ref().take(image.platforms.len()).collect())).collect()
+}
+
+/// How many layers are left for what was built: those of Debian packages are there already, and one
+/// is kept for the libraries of this machine.
+fn max_layers(settings: &Settings, base: &Base) -> usize {
+    let kept = match settings.native {
+        Native::Error => 0,
+        Native::Bundle => 1,
+    };
+    settings.max_layers.saturating_sub(base.debian_layers).saturating_sub(kept).max(1)
 }
 
 /// The images of one name.

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::Request;
-use crate::config::{self, Hooks, Layer, Origin, Partial};
+use super::{GroupChanges, Request};
+use crate::config::{self, Folded, Hooks, Layer, Origin, Partial};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::Platform;
@@ -46,7 +46,10 @@ pub(super) struct Places {
     workspace: Option<Layer>,
     file: Option<Layer>,
     environment: Layer,
+    told: Option<Layer>,
     flags: Layer,
+    groups: GroupChanges,
+    tool: Option<Layer>,
 }
 
 impl Places {
@@ -80,8 +83,31 @@ impl Places {
             workspace: workspace.map(|value| table(value, tables.workspace)).transpose()?,
             file,
             environment: layer(Origin::Environment, environment),
+            told: request.told.clone(),
             flags: layer(Origin::Flag, request.flags.clone()),
+            groups: request.groups.clone(),
+            tool: None,
         })
+    }
+
+    /// Adds the table that another tool keeps for this program; it is stronger than the project's own.
+    ///
+    /// # Errors
+    /// Usage: an unknown key or a wrong value.
+    pub(super) fn with_tool(mut self, value: Option<&Value>, name: &str) -> Result<Self> {
+        self.tool = value.map(|value| table(value, name)).transpose()?;
+        Ok(self)
+    }
+
+    /// All places for one image of one package, folded, with what the call changes of the groups.
+    pub(super) fn fold(&self, own: Option<&Value>, detected: Vec<Layer>, image: &str) -> Result<Folded> {
+        let mut stack = self.stack(own, detected)?;
+        if self.groups != GroupChanges::default() {
+            let groups = config::fold(&stack, image).values.groups.unwrap_or_default();
+            let groups = Some(changed(groups, &self.groups)?);
+            stack.push(Layer { origin: Origin::Flag, values: Partial { groups, ..Partial::default() } });
+        }
+        Ok(config::fold(&stack, image))
     }
 
     /// All places for one package, the lowest precedence first; `own` is the value of its table.
@@ -90,8 +116,11 @@ impl Places {
         stack.extend(detected);
         stack.extend(self.workspace.clone());
         stack.extend(own.map(|value| table(value, self.tables.own)).transpose()?);
+        stack.extend(self.tool.clone());
         stack.extend(self.file.clone());
-        stack.extend([self.environment.clone(), self.flags.clone()]);
+        stack.push(self.environment.clone());
+        stack.extend(self.told.clone());
+        stack.push(self.flags.clone());
         Ok(stack)
     }
 
@@ -122,6 +151,22 @@ fn table(value: &Value, name: &str) -> Result<Layer> {
     config::from_table(value, &origin).map(|values| Layer { origin, values })
 }
 
+/// The groups after the changes. The main dependencies are no group here, and always there.
+fn changed(configured: Vec<String>, changes: &GroupChanges) -> Result<Vec<String>> {
+    let is_main = |group: &String| group == "main";
+    let (without, only) = (&changes.without, changes.only.as_ref());
+    if without.iter().any(is_main) || only.is_some_and(|only| !only.iter().any(is_main)) {
+        return Err(Error::usage("an image always has the main dependencies")
+            .hint("leave main out of --without, and name it in --only, as in --only main,worker"));
+    }
+    let mut groups = only.cloned().unwrap_or(configured);
+    groups.extend(changes.with.iter().cloned());
+    groups.retain(|group| !is_main(group) && !without.contains(group));
+    let mut seen = std::collections::BTreeSet::new();
+    groups.retain(|group| seen.insert(group.clone()));
+    Ok(groups)
+}
+
 /// What is so for images of any kind.
 pub(super) fn defaults() -> Result<Partial> {
     let host = Platform::from_rust_arch(std::env::consts::ARCH).ok_or_else(|| {
@@ -133,4 +178,34 @@ pub(super) fn defaults() -> Result<Partial> {
         user: Some("65532:65532".into()),
         ..Partial::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    fn after(configured: &str, with: &str, without: &str, only: Option<&str>) -> Result<String> {
+        let changes = GroupChanges { with: words(with), without: words(without), only: only.map(words) };
+        changed(words(configured), &changes).map(|groups| groups.join(" "))
+    }
+
+    #[test]
+    fn groups_are_changed_as_poetry_does_it() {
+        assert_eq!(after("a b", "c a", "b", None).expect("groups"), "a c");
+        assert_eq!(after("a b", "", "dev", None).expect("groups"), "a b");
+        assert_eq!(after("a b", "", "", Some("main c")).expect("groups"), "c");
+        assert_eq!(after("a b", "main", "", Some("main")).expect("groups"), "");
+    }
+
+    #[test]
+    fn the_main_dependencies_are_always_there() {
+        for (without, only) in [("main", None), ("", Some("worker"))] {
+            let error = after("", "", without, only).expect_err("refused");
+            assert!(error.hint_text().is_some_and(|hint| hint.contains("--only main,")), "{error:?}");
+        }
+    }
 }

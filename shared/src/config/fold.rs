@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Partial;
+use super::value::Debian;
 
 /// Where a value came from, in words for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +47,8 @@ fn flag_of(key: &str) -> &str {
         "ports" => "port",
         "volumes" => "volume",
         "files" => "file",
+        "groups" => "group",
+        "extras" => "extra",
         other => other,
     }
 }
@@ -173,6 +176,26 @@ pub(super) fn by_key<V>(
     }
 }
 
+/// Packages come after those of the lower value; the rest is replaced where it is given.
+pub(super) fn debian(
+    key: &str,
+    low: &mut Option<Debian>,
+    high: Option<Debian>,
+    origin: &Origin,
+    origins: &mut Origins,
+) {
+    let Some(high) = high else { return };
+    origins.add(key.into(), origin);
+    let low = low.get_or_insert_default();
+    let fresh: Vec<String> = high.packages.into_iter().filter(|name| !low.packages.contains(name)).collect();
+    low.packages.extend(fresh);
+    low.mirror = high.mirror.or(low.mirror.take());
+    low.suite = high.suite.or(low.suite.take());
+    low.snapshot = high.snapshot.or(low.snapshot.take());
+    low.keyring = high.keyring.or(low.keyring.take());
+    low.docs = high.docs.or(low.docs);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,6 +216,18 @@ mod tests {
         assert_eq!(folded.origins.describe("ports"), "default + --port");
         assert_eq!(folded.origins.describe("env.A"), "default");
         assert_eq!(folded.origins.describe("env.B"), "--env");
+    }
+
+    #[test]
+    fn debian_packages_add_up_and_their_place_is_replaced() {
+        let low =
+            layer(Origin::Default, "debian = { packages = ['a', 'b'], mirror = 'http://x', docs = true }");
+        let high = layer(Origin::Flag, "debian = ['b', 'c']");
+        let folded = fold(&[low, high], "x");
+        let debian = folded.values.debian.expect("packages");
+        assert_eq!(debian.packages, ["a", "b", "c"]);
+        assert_eq!((debian.mirror.as_deref(), debian.docs), (Some("http://x"), Some(true)));
+        assert_eq!(folded.origins.describe("debian"), "default + --debian");
     }
 
     #[test]

@@ -21,6 +21,6 @@ pub use read::{from_environment, from_table, from_toml};
 pub(crate) use settings::labels_for;
 pub use settings::{PythonSettings, Settings};
 pub use value::{
-    BaseChoice, Bins, Command, Directory, ExtraLayer, FileRule, Healthcheck, Hooks, Install, LabelValue,
-    Labels, Owner, Port, Strip,
+    BaseChoice, Bins, CheckMode, Command, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Hooks,
+    Install, LabelValue, Labels, Native, Owner, Port, PythonChoice, Strip, Suites,
 };

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::fold::{Origin, Origins, append, by_key, replace};
+use super::fold::{Origin, Origins, append, by_key, debian, replace};
 use super::value::{
-    BaseChoice, Bins, Command, Directory, ExtraLayer, FileRule, Healthcheck, Hooks, Install, Labels, Owner,
-    Port, Strip,
+    BaseChoice, Bins, CheckMode, Command, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Hooks,
+    Install, Labels, Native, Owner, Port, PythonChoice, Strip,
 };
 use crate::oci::media_type::{Compression, Format};
 
@@ -76,6 +76,8 @@ keys! {
     /// The base image: a reference, `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`, `docker-daemon:IMAGE`,
     /// `containers-storage:IMAGE`, `static` or `scratch`.
     base("base"): BaseChoice, replace, Text;
+    /// Debian packages that are added to the base: their names, or a table.
+    debian("debian"): Debian, debian, List;
     /// The image format.
     image_format("image-format"): Format, replace, Text;
     /// Environment variables; an empty value is set empty.
@@ -112,6 +114,11 @@ keys! {
     compression("compression"): Compression, replace, Text;
     /// At most so many layers of ours.
     max_layers("max-layers"): u32, replace, Toml;
+    /// What happens when the finished image is found to fail: `error` stops, `warn` says it and goes on, `off` does
+    /// not look.
+    check("check"): CheckMode, replace, Text;
+    /// Libraries that the image needs and nothing in it has: `error` names them, `bundle` carries this machine's along.
+    native("native"): Native, replace, Text;
     /// Commands around the build.
     hooks("hooks"): Hooks, replace, Toml;
     /// Layers made outside: folders, or commands that fill one.
@@ -122,14 +129,19 @@ keys! {
     profile("profile"): String, replace, Text;
     /// Rust: the target triple, which gives libc and linkage for each platform.
     target("target"): String, replace, Text;
-    /// Rust: what is stripped from the binary.
+    /// What is stripped from compiled code: a Rust binary, or extension modules that are built.
     strip("strip"): Strip, replace, Text;
     /// Python: dependency groups beside the main dependencies.
     groups("groups"): Vec<String>, replace, List;
     /// Python: extras of the project.
     extras("extras"): Vec<String>, replace, List;
-    /// Python: the interpreter's version, as `3.13`, which chooses the default base.
-    python("python"): String, replace, Text;
+    /// Python: the interpreter's version, as `3.13`, which chooses the default base; or the folder of one
+    /// of this machine that is carried along, as `{ prefix = "/usr/local" }`.
+    python("python"): PythonChoice, replace, Text;
+    /// Python: what is built from source though there is a wheel: names, or `:all:`.
+    no_binary("no-binary"): Vec<String>, append, List;
+    /// Python: environment variables for building wheels, as `CFLAGS`.
+    build_env("build-env"): BTreeMap<String, String>, by_key, Toml;
     /// Python: the server for a detected web application, as `uvicorn`.
     server("server"): String, replace, Text;
     /// Python: whether a layer with compiled bytecode is added.

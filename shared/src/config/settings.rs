@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::fold::{Folded, Origins};
 use super::value::{
-    BaseChoice, Directory, ExtraLayer, FileRule, Healthcheck, Install, LabelValue, Labels, Owner, Port,
-    Strip, is_platform_key, names_platform,
+    BaseChoice, CheckMode, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Install, LabelValue, Labels,
+    Native, Owner, Port, PythonChoice, Strip, Suites, is_platform_key, names_platform,
 };
 use crate::error::{Error, Result};
 use crate::oci::media_type::{Compression, Format};
@@ -24,6 +24,8 @@ pub struct Settings {
     pub platforms: Vec<Platform>,
     /// The base of each platform.
     pub base: BaseChoice,
+    /// Debian packages that are added to the base, each once.
+    pub debian: Debian,
     /// The image format.
     pub format: Format,
     /// Variables to set.
@@ -60,13 +62,17 @@ pub struct Settings {
     pub compression: Compression,
     /// At least 1.
     pub max_layers: usize,
+    /// What happens when the finished image is found to fail.
+    pub check: CheckMode,
+    /// What becomes of libraries that nothing in the image has.
+    pub native: Native,
     /// Layers made outside.
     pub layers: Vec<ExtraLayer>,
     /// Cargo's profile.
     pub profile: String,
     /// The target triple, if one was asked for.
     pub target: Option<String>,
-    /// What is stripped from the binary.
+    /// What is stripped from compiled code.
     pub strip: Strip,
     /// What concerns Python projects only.
     pub python: PythonSettings,
@@ -84,6 +90,12 @@ pub struct PythonSettings {
     pub extras: Vec<String>,
     /// The version that was asked for, as `3.13`.
     pub version: Option<String>,
+    /// The folder of the interpreter that is carried along, if there is one.
+    pub prefix: Option<String>,
+    /// Names of what is built though there is a wheel, or `:all:`.
+    pub no_binary: Vec<String>,
+    /// Variables for building wheels.
+    pub build_env: BTreeMap<String, String>,
     /// The server for a web application, if one was asked for.
     pub server: Option<String>,
     /// Whether a layer with bytecode is added.
@@ -103,6 +115,11 @@ impl Settings {
     /// Usage, naming the key and where its value came from.
     pub fn new(folded: Folded) -> Result<Self> {
         let Folded { values, origins } = folded;
+        let (version, prefix) = match values.python {
+            Some(PythonChoice::Version(version)) => (Some(version), None),
+            Some(PythonChoice::Carried { prefix }) => (None, Some(prefix)),
+            None => (None, None),
+        };
         let check = Check { origins: &origins };
         let format = values.image_format.unwrap_or_default();
         let compression = values.compression.unwrap_or_default();
@@ -116,8 +133,9 @@ impl Settings {
             tags: values.tags,
             platforms: check.platforms(values.platforms.unwrap_or_default())?,
             base: values.base.unwrap_or_else(|| BaseChoice::One("static".into())),
+            debian: check.debian(values.debian.unwrap_or_default())?,
             format,
-            env: check.env(values.env.unwrap_or_default())?,
+            env: check.env("env", values.env.unwrap_or_default())?,
             unset_env: values.unset_env.unwrap_or_default(),
             labels: values.labels.unwrap_or_default(),
             annotations: values.annotations.unwrap_or_default(),
@@ -134,6 +152,8 @@ impl Settings {
             healthcheck: values.healthcheck.map(|h| check.healthcheck(&h)).transpose()?,
             compression,
             max_layers: check.max_layers(values.max_layers.unwrap_or(60))?,
+            check: values.check.unwrap_or_default(),
+            native: values.native.unwrap_or_default(),
             layers: values.layers.unwrap_or_default(),
             profile: values.profile.unwrap_or_else(|| "release".into()),
             target: values.target,
@@ -141,7 +161,10 @@ impl Settings {
             python: PythonSettings {
                 groups: values.groups.unwrap_or_default(),
                 extras: values.extras.unwrap_or_default(),
-                version: values.python.filter(|text| !text.is_empty()),
+                version: version.filter(|text| !text.is_empty()),
+                prefix,
+                no_binary: values.no_binary.unwrap_or_default(),
+                build_env: check.env("build-env", values.build_env.unwrap_or_default())?,
                 server: values.server.filter(|text| !text.is_empty()),
                 bytecode: values.bytecode.unwrap_or_default(),
                 install: values.install,
@@ -180,12 +203,49 @@ impl Check<'_> {
         Ok(platforms)
     }
 
-    fn env(&self, env: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+    fn debian(&self, mut debian: Debian) -> Result<Debian> {
+        for wish in &debian.packages {
+            let (name, version) = wish.split_once('=').unwrap_or((wish, "0"));
+            let of_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
+            let of_version = |c: char| c.is_ascii_alphanumeric() || "+-.~:".contains(c);
+            let good = name.len() > 1 && name.starts_with(|c: char| c.is_ascii_alphanumeric());
+            if !good || !name.chars().all(of_name) || version.is_empty() || !version.chars().all(of_version) {
+                let why = format!("{wish:?} is not the name of a Debian package");
+                return Err(self.wrong("debian", why).hint("write NAME or NAME=VERSION, as libpq5"));
+            }
+        }
+        if let Some(time) = &debian.snapshot
+            && !(time.len() == 16 && time.ends_with('Z') && time.get(8..9) == Some("T"))
+        {
+            let why = format!("{time:?} is not the time of a snapshot");
+            return Err(self.wrong("debian", why).hint("write 20250520T000000Z"));
+        }
+        if debian.mirror.is_some() && debian.snapshot.is_some() {
+            return Err(self
+                .wrong("debian", "mirror and snapshot exclude each other")
+                .hint("name the snapshot's own URL as mirror"));
+        }
+        let suites: &[String] = match &debian.suite {
+            None => &[],
+            Some(Suites::WithUpdates(suite)) => std::slice::from_ref(suite),
+            Some(Suites::Exactly(suites)) => suites,
+        };
+        let of_suite = |c: char| c.is_ascii_alphanumeric() || "+-._/".contains(c);
+        if let Some(suite) =
+            suites.iter().find(|s| s.is_empty() || !s.chars().all(of_suite) || s.contains(".."))
+        {
+            return Err(self.wrong("debian", format!("{suite:?} is not a suite")).hint("write bookworm"));
+        }
+        debian.packages.sort();
+        Ok(debian)
+    }
+
+    fn env(&self, key: &str, env: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
         match env
             .iter()
             .find(|(name, value)| name.is_empty() || name.contains(['=', '\0']) || value.contains('\0'))
         {
-            Some((name, _)) => Err(self.wrong("env", format_args!("{name:?} cannot be a variable's name"))),
+            Some((name, _)) => Err(self.wrong(key, format_args!("{name:?} cannot be a variable's name"))),
             None => Ok(env),
         }
     }
@@ -332,11 +392,33 @@ mod tests {
     }
 
     #[test]
+    fn python_is_a_version_or_a_folder() {
+        let python = |text: &str| {
+            let python = settings(text).expect(text).python;
+            (python.version, python.prefix)
+        };
+        let (version, prefix) = (Some("3.13".to_owned()), Some("/opt/py".to_owned()));
+        assert_eq!(python("python = '3.13'"), (version, None));
+        assert_eq!(python("python = { prefix = '/opt/py' }"), (None, prefix.clone()));
+        assert_eq!(python("python = '/opt/py'"), (None, prefix));
+        for wrong in
+            ["python = 3.13", "python = { path = '/x' }", "python = { prefix = '/x', version = '3' }"]
+        {
+            let error = settings(wrong).expect_err(wrong);
+            assert!(error.to_string().contains("{ prefix ="), "{error:?}");
+        }
+    }
+
+    #[test]
     fn wrong_values_name_key_and_origin() {
         for (text, message) in [
             ("volumes = ['data']", "volumes (--volume): \"data\" is not an absolute path in the image"),
             ("workdir = '/a/../b'", "workdir (--workdir): \"/a/../b\" is not an absolute path in the image"),
             ("stop-signal = 'SIGFOO'", "stop-signal (--stop-signal): \"SIGFOO\" is not a signal"),
+            ("debian = ['Libpq5']", "debian (--debian): \"Libpq5\" is not the name of a Debian package"),
+            ("debian = ['a=']", "debian (--debian): \"a=\" is not the name of a Debian package"),
+            ("debian = { snapshot = 'now' }", "debian (--debian): \"now\" is not the time of a snapshot"),
+            ("debian = { suite = '../x' }", "debian (--debian): \"../x\" is not a suite"),
             ("user = 'a b'", "user (--user): \"a b\" is not uid:gid"),
             ("max-layers = 0", "max-layers (--max-layers): 0 is not between 1 and 120"),
             ("env = { 'A=B' = '1' }", "env (default): \"A=B\" cannot be a variable's name"),

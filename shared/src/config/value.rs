@@ -80,6 +80,45 @@ impl BaseChoice {
     }
 }
 
+/// Which Python: a version, or one of this machine that is carried along.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum PythonChoice {
+    /// A version, as `3.13`.
+    Version(String),
+    /// The one below this folder of the machine.
+    Carried {
+        /// The folder that has `bin/python3`, as `/usr/local`.
+        prefix: String,
+    },
+}
+
+impl FromStr for PythonChoice {
+    type Err = String;
+
+    /// A path is a prefix, as uv's `--python` takes one.
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text.contains('/') {
+            true => Self::Carried { prefix: text.to_owned() },
+            false => Self::Version(text.to_owned()),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for PythonChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wrong = || D::Error::custom("expected a version as \"3.13\", or { prefix = \"/usr/local\" }");
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => text.parse().map_err(D::Error::custom),
+            Value::Object(table) => match (table.len(), table.get("prefix").and_then(Value::as_str)) {
+                (1, Some(prefix)) => Ok(Self::Carried { prefix: prefix.to_owned() }),
+                _ => Err(wrong()),
+            },
+            _ => Err(wrong()),
+        }
+    }
+}
+
 /// Labels or annotations by name; a table under a platform's name holds those for it alone.
 pub type Labels = BTreeMap<String, LabelValue>;
 
@@ -349,6 +388,101 @@ impl<'de> Deserialize<'de> for ExtraLayer {
     }
 }
 
+/// Debian packages that are added to the base, and where they come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Debian {
+    /// `NAME`, or `NAME=VERSION`.
+    pub packages: Vec<String>,
+    /// The URL of an archive; the base's own by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<String>,
+    /// A suite, with its updates; or a list of exactly the suites that are meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suite: Option<Suites>,
+    /// The time of a snapshot, as `20250520T000000Z`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+    /// A file with the keys that must sign; Debian's own by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keyring: Option<String>,
+    /// Whether documentation, manual pages and translations go in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub docs: Option<bool>,
+}
+
+/// Suites of an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Suites {
+    /// One, with its updates.
+    WithUpdates(String),
+    /// Exactly these.
+    Exactly(Vec<String>),
+}
+
+impl Debian {
+    /// These packages from the base's own sources.
+    pub fn of(packages: Vec<String>) -> Self {
+        Self { packages, ..Self::default() }
+    }
+}
+
+/// The ways to write [`Debian`].
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it is the schema of what `Debian` reads")]
+enum DebianForms {
+    /// Packages.
+    Packages(Vec<String>),
+    /// Packages, and where they come from.
+    Table(DebianTable),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct DebianTable {
+    /// `NAME`, or `NAME=VERSION`.
+    #[serde(default)]
+    packages: Vec<String>,
+    /// The URL of an archive; the base's own by default.
+    mirror: Option<String>,
+    /// A suite, with its updates; or a list of exactly the suites that are meant.
+    suite: Option<Suites>,
+    /// The time of a snapshot, as `20250520T000000Z`.
+    snapshot: Option<String>,
+    /// A file with the keys that must sign; Debian's own by default.
+    keyring: Option<String>,
+    /// Whether documentation, manual pages and translations go in.
+    docs: Option<bool>,
+}
+
+impl JsonSchema for Debian {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Debian".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        DebianForms::json_schema(generator)
+    }
+}
+
+impl<'de> Deserialize<'de> for Debian {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            list @ Value::Array(_) => serde_json::from_value(list)
+                .map(Self::of)
+                .map_err(|_| D::Error::custom("expected names of packages")),
+            table @ Value::Object(_) => {
+                let DebianTable { packages, mirror, suite, snapshot, keyring, docs } =
+                    serde_json::from_value(table).map_err(D::Error::custom)?;
+                Ok(Self { packages, mirror, suite, snapshot, keyring, docs })
+            }
+            _ => Err(D::Error::custom("expected a list of packages, or { packages = [...], ... }")),
+        }
+    }
+}
+
 /// One or several binaries by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(transparent)]
@@ -416,6 +550,98 @@ impl<'de> Deserialize<'de> for Strip {
     }
 }
 
+/// How a Python project itself gets into the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Install {
+    /// Its source, as it is in the folder.
+    Source,
+    /// Its wheel, built and installed.
+    Wheel,
+}
+
+impl FromStr for Install {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "source" => Ok(Self::Source),
+            "wheel" => Ok(Self::Wheel),
+            _ => Err("write source or wheel".into()),
+        }
+    }
+}
+
+/// What happens when the finished image is found to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckMode {
+    /// The build stops, and nothing is delivered.
+    #[default]
+    Error,
+    /// It is said, and the image is delivered.
+    Warn,
+    /// Nobody looks.
+    Off,
+}
+
+impl CheckMode {
+    /// The word in configurations.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl FromStr for CheckMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "error" => Ok(Self::Error),
+            "warn" => Ok(Self::Warn),
+            "off" => Ok(Self::Off),
+            _ => Err(format!("{text:?} is none of error, warn and off")),
+        }
+    }
+}
+
+/// What becomes of libraries that the image needs and nothing in it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Native {
+    /// They are named, and the build stops.
+    #[default]
+    Error,
+    /// Those of this machine are carried along.
+    Bundle,
+}
+
+impl Native {
+    /// The word in configurations.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Bundle => "bundle",
+        }
+    }
+}
+
+impl FromStr for Native {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "error" => Ok(Self::Error),
+            "bundle" => Ok(Self::Bundle),
+            _ => Err(format!("{text:?} is neither error nor bundle")),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -451,27 +677,5 @@ mod tests {
         let arm = Platform::linux("arm64");
         assert!(names_platform("linux-arm64", &arm) && names_platform("linux/arm64", &arm));
         assert!(!names_platform("linux-amd64", &arm) && !names_platform("org.title", &arm));
-    }
-}
-
-/// How a Python project itself gets into the image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Install {
-    /// Its source, as it is in the folder.
-    Source,
-    /// Its wheel, built and installed.
-    Wheel,
-}
-
-impl FromStr for Install {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "source" => Ok(Self::Source),
-            "wheel" => Ok(Self::Wheel),
-            _ => Err("write source or wheel".into()),
-        }
     }
 }

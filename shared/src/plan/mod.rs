@@ -17,8 +17,8 @@ use serde::Serialize;
 pub use labels::{About, Facts, PREFIX as LABEL_PREFIX, expand, standard_labels};
 pub use names::{Names, names};
 pub use python::{
-    APP, Application, Distribution, EnvironmentPlan, PREFIX, PythonImage, PythonPlatform, Start, plan_python,
-    wheel_layers,
+    APP, Application, Carried, Distribution, EnvironmentPlan, PREFIX, PYTHON_PREFIX, PythonImage,
+    PythonPlatform, Start, plan_python, wheel_layers,
 };
 pub use rust::{RustImage, plan_rust};
 
@@ -140,6 +140,10 @@ pub struct PlatformPlan {
     pub platform: Platform,
     /// The base, as it was named.
     pub base: String,
+    /// Debian packages that are added to the base: those that were asked for, or all of them where
+    /// that is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub debian: Vec<String>,
     /// What it is made for.
     #[serde(flatten)]
     pub target: TargetPlan,
@@ -193,6 +197,8 @@ pub enum Item {
     Wheels,
     /// Compiled bytecode of the distributions.
     Bytecode,
+    /// An interpreter of this machine.
+    Interpreter,
     /// What makes a folder a virtual environment.
     Skeleton,
     /// The project itself.

@@ -17,6 +17,9 @@ pub const APP: &str = "/app";
 /// Where its virtual environment is.
 pub const PREFIX: &str = "/app/.venv";
 
+/// Where an interpreter is that was carried into the image.
+pub const PYTHON_PREFIX: &str = "/usr/local";
+
 /// From this size in bytes on, a wheel has a layer of its own, which is the same in every image.
 const LARGE: u64 = 1024 * 1024;
 
@@ -46,6 +49,8 @@ pub struct PythonPlatform {
     pub platform: Platform,
     /// The base, as it was named.
     pub base: String,
+    /// Debian packages that are added to the base, with their versions.
+    pub debian: Vec<String>,
     /// The base's `PATH`.
     pub path: Option<String>,
     /// What is installed.
@@ -61,6 +66,8 @@ pub struct Start {
     pub env: BTreeMap<String, String>,
     /// The port it listens on.
     pub port: Option<u16>,
+    /// The signal that ends it, where that is not the usual one.
+    pub stop_signal: Option<String>,
 }
 
 /// A Python application.
@@ -86,6 +93,8 @@ pub struct Application {
 pub struct EnvironmentPlan {
     /// What runs it.
     pub interpreter: Interpreter,
+    /// Where the interpreter is from, if not from the base.
+    pub carried: Option<Carried>,
     /// What is in it, by name.
     pub distributions: Vec<Distribution>,
 }
@@ -101,6 +110,15 @@ pub struct Distribution {
     pub file: String,
     /// Whether it has to be built.
     pub built: bool,
+}
+
+/// An interpreter of this machine that goes into an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Carried {
+    /// The folder that it is installed in on this machine.
+    pub prefix: String,
+    /// Whether it loads a shared library of its own, which the loader has to find.
+    pub library: bool,
 }
 
 /// Plans one image. Returns notes for the user beside the plan.
@@ -142,7 +160,7 @@ fn plan_platform(
     facts: &Facts,
     notes: &mut Vec<String>,
 ) -> Result<PlatformPlan> {
-    let PythonPlatform { platform, base, path, environment } = image;
+    let PythonPlatform { platform, base, debian, path, environment } = image;
     let command = start.map(|start| start.command.clone());
     let mut runtime = runtime(&platform, settings, command, facts, notes);
     // Whoever sets an entrypoint of his own knows what it reads.
@@ -155,8 +173,13 @@ fn plan_platform(
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
+    if environment.carried.as_ref().is_some_and(|carried| carried.library) {
+        // The base's cache of libraries was made without it.
+        env.insert("LD_LIBRARY_PATH".into(), format!("{PYTHON_PREFIX}/lib"));
+    }
     if let Some(start) = start {
         env.extend(start.env.clone());
+        runtime.stop_signal = runtime.stop_signal.or_else(|| start.stop_signal.clone());
         if runtime.ports.is_empty() {
             runtime.ports.extend(start.port.map(|port| format!("{port}/tcp")));
         }
@@ -165,7 +188,7 @@ fn plan_platform(
     env.append(&mut runtime.env);
     runtime.env = env;
     let layers = layers(name, settings, &environment, application)?;
-    Ok(PlatformPlan { platform, base, target: TargetPlan::Python(environment), layers, runtime })
+    Ok(PlatformPlan { platform, base, debian, target: TargetPlan::Python(environment), layers, runtime })
 }
 
 /// Our layers, from the most stable to the most volatile.
@@ -177,6 +200,9 @@ fn layers(
 ) -> Result<Vec<LayerPlan>> {
     let layer = |title: &str, items| LayerPlan { title: title.to_owned(), items };
     let mut layers = outside_layers(settings);
+    if environment.carried.is_some() {
+        layers.push(layer(&format!("CPython {}", environment.interpreter.version), vec![Item::Interpreter]));
+    }
     if !environment.distributions.is_empty() {
         layers.push(layer("wheels", vec![Item::Wheels]));
         if application.bytecode {
@@ -234,6 +260,10 @@ mod tests {
     }
 
     fn plan(text: &str, start: Option<Start>) -> PlatformPlan {
+        plan_of(text, start, None)
+    }
+
+    fn plan_of(text: &str, start: Option<Start>, carried: Option<Carried>) -> PlatformPlan {
         let defaults = "platforms = ['linux/amd64']\nuser = '65532:65532'\nworkdir = '/app'";
         let layers = [(Origin::Default, defaults), (Origin::Flag, text)]
             .map(|(origin, text)| Layer { values: from_toml(text, &origin).expect(text), origin });
@@ -268,8 +298,9 @@ mod tests {
             platforms: vec![PythonPlatform {
                 platform,
                 base: "python:3.13-slim".into(),
+                debian: vec![],
                 path: Some("/usr/local/bin:/usr/bin".into()),
-                environment: EnvironmentPlan { interpreter, distributions: vec![distribution] },
+                environment: EnvironmentPlan { interpreter, carried, distributions: vec![distribution] },
             }],
             settings,
         };
@@ -289,20 +320,35 @@ mod tests {
     }
 
     #[test]
+    fn a_carried_interpreter_lies_below_the_wheels_and_its_library_is_found() {
+        let plan = plan_of("", None, Some(Carried { prefix: "/opt/py".into(), library: true }));
+        let titles: Vec<_> = plan.layers.iter().map(|layer| layer.title.as_str()).collect();
+        assert_eq!(titles, ["CPython 3.13.5", "wheels", "environment", "web"]);
+        assert_eq!(plan.runtime.env["LD_LIBRARY_PATH"], "/usr/local/lib");
+        let plan = plan_of("", None, Some(Carried { prefix: "/opt/py".into(), library: false }));
+        assert!(!plan.runtime.env.contains_key("LD_LIBRARY_PATH"));
+    }
+
+    #[test]
     fn the_environment_comes_first_on_the_path_and_what_starts_it_can_be_replaced() {
         let start = Start {
             command: vec!["uvicorn".into(), "main:app".into()],
             env: [("UVICORN_PORT".to_owned(), "8000".to_owned())].into(),
             port: Some(8000),
+            stop_signal: Some("SIGINT".into()),
         };
         let runtime = plan("env = { X = '1' }", Some(start.clone())).runtime;
         assert_eq!(runtime.env["PATH"], "/app/.venv/bin:/usr/local/bin:/usr/bin");
         assert_eq!((runtime.env["UVICORN_PORT"].as_str(), runtime.env["X"].as_str()), ("8000", "1"));
         assert_eq!(runtime.ports, ["8000/tcp"]);
+        assert_eq!(runtime.stop_signal.as_deref(), Some("SIGINT"));
+        let set = plan("stop-signal = 'SIGQUIT'", Some(start.clone())).runtime;
+        assert_eq!(set.stop_signal.as_deref(), Some("SIGQUIT"));
         assert_eq!(runtime.entrypoint, Some(start.command.clone()));
         let own =
             plan("entrypoint = 'python -m web'\nports = [80]\nunset-env = ['PYTHONUNBUFFERED']", Some(start));
         assert_eq!(own.runtime.ports, ["80/tcp"]);
+        assert_eq!(own.runtime.stop_signal, None);
         assert!(!own.runtime.env.contains_key("UVICORN_PORT"));
         assert!(!own.runtime.env.contains_key("PYTHONUNBUFFERED"));
     }

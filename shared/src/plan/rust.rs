@@ -83,7 +83,14 @@ fn plan_platform(
     let layers = layers(&path, bin, settings)?;
     let runtime = runtime(platform, settings, Some(vec![path]), facts, notes);
     let target = TargetPlan::Rust { target, linkage };
-    Ok(PlatformPlan { platform: platform.clone(), base: base.to_owned(), target, layers, runtime })
+    Ok(PlatformPlan {
+        platform: platform.clone(),
+        base: base.to_owned(),
+        debian: settings.debian.packages.clone(),
+        target,
+        layers,
+        runtime,
+    })
 }
 
 fn layers(path: &str, bin: &str, settings: &Settings) -> Result<Vec<LayerPlan>> {

@@ -49,6 +49,7 @@ pub(super) fn outside_layers(settings: &Settings) -> Vec<LayerPlan> {
 /// # Errors
 /// Usage, with what to do.
 pub(super) fn within_limit(layers: usize, settings: &Settings) -> Result<()> {
+    let layers = layers + usize::from(!settings.debian.packages.is_empty());
     if layers <= settings.max_layers {
         return Ok(());
     }

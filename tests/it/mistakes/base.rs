@@ -33,7 +33,8 @@ fn a_base_that_is_missing() {
         str![[r#"
 exit code 2
 --- stderr
-error: <PROJECT>/missing is no OCI layout
+error: cannot use the base oci:missing for linux/amd64
+  caused by: <PROJECT>/missing is no OCI layout
   caused by: <PROJECT>/missing/index.json: No such file or directory (os error 2)
   hint: name a folder that holds oci-layout, index.json and blobs
 
@@ -44,7 +45,8 @@ error: <PROJECT>/missing is no OCI layout
         str![[r#"
 exit code 2
 --- stderr
-error: cannot open the archive <PROJECT>/missing.tar
+error: cannot use the base docker-archive:missing.tar for linux/amd64
+  caused by: cannot open the archive <PROJECT>/missing.tar
   caused by: No such file or directory (os error 2)
   hint: check the path; it is relative to the project
 
@@ -64,7 +66,8 @@ fn a_base_that_is_no_archive() {
         str![[r#"
 exit code 1
 --- stderr
-error: cannot read the archive <PROJECT>/base.tar
+error: cannot use the base oci-archive:base.tar for linux/amd64
+  caused by: cannot read the archive <PROJECT>/base.tar
   caused by: failed to read entire block
 
 "#]]

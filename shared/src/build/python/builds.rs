@@ -6,9 +6,10 @@ use super::bytecode::Compiler;
 use super::environment::ReadyWheel;
 use super::resolve::{Chosen, Form};
 use crate::build::Request;
+use crate::config::{PythonChoice, Settings, Strip};
 use crate::error::{Error, Result};
 use crate::event::Events;
-use crate::python::build::{Builder, Built, LockRequest, Origin, make_lock};
+use crate::python::build::{self, Builder, Built, Compile, LockRequest, Origin, make_lock};
 use crate::python::host::Host;
 use crate::python::index::{Downloader, Options, Requirements, Surroundings};
 use crate::python::lock::{self, Lock, LockKind};
@@ -44,6 +45,11 @@ impl Tools {
         Ok(Self { downloads, builder, host })
     }
 
+    /// Builds and compiles with this interpreter where it fits.
+    pub(super) fn prefer(&self, python: &Path) {
+        self.host.prefer(python);
+    }
+
     /// The version that the project's build backend tells.
     ///
     /// # Errors
@@ -56,9 +62,15 @@ impl Tools {
     ///
     /// # Errors
     /// When it cannot be fetched or built, or the base cannot run what came of it.
-    pub(super) async fn build(&self, chosen: &Chosen, interpreter: &Interpreter) -> Result<ReadyWheel> {
+    pub(super) async fn build(
+        &self,
+        chosen: &Chosen,
+        settings: &Settings,
+        interpreter: &Interpreter,
+    ) -> Result<ReadyWheel> {
         let Package { name, source, .. } = &chosen.package;
-        let wheel = |origin| self.builder.wheel(name, origin, interpreter);
+        let builder = self.builder.compiling(compile(settings));
+        let wheel = |origin| builder.wheel(name, origin, interpreter);
         let built = match (&chosen.form, source) {
             (Form::Archive(file), source) => {
                 let fetched = self.downloads.fetch(&chosen.package, file).await?;
@@ -72,7 +84,7 @@ impl Tools {
             (_, Source::Git { url, commit, subdirectory, .. }) => {
                 wheel(Origin::Git { url, commit, subdirectory: subdirectory.as_deref() }).await?
             }
-            (_, Source::File { path }) => self.of_file(chosen, path, interpreter).await?,
+            (_, Source::File { path }) => self.of_file(&builder, chosen, path, interpreter).await?,
             (_, Source::Index { .. } | Source::Url { .. }) => {
                 return Err(Error::bug(format!("nothing says which file of {name} is meant")));
             }
@@ -81,7 +93,13 @@ impl Tools {
     }
 
     /// A file of this machine: a wheel is taken as it is.
-    async fn of_file(&self, chosen: &Chosen, path: &Path, interpreter: &Interpreter) -> Result<Built> {
+    async fn of_file(
+        &self,
+        builder: &Builder,
+        chosen: &Chosen,
+        path: &Path,
+        interpreter: &Interpreter,
+    ) -> Result<Built> {
         let hashes: Vec<_> = chosen.package.files.iter().flat_map(|file| file.hashes.clone()).collect();
         let fetched = self.downloads.import(path, &hashes).await?;
         let filename = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -90,16 +108,22 @@ impl Tools {
             return Ok(Built { path, filename, digest, size });
         }
         let origin = Origin::Archive { path, digest: &fetched.digest, subdirectory: None };
-        self.builder.wheel(&chosen.package.name, origin, interpreter).await
+        builder.wheel(&chosen.package.name, origin, interpreter).await
     }
 
     /// The wheel of the project itself.
     ///
     /// # Errors
     /// When it cannot be built.
-    pub(super) async fn project(&self, project: &Project, interpreter: &Interpreter) -> Result<ReadyWheel> {
+    pub(super) async fn project(
+        &self,
+        project: &Project,
+        settings: &Settings,
+        interpreter: &Interpreter,
+    ) -> Result<ReadyWheel> {
         let name = &project.normalized;
-        let built = self.builder.wheel(name, Origin::Directory(&project.dir), interpreter).await?;
+        let builder = self.builder.compiling(compile(settings));
+        let built = builder.wheel(name, Origin::Directory(&project.dir), interpreter).await?;
         let Built { path, filename, digest, size } = built;
         Ok(ReadyWheel { name: name.clone(), filename, path, digest, size, origin: None })
     }
@@ -120,6 +144,16 @@ impl Tools {
         })?;
         Ok(Compiler { program: python.path, version: python.version.to_string() })
     }
+}
+
+/// How compiled code is made.
+fn compile(settings: &Settings) -> Compile {
+    let strip = match settings.strip {
+        Strip::None => build::Strip::Nothing,
+        Strip::Debuginfo => build::Strip::Debug,
+        Strip::Symbols => build::Strip::Symbols,
+    };
+    Compile { variables: settings.python.build_env.clone(), strip }
 }
 
 fn ready(package: &Package, built: Built) -> ReadyWheel {
@@ -166,12 +200,17 @@ pub(super) async fn lock_if_needed(request: &Request, project: &Project, events:
         return Ok(());
     }
     let options = indexes(request, project, None)?;
-    let python = request.flags.python.as_deref().or(project.python_version_file.as_deref());
+    let asked = match &request.flags.python {
+        Some(PythonChoice::Version(version)) => Some(version.as_str()),
+        Some(PythonChoice::Carried { .. }) | None => None,
+    };
+    let python = asked.or(project.python_version_file.as_deref());
     let wanted = LockRequest {
         dir: &project.dir,
         extras: request.flags.extras.as_deref().unwrap_or_default(),
         groups: request.flags.groups.as_deref().unwrap_or_default(),
         python: python.map(str::parse).transpose()?,
+        oldest: super::interpreter::oldest(project),
         indexes: &options,
         offline: request.locking.is_offline(),
     };

@@ -13,6 +13,17 @@ use crate::layer::{self, EntryKind, Head, Layer, Spec};
 /// The end of the name of what is compiled.
 const MODULE: &str = ".py";
 
+/// Compiles all modules below a folder, by so many processes. Not `-m compileall`, which ends alike when a
+/// module does not compile and when its processes are gone.
+const COMPILE: &str = "\
+import compileall, py_compile, sys
+compileall.compile_dir(sys.argv[1], quiet=2, force=True, workers=int(sys.argv[2]), stripdir=sys.argv[1],
+    prependdir='/', invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)";
+
+/// What would lead the compiler to other modules, or to other bytecode.
+const NOT_FOR_COMPILING: [&str; 6] =
+    ["PYTHONPATH", "PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONWARNINGS", "PYTHONINSPECT", "PYTHONPLATLIBDIR"];
+
 /// A CPython of this machine that compiles.
 #[derive(Debug, Clone)]
 pub(in crate::build) struct Compiler {
@@ -69,12 +80,57 @@ impl Compiler {
     /// Compiles all modules below `root`, which stands for the image's root. What does not compile
     /// (templates, syntax of other versions) is left as it is, as installers do.
     fn compile(&self, root: &Path, jobs: usize) -> Result<()> {
-        let mut command = Command::new(&self.program);
-        command.args(["-I", "-m", "compileall", "-q", "-q", "-f", "--invalidation-mode", "unchecked-hash"]);
-        command.arg("-j").arg(jobs.to_string()).arg("-s").arg(root).args(["-p", "/"]).arg(root);
-        // The order of sets is the order of hashes.
-        command.env("PYTHONHASHSEED", "0").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let failed = || format!("cannot compile bytecode with {}", self.program.display());
-        command.status().context(failed).map(|_| ())
+        let mut command = Command::new(&self.program);
+        // Instead of `-I`, which would ignore the seed as well.
+        for name in NOT_FOR_COMPILING {
+            command.env_remove(name);
+        }
+        // The order of sets is the order of hashes.
+        command.env("PYTHONHASHSEED", "0").stdin(Stdio::null()).current_dir(root);
+        let done = command.args(["-s", "-c", COMPILE]).arg(root).arg(jobs.to_string()).output();
+        let done = done.context(failed)?;
+        if done.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&done.stderr);
+        let why = said.lines().last().map_or_else(|| format!("it ended with {}", done.status), str::to_owned);
+        Err(Error::build(failed()).because(why))
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn compiler(folder: &Path, script: &str) -> Compiler {
+        let program = folder.join("python3.13");
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("script");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("executable");
+        Compiler { program, version: "3.13.5".into() }
+    }
+
+    #[test]
+    fn a_compiler_that_ends_early_is_an_error_with_its_last_words() {
+        let folder = tempfile::tempdir().expect("folder");
+        let broken = compiler(folder.path(), "echo Traceback >&2; echo 'A process was killed' >&2; exit 1");
+        let error = broken.compile(folder.path(), 2).expect_err("refused");
+        assert_eq!(error.kind(), crate::error::Kind::Build);
+        assert!(error.to_string().starts_with("cannot compile bytecode with /"), "{error}");
+        assert!(format!("{error:?}").contains("A process was killed"), "{error:?}");
+        let silent = compiler(folder.path(), "exit 9").compile(folder.path(), 2).expect_err("refused");
+        assert!(format!("{silent:?}").contains("9"), "{silent:?}");
+    }
+
+    #[test]
+    fn the_seed_of_hashes_is_fixed_and_the_users_settings_do_not_count() {
+        let folder = tempfile::tempdir().expect("folder");
+        let asks =
+            compiler(folder.path(), "test \"$PYTHONHASHSEED $PYTHONPATH$1 $5\" = '0 -s 3' && test $PWD = $4");
+        asks.compile(&folder.path().canonicalize().expect("path"), 3).expect("as it is to be");
     }
 }

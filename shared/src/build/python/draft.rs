@@ -1,7 +1,8 @@
 //! What is known of the images before their bases are open.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
@@ -11,17 +12,20 @@ use crate::build::about::{check_push, created, detected, revision_text};
 use crate::build::places::{Places, Tables};
 use crate::build::workshop::BaseWish;
 use crate::build::{Request, hooks};
-use crate::config::{self, BaseChoice, Layer, Origin, Partial, Settings};
+use crate::config::{BaseChoice, Layer, Origin, Partial, Settings};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::Reference;
 use crate::plan::{APP, About, Facts, Names, base_for, names};
 use crate::python::lock::{self, Lock, ProjectFacts, Selection};
-use crate::python::{Name, Project};
+use crate::python::{Carried, Forms, Name, Project, SourceOptions, SourceSet, Tool, sources};
 use crate::store::Store;
 use crate::vcs::{Question, Revision};
 
 const TABLES: Tables = Tables { own: "tool.containerize", workspace: "tool.containerize of the workspace" };
+
+/// The table that Hatch keeps of its build target.
+const HATCH_TABLE: &str = "tool.hatch.build.targets.containerize";
 
 /// A project, its lock, and the images that a call means.
 pub(super) struct Draft {
@@ -30,6 +34,12 @@ pub(super) struct Draft {
     pub(super) tools: Tools,
     pub(super) images: Vec<DraftImage>,
     pub(super) hooks: hooks::Planned,
+    /// Interpreters of this machine that go into images, by their folder.
+    carried: BTreeMap<String, Carried>,
+    /// What this call writes, which is no source.
+    outputs: Vec<PathBuf>,
+    /// The source that was found last, and what was asked.
+    walked: Mutex<Option<(SourceOptions, Arc<SourceSet>)>>,
 }
 
 /// An image before its base is open.
@@ -53,12 +63,20 @@ impl Draft {
         let lock = read_lock(&project, events)?;
         let tools = Tools::of(request, &project, lock.as_ref(), store, events)?;
         let workspace = project.workspace.as_ref().and_then(|workspace| workspace.settings.as_ref());
-        let places = Places::read(&of_python(request), TABLES, defaults()?, workspace, events)?;
+        let places = Places::read(&of_python(request), TABLES, defaults()?, workspace, events)?
+            .with_tool(project.hatch_settings.as_ref(), HATCH_TABLE)?;
         let own = project.settings.clone();
         let hooks = places.hooks(&[(own.as_ref(), project.dir.as_path())], project.lock_dir())?;
-        let mut draft = Self { project, lock, tools, images: Vec::new(), hooks };
+        let (outputs, walked) = (outputs(request, &project.dir), Mutex::default());
+        let (images, carried) = (Vec::new(), BTreeMap::new());
+        let mut draft = Self { project, lock, tools, images, hooks, carried, outputs, walked };
         let revision = revision.answer()?;
         draft.images = draft.images(request, &places, own.as_ref(), revision, events).await?;
+        for prefix in draft.images.iter().filter_map(|image| image.settings.python.prefix.clone()) {
+            let carried = Carried::ask(&draft.project.dir.join(&prefix), &request.variables)?;
+            draft.tools.prefer(&carried.executable);
+            draft.carried.insert(prefix, carried);
+        }
         Ok(draft)
     }
 
@@ -89,7 +107,7 @@ impl Draft {
         let mut images = Vec::new();
         for name in wanted {
             let about = About { name: name.clone(), ..about(project, &facts.version) };
-            let detected = detected(&about, "pyproject.toml", revision.is_some(), told_by.clone());
+            let detected = detected(&about, project.described_by, revision.is_some(), told_by.clone());
             let settings = self.settings(places, own, detected, &name)?;
             let names = names(&settings, &name, &facts.version, several)?;
             check_push(request, &name, &names)?;
@@ -110,15 +128,21 @@ impl Draft {
         mut detected: Vec<Layer>,
         name: &str,
     ) -> Result<Settings> {
-        let folded = config::fold(&places.stack(own, detected.clone())?, name);
+        let folded = places.fold(own, detected.clone(), name)?;
         if folded.values.base.is_none() {
-            let settings = Settings::new(config::fold(&places.stack(own, detected.clone())?, name))?;
-            let (version, reason) = interpreter::choose(self, &settings)?;
-            let base = BaseChoice::One(format!("python:{version}-slim"));
+            let settings = Settings::new(folded)?;
+            let (base, reason) = match settings.python.prefix {
+                Some(_) => (interpreter::BARE.to_owned(), "the base for a carried Python"),
+                None => {
+                    let (version, reason) = interpreter::choose(self, &settings)?;
+                    (format!("python:{version}-slim"), reason)
+                }
+            };
+            let base = BaseChoice::One(base);
             let values = Partial { base: Some(base), ..Partial::default() };
             detected.push(Layer { origin: Origin::Detected(reason), values });
         }
-        Settings::new(config::fold(&places.stack(own, detected)?, name))
+        Settings::new(places.fold(own, detected, name)?)
     }
 
     /// The folder that the bases' paths are relative to, and that their lock is in.
@@ -140,10 +164,54 @@ impl Draft {
                     name: base_for(&image.settings, platform)?.to_owned(),
                     platform: platform.clone(),
                     compression: image.settings.compression,
+                    debian: image.settings.debian.clone(),
+                    max_layers: image.settings.max_layers,
                 });
             }
         }
         Ok(wishes)
+    }
+
+    /// In which form distributions may be taken.
+    ///
+    /// # Errors
+    /// Usage: a name is none.
+    pub(super) fn forms(&self, settings: &Settings) -> Result<Forms> {
+        let requirements = self.lock.as_ref().map(|lock| &lock.indexes);
+        Forms::read(self.project.lock_dir(), requirements, &settings.python.no_binary)
+    }
+
+    /// The interpreter of this machine that goes into the image.
+    ///
+    /// # Errors
+    /// A bug when it was not looked for.
+    pub(super) fn carried(&self, settings: &Settings) -> Result<Option<&Carried>> {
+        let Some(prefix) = &settings.python.prefix else { return Ok(None) };
+        let lost = || Error::bug(format!("the Python in {prefix} was not looked for"));
+        self.carried.get(prefix).ok_or_else(lost).map(Some)
+    }
+
+    /// The source that an image with `install = "source"` has. It is looked for once, unless hooks
+    /// may change it in between.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) fn source(&self, settings: &Settings) -> Result<Arc<SourceSet>> {
+        let options = SourceOptions {
+            include: settings.python.include.clone(),
+            exclude: settings.python.exclude.clone(),
+            outputs: self.outputs.clone(),
+        };
+        let known = self.walked.lock().ok().and_then(|walked| walked.clone());
+        let unchanged = self.hooks.iter().all(|(_, hooks)| hooks.pre.is_empty());
+        if let Some((_, set)) = known.filter(|(asked, _)| unchanged && *asked == options) {
+            return Ok(set);
+        }
+        let set = Arc::new(sources(&self.project.dir, &options)?);
+        if let Ok(mut walked) = self.walked.lock() {
+            *walked = Some((options, Arc::clone(&set)));
+        }
+        Ok(set)
     }
 
     /// What of the lock an image needs.
@@ -155,6 +223,13 @@ impl Draft {
             project: facts(&self.project),
         })
     }
+}
+
+/// What a call writes, which is no source.
+fn outputs(request: &Request, project: &Path) -> Vec<PathBuf> {
+    let dir = request.cargo.dir();
+    let named = request.outputs.iter().map(|output| dir.join(output.path()));
+    named.chain([project.join("dist/image")]).collect()
 }
 
 /// The project that the call is about.
@@ -203,7 +278,17 @@ pub(super) fn needs_lock(project: &Project) -> bool {
 fn no_lock(project: &Project) -> Error {
     Error::usage(format!("{} has no lock file", project.name))
         .because("an image is made from what a lock pins, so that it is the same tomorrow")
-        .hint("run `uv lock`, `poetry lock` or `pdm lock`; or `containerize lock`, which makes a pylock.toml")
+        .hint(format!("run {}; or `containerize lock`, which makes a pylock.toml", locker(project.tool)))
+}
+
+/// What is typed to make a lock, in the project's own tool where that has locks.
+fn locker(tool: Tool) -> &'static str {
+    match tool {
+        Tool::Poetry => "`poetry lock`",
+        Tool::Uv => "`uv lock`",
+        Tool::Pdm => "`pdm lock`",
+        _ => "`uv lock`, `poetry lock` or `pdm lock`",
+    }
 }
 
 fn defaults() -> Result<Partial> {
@@ -228,7 +313,6 @@ fn check_flags(request: &Request) -> Result<()> {
         ("--bin", flags.bin.is_some()),
         ("--profile", flags.profile.is_some()),
         ("--target", flags.target.is_some()),
-        ("--strip", flags.strip.is_some()),
         ("--target-dir", request.target_dir.is_some()),
         ("--package", !request.scope.packages.is_empty()),
         ("--workspace", request.scope.workspace),

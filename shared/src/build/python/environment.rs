@@ -36,6 +36,8 @@ pub(in crate::build) struct Environment {
     pub(super) wheels: Vec<ReadyWheel>,
     /// What compiles bytecode, where that is asked for.
     pub(super) compiler: Option<Compiler>,
+    /// The interpreter, where the base has none.
+    pub(in crate::build) interpreter: Vec<Entry>,
     /// What makes a folder an environment.
     pub(in crate::build) skeleton: Vec<Entry>,
     /// The project itself.

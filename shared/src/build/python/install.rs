@@ -1,10 +1,9 @@
 //! From chosen distributions to environments: fetched, built, and the project itself.
 
-use std::path::{Path, PathBuf};
-
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::carried;
 use super::draft::Draft;
 use super::environment::{Environment, ReadyWheel, skeleton, target};
 use super::resolve::{Chosen, Form, Resolved};
@@ -14,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::layer::{Content, Entry};
 use crate::plan::{APP, EnvironmentPlan, ImagePlan, Plan, TargetPlan};
 use crate::python::index::Fetched;
-use crate::python::{DistFile, Interpreter, Package, Source, SourceKind, SourceOptions, sources};
+use crate::python::{Carried, DistFile, Interpreter, Package, Source, SourceKind};
 use crate::wheel::{self, DirectUrl, Script};
 
 /// Makes what the images of a plan hold, in the plan's order.
@@ -40,7 +39,8 @@ pub(super) async fn environments(
         };
         let install = image.python().map_or(Install::Source, |application| application.install);
         let files: Vec<Fetched> = fetched.by_ref().take(chosen.iter().filter_map(wheel_of).count()).collect();
-        let maker = EnvironmentMaker { workshop, draft, image, interpreter };
+        let carried = draft.carried(&image.settings)?;
+        let maker = EnvironmentMaker { workshop, draft, image, interpreter, carried };
         made.push(maker.make(chosen, files, install, &mut left_out).await?);
     }
     left_out.into_iter().for_each(|words| workshop.events.note(words));
@@ -59,6 +59,7 @@ struct EnvironmentMaker<'a> {
     draft: &'a Draft,
     image: &'a ImagePlan,
     interpreter: &'a Interpreter,
+    carried: Option<&'a Carried>,
 }
 
 impl EnvironmentMaker<'_> {
@@ -86,7 +87,9 @@ impl EnvironmentMaker<'_> {
             }
         }
         let jobs = self.workshop.jobs().max(1);
-        let building = builds.iter().map(|chosen| self.draft.tools.build(chosen, self.interpreter));
+        let building = builds
+            .iter()
+            .map(|chosen| self.draft.tools.build(chosen, &self.image.settings, self.interpreter));
         // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
         let building: Vec<BoxFuture<'_, Result<ReadyWheel>>> =
             building.map(|build| Box::pin(build) as _).collect();
@@ -103,7 +106,12 @@ impl EnvironmentMaker<'_> {
         project.extend(self.project(&target, install, left_out).await?);
         let wanted = self.image.settings.python.bytecode;
         let compiler = wanted.then(|| self.draft.tools.compiler(self.interpreter)).transpose()?;
-        Ok(Environment { compiler, skeleton: skeleton(self.interpreter, owner), project, target, wheels })
+        let interpreter = match self.carried {
+            Some(carried) => carried::entries(carried, owner)?,
+            None => Vec::new(),
+        };
+        let skeleton = skeleton(self.interpreter, owner);
+        Ok(Environment { compiler, interpreter, skeleton, project, target, wheels })
     }
 
     /// What the project itself adds; what of it stays out is told in `left_out`.
@@ -114,9 +122,10 @@ impl EnvironmentMaker<'_> {
         left_out: &mut Vec<String>,
     ) -> Result<Vec<Entry>> {
         if install == Install::Wheel {
-            return self.draft.tools.project(&self.draft.project, self.interpreter).await?.entries(target);
+            let (tools, settings) = (&self.draft.tools, &self.image.settings);
+            return tools.project(&self.draft.project, settings, self.interpreter).await?.entries(target);
         }
-        let mut entries = source_entries(self.draft, self.image, self.workshop, left_out)?;
+        let mut entries = source_entries(self.draft, self.image, left_out)?;
         let project = &self.draft.project;
         let paths = project.layout.python_paths();
         let lines: String = paths.iter().map(|path| format!("{}\n", within_app(path))).collect();
@@ -136,19 +145,8 @@ fn within_app(path: &str) -> String {
     if path.is_empty() { APP.to_owned() } else { format!("{APP}/{path}") }
 }
 
-fn source_entries(
-    draft: &Draft,
-    image: &ImagePlan,
-    workshop: &Workshop<'_>,
-    left_out: &mut Vec<String>,
-) -> Result<Vec<Entry>> {
-    let python = &image.settings.python;
-    let options = SourceOptions {
-        include: python.include.clone(),
-        exclude: python.exclude.clone(),
-        outputs: outputs(workshop, &draft.project.dir),
-    };
-    let set = sources(&draft.project.dir, &options)?;
+fn source_entries(draft: &Draft, image: &ImagePlan, left_out: &mut Vec<String>) -> Result<Vec<Entry>> {
+    let set = draft.source(&image.settings)?;
     for words in set.words() {
         if !left_out.contains(&words) {
             left_out.push(words);
@@ -169,13 +167,6 @@ fn source_entries(
             })
         })
         .collect()
-}
-
-/// What this call writes, which is no source.
-fn outputs(workshop: &Workshop<'_>, project: &Path) -> Vec<PathBuf> {
-    let dir = workshop.request.cargo.dir();
-    let named = workshop.request.outputs.iter().map(|output| dir.join(output.path()));
-    named.chain([project.join("dist/image")]).collect()
 }
 
 fn ready(package: &Package, file: &DistFile, fetched: Fetched) -> ReadyWheel {

@@ -1,16 +1,22 @@
 //! Which Python: the one that a base holds, or the one that a default base should hold.
 
+use pep440_rs::Version;
+
+use super::carried;
 use super::draft::Draft;
 use crate::base::python::find_python;
 use crate::build::workshop::Base;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::oci::Platform;
-use crate::python::{Interpreter, Libc, PythonVersion, Tags, lock};
+use crate::python::{Interpreter, Libc, Project, PythonVersion, Tags, lock};
 
 /// The versions that a default base is looked for in, the first choice first: those that get at
 /// least security updates.
 const MINORS: [u32; 5] = [14, 13, 12, 11, 10];
+
+/// What a Python of this machine is carried onto where no base is named.
+pub(super) const BARE: &str = "debian:trixie-slim";
 
 /// The C library of Python's own slim images (Debian 13).
 const SLIM: Libc = Libc::Glibc { major: 2, minor: 41 };
@@ -43,6 +49,17 @@ pub(super) fn choose(draft: &Draft, settings: &Settings) -> Result<(String, &'st
     })
 }
 
+/// The oldest of the versions that a default base may have and that the project allows.
+pub(super) fn oldest(project: &Project) -> Option<PythonVersion> {
+    let required = project.requires_python.as_ref();
+    let allowed = |minor: u32| {
+        let mut versions = (0..=30).map(|micro| Version::new([3, u64::from(minor), micro]));
+        required.is_none_or(|required| versions.any(|version| required.allows(&version)))
+    };
+    let minor = MINORS.into_iter().rev().find(|minor| allowed(*minor))?;
+    Some(PythonVersion { major: 3, minor, micro: 0 })
+}
+
 fn fits(draft: &Draft, settings: &Settings, version: PythonVersion, platform: &Platform) -> Result<()> {
     let interpreter = Interpreter {
         path: "/usr/local/bin/python3".into(),
@@ -53,9 +70,10 @@ fn fits(draft: &Draft, settings: &Settings, version: PythonVersion, platform: &P
     check_requires(draft, &interpreter)?;
     let Some(lock) = &draft.lock else { return Ok(()) };
     let tags = Tags::of(&interpreter);
+    let forms = draft.forms(settings)?;
     for package in lock::select(lock, &draft.selection(settings)?, &interpreter)? {
         let wheels: Vec<_> = package.files.iter().filter(|file| file.is_wheel()).cloned().collect();
-        if !wheels.is_empty() && tags.best(&wheels).is_none() {
+        if forms.allows_wheel(&package.name) && !wheels.is_empty() && tags.best(&wheels).is_none() {
             let name = &package.name;
             return Err(Error::usage(format!("{name} has no wheel for Python {}", version.short()))
                 .because(tags.why_not(&wheels)));
@@ -75,9 +93,14 @@ pub(super) fn of_base(
     base: &Base,
     platform: &Platform,
 ) -> Result<Interpreter> {
+    if let Some(carried) = draft.carried(settings)? {
+        let interpreter = carried::interpreter(carried, name, base, platform)?;
+        check_requires(draft, &interpreter)?;
+        return Ok(interpreter);
+    }
     let found = find_python(&base.contents, &base.image.config).ok_or_else(|| {
         Error::usage(format!("the base {name} has no Python interpreter"))
-            .hint("take one that has, as python:3.13-slim or gcr.io/distroless/python3-debian13")
+            .hint("take one that has, as python:3.13-slim; or carry this machine's along: python = { prefix = \"/usr/local\" }")
     })?;
     let (major, minor, micro) = found.version;
     let (libc_major, libc_minor) = found.libc;

@@ -2,6 +2,7 @@
 
 mod builds;
 mod bytecode;
+mod carried;
 mod draft;
 mod environment;
 mod install;

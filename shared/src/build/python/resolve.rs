@@ -10,10 +10,10 @@ use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::oci::Platform;
 use crate::plan::{
-    Application, Distribution, EnvironmentPlan, ImagePlan, Plan, PlatformPlan, PythonImage, PythonPlatform,
-    base_for, plan_python,
+    self, Application, Distribution, EnvironmentPlan, ImagePlan, Plan, PlatformPlan, PythonImage,
+    PythonPlatform, base_for, plan_python,
 };
-use crate::python::{DistFile, Interpreter, Name, Package, Source, Tags, lock};
+use crate::python::{Carried, DistFile, Forms, Interpreter, Name, Package, Source, Tags, lock};
 
 /// A distribution and what of it is taken.
 #[derive(Debug, Clone)]
@@ -79,15 +79,20 @@ async fn plan_image(
     let mut platforms = Vec::new();
     for platform in &settings.platforms {
         let name = base_for(settings, platform)?;
-        let base = bases.get(name, platform)?;
+        let base = bases.get(name, platform, &settings.debian)?;
         let interpreter = interpreter::of_base(draft, settings, name, base, platform)?;
         let chosen = choose(draft, image, &interpreter).await?;
         let path = base.image.config.config.env.iter().find_map(|line| line.strip_prefix("PATH="));
         platforms.push(PythonPlatform {
             platform: platform.clone(),
             base: name.to_owned(),
+            debian: base
+                .debian
+                .iter()
+                .map(|package| format!("{} {}", package.name, package.version))
+                .collect(),
             path: path.map(str::to_owned),
-            environment: environment_plan(&interpreter, &chosen),
+            environment: environment_plan(&interpreter, draft.carried(settings)?, &chosen),
         });
         environments.push(chosen);
     }
@@ -105,6 +110,10 @@ async fn plan_image(
         extras: settings.python.extras.clone(),
         bytecode: settings.python.bytecode,
     };
+    if let (false, Some(first)) = (settings.origins.is_chosen("base"), settings.platforms.first()) {
+        let why = settings.origins.describe("base");
+        events.step("Detected", format!("base {} ({why})", base_for(settings, first)?));
+    }
     if let Some((_, reason)) = &found {
         events.step("Detected", reason.clone());
     }
@@ -124,7 +133,8 @@ async fn plan_image(
 /// How the project itself gets in, and a word where that may surprise.
 fn install_of(draft: &Draft, asked: Option<Install>) -> (Install, Option<String>) {
     let project = &draft.project;
-    let has_code = !project.layout.packages.is_empty() || !project.layout.modules.is_empty();
+    let compiles = project.build_system.as_ref().is_some_and(|system| system.compiles());
+    let has_code = compiles || !project.layout.packages.is_empty() || !project.layout.modules.is_empty();
     match asked {
         Some(install) => (install, None),
         None if !project.is_package() => (Install::Source, None),
@@ -140,7 +150,9 @@ fn install_of(draft: &Draft, asked: Option<Install>) -> (Install, Option<String>
 /// The file of each selected distribution for one interpreter, by name.
 async fn choose(draft: &Draft, image: &DraftImage, interpreter: &Interpreter) -> Result<Vec<Chosen>> {
     let Some(lock) = &draft.lock else { return Ok(Vec::new()) };
-    let mut packages = lock::select(lock, &draft.selection(&image.settings)?, interpreter)?;
+    let selection = draft.selection(&image.settings)?;
+    let mut packages = lock::select(lock, &selection, interpreter)?;
+    lock::check_folders_fresh(lock, &selection, interpreter)?;
     packages.sort_by(|a, b| a.name.cmp(&b.name));
     let listed = packages.iter().map(|package| async move {
         // Some locks name no files, and leave that to the index.
@@ -152,33 +164,52 @@ async fn choose(draft: &Draft, image: &DraftImage, interpreter: &Interpreter) ->
     });
     let lists = futures_util::future::try_join_all(listed).await?;
     let tags = Tags::of(interpreter);
+    let forms = draft.forms(&image.settings)?;
     packages
         .into_iter()
         .zip(lists)
         .map(|(package, files)| {
-            let form = form(&package, &files, &tags, &interpreter.platform)?;
+            let form = form(&package, &files, &tags, &forms, &interpreter.platform)?;
             Ok(Chosen { package: Package { files, ..package }, form })
         })
         .collect()
 }
 
-fn form(package: &Package, files: &[DistFile], tags: &Tags, platform: &Platform) -> Result<Form> {
+fn form(
+    package: &Package,
+    files: &[DistFile],
+    tags: &Tags,
+    forms: &Forms,
+    platform: &Platform,
+) -> Result<Form> {
     if files.is_empty() && !matches!(package.source, Source::Index { .. }) {
         return Ok(Form::Source);
     }
-    if let Some(wheel) = tags.best(files) {
+    let version = package.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+    let wheel = tags.best(files);
+    let archive = files.iter().find(|file| file.is_sdist());
+    if !forms.allows_wheel(&package.name) {
+        return archive.map(|archive| Form::Archive(archive.clone())).ok_or_else(|| {
+            Error::usage(format!("{}{version} is to be built, and has no source distribution", package.name))
+                .hint("take it out of no-binary")
+        });
+    }
+    if let Some(wheel) = wheel {
         return Ok(Form::Wheel(wheel.clone()));
     }
-    if let Some(archive) = files.iter().find(|file| file.is_sdist()) {
+    if let Some(archive) = archive.filter(|_| forms.allows_build(&package.name)) {
         return Ok(Form::Archive(archive.clone()));
     }
-    let version = package.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
     Err(Error::usage(format!("{}{version} has no wheel for {platform}", package.name)))
         .context(|| tags.why_not(files))
         .map_err(|e| e.hint("choose another base, or another version in the lock"))
 }
 
-fn environment_plan(interpreter: &Interpreter, chosen: &[Chosen]) -> EnvironmentPlan {
+fn environment_plan(
+    interpreter: &Interpreter,
+    carried: Option<&Carried>,
+    chosen: &[Chosen],
+) -> EnvironmentPlan {
     let distribution = |chosen: &Chosen| {
         let (file, built) = match &chosen.form {
             Form::Wheel(file) => (file.filename.clone(), false),
@@ -190,6 +221,10 @@ fn environment_plan(interpreter: &Interpreter, chosen: &[Chosen]) -> Environment
     };
     EnvironmentPlan {
         interpreter: interpreter.clone(),
+        carried: carried.map(|carried| plan::Carried {
+            prefix: carried.prefix.display().to_string(),
+            library: !carried.libraries.is_empty(),
+        }),
         distributions: chosen.iter().map(distribution).collect(),
     }
 }

@@ -88,6 +88,8 @@ pub(super) fn wishes(plan: &Plan) -> Vec<BaseWish> {
         name: platform.base.clone(),
         platform: platform.platform.clone(),
         compression: image.compression,
+        debian: image.settings.debian.clone(),
+        max_layers: image.settings.max_layers,
     };
     plan.each().map(wish).collect()
 }

@@ -1,0 +1,115 @@
+//! `containerize check`: whether an image will start.
+
+use std::fmt::Write as _;
+
+use containerize_core::build::{Checked, Examiner};
+use containerize_core::check::{Finding, Severity};
+use containerize_core::event::Events;
+use containerize_core::{Error, Result};
+use serde_json::json;
+
+use crate::cli::{CheckArgs, PrintFormat};
+use crate::request;
+
+/// What is to be printed, and whether the image has errors.
+pub(crate) struct Verdict {
+    pub(crate) text: String,
+    pub(crate) is_good: bool,
+}
+
+/// Examines the image that the call names.
+///
+/// # Errors
+/// When it cannot be had.
+pub(crate) async fn run(arguments: &CheckArgs, events: &Events) -> Result<Verdict> {
+    let (client, store) = request::for_check(arguments, events)?;
+    let dir = std::env::current_dir().map_err(|e| Error::build("the current folder is gone").because(e))?;
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let jobs = arguments.transfer.jobs.map_or(processors, std::num::NonZero::get);
+    let examiner = Examiner { store: &store, client: &client, dir: &dir, jobs, events };
+    let found = examiner.examine(&arguments.image, &arguments.platforms).await?;
+    store.evict(request::cache_size()?);
+    let image = arguments.image.to_string();
+    let text = match arguments.say.format {
+        PrintFormat::Json => format!("{:#}\n", json!({ "image": image, "platforms": found })),
+        PrintFormat::Text => words(&image, &found, arguments.say.verbose > 0),
+    };
+    Ok(Verdict { text, is_good: found.iter().all(|checked| checked.report.errors() == 0) })
+}
+
+fn words(image: &str, found: &[Checked], verbose: bool) -> String {
+    let mut text = String::new();
+    for Checked { platform, report } in found {
+        let all = report.findings.len();
+        let verdict = match (report.errors(), all - report.errors()) {
+            (0, 0) => "nothing wrong was found".to_owned(),
+            (errors, warnings) => [count(errors, "error"), count(warnings, "warning")]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join(", "),
+        };
+        let _ = writeln!(text, "{image} ({platform}): {verdict}");
+        report.findings.iter().for_each(|finding| lines(&mut text, finding));
+        if verbose {
+            report.checked.iter().for_each(|what| _ = writeln!(text, "  checked: {what}"));
+        }
+        report.not_checked.iter().for_each(|what| _ = writeln!(text, "  not checked: {what}"));
+    }
+    text
+}
+
+fn count(number: usize, what: &str) -> Option<String> {
+    match number {
+        0 => None,
+        1 => Some(format!("1 {what}")),
+        n => Some(format!("{n} {what}s")),
+    }
+}
+
+fn lines(text: &mut String, finding: &Finding) {
+    let (word, color) = match finding.severity {
+        Severity::Error => ("error", anstyle::AnsiColor::Red),
+        Severity::Warning => ("warning", anstyle::AnsiColor::Yellow),
+    };
+    let color = color.on_default().bold();
+    let _ = writeln!(text, "  {color}{word}{color:#}: {}", finding.message);
+    if finding.through.len() > 1 {
+        let _ = writeln!(text, "    through {}", finding.through.join(" -> "));
+    }
+    if let Some(fix) = &finding.fix {
+        let _ = writeln!(text, "    fix: {fix}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use containerize_core::check::{Kind, Report};
+
+    #[test]
+    fn findings_are_counted_and_said_with_their_way_and_fix() {
+        let finding = |severity, message: &str| Finding {
+            severity,
+            kind: Kind::MissingLibrary,
+            message: message.into(),
+            library: None,
+            through: vec!["/run".into(), "/a".into()],
+            fix: Some("add it".into()),
+        };
+        let report = Report {
+            findings: vec![finding(Severity::Error, "x is missing"), finding(Severity::Warning, "y, too")],
+            checked: vec!["something".into()],
+            not_checked: vec!["what the shell does".into()],
+        };
+        let platform: containerize_core::oci::Platform = "linux/amd64".parse().expect("platform");
+        let found =
+            [Checked { platform: platform.clone(), report }, Checked { platform, report: Report::default() }];
+        let text = anstream::adapter::strip_str(&words("web", &found, false)).to_string();
+        let expected = "web (linux/amd64): 1 error, 1 warning\n  error: x is missing\n    through /run -> /a\n    \
+                        fix: add it\n  warning: y, too\n    through /run -> /a\n    fix: add it\n  not checked: what \
+                        the shell does\nweb (linux/amd64): nothing wrong was found\n";
+        assert_eq!(text, expected);
+        assert!(words("web", &found, true).contains("  checked: something\n"));
+    }
+}

@@ -1,0 +1,24 @@
+//! The flags of `check`.
+
+use clap::Args;
+use containerize_core::base::spec::BaseSpec;
+use containerize_core::oci::Platform;
+
+use super::{SayArgs, TransferArgs};
+
+/// The flags of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// A reference, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker-daemon:IMAGE or
+    /// containers-storage:IMAGE
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: BaseSpec,
+    /// Only these platforms [default: all that the image has]
+    #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
+    pub(crate) platforms: Vec<Platform>,
+    #[command(flatten)]
+    pub(crate) say: SayArgs,
+
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
+}

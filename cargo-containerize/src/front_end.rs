@@ -1,0 +1,281 @@
+//! Who called: cargo, a person, or a tool like Poetry, which then tells in one JSON document what only it knows.
+//! The document is a file that is removed once it was read: it may hold passwords, and hooks and build tools
+//! inherit the environment.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use containerize_core::build::GroupChanges;
+use containerize_core::config::{self, Layer, Origin};
+use containerize_core::http::Secret;
+use containerize_core::{Error, Result};
+use serde::Deserialize;
+
+/// The variable that names the document's file.
+pub(crate) const VARIABLE: &str = "CONTAINERIZE_FRONT_END";
+/// The version of the document's form.
+const PROTOCOL: u64 = 1;
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Who called, and what they told.
+#[derive(Default)]
+pub(crate) struct FrontEnd {
+    /// Whether it is the program that cargo calls, which is for Rust projects.
+    pub(crate) for_cargo: bool,
+    /// What people type to come here, if it is not the program's own name.
+    pub(crate) command: Option<String>,
+    /// What they type to make a lock, if not `lock` after the command.
+    pub(crate) lock: Option<String>,
+    /// The project's folder, unless flags name another.
+    pub(crate) project: Option<PathBuf>,
+    /// Whether groups are named as Poetry names them.
+    pub(crate) group_flags: bool,
+    /// The groups that were named so.
+    pub(crate) groups: GroupChanges,
+    /// User name and password of package indexes, by name.
+    pub(crate) sources: BTreeMap<String, Login>,
+    /// Keys that the caller sets.
+    pub(crate) settings: Option<Layer>,
+}
+
+/// Enough of any version's document to say that it does not fit.
+#[derive(Deserialize)]
+struct Head {
+    protocol: u64,
+    version: String,
+    package: String,
+    install: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Document {
+    command: String,
+    lock: Option<String>,
+    project: Option<PathBuf>,
+    #[serde(default)]
+    group_flags: bool,
+    #[serde(default)]
+    sources: BTreeMap<String, Login>,
+    settings: Option<serde_json::Value>,
+    settings_place: Option<String>,
+}
+
+/// A user name and a password for a package index.
+#[derive(Deserialize)]
+pub(crate) struct Login {
+    username: String,
+    password: String,
+}
+
+/// The document in the file that `path` names, and the file gone. `None` where there is none any more: a
+/// program that was started from here starts this one.
+///
+/// # Errors
+/// Usage: the file cannot be read.
+pub(crate) fn take(path: &Path) -> Result<Option<String>> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => {
+            return Err(Error::usage(format!("cannot read {}, which {VARIABLE} names", path.display()))
+                .because(e)
+                .hint("unset it: it is not for people"));
+        }
+    };
+    let _ = std::fs::remove_file(path);
+    Ok(Some(text))
+}
+
+impl FrontEnd {
+    /// Reads the document, if there is one.
+    ///
+    /// # Errors
+    /// Usage: it is of another version than this program, or cannot be understood.
+    pub(crate) fn read(document: Option<&str>) -> Result<Self> {
+        let Some(text) = document else { return Ok(Self::default()) };
+        // The text may hold passwords: no message repeats it.
+        let unclear = || {
+            Error::usage(format!("the file of {VARIABLE} does not hold what a front end writes"))
+                .hint("unset it: it is not for people")
+        };
+        let head: Head = serde_json::from_str(text).map_err(|_| unclear())?;
+        if head.protocol != PROTOCOL || head.version != VERSION {
+            let Head { package, version, install, .. } = head;
+            let install = install.unwrap_or_else(|| "pip install".into());
+            return Err(Error::usage(format!("{package} {version} does not fit containerize {VERSION}"))
+                .because("both must have the same version, and something has replaced one of them")
+                .hint(format!("install it anew: {install} {package}=={version}")));
+        }
+        let document: Document = serde_json::from_str(text).map_err(|_| unclear())?;
+        let settings = match &document.settings {
+            None => None,
+            Some(table) => {
+                let place = document.settings_place.unwrap_or_else(|| document.command.clone());
+                let origin = Origin::File(place);
+                Some(Layer { values: config::from_table(table, &origin)?, origin })
+            }
+        };
+        Ok(Self {
+            for_cargo: false,
+            command: Some(document.command),
+            lock: document.lock,
+            project: document.project,
+            group_flags: document.group_flags,
+            groups: GroupChanges::default(),
+            sources: document.sources,
+            settings,
+        })
+    }
+
+    /// The variables through which package indexes get user names and passwords: those of Poetry,
+    /// which has sources with names.
+    pub(crate) fn source_variables(&self) -> impl Iterator<Item = (String, String)> {
+        self.sources.iter().flat_map(|(name, login)| {
+            let word = name.to_ascii_uppercase().replace(['-', '.'], "_");
+            [("USERNAME", &login.username), ("PASSWORD", &login.password)]
+                .map(|(what, value)| (format!("POETRY_HTTP_BASIC_{word}_{what}"), value.clone()))
+        })
+    }
+
+    /// Advice in the caller's words: `containerize lock` becomes what is typed there.
+    pub(crate) fn words(&self, text: &str) -> String {
+        let Some(command) = &self.command else { return text.to_owned() };
+        let lock = self.lock.clone().unwrap_or_else(|| format!("{command} lock"));
+        let mut told = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find("containerize ") {
+            let (before, found) = rest.split_at(at);
+            let is_word = !before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '/' | '-'));
+            let after = &found["containerize ".len()..];
+            told.push_str(before);
+            match after.strip_prefix("lock") {
+                Some(end) if is_word => {
+                    told.push_str(&lock);
+                    rest = end;
+                }
+                _ if is_word && after.starts_with('-') => {
+                    told.push_str(command);
+                    told.push(' ');
+                    rest = after;
+                }
+                _ => {
+                    told.push_str("containerize ");
+                    rest = after;
+                }
+            }
+        }
+        told + rest
+    }
+}
+
+impl std::fmt::Debug for FrontEnd {
+    /// Without passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FrontEnd").field("command", &self.command).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{:?}", self.username, Secret::new(self.password.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(more: &str) -> Result<FrontEnd> {
+        let head = format!(r#""protocol": 1, "version": "{VERSION}", "package": "poetry-containerize""#);
+        FrontEnd::read(Some(&format!(r#"{{{head}, "command": "poetry containerize"{more}}}"#)))
+    }
+
+    #[test]
+    fn a_document_is_read_once() {
+        let folder = tempfile::tempdir().expect("folder");
+        let file = folder.path().join("told.json");
+        std::fs::write(&file, "{}").expect("file");
+        assert_eq!(take(&file).expect("read").as_deref(), Some("{}"));
+        assert!(!file.exists(), "it may hold passwords");
+        assert_eq!(take(&file).expect("gone"), None);
+        assert!(take(folder.path()).is_err(), "a folder");
+    }
+
+    #[test]
+    fn without_a_document_nobody_called() {
+        let front_end = FrontEnd::read(None).expect("nobody");
+        assert!(front_end.command.is_none() && !front_end.group_flags);
+        assert_eq!(front_end.words("run `containerize lock`"), "run `containerize lock`");
+    }
+
+    #[test]
+    fn logins_become_the_variables_of_poetry() {
+        let sources = r#", "sources": {"my-index.eu": {"username": "ada", "password": "secret"}}"#;
+        let front_end = told(sources).expect("document");
+        let variables: Vec<_> = front_end.source_variables().collect();
+        assert_eq!(
+            variables,
+            [
+                ("POETRY_HTTP_BASIC_MY_INDEX_EU_USERNAME".to_owned(), "ada".to_owned()),
+                ("POETRY_HTTP_BASIC_MY_INDEX_EU_PASSWORD".to_owned(), "secret".to_owned()),
+            ]
+        );
+        assert!(!format!("{front_end:?} {:?}", front_end.sources).contains("secret"));
+    }
+
+    #[test]
+    fn another_version_says_what_to_install() {
+        for (protocol, version) in [(2, VERSION), (1, "9.8.7")] {
+            let text = format!(
+                r#"{{"protocol": {protocol}, "version": "{version}", "package": "poetry-containerize",
+                    "install": "poetry self add", "sources": {{"a": {{"password": "secret"}}}}}}"#
+            );
+            let error = FrontEnd::read(Some(&text)).expect_err("refused");
+            assert_eq!(
+                error.to_string(),
+                format!("poetry-containerize {version} does not fit containerize {VERSION}")
+            );
+            let install = format!("install it anew: poetry self add poetry-containerize=={version}");
+            assert_eq!(error.hint_text(), Some(install.as_str()));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_repeated() {
+        for more in [r#", "sources": "secret""#, r#", "sources": {"a": "secret"}"#] {
+            let error = told(more).expect_err(more);
+            assert!(
+                error.to_string().contains(VARIABLE) && !format!("{error:?}").contains("secret"),
+                "{error:?}"
+            );
+        }
+        assert!(FrontEnd::read(Some("secret")).is_err());
+    }
+
+    #[test]
+    fn settings_name_their_place() {
+        let front_end =
+            told(r#", "settings": {"ports": [80]}, "settings-place": "BuildConfig""#).expect("fine");
+        let layer = front_end.settings.expect("a layer");
+        assert_eq!(layer.origin, Origin::File("BuildConfig".into()));
+        let error =
+            told(r#", "settings": {"prots": [80]}, "settings-place": "BuildConfig""#).expect_err("typo");
+        assert_eq!(error.to_string(), "there is no key `prots` in BuildConfig");
+    }
+
+    #[test]
+    fn advice_is_in_the_callers_words() {
+        let poetry = told("").expect("document");
+        assert_eq!(
+            poetry.words("pin: containerize lock, or `containerize --push`; not containerize itself"),
+            "pin: poetry containerize lock, or `poetry containerize --push`; not containerize itself"
+        );
+        assert_eq!(
+            poetry.words("[tool.containerize ] /containerize --x"),
+            "[tool.containerize ] /containerize --x"
+        );
+        let hatch = told(r#", "lock": "hatch dep lock""#).expect("document");
+        assert_eq!(hatch.words("run `containerize lock`"), "run `hatch dep lock`");
+    }
+}
