@@ -1,0 +1,155 @@
+"""Building images from a script."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypedDict, Union
+
+from containerize.program import FrontEnd
+
+Table = Mapping[str, Any]
+Strings = Sequence[str]
+#: A command: a list of words, or a line that is split like a shell would.
+Command = Union[str, Sequence[str]]  # noqa: UP007 - evaluated, also by Python 3.9
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """A project and how its image is made. Every key of ``[tool.containerize]`` is a field, with ``_`` for
+    ``-``; what is left ``None`` is what the project's files say."""
+
+    #: The project's folder.
+    project: str | os.PathLike[str] = "."
+    annotations: Table | None = None
+    base: str | Table | None = None
+    bin: str | Strings | None = None
+    build_env: Mapping[str, str] | None = None
+    bytecode: bool | None = None
+    check: Literal["error", "warn", "off"] | None = None
+    cmd: Command | None = None
+    compression: Literal["gzip", "zstd", "none"] | None = None
+    debian: Strings | Table | None = None
+    dirs: Sequence[Table] | None = None
+    entrypoint: Command | None = None
+    env: Mapping[str, str] | None = None
+    exclude: Strings | None = None
+    extras: Strings | None = None
+    files: Sequence[Table] | None = None
+    groups: Strings | None = None
+    healthcheck: Table | None = None
+    hooks: Table | None = None
+    image: Mapping[str, Table] | None = None
+    image_format: Literal["oci", "docker"] | None = None
+    include: Strings | None = None
+    install: Literal["source", "wheel"] | None = None
+    labels: Table | None = None
+    layers: Sequence[Table] | None = None
+    max_layers: int | None = None
+    native: Literal["error", "bundle"] | None = None
+    no_binary: Strings | None = None
+    owner: str | None = None
+    platforms: Strings | None = None
+    ports: Sequence[int | str] | None = None
+    profile: str | None = None
+    python: str | Table | None = None
+    repository: str | None = None
+    server: str | None = None
+    stop_signal: str | None = None
+    strip: Literal["symbols", "debuginfo", "none"] | None = None
+    tags: Strings | None = None
+    target: str | None = None
+    unset_env: Strings | None = None
+    user: str | None = None
+    volumes: Strings | None = None
+    workdir: str | None = None
+    #: Further flags of the program, as ``["--offline"]``.
+    arguments: Strings = field(default=())
+
+    def settings(self) -> dict[str, Any]:
+        """The keys that are set, as the configuration spells them."""
+        others = ("project", "arguments")
+        names = [field.name for field in dataclasses.fields(self) if field.name not in others]
+        values = {name.replace("_", "-"): getattr(self, name) for name in names}
+        return {key: value for key, value in values.items() if value is not None}
+
+
+class PlatformImage(TypedDict):
+    """The image of one platform."""
+
+    platform: str
+    digest: str
+    size: int
+
+
+class Image(TypedDict):
+    """An image, as ``--format json`` tells of it."""
+
+    name: str
+    #: Of the index, where there are several platforms.
+    digest: str
+    references: list[str]
+    platforms: list[PlatformImage]
+    outputs: list[str]
+
+
+class ContainerizeError(RuntimeError):
+    """The program failed. What it said while it worked is on standard error."""
+
+    def __init__(self, code: int, error: Mapping[str, Any]) -> None:
+        self.code = code
+        #: ``build``, ``usage``, ``network``, ``integrity`` or ``bug``.
+        self.kind: str = error.get("kind", "bug")
+        self.causes: list[str] = list(error.get("causes", ()))
+        self.hint: str | None = error.get("hint")
+        super().__init__(error.get("message", f"containerize ended with {code}"))
+
+
+class ImageBuilder:
+    """Builds, plans and pushes what a :class:`BuildConfig` says. Every method raises
+    :class:`ContainerizeError` where the program fails."""
+
+    def __init__(self, config: BuildConfig | None = None, *, front_end: FrontEnd | None = None) -> None:
+        self.config = config or BuildConfig()
+        self.front_end = front_end or FrontEnd("containerize")
+
+    def build(self, *, outputs: Strings = (), load: Strings = ()) -> list[Image]:
+        """Builds, and writes to ``outputs`` (as ``--output``) or loads into the engines of ``load``."""
+        return self._images([*_each("--output", outputs), *_each("--load", load)])
+
+    def push(self, *, outputs: Strings = ()) -> list[Image]:
+        """Builds and pushes."""
+        return self._images(["--push", *_each("--output", outputs)])
+
+    def plan(self) -> list[dict[str, Any]]:
+        """What would be built, and why, for each image."""
+        images: list[dict[str, Any]] = self._run(["--dry-run"])["plan"]["images"]
+        return images
+
+    def _images(self, words: list[str]) -> list[Image]:
+        images: list[Image] = self._run(words)["images"]
+        return images
+
+    def _run(self, words: list[str]) -> dict[str, Any]:
+        told = dataclasses.replace(
+            self.front_end,
+            project=Path(self.config.project).resolve(),
+            settings=self.config.settings(),
+            settings_place=self.front_end.settings_place or "BuildConfig",
+        )
+        code, out = told.run([*words, "--format", "json", *self.config.arguments], capture=True)
+        answer: dict[str, Any] = {}
+        with contextlib.suppress(ValueError):
+            answer = json.loads(out)
+        if code != 0 or not answer:
+            raise ContainerizeError(code, answer.get("error", {}))
+        return answer
+
+
+def _each(flag: str, values: Strings) -> list[str]:
+    return [word for value in values for word in (flag, value)]
