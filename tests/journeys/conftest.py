@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from bridges import hatch, poetry, wheels
 from harness import (
     AMD64,
     HELLO_TARGET,
@@ -21,6 +22,8 @@ from harness import (
     need_target,
     start_registry,
 )
+
+__all__ = ["hatch", "poetry", "wheels"]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -18,7 +18,12 @@ from validator import Entry, Image, Layout, validate_layout
 
 PROJECTS = FIXTURES / "python"
 #: Bases of the lab, and the Python in each.
-BASES = {"slim": "python:3.13-slim-bookworm", "distroless": "distroless/python3-debian12:nonroot"}
+BASES = {
+    "slim": "python:3.13-slim-bookworm",
+    "distroless": "distroless/python3-debian12:nonroot",
+}
+#: Bases without a Python.
+BARE = {"debian": "debian:bookworm-slim"}
 PYTHON_OF = {"slim": "3.13", "distroless": "3.11"}
 PLATFORMS = ["linux/amd64", "linux/arm64"]
 MACHINE = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
@@ -32,7 +37,7 @@ def lab_base(base: str) -> str:
     layout = LAB / "base-images"
     if not layout.is_dir():
         pytest.skip("no lab with base images")
-    return f"oci:{layout}:{BASES[base]}"
+    return f"oci:{layout}:{(BASES | BARE)[base]}"
 
 
 @functools.cache
@@ -129,7 +134,16 @@ def make(
     options = [*flags(base, *(platforms or [])), "-o", f"oci:{layout}:made", *more]
     outcome = program(*options, cwd=project, env=env)
     found = validate_layout(layout, digest=outcome.digest, base_layers=base_layers(base))
+    assert_nothing_is_found(program, layout)
     return Made(outcome, found, layout, base)
+
+
+def assert_nothing_is_found(program: Program, layout: Path) -> None:
+    """These images run, so nothing may be wrong with them."""
+    checked = program("check", f"oci:{layout}:made", "--format", "json", cwd=layout)
+    assert [
+        platform["findings"] for platform in json.loads(checked.out)["platforms"] if platform["findings"]
+    ] == []
 
 
 @contextlib.contextmanager
@@ -139,7 +153,11 @@ def served(podman: Podman, image: str, *args: str, name: str) -> Iterator[Servic
     ports = [f"--env={variable}={port}" for variable in ("PORT", "UVICORN_PORT")]
     command = podman.command(image, *args, options=[f"--name={name}", *ports])
     with serve(command, port, podman.env) as service:
-        yield service
+        try:
+            yield service
+        finally:
+            # Servers end by the signal that stopped them. As process 1 under qemu they never do.
+            podman("stop", "--time=5", name, code=None)
 
 
 def assert_runs_as_nonroot(podman: Podman, name: str) -> None:

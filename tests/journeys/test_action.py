@@ -1,0 +1,142 @@
+"""The action for workflows: its steps are run as a runner would run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from bridges import INDEX
+from harness import REPOSITORY, TOOLS, Env, Outcome, Program, run
+from python_projects import copied, lab_base
+
+ACTION = yaml.safe_load((REPOSITORY / "action.yml").read_text())
+EXPRESSION = re.compile(r"\$\{\{\s*(\S+)\s*\}\}")
+OUTPUT = re.compile(r"^(\w+)(?:=([^\n]*)|<<(\S+)\n(.*?)\n\3)$", re.MULTILINE | re.DOTALL)
+WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
+
+
+class Runner:
+    """As much of a runner as composite actions need."""
+
+    def __init__(self, folder: Path, env: Env, inputs: dict[str, str]) -> None:
+        self.folder, self.env = folder, env
+        defaults = {name: given.get("default", "") for name, given in ACTION["inputs"].items()}
+        assert set(inputs) <= set(defaults)
+        self.values = {f"inputs.{name}": value for name, value in {**defaults, **inputs}.items()}
+        self.values["github.action_path"] = str(REPOSITORY)
+
+    def fill(self, text: str) -> str:
+        return EXPRESSION.sub(lambda match: self.values[match[1]], text)
+
+    def run(self, cwd: Path, code: int = 0) -> Outcome:
+        """Runs the steps, the last of which ends with `code`, and gives its outcome."""
+        temporary = self.folder / "temporary"
+        temporary.mkdir()
+        done = None
+        for step in ACTION["runs"]["steps"]:
+            assert step["shell"] == "bash" and "${{" not in step["run"], "values come in by the environment"
+            script, said = temporary / f"{step['id']}.sh", temporary / f"{step['id']}.out"
+            script.write_text(step["run"])
+            said.touch()
+            env = {name: self.fill(value) for name, value in step["env"].items()}
+            env |= {"GITHUB_OUTPUT": str(said), "RUNNER_TEMP": str(temporary), "GITHUB_ACTIONS": "true"}
+            last = step is ACTION["runs"]["steps"][-1]
+            shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", script]
+            done = run(shell, cwd=cwd, env={**self.env, **env}, code=code if last else 0)
+            for name, line, _, lines in OUTPUT.findall(said.read_text()):
+                self.values[f"steps.{step['id']}.outputs.{name}"] = line or lines
+        assert done is not None
+        return done
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        return {name: self.fill(output["value"]) for name, output in ACTION["outputs"].items()}
+
+
+def test_its_steps_push_what_the_program_builds(program: Program, registry, tmp_path: Path) -> None:
+    project, here = copied("site-pip", tmp_path), registry("anonymous")
+    inputs = {
+        "project": "site-pip",
+        "tags": f"{here.name('acted')}:1, {here.name('acted')}:latest",
+        "platforms": "linux/amd64, linux/arm64",
+        "push": "true",
+        "arguments": f"--base\n{lab_base('slim')}\n--env\nGREETING=two words\n",
+        "version": "installed",
+    }
+    runner = Runner(tmp_path, program.env, inputs)
+    runner.run(tmp_path)
+    words = [
+        "--base",
+        lab_base("slim"),
+        "--env",
+        "GREETING=two words",
+        "--platform",
+        "linux/amd64,linux/arm64",
+    ]
+    own = program(*words, "-o", f"oci:{tmp_path / 'own'}", cwd=project)
+    outputs = runner.outputs
+    assert outputs["digest"] == own.digest and outputs["image"] == f"{here.name('acted')}@{own.digest}"
+    (image,) = json.loads(outputs["json"])["images"]
+    assert image["references"] == [f"{here.name('acted')}:{tag}" for tag in ("1", "latest")]
+
+
+def test_a_failure_is_an_error_of_the_workflow(program: Program, tmp_path: Path) -> None:
+    copied("site-pip", tmp_path)
+    inputs = {
+        "project": "site-pip",
+        "version": "installed",
+        "arguments": "--group\nnope\n--base\n" + lab_base("slim"),
+    }
+    done = Runner(tmp_path, program.env, inputs).run(tmp_path, code=2)
+    assert done.out.startswith("::error title=containerize::") and "nope" in done.out
+    assert "no dependency group" in done.err or "nope" in done.err
+
+
+@pytest.mark.full
+def test_it_installs_its_own_version(wheels: Path, program: Program, tmp_path: Path) -> None:
+    """From PyPI, in whose place the wheels of this tree stand here."""
+    copied("site-pip", tmp_path)
+    env = {**program.env, **INDEX, "PIP_FIND_LINKS": str(wheels)}
+    inputs = {"project": "site-pip", "arguments": f"--base\n{lab_base('slim')}"}
+    runner = Runner(tmp_path, env, inputs)
+    runner.run(tmp_path)
+    assert runner.values["steps.install.outputs.program"].startswith(str(tmp_path / "temporary"))
+    assert runner.outputs["image"].startswith("site@sha256:")
+
+
+def test_binstall_finds_what_a_release_has() -> None:
+    manifest = tomllib.loads((REPOSITORY / "cargo-containerize" / "Cargo.toml").read_text())
+    release = next(path for path in WORKFLOWS if path.name == "release.yml").read_text()
+    found = manifest["package"]["metadata"]["binstall"]
+    assert found["pkg-url"].endswith("/releases/download/v{ version }/cargo-containerize-{ target }.tar.gz")
+    assert found["bin-dir"] == "cargo-containerize-{ target }/{ bin }{ binary-ext }"
+    assert "folder=cargo-containerize-$TARGET\n" in release and '"dist/$folder.tar.gz" "$folder"' in release
+
+
+def actionlint() -> str:
+    found = shutil.which("actionlint", path=f"{TOOLS}:{os.environ['PATH']}")
+    if not found:
+        pytest.skip("actionlint is not in tests/.tools: tests/run installs it where Go is")
+    return found
+
+
+def test_workflows_are_sound() -> None:
+    shellcheck = shutil.which("shellcheck", path=str(REPOSITORY / "tests" / ".venv" / "bin"))
+    assert len(WORKFLOWS) == 2
+    run([actionlint(), "-no-color", "-shellcheck", shellcheck or "", *WORKFLOWS], cwd=REPOSITORY)
+
+
+def test_the_scripts_of_the_action_are_sound(tmp_path: Path) -> None:
+    shellcheck = shutil.which("shellcheck", path=str(REPOSITORY / "tests" / ".venv" / "bin"))
+    if not shellcheck:
+        pytest.skip("no shellcheck in tests/.venv")
+    for step in ACTION["runs"]["steps"]:
+        script = tmp_path / f"{step['id']}.sh"
+        script.write_text("#!/bin/bash\n" + step["run"])
+        run([shellcheck, script])

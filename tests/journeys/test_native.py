@@ -1,0 +1,129 @@
+"""Programs and modules with C underneath: libraries of the base, of this machine, and of nobody."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from defects import library
+from harness import LAB, Env, Podman, Program, built_once, need, tiny_project
+from python_projects import copied, make, with_uv
+from validator import validate_layout
+
+CC, DEBIAN = "distroless/cc-debian12:nonroot", "debian:bookworm-slim"
+GNU = "x86_64-unknown-linux-gnu"
+FOLDER = "usr/local/lib/containerize"
+BUILD_RS = """fn main() {{
+    for argument in "{arguments}".split_whitespace() {{
+        println!("cargo:rustc-link-arg={{argument}}");
+    }}
+}}
+"""
+
+
+def base(name: str) -> list[str]:
+    if not (LAB / "base-images").is_dir():
+        pytest.skip("no lab with base images")
+    return ["--base", f"oci:{LAB}/base-images:{name}", "--target", GNU, "--platform", "linux/amd64"]
+
+
+def calling(folder: Path, function: str, *arguments: str | Path) -> Path:
+    """A Rust program that prints what a C function without arguments gives."""
+    main = (
+        f'unsafe extern "C" {{\n    fn {function}() -> std::ffi::c_int;\n}}\n'
+        f'fn main() {{\n    println!("{{}}", unsafe {{ {function}() }});\n}}\n'
+    )
+    project = tiny_project(folder, main=main)
+    words = " ".join(map(str, arguments))
+    (project / "build.rs").write_text(BUILD_RS.format(arguments=words))
+    return project
+
+
+def built(program: Program, project: Path, on: str, *more: str, env: Env | None = None, code: int = 0):
+    layout = project.parent / f"layout{len(list(project.parent.glob('layout*')))}"
+    flags = [*base(on), "-o", f"oci:{layout}:made", *more]
+    return layout, program(*flags, cwd=project, env={**built_once("native"), **(env or {})}, code=code)
+
+
+def need_library(name: str) -> None:
+    if not Path(f"/usr/lib/x86_64-linux-gnu/{name}").exists():
+        pytest.skip(f"not installed: {name}")
+
+
+def test_a_program_uses_the_openssl_of_the_base(program, podman_kept: Podman, tmp_path: Path) -> None:
+    need_library("libcrypto.so.3")
+    project = calling(tmp_path / "app", "OPENSSL_version_major", "-l:libcrypto.so.3")
+    layout, _ = built(program, project, CC)
+    assert podman_kept.run(podman_kept.take(layout, "made")).out == "3\n"
+    _, done = built(program, project, DEBIAN, code=1)
+    assert "needs libcrypto.so.3, which is not in the image" in done.err
+    assert "libssl3" in done.err and 'native = "bundle"' in done.err
+
+
+def test_a_package_of_this_machine_is_carried_along(program, podman_kept: Podman, tmp_path: Path) -> None:
+    need_library("libsqlite3.so.0")
+    need("dpkg")
+    project = calling(tmp_path / "app", "sqlite3_libversion_number", "-l:libsqlite3.so.0")
+    layout, done = built(program, project, CC, code=1)
+    assert "tiny (linux/amd64) would fail" in done.err and "libsqlite3.so.0" in done.err
+    assert not (layout / "index.json").exists(), "nothing is delivered"
+
+    layout, done = built(program, project, CC, "--native", "bundle")
+    assert "libsqlite3.so.0 comes from" in done.err and "package libsqlite3-0" in done.err
+    assert int(podman_kept.run(podman_kept.take(layout, "made")).out) > 3_000_000
+    index = json.loads((layout / "index.json").read_text())
+    manifest = layout / "blobs" / index["manifests"][0]["digest"].replace(":", "/")
+    ours = len(json.loads(manifest.read_text())["layers"]) - 2
+    image = validate_layout(layout, digest=done.digest, base_layers=ours).image("linux/amd64")
+    entries = {entry.name: entry for entry in image.layers[-2].entries}
+    assert entries[f"{FOLDER}/libsqlite3.so.0"].kind == "symlink"
+    assert f"{FOLDER}/licenses/libsqlite3-0/copyright" in entries
+    assert not [name for name in entries if "libc.so" in name or "libm.so" in name]
+    assert f"LD_LIBRARY_PATH=/{FOLDER}" in image.run_config["Env"]
+
+    again, done = built(program, project, CC, "--native", "bundle")
+    assert (again / "index.json").read_bytes() == (layout / "index.json").read_bytes(), "reproducible"
+
+
+def test_a_library_built_here_comes_with_what_it_needs(program, podman_kept: Podman, tmp_path: Path) -> None:
+    need("gcc")
+    local = tmp_path / "local"
+    local.mkdir()
+    deep = "int deep(void){return 42;}"
+    library(local, "libdeep.so.2", source=deep)
+    source = "int deep(void);int own(void){return deep();}"
+    library(local, "libown.so.1", "-L.", "-l:libdeep.so.2", source=source)
+    link = [f"-L{local}", "-l:libown.so.1", f"-Wl,-rpath-link,{local}"]
+    project = calling(tmp_path / "app", "own", *link)
+    where = {"LD_LIBRARY_PATH": str(local)}
+    for on in (CC, DEBIAN):
+        layout, done = built(program, project, on, "--native", "bundle", env=where)
+        assert "libown.so.1 comes from" in done.err and "of no package" in done.err
+        assert podman_kept.run(podman_kept.take(layout, "made")).out == "42\n"
+    # Without the folder nobody knows where they are.
+    _, done = built(program, project, CC, "--native", "bundle", code=1)
+    assert "needs libown.so.1, which is not in the image" in done.err
+
+
+def test_warnings_let_the_image_out(program, tmp_path: Path) -> None:
+    need_library("libsqlite3.so.0")
+    project = calling(tmp_path / "app", "sqlite3_libversion_number", "-l:libsqlite3.so.0")
+    layout, done = built(program, project, CC, "--check", "warn")
+    assert "warning" in done.err and "libsqlite3.so.0" in done.err
+    checked = program("check", f"oci:{layout}:made", "--format", "json", cwd=tmp_path, code=1)
+    (finding,) = json.loads(checked.out)["platforms"][0]["findings"]
+    assert (finding["kind"], finding["library"]) == ("missing-library", "libsqlite3.so.0")
+    _, done = built(program, project, CC, "--check", "off")
+    assert "libsqlite3" not in done.err
+
+
+@pytest.mark.full
+def test_a_maturin_project_is_built_and_put_into_an_image(
+    program, podman_kept: Podman, tmp_path: Path
+) -> None:
+    """One command: maturin comes from PyPI as the build backend, pyo3 from crates.io."""
+    need("cargo")
+    project = copied("rust-maturin", tmp_path)
+    made = make(program, project, tmp_path / "layout", base="distroless", env=with_uv(tmp_path, program))
+    assert podman_kept.run(podman_kept.take(made.path, "made")).out == "42\n"
