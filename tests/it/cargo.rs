@@ -11,7 +11,7 @@ use containerize_core::cargo::{Cargo, Environment, Locking, Project, linkage, ta
 use containerize_core::event::Events;
 use containerize_core::oci::Platform;
 use containerize_core::{Error, Kind, Result};
-use containerize_tests::fixture::{self, folder, host, manifest, musl};
+use containerize_tests::fixture::{self, folder, host, manifest, musl, script};
 use containerize_tests::skip;
 use sha2::{Digest, Sha256};
 
@@ -295,15 +295,9 @@ async fn another_architecture_needs_nothing_but_its_std() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn giving_up_ends_cargo() {
-    use std::os::unix::fs::PermissionsExt;
-
-    let folder = folder(&[
-        ("Cargo.toml", &manifest("app", "")),
-        ("src/main.rs", HELLO),
-        ("cargo", "#!/bin/sh\necho $$ > pid.new; mv pid.new pid; exec sleep 600\n"),
-    ]);
+    let folder = folder(&[("Cargo.toml", &manifest("app", "")), ("src/main.rs", HELLO)]);
     let slow = folder.path().join("cargo");
-    std::fs::set_permissions(&slow, std::fs::Permissions::from_mode(0o755)).expect("chmod");
+    script(&slow, "#!/bin/sh\necho $$ > pid.new; mv pid.new pid; exec sleep 600\n");
     let (project, request) = request(&cargo(folder.path()), &[]);
     let slow = Cargo::new(folder.path(), environment(&[("CARGO", &slow.display().to_string())]));
     let pid = folder.path().join("pid");

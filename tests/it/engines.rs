@@ -2,11 +2,10 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use containerize_tests::fixture::hello;
+use containerize_tests::fixture::{hello, script};
 use containerize_tests::layout::{Layout, sha256};
 use containerize_tests::program::{call, can_build, fails, succeeds};
 use serde_json::Value;
@@ -50,8 +49,7 @@ impl Scene {
         let programs = scene.at("bin");
         fs::create_dir(&programs).expect("folder");
         for name in ["docker", "podman"] {
-            fs::write(programs.join(name), SCRIPT).expect("script");
-            fs::set_permissions(programs.join(name), fs::Permissions::from_mode(0o755)).expect("mode");
+            script(&programs.join(name), SCRIPT);
         }
         scene.set("status", CLASSIC);
         scene

@@ -1,8 +1,9 @@
 //! Little projects in temporary folders.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -26,6 +27,24 @@ pub fn write(root: &Path, files: &[(&str, &str)]) {
         fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
         fs::write(path, text).expect("a file");
     }
+}
+
+/// Writes a program that is a shell script, or anything else with `#!`.
+///
+/// Another process writes it: what this one has open for writing may be inherited for a moment by a
+/// child that another thread starts, and the system runs no file that anybody has open for writing.
+///
+/// # Panics
+/// When it cannot be written.
+pub fn script(path: &Path, text: &str) {
+    let mut writer = Command::new("sh")
+        .args(["-c", "cat > \"$0\" && chmod 755 \"$0\""])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("sh");
+    writer.stdin.take().expect("its input").write_all(text.as_bytes()).expect("a script");
+    assert!(writer.wait().expect("an end").success(), "{} cannot be written", path.display());
 }
 
 /// A Cargo.toml of a package `name` 1.0.0, followed by `rest`.

@@ -134,7 +134,6 @@ fn ask(cargo: &Cargo, program: &Path, triple: &str) -> Result<Facts> {
 #[cfg(all(test, unix))]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
@@ -149,8 +148,7 @@ mod tests {
              printf '%s\\n' /sys {0}/lib unix 'target_env=\"musl\"'; fi\n",
             folder.display()
         );
-        fs::write(bin.join("rustc"), script).expect("write");
-        fs::set_permissions(bin.join("rustc"), fs::Permissions::from_mode(0o755)).expect("chmod");
+        containerize_tests::fixture::script(&bin.join("rustc"), &script);
         let home = folder.display().to_string();
         Cargo::new(folder, [("RUSTUP_TOOLCHAIN", "mine"), ("RUSTUP_HOME", &home)].into_iter().collect())
     }

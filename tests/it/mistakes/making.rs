@@ -1,9 +1,8 @@
 //! What fails while images are made.
 
 use std::fs;
-use std::path::Path;
 
-use containerize_tests::fixture::musl;
+use containerize_tests::fixture::{musl, script};
 use containerize_tests::program::{Project, can_build};
 use snapbox::{assert_data_eq, str};
 
@@ -192,11 +191,11 @@ fn a_dynamic_program() {
     // The linker has the last word, whatever rustc asked for.
     let linker = "#!/bin/sh\nfor word; do\n  shift\n  case $word in\n    -static* | -no-pie | -Wl,-Bstatic) ;;\n    \
                   *) set -- \"$@\" \"$word\" ;;\n  esac\ndone\nexec cc \"$@\"\n";
-    project.write(&[
-        ("bin/cc", linker),
-        (".cargo/config.toml", &format!("[target.{gnu}]\nlinker = '{}'\n", project.at("bin/cc").display())),
-    ]);
-    make_executable(&project.at("bin/cc"));
+    script(&project.at("cc"), linker);
+    project.write(&[(
+        ".cargo/config.toml",
+        &format!("[target.{gnu}]\nlinker = '{}'\n", project.at("cc").display()),
+    )]);
     let shown = fail(&project, &["--quiet", "--target", &gnu]);
     assert_data_eq!(
         shown,
@@ -208,9 +207,4 @@ error: app is linked dynamically: it needs libc.so.6, [..], which the base does 
 
 "#]]
     );
-}
-
-fn make_executable(file: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(file, fs::Permissions::from_mode(0o755)).expect("chmod");
 }

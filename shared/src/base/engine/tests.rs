@@ -1,6 +1,6 @@
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
+use containerize_tests::fixture::script as write_script;
 use tempfile::TempDir;
 
 use super::*;
@@ -9,11 +9,7 @@ use super::*;
 fn engine(daemon: Daemon, script: &str) -> (TempDir, Engine) {
     let folder = tempfile::tempdir().expect("folder");
     let program = folder.path().join("program");
-    // Written under another name: a file that is open for writing in a fork cannot be run.
-    fs::write(folder.path().join("new"), format!("#!/bin/sh\ncd {}\n{script}\n", folder.path().display()))
-        .expect("script");
-    fs::set_permissions(folder.path().join("new"), fs::Permissions::from_mode(0o755)).expect("mode");
-    fs::rename(folder.path().join("new"), &program).expect("program");
+    write_script(&program, &format!("#!/bin/sh\ncd {}\n{script}\n", folder.path().display()));
     (folder, Engine::at(daemon, program))
 }
 

@@ -102,15 +102,14 @@ impl Compiler {
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
+
+    use containerize_tests::fixture::script as write_script;
 
     use super::*;
 
     fn compiler(folder: &Path, script: &str) -> Compiler {
         let program = folder.join("python3.13");
-        fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("script");
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("executable");
+        write_script(&program, &format!("#!/bin/sh\n{script}\n"));
         Compiler { program, version: "3.13.5".into() }
     }
 

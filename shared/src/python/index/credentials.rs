@@ -168,12 +168,10 @@ mod tests {
     #[cfg(unix)]
     #[tokio::test]
     async fn the_keyring_program_is_asked_for_the_url_and_then_for_the_host() {
-        use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().expect("folder");
         let program = folder.path().join("keyring");
         let script = "#!/bin/sh\ncase \"$1 $2 $3\" in\n'get i.example:8443 me') echo pw;;\n'get https://t.example/simple/ oauth2accesstoken') echo token;;\n*) exit 1;;\nesac\n";
-        std::fs::write(&program, script).expect("script");
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("mode");
+        containerize_tests::fixture::script(&program, script);
         let path = Some(format!("{}:/bin:/usr/bin", folder.path().display()));
         let credentials = Credentials { keyring_path: path, ..Credentials::default() };
         let found = credentials.ask_keyring(&url("https://i.example:8443/simple/"), "me").await;

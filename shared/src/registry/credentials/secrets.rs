@@ -151,7 +151,6 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_helper_is_asked_under_both_spellings_and_may_know_nothing() {
-        use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().expect("folder");
         let helper = folder.path().join("docker-credential-fake");
         let script = r#"#!/bin/sh
@@ -163,8 +162,7 @@ case "$server" in
   *) echo "credentials not found in native keychain"; exit 1 ;;
 esac
 "#;
-        std::fs::write(&helper, script).expect("script");
-        std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).expect("mode");
+        containerize_tests::fixture::script(&helper, script);
         let path = format!("{}:/usr/bin:/bin", folder.path().display());
         let itself = std::process::Command::new(std::env::current_exe().expect("this test"))
             .args(["--ignored", "--exact", "registry::credentials::secrets::tests::with_a_helper"])
