@@ -19,7 +19,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("cargo", &["elf", "oci", "store"]),
     ("base", &["elf", "layer", "oci", "registry", "store"]),
     ("debian", &["base", "http", "layer", "oci", "store"]),
-    ("python", &["ask", "http", "oci", "store"]),
+    ("python", &["ask", "elf", "http", "oci", "store"]),
     ("wheel", &["layer", "oci", "python"]),
     ("plan", &["base", "config", "oci", "python"]),
     ("layer", &["base", "oci", "store"]),

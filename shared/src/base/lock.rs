@@ -43,13 +43,13 @@ pub struct LockedPackages {
     pub state: Digest,
     /// What was chosen.
     #[serde(default, rename = "package")]
-    pub packages: Vec<LockedPackage>,
+    pub packages: Vec<DebianPackage>,
 }
 
-/// A Debian package that was chosen.
+/// A Debian package that was chosen: what it is, and where its file is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LockedPackage {
+pub struct DebianPackage {
     /// Its name.
     pub name: String,
     /// Its version.
@@ -192,7 +192,7 @@ mod tests {
             platform: platform.into(),
             wanted: vec!["libpq5".into()],
             state: Digest::of(b"state"),
-            packages: vec![LockedPackage {
+            packages: vec![DebianPackage {
                 name: "libpq5".into(),
                 version: version.into(),
                 architecture: "amd64".into(),

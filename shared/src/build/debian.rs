@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::workshop::{Base, BaseWish, Workshop};
 use crate::base::facts::{self, Contents};
 use crate::base::history;
-use crate::base::lock::{LockedPackage, LockedPackages};
+use crate::base::lock::LockedPackages;
 use crate::base::notes::Note;
 use crate::config::{Debian, Suites};
 use crate::debian::{
@@ -45,7 +45,7 @@ impl Workshop<'_> {
             return Ok(base);
         }
         let chosen = self.locked_packages(&base, wish).await?;
-        base.debian = chosen.packages.into_iter().map(package).collect();
+        base.debian = chosen.packages;
         if base.debian.is_empty() {
             self.events.note(format!("{} has {} already", wish.name, wish.debian.packages.join(", ")));
         }
@@ -103,7 +103,7 @@ impl Workshop<'_> {
             platform: wish.platform.to_string(),
             wanted: wanted.clone(),
             state,
-            packages: chosen.into_iter().map(locked).collect(),
+            packages: chosen,
         };
         self.store.remember(CHOSEN, &state.to_string(), &set);
         Ok(set)
@@ -367,14 +367,4 @@ fn installed(base: &Contents) -> Vec<Installed> {
 fn is_installed(paragraph: &str) -> bool {
     let status = paragraph.lines().find_map(|line| line.strip_prefix("Status:"));
     status.is_none_or(|status| status.trim_end().ends_with(" installed"))
-}
-
-fn package(locked: LockedPackage) -> Package {
-    let LockedPackage { name, version, architecture, url, size, digest } = locked;
-    Package { name, version, architecture, url, size, digest }
-}
-
-fn locked(package: Package) -> LockedPackage {
-    let Package { name, version, architecture, url, size, digest } = package;
-    LockedPackage { name, version, architecture, url, size, digest }
 }

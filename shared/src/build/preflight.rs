@@ -3,12 +3,10 @@
 
 use std::path::Path;
 
-use futures_util::future::BoxFuture;
-use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
 use super::parallel::in_parallel;
-use super::workshop::Workshop;
+use super::workshop::{Workshop, fetch_unknown};
 use crate::base::details::FileSystem;
 use crate::base::lock::BaseLock;
 use crate::base::spec::BaseSpec;
@@ -26,9 +24,6 @@ use crate::store::{Blob, Source, Store};
 
 /// The memo table of what was found, by the configuration that says all about the image.
 const VERDICTS: &str = "verdicts";
-
-/// So many layers are fetched at once.
-const DOWNLOADS: usize = 6;
 
 /// What was found in an image for one platform.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -213,18 +208,8 @@ pub(super) fn file_system(
 /// # Errors
 /// When one cannot be fetched.
 pub(super) async fn fetched(mut layers: Vec<Blob>, client: &Client, store: &Store) -> Result<Vec<Blob>> {
-    let fetches = layers.iter_mut().map(|blob| async move {
-        if let Source::Registry(home) = &blob.source
-            && !(facts::known(blob, store) && facts::details_known(blob, store))
-        {
-            let path = client.fetch_blob(home, &blob.descriptor, store).await?;
-            blob.source = Source::File(path);
-        }
-        Ok(())
-    });
-    // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
-    let fetches: Vec<BoxFuture<'_, Result<()>>> = fetches.map(|fetch| Box::pin(fetch) as _).collect();
-    stream::iter(fetches).buffer_unordered(DOWNLOADS).try_collect::<()>().await?;
+    let known = |blob: &Blob, store: &Store| facts::known(blob, store) && facts::details_known(blob, store);
+    fetch_unknown(&mut layers, client, store, known).await?;
     Ok(layers)
 }
 

@@ -20,7 +20,7 @@ use crate::oci::media_type::Compression;
 use crate::registry::Client;
 use crate::store::{Blob, Source, Store};
 
-/// So many layers of a base are fetched at once.
+/// So many layers are fetched at once.
 const DOWNLOADS: usize = 6;
 
 /// What every build works with.
@@ -129,7 +129,7 @@ impl Workshop<'_> {
             BaseSpec::Scratch => Contents::default(),
             BaseSpec::Static => Contents::of(embedded::tree()?),
             _ => {
-                self.fetch_unknown(&mut base.layers).await?;
+                fetch_unknown(&mut base.layers, self.client, self.store, facts::known).await?;
                 let (layers, store) = (base.layers.clone(), self.store.clone());
                 let diff_ids = base.config.rootfs.diff_ids.clone();
                 let read =
@@ -139,20 +139,29 @@ impl Workshop<'_> {
         };
         Ok(Base { image: base, contents, debian: Vec::new(), debian_layers: 0 })
     }
+}
 
-    /// Fetches the layers that must be read to know what is in them.
-    async fn fetch_unknown(&self, layers: &mut [Blob]) -> Result<()> {
-        let fetches = layers.iter_mut().map(|blob| async move {
-            if let Source::Registry(home) = &blob.source
-                && !facts::known(blob, self.store)
-            {
-                let path = self.client.fetch_blob(home, &blob.descriptor, self.store).await?;
-                blob.source = Source::File(path);
-            }
-            Ok(())
-        });
-        // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
-        let fetches: Vec<BoxFuture<'_, Result<()>>> = fetches.map(|fetch| Box::pin(fetch) as _).collect();
-        stream::iter(fetches).buffer_unordered(DOWNLOADS).try_collect().await
-    }
+/// Fetches the layers that are still in a registry and that `known` does not vouch for: their bytes
+/// must be read.
+///
+/// # Errors
+/// When one cannot be fetched.
+pub(super) async fn fetch_unknown(
+    layers: &mut [Blob],
+    client: &Client,
+    store: &Store,
+    known: fn(&Blob, &Store) -> bool,
+) -> Result<()> {
+    let fetches = layers.iter_mut().map(|blob| async move {
+        if let Source::Registry(home) = &blob.source
+            && !known(blob, store)
+        {
+            let path = client.fetch_blob(home, &blob.descriptor, store).await?;
+            blob.source = Source::File(path);
+        }
+        Ok(())
+    });
+    // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
+    let fetches: Vec<BoxFuture<'_, Result<()>>> = fetches.map(|fetch| Box::pin(fetch) as _).collect();
+    stream::iter(fetches).buffer_unordered(DOWNLOADS).try_collect().await
 }

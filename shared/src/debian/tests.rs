@@ -8,6 +8,7 @@ use super::fakes::{Archive, Deb, Signer, day};
 use super::*;
 use crate::base::tree::{Node, NodeKind, Tree};
 use crate::layer::{Content, Entry, EntryKind};
+use crate::oci::Digest;
 
 const LIB: &str =
     "Package: libx1\nVersion: 1.0-1\nArchitecture: amd64\nMulti-Arch: same\nDepends: libc6 (>= 2.36)\n";

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::labels::Facts;
-use super::shared::{file_items, format_notes, outside_layers, runtime, within_limit};
+use super::shared::{file_items, format_notes, image_plan, outside_layers, runtime, within_limit};
 use super::{ImagePlan, Item, LayerPlan, Names, PlatformPlan, ProjectPlan, TargetPlan};
 use crate::config::{Install, Settings};
 use crate::error::Result;
@@ -136,19 +136,8 @@ pub fn plan_python(image: PythonImage) -> Result<(ImagePlan, Vec<String>)> {
         })
         .collect::<Result<Vec<_>>>()?;
     notes.dedup();
-    let plan = ImagePlan {
-        name,
-        version: facts.version,
-        tag: names.tag,
-        references: names.references,
-        format: settings.format,
-        compression: settings.compression,
-        created: facts.created,
-        project: ProjectPlan::Python(application),
-        platforms,
-        settings,
-    };
-    Ok((plan, notes))
+    let project = ProjectPlan::Python(application);
+    Ok((image_plan(name, settings, names, facts, project, platforms), notes))
 }
 
 fn plan_platform(

@@ -1,7 +1,7 @@
 //! The plan of a Rust image: one static program on a small base.
 
 use super::labels::Facts;
-use super::shared::{base_for, file_items, format_notes, outside_layers, runtime, within_limit};
+use super::shared::{base_for, file_items, format_notes, image_plan, outside_layers, runtime, within_limit};
 use super::{Binary, ImagePlan, Item, LayerPlan, Linkage, Names, PlatformPlan, ProjectPlan, TargetPlan};
 use crate::base::spec::BaseSpec;
 use crate::config::Settings;
@@ -43,24 +43,13 @@ pub fn plan_rust(
         .map(|platform| plan_platform(platform, &bin, &settings, &facts, &triple, &mut notes))
         .collect::<Result<Vec<_>>>()?;
     notes.dedup();
-    let plan = ImagePlan {
-        name,
-        version: facts.version,
-        tag: names.tag,
-        references: names.references,
-        format: settings.format,
-        compression: settings.compression,
-        created: facts.created,
-        project: ProjectPlan::Binary(Binary {
-            package,
-            name: bin,
-            profile: settings.profile.clone(),
-            strip: settings.strip,
-        }),
-        platforms,
-        settings,
-    };
-    Ok((plan, notes))
+    let project = ProjectPlan::Binary(Binary {
+        package,
+        name: bin,
+        profile: settings.profile.clone(),
+        strip: settings.strip,
+    });
+    Ok((image_plan(name, settings, names, facts, project, platforms), notes))
 }
 
 fn plan_platform(

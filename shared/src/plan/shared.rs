@@ -1,7 +1,7 @@
 //! What plans of all kinds of projects have in common.
 
 use super::labels::{Facts, expand};
-use super::{Item, LayerPlan, Runtime};
+use super::{ImagePlan, Item, LayerPlan, Names, PlatformPlan, ProjectPlan, Runtime};
 use crate::config::{Mode, Owner, Settings, labels_for};
 use crate::error::{Error, Result};
 use crate::oci::Platform;
@@ -17,6 +17,29 @@ pub(super) fn format_notes(settings: &Settings, notes: &mut Vec<String>) {
     }
     if settings.healthcheck.is_some() && settings.format == Format::Oci {
         notes.push("the health check is Docker's: Podman reads it with image-format = \"docker\" only, Kubernetes never".into());
+    }
+}
+
+/// The plan of an image, when all its platforms are planned.
+pub(super) fn image_plan(
+    name: String,
+    settings: Settings,
+    names: Names,
+    facts: Facts,
+    project: ProjectPlan,
+    platforms: Vec<PlatformPlan>,
+) -> ImagePlan {
+    ImagePlan {
+        name,
+        version: facts.version,
+        tag: names.tag,
+        references: names.references,
+        format: settings.format,
+        compression: settings.compression,
+        created: facts.created,
+        project,
+        platforms,
+        settings,
     }
 }
 

@@ -45,12 +45,11 @@ impl Names {
 }
 
 impl Forms {
-    /// What the tables of `dir` (of the project, or of its workspace) and a requirements file say,
-    /// and `no_binary`, which names distributions or is `:all:`.
+    /// What the tables of `dir` (of the project, or of its workspace) and a requirements file say.
     ///
     /// # Errors
     /// Usage: a file cannot be read, or a word cannot be a name.
-    pub fn read(dir: &Path, requirements: Option<&Indexes>, no_binary: &[String]) -> Result<Self> {
+    pub fn read(dir: &Path, requirements: Option<&Indexes>) -> Result<Self> {
         let mut forms = Self::default();
         let pyproject = table(&dir.join("pyproject.toml"))?;
         forms.of_uv(pyproject.get("tool").and_then(|tool| tool.get("uv")))?;
@@ -65,9 +64,16 @@ impl Forms {
         for words in requirements.into_iter().flat_map(|requirements| &requirements.only_binary) {
             forms.no_build.add(words)?;
         }
-        for words in no_binary {
-            forms.no_binary.add(words)?;
-        }
+        Ok(forms)
+    }
+
+    /// The same with `no_binary` on top, which names distributions or is `:all:`.
+    ///
+    /// # Errors
+    /// Usage: a word cannot be a name.
+    pub fn with_no_binary(&self, no_binary: &[String]) -> Result<Self> {
+        let mut forms = self.clone();
+        no_binary.iter().try_for_each(|words| forms.no_binary.add(words))?;
         Ok(forms)
     }
 
@@ -127,7 +133,7 @@ mod tests {
             std::fs::write(folder.path().join(name), text).expect("file");
         }
         let own: Vec<String> = own.iter().map(|&word| word.to_owned()).collect();
-        Forms::read(folder.path(), Some(requirements), &own)
+        Forms::read(folder.path(), Some(requirements))?.with_no_binary(&own)
     }
 
     /// Which of two distributions may come as wheels, and which may be built.

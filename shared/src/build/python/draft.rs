@@ -31,6 +31,8 @@ const HATCH_TABLE: &str = "tool.hatch.build.targets.containerize";
 pub(super) struct Draft {
     pub(super) project: Project,
     pub(super) lock: Option<Lock>,
+    /// In which form the project's own tools would take distributions.
+    forms: Forms,
     pub(super) tools: Tools,
     pub(super) images: Vec<DraftImage>,
     pub(super) hooks: hooks::Planned,
@@ -61,6 +63,7 @@ impl Draft {
         // Git takes about as long as it takes to read a lock.
         let revision = Question::ask(&project.dir);
         let lock = read_lock(&project, events)?;
+        let forms = Forms::read(project.lock_dir(), lock.as_ref().map(|lock| &lock.indexes))?;
         let tools = Tools::of(request, &project, lock.as_ref(), store, events)?;
         let workspace = project.workspace.as_ref().and_then(|workspace| workspace.settings.as_ref());
         let places = Places::read(&of_python(request), TABLES, defaults()?, workspace, events)?
@@ -69,7 +72,7 @@ impl Draft {
         let hooks = places.hooks(&[(own.as_ref(), project.dir.as_path())], project.lock_dir())?;
         let (outputs, walked) = (outputs(request, &project.dir), Mutex::default());
         let (images, carried) = (Vec::new(), BTreeMap::new());
-        let mut draft = Self { project, lock, tools, images, hooks, carried, outputs, walked };
+        let mut draft = Self { project, lock, forms, tools, images, hooks, carried, outputs, walked };
         let revision = revision.answer()?;
         draft.images = draft.images(request, &places, own.as_ref(), revision, events).await?;
         for prefix in draft.images.iter().filter_map(|image| image.settings.python.prefix.clone()) {
@@ -177,8 +180,7 @@ impl Draft {
     /// # Errors
     /// Usage: a name is none.
     pub(super) fn forms(&self, settings: &Settings) -> Result<Forms> {
-        let requirements = self.lock.as_ref().map(|lock| &lock.indexes);
-        Forms::read(self.project.lock_dir(), requirements, &settings.python.no_binary)
+        self.forms.with_no_binary(&settings.python.no_binary)
     }
 
     /// The interpreter of this machine that goes into the image.

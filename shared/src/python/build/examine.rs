@@ -5,13 +5,12 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
 
-use object::elf::{self, FileHeader32, FileHeader64};
-use object::read::elf::{Dyn, FileHeader};
-use object::read::{ReadCache, ReadRef};
-use object::{Endianness, FileKind};
 use serde::{Deserialize, Serialize};
 
+use crate::elf;
 use crate::error::{Context, Error, Result};
+use crate::oci::Platform;
+use crate::python::marker::machine;
 
 /// No file of a wheel that we build is larger than this, in bytes.
 const MOST: u64 = 4 << 30;
@@ -45,7 +44,7 @@ pub(super) fn code(wheel: &Path) -> Result<Code> {
         let mut entry = archive.by_index(index).context(what)?;
         let mut magic = Vec::new();
         entry.by_ref().take(4).read_to_end(&mut magic).context(what)?;
-        if magic != elf::ELFMAG {
+        if magic != elf::MAGIC {
             continue;
         }
         let mut file = tempfile::tempfile().context(what)?;
@@ -60,72 +59,20 @@ pub(super) fn code(wheel: &Path) -> Result<Code> {
     Ok(Code { machines, needs: needs.into_iter().collect() })
 }
 
-/// What an ELF file needs; `None` for one that cannot be understood, as nothing would load it.
+/// What an ELF file needs; `None` for one that nothing would load: object files, cores, broken ones.
 fn need(file: File) -> Option<Need> {
-    let file = ReadCache::new(file);
-    match FileKind::parse(&file).ok()? {
-        FileKind::Elf64 => read::<FileHeader64<Endianness>, _>(&file).ok()?,
-        FileKind::Elf32 => read::<FileHeader32<Endianness>, _>(&file).ok()?,
-        _ => None,
-    }
-}
-
-fn read<'data, Elf, R>(data: R) -> object::read::Result<Option<Need>>
-where
-    Elf: FileHeader<Endian = Endianness>,
-    R: ReadRef<'data>,
-{
-    let header = Elf::parse(data)?;
-    let endian = header.endian()?;
-    // Object files and cores are not loaded; only what is counts.
-    if !matches!(header.e_type(endian), elf::ET_DYN | elf::ET_EXEC) {
-        return Ok(None);
-    }
-    let mut need = Need { machine: machine(header, endian), ..Need::default() };
-    let sections = header.sections(endian, data)?;
-    if let Some((entries, index)) = sections.dynamic(endian, data)? {
-        let strings = sections.strings(endian, data, index)?;
-        for entry in entries.iter().take_while(|entry| entry.d_tag(endian) != elf::DT_NULL) {
-            let value: u64 = entry.d_val(endian).into();
-            let name = u32::try_from(value).ok().and_then(|offset| strings.get(offset).ok());
-            let is_library = entry.d_tag(endian) == elf::DT_NEEDED;
-            // musl's own name, and the one that Alpine gives it.
-            need.musl |= is_library && name.is_some_and(|n| n.starts_with(b"libc.musl-") || n == b"libc.so");
-        }
-    }
-    if let Some((mut libraries, index)) = sections.gnu_verneed(endian, data)? {
-        let strings = sections.strings(endian, data, index)?;
-        while let Some((_, mut versions)) = libraries.next()? {
-            while let Some(version) = versions.next()? {
-                need.glibc = need.glibc.max(version.name(endian, strings).ok().and_then(glibc));
-            }
-        }
-    }
-    Ok(Some(need))
+    let facts = elf::read(file).filter(|facts| facts.runs)?;
+    // musl's own name, and the one that Alpine gives it.
+    let musl = facts.needed.iter().any(|name| name.starts_with("libc.musl-") || name == "libc.so");
+    let versions = facts.wants.iter().flat_map(|(_, versions)| versions);
+    let glibc = versions.filter_map(|version| glibc(version)).max();
+    Some(Need { machine: machine(&Platform::linux(&facts.machine)), glibc, musl })
 }
 
 /// The version in `GLIBC_2.36`.
-fn glibc(name: &[u8]) -> Option<(u32, u32)> {
-    let mut numbers = std::str::from_utf8(name).ok()?.strip_prefix("GLIBC_")?.split('.');
+fn glibc(name: &str) -> Option<(u32, u32)> {
+    let mut numbers = name.strip_prefix("GLIBC_")?.split('.');
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-}
-
-/// The machine in the words of wheel tags.
-fn machine<Elf: FileHeader<Endian = Endianness>>(header: &Elf, endian: Endianness) -> String {
-    let little = header.is_little_endian();
-    let name = match header.e_machine(endian) {
-        elf::EM_X86_64 => "x86_64",
-        elf::EM_AARCH64 if little => "aarch64",
-        elf::EM_386 => "i686",
-        elf::EM_ARM if little => "armv7l",
-        elf::EM_RISCV if header.is_class_64() => "riscv64",
-        elf::EM_PPC64 if little => "ppc64le",
-        elf::EM_PPC64 => "ppc64",
-        elf::EM_S390 => "s390x",
-        elf::EM_LOONGARCH => "loongarch64",
-        other => return format!("ELF machine {}", other.0),
-    };
-    name.to_owned()
 }
 
 #[cfg(test)]
@@ -146,11 +93,11 @@ mod tests {
 
     #[test]
     fn versions_of_glibc_are_read_and_others_are_not() {
-        assert_eq!(glibc(b"GLIBC_2.36"), Some((2, 36)));
-        assert_eq!(glibc(b"GLIBC_2.2.5"), Some((2, 2)));
+        assert_eq!(glibc("GLIBC_2.36"), Some((2, 36)));
+        assert_eq!(glibc("GLIBC_2.2.5"), Some((2, 2)));
         assert!(Some((2, 9)) < Some((2, 10)) && None < Some((2u32, 2u32)));
         for other in ["GLIBC_PRIVATE", "GLIBC_ABI_DT_RELR", "GLIBCXX_3.4", "GCC_3.0"] {
-            assert_eq!(glibc(other.as_bytes()), None, "{other}");
+            assert_eq!(glibc(other), None, "{other}");
         }
     }
 

@@ -54,7 +54,7 @@ use tool::{Attempt, Trust};
 use workspace::Workspace;
 
 /// Of what is remembered about wheels. A change of what it depends on is another number.
-const TABLE: &str = "wheels-2";
+const TABLE: &str = "wheels-3";
 
 /// Builds wheels. Cheap to clone.
 #[derive(Debug, Clone)]
