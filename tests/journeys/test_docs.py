@@ -52,11 +52,11 @@ def blocks(language: str) -> list:
     for page in PAGES:
         if page.name in FRONT_ENDS:
             continue
-        example = EXAMPLES.get(page.name, "hello-web")
         texts = [text for kind, text in BLOCK.findall(page.read_text()) if kind == language]
-        found += [
-            pytest.param(example, text, id=f"{page.name}-{number}") for number, text in enumerate(texts, 1)
-        ]
+        for number, text in enumerate(texts, 1):
+            of_page = EXAMPLES.get(page.name, "hello-web")
+            example = "hello-fastapi" if "[tool.containerize" in text else of_page
+            found.append(pytest.param(example, text, id=f"{page.name}-{number}"))
     return found
 
 

@@ -91,7 +91,7 @@ pub(crate) struct ImageArgs {
     /// The platforms, as linux/amd64,linux/arm64 [default: this machine's]
     #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
     platforms: Vec<String>,
-    /// The base: static, scratch, a reference, oci:DIR, oci-archive:FILE, docker-archive:FILE,
+    /// The base: static, scratch, deb:SUITE, a reference, oci:DIR, oci-archive:FILE, docker-archive:FILE,
     /// docker-daemon:IMAGE or containers-storage:IMAGE [default: static; Python: python:X.Y-slim]
     #[arg(long)]
     base: Option<String>,

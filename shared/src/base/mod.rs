@@ -1,6 +1,8 @@
-//! Base images: from a registry, a layout, an archive or a local engine, the embedded `static`, or `scratch`.
+//! Base images: from a registry, a layout, an archive or a local engine, the embedded `static`, a
+//! Debian without packages, or `scratch`.
 
 mod archive;
+mod bare_debian;
 mod content;
 pub mod details;
 pub mod embedded;

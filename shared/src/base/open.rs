@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::archive;
+use super::bare_debian;
 use super::content::Content;
 use super::embedded;
 use super::engine::Engine;
@@ -10,6 +11,7 @@ use super::lock::BaseLock;
 use super::spec::BaseSpec;
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
+use crate::layer::Layer;
 use crate::oci::media_type::{Compression, layer_compression};
 use crate::oci::{Descriptor, Digest, ImageConfig, Index, Manifest, ManifestKind, Platform, Reference};
 use crate::registry::Client;
@@ -30,6 +32,15 @@ pub struct BaseImage {
     pub config: ImageConfig,
     /// The layers, the lowest first.
     pub layers: Vec<Blob>,
+}
+
+impl BaseImage {
+    /// Lays a layer on top.
+    pub(crate) fn add(&mut self, layer: Layer, created_by: &str) {
+        self.config.history.push(history(created_by));
+        self.config.rootfs.diff_ids.push(layer.diff_id);
+        self.layers.push(layer.blob);
+    }
 }
 
 /// What opening a base may need.
@@ -72,6 +83,19 @@ impl Opener<'_> {
         match spec {
             BaseSpec::Scratch => Ok(empty(platform)),
             BaseSpec::Static => self.embedded(platform),
+            BaseSpec::Debian(suite) => {
+                let mut base = self.embedded(platform)?;
+                let layer = bare_debian::layer(
+                    suite,
+                    platform,
+                    self.store,
+                    self.compression,
+                    self.jobs,
+                    self.events,
+                )?;
+                base.add(layer, &format!("containerize: base {spec}"));
+                Ok(base)
+            }
             BaseSpec::Layout { dir, name } => {
                 let dir = self.dir.join(dir);
                 let index = read_index(&dir)?;
@@ -125,7 +149,7 @@ impl Opener<'_> {
                     Content::Registry(self.client.clone(), reference.repository.clone(), self.store.clone());
                 (content, self.root(reference).await?)
             }
-            BaseSpec::Static | BaseSpec::Scratch | BaseSpec::Local { .. } => {
+            BaseSpec::Static | BaseSpec::Scratch | BaseSpec::Debian(_) | BaseSpec::Local { .. } => {
                 return Ok(vec![this_machine()?]);
             }
         };
@@ -166,9 +190,7 @@ impl Opener<'_> {
         let layer = embedded::layer(self.store, self.compression, self.jobs, self.events)?;
         let mut base = empty(platform);
         base.config.config.env = embedded::environment();
-        base.config.rootfs.diff_ids.push(layer.diff_id);
-        base.config.history.push(history("containerize: base static"));
-        base.layers.push(layer.blob);
+        base.add(layer, "containerize: base static");
         Ok(base)
     }
 

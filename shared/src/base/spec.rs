@@ -1,9 +1,10 @@
-//! How a base is named: `static`, `scratch`, a layout, an archive, a local engine's or a registry's.
+//! How a base is named: `static`, `scratch`, a release of Debian, a layout, an archive, a local engine's or a registry's.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::bare_debian::Suite;
 use super::engine::Daemon;
 use crate::error::Error;
 use crate::oci::Reference;
@@ -15,6 +16,8 @@ pub enum BaseSpec {
     Static,
     /// Nothing.
     Scratch,
+    /// A release of Debian without any package: `deb:trixie`.
+    Debian(Suite),
     /// An OCI layout folder and the name of an image in it.
     Layout {
         /// The folder.
@@ -103,6 +106,7 @@ impl FromStr for BaseSpec {
                     let (file, name) = place(rest, "file")?;
                     Self::DockerArchive { file, name }
                 }
+                Some(("deb", rest)) => Self::Debian(Suite::parse(rest)?),
                 Some(("docker-daemon", rest)) => local(Daemon::Docker, rest, text)?,
                 Some(("containers-storage", rest)) => local(Daemon::Podman, rest, text)?,
                 _ => Self::Registry(text.strip_prefix("docker://").unwrap_or(text).parse().map_err(
@@ -123,6 +127,7 @@ impl fmt::Display for BaseSpec {
         let (kind, path, name) = match self {
             Self::Static => return f.write_str("static"),
             Self::Scratch => return f.write_str("scratch"),
+            Self::Debian(suite) => return write!(f, "deb:{}", suite.name()),
             Self::Registry(reference) => return reference.fmt(f),
             Self::Local { daemon: Daemon::Docker, name } => return write!(f, "docker-daemon:{name}"),
             Self::Local { daemon: Daemon::Podman, name } => return write!(f, "containers-storage:{name}"),
@@ -149,6 +154,7 @@ mod tests {
             ("docker-archive:x.tar:a/b:1", "docker-archive:x.tar:a/b:1"),
             ("docker-daemon:web:1", "docker-daemon:web:1"),
             ("containers-storage:localhost/a/web", "containers-storage:localhost/a/web"),
+            ("deb:trixie", "deb:trixie"),
             ("debian:bookworm-slim", "docker.io/library/debian:bookworm-slim"),
             ("docker://ghcr.io/a/b", "ghcr.io/a/b"),
         ] {

@@ -11,6 +11,7 @@ use crate::base::facts::{self, Contents};
 use crate::base::history;
 use crate::base::lock::LockedPackages;
 use crate::base::notes::Note;
+use crate::base::spec::BaseSpec;
 use crate::config::{Debian, Suites};
 use crate::debian::{
     self, Archives, Database, Installed, Keyring, Package, Source, Unpacked, Wanted, architecture, database,
@@ -36,7 +37,8 @@ struct Question {
 }
 
 impl Workshop<'_> {
-    /// The base with the packages that the wish adds to it. With `--dry-run` they are only chosen.
+    /// The base with the packages that the wish adds to it. With `--dry-run` they are only chosen,
+    /// unless nothing is known of the base without them.
     ///
     /// # Errors
     /// When packages cannot be chosen, had, or trusted.
@@ -49,7 +51,7 @@ impl Workshop<'_> {
         if base.debian.is_empty() {
             self.events.note(format!("{} has {} already", wish.name, wish.debian.packages.join(", ")));
         }
-        if !self.request.dry_run {
+        if !self.request.dry_run || matches!(wish.name.parse()?, BaseSpec::Debian(_)) {
             let archives = self.archives(&wish.debian)?;
             tokio::task::block_in_place(|| self.add_layers(&mut base, wish, &archives))?;
         }
@@ -172,9 +174,8 @@ impl Workshop<'_> {
         for layer in made {
             let facts = facts::layer_facts(&layer.blob, &layer.diff_id, self.store)?;
             base.contents.apply(facts);
-            config.history.push(history(&format!("containerize: {}", layer.title)));
-            config.rootfs.diff_ids.push(layer.diff_id);
-            base.image.layers.push(layer.blob);
+            let title = format!("containerize: {}", layer.title);
+            base.image.add(layer, &title);
             base.debian_layers += 1;
         }
         Ok(())

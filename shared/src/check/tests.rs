@@ -359,12 +359,13 @@ fn history_tells_what_is_ours() {
         ..Default::default()
     };
     let mut config = config(&[]);
-    config.rootfs.diff_ids = vec![crate::oci::Digest::of(b"x"); 4];
+    config.rootfs.diff_ids = vec![crate::oci::Digest::of(b"x"); 5];
     config.history = vec![
         line("containerize: base static", None),
+        line("containerize: base deb:trixie", None),
         line("ENV x", Some(true)),
         line("COPY . .", None),
         line("containerize: wheels", None),
     ];
-    assert_eq!(own_layers(&config), [false, false, true, false], "and of the last nobody knows");
+    assert_eq!(own_layers(&config), [false, false, false, true, false], "and of the last nobody knows");
 }

@@ -74,7 +74,7 @@ keys! {
     /// Platforms, as `linux/arm64`; several make an index. The host's by default.
     platforms("platforms"): Vec<String>, replace, List;
     /// The base image: a reference, `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`, `docker-daemon:IMAGE`,
-    /// `containers-storage:IMAGE`, `static` or `scratch`.
+    /// `containers-storage:IMAGE`, `deb:SUITE`, `static` or `scratch`.
     base("base"): BaseChoice, replace, Text;
     /// Debian packages that are added to the base: their names, or a table.
     debian("debian"): Debian, debian, List;

@@ -52,7 +52,7 @@ const NOT_A_COMMAND: &str = "expected a list of strings, or one string";
 #[serde(untagged)]
 pub enum BaseChoice {
     /// A registry reference, `oci:`, `oci-archive:`, `docker-archive:`, `docker-daemon:`, `containers-storage:`,
-    /// `static` or `scratch`.
+    /// `deb:SUITE`, `static` or `scratch`.
     One(String),
     /// The same by platform (`linux/amd64`).
     ByPlatform(BTreeMap<String, String>),

@@ -100,7 +100,7 @@ pub(super) fn of_base(
     }
     let found = find_python(&base.contents, &base.image.config).ok_or_else(|| {
         Error::usage(format!("the base {name} has no Python interpreter"))
-            .hint("take one that has, as python:3.13-slim; or carry this machine's along: python = { prefix = \"/usr/local\" }")
+            .hint("take one that has, as python:3.13-slim; add Debian's: debian = [\"python3\"]; or carry this machine's along: python = { prefix = \"/usr/local\" }")
     })?;
     let (major, minor, micro) = found.version;
     let (libc_major, libc_minor) = found.libc;

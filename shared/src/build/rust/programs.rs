@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::base::spec::BaseSpec;
 use crate::base::tree::Tree;
 use crate::build::workshop::Workshop;
 use crate::cargo::build::Executable;
@@ -106,9 +107,13 @@ pub(super) fn check(program: &Path, image: &ImagePlan, platform: &PlatformPlan, 
     if there {
         return Ok(());
     }
+    let fix = match platform.base.parse()? {
+        BaseSpec::Debian(_) => "add glibc to the base: --debian libc6; or leave out --target",
+        _ => "take a base with glibc, as --base gcr.io/distroless/cc-debian13, or leave out --target",
+    };
     Err(Error::build(format!(
         "{} is linked dynamically and the base {} has no {loader}",
         binary.name, platform.base
     ))
-    .hint("take a base with glibc, as --base gcr.io/distroless/cc-debian13, or leave out --target"))
+    .hint(fix))
 }

@@ -1,7 +1,7 @@
 //! What never goes into an image by itself, whatever ignore files say: secrets, environments,
 //! caches, repositories, earlier outputs.
 
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::Reason;
@@ -121,7 +121,48 @@ fn file(name: &str, path: &Path) -> Option<Reason> {
     if ends(&[".pyc", ".pyo", ".egg-link"]) || matches!(name, ".ds_store" | "thumbs.db" | ".coverage") {
         return Some(Reason::Cache);
     }
-    ends(&[".oci.tar"]).then_some(Reason::Output)
+    (name.ends_with(".tar") && holds_image(path)).then_some(Reason::Output)
+}
+
+/// Whether a tar is what builds of images write: an OCI layout, or what `docker save` makes of one.
+fn holds_image(path: &Path) -> bool {
+    // Images of more files than this are not made.
+    const SEARCHED: usize = 4096;
+    let Some(mut file) = opened(path) else { return false };
+    let (mut list, mut content) = (false, false);
+    for _ in 0..SEARCHED {
+        // Headers alone are read: what stands between them may claim any size.
+        let mut header = tar::Header::new_old();
+        if file.read_exact(header.as_mut_bytes()).is_err() {
+            break;
+        }
+        let Ok(size) = header.entry_size() else { break };
+        let name = header.path_bytes();
+        match name.strip_prefix(b"./").unwrap_or(&name) {
+            b"oci-layout" => return true,
+            b"manifest.json" => list = true,
+            other => content |= is_image_content(other),
+        }
+        let next = size.checked_next_multiple_of(512).and_then(|size| i64::try_from(size).ok());
+        if next.is_none_or(|next| file.seek(SeekFrom::Current(next)).is_err()) {
+            break;
+        }
+    }
+    list && content
+}
+
+/// The file, if it is one: a pipe would be waited for.
+fn opened(path: &Path) -> Option<std::fs::File> {
+    let is_file = std::fs::metadata(path).is_ok_and(|about| about.is_file());
+    is_file.then(|| std::fs::File::open(path).ok())?
+}
+
+/// A layer or a configuration under its digest, as the versions of `docker save` have named them.
+fn is_image_content(name: &[u8]) -> bool {
+    let name = name.strip_prefix(b"blobs/sha256/").unwrap_or(name);
+    let Some((digest, rest)) = name.split_at_checked(64) else { return false };
+    let ends = matches!(rest, b"" | b".json" | b".tar") || rest.starts_with(b"/");
+    ends && digest.iter().all(u8::is_ascii_hexdigit)
 }
 
 /// `.env` and `.env.local`, but not `.env.example`.
@@ -134,7 +175,7 @@ fn is_environment_file(name: &str) -> bool {
 }
 
 fn holds_private_key(path: &Path) -> bool {
-    let Ok(file) = std::fs::File::open(path) else { return false };
+    let Some(file) = opened(path) else { return false };
     let mut start = Vec::new();
     if file.take(KEY_SEARCHED).read_to_end(&mut start).is_err() {
         return false;
@@ -177,6 +218,48 @@ mod tests {
         assert_eq!(judged("ca.pem", "-----BEGIN CERTIFICATE-----"), None);
         assert_eq!(judged("keys.json", "{}"), None);
         assert_eq!(judged("data.txt", &key), None, "documentation may show one");
+    }
+
+    #[test]
+    fn archives_are_known_by_what_they_hold() {
+        let folder = tempfile::tempdir().expect("folder");
+        let digest = "0f".repeat(32);
+        let judged = |name: &str, members: &[&str]| {
+            let path = folder.path().join(name);
+            let mut archive = tar::Builder::new(std::fs::File::create(&path).expect("file"));
+            for member in members {
+                let mut header = tar::Header::new_gnu();
+                header.set_size(1);
+                archive.append_data(&mut header, member, &b"x"[..]).expect("member");
+            }
+            archive.finish().expect("archive");
+            judge(name, &path, false, false)
+        };
+        for image in [
+            &["blobs/sha256/x", "index.json", "./oci-layout"][..],
+            &[&format!("blobs/sha256/{digest}"), "manifest.json"],
+            &[&format!("{digest}/layer.tar"), &format!("{digest}.json"), "manifest.json"],
+        ] {
+            assert_eq!(judged("image.tar", image), Some(Reason::Output), "{image:?}");
+        }
+        for data in [&["manifest.json", &format!("{digest}.png")][..], &[&digest], &["data/oci-layout"], &[]]
+        {
+            assert_eq!(judged("data.tar", data), None, "{data:?}");
+        }
+        assert_eq!(judged("image.bin", &["oci-layout"]), None, "only what is named so is opened");
+
+        let claims = folder.path().join("claims.tar");
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::GNULongName);
+        header.set_size(u64::MAX / 2);
+        header.set_cksum();
+        std::fs::write(&claims, header.as_bytes()).expect("written");
+        assert_eq!(judge("claims.tar", &claims, false, false), None, "what it claims is not read");
+        let pipe = folder.path().join("pipe.tar");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+        for name in ["pipe.tar", "pipe.pem"] {
+            assert_eq!(judge(name, &pipe, false, false), None, "nobody waits for a pipe");
+        }
     }
 
     #[test]
