@@ -59,6 +59,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("build/deliver.rs", "std::env::consts::"),
     ("base/open.rs", "std::env::consts::"),
     ("build/native.rs", "std::env::consts::"),
+    ("build/native/host.rs", "std::env::consts::"),
 ];
 
 const MOST_LINES: usize = 800;

@@ -11,24 +11,29 @@
 //! means that every base's loader knows. `/etc/ld.so.cache` would have to be written anew, and
 //! distroless bases have none; musl knows no such file.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+mod host;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use self::host::{Host, Library, package_of};
 use super::layers::Maker;
 use super::preflight;
 use super::workshop::{Base, Workshop};
-use crate::ask::ask;
-use crate::base::details::{Detail, FileSystem, LayerDetails, loader_cache};
+use crate::base::details::{Detail, FileSystem, LayerDetails};
 use crate::base::facts::LayerFacts;
 use crate::base::tree::{Node, NodeKind};
 use crate::check::{self, Finding, Severity};
-use crate::elf::{self, ElfFacts};
+use crate::elf::ElfFacts;
 use crate::error::{Context, Result};
 use crate::image::Image;
 use crate::layer::{self, Content, Entry, Layer, Spec};
 use crate::oci::{ImageConfig, Platform};
+
+/// The memo table of what was chosen for an image, by its configuration without it.
+const CHOICES: &str = "native-choices";
 
 /// Where they are in the image.
 const FOLDER: &str = "usr/local/lib/containerize";
@@ -53,24 +58,12 @@ const OF_LIBC: &[&str] = &[
 /// As deep as libraries need one another.
 const MOST_ROUNDS: usize = 30;
 
-/// How long dpkg may think.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// What is added to an image.
 pub(super) struct Bundle {
     /// The libraries.
     pub(super) layer: Layer,
     /// The variable that names their folder, and its value.
     pub(super) variable: (&'static str, String),
-}
-
-/// A library of this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Library {
-    /// With links followed.
-    path: PathBuf,
-    /// The name of the file.
-    file: String,
 }
 
 /// The libraries that `image` needs from this machine, as a layer; `None` where it needs none, or
@@ -89,21 +82,15 @@ pub(super) fn bundle(
     if here.as_ref().is_none_or(|here| !here.serves(&image.platform)) {
         return Ok(None);
     }
-    let mut config = preflight::config_of(image)?;
-    let layers =
-        runtime.block_on(preflight::fetched(image.layers.clone(), workshop.client, workshop.store))?;
-    let mut fs = preflight::file_system(&layers, &config, workshop.store, maker.jobs)?;
-    let variable = workshop.request.variables.get(VARIABLE).map(String::as_str);
-    let host =
-        Host::new(&image.platform, named_folders(&fs).chain(variable.into_iter().flat_map(|v| v.split(':'))));
+    let config = preflight::config_of(image)?;
     let value = library_path(&config);
-    let found = closure(&mut fs, &mut config, &value, |name| host.find(name));
-    if found.is_empty() {
+    let choice = choice(workshop, runtime, maker, image, config)?;
+    if choice.found.is_empty() {
         return Ok(None);
     }
     let owner = (maker.owner.uid, maker.owner.gid);
     let mut entries = Vec::new();
-    for (name, library) in &found {
+    for (name, library) in &choice.found {
         let path = format!("{FOLDER}/{}", library.file);
         if !entries.iter().any(|entry: &Entry| entry.path == path) {
             entries.push(Entry::file(path, Content::of_file(&library.path)?, 0o644, owner));
@@ -112,7 +99,7 @@ pub(super) fn bundle(
             entries.push(Entry::symlink(format!("{FOLDER}/{name}"), &library.file, owner));
         }
     }
-    let (licences, words) = licences(workshop, &found, owner)?;
+    let (licences, words) = licences(&choice, owner)?;
     entries.extend(licences);
     words.into_iter().for_each(|words| workshop.events.note(words));
     let spec = Spec {
@@ -126,6 +113,65 @@ pub(super) fn bundle(
     let layer = layer::write(&spec, tree, maker.store, maker.use_memo, maker.jobs, maker.events)?;
     maker.send(&layer);
     Ok(Some(Bundle { layer, variable: (VARIABLE, value) }))
+}
+
+/// What of this machine an image needs, and what that was told by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Choice {
+    /// The folders that the image's own files name for libraries.
+    named: Vec<String>,
+    /// What is to be added, by the names that are asked for.
+    found: BTreeMap<String, Library>,
+    /// What the image needs and this machine lacks.
+    absent: BTreeSet<String>,
+    /// The packages of what was found, as far as they are known.
+    packages: BTreeMap<String, String>,
+}
+
+impl Choice {
+    /// Whether this machine gives the same now. What is in the image is named by its configuration.
+    fn holds(&self, host: &Host) -> bool {
+        let same =
+            |(name, library): (&String, &Library)| host.find(name).is_some_and(|(now, _)| now == *library);
+        self.found.iter().all(same) && self.absent.iter().all(|name| host.find(name).is_none())
+    }
+}
+
+/// What `image` needs: as it was remembered, where that still holds, else by examining it.
+///
+/// # Errors
+/// When a layer cannot be read.
+fn choice(
+    workshop: &Workshop<'_>,
+    runtime: &tokio::runtime::Handle,
+    maker: &Maker<'_>,
+    image: &Image,
+    mut config: ImageConfig,
+) -> Result<Choice> {
+    let store = workshop.store;
+    let variable = workshop.request.variables.get(VARIABLE).map(String::as_str);
+    let host = |named: &[String]| {
+        let told = variable.into_iter().flat_map(|value| value.split(':'));
+        Host::new(&image.platform, named.iter().map(String::as_str).chain(told))
+    };
+    let key = format!("{} {}", check::RULES, image.config.descriptor.digest);
+    if maker.use_memo
+        && let Some(choice) = store.recall::<Choice>(CHOICES, &key)
+        && choice.holds(&host(&choice.named))
+    {
+        return Ok(choice);
+    }
+    let layers = runtime.block_on(preflight::fetched(image.layers.clone(), workshop.client, store))?;
+    let mut fs = preflight::file_system(&layers, &config, store, maker.jobs)?;
+    let named: Vec<String> = named_folders(&fs).map(str::to_owned).collect();
+    let host = host(&named);
+    let mut choice = closure(&mut fs, &mut config, |name| host.find(name));
+    let package =
+        |(name, library): (&String, &Library)| Some((name.clone(), package_of(workshop, &library.path)?));
+    choice.packages = choice.found.iter().filter_map(package).collect();
+    choice.named = named;
+    store.remember(CHOICES, &key, &choice);
+    Ok(choice)
 }
 
 /// The folders that our files name for their libraries. What was built here against a library of
@@ -153,10 +199,10 @@ fn library_path(config: &ImageConfig) -> String {
 fn closure(
     fs: &mut FileSystem,
     config: &mut ImageConfig,
-    value: &str,
     find: impl Fn(&str) -> Option<(Library, ElfFacts)>,
-) -> BTreeMap<String, Library> {
-    let mut found: BTreeMap<String, Library> = BTreeMap::new();
+) -> Choice {
+    let mut choice = Choice::default();
+    let value = library_path(config);
     config.config.env.retain(|line| !line.starts_with("LD_LIBRARY_PATH="));
     config.config.env.push(format!("{VARIABLE}={value}"));
     for _ in 0..MOST_ROUNDS {
@@ -166,10 +212,13 @@ fn closure(
         let mut facts = LayerFacts::default();
         let mut details = LayerDetails::new();
         for name in missing {
-            if found.contains_key(&name) || OF_LIBC.iter().any(|start| name.starts_with(start)) {
+            if choice.found.contains_key(&name) || OF_LIBC.iter().any(|start| name.starts_with(start)) {
                 continue;
             }
-            let Some((library, elf)) = find(&name) else { continue };
+            let Some((library, elf)) = find(&name) else {
+                choice.absent.insert(name);
+                continue;
+            };
             let node = |kind| Node { kind, mode: 0o644, uid: 0, gid: 0 };
             let path = format!("{FOLDER}/{}", library.file);
             details.insert(path.clone(), Detail::Elf(Box::new(elf)));
@@ -178,14 +227,14 @@ fn closure(
                 let link = node(NodeKind::Symlink(library.file.clone()));
                 facts.entries.push((format!("{FOLDER}/{name}"), link));
             }
-            found.insert(name, library);
+            choice.found.insert(name, library);
         }
         if facts.entries.is_empty() {
             break;
         }
         fs.apply(facts, details, true);
     }
-    found
+    choice
 }
 
 /// Whether the image fails without it: for sure, or where a module of a Python's own library is used,
@@ -195,65 +244,21 @@ fn is_needed(finding: &Finding) -> bool {
     finding.severity == Severity::Error || finding.through.iter().any(of_library)
 }
 
-/// Where this machine's loader looks.
-struct Host {
-    machine: String,
-    cache: BTreeMap<String, Vec<PathBuf>>,
-    folders: Vec<PathBuf>,
-}
-
-impl Host {
-    /// A loader that looks into the `named` folders before the usual ones.
-    fn new<'a>(platform: &Platform, named: impl Iterator<Item = &'a str>) -> Self {
-        let bytes = std::fs::read("/etc/ld.so.cache").unwrap_or_default();
-        let mut cache: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
-        for (name, path) in loader_cache(&bytes).unwrap_or_default() {
-            cache.entry(name).or_default().push(path.into());
-        }
-        let triplet = format!("{}-linux-gnu", std::env::consts::ARCH);
-        let usual = [format!("lib/{triplet}"), "lib64".into(), "lib".into()];
-        let below = |root: &'static str| usual.iter().map(move |place| Path::new(root).join(place));
-        let named = named.filter(|dir| dir.starts_with('/'));
-        // What was built here is often in /usr/local without ldconfig knowing.
-        let folders = named.map(PathBuf::from).chain(["/", "/usr", "/usr/local"].into_iter().flat_map(below));
-        Self { machine: platform.architecture.clone(), cache, folders: folders.collect() }
-    }
-
-    /// The library of this name, for this machine.
-    fn find(&self, name: &str) -> Option<(Library, ElfFacts)> {
-        if name.contains('/') {
-            return None;
-        }
-        let cached = self.cache.get(name).into_iter().flatten().cloned();
-        let all = cached.chain(self.folders.iter().map(|folder| folder.join(name)));
-        all.filter_map(|path| path.canonicalize().ok()).find_map(|path| {
-            let facts = elf::read(std::fs::File::open(&path).ok()?)?;
-            let fits = facts.runs && facts.machine == self.machine;
-            let file = path.file_name()?.to_str()?.to_owned();
-            fits.then_some((Library { path, file }, facts))
-        })
-    }
-}
-
 /// The licence files of the packages that the libraries are of, and what is to be said of each
 /// library.
-fn licences(
-    workshop: &Workshop<'_>,
-    libraries: &BTreeMap<String, Library>,
-    owner: (u64, u64),
-) -> Result<(Vec<Entry>, Vec<String>)> {
+fn licences(choice: &Choice, owner: (u64, u64)) -> Result<(Vec<Entry>, Vec<String>)> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut words = Vec::new();
-    for (name, library) in libraries {
+    for (name, library) in &choice.found {
         let from = library.path.display();
-        let Some(package) = package_of(workshop, &library.path) else {
+        let Some(package) = choice.packages.get(name) else {
             words.push(format!(
                 "{name} comes from {from}, which is of no package: see to its licence yourself"
             ));
             continue;
         };
         words.push(format!("{name} comes from {from} of the package {package}"));
-        let copyright = Path::new("/usr/share/doc").join(&package).join("copyright");
+        let copyright = Path::new("/usr/share/doc").join(package).join("copyright");
         let path = format!("{FOLDER}/licenses/{package}/copyright");
         if copyright.is_file() && !entries.iter().any(|entry| entry.path == path) {
             let text =
@@ -264,26 +269,10 @@ fn licences(
     Ok((entries, words))
 }
 
-/// The package of Debian that a file is of, if there is dpkg and it knows it.
-fn package_of(workshop: &Workshop<'_>, path: &Path) -> Option<String> {
-    // Before /usr was merged files were below /lib, and dpkg remembers them so.
-    let without = path.strip_prefix("/usr").ok().map(|rest| Path::new("/").join(rest));
-    [Some(path.to_owned()), without].into_iter().flatten().find_map(|path| {
-        let mut command: Command = workshop.request.cargo.command("dpkg");
-        let said = ask(command.arg("-S").arg(&path).env("LC_ALL", "C"), PATIENCE).ok()?;
-        owner_of(&said)
-    })
-}
-
-/// The name in `libgmp10:amd64: /usr/lib/...`.
-fn owner_of(said: &str) -> Option<String> {
-    let name = said.lines().next()?.split_once(": ")?.0.split([':', ',']).next()?;
-    let good = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
-    (!name.is_empty() && name.chars().all(good)).then(|| name.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     fn facts(needed: &[&str], interpreter: Option<&str>) -> ElfFacts {
@@ -319,10 +308,10 @@ mod tests {
         let find = |name: &str| {
             let needed: &[&str] = if name == "liba.so.1" { &["libb.so.2", "libm.so.6"] } else { &[] };
             let file = format!("{name}.0.1");
-            Some((Library { path: Path::new("/host").join(&file), file }, facts(needed, None)))
+            let path = Path::new("/host").join(&file);
+            Some((Library { path, file, size: 1, changed: None }, facts(needed, None)))
         };
-        let value = library_path(&config);
-        let found = closure(&mut fs, &mut config, &value, find);
+        let found = closure(&mut fs, &mut config, find).found;
         assert_eq!(found.keys().collect::<Vec<_>>(), ["liba.so.1", "libb.so.2"]);
         assert_eq!(found["libb.so.2"].file, "libb.so.2.0.1");
         let left = check::examine(&fs, &config).findings;
@@ -333,7 +322,35 @@ mod tests {
     #[test]
     fn what_this_machine_lacks_stays_missing() {
         let (mut fs, mut config) = image();
-        assert_eq!(closure(&mut fs, &mut config, "/x", |_| None), BTreeMap::new());
+        let choice = closure(&mut fs, &mut config, |_| None);
+        assert!(choice.found.is_empty());
+        assert_eq!(choice.absent.into_iter().collect::<Vec<_>>(), ["liba.so.1"]);
+    }
+
+    #[test]
+    fn a_choice_holds_as_long_as_this_machine_has_the_same() {
+        let folder = tempfile::tempdir().expect("folder");
+        let [one, other] = ["libx.so.1", "liby.so.1"].map(|name| folder.path().join(name));
+        let any_elf = std::env::current_exe().expect("this test");
+        std::fs::copy(&any_elf, &one).expect("copied");
+        let platform = Platform::from_rust_arch(std::env::consts::ARCH).expect("a platform");
+        let host = Host::new(&platform, [folder.path().to_str().expect("a path")].into_iter());
+        let (library, _) = host.find("libx.so.1").expect("found");
+        let choice = Choice {
+            found: BTreeMap::from([("libx.so.1".into(), library)]),
+            absent: BTreeSet::from(["liby.so.1".into()]),
+            ..Choice::default()
+        };
+        assert!(choice.holds(&host));
+        std::fs::copy(&any_elf, &other).expect("copied");
+        assert!(!choice.holds(&host), "what was missing is there");
+        std::fs::remove_file(&other).expect("removed");
+        assert!(choice.holds(&host));
+        let file = std::fs::OpenOptions::new().append(true).open(&one).expect("opened");
+        (&file).write_all(b"x").expect("written");
+        assert!(!choice.holds(&host), "it is another one");
+        std::fs::remove_file(&one).expect("removed");
+        assert!(!choice.holds(&host), "it is gone");
     }
 
     #[test]
@@ -344,13 +361,5 @@ mod tests {
         assert_eq!(library_path(&config), format!("/opt/lib:/{FOLDER}"));
         config.config.env = vec![format!("LD_LIBRARY_PATH={}", library_path(&config))];
         assert_eq!(library_path(&config), format!("/opt/lib:/{FOLDER}"), "once");
-    }
-
-    #[test]
-    fn dpkgs_answer_names_the_package() {
-        assert_eq!(owner_of("libgmp10:amd64: /usr/lib/x.so\n").as_deref(), Some("libgmp10"));
-        assert_eq!(owner_of("a, b: /usr/lib/x.so\n").as_deref(), Some("a"));
-        assert_eq!(owner_of("diversion by x from: /y\n"), None);
-        assert_eq!(owner_of(""), None);
     }
 }
