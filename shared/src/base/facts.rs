@@ -136,6 +136,29 @@ struct KnownDetails {
     details: LayerDetails,
 }
 
+/// What a pass over a layer finds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Scanned {
+    facts: LayerFacts,
+    details: LayerDetails,
+}
+
+impl Scanned {
+    /// Reads the tar of a layer to its end.
+    ///
+    /// # Errors
+    /// Those of [`read_layer`].
+    pub fn of(tar: impl Read) -> Result<Self> {
+        scan::scan(tar)
+    }
+}
+
+/// Remembers what was found in a layer while this program made it, so that nobody need read it.
+pub fn remember_own(digest: &Digest, size: u64, diff_id: Digest, scanned: Scanned, store: &Store) {
+    let Scanned { facts, details } = scanned;
+    remember(digest, (Known { diff_id, size, facts }, details), store);
+}
+
 /// Reads a layer to its end.
 ///
 /// # Errors
@@ -231,7 +254,7 @@ pub fn details_known(blob: &Blob, store: &Store) -> bool {
 pub fn details_of(blob: &Blob, diff_id: &Digest, store: &Store) -> Result<(LayerFacts, LayerDetails)> {
     let details = match recall_details(&blob.descriptor, store) {
         Some(details) => details,
-        None => remember(blob, read_blob(blob)?, store).1,
+        None => remember(&blob.descriptor.digest, read_blob(blob)?, store).1,
     };
     Ok((facts_of(blob, diff_id, store)?, details))
 }
@@ -251,9 +274,9 @@ pub fn details_of_own(blob: &Blob, diff_id: &Digest, store: &Store) -> Result<(L
         return details_of(blob, diff_id, store);
     }
     let tar = decoder(Store::open_file(&stored)?, compression_of(blob)?)?;
-    let scan::Scanned { facts, details } = scan::scan(tar)?;
+    let Scanned { facts, details } = scan::scan(tar)?;
     let known = Known { diff_id: *diff_id, size: blob.descriptor.size, facts };
-    let (known, details) = remember(blob, (known, details), store);
+    let (known, details) = remember(&blob.descriptor.digest, (known, details), store);
     Ok((known.facts, details))
 }
 
@@ -268,7 +291,7 @@ fn facts_of(blob: &Blob, diff_id: &Digest, store: &Store) -> Result<LayerFacts> 
     let descriptor = &blob.descriptor;
     let known = match recall(descriptor, store) {
         Some(known) => known,
-        None => remember(blob, read_blob(blob)?, store).0,
+        None => remember(&blob.descriptor.digest, read_blob(blob)?, store).0,
     };
     if known.diff_id != *diff_id {
         let message = format!("expected the diff_id {diff_id} and got {}", known.diff_id);
@@ -277,8 +300,12 @@ fn facts_of(blob: &Blob, diff_id: &Digest, store: &Store) -> Result<LayerFacts> 
     Ok(known.facts)
 }
 
-fn remember(blob: &Blob, (known, details): (Known, LayerDetails), store: &Store) -> (Known, LayerDetails) {
-    let key = blob.descriptor.digest.to_string();
+fn remember(
+    digest: &Digest,
+    (known, details): (Known, LayerDetails),
+    store: &Store,
+) -> (Known, LayerDetails) {
+    let key = digest.to_string();
     store.remember(TABLE, &key, &known);
     let details = KnownDetails { size: known.size, details };
     store.remember(DETAILS, &key, &details);
@@ -336,7 +363,7 @@ fn read_verified(
             Err(cause) => error.because(cause),
         });
     }
-    let scan::Scanned { facts, details } = scanned?;
+    let Scanned { facts, details } = scanned?;
     Ok((Known { diff_id, size, facts }, details))
 }
 

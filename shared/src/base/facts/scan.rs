@@ -9,8 +9,8 @@ use std::io::{self, Read};
 
 use tar::{Archive, Entry, EntryType};
 
-use super::LayerFacts;
-use crate::base::details::{self, Detail, LayerDetails};
+use super::Scanned;
+use crate::base::details::{self, Detail};
 use crate::base::notes::{Note, Subject};
 use crate::base::tree::{Node, NodeKind};
 use crate::error::{Error, Result};
@@ -98,13 +98,6 @@ fn unreadable(error: io::Error) -> Error {
         Ok(own) => own,
         Err(error) => Error::integrity("the layer is damaged or no tar archive").because(error),
     }
-}
-
-/// What a pass over a layer finds.
-#[derive(Debug, Default)]
-pub(super) struct Scanned {
-    pub(super) facts: LayerFacts,
-    pub(super) details: LayerDetails,
 }
 
 struct Scan {

@@ -98,8 +98,10 @@ impl Environment {
             .map(|group| group.into_iter().map(|i| &self.wheels[i]).collect())
             .collect();
         let workers = maker.jobs.min(groups.len()).max(1);
+        // With a second thread a layer is examined as it is made, and need not be read again.
+        let jobs = (maker.jobs / workers).max(maker.jobs.min(2)).max(1);
         in_parallel(workers, &groups, |group| {
-            let layer = self.layer(maker, group, base, &below, (maker.jobs / workers).max(1))?;
+            let layer = self.layer(maker, group, base, &below, jobs)?;
             maker.send(&layer);
             Ok(layer)
         })

@@ -23,6 +23,7 @@ use super::header::{BLOCK, header};
 use super::unzip::{self, Sink, Unzipper, cannot_write};
 use super::write::content;
 use super::{Content, Entry, EntryKind, ZipMethod};
+use crate::base::facts;
 use crate::error::{Context, Result};
 use crate::event::Task;
 use crate::oci::media_type::Compression;
@@ -38,14 +39,14 @@ pub(super) fn applies(compression: Compression, entries: &[Entry]) -> bool {
 }
 
 /// Writes the entries as a spliced layer into the store. More than one job means a second
-/// thread, for hashing; more are of no use.
+/// thread, which hashes and examines what is made; more are of no use.
 ///
 /// # Errors
 /// Integrity: a zipped file is not what its archive promises. Build: something cannot be read or
 /// written, or changed meanwhile. Nothing is kept then.
 pub(super) fn splice(store: &Store, jobs: usize, entries: &[Entry], task: &Task) -> Result<Compressed> {
     let blob = store.writer()?;
-    let (blob, diff_id) = plain::hashed(jobs, |plain| {
+    let (blob, made) = plain::hashed(jobs, |plain| {
         let mut splicer = Splicer {
             plain,
             member: Member::new(blob),
@@ -59,7 +60,10 @@ pub(super) fn splice(store: &Store, jobs: usize, entries: &[Entry], task: &Task)
         member.finish(plain.crc(), plain.position()).context(cannot_write)
     })?;
     let (path, digest, size) = blob.commit(None)?;
-    Ok(Compressed { path, diff_id, digest, size })
+    if let Some(scanned) = made.scanned {
+        facts::remember_own(&digest, size, made.diff_id, scanned, store);
+    }
+    Ok(Compressed { path, diff_id: made.diff_id, digest, size })
 }
 
 /// A layer in progress: the tar stream, and the member that stands for it.

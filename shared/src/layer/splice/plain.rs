@@ -1,10 +1,12 @@
-//! The tar stream that a spliced layer stands for: never kept, only hashed and counted.
+//! The tar stream that a spliced layer stands for: never kept, only hashed, counted and examined.
 
+use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use crc32fast::Hasher;
 
+use crate::base::facts::Scanned;
 use crate::error::{Error, Result};
 use crate::oci::{Digest, Sha256};
 
@@ -38,37 +40,47 @@ struct Channel {
     spare: usize,
 }
 
-/// Has `work` make a tar stream, and gives its digest besides. With more than one job, another
-/// thread hashes.
+/// The full buffers as a stream, for the thread that hashes and reads them.
+struct Buffers {
+    full: Receiver<(Vec<u8>, usize)>,
+    empty: SyncSender<Vec<u8>>,
+    hash: Sha256,
+    buffer: Vec<u8>,
+    filled: usize,
+    read: usize,
+}
+
+/// What is known of a tar stream when it has ended.
+#[derive(Debug)]
+pub(super) struct Hashed {
+    pub(super) diff_id: Digest,
+    /// What is in it, if another thread had the time to look.
+    pub(super) scanned: Option<Scanned>,
+}
+
+/// Has `work` make a tar stream, and tells about that besides. With more than one job, another
+/// thread hashes and examines it.
 ///
 /// # Errors
 /// Those of `work`.
-pub(super) fn hashed<T>(jobs: usize, work: impl FnOnce(&mut Plain) -> Result<T>) -> Result<(T, Digest)> {
+pub(super) fn hashed<T>(jobs: usize, work: impl FnOnce(&mut Plain) -> Result<T>) -> Result<(T, Hashed)> {
     if jobs < 2 {
         let mut plain = Plain::new(Hashing::Here(Sha256::new()));
         let made = work(&mut plain)?;
         plain.flush()?;
         let Hashing::Here(hash) = plain.hashing else { return Err(Error::bug("the hash is elsewhere")) };
-        return Ok((made, hash.finish()));
+        return Ok((made, Hashed { diff_id: hash.finish(), scanned: None }));
     }
     let (full, to_hash) = sync_channel::<(Vec<u8>, usize)>(BUFFERS);
     let (give_back, empty) = sync_channel(BUFFERS);
     thread::scope(|scope| {
-        let hasher = scope.spawn(move || {
-            let mut hash = Sha256::new();
-            for (buffer, filled) in to_hash {
-                hash.update(&buffer[..filled]);
-                // Nobody takes it back when all is done.
-                let _ = give_back.send(buffer);
-            }
-            hash.finish()
-        });
+        let hasher = scope.spawn(move || Buffers::new(to_hash, give_back).hashed());
         let mut plain = Plain::new(Hashing::There(Channel { full, empty, spare: BUFFERS - 1 }));
         let made = work(&mut plain).and_then(|made| plain.flush().map(|()| made));
         // The thread ends when nothing can come any more.
         drop(plain);
-        let digest = hasher.join().map_err(|_| Error::bug("the layer's hasher panicked"))?;
-        Ok((made?, digest))
+        let hashed = hasher.join().map_err(|_| Error::bug("the layer's hasher panicked"))?;
+        Ok((made?, hashed))
     })
 }
 
@@ -132,6 +144,46 @@ impl Plain {
     }
 }
 
+impl Buffers {
+    fn new(full: Receiver<(Vec<u8>, usize)>, empty: SyncSender<Vec<u8>>) -> Self {
+        Self { full, empty, hash: Sha256::new(), buffer: Vec::new(), filled: 0, read: 0 }
+    }
+
+    fn hashed(mut self) -> Hashed {
+        // What cannot be understood now is read again by whoever asks, who then says why.
+        let scanned = Scanned::of(&mut self).ok();
+        while self.next() {}
+        Hashed { diff_id: self.hash.finish(), scanned }
+    }
+
+    /// Takes the next buffer, if one comes, and gives this one back.
+    fn next(&mut self) -> bool {
+        let Ok((buffer, filled)) = self.full.recv() else { return false };
+        self.hash.update(&buffer[..filled]);
+        let done = std::mem::replace(&mut self.buffer, buffer);
+        (self.filled, self.read) = (filled, 0);
+        if !done.is_empty() {
+            // Nobody takes it back when all is done.
+            let _ = self.empty.send(done);
+        }
+        true
+    }
+}
+
+impl Read for Buffers {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        while self.read == self.filled {
+            if !self.next() {
+                return Ok(0);
+            }
+        }
+        let n = to.len().min(self.filled - self.read);
+        to[..n].copy_from_slice(&self.buffer[self.read..self.read + n]);
+        self.read += n;
+        Ok(n)
+    }
+}
+
 impl Channel {
     fn exchange(&mut self, buffer: Vec<u8>, filled: usize) -> Result<Vec<u8>> {
         let gone = || Error::bug("the layer's hasher stopped");
@@ -155,7 +207,7 @@ mod tests {
     fn both_ways_of_hashing_count_and_check_alike() {
         let data: Vec<u8> = (0..3_000_000u32).map(|i| (i.wrapping_mul(i) >> 9) as u8).collect();
         for jobs in [1, 2] {
-            let ((position, crc), digest) = hashed(jobs, |plain| {
+            let ((position, crc), made) = hashed(jobs, |plain| {
                 for chunk in data.chunks(100_003) {
                     let (written, made) = chunk.split_at(chunk.len() / 2);
                     plain.write(written)?;
@@ -171,7 +223,29 @@ mod tests {
             })
             .expect("hashed");
             assert_eq!((position, crc), (data.len() as u64, crc32fast::hash(&data)));
-            assert_eq!(digest, Digest::of(&data));
+            assert_eq!(made.diff_id, Digest::of(&data));
+            assert!(made.scanned.is_none(), "it is no tar");
+        }
+    }
+
+    #[test]
+    fn a_second_thread_sees_what_is_in_it() {
+        let mut archive = tar::Builder::new(Vec::new());
+        for number in 0..9 {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(number * 100_000);
+            header.set_mode(0o644);
+            header.set_uid(0);
+            header.set_gid(0);
+            archive
+                .append_data(&mut header, format!("{number}"), io::repeat(7).take(number * 100_000))
+                .expect("appended");
+        }
+        let data = archive.into_inner().expect("archive");
+        for jobs in [1, 2] {
+            let ((), made) = hashed(jobs, |plain| plain.write(&data)).expect("hashed");
+            assert_eq!(made.diff_id, Digest::of(&data));
+            assert_eq!(made.scanned, (jobs > 1).then(|| Scanned::of(&data[..]).expect("scanned")));
         }
     }
 

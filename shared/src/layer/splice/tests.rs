@@ -365,3 +365,18 @@ fn other_programs_read_it() {
         assert!(["", "ok", total.as_str()].contains(&out.trim()), "{arguments:?}: {out} of {total}");
     }
 }
+
+#[test]
+fn what_is_in_it_is_known_when_a_second_thread_helped() {
+    let (folder, store) = store();
+    let mut archive = Archive::default();
+    archive.add(ZipMethod::Stored, b"#!/bin/sh\n", b"#!/bin/sh\n");
+    let zipped = archive.write(&folder.path().join("a.whl")).remove(0);
+    let script = file("run".into(), Content::Zipped(zipped.into()));
+    let layer = pack(&spec(vec![script], Compression::Gzip), &store, 2).expect("packed");
+    assert!(facts::known(&layer.blob, &store) && facts::details_known(&layer.blob, &store));
+    let remembered = facts::details_of(&layer.blob, &layer.diff_id, &store).expect("remembered");
+    let (_other, empty) = self::store();
+    assert_eq!(facts::details_of(&layer.blob, &layer.diff_id, &empty).expect("read"), remembered);
+    assert!(remembered.1.contains_key("run"));
+}
