@@ -25,6 +25,8 @@ ARCHIVE_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 #: psycopg's pure Python part loads libpq by `ctypes.util.find_library`.
 PSYCOPG = """psycopg==3.2.10 \\
     --hash=sha256:ab5caf09a9ec42e314a21f5216dbcceac528e0e05142e42eea83a3b28b320ac3
+typing_extensions==4.16.0; python_version < "3.13" \\
+    --hash=sha256:481caa481374e813c1b176ada14e97f1f67a4539ce9cfeb3f350d78d6370c2e8
 """
 FINDS = """import platform
 import psycopg
@@ -64,23 +66,44 @@ def project(folder: Path, main: str, requirements: str = "") -> Path:
 WITH_LIBPQ = ["--debian", "libpq5", "--entrypoint", "python /app/main.py"]
 
 
-@pytest.mark.parametrize("platform", PLATFORMS)
-@pytest.mark.parametrize("base", list(BASES))
-def test_a_library_of_a_package_is_found(
+@pytest.mark.parametrize(
+    ("base", "platform"),
+    [
+        pytest.param(base, platform, marks=[] if (base, platform) == ("distroless", AMD64) else pytest.mark.full)
+        for base in BASES
+        for platform in PLATFORMS
+    ],
+)
+def test_psycopg_finds_its_library(
     base: str, platform: str, program: Program, tmp_path: Path, podman_kept: Podman
 ) -> None:
     if platform == ARM64:
         register_arm64()
+    here = project(tmp_path, FINDS, PSYCOPG)
     # Distroless images have no ldconfig to ask.
-    here = project(tmp_path, FINDS, PSYCOPG) if base == "slim" else project(tmp_path, LOADS)
+    asked = ["--debian", "libc-bin"] if base == "distroless" else []
     outcome = program(
-        *["--base", lab_base(base), "--platform", platform, *WITH_LIBPQ, "-o", "docker-archive:made.tar"],
+        *["--base", lab_base(base), "--platform", platform, *WITH_LIBPQ, *asked],
+        *["-o", "docker-archive:made.tar"],
         cwd=here,
     )
     image = podman_kept.load(here / "made.tar")
     told = podman_kept.run(image).out.split()
-    expected = [POSTGRESQL, MACHINE[platform]]
-    assert told == (["3.2.10", "python", *expected] if base == "slim" else expected), outcome.err
+    assert told == ["3.2.10", "python", POSTGRESQL, MACHINE[platform]], outcome.err
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_library_is_loaded_by_name_where_nothing_lists_it(
+    platform: str, program: Program, tmp_path: Path, podman_kept: Podman
+) -> None:
+    if platform == ARM64:
+        register_arm64()
+    here = project(tmp_path, LOADS)
+    flags = ["--base", lab_base("distroless"), "--platform", platform, *WITH_LIBPQ]
+    program(*flags, "-o", "docker-archive:made.tar", cwd=here)
+    image = podman_kept.load(here / "made.tar")
+    assert podman_kept.run(image).out.split() == [POSTGRESQL, MACHINE[platform]]
 
 
 def test_a_rust_program_is_linked_with_it(program: Program, tmp_path: Path, podman_kept: Podman) -> None:

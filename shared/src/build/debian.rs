@@ -15,7 +15,7 @@ use crate::base::spec::BaseSpec;
 use crate::config::{Debian, Suites};
 use crate::debian::{
     self, Archives, Database, Installed, Keyring, Package, Source, Unpacked, Wanted, architecture, database,
-    sources, with_libraries,
+    libraries_in, list_of, sources, with_libraries,
 };
 use crate::error::{Context, Error, Result};
 use crate::layer::{self, Content, Entry, Head, Spec};
@@ -27,6 +27,9 @@ use crate::plan::wheel_layers;
 const CHOSEN: &str = "debian-chosen";
 /// The scripts of packages that do something, by the digests of their files.
 const SCRIPTS: &str = "debian-scripts";
+
+/// The package that has `ldconfig`.
+const LDCONFIG_PACKAGE: &str = "libc-bin";
 
 /// Everything that a choice of packages depends on.
 struct Question {
@@ -197,13 +200,48 @@ impl Workshop<'_> {
     }
 }
 
+/// The dynamic linker's list of libraries, which `ldconfig` prints.
+enum List {
+    /// Nothing prints it.
+    Unread,
+    /// As it is.
+    There(Vec<u8>),
+    /// There is none yet, and these libraries (name and path) should be in it.
+    Missing(Vec<(String, String)>),
+}
+
+impl List {
+    fn of(base: &Base) -> Self {
+        let there =
+            ["sbin/ldconfig", "usr/sbin/ldconfig"].iter().any(|path| base.contents.follow(path).is_some());
+        if !there && !base.debian.iter().any(|package| package.name == LDCONFIG_PACKAGE) {
+            return Self::Unread;
+        }
+        match base.contents.note("etc/ld.so.cache") {
+            Some(Note::LoaderCache(text)) => BASE64.decode(text).map_or(Self::Unread, Self::There),
+            _ => Self::Missing(libraries_in(&base.contents.tree)),
+        }
+    }
+
+    /// The list with the libraries that were added; `None` where nothing is to be written.
+    fn with(&self, mut added: Vec<(String, String)>, architecture: &str) -> Option<Vec<u8>> {
+        match self {
+            Self::Unread => None,
+            Self::There(list) => with_libraries(list, &added),
+            Self::Missing(there) => {
+                added.extend_from_slice(there);
+                list_of(&added, architecture)
+            }
+        }
+    }
+}
+
 /// What of the base the layers depend on beside the packages.
 struct Below {
     database: Database,
     /// The paragraphs of dpkg's database.
     status: Vec<String>,
-    /// The dynamic linker's list, where something prints it.
-    cache: Option<Vec<u8>>,
+    list: List,
     /// Stands for the whole base.
     identity: String,
 }
@@ -218,19 +256,14 @@ impl Below {
             }
             _ => Vec::new(),
         };
-        let prints =
-            ["sbin/ldconfig", "usr/sbin/ldconfig"].iter().any(|path| base.contents.follow(path).is_some());
-        let cache = match base.contents.note("etc/ld.so.cache") {
-            Some(Note::LoaderCache(text)) if prints => BASE64.decode(text).ok(),
-            _ => None,
-        };
         let diff_ids: Vec<String> = base.image.config.rootfs.diff_ids.iter().map(Digest::to_string).collect();
-        Self { database, status, cache, identity: Digest::of(diff_ids.join(" ").as_bytes()).to_string() }
+        let identity = Digest::of(diff_ids.join(" ").as_bytes()).to_string();
+        Self { database, status, list: List::of(base), identity }
     }
 
     /// Whether there is something that tells of all packages at once.
     fn shares(&self) -> bool {
-        self.database == Database::Whole || self.cache.is_some()
+        self.database == Database::Whole || !matches!(self.list, List::Unread)
     }
 }
 
@@ -257,7 +290,7 @@ impl Adder<'_> {
             packages.map(|package| package.digest.hex()).collect::<Vec<_>>().join(" ")
         };
         let key = format!(
-            "debian 1 {} {docs} {} / {}",
+            "debian 2 {} {docs} {} / {}",
             self.below.identity,
             digests(&mut packages.iter().copied()),
             digests(&mut listed.iter()),
@@ -323,8 +356,8 @@ impl Adder<'_> {
             entries.push(file("var/lib/dpkg/status", database(&status, &added).into_bytes()));
         }
         let libraries: Vec<(String, String)> = all.iter().flat_map(Unpacked::libraries).collect();
-        let cache = self.below.cache.as_deref().and_then(|cache| with_libraries(cache, &libraries));
-        entries.extend(cache.map(|bytes| file("etc/ld.so.cache", bytes)));
+        let list = self.below.list.with(libraries, architecture(&self.wish.platform).unwrap_or_default());
+        entries.extend(list.map(|bytes| file("etc/ld.so.cache", bytes)));
         entries
     }
 }

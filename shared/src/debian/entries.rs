@@ -200,7 +200,7 @@ impl Unpacked {
 }
 
 /// `/lib`, `/usr/lib`, and below them a folder for the architecture.
-fn is_library_folder(path: &str) -> bool {
+pub(super) fn is_library_folder(path: &str) -> bool {
     let below = path.strip_prefix("usr/").unwrap_or(path).strip_prefix("lib");
     below.is_some_and(|rest| {
         rest.is_empty()

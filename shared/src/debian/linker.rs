@@ -5,7 +5,10 @@
 //! it. But `ldconfig -p` prints the list, and Python's `ctypes.util.find_library` asks that.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::entries::is_library_folder;
+use crate::base::tree::{NodeKind, Tree};
 
 const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
 /// Bytes of the header, and of an entry.
@@ -13,6 +16,7 @@ const HEADER: usize = 48;
 const ENTRY: usize = 24;
 /// Where in the header the byte order is: 2 for little-endian.
 const ORDER: usize = 28;
+const LITTLE_ENDIAN: u8 = 2;
 
 /// A line of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +46,55 @@ pub fn with_libraries(cache: &[u8], libraries: &[(String, String)]) -> Option<Ve
     lines.sort_by(|a, b| compare(&b.name, &a.name));
     lines.dedup();
     write(&lines, *cache.get(ORDER)?)
+}
+
+/// A list of these libraries (name and path), for a base that has none; of two with one name the
+/// first. `None` where it is not known how the architecture's libraries are marked.
+pub fn list_of(libraries: &[(String, String)], architecture: &str) -> Option<Vec<u8>> {
+    // `FLAG_ELF_LIBC6` and the architecture's own (`sysdeps/generic/ldconfig.h`).
+    let flags = match architecture {
+        "amd64" => 0x0303,
+        "arm64" => 0x0a03,
+        _ => return None,
+    };
+    let mut places: BTreeMap<&str, &str> = BTreeMap::new();
+    for (name, path) in libraries {
+        places.entry(name).or_insert(path);
+    }
+    let line = |(name, path): (&str, &str)| Line {
+        flags,
+        name: name.into(),
+        path: path.into(),
+        version: 0,
+        capabilities: 0,
+    };
+    let mut lines: Vec<Line> = places.into_iter().map(line).collect();
+    lines.sort_by(|a, b| compare(&b.name, &a.name));
+    write(&lines, LITTLE_ENDIAN)
+}
+
+/// The shared libraries of a base in folders that the linker looks into by itself: the names that
+/// programs ask for, as its links tell them, and where they are.
+pub fn libraries_in(base: &Tree) -> Vec<(String, String)> {
+    let in_folders = || {
+        base.iter().filter_map(|(path, node)| {
+            let (folder, name) = path.rsplit_once('/')?;
+            let fits = is_library_folder(folder) && name.contains(".so.");
+            fits.then_some((folder, name, &node.kind))
+        })
+    };
+    let mut aliases: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for (folder, name, kind) in in_folders() {
+        if let NodeKind::Symlink(target) = kind {
+            aliases.entry((folder, target)).or_default().push(name);
+        }
+    }
+    let mut found = Vec::new();
+    for (folder, file, _) in in_folders().filter(|(_, _, kind)| matches!(kind, NodeKind::File)) {
+        let names = aliases.remove(&(folder, file)).unwrap_or_else(|| vec![file]);
+        found.extend(names.into_iter().map(|name| (name.to_owned(), format!("/{folder}/{file}"))));
+    }
+    found
 }
 
 fn parse(cache: &[u8]) -> Option<Vec<Line>> {
@@ -140,6 +193,7 @@ fn digits(text: &[u8]) -> (&[u8], &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::tree::Node;
 
     fn line(name: &str) -> Line {
         let path = format!("/lib/{name}").into_bytes();
@@ -161,6 +215,39 @@ mod tests {
         let added = &parse(&new).expect("a list")[1];
         assert_eq!((added.flags, added.path.as_slice()), (0x303, &b"/usr/lib/libpq.so.5"[..]));
         assert_eq!(with_libraries(&new, &wanted), None, "nothing to add");
+    }
+
+    #[test]
+    fn a_base_without_a_list_gets_one() {
+        let node = |kind| Node { kind, mode: 0o755, uid: 0, gid: 0 };
+        let mut base = Tree::default();
+        for path in [
+            "lib/x86_64-linux-gnu/libc.so.6",
+            "usr/lib/x86_64-linux-gnu/libffi.so.8.1.2",
+            "usr/lib/x86_64-linux-gnu/libdev.so",
+            "usr/lib/python3/libown.so.1",
+        ] {
+            base.insert(path, node(NodeKind::File));
+        }
+        base.insert(
+            "usr/lib/x86_64-linux-gnu/libffi.so.8",
+            node(NodeKind::Symlink("libffi.so.8.1.2".into())),
+        );
+        let found = libraries_in(&base);
+        let own = |(name, path): (&str, &str)| (name.to_owned(), path.to_owned());
+        let expected = [
+            ("libc.so.6", "/lib/x86_64-linux-gnu/libc.so.6"),
+            ("libffi.so.8", "/usr/lib/x86_64-linux-gnu/libffi.so.8.1.2"),
+        ];
+        assert_eq!(found, expected.map(own));
+
+        let added = [own(("libc.so.6", "/new/libc.so.6")), own(("libpq.so.5", "/usr/lib/libpq.so.5.15"))];
+        let list = list_of(&[&added[..], &found].concat(), "arm64").expect("known");
+        assert_eq!(names(&list), ["libpq.so.5", "libffi.so.8", "libc.so.6"]);
+        let lines = parse(&list).expect("a list");
+        assert!(lines.iter().all(|line| line.flags == 0x0a03));
+        assert_eq!(lines[2].path, b"/new/libc.so.6", "the first of one name counts");
+        assert_eq!(list_of(&found, "mips64el"), None);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 pub use entries::{Database, Unpacked, database};
 pub use keyring::Keyring;
-pub use linker::with_libraries;
+pub use linker::{libraries_in, list_of, with_libraries};
 pub use resolve::Installed;
 pub use sources::{Base, Source, Wanted, is_time, sources};
 pub use version::compare;
