@@ -69,7 +69,9 @@ WITH_LIBPQ = ["--debian", "libpq5", "--entrypoint", "python /app/main.py"]
 @pytest.mark.parametrize(
     ("base", "platform"),
     [
-        pytest.param(base, platform, marks=[] if (base, platform) == ("distroless", AMD64) else pytest.mark.full)
+        pytest.param(
+            base, platform, marks=[] if (base, platform) == ("distroless", AMD64) else pytest.mark.full
+        )
         for base in BASES
         for platform in PLATFORMS
     ],

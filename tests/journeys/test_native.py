@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from defects import library
-from harness import LAB, Env, Podman, Program, built_once, need, tiny_project
-from python_projects import copied, make, with_uv
+from harness import (
+    FIXTURES,
+    LAB,
+    Env,
+    Podman,
+    Program,
+    Service,
+    built_once,
+    free_port,
+    need,
+    run,
+    serve,
+    tiny_project,
+)
+from python_projects import assert_runs_as_nonroot, copied, make, with_uv
 from validator import validate_layout
 
 CC, DEBIAN = "distroless/cc-debian12:nonroot", "debian:bookworm-slim"
@@ -40,8 +56,17 @@ def calling(folder: Path, function: str, *arguments: str | Path) -> Path:
     return project
 
 
-def built(program: Program, project: Path, on: str, *more: str, env: Env | None = None, code: int = 0):
-    layout = project.parent / f"layout{len(list(project.parent.glob('layout*')))}"
+def built(
+    program: Program,
+    project: Path,
+    on: str,
+    *more: str,
+    env: Env | None = None,
+    code: int = 0,
+    into: Path | None = None,
+):
+    folder = into or project.parent
+    layout = folder / f"layout{len(list(folder.glob('layout*')))}"
     flags = [*base(on), "-o", f"oci:{layout}:made", *more]
     return layout, program(*flags, cwd=project, env={**built_once("native"), **(env or {})}, code=code)
 
@@ -116,6 +141,73 @@ def test_warnings_let_the_image_out(program, tmp_path: Path) -> None:
     assert (finding["kind"], finding["library"]) == ("missing-library", "libsqlite3.so.0")
     _, done = built(program, project, CC, "--check", "off")
     assert "libsqlite3" not in done.err
+
+
+@contextlib.contextmanager
+def answering(podman: Podman, layout: Path, name: str) -> Iterator[Service]:
+    """The image as a service. It listens on the port that PORT names and does not know how to end."""
+    port = free_port()
+    image = podman.take(layout, "made")
+    command = podman.command(image, options=[f"--name={name}", f"--env=PORT={port}"])
+    with serve(command, port, podman.env) as service:
+        try:
+            assert_runs_as_nonroot(podman, name)
+            yield service
+        finally:
+            podman("kill", name, code=None)
+
+
+def sqlite_to_link_with(env: Env) -> Env:
+    """SQLite as its development files give it, which are not there: at one place, since the crate is
+    compiled anew for another."""
+    need_library("libsqlite3.so.0")
+    folder = Path(env["CARGO_TARGET_DIR"], "linked")
+    folder.mkdir(parents=True, exist_ok=True)
+    link = folder / "libsqlite3.so"
+    if not link.is_symlink():
+        link.symlink_to("/usr/lib/x86_64-linux-gnu/libsqlite3.so.0")
+    return {**env, "SQLITE3_LIB_DIR": str(folder)}
+
+
+@pytest.mark.parametrize("how", ["--native=bundle", "--debian=libsqlite3-0"])
+def test_a_diesel_service_answers_from_its_database(
+    how: str, program: Program, podman_kept: Podman, tmp_path: Path
+) -> None:
+    env = sqlite_to_link_with(built_once("diesel-service"))
+    # In its place: elsewhere cargo would compile its dependencies again.
+    project = FIXTURES / "diesel-service"
+    layout, done = built(program, project, CC, env=env, code=1, into=tmp_path)
+    assert "needs libsqlite3.so.0, which is not in the image" in done.err
+    layout, _ = built(program, project, CC, how, env=env, into=tmp_path)
+    with answering(podman_kept, layout, "diesel") as service:
+        assert re.fullmatch(r"SQLite 3\.\d+\.\d+\n", service.get("/"))
+        for name in ("grace", "ada"):
+            service.get(f"/visits/{name}")
+        assert service.get("/visits/grace") == "ada 1\ngrace 2\n"
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("on", "packages"), [(CC, []), (DEBIAN, ["--debian=libssl3", "--user=65532:65532"])])
+def test_an_openssl_service_signs(
+    on: str, packages: list[str], program: Program, podman_kept: Podman, tmp_path: Path
+) -> None:
+    need("pkg-config", "openssl")
+    if run(["pkg-config", "--exists", "openssl"], code=None).code != 0:
+        pytest.skip("OpenSSL's development files are not installed: apt-get install libssl-dev")
+    env = built_once("openssl-service")
+    layout, _ = built(program, FIXTURES / "openssl-service", on, *packages, env=env, into=tmp_path)
+    with answering(podman_kept, layout, "openssl") as service:
+        assert service.get("/").startswith("OpenSSL 3.")
+        digest, signature = service.get("/signed/true").split()
+        (tmp_path / "key.pem").write_text(service.get("/key"))
+    (tmp_path / "text").write_text("true")
+    (tmp_path / "signature").write_bytes(bytes.fromhex(signature))
+    assert run(["sha256sum", tmp_path / "text"]).out.split()[0] == digest
+    # OpenSSL itself says whether the signature is one.
+    run(
+        ["openssl", "dgst", "-sha256", "-verify", "key.pem", "-signature", "signature", "text"],
+        cwd=tmp_path,
+    )
 
 
 @pytest.mark.full
