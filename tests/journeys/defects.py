@@ -13,10 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from harness import LAB, need, run
+from harness import LAB, Program, need, run
 
 REF_NAME = "org.opencontainers.image.ref.name"
 NONROOT = 65532
+
+CC, STATIC = "distroless/cc-debian12:nonroot", "distroless/static-debian12:nonroot"
+DEBIAN, SLIM = "debian:bookworm-slim", "python:3.13-slim-bookworm"
+DISTROLESS_PYTHON = "distroless/python3-debian12:nonroot"
+SITE = "app/.venv/lib/python3.13/site-packages"
+PYTHON = "app/.venv/bin/python"
+HELLO = "int main(void){return 0;}"
+
+RUN = {"Entrypoint": ["/app/run"], "Cmd": None}
 
 
 @dataclass(frozen=True)
@@ -156,3 +165,77 @@ def layer_of(files: dict[str, File | str]) -> bytes:
 def for_machine(program: bytes, machine: int) -> bytes:
     """An ELF file that says it is for another machine."""
     return program[:18] + machine.to_bytes(2, "little") + program[20:]
+
+
+def app(mode: int = 0o755, uid: int = 0):
+    return lambda folder: {"app/run": File(compiled(folder, "app", HELLO), mode, uid)}
+
+
+def script(text: str, mode: int = 0o755):
+    return lambda folder: {"app/run": File(text.encode(), mode)}
+
+
+def environment(more):
+    """A virtual environment on the base's Python."""
+
+    def files(folder: Path) -> dict:
+        cfg = b"home = /usr/local/bin\ninclude-system-site-packages = false\nversion = 3.13\n"
+        return {PYTHON: "/usr/local/bin/python3.13", "app/.venv/pyvenv.cfg": File(cfg, 0o644), **more(folder)}
+
+    return files
+
+
+def extension(name: str, soname: str, to: str | None = None):
+    """An extension module that needs a library, which goes into the image where `to` says."""
+
+    def files(folder: Path) -> dict:
+        own = library(folder, soname)
+        link = [own.with_name(soname.split(".so")[0] + ".so")]
+        source = "int f(void);void*PyInit_ext(void){f();return 0;}"
+        module = compiled(folder, name, source, "-shared", "-fPIC", *link)
+        made = {f"{SITE}/{name}": File(module, 0o644)}
+        return {**made, to: File(own, 0o644)} if to else made
+
+    return environment(files)
+
+
+def console_script(module: str):
+    start = "if __name__ == '__main__':\n    sys.exit(main())\n"
+    text = f"#!/{PYTHON}\nimport sys\nfrom {module} import main\n{start}"
+    return environment(lambda _: {"app/.venv/bin/web": File(text.encode())})
+
+
+def through_runpath(folder: Path) -> dict:
+    """A program whose library needs another one: its RUNPATH does not count for that."""
+    library(folder, "libdeep.so.1")
+    source = "int f(void);int g(void){return f();}"
+    library(folder, "libown.so.1", "-L.", "-ldeep", source=source)
+    calls = "int g(void);int main(void){return g();}"
+    flags = ["-L.", "-lown", "-Wl,-rpath-link,.", "-Wl,-rpath,$ORIGIN/lib", "-Wl,--enable-new-dtags"]
+    program = compiled(folder, "app", calls, *flags)
+    libraries = {f"app/lib/{name}": File(folder / name, 0o644) for name in ("libown.so.1", "libdeep.so.1")}
+    return {"app/run": File(program), **libraries}
+
+
+def with_library(to: str | None, *flags: str, mode: int = 0o644):
+    """A program that needs libown.so.1, and the library where `to` says."""
+
+    def files(folder: Path) -> dict:
+        own = library(folder, "libown.so.1")
+        return {"app/run": calling(folder, *flags), **({to: File(own, mode)} if to else {})}
+
+    return files
+
+
+def starting(*words: str, **more) -> dict:
+    return {"Entrypoint": list(words), "Cmd": None, **more}
+
+
+def importing(module: str) -> dict:
+    return starting(f"/{PYTHON}", "-c", f"import {module}")
+
+
+def findings(program: Program, image: str, folder: Path, code: int) -> list[dict]:
+    done = program("check", image, "--format", "json", cwd=folder, code=code)
+    platforms = json.loads(done.out)["platforms"]
+    return [finding for platform in platforms for finding in platform["findings"]]

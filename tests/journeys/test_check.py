@@ -2,58 +2,40 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
-from defects import NONROOT, Defect, File, calling, compiled, for_machine, library, on_base
-from harness import LAB, Podman, Program, need, run
+from defects import (
+    CC,
+    DEBIAN,
+    DISTROLESS_PYTHON,
+    HELLO,
+    NONROOT,
+    PYTHON,
+    RUN,
+    SITE,
+    SLIM,
+    STATIC,
+    Defect,
+    File,
+    app,
+    compiled,
+    console_script,
+    environment,
+    extension,
+    findings,
+    for_machine,
+    importing,
+    library,
+    on_base,
+    script,
+    starting,
+    through_runpath,
+    with_library,
+)
+from harness import LAB, Podman, Program
 
-CC, STATIC = "distroless/cc-debian12:nonroot", "distroless/static-debian12:nonroot"
-DEBIAN, SLIM = "debian:bookworm-slim", "python:3.13-slim-bookworm"
-DISTROLESS_PYTHON = "distroless/python3-debian12:nonroot"
-SITE = "app/.venv/lib/python3.13/site-packages"
-PYTHON = "app/.venv/bin/python"
 RISCV = 243
-HELLO = "int main(void){return 0;}"
-
-
-def app(mode: int = 0o755, uid: int = 0):
-    return lambda folder: {"app/run": File(compiled(folder, "app", HELLO), mode, uid)}
-
-
-def script(text: str, mode: int = 0o755):
-    return lambda folder: {"app/run": File(text.encode(), mode)}
-
-
-def environment(more):
-    """A virtual environment on the base's Python."""
-
-    def files(folder: Path) -> dict:
-        cfg = b"home = /usr/local/bin\ninclude-system-site-packages = false\nversion = 3.13\n"
-        return {PYTHON: "/usr/local/bin/python3.13", "app/.venv/pyvenv.cfg": File(cfg, 0o644), **more(folder)}
-
-    return files
-
-
-def extension(name: str, soname: str, to: str | None = None):
-    """An extension module that needs a library, which goes into the image where `to` says."""
-
-    def files(folder: Path) -> dict:
-        own = library(folder, soname)
-        link = [own.with_name(soname.split(".so")[0] + ".so")]
-        source = "int f(void);void*PyInit_ext(void){f();return 0;}"
-        module = compiled(folder, name, source, "-shared", "-fPIC", *link)
-        made = {f"{SITE}/{name}": File(module, 0o644)}
-        return {**made, to: File(own, 0o644)} if to else made
-
-    return environment(files)
-
-
-def console_script(module: str):
-    start = "if __name__ == '__main__':\n    sys.exit(main())\n"
-    text = f"#!/{PYTHON}\nimport sys\nfrom {module} import main\n{start}"
-    return environment(lambda _: {"app/.venv/bin/web": File(text.encode())})
 
 
 def old_library(folder: Path) -> dict:
@@ -71,28 +53,6 @@ def old_library(folder: Path) -> dict:
     return {"app/run": File(program), "lib/x86_64-linux-gnu/libown.so.1": File(made[old], 0o644)}
 
 
-def through_runpath(folder: Path) -> dict:
-    """A program whose library needs another one: its RUNPATH does not count for that."""
-    library(folder, "libdeep.so.1")
-    source = "int f(void);int g(void){return f();}"
-    library(folder, "libown.so.1", "-L.", "-ldeep", source=source)
-    calls = "int g(void);int main(void){return g();}"
-    flags = ["-L.", "-lown", "-Wl,-rpath-link,.", "-Wl,-rpath,$ORIGIN/lib", "-Wl,--enable-new-dtags"]
-    program = compiled(folder, "app", calls, *flags)
-    libraries = {f"app/lib/{name}": File(folder / name, 0o644) for name in ("libown.so.1", "libdeep.so.1")}
-    return {"app/run": File(program), **libraries}
-
-
-def with_library(to: str | None, *flags: str, mode: int = 0o644):
-    """A program that needs libown.so.1, and the library where `to` says."""
-
-    def files(folder: Path) -> dict:
-        own = library(folder, "libown.so.1")
-        return {"app/run": calling(folder, *flags), **({to: File(own, mode)} if to else {})}
-
-    return files
-
-
 def for_musl(folder: Path) -> dict:
     library(folder, "libc.musl-x86_64.so.1")
     flags = ["-Wl,--no-as-needed", folder / "libc.musl-x86_64.so.1"]
@@ -102,17 +62,6 @@ def for_musl(folder: Path) -> dict:
 def other_machine(folder: Path) -> dict:
     program = compiled(folder, "app", HELLO, "-static")
     return {"app/run": File(for_machine(program.read_bytes(), RISCV))}
-
-
-RUN = {"Entrypoint": ["/app/run"], "Cmd": None}
-
-
-def starting(*words: str, **more) -> dict:
-    return {"Entrypoint": list(words), "Cmd": None, **more}
-
-
-def importing(module: str) -> dict:
-    return starting(f"/{PYTHON}", "-c", f"import {module}")
 
 
 DEFECTS = [
@@ -254,12 +203,6 @@ DEFECTS = [
 ]
 
 
-def findings(program: Program, image: str, folder: Path, code: int) -> list[dict]:
-    done = program("check", image, "--format", "json", cwd=folder, code=code)
-    platforms = json.loads(done.out)["platforms"]
-    return [finding for platform in platforms for finding in platform["findings"]]
-
-
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
 def test_a_defect_is_found_and_is_what_fails(
     defect: Defect, program: Program, podman_kept: Podman, tmp_path: Path
@@ -276,93 +219,6 @@ def test_a_defect_is_found_and_is_what_fails(
     done = podman_kept.run(podman_kept.take(layout, "made"), code=None)
     assert done.code != 0
     assert defect.says in done.out + done.err
-
-
-#: Images that run although they look as if they did not.
-SOUND = {
-    "rpath": (CC, lambda folder: sound_rpath(folder), RUN),
-    "library-path": (
-        DEBIAN,
-        with_library("usr/local/lib/libown.so.1"),
-        {**RUN, "Env": ["LD_LIBRARY_PATH=/usr/local/lib"]},
-    ),
-    "origin": (CC, with_library("app/lib/libown.so.1", "-Wl,-rpath,$ORIGIN/lib"), RUN),
-    "links": (
-        DEBIAN,
-        lambda folder: {**app()(folder), "srv/a": "../app", "srv/b": "/srv/a/run"},
-        starting("/srv/b"),
-    ),
-    "shell": (DEBIAN, script("#!/bin/sh -e\ntrue\n"), RUN),
-    "env": (DEBIAN, script("#!/usr/bin/env -S bash -e\ntrue\n"), RUN),
-    "user": (DEBIAN, app(0o750, NONROOT), {**RUN, "User": str(NONROOT)}),
-    "relative": (DEBIAN, app(), starting("./run", WorkingDir="/app")),
-    "on-path": (DEBIAN, app(), {**starting("run"), "Env": ["PATH=/nowhere:/app:/bin"]}),
-    "static": (STATIC, lambda folder: {"app/run": File(compiled(folder, "app", HELLO, "-static"))}, RUN),
-    "static-pie": (
-        STATIC,
-        lambda folder: {"app/run": File(compiled(folder, "app", HELLO, "-static-pie"))},
-        RUN,
-    ),
-    "musl": (STATIC, lambda folder: musl_static(folder), RUN),
-    "module": (
-        SLIM,
-        extension("ext.abi3.so", "libown.so.1", "usr/lib/x86_64-linux-gnu/libown.so.1"),
-        starting(f"/{PYTHON}", "-c", "pass"),
-    ),
-    "script": (
-        SLIM,
-        lambda folder: {
-            **console_script("web.cli")(folder),
-            f"{SITE}/web/cli.py": File(b"def main(): return 0\n", 0o644),
-        },
-        starting("/app/.venv/bin/web"),
-    ),
-    "pth": (
-        SLIM,
-        lambda folder: {
-            **console_script("web")(folder),
-            f"{SITE}/web.pth": File(b"/srv/web\n", 0o644),
-            "srv/web/web.py": File(b"def main(): return 0\n", 0o644),
-        },
-        starting("/app/.venv/bin/web"),
-    ),
-    "standard-library": (SLIM, lambda _: {}, starting("python", "-m", "timeit", "-n1", "pass")),
-    "server-python": (SLIM, lambda _: {}, starting("python3", "-c", "import sqlite3, ssl, ctypes")),
-    "distroless-python": (
-        DISTROLESS_PYTHON,
-        lambda _: {},
-        starting("/usr/bin/python3", "-c", "import ssl, sqlite3"),
-    ),
-}
-
-
-def sound_rpath(folder: Path) -> dict:
-    """As `through_runpath`, with the older kind of path, which counts for libraries' libraries, too."""
-    files = through_runpath(folder)
-    flags = ["-L.", "-lown", "-Wl,-rpath-link,.", "-Wl,-rpath,$ORIGIN/lib", "-Wl,--disable-new-dtags"]
-    program = compiled(folder, "old", "int g(void);int main(void){return g();}", *flags)
-    return {**files, "app/run": File(program)}
-
-
-def musl_static(folder: Path) -> dict:
-    need("musl-gcc")
-    (folder / "m.c").write_text(HELLO)
-    run(["musl-gcc", "-static", "-o", folder / "m", folder / "m.c"])
-    return {"app/run": File(folder / "m")}
-
-
-@pytest.mark.parametrize("name", SOUND)
-def test_nothing_is_found_in_an_image_that_runs(
-    name: str, program: Program, podman_kept: Podman, tmp_path: Path
-) -> None:
-    base, files, config = SOUND[name]
-    made = tmp_path / "files"
-    made.mkdir()
-    for own in (True, False):
-        layout = tmp_path / f"layout-{own}"
-        image = on_base(base, files(made), config, layout, own=own)
-        assert findings(program, image, tmp_path, 0) == []
-    podman_kept.run(podman_kept.take(layout, "made"))
 
 
 @pytest.mark.parametrize("base", [STATIC, CC, DISTROLESS_PYTHON, SLIM, DEBIAN])
