@@ -157,7 +157,7 @@ PACKAGES = {
     "curl": (CC, ["curl"], "curl --version", "libcurl/"),
     "busybox": (STATIC, ["busybox-static"], "busybox sh -c 'echo alive'", "alive"),
     "redis": (DEBIAN, ["redis-server"], "redis-server --version", "Redis server"),
-    "nginx": (DEBIAN, ["nginx-light"], "nginx -v", "nginx/"),
+    "lighttpd": (DEBIAN, ["lighttpd"], "lighttpd -v", "lighttpd"),
     "perl": (CC, ["perl"], "perl -MPOSIX -MSocket -e 'print floor(42.5)'", "42"),
     "jq": (CC, ["jq"], "jq -n 40+2", "42"),
     "python": (DEBIAN, ["python3"], "python3 -c 'import ssl, sqlite3, ctypes; print(42)'", "42"),

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// Bytes that every ELF file begins with.
 pub const MAGIC: [u8; 4] = *b"\x7fELF";
 
-/// Bytes of a dynamic section, or of a string table as far as it is looked at.
+/// Bytes of a dynamic section, or of a string table that are read at once.
 const MOST: u64 = 4 << 20;
 
 /// Program headers; more are counted elsewhere in the file, and no loader takes them.
@@ -137,7 +137,11 @@ where
     fn fill(&self, found: &mut ElfFacts) {
         let table = self.value(elf::DT_STRTAB).zip(self.value(elf::DT_STRSZ));
         let strings = table.and_then(|(at, size)| self.bytes(at, size)).unwrap_or_default();
-        let string = |offset: u64| string_at(strings, usize::try_from(offset).ok()?);
+        // In a large table the names that matter may stand behind those of all its symbols.
+        let string = |offset: u64| {
+            let within = usize::try_from(offset).ok().and_then(|offset| string_at(strings, offset));
+            within.or_else(|| self.far_string(table?, offset))
+        };
         let one = |tag| self.value(tag).and_then(string);
         let needed = self.entries.iter().filter(|(tag, _)| *tag == elf::DT_NEEDED);
         found.needed =
@@ -145,7 +149,7 @@ where
         found.soname = one(elf::DT_SONAME);
         found.rpath = one(elf::DT_RPATH);
         found.runpath = one(elf::DT_RUNPATH);
-        let reader = versions::Versions { endian: self.endian, strings };
+        let reader = versions::Versions { endian: self.endian, string: &string };
         if let Some(bytes) = self.value(elf::DT_VERNEED).and_then(|at| self.bytes(at, u64::MAX)) {
             found.wants = reader.wanted(bytes);
         }
@@ -158,8 +162,22 @@ where
         self.entries.iter().find(|(tag, _)| *tag == wanted).map(|(_, value)| *value)
     }
 
+    /// The text at `offset` of the table of strings with that address and size, read by itself.
+    fn far_string(&self, (table, size): (u64, u64), offset: u64) -> Option<String> {
+        let left = size.checked_sub(offset)?;
+        let (at, there) = self.place(table.checked_add(offset)?)?;
+        let end = at.checked_add(left.min(there))?;
+        self.data.read_bytes_at_until(at..end, 0).ok().map(text)
+    }
+
     /// The bytes that are loaded to an address, up to `size` or the end of the segment.
     fn bytes(&self, address: u64, size: u64) -> Option<&'data [u8]> {
+        let (at, there) = self.place(address)?;
+        self.data.read_bytes_at(at, size.min(there).min(MOST)).ok()
+    }
+
+    /// Where in the file it is what is loaded to an address, and how many bytes of the segment are there.
+    fn place(&self, address: u64) -> Option<(u64, u64)> {
         let endian = self.endian;
         let (segment, within) = self.segments.iter().find_map(|segment| {
             let start: u64 = segment.p_vaddr(endian).into();
@@ -171,8 +189,7 @@ where
         let at = offset.checked_add(within)?;
         // A segment may end beyond the file; what there is of it is in front.
         let there = self.data.len().ok()?.checked_sub(at)?;
-        let size = size.min(length.checked_sub(within)?).min(there).min(MOST);
-        self.data.read_bytes_at(at, size).ok()
+        Some((at, length.checked_sub(within)?.min(there)))
     }
 }
 

@@ -4,7 +4,18 @@ use super::*;
 
 /// A little ELF file of one segment that holds the whole file, with `needed` as its libraries.
 pub(crate) fn elf64(machine: u16, interpreter: Option<&str>, needed: &[&str], dynamic: bool) -> Vec<u8> {
-    let mut strings = vec![0u8];
+    elf64_with(machine, interpreter, needed, dynamic, &[0])
+}
+
+/// As [`elf64`], with `strings` in front of the names.
+fn elf64_with(
+    machine: u16,
+    interpreter: Option<&str>,
+    needed: &[&str],
+    dynamic: bool,
+    strings: &[u8],
+) -> Vec<u8> {
+    let mut strings = strings.to_vec();
     let mut entries: Vec<(u64, u64)> = Vec::new();
     for name in needed {
         entries.push((1, strings.len() as u64));
@@ -48,6 +59,16 @@ fn what_the_loader_reads_is_found() {
 }
 
 #[test]
+fn names_behind_those_of_many_symbols_are_read() {
+    for before in [MOST - 3, MOST, 2 * MOST] {
+        let symbols = vec![b's'; usize::try_from(before).expect("fits")];
+        let names = ["liba.so", "libc.so.6"];
+        let found = read(Cursor::new(elf64_with(62, None, &names, true, &symbols))).expect("facts");
+        assert_eq!(found.needed, names, "{before}");
+    }
+}
+
+#[test]
 fn a_file_cut_anywhere_is_read_or_refused_without_panic() {
     let whole = elf64(62, Some("/lib/ld.so"), &["libc.so.6"], true);
     for length in 0..whole.len() {
@@ -81,7 +102,8 @@ fn versions_of_a_real_library_are_found() {
 #[test]
 fn wanted_and_defined_versions_are_read_from_their_chains() {
     let strings = b"\0libx.so\0X_1\0X_2\0";
-    let reader = versions::Versions { endian: Endianness::Little, strings };
+    let string = |offset: u64| string_at(strings, usize::try_from(offset).ok()?);
+    let reader = versions::Versions { endian: Endianness::Little, string: &string };
     let shorts = |values: &[u16]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>();
     let longs = |values: &[u32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>();
     let wanted = [

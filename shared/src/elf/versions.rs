@@ -2,8 +2,6 @@
 
 use object::{Endian, Endianness};
 
-use super::string_at;
-
 /// Versions of one file; no library has nearly as many.
 const MOST: usize = 10_000;
 
@@ -15,7 +13,8 @@ const WEAK: u16 = 2;
 
 pub(super) struct Versions<'a> {
     pub(super) endian: Endianness,
-    pub(super) strings: &'a [u8],
+    /// The text at an offset of the table of strings.
+    pub(super) string: &'a dyn Fn(u64) -> Option<String>,
 }
 
 impl Versions<'_> {
@@ -31,13 +30,13 @@ impl Versions<'_> {
                 left = left.checked_sub(1)?;
                 count += 1;
                 let weak = self.short(bytes, aux.checked_add(4)?)? & WEAK != 0;
-                let name = string_at(self.strings, self.long(bytes, aux.checked_add(8)?)?)?;
+                let name = self.name(self.long(bytes, aux.checked_add(8)?)?)?;
                 if !weak {
                     versions.push(name);
                 }
                 (count < MOST).then_some(())
             });
-            found.push((string_at(self.strings, self.long(bytes, at.checked_add(4)?)?)?, versions));
+            found.push((self.name(self.long(bytes, at.checked_add(4)?)?)?, versions));
             (count < MOST).then_some(())
         });
         found
@@ -50,7 +49,7 @@ impl Versions<'_> {
             // The first name is the version's own; others are those that it goes on from.
             let aux = at.checked_add(self.long(bytes, at.checked_add(12)?)?)?;
             let base = self.short(bytes, at.checked_add(2)?)? & BASE != 0;
-            let name = string_at(self.strings, self.long(bytes, aux)?)?;
+            let name = self.name(self.long(bytes, aux)?)?;
             if !base {
                 found.push(name);
             }
@@ -71,6 +70,10 @@ impl Versions<'_> {
                 _ => return,
             }
         }
+    }
+
+    fn name(&self, offset: usize) -> Option<String> {
+        (self.string)(u64::try_from(offset).ok()?)
     }
 
     fn short(&self, bytes: &[u8], at: usize) -> Option<u16> {
