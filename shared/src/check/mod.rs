@@ -22,7 +22,7 @@ use crate::base::details::{Detail, FileSystem};
 use crate::oci::ImageConfig;
 
 /// The version of the rules. A verdict that was remembered under another one is forgotten.
-pub const RULES: u32 = 1;
+pub const RULES: u32 = 2;
 
 /// How sure it is that something fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -15,24 +15,31 @@ use super::{Finding, Image, Kind, Report, Severity, fixes};
 use crate::base::details::Detail;
 use crate::elf::ElfFacts;
 
+/// Where Debian's packages put modules, whatever version its Python has. A Python that was built into
+/// another prefix does not look there.
+const DEBIANS: &str = "usr/lib/python3/dist-packages/";
+
+/// The Python that Debian's packages are for.
+const DEBIANS_PYTHON: &str = "/usr/bin/python3";
+
 /// Examines all modules, and then what is left.
 pub(super) fn examine(image: &Image<'_>, started: &Started, report: &mut Report) {
     let python = started.python.clone().or_else(|| Python::of(image));
     let files: Vec<File<'_>> = image.fs.details().filter_map(|found| File::of(image, found)).collect();
-    let modules = files.iter().filter(|file| file.is_module()).count();
+    let modules: Vec<&File<'_>> = files.iter().filter(|file| file.is_module()).collect();
     let mut reached = started.reached.clone();
     match &python {
         Some(python) => {
-            let mut loading = Loading { image, python, report, reached: BTreeSet::new(), failed: Vec::new() };
-            loading.modules(&files);
-            reached.append(&mut loading.reached);
-            let failed = loading.failed;
+            let beside = |file: &&File<'_>| !python.is_debians() && file.path.starts_with(DEBIANS);
+            let (beside, own): (Vec<&File<'_>>, Vec<&File<'_>>) = modules.into_iter().partition(beside);
+            let mut failed = Loading::all(image, python, &own, &mut reached, report);
+            failed.extend(debians(image, &beside, &mut reached, report));
             judge(image, &files, failed, report);
-            report.checked.push(format!("{modules} extension modules for Python 3.{}", python.minor));
         }
-        None if modules > 0 => {
+        None if !modules.is_empty() => {
             report.cannot_tell(format!(
-                "{modules} extension modules: no CPython with a known version was found"
+                "{} extension modules: no CPython with a known version was found",
+                modules.len()
             ));
         }
         None => {}
@@ -40,6 +47,25 @@ pub(super) fn examine(image: &Image<'_>, started: &Started, report: &mut Report)
     let rest: Vec<&File<'_>> =
         files.iter().filter(|file| !file.is_module() && !reached.contains(file.path)).collect();
     others(image, python.as_ref(), &rest, report);
+}
+
+/// Loads the modules of Debian's Python beside that of the image, which only tools may use.
+fn debians(
+    image: &Image<'_>,
+    modules: &[&File<'_>],
+    reached: &mut BTreeSet<String>,
+    report: &mut Report,
+) -> Vec<Failed> {
+    if modules.is_empty() {
+        return Vec::new();
+    }
+    let Some(python) = Python::at(DEBIANS_PYTHON, image, Libc::Glibc) else {
+        report.cannot_tell("modules for Debian's own Python, which is not in the image");
+        return Vec::new();
+    };
+    let mut failed = Loading::all(image, &python, modules, reached, report);
+    failed.iter_mut().for_each(|failed| failed.finding.severity = Severity::Warning);
+    failed
 }
 
 /// An ELF file that belongs to the image.
@@ -97,13 +123,28 @@ struct Loading<'i, 'a, 'r> {
 }
 
 impl Loading<'_, '_, '_> {
-    fn modules(&mut self, files: &[File<'_>]) {
+    /// Loads the modules each by itself, and gives those that fail. What they led to is added to `reached`.
+    fn all(
+        image: &Image<'_>,
+        python: &Python,
+        modules: &[&File<'_>],
+        reached: &mut BTreeSet<String>,
+        report: &mut Report,
+    ) -> Vec<Failed> {
+        report.checked.push(format!("{} extension modules for Python 3.{}", modules.len(), python.minor));
+        let mut loading = Loading { image, python, report, reached: BTreeSet::new(), failed: Vec::new() };
+        loading.modules(modules);
+        reached.append(&mut loading.reached);
+        loading.failed
+    }
+
+    fn modules(&mut self, files: &[&File<'_>]) {
         let search = Search::new(self.image, self.python.libc);
         let mut process = Process::new(&search, self.image.user.as_ref());
         // What is wrong with the interpreter itself is said elsewhere.
         process.load(&self.python.path);
         let alone = process.len();
-        for file in files.iter().filter(|file| file.is_module()) {
+        for file in files {
             if file.minor().is_some_and(|minor| minor != self.python.minor) {
                 self.report.cannot_tell(format!("modules for another Python than 3.{}", self.python.minor));
                 continue;
@@ -129,7 +170,7 @@ impl Loading<'_, '_, '_> {
 
     /// Whether the file is for another interpreter or machine: `Some(None)` where a sibling is
     /// there for this one.
-    fn misfit(&self, file: &File<'_>, all: &[File<'_>]) -> Option<Option<Finding>> {
+    fn misfit(&self, file: &File<'_>, all: &[&File<'_>]) -> Option<Option<Finding>> {
         let machine = self.image.machine;
         let ending = file.name.get(file.stem().len()..).unwrap_or_default();
         let named_for_this = !file.name.contains(".cpython-3")
@@ -138,14 +179,14 @@ impl Loading<'_, '_, '_> {
             return None;
         }
         let folder = |file: &File<'_>| file.path.len() - file.name.len();
-        let sibling = |other: &&File<'_>| {
+        let sibling = |other: &File<'_>| {
             other.path != file.path
                 && other.path.get(..folder(other)) == file.path.get(..folder(file))
                 && other.stem() == file.stem()
                 && other.facts.machine == machine
                 && self.python.suffixes(machine).iter().any(|suffix| other.name.ends_with(suffix.as_str()))
         };
-        if all.iter().any(|other| sibling(&other)) {
+        if all.iter().any(|other| sibling(other)) {
             return Some(None);
         }
         let path = file.path;

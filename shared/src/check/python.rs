@@ -42,6 +42,11 @@ impl Python {
         Self::at(&found.path, image, if found.musl { Libc::Musl } else { Libc::Glibc })
     }
 
+    /// Whether it is the one that Debian's packages are for.
+    pub(super) fn is_debians(&self) -> bool {
+        self.prefix == "/usr"
+    }
+
     /// The endings of extension modules that it loads.
     pub(super) fn suffixes(&self, machine: &str) -> Vec<String> {
         let platform = multiarch(machine);
@@ -66,9 +71,12 @@ impl Python {
             sites.push(format!("{environment}/lib/python3.{}/site-packages", self.minor));
         }
         if self.environment.as_ref().is_none_or(|(_, system)| *system) {
-            let debian = format!("/usr/local/lib/python3.{}/dist-packages", self.minor);
-            sites.extend([format!("{library}/site-packages"), debian]);
-            sites.extend([format!("{library}/dist-packages"), "/usr/lib/python3/dist-packages".to_owned()]);
+            sites.push(format!("{library}/site-packages"));
+            if self.is_debians() {
+                sites.push(format!("/usr/local/lib/python3.{}/dist-packages", self.minor));
+                sites.push(format!("{library}/dist-packages"));
+                sites.push("/usr/lib/python3/dist-packages".to_owned());
+            }
         }
         for site in sites {
             found.add_site(site, image);

@@ -316,6 +316,27 @@ fn a_module_for_another_interpreter_is_one_unless_a_sibling_fits() {
 }
 
 #[test]
+fn debians_modules_are_for_debians_python() {
+    let module = |tag: &str, needed: &[&str]| {
+        let path = format!("usr/lib/python3/dist-packages/m.cpython-{tag}-x86_64-linux-gnu.so");
+        Files::default().elf(&path, library(needed))
+    };
+    let alone = examined(python(), module("311", &[]), &config(&["python3.13"]));
+    assert_eq!(alone.findings, []);
+    assert!(alone.not_checked.iter().any(|words| words.contains("Debian's own Python")), "{alone:?}");
+    let debians = || {
+        python()
+            .program("usr/bin/python3.11", &["libc.so.6"])
+            .link("usr/bin/python3", "python3.11")
+            .text("usr/lib/python3.11/os.py", "")
+    };
+    let found = |module| found(debians(), module, &["python3.13"]);
+    assert_eq!(found(module("311", &[])), []);
+    assert_eq!(found(module("312", &[])), [(Severity::Warning, Kind::WrongPython)]);
+    assert_eq!(found(module("311", &["libnone.so.1"])), [(Severity::Warning, Kind::MissingLibrary)]);
+}
+
+#[test]
 fn the_first_import_must_lead_to_a_file() {
     let script = "#!/usr/local/bin/python3.13\nimport sys\nfrom web.cli import main\nsys.exit(main())\n";
     let own = || Files::default().text("usr/local/bin/web", script);
