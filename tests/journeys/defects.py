@@ -116,7 +116,7 @@ def on_base(base: str, files: dict[str, File | str], config: dict, layout: Path,
         return {"mediaType": kind, "digest": f"sha256:{digest}", "size": len(content)}
 
     tar = layer_of(files)
-    layer = put(gzip.compress(tar, mtime=0), "application/vnd.oci.image.layer.v1.tar+gzip")
+    layer = put(gzip.compress(tar, compresslevel=1, mtime=0), "application/vnd.oci.image.layer.v1.tar+gzip")
     image["rootfs"]["diff_ids"].append("sha256:" + hashlib.sha256(tar).hexdigest())
     layers = len(manifest["layers"])
     history = [line for line in image.get("history", []) if not line.get("empty_layer")]
