@@ -15,6 +15,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from defects import File, on_base
 from harness import LAB, Podman, Program, register_arm64, run, tiny_project
 from python_projects import BASES, MACHINE, PLATFORMS, USAGE, lab_base, make
 from validator import Image
@@ -92,6 +93,26 @@ def test_psycopg_finds_its_library(
     image = podman_kept.load(here / "made.tar")
     told = podman_kept.run(image).out.split()
     assert told == ["3.2.10", "python", POSTGRESQL, MACHINE[platform]], outcome.err
+
+
+@pytest.mark.full
+def test_the_list_of_a_base_without_ldconfig_is_gone_on_with(
+    program: Program, tmp_path: Path, podman_kept: Podman
+) -> None:
+    """As distroless images of Debian 13 are: they have the list, and nothing that prints it."""
+    here = project(tmp_path, FINDS, PSYCOPG)
+    start = ["--entrypoint", "python /app/main.py"]
+    lists = make(program, here, tmp_path / "lists", "--debian", "libc-bin", *start, base="distroless")
+    old = lists.unpack(tmp_path / "root") / "etc/ld.so.cache"
+    files = {"etc/ld.so.cache": File(old, 0o644)}
+    base = on_base(BASES["distroless"], files, {}, tmp_path / "base", own=False)
+    program(
+        *["--base", base, "--platform", AMD64, *WITH_LIBPQ, "--debian", "libc-bin"],
+        *["-o", "docker-archive:made.tar"],
+        cwd=here,
+    )
+    image = podman_kept.load(here / "made.tar")
+    assert podman_kept.run(image).out.split() == ["3.2.10", "python", POSTGRESQL, "x86_64"]
 
 
 @pytest.mark.full
