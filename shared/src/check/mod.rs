@@ -21,7 +21,8 @@ use serde::{Deserialize, Serialize};
 use crate::base::details::{Detail, FileSystem};
 use crate::oci::ImageConfig;
 
-/// The version of the rules. A verdict that was remembered under another one is forgotten.
+/// The version of the rules. What was remembered under another one is forgotten: verdicts, and
+/// which libraries of the building machine an image needs.
 pub const RULES: u32 = 2;
 
 /// How sure it is that something fails.
@@ -133,10 +134,10 @@ pub fn examine(fs: &FileSystem, config: &ImageConfig) -> Report {
 }
 
 /// Which layers of an image are its own: those that the history says this program made. The
-/// embedded base is a base all the same.
+/// bases that it makes are bases all the same.
 pub fn own_layers(config: &ImageConfig) -> Vec<bool> {
     let lines = config.history.iter().filter(|line| line.empty_layer != Some(true));
-    let own = |words: &str| words.starts_with("containerize: ") && words != "containerize: base static";
+    let own = |words: &str| words.starts_with("containerize: ") && !words.starts_with("containerize: base ");
     let mut found: Vec<bool> = lines.map(|line| line.created_by.as_deref().is_some_and(own)).collect();
     found.resize(config.rootfs.diff_ids.len(), false);
     found
