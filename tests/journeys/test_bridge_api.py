@@ -205,6 +205,7 @@ def test_the_wheel_says_what_cargo_says(wheels: Path) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.timeout(3600)  # The first release build of all, optimised as a whole.
 def test_one_static_wheel_is_for_every_linux(tmp_path: Path) -> None:
     """The command of the documentation, and of the release."""
     need_target(AMD64)

@@ -247,13 +247,15 @@ def test_gitlab_and_skaffold_and_tilt_and_azd_push(
     assert pushed_digest(here, here.name("tilt") + ":tilt-1") == own
 
     (azure,) = [file for file in files if "hooks" in file]
-    assert set(azure) == {"name", "services", "hooks"} and set(azure["hooks"]) == {"prepackage"}
-    tools = tmp_path / "azd-tools"
+    # A service with an image would be pulled and pushed again by azd, with Docker.
+    assert set(azure) == {"name", "hooks"} and set(azure["hooks"]) == {"postprovision"}
+    tools = tmp_path / "az-tools"
     tools.mkdir()
-    (tools / "azd").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{tmp_path / "azd"}\n')
-    (tools / "azd").chmod(0o755)
-    path = {"PATH": f"{tools}:{program.env['PATH']}", "AZURE_CONTAINER_REGISTRY_ENDPOINT": here.host}
-    sh(azure["hooks"]["prepackage"]["run"], path)
-    told = (tmp_path / "azd").read_text().split()
-    assert told == ["env", "set", "SERVICE_WEB_IMAGE", f"{here.name('hello')}@{own}"]
-    assert azure["services"]["web"]["image"] == "${SERVICE_WEB_IMAGE}"
+    (tools / "az").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{tmp_path / "az"}\n')
+    (tools / "az").chmod(0o755)
+    path = {"PATH": f"{tools}:{program.env['PATH']}"}
+    outputs = {"AZURE_CONTAINER_REGISTRY_ENDPOINT": here.host, "AZURE_RESOURCE_GROUP": "rg"}
+    sh(azure["hooks"]["postprovision"]["run"], {**path, **outputs})
+    told = " ".join((tmp_path / "az").read_text().split())
+    image = f"{here.name('hello')}@{own}"
+    assert told == f"containerapp update --name web --resource-group rg --image {image}"

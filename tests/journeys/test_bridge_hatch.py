@@ -71,6 +71,15 @@ def test_a_target_and_a_publisher_make_what_the_program_makes(
     assert f"{here.name('greet')}@{own.digest}" in published.out
     image = podman_kept.pull(f"{here.name('greet')}:x")
     assert "Usage" in podman_kept.run(image, "--help").out
+    # It reads no archive: what has changed since is pushed.
+    with (project / "src" / "greet" / "cli.py").open("a") as source:
+        source.write("\n# One line more.\n")
+    changed = program("-o", f"oci:{tmp_path / 'changed'}", cwd=project)
+    words = ["publish", "-p", "containerize", "-o", f"repository={here.name('greet')}", "-o", "tag=y"]
+    published = hatch("hatch", *words, cwd=project, env=env)
+    assert f"{here.name('greet')}@{changed.digest}" in published.out and changed.digest != own.digest
+    refused = hatch("hatch", *words, archive, cwd=project, env=env, code=2)
+    assert "name no files" in refused.err + refused.out and "sha256" not in refused.out
     # A wheel is what it was, and asks for no image.
     archive.unlink()
     hatch("hatch", "build", cwd=project, env=env)

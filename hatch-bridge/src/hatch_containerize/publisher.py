@@ -8,12 +8,14 @@ from hatch_containerize import run
 
 
 class ContainerizePublisher(PublisherInterface):
-    """Pushes the image. What was built before is found in the cache and comes out the same, so that no file
-    has to be read back."""
+    """Builds the image from the project as it is now, and pushes it. It reads no archive: where nothing has
+    changed since one was built, the same image comes out, from the cache."""
 
     PLUGIN_NAME = "containerize"
 
     def publish(self, artifacts: list[str], options: dict) -> None:
+        if artifacts:
+            self.app.abort("the image is built from the project: name no files", code=2)
         words = ["--push"]
         for key, value in options.items():
             # Hatch's own switches are no text.
