@@ -38,8 +38,12 @@ try:
     ImageBuilder(BuildConfig(project=project, base=base, groups=["nope"])).build()
 except ContainerizeError as error:
     told = [error.code, error.kind, str(error), error.hint]
+try:
+    ImageBuilder(BuildConfig(project=project, arguments=["--nonsense"])).build()
+except ContainerizeError as error:
+    flags = [error.code, error.kind]
 found = {"version": __version__, "program": os.fspath(find_program())}
-print(json.dumps({"plan": plan, "built": built, "pushed": pushed, "told": told, **found}))
+print(json.dumps({"plan": plan, "built": built, "pushed": pushed, "told": told, "flags": flags, **found}))
 """
 
 
@@ -58,6 +62,7 @@ def test_a_script_builds_pushes_and_plans(
     assert answer["plan"]["platforms"][0]["runtime"]["ports"] == ["4000/tcp"]
     code, kind, message, hint = answer["told"]
     assert (code, kind) == (2, "usage") and "no dependency group nope" in message and "dev" in hint
+    assert answer["flags"] == [2, "usage"] and "--nonsense" in done.err
     assert answer["program"] == str(installed.home / "bin" / "containerize")
     assert f"containerize {answer['version']}" in program("--version", cwd=tmp_path).out
 

@@ -98,13 +98,17 @@ class Image(TypedDict):
     outputs: list[str]
 
 
+#: What an exit code means where the program said no more: it did not understand its flags, or was ended.
+KINDS = {1: "build", 2: "usage", 3: "network", 4: "integrity"}
+
+
 class ContainerizeError(RuntimeError):
     """The program failed. What it said while it worked is on standard error."""
 
     def __init__(self, code: int, error: Mapping[str, Any]) -> None:
         self.code = code
         #: ``build``, ``usage``, ``network``, ``integrity`` or ``bug``.
-        self.kind: str = error.get("kind", "bug")
+        self.kind: str = error.get("kind", KINDS.get(code, "bug"))
         self.causes: list[str] = list(error.get("causes", ()))
         self.hint: str | None = error.get("hint")
         super().__init__(error.get("message", f"containerize ended with {code}"))
