@@ -18,19 +18,30 @@ use crate::event::Events;
 use crate::oci::media_type::Format;
 use crate::oci::{Digest, Sha256};
 
-/// Seconds that this thread ran.
+/// From this size in bytes on, a wheel has a layer of its own.
+const LARGE: u64 = 1 << 20;
+/// Shorter runs are repeated, and their mean is taken.
+const LEAST_SECONDS: f64 = 0.02;
+
+/// Seconds that this thread ran, to the nanosecond. What `/proc` says of it is as old as the last tick or change of
+/// threads, and so nothing at all of most small wheels.
 fn thread_seconds() -> f64 {
-    // The kernel counts at its ticks, some milliseconds apart, and when a thread makes room.
-    std::thread::yield_now();
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
-    text.split(' ').next().and_then(|n| n.parse::<f64>().ok()).expect("a number") / 1e9
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
-/// How long this thread runs to do something.
-fn seconds(what: impl FnOnce()) -> f64 {
-    let start = thread_seconds();
-    what();
-    thread_seconds() - start
+/// How long this thread runs to do something once.
+fn seconds(mut what: impl FnMut()) -> f64 {
+    let mut runs = 1;
+    loop {
+        let start = thread_seconds();
+        (0..runs).for_each(|_| what());
+        let took = thread_seconds() - start;
+        if took >= LEAST_SECONDS {
+            return took / f64::from(runs);
+        }
+        runs *= 4;
+    }
 }
 
 /// Anonymous memory of the process, in KiB.
@@ -68,6 +79,25 @@ fn entries(wheel: &Path) -> Vec<(String, Arc<Zipped>)> {
     }
     found.sort_by(|(one, _), (other, _)| one.cmp(other));
     found
+}
+
+/// A layer for each large wheel, and one for all others, as images have them.
+fn layers(folder: &Path) -> Vec<(String, Vec<PathBuf>)> {
+    let mut wheels: Vec<PathBuf> =
+        std::fs::read_dir(folder).expect("folder").map(|e| e.expect("entry").path()).collect();
+    wheels.retain(|path| path.extension().is_some_and(|extension| extension == "whl"));
+    wheels.sort();
+    let (large, small): (Vec<_>, Vec<_>) = wheels.into_iter().partition(|wheel| length(wheel) >= LARGE);
+    let name = |wheel: &PathBuf| wheel.file_stem().expect("name").display().to_string();
+    let mut layers: Vec<_> = large.into_iter().map(|wheel| (name(&wheel), vec![wheel])).collect();
+    if !small.is_empty() {
+        layers.push((format!("{} small wheels", small.len()), small));
+    }
+    layers
+}
+
+fn length(file: &Path) -> u64 {
+    file.metadata().expect("size").len()
 }
 
 /// Inflates, computes the CRC and hashes content and stream: what no splice can do without.
@@ -119,16 +149,12 @@ fn spec(zipped: &[(String, Arc<Zipped>)]) -> Spec {
 #[ignore = "needs WHEELS, a folder with wheels"]
 fn splicing_costs_little_more_than_its_parts() {
     let folder = PathBuf::from(std::env::var_os("WHEELS").expect("WHEELS"));
-    let mut wheels: Vec<PathBuf> =
-        std::fs::read_dir(folder).expect("folder").map(|e| e.expect("entry").path()).collect();
-    wheels.retain(|path| path.extension().is_some_and(|extension| extension == "whl"));
-    wheels.sort();
     let cache = tempfile::tempdir().expect("folder");
     let store = Store::open(cache.path()).expect("store");
     let (mut cpu, mut sum, mut two) = (0.0, 0.0, 0.0);
     let (mut size, mut payload, mut most, mut plain) = (0, 0, 0, 0u64);
-    for wheel in &wheels {
-        let zipped = entries(wheel);
+    for (name, wheels) in layers(&folder) {
+        let zipped: Vec<_> = wheels.iter().flat_map(|wheel| entries(wheel)).collect();
         let spec = spec(&zipped);
         let pack =
             |jobs| write(&spec, &Tree::default(), &store, false, jobs, &Events::silent()).expect("written");
@@ -145,15 +171,17 @@ fn splicing_costs_little_more_than_its_parts() {
         // What the second thread takes over is no longer on the way.
         two += first;
         most = most.max(anonymous());
-        let (bytes, given) = (layer.blob.descriptor.size, wheel.metadata().expect("size").len());
+        let (bytes, given) =
+            (layer.blob.descriptor.size, wheels.iter().map(|wheel| length(wheel)).sum::<u64>());
         println!(
-            "{:9} files {:9} -> {:9} bytes ({:.4}), CPU {splice:.3} s, parts {parts:.3} s ({:.3}) {}",
+            "{:9} files {:9} -> {:9} bytes ({:.4}), CPU {:7.2} ms, parts {:7.2} ms ({:.3}) {name}",
             zipped.len(),
             given,
             bytes,
             bytes as f64 / given as f64,
+            splice * 1000.0,
+            parts * 1000.0,
             splice / parts,
-            wheel.file_name().expect("name").display(),
         );
         cpu += splice;
         sum += parts;
