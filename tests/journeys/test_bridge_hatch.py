@@ -56,6 +56,7 @@ def test_a_target_and_a_publisher_make_what_the_program_makes(
     assert archive.is_file(), done.out + done.err
     own = program("-o", f"oci:{tmp_path / 'own'}", cwd=project)
     assert of_archive(archive) == own.digest and done.out.count(own.digest) == 1
+    assert "Usage" in podman_kept.run(podman_kept.load(archive), "--help").out
     published = hatch(
         "hatch",
         "publish",
