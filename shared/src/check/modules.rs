@@ -270,8 +270,10 @@ fn judge(image: &Image<'_>, files: &[File<'_>], failed: Vec<Failed>, report: &mu
         if info.is_some_and(|info| is_portable(image, info)) && broken.len() < all {
             finding.severity = Severity::Warning;
         }
-        if paths.len() > 1 {
-            finding.message.push_str(&format!(" (and so do {} more modules)", paths.len() - 1));
+        match paths.len().saturating_sub(1) {
+            0 => {}
+            1 => finding.message.push_str(" (as does one more module)"),
+            n => finding.message.push_str(&format!(" (as do {n} more modules)")),
         }
         report.add(finding);
     }
