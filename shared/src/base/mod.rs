@@ -3,6 +3,7 @@
 
 mod archive;
 mod bare_debian;
+mod choose;
 mod content;
 pub mod details;
 pub mod embedded;
