@@ -48,7 +48,8 @@ def pack_platform_wheel(binary: Path, folder: Path) -> Path:
     )
     (info,) = scratch.iterdir()
     name = info.name.removesuffix(".dist-info")
-    files = {f"{info.name}/{file.name}": file.read_bytes() for file in info.iterdir()}
+    about = [file for file in info.rglob("*") if file.is_file()]
+    files = {file.relative_to(scratch).as_posix(): file.read_bytes() for file in about}
     package = PLATFORM_WHEEL / "python" / "containerize"
     files |= {f"containerize/{file.name}": file.read_bytes() for file in package.iterdir() if file.is_file()}
     files[f"{name}.data/scripts/containerize"] = binary.read_bytes()

@@ -15,6 +15,8 @@ from bridges import BRIDGES, INDEX, KEPT, PDM, PLATFORM_WHEEL, Tool, maturin, uv
 from harness import AMD64, REPOSITORY, Program, merged, need_target, run
 from python_projects import copied, flags, lab_base
 
+LICENCES = ("LICENSE-MIT", "LICENSE-APACHE")
+
 PACKAGE = "cargo-containerize==0.1.0"
 
 
@@ -195,7 +197,16 @@ def test_the_bridges_say_their_licence(wheels: Path) -> None:
         (wheel,) = wheels.glob(f"{name}_containerize-*.whl")
         with zipfile.ZipFile(wheel) as archive:
             text = archive.read(f"{name}_containerize-0.1.0.dist-info/METADATA").decode()
+            files = {Path(member).name for member in archive.namelist()}
         assert "License-Expression: MIT OR Apache-2.0" in text and "Proprietary" not in text
+        assert files >= set(LICENCES)
+
+
+def test_what_is_published_has_the_licences_texts() -> None:
+    """Packages hold what is in their own folders, and links do not come along everywhere."""
+    for folder in [*BRIDGES.values(), PLATFORM_WHEEL, REPOSITORY / "shared"]:
+        for name in LICENCES:
+            assert (folder / name).read_bytes() == (REPOSITORY / name).read_bytes(), folder
 
 
 def test_the_wheel_says_what_cargo_says(wheels: Path) -> None:

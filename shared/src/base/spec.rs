@@ -106,6 +106,10 @@ impl FromStr for BaseSpec {
                     let (file, name) = place(rest, "file")?;
                     Self::DockerArchive { file, name }
                 }
+                None if text.ends_with(".tar") => {
+                    return Err(Error::usage(format!("{text:?} does not say what kind of archive it is"))
+                        .hint(format!("write oci-archive:{text} or docker-archive:{text}")));
+                }
                 Some(("deb", rest)) => Self::Debian(Suite::parse(rest)?),
                 Some(("docker-daemon", rest)) => local(Daemon::Docker, rest, text)?,
                 Some(("containers-storage", rest)) => local(Daemon::Podman, rest, text)?,
@@ -170,7 +174,8 @@ mod tests {
             "containers-storage:[overlay@/x]y",
             "docker-daemon:a b",
         ];
-        for text in ["oci:", "oci:dir:", "docker-archive:", "", "Debian"].iter().chain(&local) {
+        for text in ["oci:", "oci:dir:", "docker-archive:", "", "Debian", "a/image.tar"].iter().chain(&local)
+        {
             let error = text.parse::<BaseSpec>().expect_err(text);
             assert!(error.hint_text().is_some(), "{text}");
         }
