@@ -4,6 +4,7 @@
 //! Debian's glibc looks into the folders of Debian's libraries by itself, so programs start without
 //! it. But `ldconfig -p` prints the list, and Python's `ctypes.util.find_library` asks that.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -102,9 +103,14 @@ fn parse(cache: &[u8]) -> Option<Vec<Line>> {
         return None;
     }
     let number = |at: usize| Some(u32::from_le_bytes(cache.get(at..at.checked_add(4)?)?.try_into().ok()?));
+    // Every text is in the file once; entries without number may mean the same long one.
+    let left = Cell::new(cache.len().saturating_mul(4));
     let text = |at: u32| {
         let rest = cache.get(usize::try_from(at).ok()?..)?;
-        Some(rest.get(..rest.iter().position(|b| *b == 0)?)?.to_vec())
+        let rest = rest.get(..left.get()).unwrap_or(rest);
+        let text = rest.get(..rest.iter().position(|b| *b == 0)?)?;
+        left.set(left.get().checked_sub(text.len())?);
+        Some(text.to_vec())
     };
     let count = usize::try_from(number(20)?).ok()?;
     if count > cache.len() / ENTRY {

@@ -6,6 +6,7 @@
 
 mod versions;
 
+use std::cell::Cell;
 use std::io::{Read, Seek};
 
 use object::elf::{self, FileHeader32, FileHeader64};
@@ -19,6 +20,15 @@ pub const MAGIC: [u8; 4] = *b"\x7fELF";
 
 /// Bytes of a dynamic section, or of a string table that are read at once.
 const MOST: u64 = 4 << 20;
+
+/// Bytes of one name. Lists of folders are the longest.
+const MOST_NAME: usize = 64 << 10;
+
+/// Bytes that are looked at for all names of a file. Entries without number may name the same text.
+const MOST_NAMES: usize = 16 << 20;
+
+/// Bytes that reading a name by itself counts as: so many are read at least.
+const FAR_NAME: usize = 4 << 10;
 
 /// Program headers; more are counted elsewhere in the file, and no loader takes them.
 const MOST_SEGMENTS: u16 = 0xffff;
@@ -99,15 +109,20 @@ where
         return None;
     }
     let segments = header.program_headers(endian, data).ok()?;
+    let mut has_dynamic = false;
     for segment in segments {
         let size: u64 = segment.p_filesz(endian).into();
         if size > MOST {
             continue;
         }
-        if let Some(bytes) = segment.interpreter(endian, data).ok()? {
-            found.interpreter = Some(text(bytes));
+        // As the kernel does, the first counts.
+        if found.interpreter.is_none()
+            && let Some(bytes) = segment.interpreter(endian, data).ok()?
+        {
+            found.interpreter = Some(text(bytes.get(..MOST_NAME).unwrap_or(bytes)));
         }
-        if let Some(entries) = segment.dynamic(endian, data).ok()? {
+        if !has_dynamic && let Some(entries) = segment.dynamic(endian, data).ok()? {
+            has_dynamic = true;
             Dynamic::<Elf, R>::new(endian, data, segments, entries).fill(&mut found);
         }
     }
@@ -138,9 +153,23 @@ where
         let table = self.value(elf::DT_STRTAB).zip(self.value(elf::DT_STRSZ));
         let strings = table.and_then(|(at, size)| self.bytes(at, size)).unwrap_or_default();
         // In a large table the names that matter may stand behind those of all its symbols.
+        let left = Cell::new(MOST_NAMES);
         let string = |offset: u64| {
-            let within = usize::try_from(offset).ok().and_then(|offset| string_at(strings, offset));
-            within.or_else(|| self.far_string(table?, offset))
+            let spend = |bytes: usize| left.set(left.get().saturating_sub(bytes));
+            if left.get() == 0 {
+                return None;
+            }
+            if let Some(rest) = usize::try_from(offset).ok().and_then(|offset| strings.get(offset..)) {
+                let rest = rest.get(..MOST_NAME).unwrap_or(rest);
+                let end = rest.iter().position(|byte| *byte == 0);
+                // Each takes some memory, however short it is.
+                spend(end.unwrap_or(rest.len()) + 32);
+                if let Some(end) = end {
+                    return rest.get(..end).map(text);
+                }
+            }
+            spend(FAR_NAME);
+            self.far_string(table?, offset)
         };
         let one = |tag| self.value(tag).and_then(string);
         let needed = self.entries.iter().filter(|(tag, _)| *tag == elf::DT_NEEDED);
@@ -164,7 +193,7 @@ where
 
     /// The text at `offset` of the table of strings with that address and size, read by itself.
     fn far_string(&self, (table, size): (u64, u64), offset: u64) -> Option<String> {
-        let left = size.checked_sub(offset)?;
+        let left = size.checked_sub(offset)?.min(MOST_NAME as u64);
         let (at, there) = self.place(table.checked_add(offset)?)?;
         let end = at.checked_add(left.min(there))?;
         self.data.read_bytes_at_until(at..end, 0).ok().map(text)
@@ -191,13 +220,6 @@ where
         let there = self.data.len().ok()?.checked_sub(at)?;
         Some((at, length.checked_sub(within)?.min(there)))
     }
-}
-
-/// The text in a table of strings that ends with a NUL.
-fn string_at(strings: &[u8], offset: usize) -> Option<String> {
-    let rest = strings.get(offset..)?;
-    let end = rest.iter().position(|byte| *byte == 0)?;
-    rest.get(..end).map(text)
 }
 
 fn machine<Elf: FileHeader>(header: &Elf, endian: Elf::Endian) -> String {

@@ -8,6 +8,9 @@ const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
 const HEADER: usize = 48;
 const ENTRY: usize = 24;
 
+/// Bytes of one name or path: Linux's PATH_MAX.
+const MOST_PATH: usize = 4096;
+
 /// Reads `/etc/ld.so.cache`: the names in it and the paths that they lead to, in the cache's order.
 pub fn libraries(bytes: &[u8]) -> Option<Vec<(String, String)>> {
     let start = bytes.windows(MAGIC.len()).position(|window| window == MAGIC)?;
@@ -25,6 +28,7 @@ pub fn libraries(bytes: &[u8]) -> Option<Vec<(String, String)>> {
     let big = [false, true].into_iter().find(fits)?;
     let text = |at: usize| {
         let rest = table.get(at..)?;
+        let rest = rest.get(..MOST_PATH).unwrap_or(rest);
         let end = rest.iter().position(|byte| *byte == 0)?;
         Some(String::from_utf8_lossy(rest.get(..end)?).into_owned())
     };
@@ -33,7 +37,14 @@ pub fn libraries(bytes: &[u8]) -> Option<Vec<(String, String)>> {
         let at = HEADER + index * ENTRY;
         Some((text(number(at + 4, big)?)?, text(number(at + 8, big)?)?))
     };
-    Some((0..count).filter_map(entry).collect())
+    // Every text is in the file once; entries without number may mean the same long one.
+    let mut left = table.len().saturating_mul(4);
+    let bounded = |(name, path): &(String, String)| {
+        let fits = left.checked_sub(name.len() + path.len());
+        left = fits.unwrap_or_default();
+        fits.is_some()
+    };
+    Some((0..count).filter_map(entry).take_while(bounded).collect())
 }
 
 #[cfg(test)]
@@ -58,5 +69,22 @@ mod tests {
         }
         bytes[20..24].copy_from_slice(&[0xff; 4]);
         assert_eq!(libraries(&bytes), None);
+    }
+
+    #[test]
+    fn many_entries_of_one_long_text_stay_small() {
+        let count = 2000_u32;
+        let mut bytes = b"glibc-ld.so.cache1.1".to_vec();
+        bytes.extend(count.to_le_bytes());
+        bytes.resize(HEADER, 0);
+        let strings = u32::try_from(HEADER).expect("small") + count * 24;
+        for _ in 0..count {
+            bytes.extend([3, strings, strings, 0, 0, 0].iter().flat_map(|n: &u32| n.to_le_bytes()));
+        }
+        bytes.extend([b'x'; 4000]);
+        bytes.push(0);
+        let found = libraries(&bytes).expect("a cache");
+        let taken: usize = found.iter().map(|(name, path)| name.len() + path.len()).sum();
+        assert!(!found.is_empty() && taken <= 4 * bytes.len(), "{taken}");
     }
 }
