@@ -159,19 +159,29 @@ fn choice(
         && let Some(choice) = store.recall::<Choice>(CHOICES, &key)
         && choice.holds(&host(&choice.named))
     {
-        return Ok(choice);
+        return Ok(with_packages(workshop, choice));
     }
     let layers = runtime.block_on(preflight::fetched(image.layers.clone(), workshop.client, store))?;
-    let mut fs = preflight::file_system(&layers, &config, store, maker.jobs)?;
+    let mut fs = preflight::file_system(&layers, &config, store, maker.jobs, true)?;
     let named: Vec<String> = named_folders(&fs).map(str::to_owned).collect();
     let host = host(&named);
     let mut choice = closure(&mut fs, &mut config, |name| host.find(name));
-    let package =
-        |(name, library): (&String, &Library)| Some((name.clone(), package_of(workshop, &library.path)?));
-    choice.packages = choice.found.iter().filter_map(package).collect();
     choice.named = named;
+    let choice = with_packages(workshop, choice);
     store.remember(CHOICES, &key, &choice);
     Ok(choice)
+}
+
+/// Asks for the packages that are not known yet. Whether there is none or dpkg had no time cannot be
+/// told, so that nobody is remembered to have none.
+fn with_packages(workshop: &Workshop<'_>, mut choice: Choice) -> Choice {
+    let packages = std::mem::take(&mut choice.packages);
+    let package = |(name, library): (&String, &Library)| {
+        let known = packages.get(name).cloned();
+        Some((name.clone(), known.or_else(|| package_of(workshop, &library.path))?))
+    };
+    choice.packages = choice.found.iter().filter_map(package).collect();
+    choice
 }
 
 /// The folders that our files name for their libraries. What was built here against a library of

@@ -82,7 +82,7 @@ impl Examiner<'_> {
             self.events.step("Checking", format!("{image} ({platform})"));
             let key = Digest::of(&to_json(&opened.config)?);
             let report =
-                report(self.store, self.client, self.jobs, key, &opened.config, opened.layers).await?;
+                report(self.store, self.client, self.jobs, key, &opened.config, opened.layers, false).await?;
             found.push(Checked { platform, report });
         }
         Ok(found)
@@ -139,7 +139,7 @@ async fn report_of(workshop: &Workshop<'_>, image: &Image) -> Result<Report> {
     let config = config_of(image)?;
     let Workshop { store, client, .. } = *workshop;
     let key = image.config.descriptor.digest;
-    report(store, client, workshop.jobs(), key, &config, image.layers.clone()).await
+    report(store, client, workshop.jobs(), key, &config, image.layers.clone(), true).await
 }
 
 /// The configuration of an image that was just made.
@@ -154,7 +154,7 @@ pub(super) fn config_of(image: &Image) -> Result<ImageConfig> {
 }
 
 /// The verdict on an image, remembered under the digest of its configuration: that names the
-/// content of all layers, and all that is set.
+/// content of all layers, and all that is set. `made_here` as for [`file_system`].
 async fn report(
     store: &Store,
     client: &Client,
@@ -162,6 +162,7 @@ async fn report(
     key: Digest,
     config: &ImageConfig,
     layers: Vec<Blob>,
+    made_here: bool,
 ) -> Result<Report> {
     let key = format!("{RULES} {key}");
     if let Some(report) = store.recall(VERDICTS, &key) {
@@ -169,13 +170,14 @@ async fn report(
     }
     let layers = fetched(layers, client, store).await?;
     let report = tokio::task::block_in_place(|| -> Result<Report> {
-        Ok(check::examine(&file_system(&layers, config, store, jobs)?, config))
+        Ok(check::examine(&file_system(&layers, config, store, jobs, made_here)?, config))
     })?;
     store.remember(VERDICTS, &key, &report);
     Ok(report)
 }
 
-/// The merged file system of the layers, and what its files need to run.
+/// The merged file system of the layers, and what its files need to run. Where the image was
+/// `made_here`, its own layers need not be verified; of others the history may say anything.
 ///
 /// # Errors
 /// When a layer cannot be read.
@@ -184,6 +186,7 @@ pub(super) fn file_system(
     config: &ImageConfig,
     store: &Store,
     jobs: usize,
+    made_here: bool,
 ) -> Result<FileSystem> {
     let diff_ids = &config.rootfs.diff_ids;
     if layers.len() != diff_ids.len() {
@@ -193,7 +196,7 @@ pub(super) fn file_system(
     }
     let work: Vec<_> = layers.iter().zip(diff_ids).zip(check::own_layers(config)).collect();
     let found = in_parallel(jobs, &work, |((blob, diff_id), own)| {
-        let read = if *own { facts::details_of_own } else { facts::details_of };
+        let read = if *own && made_here { facts::details_of_own } else { facts::details_of };
         read(blob, diff_id, store).context(|| format!("cannot read the layer {}", blob.descriptor.digest))
     })?;
     let mut fs = FileSystem::default();
