@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -31,6 +32,8 @@ HELLO_WEB = REPOSITORY / "examples" / "hello-web"
 FIXTURES = REPOSITORY / "tests" / "fixtures"
 TOOLS = REPOSITORY / "tests" / ".tools"
 LAB = Path(os.environ.get("CONTAINERIZE_LAB") or REPOSITORY.parent / "shared" / "lab")
+#: Where Debian's packages are, as this machine's own apt knows it.
+MIRROR = "http://deb.debian.org"
 AMD64, ARM64 = "x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"
 
 #: Containers get what a small machine can give: it may not raise its own limits.
@@ -55,6 +58,22 @@ def need(*tools: str) -> None:
 def need_root() -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root")
+
+
+@functools.cache
+def no_mirror() -> str:
+    """Why Debian's archive does not answer; nothing where it does."""
+    try:
+        with urllib.request.urlopen(f"{MIRROR}/debian/dists/bookworm/InRelease", timeout=20) as answer:
+            answer.read(1)
+    except OSError as error:
+        return f"no Debian mirror: {error}"
+    return ""
+
+
+def need_mirror() -> None:
+    if reason := no_mirror():
+        pytest.skip(reason)
 
 
 def need_target(target: str) -> None:

@@ -40,6 +40,7 @@ from harness import (
     built_once,
     crane,
     need,
+    need_mirror,
     register_arm64,
     run,
     tiny_project,
@@ -230,6 +231,7 @@ def some(names, quick: list[str]) -> list:
 def test_nothing_is_found_in_what_debian_packages_bring(
     name: str, program: Program, podman_kept: Podman, tmp_path: Path, tiny: Path
 ) -> None:
+    need_mirror()
     base, packages, start, says = PACKAGES[name]
     if not (LAB / "base-images").is_dir():
         pytest.skip("no lab with base images")
@@ -369,6 +371,7 @@ INSTALLED = {
 def test_nothing_is_found_in_what_apt_installed_in_a_container(
     name: str, program: Program, podman_kept: Podman, tmp_path: Path
 ) -> None:
+    need_mirror()
     base, packages, start, says = INSTALLED[name]
     if not (LAB / "base-images").is_dir():
         pytest.skip("no lab with base images")

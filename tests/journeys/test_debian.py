@@ -11,17 +11,15 @@ import subprocess
 import sys
 import tarfile
 import urllib.parse
-import urllib.request
 from pathlib import Path
 
 import pytest
 from defects import File, on_base
-from harness import LAB, Podman, Program, register_arm64, run, tiny_project
+from harness import LAB, MIRROR, Podman, Program, need_mirror, register_arm64, run, tiny_project
 from python_projects import BASES, MACHINE, PLATFORMS, USAGE, lab_base, make
 from validator import Image
 
 AMD64, ARM64 = PLATFORMS
-MIRROR = "http://deb.debian.org"
 ARCHIVE_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 #: psycopg's pure Python part loads libpq by `ctypes.util.find_library`.
 PSYCOPG = """psycopg==3.2.10 \\
@@ -46,11 +44,7 @@ POSTGRESQL = "15"
 
 @pytest.fixture(scope="module", autouse=True)
 def mirror() -> None:
-    try:
-        with urllib.request.urlopen(f"{MIRROR}/debian/dists/bookworm/InRelease", timeout=20) as answer:
-            answer.read(1)
-    except OSError as error:
-        pytest.skip(f"no Debian mirror: {error}")
+    need_mirror()
 
 
 def project(folder: Path, main: str, requirements: str = "") -> Path:

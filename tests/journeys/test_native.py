@@ -20,6 +20,7 @@ from harness import (
     built_once,
     free_port,
     need,
+    need_mirror,
     run,
     serve,
     tiny_project,
@@ -173,6 +174,8 @@ def sqlite_to_link_with(env: Env) -> Env:
 def test_a_diesel_service_answers_from_its_database(
     how: str, program: Program, podman_kept: Podman, tmp_path: Path
 ) -> None:
+    if "debian" in how:
+        need_mirror()
     env = sqlite_to_link_with(built_once("diesel-service"))
     # In its place: elsewhere cargo would compile its dependencies again.
     project = FIXTURES / "diesel-service"
@@ -192,6 +195,8 @@ def test_an_openssl_service_signs(
     on: str, packages: list[str], program: Program, podman_kept: Podman, tmp_path: Path
 ) -> None:
     need("pkg-config", "openssl")
+    if packages:
+        need_mirror()
     if run(["pkg-config", "--exists", "openssl"], code=None).code != 0:
         pytest.skip("OpenSSL's development files are not installed: apt-get install libssl-dev")
     env = built_once("openssl-service")
