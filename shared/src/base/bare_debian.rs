@@ -22,8 +22,12 @@ const RELEASES: &[(&str, Option<&str>)] =
 const WITH_LIB64: &[&str] = &["amd64", "loong64", "mips64le", "ppc64le"];
 
 /// A release of Debian that a base can be made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Suite(String);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Suite {
+    name: &'static str,
+    /// Of what is out.
+    number: Option<&'static str>,
+}
 
 impl Suite {
     /// Reads its code name.
@@ -31,45 +35,34 @@ impl Suite {
     /// # Errors
     /// Usage when it is none, or one that means another release every few years.
     pub fn parse(text: &str) -> Result<Self> {
-        let known = || {
-            let names: Vec<&str> = RELEASES.iter().map(|(name, _)| *name).collect();
-            format!("write deb:{}", names.join(" or deb:"))
-        };
-        if RELEASES.iter().any(|(name, _)| *name == text) {
-            return Ok(Self(text.to_owned()));
+        if let Some(&(name, number)) = RELEASES.iter().find(|(name, _)| *name == text) {
+            return Ok(Self { name, number });
         }
+        let names: Vec<&str> = RELEASES.iter().map(|(name, _)| *name).collect();
         Err(match text {
             "stable" | "oldstable" | "testing" => Error::usage(format!(
                 "the base \"deb:{text}\" would be another one after Debian's next release"
             )),
             _ => Error::usage(format!("the base \"deb:{text}\" names no release of Debian")),
         }
-        .hint(known()))
+        .hint(format!("write deb:{}", names.join(" or deb:"))))
     }
 
     /// Its code name, as `trixie`.
-    pub fn name(&self) -> &str {
-        &self.0
-    }
-
-    fn number(&self) -> Option<&'static str> {
-        RELEASES.iter().find(|(name, _)| *name == self.0).and_then(|(_, number)| *number)
+    pub fn name(&self) -> &'static str {
+        self.name
     }
 
     /// os-release(5), which tells scanners whose packages these are, and us where more are.
     fn os_release(&self) -> String {
-        let number = self.number();
-        let title = match number {
-            Some(number) => format!("{number} ({})", self.0),
-            None => self.0.clone(),
-        };
+        let Self { name, number } = *self;
+        let title = number.map_or_else(|| name.to_owned(), |number| format!("{number} ({name})"));
         let version =
             number.map(|n| format!("VERSION_ID=\"{n}\"\nVERSION=\"{title}\"\n")).unwrap_or_default();
         format!(
-            "PRETTY_NAME=\"Debian GNU/Linux {title}\"\nNAME=\"Debian GNU/Linux\"\n{version}VERSION_CODENAME={}\n\
+            "PRETTY_NAME=\"Debian GNU/Linux {title}\"\nNAME=\"Debian GNU/Linux\"\n{version}VERSION_CODENAME={name}\n\
              ID=debian\nHOME_URL=\"https://www.debian.org/\"\nSUPPORT_URL=\"https://www.debian.org/support\"\n\
-             BUG_REPORT_URL=\"https://bugs.debian.org/\"\n",
-            self.0
+             BUG_REPORT_URL=\"https://bugs.debian.org/\"\n"
         )
     }
 }
@@ -109,7 +102,7 @@ fn entries(suite: &Suite, platform: &Platform) -> Vec<Entry> {
     entries.push(Entry::symlink("var/run", "/run", ROOT));
     let os_release = Content::Bytes(suite.os_release().into());
     entries.push(Entry::file("usr/lib/os-release", os_release, 0o644, ROOT));
-    let version = format!("{}\n", suite.number().unwrap_or(suite.name()));
+    let version = format!("{}\n", suite.number.unwrap_or(suite.name));
     entries.push(Entry::file("etc/debian_version", Content::Bytes(version.into()), 0o644, ROOT));
     entries.push(Entry::symlink("etc/os-release", "../usr/lib/os-release", ROOT));
     entries

@@ -227,24 +227,22 @@ pub fn layer_facts(layer: &Blob, diff_id: &Digest, store: &Store) -> Result<Laye
 
 /// Whether the layer's facts are remembered, so that [`tree_of`] needs none of its bytes.
 pub fn known(blob: &Blob, store: &Store) -> bool {
-    /// The same memo without its facts, which are many.
-    #[derive(Deserialize)]
-    struct Size {
-        size: u64,
-    }
-    let Descriptor { digest, size, .. } = &blob.descriptor;
-    store.recall::<Size>(TABLE, &digest.to_string()).is_some_and(|known| known.size == *size)
+    remembered(TABLE, blob, store)
 }
 
 /// Whether what [`details_of`] gives is remembered, so that it needs none of the layer's bytes.
 pub fn details_known(blob: &Blob, store: &Store) -> bool {
-    /// The same memo without the details, which are many.
+    remembered(DETAILS, blob, store)
+}
+
+fn remembered(table: &'static str, blob: &Blob, store: &Store) -> bool {
+    /// The same memo without what it tells, which is much.
     #[derive(Deserialize)]
     struct Size {
         size: u64,
     }
     let Descriptor { digest, size, .. } = &blob.descriptor;
-    store.recall::<Size>(DETAILS, &digest.to_string()).is_some_and(|known| known.size == *size)
+    store.recall::<Size>(table, &digest.to_string()).is_some_and(|known| known.size == *size)
 }
 
 /// What a layer holds, and what its files need to run.

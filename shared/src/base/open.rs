@@ -98,14 +98,12 @@ impl Opener<'_> {
                 Ok(base)
             }
             BaseSpec::Layout { dir, name } => {
-                let dir = self.dir.join(dir);
-                let index = read_index(&dir)?;
-                self.descend(Content::Layout(dir), pick(&index, name.as_deref())?, platform).await
+                let (content, root) = self.in_layout(dir, name.as_deref())?;
+                self.descend(content, root, platform).await
             }
             BaseSpec::OciArchive { file, name } => {
-                let index = archive::import_oci(&self.dir.join(file), self.store)?;
-                let content = Content::Store(self.store.clone());
-                self.descend(content, pick(&index, name.as_deref())?, platform).await
+                let (content, root) = self.in_archive(file, name.as_deref())?;
+                self.descend(content, root, platform).await
             }
             BaseSpec::DockerArchive { file, name } => {
                 let (config, layers) =
@@ -114,13 +112,9 @@ impl Opener<'_> {
             }
             BaseSpec::Local { daemon, name } => self.local(Engine::of(*daemon), name, platform).await,
             BaseSpec::Registry(reference) => {
-                let content =
-                    Content::Registry(self.client.clone(), reference.repository.clone(), self.store.clone());
-                let opened = match self.root(reference).await {
-                    Ok(root) => self.descend(content, root, platform).await,
-                    Err(error) => Err(error),
-                };
-                opened.map(|base| BaseImage { name: Some(reference.to_string()), ..base })
+                let (content, root) = self.in_registry(reference).await?;
+                let opened = self.descend(content, root, platform).await?;
+                Ok(BaseImage { name: Some(reference.to_string()), ..opened })
             }
         }
     }
@@ -132,24 +126,13 @@ impl Opener<'_> {
     /// When it is not there or is broken.
     pub async fn platforms(&self, spec: &BaseSpec) -> Result<Vec<Platform>> {
         let (content, root) = match spec {
-            BaseSpec::Layout { dir, name } => {
-                let dir = self.dir.join(dir);
-                let root = pick(&read_index(&dir)?, name.as_deref())?;
-                (Content::Layout(dir), root)
-            }
-            BaseSpec::OciArchive { file, name } => {
-                let index = archive::import_oci(&self.dir.join(file), self.store)?;
-                (Content::Store(self.store.clone()), pick(&index, name.as_deref())?)
-            }
+            BaseSpec::Layout { dir, name } => self.in_layout(dir, name.as_deref())?,
+            BaseSpec::OciArchive { file, name } => self.in_archive(file, name.as_deref())?,
             BaseSpec::DockerArchive { file, name } => {
                 let (config, _) = archive::import_docker(&self.dir.join(file), name.as_deref(), self.store)?;
                 return Ok(vec![platform_of(&config)]);
             }
-            BaseSpec::Registry(reference) => {
-                let content =
-                    Content::Registry(self.client.clone(), reference.repository.clone(), self.store.clone());
-                (content, self.root(reference).await?)
-            }
+            BaseSpec::Registry(reference) => self.in_registry(reference).await?,
             BaseSpec::Static | BaseSpec::Scratch | BaseSpec::Debian(_) | BaseSpec::Local { .. } => {
                 return Ok(vec![this_machine()?]);
             }
@@ -167,6 +150,26 @@ impl Opener<'_> {
                 Ok(images.filter_map(|descriptor| descriptor.platform).collect())
             }
         }
+    }
+
+    /// What is in a layout, and the index or manifest in it that is meant.
+    fn in_layout(&self, dir: &Path, name: Option<&str>) -> Result<(Content, Descriptor)> {
+        let dir = self.dir.join(dir);
+        let root = pick(&read_index(&dir)?, name)?;
+        Ok((Content::Layout(dir), root))
+    }
+
+    /// The same of an OCI archive.
+    fn in_archive(&self, file: &Path, name: Option<&str>) -> Result<(Content, Descriptor)> {
+        let index = archive::import_oci(&self.dir.join(file), self.store)?;
+        Ok((Content::Store(self.store.clone()), pick(&index, name)?))
+    }
+
+    /// The same of a registry.
+    async fn in_registry(&self, reference: &Reference) -> Result<(Content, Descriptor)> {
+        let content =
+            Content::Registry(self.client.clone(), reference.repository.clone(), self.store.clone());
+        Ok((content, self.root(reference).await?))
     }
 
     /// The index or manifest that a reference leads to; its bytes are in the store afterwards.

@@ -29,6 +29,12 @@ struct Line {
     capabilities: u64,
 }
 
+impl Line {
+    fn of(flags: u32, name: &str, path: &str) -> Self {
+        Self { flags, name: name.into(), path: path.into(), version: 0, capabilities: 0 }
+    }
+}
+
 /// The list with these libraries (name and path) in it; `None` when it is not of the only form that
 /// is known here, or has them already.
 pub fn with_libraries(cache: &[u8], libraries: &[(String, String)]) -> Option<Vec<u8>> {
@@ -38,8 +44,7 @@ pub fn with_libraries(cache: &[u8], libraries: &[(String, String)]) -> Option<Ve
     let there: BTreeSet<Vec<u8>> = lines.iter().map(|line| line.name.clone()).collect();
     let before = lines.len();
     for (name, path) in libraries.iter().filter(|(name, _)| !there.contains(name.as_bytes())) {
-        let (name, path) = (name.clone().into_bytes(), path.clone().into_bytes());
-        lines.push(Line { flags, name, path, version: 0, capabilities: 0 });
+        lines.push(Line::of(flags, name, path));
     }
     if lines.len() == before {
         return None;
@@ -62,14 +67,7 @@ pub fn list_of(libraries: &[(String, String)], architecture: &str) -> Option<Vec
     for (name, path) in libraries {
         places.entry(name).or_insert(path);
     }
-    let line = |(name, path): (&str, &str)| Line {
-        flags,
-        name: name.into(),
-        path: path.into(),
-        version: 0,
-        capabilities: 0,
-    };
-    let mut lines: Vec<Line> = places.into_iter().map(line).collect();
+    let mut lines: Vec<Line> = places.into_iter().map(|(name, path)| Line::of(flags, name, path)).collect();
     lines.sort_by(|a, b| compare(&b.name, &a.name));
     write(&lines, LITTLE_ENDIAN)
 }
