@@ -19,6 +19,7 @@ from harness import (
     Program,
     Registry,
     Services,
+    need_mirror,
     need_target,
     start_registry,
 )
@@ -44,6 +45,12 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     running = Services(folder)
     yield running
     running.stop_all()
+
+
+@pytest.fixture(scope="session")
+def mirror() -> None:
+    """For tests that ask Debian's archive."""
+    need_mirror()
 
 
 @pytest.fixture(scope="session", autouse=True)

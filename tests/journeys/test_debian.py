@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 from defects import File, on_base
-from harness import LAB, MIRROR, Podman, Program, need_mirror, register_arm64, run, tiny_project
+from harness import LAB, MIRROR, Podman, Program, register_arm64, run, tiny_project
 from python_projects import BASES, MACHINE, PLATFORMS, USAGE, lab_base, make
 from validator import Image
 
 AMD64, ARM64 = PLATFORMS
+pytestmark = pytest.mark.usefixtures("mirror")
 ARCHIVE_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 #: psycopg's pure Python part loads libpq by `ctypes.util.find_library`.
 PSYCOPG = """psycopg==3.2.10 \\
@@ -40,11 +41,6 @@ fn main() { println!("libpq {}", unsafe { PQlibVersion() } / 10000); }
 """
 #: Of the base's release, Debian 12.
 POSTGRESQL = "15"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def mirror() -> None:
-    need_mirror()
 
 
 def project(folder: Path, main: str, requirements: str = "") -> Path:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from harness import REPOSITORY, Podman, Program, register_arm64, run, tiny_project
 from python_projects import MACHINE, PLATFORMS, USAGE, served, with_uv
-from test_debian import mirror  # noqa: F401 - a fixture for all tests here
 from validator import validate_layout
+
+pytestmark = pytest.mark.usefixtures("mirror")
 
 GNU = "x86_64-unknown-linux-gnu"
 TELLS = """import os, platform, ssl
