@@ -76,6 +76,19 @@ def need_mirror() -> None:
         pytest.skip(reason)
 
 
+def lab_bases() -> Path:
+    """The layout with the lab's base images. The one way to them, so that a test that needs one says so."""
+    layout = LAB / "base-images"
+    if not (layout / "index.json").is_file():
+        pytest.skip("no lab with base images: CONTAINERIZE_LAB names a folder that holds them")
+    return layout
+
+
+def lab_image(name: str) -> str:
+    """The reference of one of the lab's base images, by its name in the layout."""
+    return f"oci:{lab_bases()}:{name}"
+
+
 def need_target(target: str) -> None:
     """Skips the test where Rust's standard library for `target` is missing."""
     libdir = run(["rustc", "--print", "target-libdir", "--target", target]).out.strip()

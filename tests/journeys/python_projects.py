@@ -13,7 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from harness import FIXTURES, LAB, Env, Outcome, Podman, Program, Registry, Service, free_port, run, serve
+from harness import (
+    FIXTURES,
+    Env,
+    Outcome,
+    Podman,
+    Program,
+    Registry,
+    Service,
+    free_port,
+    lab_bases,
+    lab_image,
+    run,
+    serve,
+)
 from validator import Entry, Image, Layout, validate_layout
 
 PROJECTS = FIXTURES / "python"
@@ -34,16 +47,13 @@ USAGE = 2
 
 def lab_base(base: str) -> str:
     """The base's reference in the lab's layout."""
-    layout = LAB / "base-images"
-    if not layout.is_dir():
-        pytest.skip("no lab with base images")
-    return f"oci:{layout}:{(BASES | BARE)[base]}"
+    return lab_image((BASES | BARE)[base])
 
 
 @functools.cache
 def base_layers(base: str) -> int:
     """How many layers an image on the base begins with."""
-    layout, name = LAB / "base-images", BASES[base]
+    layout, name = lab_bases(), BASES[base]
 
     def blob(digest: str) -> dict:
         return json.loads((layout / "blobs" / digest.replace(":", "/")).read_text())

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import AMD64, ARM64, LAB, Env, Registry, free_port, need, need_target, run, tiny_project
+from harness import AMD64, ARM64, Env, Registry, free_port, lab_image, need, need_target, run, tiny_project
 from validator import validate_layout
 
 #: Public names, and under which the lab's registry has them.
@@ -28,12 +28,9 @@ def mirrors(host: str) -> Env:
 def mirror(registry: Callable[[str], Registry]) -> Registry:
     """The lab's registry with its bases, all platforms and attestations of them."""
     need("skopeo")
-    layout = LAB / "base-images"
-    if not layout.is_dir():
-        pytest.skip("no lab with base images")
+    bases = {name: lab_image(name.removeprefix("library/")) for name in BASES.values()}
     here = registry("anonymous")
-    for name in BASES.values():
-        source = f"oci:{layout}:{name.removeprefix('library/')}"
+    for name, source in bases.items():
         copy = ["skopeo", "copy", "-q", "--multi-arch", "all", *here.skopeo_options("dest-")]
         run([*copy, source, f"docker://{here.name(name)}"])
     return here

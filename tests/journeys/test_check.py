@@ -33,7 +33,7 @@ from defects import (
     through_runpath,
     with_library,
 )
-from harness import LAB, Podman, Program
+from harness import Podman, Program, lab_image
 
 RISCV = 243
 
@@ -223,10 +223,7 @@ def test_a_defect_is_found_and_is_what_fails(
 
 @pytest.mark.parametrize("base", [STATIC, CC, DISTROLESS_PYTHON, SLIM, DEBIAN])
 def test_nothing_is_found_in_a_base(base: str, program: Program, tmp_path: Path) -> None:
-    layout = LAB / "base-images"
-    if not layout.is_dir():
-        pytest.skip("no lab with base images")
-    assert findings(program, f"oci:{layout}:{base}", tmp_path, 0) == []
+    assert findings(program, lab_image(base), tmp_path, 0) == []
 
 
 def test_what_is_found_is_said_in_words(program: Program, tmp_path: Path) -> None:

@@ -32,13 +32,13 @@ from defects import (
     with_library,
 )
 from harness import (
-    LAB,
     OWN_MOUNTS,
     RUN_LIMITS,
     Podman,
     Program,
     built_once,
     crane,
+    lab_image,
     need,
     need_mirror,
     register_arm64,
@@ -233,12 +233,10 @@ def test_nothing_is_found_in_what_debian_packages_bring(
 ) -> None:
     need_mirror()
     base, packages, start, says = PACKAGES[name]
-    if not (LAB / "base-images").is_dir():
-        pytest.skip("no lab with base images")
     target = "x86_64-unknown-linux-musl" if base == STATIC else GNU
     layout = tmp_path / "layout"
     program(
-        *["--base", f"oci:{LAB}/base-images:{base}", "--target", target, "--platform", AMD64],
+        *["--base", lab_image(base), "--target", target, "--platform", AMD64],
         *[f"--debian={package}" for package in packages],
         *["--entrypoint", start, "-o", f"oci:{layout}:made"],
         *([f"--env=LD_LIBRARY_PATH={':'.join(ALGEBRA)}"] if name in USES_ALGEBRA else []),
@@ -373,9 +371,7 @@ def test_nothing_is_found_in_what_apt_installed_in_a_container(
 ) -> None:
     need_mirror()
     base, packages, start, says = INSTALLED[name]
-    if not (LAB / "base-images").is_dir():
-        pytest.skip("no lab with base images")
-    from_lab, image, layout = f"oci:{LAB}/base-images:{base}", f"localhost/{name}:base", tmp_path / "layout"
+    from_lab, image, layout = lab_image(base), f"localhost/{name}:base", tmp_path / "layout"
     layout.mkdir()
     run([*OWN_MOUNTS, "skopeo", "copy", "-q", from_lab, f"containers-storage:{image}"], env=podman_kept.env)
     install = f"apt-get update -qq && apt-get install -qq -y --no-install-recommends {' '.join(packages)}"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from defects import File, on_base
-from harness import LAB, MIRROR, Podman, Program, register_arm64, run, tiny_project
+from harness import MIRROR, Podman, Program, lab_bases, lab_image, register_arm64, run, tiny_project
 from python_projects import BASES, MACHINE, PLATFORMS, USAGE, lab_base, make
 from validator import Image
 
@@ -123,7 +123,7 @@ def test_a_rust_program_is_linked_with_it(program: Program, tmp_path: Path, podm
     if not Path("/usr/lib/x86_64-linux-gnu/libpq.so").exists():
         pytest.skip("nothing to link with: apt-get install libpq-dev")
     here = tiny_project(tmp_path / "tiny", main=LINKED)
-    cc = f"oci:{LAB}/base-images:distroless/cc-debian12:nonroot"
+    cc = lab_image("distroless/cc-debian12:nonroot")
     target = ["--target", "x86_64-unknown-linux-gnu"]
     program("--base", cc, "--debian", "libpq5", *target, "-o", "docker-archive:made.tar", cwd=here)
     image = podman_kept.load(here / "made.tar")
@@ -182,12 +182,12 @@ def test_documentation_stays_out_unless_it_is_wanted(program: Program, tmp_path:
 
 
 def blob(digest: str) -> Path:
-    return LAB / "base-images/blobs" / digest.replace(":", "/")
+    return lab_bases() / "blobs" / digest.replace(":", "/")
 
 
 def dpkg_status(base: str, platform: str) -> str:
     """The base's dpkg database, read by other means."""
-    roots = json.loads((LAB / "base-images/index.json").read_text())["manifests"]
+    roots = json.loads((lab_bases() / "index.json").read_text())["manifests"]
     named = "org.opencontainers.image.ref.name"
     root = next(entry for entry in roots if entry["annotations"][named] == BASES[base])
     images = json.loads(blob(root["digest"]).read_text())["manifests"]

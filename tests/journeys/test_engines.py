@@ -17,7 +17,6 @@ from harness import (
     AMD64,
     HELLO_TARGET,
     HELLO_WEB,
-    LAB,
     OWN_MOUNTS,
     PODMAN,
     SECONDS_TO_ANSWER,
@@ -26,6 +25,7 @@ from harness import (
     Podman,
     Program,
     free_port,
+    lab_image,
     need,
     need_target,
     run,
@@ -80,10 +80,8 @@ def watched_podman(podman: Podman, tmp_path: Path) -> Watched:
 
 @pytest.fixture
 def base_layout() -> str:
-    if not (LAB / "base-images" / "index.json").is_file():
-        pytest.skip("no base images: CONTAINERIZE_LAB names a folder that holds them")
     need("skopeo")
-    return f"oci:{LAB}/base-images:{BASE}"
+    return lab_image(BASE)
 
 
 def build(program: Program, watched: Watched, *flags: str, cwd: Path = HELLO_WEB, wrap=OWN_MOUNTS) -> str:

@@ -12,13 +12,13 @@ import pytest
 from defects import library
 from harness import (
     FIXTURES,
-    LAB,
     Env,
     Podman,
     Program,
     Service,
     built_once,
     free_port,
+    lab_image,
     need,
     need_mirror,
     run,
@@ -40,9 +40,7 @@ BUILD_RS = """fn main() {{
 
 
 def base(name: str) -> list[str]:
-    if not (LAB / "base-images").is_dir():
-        pytest.skip("no lab with base images")
-    return ["--base", f"oci:{LAB}/base-images:{name}", "--target", GNU, "--platform", "linux/amd64"]
+    return ["--base", lab_image(name), "--target", GNU, "--platform", "linux/amd64"]
 
 
 def calling(folder: Path, function: str, *arguments: str | Path) -> Path:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from base_python import base_python
-from harness import LAB, Podman, Program
-from python_projects import BASES, PYTHON_OF, SITE_PACKAGES, USAGE, copied, flags, lab_base, make
+from harness import Podman, Program, lab_bases
+from python_projects import BASES, PYTHON_OF, SITE_PACKAGES, USAGE, copied, flags, make
 
 #: In a container, whether each module that was compiled is what the interpreter there makes of its source.
 COMPARE = """
@@ -38,10 +38,9 @@ def python_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
     done: dict[str, Path] = {}
 
     def of(base: str) -> Path:
-        lab_base(base)
         if base not in done:
             folder = tmp_path_factory.mktemp("python")
-            done[base] = base_python(LAB / "base-images", BASES[base], PYTHON_OF[base], folder)
+            done[base] = base_python(lab_bases(), BASES[base], PYTHON_OF[base], folder)
         return done[base]
 
     return of
