@@ -20,7 +20,8 @@ pub(crate) fn text(outcome: &Outcome) -> String {
             text
         }),
         Outcome::Built(images) => {
-            images.iter().flat_map(result_lines).fold(String::new(), |mut text, line| {
+            let lines = images.iter().flat_map(|image| result_lines(image, images.len() > 1));
+            lines.fold(String::new(), |mut text, line| {
                 let _ = writeln!(text, "{line}");
                 text
             })
@@ -28,9 +29,11 @@ pub(crate) fn text(outcome: &Outcome) -> String {
     }
 }
 
-fn result_lines(image: &Delivered) -> Vec<String> {
+/// The digest behind each repository; where there is none, alone or behind the name of one of several images.
+fn result_lines(image: &Delivered, is_one_of_several: bool) -> Vec<String> {
     if image.references.is_empty() {
-        return vec![image.digest.to_string()];
+        let name = if is_one_of_several { format!("{}@", image.name) } else { String::new() };
+        return vec![format!("{name}{}", image.digest)];
     }
     let mut repositories: Vec<String> = Vec::new();
     for reference in &image.references {
@@ -107,7 +110,7 @@ fn plan_text(plan: &Plan) -> String {
     for (i, image) in plan.images.iter().enumerate() {
         let gap = if i > 0 { "\n" } else { "" };
         let _ = writeln!(text, "{gap}image {} {}", image.name, image.version);
-        let rows = [image_rows(image), runtime_rows(image), content_rows(image)].concat();
+        let rows = [image_rows(image, plan.push), runtime_rows(image), content_rows(image)].concat();
         let width = rows.iter().map(|row| row.1.chars().count()).filter(|w| *w <= 48).max().unwrap_or(0);
         for (key, value, origin) in rows {
             let line = format!("  {key:<13} {value:<width$}  {origin}");
@@ -119,12 +122,13 @@ fn plan_text(plan: &Plan) -> String {
 
 type Row = (&'static str, String, String);
 
-fn image_rows(image: &ImagePlan) -> Vec<Row> {
+fn image_rows(image: &ImagePlan, push: bool) -> Vec<Row> {
     let settings = &image.settings;
     let from = |key: &str| settings.origins.describe(key);
     let mut rows: Vec<Row> = Vec::new();
     for reference in &image.references {
-        rows.push(("push to", reference.to_string(), format!("{}, {}", from("repository"), from("tags"))));
+        let word = if push { "push to" } else { "name" };
+        rows.push((word, reference.to_string(), format!("{}, {}", from("repository"), from("tags"))));
     }
     if image.references.is_empty() {
         rows.push(("tag", image.tag.clone(), from("tags")));
@@ -138,6 +142,17 @@ fn image_rows(image: &ImagePlan) -> Vec<Row> {
     match &image.project {
         ProjectPlan::Binary(binary) => {
             rows.push(("binary", format!("{} of package {}", binary.name, binary.package), from("bin")));
+            if !settings.features.is_empty() {
+                rows.push(("features", settings.features.join(", "), from("features")));
+            }
+            for (key, is_on) in [
+                ("all-features", settings.all_features),
+                ("no-default-features", settings.no_default_features),
+            ] {
+                if is_on {
+                    rows.push((key, "true".into(), from(key)));
+                }
+            }
             rows.push(("profile", binary.profile.clone(), from("profile")));
             rows.push(("strip", binary.strip.as_str().into(), from("strip")));
         }

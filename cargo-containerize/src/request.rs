@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use containerize_core::base::spec::BaseSpec;
 use containerize_core::build::{Language, Login, Request};
-use containerize_core::cargo::{Cargo, Environment, Locking, build::Features, select::Scope};
+use containerize_core::cargo::{Cargo, Environment, Locking, select::Scope};
 use containerize_core::event::Events;
 use containerize_core::http::{Options, Secret, usual_cert_dirs};
 use containerize_core::registry::{self, Client, Credentials, Explicit};
@@ -37,11 +37,7 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
             packages: workspace.package.clone(),
             workspace: all,
             exclude: workspace.exclude.clone(),
-        },
-        features: Features {
-            features: cargo.features.features.clone(),
-            all: cargo.features.all_features,
-            no_default: cargo.features.no_default_features,
+            bins: cargo.bins,
         },
         locking: Locking { locked: cargo.locked, offline: cargo.offline, frozen: cargo.frozen },
         target_dir: cargo.target_dir.clone(),

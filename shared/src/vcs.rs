@@ -28,6 +28,16 @@ pub fn describe(dir: &Path) -> Result<Option<Revision>> {
     Question::ask(dir).answer()
 }
 
+/// The branch that is checked out where `dir` is. `None` where there is no git, no repository, or a commit alone
+/// is checked out.
+pub fn branch(dir: &Path) -> Option<String> {
+    let answer =
+        git_command(Path::new("git"), dir).args(["symbolic-ref", "--quiet", "--short", "HEAD"]).output();
+    let answer = answer.ok().filter(|answer| answer.status.success())?;
+    let name = String::from_utf8(answer.stdout).ok()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
 /// A question for the revision, which git looks into while the program does something else.
 #[derive(Debug)]
 pub struct Question {
@@ -147,6 +157,16 @@ mod tests {
         fs::remove_file(folder.path().join("new")).expect("remove");
         fs::write(folder.path().join("sub/file"), "2!").expect("write");
         assert!(revision(folder.path()).dirty);
+    }
+
+    #[test]
+    fn a_branch_is_told_unless_a_commit_alone_is_checked_out() {
+        let folder = repository();
+        git(folder.path(), &["checkout", "-q", "-b", "feature/x"]);
+        assert_eq!(branch(&folder.path().join("sub")).as_deref(), Some("feature/x"));
+        git(folder.path(), &["checkout", "-q", "--detach"]);
+        assert_eq!(branch(folder.path()), None);
+        assert_eq!(branch(tempfile::tempdir().expect("folder").path()), None);
     }
 
     #[test]

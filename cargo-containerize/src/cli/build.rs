@@ -166,10 +166,13 @@ pub(crate) struct CargoArgs {
     #[command(flatten)]
     pub(crate) workspace: clap_cargo::Workspace,
     #[command(flatten)]
-    pub(crate) features: clap_cargo::Features,
+    features: clap_cargo::Features,
     /// The binary; several make several images
     #[arg(long, value_name = "NAME")]
     pub(crate) bin: Vec<String>,
+    /// All binaries of the packages, an image of each
+    #[arg(long, conflicts_with = "bin")]
+    pub(crate) bins: bool,
     /// The profile [default: release]
     #[arg(long, value_name = "PROFILE")]
     profile: Option<String>,
@@ -321,6 +324,9 @@ impl BuildArgs {
             compression: image.compression,
             max_layers: image.max_layers,
             bin: given(&self.cargo.bin).map(Bins),
+            features: given(&self.cargo.features.features),
+            all_features: self.cargo.features.all_features.then_some(true),
+            no_default_features: self.cargo.features.no_default_features.then_some(true),
             profile: self.cargo.profile.clone().or(release),
             target: self.cargo.target.clone(),
             strip: self.cargo.strip,

@@ -1,14 +1,17 @@
 //! What a project says about itself, and when its image was made.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use jiff::Timestamp;
 
 use super::Request;
-use crate::config::{Layer, Origin, Partial};
+use crate::config::{Layer, Origin, Partial, Settings};
 use crate::error::{Error, Result};
-use crate::plan::{About, Names, standard_labels};
-use crate::vcs::Revision;
+use crate::event::Events;
+use crate::plan::{About, Names, Naming, names, standard_labels};
+use crate::sink::Output;
+use crate::vcs::{self, Revision};
 
 /// What the project itself says, in the place below all that users configure. `told_by` says
 /// where the time of creation is from.
@@ -31,18 +34,57 @@ pub(super) fn detected(
     layers.into()
 }
 
-/// Refuses a push that knows no name for the image.
+/// Variables in which CI systems name the branch, for checkouts of a commit alone.
+const BRANCH_VARIABLES: [&str; 5] =
+    ["GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME", "BRANCH_NAME", "BUILDKITE_BRANCH"];
+
+/// The branch, if a tag asks for it: the one that is checked out in `dir`, else what a CI system says.
+pub(super) fn branch(settings: &Settings, request: &Request, dir: &Path) -> Option<String> {
+    let asks = settings.tags.iter().flatten().any(|tag| tag.contains("{branch}"));
+    let told = || BRANCH_VARIABLES.iter().find_map(|name| request.variables.get(*name)).cloned();
+    let named = |branch: &String| !branch.is_empty();
+    if asks { vcs::branch(dir).or_else(told).filter(named) } else { None }
+}
+
+/// The names of an image, and what the user should know of them.
 ///
 /// # Errors
-/// Usage, with two ways to give one.
-pub(super) fn check_push(request: &Request, image: &str, names: &Names) -> Result<()> {
-    if !request.push || !names.references.is_empty() {
-        return Ok(());
+/// Usage: a name that cannot be, or a push that knows no name for the image.
+pub(super) fn image_names(
+    request: &Request,
+    settings: &Settings,
+    naming: &Naming<'_>,
+    events: &Events,
+) -> Result<Names> {
+    let names = names(settings, naming)?;
+    let image = naming.name;
+    if request.push && names.references.is_empty() {
+        let tag = &names.tag;
+        return Err(Error::usage(format!("--push does not know where the image {image} goes")).hint(
+            format!(
+                "write --push --repository ghcr.io/you/{image} or --push --tag ghcr.io/you/{image}:{tag}"
+            ),
+        ));
     }
-    let tag = &names.tag;
-    Err(Error::usage(format!("--push does not know where the image {image} goes")).hint(format!(
-        "write --push --repository ghcr.io/you/{image} or --push --tag ghcr.io/you/{image}:{tag}"
-    )))
+    let named =
+        settings.repository.as_deref().filter(|_| settings.origins.of("repository") == Some(&Origin::Flag));
+    if let Some(repository) = named {
+        let keeps_names = !request.load.is_empty()
+            || request.outputs.iter().any(|output| matches!(output, Output::DockerArchive { .. }));
+        if !request.push && !keeps_names {
+            events.note("--repository is given without --push: nothing is pushed");
+        }
+        if request.push
+            && naming.shares_repository
+            && !naming.is_one_of_several
+            && !repository.contains("{name}")
+        {
+            events.note(format!(
+                "{image} goes below {repository}, as the project has several images; `--tag {repository}` names one exactly"
+            ));
+        }
+    }
+    Ok(names)
 }
 
 /// A commit as labels name it.

@@ -258,6 +258,7 @@ mod tests {
         ImageSet {
             name: "Web".into(),
             tag: "1".into(),
+            local: "1".into(),
             references: references.iter().map(|r| r.parse().expect("reference")).collect(),
             images: platforms.iter().map(image).collect(),
             index: None,

@@ -45,6 +45,7 @@ pub async fn merge(
     let set = ImageSet {
         name: target.repository.name.clone(),
         tag: target.selector(),
+        local: target.selector(),
         references: vec![target.clone()],
         images: found.into_iter().map(|part| part.image).collect(),
         index: Some(index),

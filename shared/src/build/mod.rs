@@ -47,10 +47,8 @@ pub struct Request {
     pub cargo: Cargo,
     /// `--manifest-path`.
     pub manifest_path: Option<PathBuf>,
-    /// `-p`, `--workspace`, `--exclude`.
+    /// `-p`, `--workspace`, `--exclude`, `--bins`.
     pub scope: cargo::select::Scope,
-    /// `--features` and its like.
-    pub features: cargo::build::Features,
     /// `--locked`, `--offline`, `--frozen`.
     pub locking: Locking,
     /// `--target-dir`.

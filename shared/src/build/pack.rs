@@ -91,6 +91,7 @@ fn set(plan: &ImagePlan, images: Vec<Image>) -> Result<ImageSet> {
     Ok(ImageSet {
         name: plan.name.clone(),
         tag: plan.tag.clone(),
+        local: plan.local.clone(),
         references: plan.references.clone(),
         images,
         index,

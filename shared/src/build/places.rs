@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{GroupChanges, Request};
-use crate::config::{self, Folded, Hooks, Layer, Origin, Partial};
+use crate::cargo::select::Scope;
+use crate::config::{self, Folded, Hooks, Layer, Origin, Partial, Settings};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::Platform;
@@ -37,6 +38,15 @@ pub(super) struct Tables {
     pub(super) own: &'static str,
     /// The workspace's table.
     pub(super) workspace: &'static str,
+}
+
+/// Which other images there are beside one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Siblings {
+    /// Of its own package.
+    pub(super) in_package: bool,
+    /// Anywhere in the project.
+    pub(super) in_project: bool,
 }
 
 /// The places that configure all packages of a project alike.
@@ -114,14 +124,45 @@ impl Places {
     pub(super) fn stack(&self, own: Option<&Value>, detected: Vec<Layer>) -> Result<Vec<Layer>> {
         let mut stack = vec![self.defaults.clone()];
         stack.extend(detected);
+        stack.extend(self.of_project(own)?);
+        stack.extend(self.of_call());
+        Ok(stack)
+    }
+
+    /// The places of the project itself: its tables, and the file of `--config`.
+    pub(super) fn of_project(&self, own: Option<&Value>) -> Result<Vec<Layer>> {
+        let mut stack = Vec::new();
         stack.extend(self.workspace.clone());
         stack.extend(own.map(|value| table(value, self.tables.own)).transpose()?);
         stack.extend(self.tool.clone());
         stack.extend(self.file.clone());
-        stack.push(self.environment.clone());
+        Ok(stack)
+    }
+
+    /// The places of the call alone.
+    pub(super) fn of_call(&self) -> Vec<Layer> {
+        let mut stack = vec![self.environment.clone()];
         stack.extend(self.told.clone());
         stack.push(self.flags.clone());
-        Ok(stack)
+        stack
+    }
+
+    /// The packages that the call means: those of its flags, else those of the key `packages`.
+    pub(super) fn scope(&self, flags: &Scope) -> Scope {
+        let shared =
+            self.workspace.iter().chain(&self.file).cloned().chain(self.of_call()).collect::<Vec<_>>();
+        let configured = config::fold(&shared, "").values.packages.unwrap_or_default();
+        if flags.is_named() { flags.clone() } else { Scope { packages: configured, ..flags.clone() } }
+    }
+
+    /// Whether the image's repository is that of other images too, by the place that names it.
+    pub(super) fn shares_repository(&self, settings: &Settings, siblings: Siblings) -> bool {
+        match settings.origins.of("repository") {
+            Some(Origin::Image { .. }) => false,
+            Some(Origin::Table(table)) if table == self.tables.workspace => true,
+            Some(origin) if *origin == Origin::Table(self.tables.own.into()) => siblings.in_package,
+            _ => siblings.in_project,
+        }
     }
 
     /// The hooks of packages, given by their own tables and folders. Each runs in the package's

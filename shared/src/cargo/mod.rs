@@ -6,8 +6,9 @@
 //! program was started with: a folder and an environment. Nothing here reads the process's own.
 
 pub mod build;
+pub mod features;
 pub mod linkage;
-pub mod project;
+mod project;
 pub mod remap;
 pub mod rustc;
 pub mod rustflags;

@@ -1,5 +1,6 @@
 //! What `cargo metadata` says about a project.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -55,6 +56,8 @@ pub struct Package {
     pub settings: Option<Value>,
     /// The binaries, ordered by name.
     pub bins: Vec<BinTarget>,
+    /// The features, with what each switches on.
+    pub features: BTreeMap<String, Vec<String>>,
     /// Whether there is a library.
     pub has_lib: bool,
     /// The binary that `cargo run` means.
@@ -77,6 +80,8 @@ pub struct BinTarget {
     pub name: String,
     /// The features without which cargo does not build it.
     pub required_features: Vec<String>,
+    /// Those of them that are off, as far as is known: see [`Project::choose_features`].
+    pub lacks: Vec<String>,
 }
 
 impl Project {
@@ -143,7 +148,11 @@ fn package(package: &cargo_metadata::Package, metadata: &Metadata) -> Package {
         .targets
         .iter()
         .filter(bin)
-        .map(|t| BinTarget { name: t.name.clone(), required_features: t.required_features.clone() })
+        .map(|t| BinTarget {
+            name: t.name.clone(),
+            required_features: t.required_features.clone(),
+            lacks: Vec::new(),
+        })
         .collect();
     bins.sort_by(|a, b| a.name.cmp(&b.name));
     Package {
@@ -160,6 +169,7 @@ fn package(package: &cargo_metadata::Package, metadata: &Metadata) -> Package {
         manifest_path: package.manifest_path.clone().into(),
         settings: settings(&package.metadata),
         bins,
+        features: package.features.clone().into_iter().collect(),
         has_lib: package.targets.iter().any(|t| {
             use TargetKind as K;
             [K::Lib, K::RLib, K::DyLib, K::CDyLib, K::StaticLib, K::ProcMacro]

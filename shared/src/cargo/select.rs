@@ -12,6 +12,15 @@ pub struct Scope {
     pub workspace: bool,
     /// `--exclude`: all members but these; names or globs.
     pub exclude: Vec<String>,
+    /// `--bins`: all binaries of these packages.
+    pub bins: bool,
+}
+
+impl Scope {
+    /// Whether the call says which packages it means.
+    pub fn is_named(&self) -> bool {
+        self.workspace || !self.packages.is_empty()
+    }
 }
 
 /// A binary that goes into an image.
@@ -44,12 +53,27 @@ pub struct Selection {
 /// there is none.
 pub fn binaries(project: &Project, scope: &Scope, bins: &[String]) -> Result<Selection> {
     let (packages, notes) = selected(project, scope)?;
-    let mut selection = Selection { notes, ..Selection::default() };
+    let mut selection = binaries_of(project, scope, &packages, bins)?;
+    selection.notes.splice(0..0, notes);
+    Ok(selection)
+}
+
+/// As [`binaries`], of these packages among the selected ones.
+///
+/// # Errors
+/// Those of [`binaries`].
+pub fn binaries_of(
+    project: &Project,
+    scope: &Scope,
+    packages: &[&Package],
+    bins: &[String],
+) -> Result<Selection> {
+    let mut selection = Selection::default();
     if bins.is_empty() {
-        by_package(project, scope, &packages, &mut selection)?;
+        by_package(project, scope, packages, &mut selection)?;
     } else {
         for name in bins {
-            let binary = by_name(project, &packages, name)?;
+            let binary = by_name(project, packages, name)?;
             if !selection.binaries.contains(&binary) {
                 selection.binaries.push(binary);
             }
@@ -146,15 +170,21 @@ fn by_package(
     selection: &mut Selection,
 ) -> Result<()> {
     for package in packages {
-        match the_one(package)? {
-            Some(bin) => selection.binaries.push(binary(package, &bin.name)),
-            None if packages.len() > 1 => {
-                selection.notes.push(format!("package {} has no binary and gets no image", package.name));
-            }
-            None => {}
+        let chosen = if scope.bins { candidates(package).collect() } else { the_one(package, scope)? };
+        if chosen.is_empty() && packages.len() > 1 {
+            selection.notes.push(match &package.bins[..] {
+                [] => format!("package {} has no binary and gets no image", package.name),
+                [gated, ..] => format!(
+                    "package {} gets no image: {} needs {}",
+                    package.name,
+                    gated.name,
+                    features(&gated.lacks)
+                ),
+            });
         }
+        selection.binaries.extend(chosen.into_iter().map(|bin| binary(package, &bin.name)));
     }
-    let named = scope.workspace || !scope.packages.is_empty();
+    let named = scope.is_named() || scope.bins;
     match &selection.binaries[..] {
         [] => Err(no_binary(project, packages)),
         [_] => Ok(()),
@@ -172,35 +202,52 @@ fn by_package(
     }
 }
 
-/// The binary that a package's own words mean.
-fn the_one(package: &Package) -> Result<Option<&BinTarget>> {
-    if let Some(default) = &package.default_run {
-        let found = package.bins.iter().find(|bin| bin.name == *default);
-        if found.is_some() {
-            return Ok(found);
-        }
+/// The binaries that cargo would build: all whose features are on.
+pub fn candidates(package: &Package) -> impl Iterator<Item = &BinTarget> {
+    package.bins.iter().filter(|bin| bin.lacks.is_empty())
+}
+
+/// The binary that a package's own words mean, if they mean one.
+pub fn default_bin(package: &Package) -> Option<&BinTarget> {
+    package.bins.iter().find(|bin| package.default_run.as_ref() == Some(&bin.name))
+}
+
+/// The binary that is meant where none is named.
+fn the_one<'a>(package: &'a Package, scope: &Scope) -> Result<Vec<&'a BinTarget>> {
+    if let Some(default) = default_bin(package) {
+        return Ok(vec![default]);
     }
-    match &package.bins[..] {
-        [] => Ok(None),
-        [only] => Ok(Some(only)),
-        [first, ..] => {
-            let names: Vec<&str> = package.bins.iter().map(|bin| bin.name.as_str()).collect();
+    match &candidates(package).collect::<Vec<_>>()[..] {
+        [] => Ok(Vec::new()),
+        [only] => Ok(vec![only]),
+        several @ [first, ..] => {
+            let names: Vec<&str> = several.iter().map(|bin| bin.name.as_str()).collect();
+            let scope = if scope.workspace { "--workspace --bins" } else { "--bins" };
             Err(Error::usage(format!("package {} has several binaries: {}", package.name, names.join(", ")))
                 .hint(format!(
-                    "name one, for example --bin {}, or set default-run in the [package] of its Cargo.toml",
+                    "name one, for example --bin {}; make an image of each with {scope}; or set default-run in the \
+                     [package] of its Cargo.toml",
                     first.name
                 )))
         }
     }
 }
 
+/// Features for people: `feature a`, `features a, b`.
+pub(crate) fn features(names: &[String]) -> String {
+    format!("{} {}", if names.len() == 1 { "the feature" } else { "the features" }, names.join(", "))
+}
+
 fn no_binary(project: &Project, packages: &[&Package]) -> Error {
     let what = match packages {
         [] => "no package is selected".to_owned(),
-        [package] if package.has_lib => {
+        [package] if package.has_lib && package.bins.is_empty() => {
             format!("package {} is a library: it has no binary to put in an image", package.name)
         }
-        [package] => format!("package {} has no binary", package.name),
+        [package] => match &package.bins[..] {
+            [] => format!("package {} has no binary", package.name),
+            [gated, ..] => return lacks_features(gated),
+        },
         _ => "none of the selected packages has a binary".to_owned(),
     };
     let others: Vec<String> = project
@@ -217,12 +264,21 @@ fn no_binary(project: &Project, packages: &[&Package]) -> Error {
     Error::usage(what).hint(hint)
 }
 
+/// Refuses a binary whose features are off.
+pub fn lacks_features(bin: &BinTarget) -> Error {
+    Error::usage(format!("the binary {} needs {}", bin.name, features(&bin.lacks))).hint(format!(
+        "add --features {}, or features = {:?} to the project's table",
+        bin.lacks.join(","),
+        bin.lacks
+    ))
+}
+
 fn binary(package: &Package, name: &str) -> Binary {
     Binary { package_id: package.id.clone(), package: package.name.clone(), name: name.to_owned() }
 }
 
 /// The nearest of `known` to what was typed, else all of them.
-fn suggestion(flag: &str, typed: &str, known: &[&str]) -> String {
+pub(crate) fn suggestion(flag: &str, typed: &str, known: &[&str]) -> String {
     let nearest = known
         .iter()
         .rev() // of equals, the first

@@ -21,6 +21,13 @@ pub enum Origin {
     Environment,
     /// Flags of the call.
     Flag,
+    /// The table of one image in one of these places.
+    Image {
+        /// The place.
+        place: Box<Origin>,
+        /// The image's name.
+        image: String,
+    },
 }
 
 impl Origin {
@@ -33,6 +40,10 @@ impl Origin {
             Self::File(file) => file.clone(),
             Self::Environment => format!("CONTAINERIZE_{}", key.to_uppercase().replace('-', "_")),
             Self::Flag => format!("--{}", flag_of(key)),
+            Self::Image { place, image } => match &**place {
+                Self::Table(table) => format!("[{table}.image.{image}]"),
+                place => format!("[image.{image}] in {place}"),
+            },
         }
     }
 }
@@ -81,6 +92,11 @@ impl Origins {
         self.0.get(key).is_some_and(|origins| origins[..] == [origin.clone()])
     }
 
+    /// Where the value of `key` came from, if it was one place.
+    pub fn of(&self, key: &str) -> Option<&Origin> {
+        self.0.get(key).and_then(|origins| if let [origin] = &origins[..] { Some(origin) } else { None })
+    }
+
     /// Whether the value of `key` was set on purpose, not detected or built in.
     pub fn is_chosen(&self, key: &str) -> bool {
         self.0.get(key).into_iter().flatten().any(|o| !matches!(o, Origin::Default | Origin::Detected(_)))
@@ -124,10 +140,7 @@ pub fn fold(layers: &[Layer], image: &str) -> Folded {
         let own = std::mem::take(&mut values.image).remove(image);
         folded.values.lay_over(values, &layer.origin, &mut folded.origins);
         if let Some(own) = own {
-            let origin = match &layer.origin {
-                Origin::Table(table) => Origin::Table(format!("{table}.image.{image}")),
-                other => other.clone(),
-            };
+            let origin = Origin::Image { place: Box::new(layer.origin.clone()), image: image.to_owned() };
             folded.values.lay_over(own, &origin, &mut folded.origins);
         }
     }

@@ -125,6 +125,14 @@ keys! {
     layers("layers"): Vec<ExtraLayer>, append, Toml;
     /// Rust: the binary, or several.
     bin("bin"): Bins, replace, List;
+    /// Rust: the members of a workspace that a call means which names none: names or globs.
+    packages("packages"): Vec<String>, replace, List;
+    /// Rust: features that are switched on.
+    features("features"): Vec<String>, replace, List;
+    /// Rust: whether all features are switched on.
+    all_features("all-features"): bool, replace, Toml;
+    /// Rust: whether the default features stay off.
+    no_default_features("no-default-features"): bool, replace, Toml;
     /// Rust: cargo's profile; `release` by default.
     profile("profile"): String, replace, Text;
     /// Rust: the target triple, which gives libc and linkage for each platform.

@@ -68,6 +68,12 @@ pub struct Settings {
     pub native: Native,
     /// Layers made outside.
     pub layers: Vec<ExtraLayer>,
+    /// Cargo's features that are switched on.
+    pub features: Vec<String>,
+    /// Whether all are.
+    pub all_features: bool,
+    /// Whether the default ones stay off.
+    pub no_default_features: bool,
     /// Cargo's profile.
     pub profile: String,
     /// The target triple, if one was asked for.
@@ -155,6 +161,9 @@ impl Settings {
             check: values.check.unwrap_or_default(),
             native: values.native.unwrap_or_default(),
             layers: values.layers.unwrap_or_default(),
+            features: values.features.unwrap_or_default(),
+            all_features: values.all_features.unwrap_or_default(),
+            no_default_features: values.no_default_features.unwrap_or_default(),
             profile: values.profile.unwrap_or_else(|| "release".into()),
             target: values.target,
             strip: values.strip.unwrap_or_default(),

@@ -31,6 +31,8 @@ pub struct ImageSet {
     pub name: String,
     /// The tag for outputs that keep one.
     pub tag: String,
+    /// The name in a layout, which may hold other images too.
+    pub local: String,
     /// Where it is pushed.
     pub references: Vec<Reference>,
     /// At least one.

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 pub use labels::{About, Facts, PREFIX as LABEL_PREFIX, expand, standard_labels};
-pub use names::{Names, names};
+pub use names::{Names, Naming, names};
 pub use python::{
     APP, Application, Carried, Distribution, EnvironmentPlan, PREFIX, PYTHON_PREFIX, PythonImage,
     PythonPlatform, Start, plan_python, wheel_layers,
@@ -29,6 +29,8 @@ use crate::oci::{Healthcheck, Platform, Reference};
 /// What one call will make.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
+    /// Whether they are pushed to their references.
+    pub push: bool,
     /// The images.
     pub images: Vec<ImagePlan>,
 }
@@ -54,7 +56,10 @@ pub struct ImagePlan {
     pub version: String,
     /// Tag for outputs that have one: the first bare tag.
     pub tag: String,
-    /// Where it is pushed, if it is.
+    /// Its name in a layout: the tag, behind the image's name where the project has other images.
+    #[serde(skip)]
+    pub local: String,
+    /// Where it is pushed, if it is, and what engines know it by.
     #[serde(serialize_with = "as_texts")]
     pub references: Vec<Reference>,
     /// The image format.

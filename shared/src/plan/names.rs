@@ -1,5 +1,6 @@
 //! Where an image goes: repository, tags and full references.
 
+use super::labels::Facts;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::oci::{Reference, Repository, is_tag, tag_from_version};
@@ -11,49 +12,100 @@ pub struct Names {
     pub references: Vec<Reference>,
     /// The tag for outputs that keep one.
     pub tag: String,
+    /// Its name in a layout that may hold other images too.
+    pub local: String,
 }
 
-/// The names of the image `name` at `version`. With `several` images in one call, each goes to
-/// its own repository: below the configured one, or where `{name}` stands.
+/// What an image is named by.
+#[derive(Debug, Clone, Copy)]
+pub struct Naming<'a> {
+    /// The image's own name.
+    pub name: &'a str,
+    /// What placeholders stand for.
+    pub facts: &'a Facts,
+    /// The branch, where a tag asks for it and there is one.
+    pub branch: Option<&'a str>,
+    /// Whether other images of the project go to the configured repository too: then each goes below it, or
+    /// where `{name}` stands. That does not depend on how many of them one call makes.
+    pub shares_repository: bool,
+    /// Whether the project has other images.
+    pub has_siblings: bool,
+    /// Whether the call makes other images, which a full reference would name too.
+    pub is_one_of_several: bool,
+}
+
+/// The names of an image.
 ///
 /// # Errors
-/// Usage: something is no reference or tag, or several images would get one reference.
-pub fn names(settings: &Settings, name: &str, version: &str, several: bool) -> Result<Names> {
-    let default_tag = tag_from_version(version);
-    let fill = |text: &str| text.replace("{name}", &name.to_lowercase());
-    let repository = settings
-        .repository
-        .as_deref()
-        .map(|text| {
-            let spread = several && !text.contains("{name}");
-            let text =
-                if spread { format!("{}/{{name}}", text.trim_end_matches('/')) } else { text.to_owned() };
-            fill(&text).parse::<Repository>().map_err(|e| explain(settings, "repository", &text, e))
-        })
-        .transpose()?;
+/// Usage: something is no reference or tag, a placeholder stands for nothing, or several images would get one
+/// reference.
+pub fn names(settings: &Settings, naming: &Naming<'_>) -> Result<Names> {
+    let default_tag = tag_from_version(&naming.facts.version);
+    let repository = repository(settings, naming)?;
     let tags = settings.tags.clone().unwrap_or_else(|| vec![default_tag.clone()]);
-    let mut found = Names { references: Vec::new(), tag: default_tag.clone() };
-    let mut bare = Vec::new();
+    let mut references: Vec<Reference> = Vec::new();
+    let mut first = None;
     for text in &tags {
-        if is_tag(text) {
-            bare.push(text.clone());
-            found.references.extend(repository.as_ref().map(|r| r.with_tag(text)));
+        let filled = fill(settings, text, naming)?;
+        if is_tag(&filled) {
+            references.extend(repository.as_ref().map(|r| r.with_tag(&filled)));
+            first.get_or_insert(filled);
             continue;
         }
-        if several && !text.contains("{name}") {
+        if naming.is_one_of_several && !text.contains("{name}") {
             return Err(Error::usage(format!("the reference {text:?} cannot name several images")).hint(
                 "put {name} into it, or give --repository and bare tags, or choose one binary with --bin",
             ));
         }
-        found
-            .references
-            .push(full_reference(&fill(text), &default_tag).map_err(|e| explain(settings, "tags", text, e))?);
+        references
+            .push(full_reference(&filled, &default_tag).map_err(|e| explain(settings, "tags", text, e))?);
     }
-    if let Some(tag) = bare.into_iter().chain(found.references.iter().filter_map(|r| r.tag.clone())).next() {
-        found.tag = tag;
+    let tag = first.or_else(|| references.iter().find_map(|r| r.tag.clone())).unwrap_or(default_tag);
+    let local = if naming.has_siblings { format!("{}:{tag}", naming.name) } else { tag.clone() };
+    references.dedup();
+    Ok(Names { references, tag, local })
+}
+
+/// The repository of this image.
+fn repository(settings: &Settings, naming: &Naming<'_>) -> Result<Option<Repository>> {
+    let Some(text) = settings.repository.as_deref() else { return Ok(None) };
+    let spread = naming.shares_repository && !text.contains("{name}");
+    let text = if spread { format!("{}/{{name}}", text.trim_end_matches('/')) } else { text.to_owned() };
+    let filled = text.replace("{name}", &naming.name.to_lowercase());
+    filled.parse().map(Some).map_err(|e| explain(settings, "repository", &text, e))
+}
+
+/// A tag or reference with its placeholders filled in, each made legal for a tag.
+fn fill(settings: &Settings, text: &str, naming: &Naming<'_>) -> Result<String> {
+    let wrong =
+        |why: &str| Error::usage(format!("tags ({}): {text:?} {why}", settings.origins.describe("tags")));
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (placeholder, after) = after.split_once('}').unwrap_or((after, ""));
+        let value = match placeholder {
+            "version" => naming.facts.version.clone(),
+            "name" => naming.name.to_lowercase(),
+            "revision" => naming.facts.revision.clone().ok_or_else(|| {
+                wrong("asks for the revision, and there is no git commit here")
+                    .hint("commit the project to git, or leave {revision} out of the tag")
+            })?,
+            "branch" => naming.branch.map(str::to_owned).ok_or_else(|| {
+                wrong("asks for the branch, and no branch is checked out").hint(
+                    "check one out, set GITHUB_REF_NAME or CI_COMMIT_REF_NAME to it, or leave {branch} out",
+                )
+            })?,
+            _ => {
+                return Err(wrong("holds a placeholder that is not known")
+                    .hint("tags may hold {version}, {revision}, {branch} and {name}"));
+            }
+        };
+        filled.push_str(before);
+        filled.push_str(&tag_from_version(&value));
+        rest = after;
     }
-    found.references.dedup();
-    Ok(found)
+    filled.push_str(rest);
+    Ok(filled)
 }
 
 fn full_reference(text: &str, default_tag: &str) -> Result<Reference> {
@@ -77,49 +129,101 @@ mod tests {
     use super::*;
     use crate::config::{Layer, Origin, fold, from_toml};
 
-    fn try_names(text: &str, several: bool) -> Result<Vec<String>> {
+    fn facts() -> Facts {
+        Facts { version: "1.0.0+x".into(), revision: None, created: String::new() }
+    }
+
+    fn alone(facts: &Facts) -> Naming<'_> {
+        Naming {
+            name: "Web",
+            facts,
+            branch: None,
+            shares_repository: false,
+            has_siblings: false,
+            is_one_of_several: false,
+        }
+    }
+
+    fn named(text: &str, naming: &Naming<'_>) -> Result<Vec<String>> {
         let text = format!("platforms = ['linux/amd64']\n{text}");
         let layer = Layer { values: from_toml(&text, &Origin::Flag)?, origin: Origin::Flag };
         let settings = Settings::new(fold(&[layer], ""))?;
-        let names = names(&settings, "web", "1.0.0+x", several)?;
-        Ok(names.references.iter().map(ToString::to_string).chain([names.tag]).collect())
+        let names = names(&settings, naming)?;
+        Ok(names.references.iter().map(ToString::to_string).chain([names.local]).collect())
+    }
+
+    fn try_names(text: &str) -> Result<Vec<String>> {
+        named(text, &alone(&facts()))
     }
 
     #[test]
     fn the_version_is_the_default_tag() {
         assert_eq!(
-            try_names("repository = 'ghcr.io/a/b'", false).expect("names"),
+            try_names("repository = 'ghcr.io/a/b'").expect("names"),
             ["ghcr.io/a/b:1.0.0-x", "1.0.0-x"]
         );
-        assert_eq!(
-            try_names("tags = ['ghcr.io/a/b']", false).expect("names"),
-            ["ghcr.io/a/b:1.0.0-x", "1.0.0-x"]
-        );
-        assert_eq!(try_names("", false).expect("names"), ["1.0.0-x"]);
+        assert_eq!(try_names("tags = ['ghcr.io/a/b']").expect("names"), ["ghcr.io/a/b:1.0.0-x", "1.0.0-x"]);
+        assert_eq!(try_names("").expect("names"), ["1.0.0-x"]);
     }
 
     #[test]
     fn bare_tags_and_full_references_mix() {
         let text = "repository = 'ghcr.io/a/b'\ntags = ['latest', 'quay.io/c/d:2']";
-        assert_eq!(try_names(text, false).expect("names"), ["ghcr.io/a/b:latest", "quay.io/c/d:2", "latest"]);
+        assert_eq!(try_names(text).expect("names"), ["ghcr.io/a/b:latest", "quay.io/c/d:2", "latest"]);
     }
 
     #[test]
-    fn several_images_get_a_repository_each() {
-        assert_eq!(try_names("repository = 'ghcr.io/a'", true).expect("names")[0], "ghcr.io/a/web:1.0.0-x");
+    fn images_that_share_a_repository_go_below_it() {
+        let facts = facts();
+        let one = Naming { shares_repository: true, has_siblings: true, ..alone(&facts) };
+        let first = |text: &str| named(text, &one).expect(text).remove(0);
+        assert_eq!(first("repository = 'ghcr.io/a'"), "ghcr.io/a/web:1.0.0-x");
+        assert_eq!(first("repository = 'ghcr.io/x-{name}'"), "ghcr.io/x-web:1.0.0-x");
+        // Exactly what is written, as long as it is for one image.
+        assert_eq!(first("tags = ['ghcr.io/a/b:1']"), "ghcr.io/a/b:1");
+        let several = Naming { is_one_of_several: true, ..one };
+        assert!(named("tags = ['ghcr.io/a/b:1']", &several).is_err());
+        assert_eq!(named("tags = ['ghcr.io/{name}:1']", &several).expect("names")[0], "ghcr.io/web:1");
+    }
+
+    #[test]
+    fn an_image_with_siblings_has_its_name_in_a_layout() {
+        let facts = facts();
+        let one = Naming { has_siblings: true, ..alone(&facts) };
+        assert_eq!(named("", &one).expect("names"), ["Web:1.0.0-x"]);
+    }
+
+    #[test]
+    fn placeholders_in_tags_are_filled_in_and_made_legal() {
+        let facts = Facts { revision: Some("c0ffee-dirty".into()), ..facts() };
+        let naming = Naming { branch: Some("feature/#12 x"), ..alone(&facts) };
+        let text = "repository = 'h.io/r'\ntags = ['{version}', 'v{version}-{revision}', '{branch}', 'h.io/{name}:{name}']";
         assert_eq!(
-            try_names("repository = 'ghcr.io/x-{name}'", true).expect("names")[0],
-            "ghcr.io/x-web:1.0.0-x"
+            named(text, &naming).expect("names"),
+            [
+                "h.io/r:1.0.0-x",
+                "h.io/r:v1.0.0-x-c0ffee-dirty",
+                "h.io/r:feature--12-x",
+                "h.io/web:web",
+                "1.0.0-x"
+            ]
         );
-        assert!(try_names("tags = ['ghcr.io/a/b:1']", true).is_err());
-        assert_eq!(try_names("tags = ['ghcr.io/{name}:1']", true).expect("names")[0], "ghcr.io/web:1");
+    }
+
+    #[test]
+    fn a_placeholder_that_stands_for_nothing_is_refused() {
+        for (text, why) in [("{revision}", "git commit"), ("{branch}", "no branch"), ("{sha}", "not known")] {
+            let error = try_names(&format!("tags = ['{text}']")).expect_err(text);
+            assert!(error.to_string().contains(why), "{error}");
+            assert!(error.hint_text().is_some_and(|hint| hint.contains('{')), "{error:?}");
+        }
     }
 
     #[test]
     fn what_is_no_reference_is_refused_with_its_origin() {
-        let error = try_names("repository = 'ghcr.io/A'", false).expect_err("upper case");
+        let error = try_names("repository = 'ghcr.io/A'").expect_err("upper case");
         assert_eq!(error.to_string(), "repository (--repository): \"ghcr.io/A\" cannot be used");
-        assert!(try_names("repository = 'ghcr.io/a:1'", false).is_err());
-        assert!(try_names("tags = ['a b']", false).is_err());
+        assert!(try_names("repository = 'ghcr.io/a:1'").is_err());
+        assert!(try_names("tags = ['a b']").is_err());
     }
 }

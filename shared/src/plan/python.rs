@@ -232,7 +232,6 @@ pub fn wheel_layers(sizes: &[u64], budget: usize) -> Vec<Vec<usize>> {
 mod tests {
     use super::*;
     use crate::config::{Layer, Origin, fold, from_toml};
-    use crate::plan::names;
     use crate::python::{Libc, PythonVersion};
 
     const MIB: u64 = 1024 * 1024;
@@ -273,7 +272,7 @@ mod tests {
         };
         let image = PythonImage {
             name: "web".into(),
-            names: names(&settings, "web", "1.0", false).expect("names"),
+            names: Names { references: Vec::new(), tag: "1.0".into(), local: "1.0".into() },
             facts,
             application: Application {
                 install: Install::Source,

@@ -101,7 +101,7 @@ fn layers(path: &str, bin: &str, settings: &Settings) -> Result<Vec<LayerPlan>> 
 mod tests {
     use super::*;
     use crate::config::{Layer, Mode, Origin, Owner, fold, from_toml};
-    use crate::plan::names;
+    use crate::plan::{Naming, names};
 
     fn plan(text: &str) -> Result<ImagePlan> {
         let defaults = "platforms = ['linux/amd64']\nuser = '65532:65532'\nworkdir = '/'";
@@ -109,7 +109,15 @@ mod tests {
             .map(|(origin, text)| Layer { values: from_toml(text, &origin).expect(text), origin });
         let settings = Settings::new(fold(&layers, "web"))?;
         let facts = Facts { version: "1.0.0".into(), revision: None, created: "1970-01-01T00:00:00Z".into() };
-        let names = names(&settings, "web", "1.0.0", false)?;
+        let naming = Naming {
+            name: "web",
+            facts: &facts,
+            branch: None,
+            shares_repository: false,
+            has_siblings: false,
+            is_one_of_several: false,
+        };
+        let names = names(&settings, &naming)?;
         let image = RustImage {
             name: "web".into(),
             package: "web".into(),

@@ -33,6 +33,7 @@ pub(super) fn image_plan(
         name,
         version: facts.version,
         tag: names.tag,
+        local: names.local,
         references: names.references,
         format: settings.format,
         compression: settings.compression,

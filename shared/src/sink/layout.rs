@@ -81,8 +81,7 @@ pub(super) fn entry(set: &ImageSet, name: Option<&str>, several: bool) -> Descri
     let name = match (name, several) {
         (Some(name), false) => name.to_owned(),
         (Some(name), true) => format!("{}:{name}", set.name),
-        (None, false) => set.tag.clone(),
-        (None, true) => format!("{}:{}", set.name, set.tag),
+        (None, _) => set.local.clone(),
     };
     entry.annotations.insert(REF_NAME.into(), name);
     if set.index.is_none() {
@@ -204,7 +203,8 @@ mod tests {
         let manifest = Blob::of(media_type::OCI_MANIFEST, to_json(&manifest).expect("json"));
         let platform = Platform::linux("amd64");
         let image = Image { platform, manifest, config, layers: vec![layer], titles: vec!["l".into()] };
-        ImageSet { name: "web".into(), tag: tag.into(), references: vec![], images: vec![image], index: None }
+        let (name, tag, local) = ("web".into(), tag.into(), tag.into());
+        ImageSet { name, tag, local, references: vec![], images: vec![image], index: None }
     }
 
     fn blob_count(dir: &Path) -> usize {

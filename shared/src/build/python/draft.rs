@@ -8,15 +8,15 @@ use serde_json::Value;
 
 use super::builds::Tools;
 use super::interpreter;
-use crate::build::about::{check_push, created, detected, revision_text};
-use crate::build::places::{Places, Tables};
+use crate::build::about::{branch, created, detected, image_names, revision_text};
+use crate::build::places::{Places, Siblings, Tables};
 use crate::build::workshop::BaseWish;
 use crate::build::{Request, hooks};
 use crate::config::{BaseChoice, Layer, Origin, Partial, Settings};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::Reference;
-use crate::plan::{APP, About, Facts, Names, base_for, names};
+use crate::plan::{APP, About, Facts, Names, Naming, base_for};
 use crate::python::lock::{self, Lock, ProjectFacts, Selection};
 use crate::python::{Carried, Forms, Name, Project, SourceOptions, SourceSet, Tool, sources};
 use crate::store::Store;
@@ -107,13 +107,22 @@ impl Draft {
             wanted.insert(project.normalized.to_string());
         }
         let several = wanted.len() > 1;
+        let siblings = Siblings { in_package: several, in_project: several };
         let mut images = Vec::new();
         for name in wanted {
             let about = About { name: name.clone(), ..about(project, &facts.version) };
             let detected = detected(&about, project.described_by, revision.is_some(), told_by.clone());
             let settings = self.settings(places, own, detected, &name)?;
-            let names = names(&settings, &name, &facts.version, several)?;
-            check_push(request, &name, &names)?;
+            let branch = branch(&settings, request, &project.dir);
+            let naming = Naming {
+                name: &name,
+                facts: &facts,
+                branch: branch.as_deref(),
+                shares_repository: places.shares_repository(&settings, siblings),
+                has_siblings: several,
+                is_one_of_several: several,
+            };
+            let names = image_names(request, &settings, &naming, events)?;
             images.push(DraftImage { name, settings, names, facts: facts.clone() });
         }
         if project.version.text().is_none() && !project.version.needs_backend() {
@@ -310,7 +319,6 @@ fn of_python(request: &Request) -> Request {
 /// Refuses flags that only cargo understands.
 fn check_flags(request: &Request) -> Result<()> {
     let flags = &request.flags;
-    let features = &request.features;
     let asked = [
         ("--bin", flags.bin.is_some()),
         ("--profile", flags.profile.is_some()),
@@ -318,7 +326,10 @@ fn check_flags(request: &Request) -> Result<()> {
         ("--target-dir", request.target_dir.is_some()),
         ("--package", !request.scope.packages.is_empty()),
         ("--workspace", request.scope.workspace),
-        ("--features", features.all || features.no_default || !features.features.is_empty()),
+        ("--bins", request.scope.bins),
+        ("--features", flags.features.is_some()),
+        ("--all-features", flags.all_features.is_some()),
+        ("--no-default-features", flags.no_default_features.is_some()),
     ];
     match asked.iter().find(|(_, asked)| *asked) {
         Some((flag, _)) => {

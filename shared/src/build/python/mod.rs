@@ -40,7 +40,7 @@ pub(super) async fn run(request: &Request, events: &Events) -> Result<Outcome> {
     let workshop =
         Workshop { request, store: &store, client: &client, lock: &lock, dir: draft.root(), events };
     let bases = workshop.bases(wishes).await?;
-    let (plan, resolved) = resolve::plan(&draft, &bases, events).await?;
+    let (plan, resolved) = resolve::plan(&draft, &bases, request.push, events).await?;
     deliver::check(request, &plan)?;
     if request.dry_run {
         return Ok(Outcome::Planned(plan));

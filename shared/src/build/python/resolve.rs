@@ -55,8 +55,13 @@ impl Resolved {
 ///
 /// # Errors
 /// Usage: something that is locked cannot be had for a base; nothing tells how to start.
-pub(super) async fn plan(draft: &Draft, bases: &Bases, events: &Events) -> Result<(Plan, Resolved)> {
-    let mut plan = Plan { images: Vec::new() };
+pub(super) async fn plan(
+    draft: &Draft,
+    bases: &Bases,
+    push: bool,
+    events: &Events,
+) -> Result<(Plan, Resolved)> {
+    let mut plan = Plan { push, images: Vec::new() };
     let mut resolved = Resolved { environments: Vec::new() };
     for image in &draft.images {
         let (planned, environments) = plan_image(draft, image, bases, events).await?;

@@ -1,25 +1,20 @@
 //! From the project and all places that configure to the plan.
 
-use crate::build::about::{check_push, created, detected, revision_text};
-use crate::build::places::{Places, Tables};
+use super::programs;
+use super::wanted::{Family, Wanted};
+use crate::build::about::{branch, created, detected, image_names, revision_text};
+use crate::build::places::{Places, Siblings, Tables};
 use crate::build::{Request, hooks};
-use crate::cargo::{self, Package, Project};
+use crate::cargo::{self, BinTarget, Package, Project};
 use crate::config::{self, Partial, Settings};
 use crate::error::{Error, Result};
 use crate::event::Events;
-use crate::plan::{About, Facts, ImagePlan, Plan, RustImage, names, plan_rust};
+use crate::plan::{About, Facts, ImagePlan, Naming, Plan, RustImage, plan_rust};
 use crate::vcs::Revision;
 
-const TABLES: Tables =
+/// How the tables of a Rust project are called.
+pub(super) const TABLES: Tables =
     Tables { own: "package.metadata.containerize", workspace: "workspace.metadata.containerize" };
-
-/// One image to be: its name, and whose binary.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Wanted {
-    name: String,
-    package: String,
-    bin: String,
-}
 
 /// Reads the places that configure the project.
 ///
@@ -40,6 +35,27 @@ fn defaults() -> Result<Partial> {
     Ok(Partial { workdir: Some("/".into()), ..crate::build::places::defaults()? })
 }
 
+/// The features that a package is built with, where no table of an image says otherwise.
+pub(super) fn package_features(places: &Places, package: &Package) -> Result<cargo::build::Features> {
+    let values = config::fold(&places.stack(package.settings.as_ref(), Vec::new())?, "").values;
+    Ok(cargo::build::Features {
+        features: values.features.unwrap_or_default(),
+        all: values.all_features.unwrap_or_default(),
+        no_default: values.no_default_features.unwrap_or_default(),
+    })
+}
+
+/// Refuses a binary whose features are off.
+fn check_features(package: &Package, bin: &str, settings: &Settings) -> Result<()> {
+    let Some(target) = package.bins.iter().find(|target| target.name == bin) else { return Ok(()) };
+    let on = cargo::features::enabled(package, &programs::features(settings));
+    let lacks = cargo::features::lacking(&target.required_features, &on);
+    match lacks.is_empty() {
+        true => Ok(()),
+        false => Err(cargo::select::lacks_features(&BinTarget { lacks, ..target.clone() })),
+    }
+}
+
 /// Plans all images that the call means.
 ///
 /// # Errors
@@ -51,99 +67,25 @@ pub(super) fn plan(
     revision: Option<&Revision>,
     events: &Events,
 ) -> Result<Plan> {
-    let wanted = wanted(request, project, places, events)?;
-    let several = wanted.len() > 1;
-    let mut images = Vec::new();
-    for image in &wanted {
-        images.push(plan_image(image, several, request, project, places, revision, events)?);
-    }
-    Ok(Plan { images })
+    let family = Family::of(project, places)?;
+    let wanted = family.wanted(request, project, places, events)?;
+    let shared = Shared { request, project, places, revision, events, is_one_of_several: wanted.len() > 1 };
+    let images = wanted.iter().map(|image| plan_image(image, family.siblings(image), &shared));
+    Ok(Plan { push: request.push, images: images.collect::<Result<_>>()? })
 }
 
-/// The images that the call means: those of `--bin`, else those that `image` tables declare,
-/// else one for each selected binary.
-fn wanted(request: &Request, project: &Project, places: &Places, events: &Events) -> Result<Vec<Wanted>> {
-    let chosen = request.flags.bin.clone().map(|bins| bins.0).unwrap_or_default();
-    if chosen.is_empty() {
-        let declared = declared(request, project, places)?;
-        if !declared.is_empty() {
-            return Ok(declared);
-        }
-    }
-    let bins = if chosen.is_empty() { configured_bins(request, project, places)? } else { chosen };
-    let selection = cargo::select::binaries(project, &request.scope, &bins)?;
-    selection.notes.into_iter().for_each(|note| events.note(note));
-    let wanted: Vec<Wanted> = selection
-        .binaries
-        .into_iter()
-        .map(|binary| Wanted { name: binary.name.clone(), package: binary.package, bin: binary.name })
-        .collect();
-    match wanted.iter().enumerate().find(|(i, w)| wanted[..*i].iter().any(|other| other.name == w.name)) {
-        Some((_, twice)) => Err(Error::usage(format!("two packages have a binary {}", twice.name))
-            .hint("choose one package with -p")),
-        None => Ok(wanted),
-    }
+/// What the plans of all images are made from.
+struct Shared<'a> {
+    request: &'a Request,
+    project: &'a Project,
+    places: &'a Places,
+    revision: Option<&'a Revision>,
+    events: &'a Events,
+    is_one_of_several: bool,
 }
 
-/// The key `bin` of the places that are not flags.
-fn configured_bins(request: &Request, project: &Project, places: &Places) -> Result<Vec<String>> {
-    let mut bins: Vec<String> = Vec::new();
-    for package in cargo::select::packages(project, &request.scope)? {
-        let folded = config::fold(&places.stack(package.settings.as_ref(), Vec::new())?, "").values;
-        for bin in folded.bin.map(|bins| bins.0).unwrap_or_default() {
-            if !bins.contains(&bin) {
-                bins.push(bin);
-            }
-        }
-    }
-    Ok(bins)
-}
-
-/// The images that `[...containerize.image.NAME]` tables of the selected packages declare.
-fn declared(request: &Request, project: &Project, places: &Places) -> Result<Vec<Wanted>> {
-    let mut found: Vec<Wanted> = Vec::new();
-    for package in cargo::select::packages(project, &request.scope)? {
-        let stack = places.stack(package.settings.as_ref(), Vec::new())?;
-        for name in stack.iter().flat_map(|layer| layer.values.image.keys()) {
-            if found.iter().any(|image| image.name == *name) {
-                continue;
-            }
-            let bin = config::fold(&stack, name).values.bin.map(|bins| bins.0).unwrap_or_default();
-            let bin = match &bin[..] {
-                [bin] => bin.clone(),
-                [] => own_bin(package, name)?,
-                _ => {
-                    return Err(Error::usage(format!("the image {name} names several binaries"))
-                        .hint("give each its own table, [package.metadata.containerize.image.NAME]"));
-                }
-            };
-            if package.bins.iter().any(|target| target.name == bin) {
-                found.push(Wanted { name: name.clone(), package: package.name.clone(), bin });
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// The binary of a declared image that names none: the one of its name, else the only one.
-fn own_bin(package: &Package, image: &str) -> Result<String> {
-    let named = package.bins.iter().find(|bin| bin.name == image);
-    let only = || if let [only] = &package.bins[..] { Some(only) } else { None };
-    named.or_else(only).map(|bin| bin.name.clone()).ok_or_else(|| {
-        Error::usage(format!("the image {image} names no binary of package {}", package.name))
-            .hint(format!("add bin = \"...\" to [{}.image.{image}]", TABLES.own))
-    })
-}
-
-fn plan_image(
-    wanted: &Wanted,
-    several: bool,
-    request: &Request,
-    project: &Project,
-    places: &Places,
-    revision: Option<&Revision>,
-    events: &Events,
-) -> Result<ImagePlan> {
+fn plan_image(wanted: &Wanted, siblings: Siblings, shared: &Shared<'_>) -> Result<ImagePlan> {
+    let Shared { request, project, places, revision, events, is_one_of_several } = *shared;
     let package = project
         .package(&wanted.package)
         .ok_or_else(|| Error::bug(format!("the package {} is lost", wanted.package)))?;
@@ -154,8 +96,17 @@ fn plan_image(
     let detected = detected(&about, "Cargo.toml", revision.is_some(), told_by);
     let folded = config::fold(&places.stack(package.settings.as_ref(), detected)?, &wanted.name);
     let settings = Settings::new(folded)?;
-    let names = names(&settings, &wanted.name, &package.version, several)?;
-    check_push(request, &wanted.name, &names)?;
+    check_features(package, &wanted.bin, &settings)?;
+    let branch = branch(&settings, request, package.dir());
+    let naming = Naming {
+        name: &wanted.name,
+        facts: &facts,
+        branch: branch.as_deref(),
+        shares_repository: places.shares_repository(&settings, siblings),
+        has_siblings: siblings.in_project,
+        is_one_of_several,
+    };
+    let names = image_names(request, &settings, &naming, events)?;
     let image = RustImage {
         name: wanted.name.clone(),
         package: wanted.package.clone(),

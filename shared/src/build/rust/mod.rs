@@ -2,6 +2,7 @@
 
 mod images;
 mod programs;
+mod wanted;
 
 use super::deliver::{self, finish};
 use super::layers::Parts;
@@ -44,8 +45,9 @@ pub(super) async fn run(request: &Request, events: &Events) -> Result<Outcome> {
 
 /// What is the same for all that is done with a project: reading it, and planning.
 pub(super) fn prepare(request: &Request, events: &Events) -> Result<(Project, Plan, hooks::Planned)> {
-    let (project, revision) = read(request)?;
+    let (mut project, revision) = read(request)?;
     let places = images::places(request, &project, events)?;
+    project.choose_features(|package| images::package_features(&places, package))?;
     let plan = images::plan(request, &project, &places, revision.as_ref(), events)?;
     let hooks = images::hooks(&places, &project, &plan)?;
     Ok((project, plan, hooks))

@@ -8,7 +8,7 @@ use crate::base::tree::Tree;
 use crate::build::workshop::Workshop;
 use crate::cargo::build::Executable;
 use crate::cargo::{self, Project, linkage};
-use crate::config::Strip;
+use crate::config::{Settings, Strip};
 use crate::error::{Error, Result};
 use crate::plan::{Binary, ImagePlan, Linkage, Plan, PlatformPlan, TargetPlan};
 
@@ -44,10 +44,11 @@ pub(super) async fn build(workshop: &Workshop<'_>, project: &Project, plan: &Pla
     let mut calls: Vec<cargo::build::Request> = Vec::new();
     for (image, platform) in plan.each() {
         let (binary, target, linkage) = rust(image, platform)?;
-        let call = call(workshop, project, binary, target, linkage)?;
+        let mut call = call(workshop, project, binary, target, linkage)?;
+        call.features = features(&image.settings);
         let same = |other: &&mut cargo::build::Request| {
-            (&other.triple, &other.profile, &other.strip, other.crt_static)
-                == (&call.triple, &call.profile, &call.strip, call.crt_static)
+            (&other.triple, &other.profile, &other.features, &other.strip, other.crt_static)
+                == (&call.triple, &call.profile, &call.features, &call.strip, call.crt_static)
         };
         match calls.iter_mut().find(same) {
             Some(other) if other.binaries.contains(&call.binaries[0]) => {}
@@ -59,6 +60,15 @@ pub(super) async fn build(workshop: &Workshop<'_>, project: &Project, plan: &Pla
     let built = cargo::build::build(&request.cargo, project, &calls, Some(store), events).await?;
     let program = |Executable { triple, package, bin, path }| ((triple, package, bin), path);
     Ok(Programs(built.into_iter().map(program).collect()))
+}
+
+/// The features that an image's program is built with.
+pub(super) fn features(settings: &Settings) -> cargo::build::Features {
+    cargo::build::Features {
+        features: settings.features.clone(),
+        all: settings.all_features,
+        no_default: settings.no_default_features,
+    }
 }
 
 fn call(
@@ -80,7 +90,7 @@ fn call(
         }],
         triple: target.to_owned(),
         profile: binary.profile.clone(),
-        features: request.features.clone(),
+        features: cargo::build::Features::default(),
         locking: request.locking,
         jobs: request.jobs.and_then(|jobs| u32::try_from(jobs).ok()),
         target_dir: request.target_dir.clone(),
