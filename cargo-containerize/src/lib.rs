@@ -15,7 +15,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use containerize_core::build::{self, Outcome};
 use containerize_core::event::Events;
-use containerize_core::{Error, config};
+use containerize_core::{Error, config, redact};
 
 use cli::{BuildArgs, CheckArgs, Cli, IndexArgs, PrintFormat, SayArgs, Verb};
 use front_end::FrontEnd;
@@ -167,9 +167,10 @@ async fn run_task(request: build::Request, task: Task, events: &Events) -> Resul
     }
 }
 
+/// Standard output is kept by CI systems: no login goes there, whatever a plan or a result holds.
 fn print(text: &str) -> ExitCode {
     let mut stdout = anstream::stdout();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(redact::clean(text).as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => ExitCode::SUCCESS,
         // The reader has seen enough, as in `containerize schema | head`.
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -187,15 +188,30 @@ fn start_log(verbose: u8) {
     };
     let filter =
         tracing_subscriber::EnvFilter::try_from_env("CONTAINERIZE_LOG").unwrap_or_else(|_| default.into());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| CleanLog).without_time();
     // Fails only if a log was started before.
     let _ = log.try_init();
+}
+
+/// Standard error, for the log: a line at a time, without logins.
+struct CleanLog;
+
+impl Write for CleanLog {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        std::io::stderr().write_all(redact::clean(&text).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
 }
 
 fn say_bugs_in_one_sentence() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| format!(" ({}:{})", place.file(), place.line()));
-        let words = panic.payload_as_str().unwrap_or("no words");
+        let words = redact::clean(panic.payload_as_str().unwrap_or("no words"));
         let _ = writeln!(
             anstream::stderr(),
             "error: this is a bug in containerize{}: {words}\n  hint: please report it with the command that you ran",

@@ -7,6 +7,7 @@ use containerize_core::build::{Delivered, Outcome};
 use containerize_core::config::{Install, LabelValue, Labels};
 use containerize_core::oci::{Digest, Reference};
 use containerize_core::plan::{Application, ImagePlan, Linkage, Plan, ProjectPlan, TargetPlan};
+use containerize_core::redact;
 use serde_json::json;
 
 use crate::front_end::FrontEnd;
@@ -164,10 +165,9 @@ fn image_rows(image: &ImagePlan, push: bool) -> Vec<Row> {
     if !python.no_binary.is_empty() {
         rows.push(("no-binary", python.no_binary.join(", "), from("no-binary")));
     }
-    let variable = |(name, value): (&String, &String)| {
-        ("build-env", format!("{name}={value}"), from(&format!("build-env.{name}")))
-    };
-    rows.extend(python.build_env.iter().map(variable));
+    // Their values may be tokens, and do not get into the image.
+    let variable = |name: &String| ("build-env", name.clone(), from(&format!("build-env.{name}")));
+    rows.extend(python.build_env.keys().map(variable));
     for (key, value) in [("native", settings.native.as_str()), ("check", settings.check.as_str())] {
         if settings.origins.is_chosen(key) {
             rows.push((key, value.into(), from(key)));
@@ -253,6 +253,7 @@ fn runtime_rows(image: &ImagePlan) -> Vec<Row> {
     list("volumes", settings.volumes.clone());
     list("unset-env", settings.unset_env.clone());
     for (name, value) in &settings.env {
+        let value = redact::shown_variable(name, value);
         rows.push(("env", format!("{name}={value}"), from(&format!("env.{name}"))));
     }
     rows

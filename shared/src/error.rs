@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::redact::clean;
+
 /// The library's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -56,9 +58,10 @@ struct Inner {
 }
 
 impl Error {
-    /// A failure of `kind`, said in one sentence without a full stop.
+    /// A failure of `kind`, said in one sentence without a full stop. Logins in it are not kept.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), source: None, hint: None }))
+        let message = clean(&message.into()).into_owned();
+        Self(Box::new(Inner { kind, message, source: None, hint: None }))
     }
 
     /// The build failed.
@@ -96,7 +99,7 @@ impl Error {
     /// Adds what the user can do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.0.hint = Some(hint.into());
+        self.0.hint = Some(clean(&hint.into()).into_owned());
         self
     }
 
@@ -118,7 +121,8 @@ impl Error {
         let mut causes = Vec::new();
         let mut next = self.source();
         while let Some(cause) = next {
-            let text = cause.to_string();
+            // What others say may quote anything.
+            let text = clean(&cause.to_string()).into_owned();
             // Many foreign errors repeat their source in their own text.
             if causes.last().is_none_or(|last: &String| !last.contains(&text)) {
                 causes.push(text);

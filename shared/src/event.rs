@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::redact::clean;
+
 /// What moves or is made: the bars of a progress display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Motion {
@@ -81,7 +83,7 @@ pub trait Reporter: Send + Sync {
     fn report(&self, event: Event);
 }
 
-/// A shared handle on a reporter, with words for the common events.
+/// A shared handle on a reporter, with words for the common events. Logins in them are not kept.
 #[derive(Clone)]
 pub struct Events(Arc<dyn Reporter>);
 
@@ -102,26 +104,30 @@ impl Events {
 
     /// A step of the story begins.
     pub fn step(&self, verb: &'static str, what: impl Into<String>) {
-        self.0.report(Event::Step { verb, what: what.into() });
+        self.0.report(Event::Step { verb, what: shown(what) });
     }
 
     /// Something worth knowing.
     pub fn note(&self, text: impl Into<String>) {
-        self.0.report(Event::Note(text.into()));
+        self.0.report(Event::Note(shown(text)));
     }
 
     /// Something that is probably not wanted.
     pub fn warn(&self, text: impl Into<String>) {
-        self.0.report(Event::Warning(text.into()));
+        self.0.report(Event::Warning(shown(text)));
     }
 
     /// Begins work of `total` bytes (if known); it ends with the returned task.
     pub fn start(&self, motion: Motion, label: impl Into<String>, total: Option<u64>) -> Task {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        self.0.report(Event::Started { id, motion, label: label.into(), total });
+        self.0.report(Event::Started { id, motion, label: shown(label), total });
         Task { id, events: self.clone(), open: true }
     }
+}
+
+fn shown(text: impl Into<String>) -> String {
+    clean(&text.into()).into_owned()
 }
 
 impl std::fmt::Debug for Events {

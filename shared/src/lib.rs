@@ -25,9 +25,11 @@ pub mod layer;
 pub mod oci;
 pub mod plan;
 pub mod python;
+pub mod redact;
 pub mod registry;
 pub mod sink;
 pub mod store;
+pub mod territory;
 pub mod vcs;
 pub mod wheel;
 

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each module, and the modules that it may name. All may name `error`, `event` and the crate's root.
+/// Each module, and the modules that it may name. All may name `error`, `event`, `redact` and the crate's root.
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("ask", &[]),
     ("error", &[]),
     ("event", &[]),
+    ("redact", &[]),
     ("oci", &[]),
+    ("territory", &[]),
     ("vcs", &[]),
     ("config", &["oci"]),
     ("store", &["oci"]),
@@ -19,7 +21,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("cargo", &["elf", "oci", "store"]),
     ("base", &["elf", "layer", "oci", "registry", "store"]),
     ("debian", &["base", "http", "layer", "oci", "store"]),
-    ("python", &["ask", "elf", "http", "oci", "store"]),
+    ("python", &["ask", "elf", "http", "oci", "store", "territory"]),
     ("wheel", &["layer", "oci", "python"]),
     ("plan", &["base", "config", "oci", "python"]),
     ("layer", &["base", "oci", "store"]),
@@ -29,13 +31,30 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "build",
         &[
-            "ask", "base", "cargo", "check", "config", "debian", "elf", "http", "image", "layer", "oci",
-            "plan", "python", "registry", "sink", "store", "vcs", "wheel",
+            "ask",
+            "base",
+            "cargo",
+            "check",
+            "config",
+            "debian",
+            "elf",
+            "http",
+            "image",
+            "layer",
+            "oci",
+            "plan",
+            "python",
+            "registry",
+            "sink",
+            "store",
+            "territory",
+            "vcs",
+            "wheel",
         ],
     ),
 ];
 
-const KNOWN_TO_ALL: &[&str] = &["error", "event", "Error", "Kind", "Result"];
+const KNOWN_TO_ALL: &[&str] = &["error", "event", "redact", "Error", "Kind", "Result"];
 
 /// Modules that work on values alone.
 const PURE: &[&str] = &["check", "config", "image", "oci", "plan"];

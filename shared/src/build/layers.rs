@@ -15,6 +15,7 @@ use crate::layer::{self, Content, Entry, EntryKind, Layer, Spec};
 use crate::oci::media_type::{Compression, Format};
 use crate::plan::{Item, LayerPlan};
 use crate::store::Store;
+use crate::territory::Territory;
 
 /// What was built for one platform's image.
 pub(super) enum Parts<'a> {
@@ -150,6 +151,7 @@ impl Maker<'_> {
     }
 
     fn files(&self, rule: &FileRule, owner: Owner) -> Result<Vec<Entry>> {
+        refuse_escape(self.dir, &rule.from)?;
         let mode = rule.mode.map(|mode| mode.0);
         layer::collect(&self.dir.join(&rule.from), &rule.to, mode, (owner.uid, owner.gid), &rule.exclude)
             .context(|| format!("cannot take {} into the image", rule.from))
@@ -164,6 +166,7 @@ impl Maker<'_> {
     ) -> Result<Vec<Entry>> {
         let folder = match layer {
             ExtraLayer::Folder(folder) => {
+                refuse_escape(self.dir, folder)?;
                 let folder = self.dir.join(folder);
                 if !folder.is_dir() {
                     return Err(Error::usage(format!("the layer {} is no folder", folder.display()))
@@ -188,7 +191,46 @@ impl Maker<'_> {
     }
 }
 
+/// Refuses a path in the project from which links lead out of it. A path that itself says that it is
+/// elsewhere is the user's will.
+fn refuse_escape(dir: &Path, from: &str) -> Result<()> {
+    let named_elsewhere = Path::new(from).is_absolute() || from.split('/').any(|part| part == "..");
+    if named_elsewhere {
+        return Ok(());
+    }
+    let territory = Territory::of(dir).context(|| format!("cannot read {}", dir.display()))?;
+    match territory.escape(&dir.join(from)) {
+        None => Ok(()),
+        Some(end) => Err(Error::usage(format!("{from} is a link out of the project, to {}", end.display()))
+            .hint(format!("name {} itself if it is meant to go into the image", end.display()))),
+    }
+}
+
 fn entry(path: &str, kind: EntryKind, mode: u32, owner: Owner) -> Entry {
     let path = path.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
     Entry { path, kind, mode, uid: owner.uid, gid: owner.gid }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_carries_no_file_of_the_machine_along_unless_it_is_named() {
+        let machine = tempfile::tempdir().expect("folder");
+        let dir = machine.path().join("project");
+        std::fs::create_dir_all(dir.join("conf")).expect("made");
+        std::fs::write(dir.join("conf/app.toml"), "").expect("written");
+        std::fs::write(machine.path().join("shadow"), "").expect("written");
+        std::os::unix::fs::symlink("../shadow", dir.join("link")).expect("link");
+        std::os::unix::fs::symlink("..", dir.join("folder")).expect("link");
+        for from in ["link", "folder", "folder/shadow"] {
+            let error = refuse_escape(&dir, from).expect_err(from);
+            assert!(error.to_string().contains("is a link out of the project"), "{error}");
+        }
+        let absolute = dir.join("link").display().to_string();
+        for from in ["conf", "conf/app.toml", "missing", "../shadow", absolute.as_str()] {
+            refuse_escape(&dir, from).expect(from);
+        }
+    }
 }

@@ -17,6 +17,7 @@ use super::target::{self, Linking};
 use super::{Binary, Cargo, Locking, Project, rustflags};
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
+use crate::redact;
 use crate::store::Store;
 
 /// What to build, and how.
@@ -246,7 +247,8 @@ impl<'a> Call<'a> {
     async fn run(&self, cargo: &Cargo, events: &Events) -> Result<Vec<Executable>> {
         events.step("Building", self.what());
         let Invocation { arguments, variables, advice } = &self.invocation;
-        tracing::debug!(program = %cargo.program().display(), ?arguments, ?variables, "calling cargo");
+        let shown = redact::clean(&format!("{arguments:?} with {variables:?}")).into_owned();
+        tracing::debug!(program = %cargo.program().display(), "calling cargo: {shown}");
         let mut command = tokio::process::Command::from(cargo.command(cargo.program()));
         command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);

@@ -12,6 +12,7 @@ use super::value::{
 use crate::error::{Error, Result};
 use crate::oci::media_type::{Compression, Format};
 use crate::oci::{self, Platform};
+use crate::redact::{self, Secret};
 
 /// The settings of one image. Nothing is missing any more, except what may be absent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -29,6 +30,7 @@ pub struct Settings {
     /// The image format.
     pub format: Format,
     /// Variables to set.
+    #[serde(serialize_with = "redact::variables")]
     pub env: BTreeMap<String, String>,
     /// Variables of the base to remove.
     pub unset_env: Vec<String>,
@@ -100,8 +102,8 @@ pub struct PythonSettings {
     pub prefix: Option<String>,
     /// Names of what is built though there is a wheel, or `:all:`.
     pub no_binary: Vec<String>,
-    /// Variables for building wheels.
-    pub build_env: BTreeMap<String, String>,
+    /// Variables for building wheels. Their values may be tokens, and no plan shows them.
+    pub build_env: BTreeMap<String, Secret>,
     /// The server for a web application, if one was asked for.
     pub server: Option<String>,
     /// Whether a layer with bytecode is added.
@@ -173,7 +175,11 @@ impl Settings {
                 version: version.filter(|text| !text.is_empty()),
                 prefix,
                 no_binary: values.no_binary.unwrap_or_default(),
-                build_env: check.env("build-env", values.build_env.unwrap_or_default())?,
+                build_env: check
+                    .env("build-env", values.build_env.unwrap_or_default())?
+                    .into_iter()
+                    .map(|(name, value)| (name, Secret::new(value)))
+                    .collect(),
                 server: values.server.filter(|text| !text.is_empty()),
                 bytecode: values.bytecode.unwrap_or_default(),
                 install: values.install,

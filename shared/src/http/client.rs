@@ -12,8 +12,9 @@ use url::Url;
 
 use super::certs::{self, HostCerts};
 use super::stall::Pulse;
-use super::{Body, Failure, Options, Request, Spent, is_loopback, redirect, retry, shown};
+use super::{Body, Failure, Options, Request, Secret, Spent, is_loopback, redirect, retry, shown};
 use crate::error::{Error, Result};
+use crate::redact;
 
 /// How many redirects are followed one after the other.
 const MAX_REDIRECTS: usize = 10;
@@ -93,7 +94,8 @@ impl Client {
         let answer = pulse.watch(limit, answer).await.map_err(|_| Failure::stalled(&request.url, limit))?;
         let inner = answer.map_err(|error| Failure::transport(&request.url, error))?;
         tracing::debug!(?request, status = inner.status().as_u16(), "answered");
-        Ok(Response { method: request.method.clone(), url: request.url.clone(), inner, limit })
+        let (method, url, secrets) = (request.method.clone(), request.url.clone(), request.secrets());
+        Ok(Response { method, url, secrets, inner, limit })
     }
 
     fn transport(&self, url: &Url) -> Result<reqwest::Client, Failure> {
@@ -182,6 +184,8 @@ fn prepare(request: &Request, pulse: &Pulse) -> Result<reqwest::Request, Failure
 pub struct Response {
     method: Method,
     url: Url,
+    /// What the server was given and must not repeat to anybody.
+    secrets: Vec<Secret>,
     inner: reqwest::Response,
     limit: Duration,
 }
@@ -241,8 +245,11 @@ impl Response {
         Ok(body.freeze())
     }
 
-    /// This answer as a failure; `said` is what the server said about it.
+    /// This answer as a failure; `said` is what the server said about it, in which it may have
+    /// repeated what it was given.
     pub fn failure(&self, said: Option<&str>) -> Failure {
+        let said = said.map(|said| redact::without(said, self.secrets.iter().map(Secret::expose)));
+        let said = said.as_deref();
         let retry_after = self.header(RETRY_AFTER.as_str());
         Failure::answer(&self.method, &self.url, self.status(), retry_after, said)
     }

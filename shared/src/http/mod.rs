@@ -16,12 +16,12 @@ mod origin;
 mod redirect;
 mod request;
 mod retry;
-mod secret;
 mod stall;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::redact::Secret;
 pub use certs::usual_cert_dirs;
 pub use client::{Client, Response};
 pub use failure::{Again, Cause, Failure};
@@ -30,7 +30,6 @@ pub use request::{Body, BodyStream, Request};
 pub use reqwest::header::{self, HeaderMap, HeaderValue};
 pub use reqwest::{Method, StatusCode};
 pub use retry::Spent;
-pub use secret::Secret;
 pub use url::Url;
 
 /// How the client behaves; total, made once.

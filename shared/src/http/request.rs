@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use reqwest::Method;
@@ -39,6 +41,8 @@ pub struct Request {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) authorization: Option<Secret>,
+    /// What of the body is secret.
+    pub(super) in_body: Option<Secret>,
     pub(super) body: Body,
     pub(super) follow: bool,
 }
@@ -46,7 +50,8 @@ pub struct Request {
 impl Request {
     /// A request without headers and body.
     pub fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), authorization: None, body: Body::Empty, follow: true }
+        let (headers, body) = (HeaderMap::new(), Body::Empty);
+        Self { method, url, headers, authorization: None, in_body: None, body, follow: true }
     }
 
     /// A GET request.
@@ -85,11 +90,27 @@ impl Request {
         self
     }
 
-    /// A redirect is given back as the answer. For bodies that are secret themselves.
+    /// With a body that holds this secret. A redirect is given back as the answer, so that it goes
+    /// nowhere else.
     #[must_use]
-    pub fn without_redirects(mut self) -> Self {
+    pub fn secret_body(mut self, body: Body, secret: Secret) -> Self {
+        self.in_body = Some(secret);
         self.follow = false;
-        self
+        self.body(body)
+    }
+
+    /// What the other side learns and must not repeat: the `Authorization`, what is in it, and the
+    /// body's secret.
+    pub(super) fn secrets(&self) -> Vec<Secret> {
+        let mut secrets: Vec<Secret> = self.in_body.iter().cloned().collect();
+        let Some(header) = self.authorization.as_ref().map(Secret::expose) else { return secrets };
+        let value = header.split_once(' ').map_or(header, |(_, value)| value).trim();
+        secrets.push(Secret::new(value.trim_end_matches('=')));
+        let pair = STANDARD.decode(value).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        if let Some((_, password)) = pair.as_deref().and_then(|pair| pair.split_once(':')) {
+            secrets.push(Secret::new(password));
+        }
+        secrets
     }
 }
 

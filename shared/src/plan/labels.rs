@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::{LabelValue, Labels};
 use crate::oci::Platform;
+use crate::redact::clean;
 
 /// What a project says about itself, in any language.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -77,8 +78,8 @@ pub struct Facts {
 }
 
 /// Expands `{version}`, `{revision}`, `{created}` and `{platform}` in the values; all other
-/// braces stay. Returns the names of labels that were left out, because they ask for a
-/// revision where there is none.
+/// braces stay. Logins in URLs do not: whoever has the image reads its labels. Returns the names of
+/// labels that were left out, because they ask for a revision where there is none.
 pub fn expand(
     labels: BTreeMap<String, String>,
     facts: &Facts,
@@ -96,7 +97,7 @@ pub fn expand(
             .replace("{revision}", facts.revision.as_deref().unwrap_or_default())
             .replace("{created}", &facts.created)
             .replace("{platform}", &platform.to_string());
-        expanded.insert(name, value);
+        expanded.insert(name, clean(&value).into_owned());
     }
     (expanded, left_out)
 }
@@ -133,5 +134,13 @@ mod tests {
         assert_eq!(expanded["a"], "1.0-linux/arm64");
         assert_eq!(expanded["b"], "{\"json\":{x}}");
         assert_eq!(left_out, ["c"]);
+    }
+
+    #[test]
+    fn labels_hold_no_logins() {
+        let labels = [("source".to_owned(), "https://x:token@example.org/a/{version}".to_owned())];
+        let facts = Facts { version: "1.0".into(), ..Facts::default() };
+        let (expanded, _) = expand(labels.into(), &facts, &Platform::linux("amd64"));
+        assert_eq!(expanded["source"], "https://example.org/a/1.0");
     }
 }

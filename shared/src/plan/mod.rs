@@ -252,6 +252,7 @@ pub struct Runtime {
     /// Empty clears; `None` keeps the base's.
     pub cmd: Option<Vec<String>>,
     /// Variables to set.
+    #[serde(serialize_with = "crate::redact::variables")]
     pub env: BTreeMap<String, String>,
     /// Variables to remove.
     pub unset_env: Vec<String>,

@@ -39,4 +39,6 @@ mod oracle_tests;
 pub use project::{
     BuildSystem, Layout, License, ModuleFile, PackageDir, Project, ProjectVersion, Tool, Workspace,
 };
-pub use sources::{LARGE, LeftOut, Reason, SourceFile, SourceKind, SourceOptions, SourceSet, sources};
+pub use sources::{
+    LARGE, LeftOut, Reason, SourceFile, SourceKind, SourceOptions, SourceSet, is_named, sources, words,
+};

@@ -110,8 +110,7 @@ fn by_identity(realm: &Url, service: Option<String>, scopes: &[String], token: &
     }
     Request::new(Method::POST, realm.clone())
         .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
-        .body(Body::Bytes(form.finish().into()))
-        .without_redirects()
+        .secret_body(Body::Bytes(form.finish().into()), token.clone())
 }
 
 async fn refused(host: &Host, response: &mut Response, found: Option<&Found>) -> Failure {

@@ -62,9 +62,19 @@ pub struct Wheel {
     pub dist_info: String,
 }
 
+impl Wheel {
+    /// Takes away what is not to be installed: files by their names in the archive. RECORD will not
+    /// list them.
+    pub fn leave_out(&mut self, names: &[String]) {
+        self.files.retain(|file| !names.contains(&file.name));
+    }
+}
+
 /// A file of a wheel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WheelFile {
+    /// Its name in the archive.
+    pub name: String,
     /// The folder that it goes to.
     pub place: Place,
     /// Its path below that folder.

@@ -196,7 +196,8 @@ impl Reader<'_> {
         {
             content = FileContent::Script(after_interpreter(&self.vouched(member, MOST_SCRIPTS)?));
         }
-        Ok(WheelFile { place, path, executable: member.executable, content, hash })
+        let name = member.name.clone();
+        Ok(WheelFile { name, place, path, executable: member.executable, content, hash })
     }
 }
 

@@ -13,7 +13,8 @@ use crate::python::build::{self, Builder, Built, Compile, LockRequest, Origin, m
 use crate::python::host::Host;
 use crate::python::index::{Downloader, Options, Requirements, Surroundings};
 use crate::python::lock::{self, Lock, LockKind};
-use crate::python::{Interpreter, Package, Project, Source};
+use crate::python::{Interpreter, LeftOut, Package, Project, Reason, Source, is_named};
+use crate::redact::Secret;
 use crate::store::Store;
 use crate::wheel::DirectUrl;
 
@@ -89,7 +90,7 @@ impl Tools {
                 return Err(Error::bug(format!("nothing says which file of {name} is meant")));
             }
         };
-        Ok(ready(&chosen.package, built))
+        Ok(ready(&chosen.package, built, settings))
     }
 
     /// A file of this machine: a wheel is taken as it is.
@@ -105,7 +106,7 @@ impl Tools {
         let filename = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if filename.ends_with(".whl") {
             let (path, digest, size) = (fetched.path, fetched.digest, fetched.size);
-            return Ok(Built { path, filename, digest, size });
+            return Ok(Built { path, filename, digest, size, left_out: Vec::new() });
         }
         let origin = Origin::Archive { path, digest: &fetched.digest, subdirectory: None };
         builder.wheel(&chosen.package.name, origin, interpreter).await
@@ -124,8 +125,9 @@ impl Tools {
         let name = &project.normalized;
         let builder = self.builder.compiling(compile(settings));
         let built = builder.wheel(name, Origin::Directory(&project.dir), interpreter).await?;
-        let Built { path, filename, digest, size } = built;
-        Ok(ReadyWheel { name: name.clone(), filename, path, digest, size, origin: None })
+        let left_out = left_out(&built, settings);
+        let Built { path, filename, digest, size, .. } = built;
+        Ok(ReadyWheel { name: name.clone(), filename, path, digest, size, origin: None, left_out })
     }
 
     /// What compiles bytecode for this interpreter.
@@ -153,14 +155,23 @@ fn compile(settings: &Settings) -> Compile {
         Strip::Debuginfo => build::Strip::Debug,
         Strip::Symbols => build::Strip::Symbols,
     };
-    Compile { variables: settings.python.build_env.clone(), strip }
+    let exposed = |(name, value): (&String, &Secret)| (name.clone(), value.expose().to_owned());
+    Compile { variables: settings.python.build_env.iter().map(exposed).collect(), strip }
 }
 
-fn ready(package: &Package, built: Built) -> ReadyWheel {
-    let Built { path, filename, digest, size } = built;
+/// What of a wheel stays out: a secret that `include` names does not.
+fn left_out(built: &Built, settings: &Settings) -> Vec<LeftOut> {
+    let meant =
+        |left: &LeftOut| left.reason == Reason::Secret && is_named(&settings.python.include, &left.path);
+    built.left_out.iter().filter(|left| !meant(left)).cloned().collect()
+}
+
+fn ready(package: &Package, built: Built, settings: &Settings) -> ReadyWheel {
+    let left_out = left_out(&built, settings);
+    let Built { path, filename, digest, size, .. } = built;
     let hashes: Vec<_> = package.files.first().map(|file| file.hashes.clone()).unwrap_or_default();
     let origin = DirectUrl::of(&package.source, &hashes);
-    ReadyWheel { name: package.name.clone(), filename, path, digest, size, origin }
+    ReadyWheel { name: package.name.clone(), filename, path, digest, size, origin, left_out }
 }
 
 /// Where distributions are looked for.

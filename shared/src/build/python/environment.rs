@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::layer::{self, Content, Entry, EntryKind, Head, Layer, Spec};
 use crate::oci::Digest;
 use crate::plan::{PREFIX, wheel_layers};
-use crate::python::{Interpreter, Name};
+use crate::python::{Interpreter, LeftOut, Name, words};
 use crate::wheel::{self, DirectUrl, Vouched, Wheel};
 
 /// A wheel that is here, and that goes into the environment.
@@ -26,6 +26,8 @@ pub(in crate::build) struct ReadyWheel {
     pub(super) size: u64,
     /// Where it came from, for what did not come from an index.
     pub(super) origin: Option<DirectUrl>,
+    /// What of it is not installed, by the names of files in it; only for what is built of folders here.
+    pub(super) left_out: Vec<LeftOut>,
 }
 
 /// What was made for one platform's image.
@@ -75,8 +77,16 @@ pub(super) fn skeleton(interpreter: &Interpreter, owner: (u64, u64)) -> Vec<Entr
 impl ReadyWheel {
     /// What an installer would write for it.
     pub(super) fn entries(&self, target: &wheel::Environment) -> Result<Vec<Entry>> {
-        let wheel = Wheel::open(&self.path, &self.filename, self.digest)?;
+        let mut wheel = Wheel::open(&self.path, &self.filename, self.digest)?;
+        wheel.leave_out(&self.left_out.iter().map(|left| left.path.clone()).collect::<Vec<_>>());
         wheel::install(&wheel, target, self.origin.as_ref(), Vouched::ByArchive)
+    }
+}
+
+impl ReadyWheel {
+    /// What is said of what is not installed.
+    pub(super) fn words(&self) -> Vec<String> {
+        words(&self.left_out, &format!("left out of the wheel of {}", self.name))
     }
 }
 

@@ -101,6 +101,7 @@ impl EnvironmentMaker<'_> {
         wheels.sort_by(|a, b| a.name.cmp(&b.name));
         let mut project = Vec::new();
         for wheel in &own {
+            say_once(wheel.words(), left_out);
             project.extend(wheel.entries(&target)?);
         }
         project.extend(self.project(&target, install, left_out).await?);
@@ -123,7 +124,9 @@ impl EnvironmentMaker<'_> {
     ) -> Result<Vec<Entry>> {
         if install == Install::Wheel {
             let (tools, settings) = (&self.draft.tools, &self.image.settings);
-            return tools.project(&self.draft.project, settings, self.interpreter).await?.entries(target);
+            let wheel = tools.project(&self.draft.project, settings, self.interpreter).await?;
+            say_once(wheel.words(), left_out);
+            return wheel.entries(target);
         }
         let mut entries = source_entries(self.draft, self.image, left_out)?;
         let project = &self.draft.project;
@@ -141,17 +144,21 @@ impl EnvironmentMaker<'_> {
     }
 }
 
+fn say_once(words: Vec<String>, said: &mut Vec<String>) {
+    for words in words {
+        if !said.contains(&words) {
+            said.push(words);
+        }
+    }
+}
+
 fn within_app(path: &str) -> String {
     if path.is_empty() { APP.to_owned() } else { format!("{APP}/{path}") }
 }
 
 fn source_entries(draft: &Draft, image: &ImagePlan, left_out: &mut Vec<String>) -> Result<Vec<Entry>> {
     let set = draft.source(&image.settings)?;
-    for words in set.words() {
-        if !left_out.contains(&words) {
-            left_out.push(words);
-        }
-    }
+    say_once(set.words(), left_out);
     let owner = (image.settings.owner.uid, image.settings.owner.gid);
     let app = APP.trim_start_matches('/');
     set.files
@@ -177,5 +184,6 @@ fn ready(package: &Package, file: &DistFile, fetched: Fetched) -> ReadyWheel {
         digest: fetched.digest,
         size: fetched.size,
         origin: DirectUrl::of(&package.source, &file.hashes),
+        left_out: Vec::new(),
     }
 }

@@ -6,7 +6,7 @@ use super::examine::Code;
 use crate::error::{Error, Result};
 use crate::oci::Digest;
 use crate::python::marker::machine;
-use crate::python::{Interpreter, Libc, Tags, WheelName};
+use crate::python::{Interpreter, LeftOut, Libc, Tags, WheelName};
 
 /// What is remembered of a wheel that was built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub(super) struct Record {
     pub(super) size: u64,
     /// What its libraries need.
     pub(super) code: Code,
+    /// What of it must stay out of images.
+    pub(super) left_out: Vec<LeftOut>,
 }
 
 impl Record {
@@ -110,7 +112,8 @@ mod tests {
         let need = |&(machine, glibc, musl): &Needs<'_>| Need { machine: machine.into(), glibc, musl };
         let needs: Vec<Need> = needs.iter().map(need).collect();
         let machines = needs.iter().map(|need| need.machine.clone()).collect();
-        Record { filename: filename.into(), digest: Digest::of(b""), size: 0, code: Code { machines, needs } }
+        let code = Code { machines, needs };
+        Record { filename: filename.into(), digest: Digest::of(b""), size: 0, code, left_out: Vec::new() }
     }
 
     fn target(platform: &str, libc: Libc) -> Interpreter {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::run::{Call, without_logins};
+use super::run::Call;
 use crate::error::{Error, Result};
 use crate::python::host::Host;
+use crate::redact::clean;
 
 /// Variables with which a hook of git would make git speak of another repository.
 const OF_HOOKS: &[&str] =
@@ -17,7 +18,7 @@ const OF_HOOKS: &[&str] =
 /// # Errors
 /// When there is no git, or it fails: its own words are the cause.
 pub(super) async fn check_out(host: &Host, url: &str, commit: &str, folder: &Path, log: &Path) -> Result<()> {
-    let shown = without_logins(url);
+    let shown = clean(url).into_owned();
     let git = host.git().ok_or_else(|| {
         Error::build(format!("cannot fetch {shown}: there is no git on the search path")).hint("install git")
     })?;

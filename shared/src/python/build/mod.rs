@@ -20,6 +20,7 @@ mod examine;
 #[cfg(unix)]
 pub(super) mod fakes;
 mod git;
+mod judge;
 mod lock;
 #[cfg(test)]
 #[cfg(unix)]
@@ -44,17 +45,18 @@ pub use compile::{Compile, Strip};
 pub use lock::{LockRequest, Locked, make_lock};
 
 use super::host::Host;
-use super::{Interpreter, Name, WheelName, index};
+use super::{Interpreter, LeftOut, Name, WheelName, index};
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::oci::Digest;
+use crate::redact::clean;
 use crate::store::Store;
 use accept::Record;
 use tool::{Attempt, Trust};
 use workspace::Workspace;
 
 /// Of what is remembered about wheels. A change of what it depends on is another number.
-const TABLE: &str = "wheels-3";
+const TABLE: &str = "wheels-4";
 
 /// Builds wheels. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -103,6 +105,9 @@ pub struct Built {
     pub digest: Digest,
     /// Its size in bytes.
     pub size: u64,
+    /// What of it must stay out of an image, by the names of files in the wheel. Only a folder of this
+    /// machine is judged: what others published holds what they published.
+    pub left_out: Vec<LeftOut>,
 }
 
 impl Builder {
@@ -197,7 +202,8 @@ impl Builder {
 
     fn find(&self, record: &Record) -> Option<Built> {
         let path = self.store.find(&record.digest, record.size)?;
-        Some(Built { path, filename: record.filename.clone(), digest: record.digest, size: record.size })
+        let (filename, left_out) = (record.filename.clone(), record.left_out.clone());
+        Some(Built { path, filename, digest: record.digest, size: record.size, left_out })
     }
 
     async fn build(
@@ -213,7 +219,8 @@ impl Builder {
         let call = attempt.call(project, &out, trust, self.offline, variables);
         call.run(work.log(), || format!("{} cannot build a wheel of {what}", attempt.name())).await?;
         let store = self.store.clone();
-        let record = blocking(move || keep(&store, &out)).await;
+        let folder = (trust == Trust::Own).then(|| project.to_owned());
+        let record = blocking(move || keep(&store, &out, folder.as_deref())).await;
         let record = record.context(|| format!("cannot use what {} made of {what}", attempt.name()))?;
         work.done();
         Ok(record)
@@ -281,7 +288,7 @@ impl Builder {
             }
             Origin::Git { url, commit, subdirectory } => {
                 // Who fetches it does not matter.
-                let url = run::without_logins(url);
+                let url = clean(url);
                 Ok(format!("git {url} {} {}", commit.to_ascii_lowercase(), below(subdirectory)))
             }
             Origin::Directory(folder) => {
@@ -308,7 +315,7 @@ impl Builder {
 fn shown(what: &str, origin: Origin<'_>) -> String {
     match origin {
         Origin::Git { url, commit, .. } => {
-            format!("{what} from {} at {}", run::without_logins(url), commit.get(..8).unwrap_or(commit))
+            format!("{what} from {} at {}", clean(url), commit.get(..8).unwrap_or(commit))
         }
         _ => what.to_owned(),
     }
@@ -320,8 +327,8 @@ async fn blocking<T: Send + 'static>(act: impl FnOnce() -> Result<T> + Send + 's
         .map_err(|e| Error::bug("a task of a build ended early").because(e))?
 }
 
-/// Puts the only wheel in `out` into the store.
-fn keep(store: &Store, out: &Path) -> Result<Record> {
+/// Puts the only wheel in `out` into the store. One of a `folder` of this machine is judged.
+fn keep(store: &Store, out: &Path, folder: Option<&Path>) -> Result<Record> {
     let what = || format!("cannot read {}", out.display());
     let entries = fs::read_dir(out).and_then(Iterator::collect::<io::Result<Vec<_>>>).context(what)?;
     let name = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
@@ -335,10 +342,11 @@ fn keep(store: &Store, out: &Path) -> Result<Record> {
     WheelName::parse(filename)?;
     let path = out.join(filename);
     let code = examine::code(&path)?;
+    let left_out = folder.map(|folder| judge::judge(&path, folder)).transpose()?.unwrap_or_default();
     let mut writer = store.writer()?;
     File::open(&path).and_then(|mut file| io::copy(&mut file, &mut writer)).context(what)?;
     let (_, digest, size) = writer.commit(None)?;
-    Ok(Record { filename: filename.clone(), digest, size, code })
+    Ok(Record { filename: filename.clone(), digest, size, code, left_out })
 }
 
 fn check_name(name: &Name, record: &Record) -> Result<()> {

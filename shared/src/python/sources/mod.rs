@@ -5,8 +5,10 @@
 //! What is asked for in so many words goes in although it is ignored; a secret only by its full
 //! path. The result depends on the files alone, not on the machine or its settings.
 
+mod content;
 mod docker;
 mod ignored;
+mod names;
 mod rules;
 mod select;
 #[cfg(all(test, unix))]
@@ -15,10 +17,11 @@ mod tests;
 use std::fs::{DirEntry, FileType};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use self::docker::DockerIgnore;
 use self::ignored::{Ignored, Ignores};
+pub(super) use self::rules::is_secret_member;
 use self::select::{Asked, Selection};
 use crate::error::{Context, Error, Result};
 
@@ -75,7 +78,7 @@ pub enum SourceKind {
 }
 
 /// Something that was left out by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// Relative to the project, with `/`.
     pub path: String,
@@ -84,7 +87,7 @@ pub struct LeftOut {
 }
 
 /// Why something is left out by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// It holds keys or passwords, or looks like it.
@@ -121,30 +124,40 @@ impl Reason {
 impl SourceSet {
     /// One sentence for each reason for which something was left out, the weightiest first.
     pub fn words(&self) -> Vec<String> {
-        const NAMED: usize = 4;
-        let mut reasons: Vec<Reason> = self.left_out.iter().map(|left| left.reason).collect();
-        reasons.sort_unstable();
-        reasons.dedup();
-        let sentence = |reason: Reason| {
-            let paths: Vec<&str> = self
-                .left_out
-                .iter()
-                .filter(|left| left.reason == reason)
-                .map(|left| left.path.as_str())
-                .collect();
-            let named = paths.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-            match paths.len().saturating_sub(NAMED) {
-                0 => format!("left out, {}: {named}", reason.as_str()),
-                more => format!("left out, {}: {named} and {more} more", reason.as_str()),
-            }
-        };
-        reasons.into_iter().map(sentence).collect()
+        words(&self.left_out, "left out")
     }
 
     /// Files of [`LARGE`] size.
     pub fn large(&self) -> impl Iterator<Item = &SourceFile> {
         self.files.iter().filter(|file| matches!(file.kind, SourceKind::File { size } if size >= LARGE))
     }
+}
+
+/// One sentence for each reason for which something was left out, the weightiest first; `said` begins it.
+pub fn words(left_out: &[LeftOut], said: &str) -> Vec<String> {
+    const NAMED: usize = 4;
+    let mut reasons: Vec<Reason> = left_out.iter().map(|left| left.reason).collect();
+    reasons.sort_unstable();
+    reasons.dedup();
+    let sentence = |reason: Reason| {
+        let of_it = left_out.iter().filter(|left| left.reason == reason);
+        let paths: Vec<&str> = of_it.map(|left| left.path.as_str()).collect();
+        let named = paths.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+        match paths.len().saturating_sub(NAMED) {
+            0 => format!("{said}, {}: {named}", reason.as_str()),
+            more => format!("{said}, {}: {named} and {more} more", reason.as_str()),
+        }
+    };
+    reasons.into_iter().map(sentence).collect()
+}
+
+/// Whether `include` names a file of a wheel: by its path in the wheel, or by that in the source, which may
+/// have folders in front.
+pub fn is_named(include: &[String], member: &str) -> bool {
+    let trimmed = |text: &str| text.trim().trim_start_matches("./").trim_matches('/').to_owned();
+    include.iter().map(|text| trimmed(text)).any(|text| {
+        text.strip_suffix(member).is_some_and(|before| before.is_empty() || before.ends_with('/'))
+    })
 }
 
 /// Finds the files of the project in `root`, an absolute folder.

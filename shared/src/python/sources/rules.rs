@@ -4,10 +4,8 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::Reason;
-
-/// How much of a file is read to see whether it is a private key, in bytes.
-const KEY_SEARCHED: u64 = 1 << 20;
+use super::{Reason, content, names};
+use crate::territory::is_version_control;
 
 /// Folders that tools make for themselves.
 const CACHES: &[&str] = &[
@@ -19,6 +17,8 @@ const CACHES: &[&str] = &[
     ".hypothesis",
     ".idea",
     ".ipynb_checkpoints",
+    ".ipython",
+    ".jupyter",
     ".mypy_cache",
     ".nox",
     ".pdm-build",
@@ -26,45 +26,16 @@ const CACHES: &[&str] = &[
     ".pytest_cache",
     ".pytype",
     ".ruff_cache",
+    ".terraform",
     ".tox",
     ".vscode",
     "node_modules",
 ];
 
-/// Files that hold passwords and tokens.
-const CREDENTIALS: &[&str] = &[
-    ".credentials",
-    ".git-credentials",
-    ".htpasswd",
-    ".my.cnf",
-    ".netrc",
-    ".pgpass",
-    ".pypirc",
-    ".s3cfg",
-    ".vault-token",
-    "_netrc",
-    "application_default_credentials.json",
-    "credentials",
-    "credentials.json",
-    "id_dsa",
-    "id_ecdsa",
-    "id_ecdsa_sk",
-    "id_ed25519",
-    "id_ed25519_sk",
-    "id_rsa",
-    "secrets.toml",
-];
-
-/// Endings of files that hold keys.
-const KEYS: &[&str] = &[".jks", ".kdbx", ".key", ".keystore", ".p12", ".pfx", ".ppk"];
-
-/// Endings of files that hold keys or other things.
-const PERHAPS_KEYS: &[&str] = &[".asc", ".cer", ".crt", ".gpg", ".p8", ".pem"];
-
 /// Why an entry is left out, if it is. `name` is its own name, `path` where it is.
 pub(super) fn judge(name: &str, path: &Path, is_dir: bool, at_root: bool) -> Option<Reason> {
     let lower = name.to_ascii_lowercase();
-    if matches!(lower.as_str(), ".git" | ".hg" | ".svn" | ".bzr" | ".jj" | "_darcs") {
+    if is_version_control(&lower) {
         return Some(Reason::Repository);
     }
     if is_dir { folder(&lower, path, at_root) } else { file(&lower, path) }
@@ -72,7 +43,7 @@ pub(super) fn judge(name: &str, path: &Path, is_dir: bool, at_root: bool) -> Opt
 
 fn folder(name: &str, path: &Path, at_root: bool) -> Option<Reason> {
     let has = |inside: &str| path.join(inside).exists();
-    if matches!(name, ".ssh" | ".gnupg" | ".aws") {
+    if names::is_secret_folder(name) {
         Some(Reason::Secret)
     } else if has("pyvenv.cfg") || has("conda-meta") {
         Some(Reason::Environment)
@@ -110,18 +81,27 @@ fn is_output(name: &str, path: &Path) -> bool {
 
 fn file(name: &str, path: &Path) -> Option<Reason> {
     let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
-    if is_environment_file(name) || CREDENTIALS.contains(&name) || ends(KEYS) {
-        return Some(Reason::Secret);
-    }
-    let of_account = || ["account", "credential", "secret", "key"].iter().any(|word| name.contains(word));
-    let may_hold_key = ends(PERHAPS_KEYS) || (name.ends_with(".json") && of_account());
-    if may_hold_key && holds_private_key(path) {
+    let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
+    let folder = folder.to_string_lossy().to_ascii_lowercase();
+    if names::is_secret_file(name, &folder) || content::holds_secret(name, || opened(path)) {
         return Some(Reason::Secret);
     }
     if ends(&[".pyc", ".pyo", ".egg-link"]) || matches!(name, ".ds_store" | "thumbs.db" | ".coverage") {
         return Some(Reason::Cache);
     }
     (name.ends_with(".tar") && holds_image(path)).then_some(Reason::Output)
+}
+
+/// Whether what a backend packed at `path`, relative and with `/`, is a secret by its name or content, or
+/// that of a version control system.
+pub(in crate::python) fn is_secret_member<R: Read>(path: &str, open: impl FnOnce() -> Option<R>) -> bool {
+    let lower = path.to_ascii_lowercase();
+    let (folders, name) = lower.rsplit_once('/').unwrap_or(("", &lower));
+    let within = |is: fn(&str) -> bool| folders.split('/').any(is);
+    within(is_version_control)
+        || within(names::is_secret_folder)
+        || names::is_secret_file(name, folders.rsplit('/').next().unwrap_or_default())
+        || content::holds_secret(name, open)
 }
 
 /// Whether a tar is what builds of images write: an OCI layout, or what `docker save` makes of one.
@@ -165,42 +145,9 @@ fn is_image_content(name: &[u8]) -> bool {
     ends && digest.iter().all(u8::is_ascii_hexdigit)
 }
 
-/// `.env` and `.env.local`, but not `.env.example`.
-fn is_environment_file(name: &str) -> bool {
-    const EXAMPLES: &[&str] =
-        &["example", "examples", "sample", "template", "tmpl", "dist", "default", "defaults"];
-    let Some(rest) = name.strip_prefix(".env") else { return false };
-    let example = rest.split(['.', '-', '_']).any(|part| EXAMPLES.contains(&part));
-    (rest.is_empty() || rest.starts_with(['.', '-', '_']) || rest == "rc") && !example
-}
-
-fn holds_private_key(path: &Path) -> bool {
-    let Some(file) = opened(path) else { return false };
-    let mut start = Vec::new();
-    if file.take(KEY_SEARCHED).read_to_end(&mut start).is_err() {
-        return false;
-    }
-    let has = |mark: &[u8]| start.windows(mark.len()).any(|window| window == mark);
-    has(b"PRIVATE KEY-----") || has(b"PRIVATE KEY BLOCK-----")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn secrets_are_known_by_name() {
-        let nowhere = Path::new("/nonexistent");
-        let secret = |name: &str| judge(name, &nowhere.join(name), false, true) == Some(Reason::Secret);
-        for name in
-            [".env", ".ENV", ".env.local", ".envrc", "id_rsa", "tls.key", "a.p12", ".netrc", ".pypirc"]
-        {
-            assert!(secret(name), "{name}");
-        }
-        for name in [".env.example", ".env.sample", ".env.template", ".environment", "env.py", "id_rsa.pub"] {
-            assert!(!secret(name), "{name}");
-        }
-    }
 
     #[test]
     fn keys_are_known_by_content_where_a_name_does_not_tell() {
@@ -212,12 +159,23 @@ mod tests {
         };
         // Put together so that no scanner takes this file for a key.
         let key = ["-----BEGIN", "PRIVATE", "KEY-----"].join(" ");
-        let account = format!("{{\"private_key\": \"{key}\"}}");
+        let account = "{\"type\": \"service_account\", \"private_key\": \"x\"}";
         assert_eq!(judged("both.pem", &format!("cert\n{key}\n")), Some(Reason::Secret));
-        assert_eq!(judged("service-account.json", &account), Some(Reason::Secret));
+        assert_eq!(judged("service-account.json", account), Some(Reason::Secret));
         assert_eq!(judged("ca.pem", "-----BEGIN CERTIFICATE-----"), None);
         assert_eq!(judged("keys.json", "{}"), None);
         assert_eq!(judged("data.txt", &key), None, "documentation may show one");
+    }
+
+    #[test]
+    fn members_of_archives_are_judged_by_their_whole_paths() {
+        let secret = |path: &str| is_secret_member(path, || Some(&b"x"[..]));
+        for path in ["p/.env", "p/.ssh/config", "p/.git/config", ".docker/config.json", "p/ID_RSA"] {
+            assert!(secret(path), "{path}");
+        }
+        for path in ["p/__init__.py", "p/config.json", "p-1.dist-info/METADATA", "p/.env.example"] {
+            assert!(!secret(path), "{path}");
+        }
     }
 
     #[test]
