@@ -7,6 +7,7 @@ mod front_end;
 mod progress;
 mod render;
 mod request;
+mod signals;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -15,14 +16,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use containerize_core::build::{self, Outcome};
 use containerize_core::event::Events;
-use containerize_core::{Error, config, redact};
+use containerize_core::{Error, Kind, config, interrupt, redact};
 
 use cli::{BuildArgs, CheckArgs, Cli, IndexArgs, PrintFormat, SayArgs, Verb};
 use front_end::FrontEnd;
 use progress::{Screen, Volume};
-
-/// The exit code after an interruption, as shells give it for SIGINT.
-const INTERRUPTED: u8 = 130;
 
 /// Does what the words of the call say. Exit codes are documented in `docs/configuration.md`.
 pub fn main() -> ExitCode {
@@ -104,7 +102,7 @@ fn run_check(arguments: &CheckArgs, front_end: &FrontEnd) -> ExitCode {
             print(&verdict.text);
             ExitCode::from(1)
         }
-        Ok(None) => ExitCode::from(INTERRUPTED),
+        Ok(None) => finish(Ok(None), arguments.say.format == PrintFormat::Json, front_end),
         Err(error) => finish(Err(error), arguments.say.format == PrintFormat::Json, front_end),
     }
 }
@@ -123,7 +121,7 @@ fn start_events(say: &SayArgs) -> Events {
 fn finish(result: anyhow::Result<Option<String>>, json: bool, front_end: &FrontEnd) -> ExitCode {
     match result {
         Ok(Some(text)) => print(&text),
-        Ok(None) => ExitCode::from(INTERRUPTED),
+        Ok(None) => interrupted(json, front_end),
         Err(error) => {
             let error = known(error);
             if json {
@@ -135,17 +133,37 @@ fn finish(result: anyhow::Result<Option<String>>, json: bool, front_end: &FrontE
     }
 }
 
-/// Runs the work until it ends or the user interrupts it; then what was begun is dropped, and
+/// Says what ended the work.
+fn interrupted(json: bool, front_end: &FrontEnd) -> ExitCode {
+    let Some(signal) = signals::received() else { return ExitCode::from(Kind::Interrupted.exit_code()) };
+    if json {
+        let error = Error::new(Kind::Interrupted, format!("interrupted by {}", signal.name()));
+        print(&render::error_json(&error, front_end));
+    }
+    signals::say(signal);
+    ExitCode::from(signal.exit_code())
+}
+
+/// Runs the work until it ends or a signal interrupts it; then what was begun is dropped, and
 /// with it temporary files and child processes.
 fn in_runtime<T>(work: impl Future<Output = Result<T, Error>>) -> anyhow::Result<Option<T>> {
+    signals::watch()?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         tokio::select! {
-            result = work => Ok(Some(result?)),
-            _ = tokio::signal::ctrl_c() => Ok(None),
+            biased;
+            result = work => result.map(Some),
+            () = interrupt::raised() => Ok(None),
         }
-    })
+    });
+    // Other threads end what they do, too.
+    drop(runtime);
+    match result {
+        // Whatever failed, it failed because it had to end.
+        Err(_) if signals::received().is_some() => Ok(None),
+        result => Ok(result?),
+    }
 }
 
 /// The library's error with its kind and advice, whatever the program said on top of it; any

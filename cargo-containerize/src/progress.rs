@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
 use containerize_core::event::{Event, Motion, Outcome, Reporter};
+use containerize_core::interrupt;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::render::bytes;
@@ -111,6 +112,10 @@ fn doing(motion: Motion) -> &'static str {
 impl Reporter for Screen {
     fn report(&self, event: Event) {
         if self.volume == Volume::Quiet && !matches!(event, Event::Warning(_)) {
+            return;
+        }
+        // What fails because it had to end is not worth a word.
+        if interrupt::is_raised() && !matches!(event, Event::Ended { .. }) {
             return;
         }
         match event {

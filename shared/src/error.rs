@@ -21,10 +21,13 @@ pub enum Kind {
     Integrity,
     /// A mistake in this program.
     Bug,
+    /// The user or the system asked the program to end.
+    Interrupted,
 }
 
 impl Kind {
-    /// The exit code that the program ends with.
+    /// The exit code that the program ends with. For [`Kind::Interrupted`] it is that of Ctrl-C; front ends
+    /// know which signal it was.
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::Build => 1,
@@ -32,6 +35,7 @@ impl Kind {
             Self::Network => 3,
             Self::Integrity => 4,
             Self::Bug => 70,
+            Self::Interrupted => 130,
         }
     }
 
@@ -43,6 +47,7 @@ impl Kind {
             Self::Network => "network",
             Self::Integrity => "integrity",
             Self::Bug => "bug",
+            Self::Interrupted => "interrupted",
         }
     }
 }
@@ -169,10 +174,17 @@ impl<T, E: Into<Box<dyn StdError + Send + Sync>>> Context<T> for std::result::Re
         self.map_err(|source| {
             let source = source.into();
             // Our own errors keep their kind when more is said about them.
-            let kind = source.downcast_ref::<Error>().map_or(Kind::Build, Error::kind);
+            let kind = own(&*source).map_or(Kind::Build, Error::kind);
             Error::new(kind, message()).because(source)
         })
     }
+}
+
+/// An error of ours, also one that came through what speaks of input and output.
+fn own<'a>(error: &'a (dyn StdError + Send + Sync + 'static)) -> Option<&'a Error> {
+    error.downcast_ref::<Error>().or_else(|| {
+        error.downcast_ref::<std::io::Error>()?.get_ref().and_then(|inner| inner.downcast_ref::<Error>())
+    })
 }
 
 #[cfg(test)]
@@ -186,6 +198,8 @@ mod tests {
         assert_eq!(outer.kind(), Kind::Network);
         assert_eq!(outer.hint_text(), Some("start it"));
         assert_eq!(outer.causes(), ["cannot connect"]);
+        let through: std::io::Result<()> = Err(std::io::Error::other(Error::integrity("cut")));
+        assert_eq!(through.context(String::new).expect_err("an error").kind(), Kind::Integrity);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use jiff::Timestamp;
 
 use crate::error::{Context, Error, Result};
+use crate::process::{Program, Running};
 
 /// The commit that is checked out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,9 +32,9 @@ pub fn describe(dir: &Path) -> Result<Option<Revision>> {
 /// The branch that is checked out where `dir` is. `None` where there is no git, no repository, or a commit alone
 /// is checked out.
 pub fn branch(dir: &Path) -> Option<String> {
-    let answer =
-        git_command(Path::new("git"), dir).args(["symbolic-ref", "--quiet", "--short", "HEAD"]).output();
-    let answer = answer.ok().filter(|answer| answer.status.success())?;
+    let mut command = git_command(Path::new("git"), dir);
+    command.args(["symbolic-ref", "--quiet", "--short", "HEAD"]);
+    let answer = Program::new(command).output().ok().filter(|answer| answer.status.success())?;
     let name = String::from_utf8(answer.stdout).ok()?;
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
@@ -43,7 +44,7 @@ pub fn branch(dir: &Path) -> Option<String> {
 pub struct Question {
     dir: PathBuf,
     /// What differs, and which commit it is; nothing where there is no git.
-    asked: Option<(Child, Child)>,
+    asked: Option<(Running<Child>, Running<Child>)>,
 }
 
 impl Question {
@@ -53,7 +54,11 @@ impl Question {
     }
 
     fn ask_with(git: &Path, dir: &Path) -> Self {
-        let spawn = |arguments: &[&str]| git_command(git, dir).args(arguments).spawn().ok();
+        let spawn = |arguments: &[&str]| {
+            let mut command = git_command(git, dir);
+            command.args(arguments);
+            Program::new(command).spawn().ok()
+        };
         // Both questions at once: looking for changes is what takes time.
         let status = spawn(&["status", "--porcelain", "--untracked-files=normal"]);
         let asked = status.and_then(|status| {
@@ -92,7 +97,7 @@ fn understand(dir: &Path, status: &Output, commit: &Output) -> Result<Option<Rev
 fn git_command(git: &Path, dir: &Path) -> Command {
     let mut command = Command::new(git);
     command.arg("-C").arg(dir).env("GIT_OPTIONAL_LOCKS", "0").env("LC_ALL", "C");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 

@@ -4,24 +4,26 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each module, and the modules that it may name. All may name `error`, `event`, `redact` and the crate's root.
+/// Each module, and the modules that it may name. All may name `error`, `event`, `interrupt`, `redact` and the
+/// crate's root.
 const MAY_NAME: &[(&str, &[&str])] = &[
-    ("ask", &[]),
     ("error", &[]),
     ("event", &[]),
+    ("interrupt", &[]),
+    ("process", &[]),
     ("redact", &[]),
     ("oci", &[]),
     ("territory", &[]),
-    ("vcs", &[]),
+    ("vcs", &["process"]),
     ("config", &["oci"]),
     ("store", &["oci"]),
     ("http", &[]),
-    ("registry", &["ask", "http", "oci", "store"]),
+    ("registry", &["http", "oci", "process", "store"]),
     ("elf", &[]),
-    ("cargo", &["elf", "oci", "store"]),
-    ("base", &["elf", "layer", "oci", "registry", "store"]),
+    ("cargo", &["elf", "oci", "process", "store"]),
+    ("base", &["elf", "layer", "oci", "process", "registry", "store"]),
     ("debian", &["base", "http", "layer", "oci", "store"]),
-    ("python", &["ask", "elf", "http", "oci", "store", "territory"]),
+    ("python", &["elf", "http", "oci", "process", "store", "territory"]),
     ("wheel", &["layer", "oci", "python"]),
     ("plan", &["base", "config", "oci", "python"]),
     ("layer", &["base", "oci", "store"]),
@@ -31,7 +33,6 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "build",
         &[
-            "ask",
             "base",
             "cargo",
             "check",
@@ -43,6 +44,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "layer",
             "oci",
             "plan",
+            "process",
             "python",
             "registry",
             "sink",
@@ -54,7 +56,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
 ];
 
-const KNOWN_TO_ALL: &[&str] = &["error", "event", "redact", "Error", "Kind", "Result"];
+const KNOWN_TO_ALL: &[&str] = &["error", "event", "interrupt", "redact", "Error", "Kind", "Result"];
 
 /// Modules that work on values alone.
 const PURE: &[&str] = &["check", "config", "image", "oci", "plan"];
@@ -70,6 +72,8 @@ const FRONT_END: &[&str] = &["println!", "print!(", "dbg!(", "process::exit", "c
 const ENVIRONMENT: &[(&str, &str)] = &[
     // Called by front ends only, which pass the result in.
     ("registry/credentials/environment.rs", "std::env::vars"),
+    // Names only, of what a program that is started must not inherit.
+    ("process/secrets.rs", "std::env::vars"),
     // Constants of the compilation, not of the environment.
     ("build/places.rs", "std::env::consts::"),
     // Takes a value apart that was passed in.

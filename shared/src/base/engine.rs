@@ -12,7 +12,9 @@ use std::str::FromStr;
 use std::thread::JoinHandle;
 
 use crate::error::{Context, Error, Kind, Result};
+use crate::interrupt;
 use crate::oci::{Digest, Reference};
+use crate::process::{Program, Running};
 
 /// The kinds of container engines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,9 +169,9 @@ impl Engine {
     pub(crate) fn save<T>(&self, id: &Digest, read: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
         let id = id.to_string();
         let call = ["save", &id];
-        let mut child = self.start(&call, Stdio::null(), Stdio::piped())?;
-        let words = words_of(&mut child);
-        let read = match child.stdout.take() {
+        let mut running = self.start(&call, Stdio::null(), Stdio::piped())?;
+        let words = words_of(&mut running.child);
+        let read = match running.child.stdout.take() {
             Some(mut stdout) => read(&mut stdout).and_then(|read| {
                 // What follows a tar is of no interest, but must find a reader.
                 io::copy(&mut stdout, &mut io::sink()).context(|| "cannot read the image".into())?;
@@ -177,7 +179,7 @@ impl Engine {
             }),
             None => Err(Error::bug("the engine has no output")),
         };
-        self.verdict(&call, read, &mut child, words)
+        self.verdict(&call, read, running, words)
     }
 
     /// Has images loaded from the tar that `write` makes. The engine reads as fast as it likes:
@@ -187,21 +189,24 @@ impl Engine {
     /// When the engine refuses or `write` fails.
     pub(crate) fn load(&self, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
         let call = ["load", "--quiet"];
-        let mut child = self.start(&call, Stdio::piped(), Stdio::null())?;
-        let words = words_of(&mut child);
-        let written = match child.stdin.take() {
-            Some(stdin) => {
-                let mut to = BufWriter::with_capacity(1 << 20, stdin);
-                write(&mut to).and_then(|()| to.flush().context(|| "cannot send the image".into()))
-            }
-            None => Err(Error::bug("the engine has no input")),
-        };
-        self.verdict(&call, written, &mut child, words)
+        let mut running = self.start(&call, Stdio::piped(), Stdio::null())?;
+        let words = words_of(&mut running.child);
+        let stdin = running.child.stdin.take().ok_or_else(|| Error::bug("the engine has no input"))?;
+        let mut to = BufWriter::with_capacity(1 << 20, stdin);
+        let written = write(&mut to).and_then(|()| to.flush().context(|| "cannot send the image".into()));
+        if interrupt::is_raised() {
+            // Before its input ends: it must not take what it has for all there is.
+            running.end();
+            return Err(interrupt::error());
+        }
+        drop(to);
+        self.verdict(&call, written, running, words)
     }
 
-    fn start(&self, call: &[&str], stdin: Stdio, stdout: Stdio) -> Result<Child> {
+    fn start(&self, call: &[&str], stdin: Stdio, stdout: Stdio) -> Result<Running<Child>> {
         let mut command = Command::new(&self.program);
-        command.args(call).stdin(stdin).stdout(stdout).stderr(Stdio::piped()).spawn().map_err(|e| {
+        command.args(call).stdout(stdout).stderr(Stdio::piped());
+        Program::trusted(command).stdin(stdin).spawn().map_err(|e| {
             Error::build(format!("cannot run {}", self.daemon)).because(e).hint(format!(
                 "install {}, or use a file in its place: docker-archive:image.tar",
                 self.daemon
@@ -210,8 +215,8 @@ impl Engine {
     }
 
     fn ask(&self, call: &[&str]) -> Result<Answer> {
-        let child = self.start(call, Stdio::null(), Stdio::piped())?;
-        let done = child.wait_with_output().context(|| format!("cannot read what {} says", self.daemon))?;
+        let running = self.start(call, Stdio::null(), Stdio::piped())?;
+        let done = running.wait_with_output().context(|| format!("cannot read what {} says", self.daemon))?;
         Ok(Answer {
             status: done.status,
             out: String::from_utf8_lossy(&done.stdout).into_owned(),
@@ -232,10 +237,11 @@ impl Engine {
         &self,
         call: &[&str],
         ours: Result<T>,
-        child: &mut Child,
+        running: Running<Child>,
         words: JoinHandle<String>,
     ) -> Result<T> {
-        let status = child.wait().context(|| format!("{} {} did not end", self.daemon, call[0]))?;
+        interrupt::check()?;
+        let status = running.wait().context(|| format!("{} {} did not end", self.daemon, call[0]))?;
         let words = words.join().unwrap_or_default();
         match ours {
             _ if status.success() => ours,

@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Error, Result};
+use crate::interrupt;
 use crate::oci::{Digest, Reference};
 
 /// The file's name, beside the workspace's Cargo.toml.
@@ -151,6 +152,7 @@ impl BaseLock {
             file.write_all(text.as_bytes())?;
             crate::store::make_readable(&file)?;
             file.as_file().sync_all()?;
+            interrupt::check_io()?;
             file.persist(path).map(drop).map_err(|e| e.error)
         };
         write().context(|| format!("cannot write {}", path.display()))

@@ -11,6 +11,7 @@ use super::workshop::{BaseWish, Workshop};
 use crate::base::spec::BaseSpec;
 use crate::error::{Error, Kind, Result};
 use crate::image::ImageSet;
+use crate::interrupt;
 use crate::oci::{Digest, Platform, Reference};
 use crate::plan::Plan;
 use crate::registry::{Credentials, Explicit};
@@ -127,6 +128,7 @@ pub(super) async fn finish(
     let mut delivered = once().await;
     if let Err(error) = &delivered
         && error.kind() == Kind::Integrity
+        && !interrupt::is_raised()
         && tokio::task::block_in_place(|| store.remove_damaged()) > 0
     {
         events.note("something in the cache was damaged; it is made or fetched anew");

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command as Process, Stdio};
+use std::process::Command as Process;
 
 use super::Delivered;
 use crate::config::{Command, Hooks};
 use crate::error::{Error, Result};
 use crate::event::Events;
+use crate::interrupt;
+use crate::process::Program;
 
 /// Hooks, each with the folder that they run in.
 pub(super) type Planned = Vec<(PathBuf, Hooks)>;
@@ -46,14 +48,11 @@ pub(super) fn run(
         let failed = |why: String| {
             Error::build(format!("the command `{shown}` failed")).because(why).hint("its own words are above")
         };
-        let status = process(command)
-            .ok_or_else(|| Error::usage("a command of hooks or layers has no words"))?
-            .current_dir(dir)
-            .envs(variables)
-            .stdin(Stdio::null())
-            .stdout(std::io::stderr())
-            .status()
-            .map_err(|e| failed(e.to_string()))?;
+        let mut process =
+            process(command).ok_or_else(|| Error::usage("a command of hooks or layers has no words"))?;
+        process.current_dir(dir).envs(variables).stdout(std::io::stderr());
+        let status = Program::trusted(process).may_ask().status().map_err(|e| failed(e.to_string()))?;
+        interrupt::check()?;
         if !status.success() {
             return Err(failed(format!("it ended with {status}")));
         }

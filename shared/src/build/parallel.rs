@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::{Error, Result};
+use crate::interrupt;
 
 /// Does `work` on all `items` with at most `workers` threads. The results are in the order of
 /// the items; after a failure nothing new is begun.
@@ -24,7 +25,7 @@ pub(super) fn in_parallel<T: Sync, R: Send>(
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(item) = items.get(at) else { break };
-                    let result = work(item);
+                    let result = interrupt::check().and_then(|()| work(item));
                     let failed = result.is_err();
                     results.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(result);
                     if failed {

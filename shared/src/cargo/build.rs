@@ -17,6 +17,8 @@ use super::target::{self, Linking};
 use super::{Binary, Cargo, Locking, Project, rustflags};
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
+use crate::interrupt;
+use crate::process::Program;
 use crate::redact;
 use crate::store::Store;
 
@@ -249,13 +251,16 @@ impl<'a> Call<'a> {
         let Invocation { arguments, variables, advice } = &self.invocation;
         let shown = redact::clean(&format!("{arguments:?} with {variables:?}")).into_owned();
         tracing::debug!(program = %cargo.program().display(), "calling cargo: {shown}");
-        let mut command = tokio::process::Command::from(cargo.command(cargo.program()));
+        let mut command = cargo.command(cargo.program());
         command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().map_err(|e| not_runnable(cargo, e))?;
-        let stdout = child.stdout.take().ok_or_else(|| Error::bug("cargo has no standard output"))?;
+        command.stdout(Stdio::piped());
+        // Git may ask for the password of a dependency's repository.
+        let program = Program::new(command).may_ask();
+        let mut running = program.start().map_err(|e| not_runnable(cargo, e))?;
+        let stdout = running.child.stdout.take().ok_or_else(|| Error::bug("cargo has no standard output"))?;
         let artifacts = artifacts(stdout).await.context(|| "cannot read what cargo says".into())?;
-        let status = child.wait().await.context(|| "cannot wait for cargo".into())?;
+        let status = running.wait().await.context(|| "cannot wait for cargo".into())?;
+        interrupt::check()?;
         if !status.success() {
             let error = Error::build(format!("cargo could not build {}", self.what()));
             return Err(match advice {

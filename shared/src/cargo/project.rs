@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{Cargo, Locking};
 use crate::error::{Error, Result};
+use crate::process::Program;
 
 /// A cargo workspace, which may be a single package.
 #[derive(Debug, Clone)]
@@ -101,7 +102,8 @@ impl Project {
         }
         let mut command = command.cargo_command();
         command.current_dir(cargo.dir()).env_clear().envs(cargo.environment().iter());
-        let output = command.args(["--color", "never"]).output().map_err(|e| not_runnable(cargo, e))?;
+        command.args(["--color", "never"]);
+        let output = Program::new(command).output().map_err(|e| not_runnable(cargo, e))?;
         if !output.status.success() {
             return Err(refused(cargo, manifest_path, &output));
         }

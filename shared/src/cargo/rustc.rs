@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Cargo;
 use super::settings::Settings;
 use crate::error::{Error, Result};
+use crate::process::Program;
 use crate::store::Store;
 
 /// The compiler's own words.
@@ -94,7 +95,9 @@ fn memo_key(program: &Path, triple: &str) -> Option<String> {
 
 fn ask(cargo: &Cargo, program: &Path, triple: &str) -> Result<Facts> {
     let run = |arguments: &[&str]| -> Result<Output> {
-        cargo.command(program).args(arguments).output().map_err(|e| {
+        let mut command = cargo.command(program);
+        command.args(arguments);
+        Program::new(command).output().map_err(|e| {
             Error::build(format!("cannot run {}", program.display()))
                 .because(e)
                 .hint("install Rust from https://rustup.rs")

@@ -14,6 +14,7 @@ use super::certs::{self, HostCerts};
 use super::stall::Pulse;
 use super::{Body, Failure, Options, Request, Secret, Spent, is_loopback, redirect, retry, shown};
 use crate::error::{Error, Result};
+use crate::interrupt;
 use crate::redact;
 
 /// How many redirects are followed one after the other.
@@ -88,6 +89,7 @@ impl Client {
     }
 
     async fn send_once(&self, request: &Request) -> Result<Response, Failure> {
+        interrupt::check()?;
         let limit = self.0.options.timeout;
         let pulse = Pulse::default();
         let answer = self.transport(&request.url)?.execute(prepare(request, &pulse)?);

@@ -7,6 +7,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::{Content, Entry, EntryKind};
 use crate::error::{Context, Error, Result};
+use crate::interrupt;
 
 /// The file or tree `from` as entries below `to` (absolute in the image). A file whose `to`
 /// ends with a slash keeps its name in that folder; the content of a folder goes to `to`
@@ -48,6 +49,7 @@ pub fn collect(
         entry.depth() == 0 || !exclude.is_match(relative)
     };
     for found in WalkDir::new(from).follow_root_links(true).min_depth(1).into_iter().filter_entry(kept) {
+        interrupt::check()?;
         let found = found.context(|| format!("cannot read {}", from.display()))?;
         entries.push(entry(&found, from, &place, mode, owner)?);
     }

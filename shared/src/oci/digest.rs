@@ -7,6 +7,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Digest as _;
 
+use crate::interrupt;
+
 /// A `sha256:` digest (image-spec `descriptor.md`, "Digests"). The only algorithm that
 /// registries must support, and the only one this program writes or accepts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -147,6 +149,7 @@ impl<R> HashingReader<R> {
 
 impl<R: Read> Read for HashingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        interrupt::check_io()?;
         let n = self.inner.read(buffer)?;
         self.hash.update(&buffer[..n]);
         self.count += n as u64;
@@ -175,6 +178,7 @@ impl<W> HashingWriter<W> {
 
 impl<W: Write> Write for HashingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        interrupt::check_io()?;
         let n = self.inner.write(bytes)?;
         self.hash.update(&bytes[..n]);
         self.count += n as u64;

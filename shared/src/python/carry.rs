@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::PythonVersion;
-use crate::ask::ask;
 use crate::error::{Error, Result};
+use crate::process::Program;
 
 /// How long an interpreter may take to say where its parts are.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -73,7 +73,7 @@ impl Carried {
         }
         let mut command = Command::new(&program);
         command.args(["-I", "-c", QUESTION]).env_clear().envs(variables);
-        let text = ask(&mut command, PATIENCE).map_err(wrong)?;
+        let text = Program::new(command).answer(PATIENCE).map_err(wrong)?;
         let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
         let answer: Answer = serde_json::from_str(line)
             .map_err(|error| wrong(format!("{} does not say what it is: {error}", program.display())))?;

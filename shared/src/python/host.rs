@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{Libc, PythonVersion};
-use crate::ask::ask;
+use crate::process::Program;
 
 /// How long an interpreter may take to say what it is.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -275,7 +275,7 @@ fn named_minor(path: &Path) -> Option<(u32, u32)> {
 fn answer(path: &Path, variables: &BTreeMap<String, String>, dir: &Path) -> Result<Answer, String> {
     let mut command = Command::new(path);
     command.args(["-I", "-c", QUESTION]).env_clear().envs(variables).current_dir(dir);
-    let text = ask(&mut command, PATIENCE)?;
+    let text = Program::new(command).answer(PATIENCE)?;
     // What a site's own start-up files print comes before.
     let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     serde_json::from_str(line).map_err(|error| error.to_string())

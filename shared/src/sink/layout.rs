@@ -10,6 +10,7 @@ use tempfile::NamedTempFile;
 use super::{REF_NAME, copy_blob};
 use crate::error::{Context, Error, Result};
 use crate::image::ImageSet;
+use crate::interrupt;
 use crate::oci::{Descriptor, Digest, Index, ManifestKind, media_type, to_json};
 use crate::store::Blob;
 
@@ -134,6 +135,7 @@ fn publish(dir: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 /// Gives a complete temporary file its name and usual permissions.
 pub(super) fn finish(file: NamedTempFile, path: &Path) -> std::io::Result<()> {
     file.as_file().sync_all()?;
+    interrupt::check_io()?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

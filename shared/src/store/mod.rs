@@ -8,6 +8,7 @@
 //! store holds a shared lock on the folder; only who can have it alone removes anything.
 
 mod heal;
+mod lock;
 mod lru;
 mod memo;
 mod partial;
@@ -24,6 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+pub use lock::LockFile;
 pub use lru::Removed;
 pub use partial::PartialBlob;
 pub use size::{DEFAULT_SIZE, parse_size};

@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use super::Store;
+use super::lock::is_still_there;
 use crate::error::{Context, Error, Result};
 use crate::oci::{Digest, Sha256};
 
@@ -61,20 +62,6 @@ impl Store {
         }
         Ok(PartialBlob { store: self.clone(), file, path, _unnamed: None, hash, count })
     }
-}
-
-/// Whether the file that was opened is the one that has the name now: between opening and
-/// locking another process may have finished and renamed it.
-#[cfg(unix)]
-fn is_still_there(file: &File, path: &std::path::Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let id = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    file.metadata().ok().map(id) == fs::metadata(path).ok().map(id)
-}
-
-#[cfg(not(unix))]
-fn is_still_there(_: &File, path: &std::path::Path) -> bool {
-    path.exists()
 }
 
 impl PartialBlob {

@@ -7,6 +7,7 @@ use tempfile::NamedTempFile;
 
 use super::Store;
 use crate::error::{Context, Error, Result};
+use crate::interrupt;
 use crate::oci::{Digest, HashingWriter};
 
 /// Hashes what is written to it; [`BlobWriter::commit`] gives the bytes their name.
@@ -39,6 +40,7 @@ impl BlobWriter {
         let failed = || format!("cannot keep {digest} in the cache folder");
         file.as_file().sync_data().context(failed)?;
         make_readable(&file).context(failed)?;
+        interrupt::check()?;
         file.persist(&path).map_err(|e| e.error).context(failed)?;
         self.store.note_new(&path);
         Ok((path, digest, size))

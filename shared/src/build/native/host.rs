@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::super::workshop::Workshop;
-use crate::ask::ask;
 use crate::base::details::loader_cache;
 use crate::elf::{self, ElfFacts};
 use crate::oci::Platform;
+use crate::process::Program;
 
 /// How long dpkg may think.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -78,7 +78,8 @@ pub(super) fn package_of(workshop: &Workshop<'_>, path: &Path) -> Option<String>
     let without = path.strip_prefix("/usr").ok().map(|rest| Path::new("/").join(rest));
     [Some(path.to_owned()), without].into_iter().flatten().find_map(|path| {
         let mut command: Command = workshop.request.cargo.command("dpkg");
-        let said = ask(command.arg("-S").arg(&path).env("LC_ALL", "C"), PATIENCE).ok()?;
+        command.arg("-S").arg(&path).env("LC_ALL", "C");
+        let said = Program::new(command).answer(PATIENCE).ok()?;
         owner_of(&said)
     })
 }

@@ -2,13 +2,14 @@
 //! that compiles, and all others must not.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::environment::{Environment, below};
 use crate::base::tree::Tree;
 use crate::build::layers::Maker;
 use crate::error::{Context, Error, Result};
 use crate::layer::{self, EntryKind, Head, Layer, Spec};
+use crate::process::Program;
 
 /// The end of the name of what is compiled.
 const MODULE: &str = ".py";
@@ -87,9 +88,9 @@ impl Compiler {
             command.env_remove(name);
         }
         // The order of sets is the order of hashes.
-        command.env("PYTHONHASHSEED", "0").stdin(Stdio::null()).current_dir(root);
-        let done = command.args(["-s", "-c", COMPILE]).arg(root).arg(jobs.to_string()).output();
-        let done = done.context(failed)?;
+        command.env("PYTHONHASHSEED", "0").current_dir(root);
+        command.args(["-s", "-c", COMPILE]).arg(root).arg(jobs.to_string());
+        let done = Program::new(command).output().context(failed)?;
         if done.status.success() {
             return Ok(());
         }

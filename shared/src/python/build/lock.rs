@@ -16,6 +16,7 @@ use super::run::Call;
 use super::variables;
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
+use crate::interrupt;
 use crate::python::host::{Host, Python};
 use crate::python::{PythonVersion, index};
 
@@ -94,6 +95,7 @@ pub async fn make_lock(host: &Host, request: LockRequest<'_>, events: &Events) -
     made?;
     let packages = check(&new.0).context(|| format!("the lock that {tool} made is of no use"))?;
     let path = request.dir.join("pylock.toml");
+    interrupt::check()?;
     fs::rename(&new.0, &path).context(|| format!("cannot write {}", path.display()))?;
     Ok(Locked { path, packages, tool })
 }

@@ -307,7 +307,7 @@ impl Builder {
     /// Waits until nobody else builds this source, in this process or another.
     async fn turn(&self, source: &str) -> Result<workspace::Turn> {
         let (store, source) = (self.store.clone(), source.to_owned());
-        blocking(move || Ok(workspace::Turn::take(&store, &source))).await
+        blocking(move || workspace::Turn::take(&store, &source)).await
     }
 }
 

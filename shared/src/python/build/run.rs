@@ -2,10 +2,12 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::Command;
 
 use super::advice;
 use crate::error::{Context, Error, Kind, Result};
+use crate::interrupt;
+use crate::process::Program;
 use crate::redact;
 
 /// How many lines of a tool's output an error shows.
@@ -31,16 +33,14 @@ impl Call {
         tracing::debug!(program = %self.program.display(), arguments = %redact::clean(&format!("{:?}", self.arguments)), "calling");
         let output = File::options().create(true).append(true).open(log).context(&what)?;
         let start = output.metadata().context(&what)?.len();
-        let status = self
-            .command()
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().context(&what)?)
-            .stderr(output)
-            .kill_on_drop(true)
-            .status()
-            .await
+        let mut command = self.command();
+        command.stdout(output.try_clone().context(&what)?).stderr(output);
+        let running = Program::new(command)
+            .start()
             .map_err(|error| Error::build(format!("cannot run {}", self.program.display())).because(error))
             .context(&what)?;
+        let status = running.wait().await.context(&what)?;
+        interrupt::check()?;
         if status.success() {
             return Ok(());
         }
@@ -60,19 +60,19 @@ impl Call {
     }
 
     #[cfg(unix)]
-    fn command(&self) -> tokio::process::Command {
+    fn command(&self) -> Command {
         // The user's mask must not show in the modes of files in wheels.
-        let mut command = tokio::process::Command::new("/bin/sh");
+        let mut command = Command::new("/bin/sh");
         command.args(["-c", r#"umask 022; exec "$0" "$@""#]).arg(&self.program);
         self.finish(command)
     }
 
     #[cfg(not(unix))]
-    fn command(&self) -> tokio::process::Command {
-        self.finish(tokio::process::Command::new(&self.program))
+    fn command(&self) -> Command {
+        self.finish(Command::new(&self.program))
     }
 
-    fn finish(&self, mut command: tokio::process::Command) -> tokio::process::Command {
+    fn finish(&self, mut command: Command) -> Command {
         let variables = self.variables.iter().map(|(name, value)| (name, value));
         command.args(&self.arguments).env_clear().envs(variables).current_dir(&self.folder);
         command

@@ -1,14 +1,16 @@
 //! Folders to build in, and taking turns at them.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use crate::error::{Context, Result};
+use crate::interrupt;
 use crate::oci::Digest;
+use crate::process::Program;
 use crate::python::host::Host;
-use crate::store::{self, Store};
+use crate::store::{self, LockFile, Store};
 
 /// Folders of this age were left by a process that died.
 const LEFT_OVER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -99,20 +101,23 @@ fn remove_left_over(temporary: &Path) {
 #[derive(Debug)]
 pub(super) struct Turn {
     _ours: store::Turn,
-    _everybodys: Option<File>,
+    _everybodys: Option<LockFile>,
 }
 
 impl Turn {
     /// Waits for it.
-    pub(super) fn take(store: &Store, source: &str) -> Self {
+    ///
+    /// # Errors
+    /// When the work was interrupted.
+    pub(super) fn take(store: &Store, source: &str) -> Result<Self> {
         let ours = store.turn(super::TABLE, source);
         let path = store.root().join("tmp").join(format!("{PREFIX}{}.lock", key(source)));
-        let lock = File::options().create(true).truncate(false).write(true).open(&path);
-        let locked = lock.and_then(|file| file.lock().map(|()| file));
+        let locked = LockFile::take(&path);
+        interrupt::check()?;
         if let Err(error) = &locked {
             tracing::debug!(%error, "the cache folder knows no locks");
         }
-        Self { _ours: ours, _everybodys: locked.ok() }
+        Ok(Self { _ours: ours, _everybodys: locked.ok() })
     }
 }
 
@@ -123,13 +128,14 @@ pub(super) fn describe(host: &Host, folder: &Path) -> String {
     let mut command = Command::new(git);
     command.args(["describe", "--tags", "--long", "--always", "--dirty", "--abbrev=40"]).current_dir(folder);
     command.env_clear().envs(host.variables()).env("GIT_OPTIONAL_LOCKS", "0");
-    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let output = Program::new(command).output();
     output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
     use std::time::SystemTime;
 
     fn store() -> (tempfile::TempDir, Store) {
@@ -187,11 +193,11 @@ mod tests {
     fn two_stores_of_one_folder_take_turns_too() {
         let (folder, store) = store();
         let other = Store::open(folder.path()).expect("store");
-        let turn = Turn::take(&store, "source");
+        let turn = Turn::take(&store, "source").expect("ours");
         let path = store.root().join("tmp").join(format!("{PREFIX}{}.lock", key("source")));
-        assert!(File::open(&path).expect("lock").try_lock().is_err());
+        assert!(LockFile::try_take(&path).is_err());
         drop(turn);
-        drop(Turn::take(&other, "source"));
-        assert!(File::open(&path).expect("lock").try_lock().is_ok());
+        drop(Turn::take(&other, "source").expect("theirs"));
+        assert!(!path.exists());
     }
 }

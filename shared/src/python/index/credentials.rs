@@ -6,7 +6,7 @@
 //! logins, the URL that shares most of its path decides, so that the files of an index that lie
 //! beside its pages are asked for with its login.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use base64::Engine;
@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::netrc::Netrc;
 use crate::http::{Secret, Url, same_origin};
+use crate::process::Program;
 
 /// How long the keyring may take, which may ask the user to unlock it.
 const KEYRING_PATIENCE: Duration = Duration::from_secs(120);
@@ -78,10 +79,11 @@ impl Credentials {
         let host = url.host_str()?;
         let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         for service in [crate::http::shown(url), host] {
-            let mut command = tokio::process::Command::new("keyring");
-            command.args(["get", &service, username]).env("PATH", path).kill_on_drop(true);
-            command.stdin(Stdio::null()).stderr(Stdio::null());
-            let answer = tokio::time::timeout(KEYRING_PATIENCE, command.output()).await;
+            let mut command = Command::new("keyring");
+            command.args(["get", &service, username]).env("PATH", path);
+            command.stdout(Stdio::piped()).stderr(Stdio::null());
+            let output = async { Program::trusted(command).start()?.wait_with_output().await };
+            let answer = tokio::time::timeout(KEYRING_PATIENCE, output).await;
             let output = match answer {
                 Ok(Ok(output)) => output,
                 Ok(Err(error)) => {

@@ -24,6 +24,7 @@ use self::ignored::{Ignored, Ignores};
 pub(super) use self::rules::is_secret_member;
 use self::select::{Asked, Selection};
 use crate::error::{Context, Error, Result};
+use crate::interrupt;
 
 /// Files of this size or more are worth a word, in bytes.
 pub const LARGE: u64 = 100 << 20;
@@ -209,6 +210,7 @@ impl Walk<'_> {
         entries.sort_by_key(DirEntry::file_name);
         let ignores = ignores.and_in(&path);
         for entry in entries {
+            interrupt::check()?;
             let kind = entry.file_type().context(failed)?;
             self.entry(folder, &entry, kind, &ignores, out)?;
         }

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{Credential, Found};
-use crate::ask::ask;
 use crate::http::Secret;
+use crate::process::Program;
 
 /// How long a program may take.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -64,7 +64,10 @@ impl Question {
     /// Runs the program; whatever goes wrong is noted and means that it knows nothing.
     fn ask(&self, path: &OsStr, limit: Duration) -> Option<Found> {
         let program = installed(self.program, path)?;
-        match ask(Command::new(&program).args(&self.arguments), limit).and_then(|text| self.password(&text)) {
+        let mut command = Command::new(&program);
+        command.args(&self.arguments);
+        let said = Program::trusted(command).answer(limit);
+        match said.and_then(|text| self.password(&text)) {
             Ok(password) => Some(Found {
                 credential: Credential::Password { username: self.username.into(), password },
                 source: format!("{} {}", self.program, self.arguments[..2].join(" ")),

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 
 use crate::http::Secret;
 
-/// Variables of this prefix hold `user:password` for one registry each.
-pub(super) const PREFIX: &str = "CONTAINERIZE_AUTH_";
+pub(super) use crate::process::AUTH_PREFIX as PREFIX;
 
 /// What the environment says about credentials. Empty variables count as absent.
 #[derive(Debug, Clone, Default)]

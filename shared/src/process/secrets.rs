@@ -1,0 +1,56 @@
+//! What a program that builds must not find in its environment.
+
+use std::ffi::{OsStr, OsString};
+use std::process::Command;
+
+/// Variables of this prefix hold `user:password` for one registry each.
+pub(crate) const AUTH_PREFIX: &str = "CONTAINERIZE_AUTH_";
+
+/// Other variables in which this program finds credentials for registries.
+const NAMES: [&str; 4] =
+    ["CONTAINERIZE_USERNAME", "CONTAINERIZE_PASSWORD", "DOCKER_AUTH_CONFIG", "GITHUB_TOKEN"];
+
+fn is_secret(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else { return false };
+    let same = |secret: &str| if cfg!(windows) { name.eq_ignore_ascii_case(secret) } else { name == secret };
+    NAMES.into_iter().any(same) || name.get(..AUTH_PREFIX.len()).is_some_and(|start| start == AUTH_PREFIX)
+}
+
+/// Takes the credentials for registries from what the program will find in its environment, whether it
+/// was given or is inherited.
+pub(super) fn withhold(command: &mut Command) {
+    let given = command.get_envs().filter_map(|(name, value)| value.map(|_| name.to_owned()));
+    let inherited = std::env::vars_os().map(|(name, _)| name);
+    let secret: Vec<OsString> = given.chain(inherited).filter(|name| is_secret(name)).collect();
+    for name in secret {
+        command.env_remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_of_registries_are_withheld_and_nothing_else() {
+        let given = [
+            ("CONTAINERIZE_USERNAME", false),
+            ("CONTAINERIZE_PASSWORD", false),
+            ("CONTAINERIZE_AUTH_GHCR_IO", false),
+            ("DOCKER_AUTH_CONFIG", false),
+            ("GITHUB_TOKEN", false),
+            ("CONTAINERIZE_BASE", true),
+            ("CARGO_REGISTRIES_MINE_TOKEN", true),
+            ("UV_INDEX_MINE_PASSWORD", true),
+            ("PIP_INDEX_URL", true),
+            ("GH_TOKEN", true),
+        ];
+        let mut command = Command::new("x");
+        command.env_clear().envs(given.map(|(name, _)| (name, "value")));
+        withhold(&mut command);
+        for (name, stays) in given {
+            let there = command.get_envs().any(|(found, value)| found == name && value.is_some());
+            assert_eq!(there, stays, "{name}");
+        }
+    }
+}
