@@ -74,7 +74,7 @@ pub(crate) struct Login {
 /// # Errors
 /// Usage: the file cannot be read.
 pub(crate) fn take(path: &Path) -> Result<Option<String>> {
-    let text = match std::fs::read_to_string(path) {
+    let text = match containerize_core::read::text(path, containerize_core::read::DOCUMENT) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => {

@@ -195,7 +195,11 @@ fn login(
         (text, "standard input".to_owned())
     } else if let Some(file) = &transfer.password_file {
         let place = file.display().to_string();
-        (std::fs::read_to_string(file).map_err(|error| unreadable(&place).because(error))?, place)
+        (
+            containerize_core::read::given(file, containerize_core::read::DOCUMENT)
+                .map_err(|error| unreadable(&place).because(error))?,
+            place,
+        )
     } else if let Some(password) = password {
         (password, "CONTAINERIZE_PASSWORD".to_owned())
     } else {

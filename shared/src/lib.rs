@@ -28,6 +28,7 @@ pub mod oci;
 pub mod plan;
 pub mod process;
 pub mod python;
+pub mod read;
 pub mod redact;
 pub mod registry;
 pub mod sink;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// Each module, and the modules that it may name. All may name `error`, `event`, `interrupt`, `redact` and the
 /// crate's root.
 const MAY_NAME: &[(&str, &[&str])] = &[
+    ("read", &[]),
     ("error", &[]),
     ("event", &[]),
     ("interrupt", &[]),
@@ -56,14 +57,22 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
 ];
 
-const KNOWN_TO_ALL: &[&str] = &["error", "event", "interrupt", "redact", "Error", "Kind", "Result"];
+const KNOWN_TO_ALL: &[&str] = &["error", "event", "interrupt", "read", "redact", "Error", "Kind", "Result"];
 
 /// Modules that work on values alone.
 const PURE: &[&str] = &["check", "config", "image", "oci", "plan"];
 
 /// What the pure ones must not touch.
-const OUTSIDE: &[&str] =
-    &["std::fs", "std::net::Tcp", "std::net::Udp", "std::process", "std::time", "tokio", "reqwest"];
+const OUTSIDE: &[&str] = &[
+    "std::fs",
+    "crate::read",
+    "std::net::Tcp",
+    "std::net::Udp",
+    "std::process",
+    "std::time",
+    "tokio",
+    "reqwest",
+];
 
 /// What the whole library must not do: front ends print, end, and read the call.
 const FRONT_END: &[&str] = &["println!", "print!(", "dbg!(", "process::exit", "clap::", "indicatif::"];
@@ -83,6 +92,22 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("base/open.rs", "std::env::consts::"),
     ("build/native.rs", "std::env::consts::"),
     ("build/native/host.rs", "std::env::consts::"),
+];
+
+/// What reads a file of any kind and size.
+const READING: &[&str] = &["fs::read(", "read_to_string(", "File::open("];
+
+/// Where a file is read without [`READING`]'s door, `read.rs`, and why.
+const READERS: &[(&str, &[&str])] = &[
+    ("read.rs", &["read_to_string(", "File::open("]),
+    // An archive may come through a pipe that the user names, and is read as a stream.
+    ("base/archive.rs", &["File::open("]),
+    // Members of archives and what programs say, each cut off by `take`.
+    ("debian/package.rs", &["read_to_string("]),
+    ("process/ask.rs", &["read_to_string("]),
+    // The terminal, and the kernel's own words on a process.
+    ("process/run.rs", &["File::open("]),
+    ("process/table.rs", &["read_to_string("]),
 ];
 
 const MOST_LINES: usize = 800;
@@ -232,6 +257,22 @@ fn the_library_gets_the_environment_passed_in() {
     }
     let why = "Pass the value in: `build::Request` and `cargo::Environment` carry what the call came with.";
     refuse(&["env::"], &sources, why);
+}
+
+#[test]
+fn what_others_wrote_is_read_through_one_door() {
+    let mut sources = library();
+    for source in &mut sources {
+        for (_, allowed) in READERS.iter().filter(|(path, _)| *path == source.path) {
+            for word in *allowed {
+                assert!(source.code.contains(word), "{} does not need {word}: take it out", source.path);
+                source.code = source.code.replace(word, "");
+            }
+        }
+    }
+    let why =
+        "`read.rs` takes regular files of a bounded size only: a pipe is waited for, a device has no end.";
+    refuse(READING, &sources, why);
 }
 
 #[test]

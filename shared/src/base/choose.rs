@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::oci::{Descriptor, Index, Platform};
+use crate::read;
 
 /// Whether an index names something that belongs to an image and is none.
 pub(super) fn is_attached(descriptor: &Descriptor) -> bool {
@@ -36,7 +37,7 @@ pub(super) fn choose(index: &Index, platform: &Platform) -> Result<Descriptor> {
 /// Reads `index.json` of a layout.
 pub(super) fn read_index(dir: &Path) -> Result<Index> {
     let path = dir.join("index.json");
-    let bytes = std::fs::read(&path).map_err(|e| {
+    let bytes = read::bytes(&path, read::DOCUMENT).map_err(|e| {
         Error::usage(format!("{} is no OCI layout", dir.display()))
             .because(format!("{}: {e}", path.display()))
             .hint("name a folder that holds oci-layout, index.json and blobs")

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::error::{Context, Error, Result};
 use crate::oci::{Descriptor, Digest, Repository};
+use crate::read;
 use crate::registry::Client;
 use crate::store::{Source, Store};
 
@@ -114,6 +115,6 @@ fn layout_blob(dir: &std::path::Path, digest: &Digest) -> PathBuf {
 }
 
 fn read(path: PathBuf) -> Result<Bytes> {
-    let bytes = std::fs::read(&path).context(|| format!("cannot read {}", path.display()))?;
+    let bytes = read::bytes(&path, SMALL).context(|| format!("cannot read {}", path.display()))?;
     Ok(bytes.into())
 }

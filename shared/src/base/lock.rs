@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Context, Error, Result};
 use crate::interrupt;
 use crate::oci::{Digest, Reference};
+use crate::read;
 
 /// The file's name, beside the workspace's Cargo.toml.
 pub const FILE: &str = "containerize.lock";
@@ -85,12 +86,13 @@ impl BaseLock {
             Error::usage(format!("{} cannot be read", path.display()))
                 .hint("delete it and write it anew with `containerize lock`")
         };
-        let text = match std::fs::read_to_string(path) {
+        let text = match read::text(path, read::LOCK) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(broken().because(error)),
         };
-        let document: Document = toml::from_str(&text).map_err(|e| broken().because(e))?;
+        let document: Document =
+            toml::from_str(&text).map_err(|e| broken().because(read::toml_words(path, &e)))?;
         if document.version != VERSION {
             let version = document.version;
             return Err(
@@ -143,7 +145,7 @@ impl BaseLock {
         let document = toml::to_string(&Document { version: VERSION, bases, debian: self.packages.clone() })
             .map_err(|e| Error::bug("the lock does not serialise").because(e))?;
         let text = format!("{HEADER}{document}");
-        if std::fs::read_to_string(path).is_ok_and(|there| there == text) {
+        if read::text(path, read::LOCK).is_ok_and(|there| there == text) {
             return Ok(());
         }
         let write = || -> std::io::Result<()> {

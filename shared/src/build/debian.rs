@@ -13,6 +13,7 @@ use crate::config::{Debian, Suites};
 use crate::debian::{self, Archives, Installed, Keyring, Source, Wanted, architecture, sources};
 use crate::error::{Context, Error, Result};
 use crate::oci::Digest;
+use crate::read;
 
 /// What was chosen before, for those who cannot ask again.
 const CHOSEN: &str = "debian-chosen";
@@ -120,7 +121,7 @@ impl Workshop<'_> {
             None => Keyring::debian()?,
             Some(path) => {
                 let path = self.dir.join(path);
-                let bytes = std::fs::read(&path).map_err(|e| {
+                let bytes = read::bytes(&path, read::DOCUMENT).map_err(|e| {
                     Error::usage(format!("cannot read the keyring {}", path.display()))
                         .because(e)
                         .hint("debian.keyring is a file with OpenPGP keys, relative to the project")

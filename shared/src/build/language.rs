@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::Request;
 use crate::error::{Error, Result};
+use crate::read;
 
 /// A kind of project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,7 @@ fn language_of(dir: &Path) -> Option<Language> {
 
 /// Whether `pyproject.toml` only holds settings of tools, as it may in a Rust project.
 fn is_tool_settings(dir: &Path) -> bool {
-    let Ok(text) = std::fs::read_to_string(dir.join("pyproject.toml")) else { return false };
+    let Ok(text) = read::text(&dir.join("pyproject.toml"), read::DOCUMENT) else { return false };
     let Ok(table) = text.parse::<toml::Table>() else { return false };
     let poetry = table.get("tool").and_then(|tool| tool.get("poetry")).is_some();
     !table.contains_key("project") && !table.contains_key("build-system") && !poetry

@@ -31,6 +31,7 @@ use crate::error::{Context, Result};
 use crate::image::Image;
 use crate::layer::{self, Content, Entry, Layer, Spec};
 use crate::oci::{ImageConfig, Platform};
+use crate::read;
 
 /// The memo table of what was chosen for an image, by its configuration without it.
 const CHOICES: &str = "native-choices";
@@ -271,8 +272,8 @@ fn licences(choice: &Choice, owner: (u64, u64)) -> Result<(Vec<Entry>, Vec<Strin
         let copyright = Path::new("/usr/share/doc").join(package).join("copyright");
         let path = format!("{FOLDER}/licenses/{package}/copyright");
         if copyright.is_file() && !entries.iter().any(|entry| entry.path == path) {
-            let text =
-                std::fs::read(&copyright).context(|| format!("cannot read {}", copyright.display()))?;
+            let text = read::bytes(&copyright, read::DOCUMENT)
+                .context(|| format!("cannot read {}", copyright.display()))?;
             entries.push(Entry::file(path, Content::Bytes(text.into()), 0o644, owner));
         }
     }

@@ -10,6 +10,7 @@ use crate::config::{self, Folded, Hooks, Layer, Origin, Partial, Settings};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::Platform;
+use crate::read;
 
 /// Variables of this program that are no configuration keys.
 const RESERVED: &[&str] = &[
@@ -79,7 +80,7 @@ impl Places {
             None => None,
             Some(path) => {
                 let origin = Origin::File(path.display().to_string());
-                let text = std::fs::read_to_string(path).map_err(|e| {
+                let text = read::given(path, read::DOCUMENT).map_err(|e| {
                     Error::usage(format!("cannot read {}", path.display())).because(e).hint("check --config")
                 })?;
                 Some(layer(origin.clone(), config::from_toml(&text, &origin)?))

@@ -3,7 +3,6 @@
 //! A static program has no interpreter (`PT_INTERP`) and needs no library (`DT_NEEDED`); the
 //! position-independent kind still has a dynamic section, for its own relocations.
 
-use std::fs::File;
 use std::path::Path;
 
 use object::elf::{FileHeader32, FileHeader64, SHT_SYMTAB};
@@ -14,6 +13,7 @@ use object::{Endianness, FileKind};
 use crate::elf;
 use crate::error::{Context, Error, Result};
 use crate::oci::Platform;
+use crate::read;
 
 /// What a program's ELF headers say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Linkage {
 /// When it cannot be read or is no ELF file.
 pub fn examine(path: &Path) -> Result<Linkage> {
     let what = || format!("cannot examine {}", path.display());
-    let file = File::open(path).context(what)?;
+    let file = read::file(path).context(what)?;
     let found = elf::read(&file)
         .ok_or_else(|| Error::build(what()).because("it is not a Linux program (ELF file)"))?;
     let sections = ReadCache::new(&file);

@@ -122,16 +122,17 @@ fn selected<'a>(project: &'a Project, scope: &Scope) -> Result<(Vec<&'a Package>
 
 /// What `-p` takes.
 struct Spec<'a> {
-    name: globset::GlobMatcher,
+    name: globset::GlobSet,
     version: Option<&'a str>,
 }
 
 impl<'a> Spec<'a> {
     fn new(text: &'a str) -> Result<Self> {
         let (name, version) = text.split_once('@').map_or((text, None), |(n, v)| (n, Some(v)));
-        let glob = globset::Glob::new(name)
+        let name = globset::Glob::new(name)
+            .and_then(|glob| globset::GlobSet::new([glob]))
             .map_err(|e| Error::usage(format!("{text:?} is no package name or glob")).because(e))?;
-        Ok(Self { name: glob.compile_matcher(), version })
+        Ok(Self { name, version })
     }
 
     fn matches(&self, package: &Package) -> bool {

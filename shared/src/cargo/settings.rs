@@ -5,12 +5,13 @@
 //! stable command that tells its merged configuration. What is broken here is left for cargo to
 //! complain about, which says it better.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
 use super::Cargo;
+
+use crate::read;
 
 /// How deep files may include others; beyond it, it is a circle.
 const MAX_INCLUDES: u8 = 16;
@@ -63,7 +64,7 @@ impl Settings {
     }
 
     fn add(&mut self, path: &Path, depth: u8) {
-        let read = fs::read_to_string(path).ok().and_then(|text| toml::from_str::<Table>(&text).ok());
+        let read = read::text(path, read::DOCUMENT).ok().and_then(|text| toml::from_str::<Table>(&text).ok());
         let (Some(values), Some(depth)) = (read, depth.checked_sub(1)) else {
             tracing::debug!(path = %path.display(), "cannot read this cargo configuration");
             return;
@@ -145,6 +146,7 @@ fn value<'a>(table: &'a Table, keys: &[&str]) -> Option<&'a Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     /// Cargo called from `work/inner` with `home` as its home, and these files.
     fn read(files: &[(&str, &str)], overrides: &[&str]) -> (tempfile::TempDir, Settings) {

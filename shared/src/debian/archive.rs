@@ -9,7 +9,7 @@ use lzma_rust2::XzReader;
 
 use super::fetch::{Fetcher, Wanted};
 use super::keyring::{Keyring, at};
-use super::release::{Index, IndexCompression, Release};
+use super::release::{Index, IndexCompression, Release, SKEW, shown};
 use super::sources::Source;
 use crate::error::{Context, Error, Result};
 use crate::store::Store;
@@ -33,7 +33,7 @@ pub(super) struct Fetched {
 ///
 /// # Errors
 /// Integrity when a release is signed by nobody who is trusted, is that of another suite, is no
-/// longer valid, or is older than one that was seen; and when an index is not what it says.
+/// longer valid, was made in the future, or is older than one that was seen; and when an index is not what it says.
 pub(super) async fn indexes(
     fetcher: &Fetcher,
     source: &Source,
@@ -75,16 +75,16 @@ fn verified(
     let signed_at = if source.is_snapshot() { unsigned_date(message).unwrap_or(now) } else { now };
     let release = Release::parse(&keyring.verified(message, signed_at)?)?;
     release.check_suite(&source.suite)?;
+    release.check_made(now)?;
     if !source.is_snapshot() {
         release.check_time(now)?;
     }
     let key = format!("{} {}", source.url, source.suite);
-    let before: Option<i64> = store.recall(SEEN, &key);
+    // One from the future was believed by a clock that was wrong.
+    let before = store.recall::<i64>(SEEN, &key).filter(|before| at(*before) <= now + SKEW);
     match before {
         Some(before) if before > release.date => {
-            let time =
-                |seconds| jiff::Timestamp::from_second(seconds).map(|t| t.to_string()).unwrap_or_default();
-            let (made, before) = (time(release.date), time(before));
+            let (made, before) = (shown(release.date), shown(before));
             return Err(Error::integrity(format!("it was made {made}, and one of {before} was seen before"))
                 .hint("the mirror is behind, or somebody holds updates back: take another mirror"));
         }

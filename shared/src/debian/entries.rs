@@ -7,8 +7,9 @@ use std::path::Path;
 use super::control::Paragraph;
 use super::package::{self, Control, Member, MemberKind};
 use crate::base::tree::Tree;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::layer::{Content, Entry, EntryKind};
+use crate::read;
 
 /// What nobody reads in an image, unless it is wanted.
 const DOCUMENTATION: &[&str] = &[
@@ -60,6 +61,10 @@ impl Unpacked {
         let (control, members) = package::read(path, scratch, |path| docs || !is_documentation(path))
             .context(|| format!("cannot read the Debian package {name}"))?;
         let fields = Paragraph::parse(&control.fields);
+        let own = fields.get("Package").unwrap_or_default();
+        if own != name {
+            return Err(Error::integrity(format!("the Debian package {name} calls itself {own:?}")));
+        }
         let list = match (fields.get("Multi-Arch"), fields.get("Architecture")) {
             (Some("same"), Some(architecture)) => format!("{name}:{architecture}"),
             _ => name.to_owned(),
@@ -214,7 +219,7 @@ fn is_elf(content: &Content) -> bool {
         Content::Bytes(bytes) => bytes.starts_with(MAGIC),
         Content::File { path, .. } => {
             let mut head = [0; 4];
-            let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
+            let read = read::file(path).and_then(|mut file| file.read_exact(&mut head));
             read.is_ok() && head == MAGIC
         }
         Content::Zipped(_) => false,

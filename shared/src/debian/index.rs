@@ -11,6 +11,7 @@ use super::relation::{Relation, groups, list};
 use super::version::compare;
 use crate::error::{Context, Error, Result};
 use crate::oci::Digest;
+use crate::read;
 
 /// A package that an archive has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,13 +42,20 @@ pub(super) struct Relations {
 }
 
 impl Relations {
-    pub(super) fn of(paragraph: &Paragraph) -> Self {
-        let field = |name: &str| paragraph.get(name).unwrap_or_default();
-        let mut depends = groups(field("Pre-Depends"));
-        depends.extend(groups(field("Depends")));
-        let mut conflicts = list(field("Conflicts"));
-        conflicts.extend(list(field("Breaks")));
-        Self { depends, provides: list(field("Provides")), conflicts }
+    /// Those that the fields of a package say.
+    ///
+    /// # Errors
+    /// Integrity, naming the field, when one of them makes no sense.
+    pub(super) fn of(paragraph: &Paragraph) -> Result<Self> {
+        let field = |name: &str| {
+            let read = groups(paragraph.get(name).unwrap_or_default());
+            read.context(|| format!("the field {name} cannot be read"))
+        };
+        let flat = |name: &str| Ok::<_, Error>(field(name)?.into_iter().flatten());
+        let mut depends = field("Pre-Depends")?;
+        depends.extend(field("Depends")?);
+        let conflicts = flat("Conflicts")?.chain(flat("Breaks")?).collect();
+        Ok(Self { depends, provides: flat("Provides")?.collect(), conflicts })
     }
 
     /// Whether a package of this name and version with these relations is meant.
@@ -100,7 +108,7 @@ impl Indexes {
     /// # Errors
     /// When it cannot be read, or is no index.
     pub(super) fn add(&mut self, path: &Path, url: &str, last: bool) -> Result<()> {
-        let file = File::open(path).context(|| format!("cannot read {}", path.display()))?;
+        let file = read::file(path).context(|| format!("cannot read {}", path.display()))?;
         let (mut names, mut provided) = (Vec::new(), Vec::new());
         control::scan(&file, |offset, text| {
             let length =
@@ -110,7 +118,9 @@ impl Indexes {
                 if let Some(name) = line.strip_prefix("Package:") {
                     names.push((name.trim().into(), place));
                 } else if let Some(gifts) = line.strip_prefix("Provides:") {
-                    provided.extend(list(gifts).into_iter().map(|gift| (gift.name.into(), place)));
+                    // Who takes the package hears what is wrong with it.
+                    let gifts = list(gifts).unwrap_or_default();
+                    provided.extend(gifts.into_iter().map(|gift| (gift.name.into(), place)));
                 }
             }
             Ok(())
@@ -178,7 +188,7 @@ impl Index {
         Ok(Record {
             version: paragraph.need("Version")?.to_owned(),
             architecture: paragraph.need("Architecture")?.to_owned(),
-            relations: Relations::of(&paragraph),
+            relations: Relations::of(&paragraph).context(|| format!("the package {name} makes no sense"))?,
             url: format!("{}/{filename}", self.url),
             size,
             digest: digest.parse().map_err(|_| wrong("SHA-256"))?,
@@ -243,7 +253,7 @@ mod tests {
         assert_eq!(indexes.providers("y").expect("read"), ["a", "b"]);
         assert_eq!(indexes.providers("x").expect("read"), ["a"]);
         let a = indexes.versions("a").expect("read").remove(0);
-        let gives = |text: &str| a.relations.gives(&list(text)[0]);
+        let gives = |text: &str| a.relations.gives(&list(text).expect("one")[0]);
         assert!(gives("x") && gives("x (>= 2)") && !gives("x (>= 3)"));
         assert!(gives("y") && !gives("y (>= 0)") && !gives("y:i386"));
     }

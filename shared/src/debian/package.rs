@@ -14,6 +14,7 @@ use super::scripts::does_something;
 use crate::error::{Context, Error, Result};
 use crate::layer::Content;
 use crate::oci::HashingWriter;
+use crate::read;
 
 /// Bytes of all that says what a package is.
 const MOST_CONTROL: u64 = 32 << 20;
@@ -67,7 +68,7 @@ pub(super) fn read(
     scratch: &Path,
     wanted: impl Fn(&str) -> bool,
 ) -> Result<(Control, Vec<Member>)> {
-    let file = File::open(path).context(|| format!("cannot open {}", path.display()))?;
+    let file = read::file(path).context(|| format!("cannot open {}", path.display()))?;
     let mut archive = ar::Archive::new(file);
     let (mut control, mut members) = (None, None);
     let mut first = true;

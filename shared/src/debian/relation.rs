@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::version::compare;
+use crate::error::{Error, Result};
 
 /// How a version must stand to another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +30,7 @@ impl Relation {
         let text = text.split(['[', '<']).next().filter(|_| !text.contains('(')).unwrap_or(text).trim();
         let (name, version) = match text.split_once('(') {
             None => (text, None),
-            Some((name, rest)) => (name, Some(rest.split(')').next()?.trim())),
+            Some((name, rest)) => (name, Some(rest.split_once(')')?.0.trim())),
         };
         let (name, qualifier) = match name.trim().split_once(':') {
             None => (name.trim(), None),
@@ -40,7 +41,8 @@ impl Relation {
             Some(text) => Some(constraint(text)?),
         };
         let foreign = qualifier.is_some_and(|word| !matches!(word, "any" | "native"));
-        (!name.is_empty()).then(|| Self { name: name.to_owned(), version, foreign })
+        let is_name = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == ')');
+        is_name.then(|| Self { name: name.to_owned(), version, foreign })
     }
 
     /// Whether a package of this `version` is meant, given that it has the name.
@@ -84,21 +86,29 @@ fn constraint(text: &str) -> Option<(Operator, String)> {
         ">>" => Operator::Greater,
         _ => return None,
     };
-    Some((operator, version.trim().to_owned()))
+    let version = version.trim();
+    let is_version = !version.is_empty() && !version.contains(char::is_whitespace);
+    is_version.then(|| (operator, version.to_owned()))
 }
 
-/// All that must hold, each with its alternatives in their order. What cannot be read is left out
-/// of its group.
-pub(super) fn groups(text: &str) -> Vec<Vec<Relation>> {
-    text.split(',')
-        .map(|group| group.split('|').filter_map(Relation::parse).collect::<Vec<_>>())
-        .filter(|group| !group.is_empty())
-        .collect()
+/// All that must hold, each with its alternatives in their order.
+///
+/// # Errors
+/// Integrity: one of them is no relation. Leaving it out would leave out what a package needs.
+pub(super) fn groups(text: &str) -> Result<Vec<Vec<Relation>>> {
+    let one = |text: &str| {
+        Relation::parse(text).ok_or_else(|| Error::integrity(format!("{:?} is no relation", text.trim())))
+    };
+    let group = |group: &str| group.split('|').map(one).collect::<Result<Vec<_>>>();
+    text.split(',').filter(|group| !group.trim().is_empty()).map(group).collect()
 }
 
 /// A list without alternatives: Provides, Conflicts, Breaks.
-pub(super) fn list(text: &str) -> Vec<Relation> {
-    groups(text).into_iter().flatten().collect()
+///
+/// # Errors
+/// As for [`groups`].
+pub(super) fn list(text: &str) -> Result<Vec<Relation>> {
+    Ok(groups(text)?.into_iter().flatten().collect())
 }
 
 #[cfg(test)]
@@ -108,7 +118,8 @@ mod tests {
     #[test]
     fn groups_have_alternatives_in_their_order() {
         let found =
-            groups("libc6 (>= 2.36), debconf (>= 0.5) | debconf-2.0,\n python3:any (<< 3.12~), x:i386");
+            groups("libc6 (>= 2.36), debconf (>= 0.5) | debconf-2.0,\n python3:any (<< 3.12~), x:i386")
+                .expect("relations");
         let shown: Vec<Vec<String>> =
             found.iter().map(|group| group.iter().map(ToString::to_string).collect()).collect();
         assert_eq!(
@@ -121,12 +132,19 @@ mod tests {
             ]
         );
         assert!(found[3][0].foreign && !found[2][0].foreign);
-        assert!(groups(" , ").is_empty());
+        assert!(groups(" , ").expect("nothing").is_empty());
+    }
+
+    #[test]
+    fn what_is_no_relation_is_refused_and_not_left_out() {
+        for text in ["((((", "a, (>= 1)", "a | b (~ 2)", "a (>= 1", "a b"] {
+            assert_eq!(groups(text).expect_err(text).kind(), crate::Kind::Integrity);
+        }
     }
 
     #[test]
     fn operators_mean_what_the_policy_says() {
-        let allows = |relation: &str, version: &str| list(relation)[0].allows(version);
+        let allows = |relation: &str, version: &str| list(relation).expect("one")[0].allows(version);
         for (relation, low, same, high) in [
             ("a (<< 2)", true, false, false),
             ("a (<= 2)", true, true, false),

@@ -1,6 +1,6 @@
 //! The release file of a suite: who it is, how long it counts, and the hashes of its indexes.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::fmt::rfc2822::DateTimeParser;
 
@@ -8,6 +8,9 @@ use super::control::Paragraph;
 use super::keyring::at;
 use crate::error::{Error, Result};
 use crate::oci::Digest;
+
+/// How far clocks may be apart.
+pub(super) const SKEW: Duration = Duration::from_secs(3600);
 
 /// What of a release file matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +78,19 @@ impl Release {
         Err(Error::integrity(format!("it is the release of {found}, not of {suite}")))
     }
 
+    /// Whether it was made by `now`. One from the future, believed and remembered, would lock out all
+    /// true ones.
+    ///
+    /// # Errors
+    /// Integrity when it was not.
+    pub(super) fn check_made(&self, now: SystemTime) -> Result<()> {
+        if at(self.date) <= now + SKEW {
+            return Ok(());
+        }
+        Err(Error::integrity(format!("it was made {}, which is in the future", shown(self.date)))
+            .hint("set this machine's clock if it is wrong; otherwise take another mirror"))
+    }
+
     /// Whether it still counts at `now`.
     ///
     /// # Errors
@@ -82,8 +98,7 @@ impl Release {
     pub(super) fn check_time(&self, now: SystemTime) -> Result<()> {
         match self.valid_until {
             Some(until) if at(until) < now => {
-                let until = jiff::Timestamp::from_second(until).map(|t| t.to_string()).unwrap_or_default();
-                Err(Error::integrity(format!("it was valid until {until}")).hint(
+                Err(Error::integrity(format!("it was valid until {}", shown(until))).hint(
                     "the mirror is behind, or somebody holds updates back: take another mirror; for a fixed time, name a snapshot",
                 ))
             }
@@ -129,6 +144,11 @@ impl Listed {
         let size = words.next()?.parse().ok()?;
         Some(Self { path: words.next()?.to_owned(), digest, size })
     }
+}
+
+/// A time in seconds since 1970, for people.
+pub(super) fn shown(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default()
 }
 
 fn seconds(text: &str) -> Result<i64> {
@@ -179,6 +199,15 @@ mod tests {
         assert!(release.check_time(at(release.date + 8 * 86400)).is_err());
         let endless = Release::parse(&text("")).expect("a release");
         assert!(endless.check_time(at(release.date + 800 * 86400)).is_ok());
+    }
+
+    #[test]
+    fn what_was_not_made_yet_is_refused() {
+        let release = Release::parse(&text("")).expect("a release");
+        assert!(release.check_made(at(release.date)).is_ok());
+        assert!(release.check_made(at(release.date - 3000)).is_ok(), "clocks differ");
+        let error = release.check_made(at(release.date - 86400)).expect_err("in the future");
+        assert_eq!(error.kind(), crate::Kind::Integrity);
     }
 
     #[test]

@@ -30,7 +30,8 @@ impl Installed {
         Some(Self {
             name: paragraph.get("Package")?.to_owned(),
             version: paragraph.get("Version")?.to_owned(),
-            relations: Relations::of(&paragraph),
+            // What is wrong with them has not kept it from being installed.
+            relations: Relations::of(&paragraph).unwrap_or_default(),
         })
     }
 }

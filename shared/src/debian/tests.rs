@@ -126,6 +126,17 @@ async fn an_older_release_than_before_is_refused() {
 }
 
 #[tokio::test]
+async fn a_release_from_the_future_is_refused_and_locks_out_nobody() {
+    let lab = Lab::new("");
+    lab.archive.publish("trixie", &[lib()], &[LIB], "", &lab.signer, day(14));
+    assert!(lab.resolve("libx1", day(11)).await.is_err());
+    // A clock that is wrong may have believed it.
+    lab.resolve("libx1", day(14)).await.expect("resolved");
+    lab.archive.publish("trixie", &[lib()], &[LIB], "", &lab.signer, day(11));
+    assert!(lab.resolve("libx1", day(11)).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_release_of_another_suite_is_refused() {
     let lab = Lab::new("");
     let message = lab.archive.files.lock().expect("files")["/debian/dists/trixie/InRelease"].clone();

@@ -13,6 +13,7 @@ use reqwest::{Certificate, Identity};
 use url::Url;
 
 use crate::error::{Error, Result};
+use crate::read;
 
 /// What one host's folder holds.
 #[derive(Debug, Default)]
@@ -97,7 +98,7 @@ fn read(folder: &Path, files: &[PathBuf]) -> Result<HostCerts> {
 }
 
 fn content(file: &Path) -> Result<Vec<u8>> {
-    fs::read(file).map_err(|error| {
+    read::bytes(file, read::DOCUMENT).map_err(|error| {
         Error::usage(format!("cannot read the certificate file {}", file.display()))
             .because(error)
             .hint("make it readable, or name another folder with --cert-dir")

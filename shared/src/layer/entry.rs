@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::error::{Context, Result};
 use crate::oci::{Digest, HashingReader};
+use crate::read;
 
 /// One path of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +95,7 @@ impl Content {
     /// When the file cannot be read.
     pub fn of_file(path: &Path) -> Result<Self> {
         let failed = || format!("cannot read {}", path.display());
-        let mut reader = HashingReader::new(std::fs::File::open(path).context(failed)?);
+        let mut reader = HashingReader::new(read::file(path).context(failed)?);
         // Large blocks: hashing is as fast as the memory, and calls are not.
         let mut buffer = vec![0; 256 * 1024];
         while std::io::Read::read(&mut reader, &mut buffer).context(failed)? > 0 {}

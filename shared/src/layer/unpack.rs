@@ -8,6 +8,7 @@ use super::unzip::Unzipper;
 use super::{Content, Entry, EntryKind};
 use crate::error::{Context, Result};
 use crate::event::{Events, Motion, Outcome};
+use crate::read;
 
 /// How much is read at once.
 const CHUNK: usize = 256 * 1024;
@@ -30,7 +31,7 @@ pub fn unpack<'a>(entries: impl IntoIterator<Item = &'a Entry>, root: &Path) -> 
         match content {
             Content::Bytes(bytes) => file.write_all(bytes).context(failed)?,
             Content::File { path: from, .. } => {
-                let mut from = File::open(from).context(|| format!("cannot read {}", from.display()))?;
+                let mut from = read::file(from).context(|| format!("cannot read {}", from.display()))?;
                 std::io::copy(&mut from, &mut file).context(failed)?;
             }
             Content::Zipped(zipped) => unzipper.copy(zipped, &entry.path, &mut file, &task)?,

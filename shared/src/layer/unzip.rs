@@ -11,6 +11,7 @@ use super::inflate::Inflater;
 use crate::error::{Context, Error, Result};
 use crate::event::Task;
 use crate::oci::Sha256;
+use crate::read;
 
 /// How much is read at once.
 pub(super) const CHUNK: usize = 256 * 1024;
@@ -185,7 +186,7 @@ impl Unzipper {
         let failed = || format!("cannot read {}", path.display());
         let file = match self.archive.take() {
             Some((open, file)) if open == *path => file,
-            _ => File::open(path).context(failed)?,
+            _ => read::file(path).context(failed)?,
         };
         let (_, file) = self.archive.insert((path.clone(), file));
         match file.seek(SeekFrom::Start(check.zipped.offset)) {

@@ -1,6 +1,5 @@
 //! Writing a layer, or remembering that it was written before.
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +16,7 @@ use crate::error::{Context, Error, Result};
 use crate::event::{Events, Motion, Outcome, Task};
 use crate::oci::media_type::{Compression, Format};
 use crate::oci::{Descriptor, Digest, Sha256};
+use crate::read;
 use crate::store::{Blob, Source, Store};
 
 /// The memo table of layers.
@@ -147,7 +147,7 @@ fn copy(path: &Path, size: u64, digest: &Digest, to: &mut dyn Write, task: &Task
         Error::build(format!("{} changed while it was read", path.display()))
             .hint("run again when it is complete")
     };
-    let mut file = File::open(path).context(failed)?;
+    let mut file = read::file(path).context(failed)?;
     let mut buffer = vec![0; CHUNK];
     let mut hash = Sha256::new();
     let mut left = size;
@@ -168,6 +168,7 @@ fn copy(path: &Path, size: u64, digest: &Digest, to: &mut dyn Write, task: &Task
 mod tests {
     use super::*;
     use crate::base::tree::{Node, NodeKind};
+    use std::fs::File;
 
     fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().expect("folder");

@@ -12,6 +12,7 @@ use toml::{Table, Value};
 use super::Name;
 use super::lock::Indexes;
 use crate::error::{Context, Result};
+use crate::read;
 
 /// Which distributions are never taken as wheels, and which are never built.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -119,8 +120,9 @@ fn table(path: &Path) -> Result<Table> {
         return Ok(Table::new());
     }
     let cannot = || format!("cannot read {}", path.display());
-    let text = std::fs::read_to_string(path).context(cannot)?;
-    text.parse().map_err(|error| crate::Error::usage(cannot()).because(error))
+    let text = read::text(path, read::DOCUMENT).context(cannot)?;
+    toml::from_str(&text)
+        .map_err(|error| crate::Error::usage(cannot()).because(read::toml_words(path, &error)))
 }
 
 #[cfg(test)]

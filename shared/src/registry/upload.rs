@@ -13,6 +13,7 @@ use super::short;
 use crate::error::Error;
 use crate::http::{Body, BodyStream};
 use crate::oci::{Descriptor, Digest, Sha256};
+use crate::read;
 use crate::store::Source;
 
 /// The size of a piece in bytes: large enough to keep the calls few, small enough that many
@@ -130,7 +131,7 @@ impl Part {
         let file = match &mut self.file {
             Some(file) => file,
             None => {
-                let mut file = File::open(&self.path).map_err(unreadable)?;
+                let mut file = read::file(&self.path).map_err(unreadable)?;
                 file.seek(SeekFrom::Start(self.at)).map_err(unreadable)?;
                 self.file.insert(file)
             }
@@ -164,7 +165,7 @@ impl Reading {
         let unreadable = |error| Error::build(format!("cannot read {}", self.path.display())).because(error);
         let file = match &mut self.file {
             Some(file) => file,
-            None => self.file.insert(File::open(&self.path).map_err(unreadable)?),
+            None => self.file.insert(read::file(&self.path).map_err(unreadable)?),
         };
         let size = self.left.min(PIECE as u64);
         let mut piece = Vec::with_capacity(size as usize);

@@ -12,6 +12,7 @@ use crate::error::{Context, Error, Result};
 use crate::image::ImageSet;
 use crate::interrupt;
 use crate::oci::{Descriptor, Digest, Index, ManifestKind, media_type, to_json};
+use crate::read;
 use crate::store::Blob;
 
 /// The content of the file `oci-layout`.
@@ -40,7 +41,7 @@ pub fn write_layout(dir: &Path, name: Option<&str>, sets: &[ImageSet]) -> Result
 fn fill(dir: &Path, name: Option<&str>, sets: &[ImageSet]) -> Result<()> {
     let index_path = dir.join("index.json");
     let failed = || format!("cannot write the OCI layout {}", dir.display());
-    let mut index = match fs::read(&index_path) {
+    let mut index = match read::bytes(&index_path, read::DOCUMENT) {
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map_err(|e| Error::build(format!("{} is broken", index_path.display())).because(e))
             .map_err(|e| e.hint("remove the folder, or name another one"))?,
@@ -51,7 +52,7 @@ fn fill(dir: &Path, name: Option<&str>, sets: &[ImageSet]) -> Result<()> {
     };
     let blobs = dir.join("blobs/sha256");
     fs::create_dir_all(&blobs).context(failed)?;
-    if fs::read(dir.join("oci-layout")).is_err() {
+    if !dir.join("oci-layout").exists() {
         publish(dir, &dir.join("oci-layout"), OCI_LAYOUT).context(failed)?;
     }
     for set in sets {
@@ -174,7 +175,7 @@ fn reach(dir: &Path, descriptor: &Descriptor, found: &mut BTreeSet<Digest>) -> O
     if !leads_on {
         return Some(());
     }
-    let bytes = fs::read(dir.join("blobs/sha256").join(descriptor.digest.hex())).ok()?;
+    let bytes = read::bytes(&dir.join("blobs/sha256").join(descriptor.digest.hex()), read::DOCUMENT).ok()?;
     match ManifestKind::parse(&bytes, &descriptor.media_type).ok()? {
         ManifestKind::Index(index) => index.manifests.iter().try_for_each(|d| reach(dir, d, found)),
         ManifestKind::Manifest(manifest) => {

@@ -1,12 +1,13 @@
 //! Finding what is damaged.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::PoisonError;
 
 use super::Store;
 use crate::oci::HashingReader;
+use crate::read;
 
 impl Store {
     /// Reads all blobs that this process has used and removes those that are not what their
@@ -32,7 +33,7 @@ impl Store {
 /// Whether a blob is not what its name says; one that is gone is no better.
 fn is_damaged(path: &Path) -> bool {
     let digest = || -> io::Result<_> {
-        let mut reader = HashingReader::new(File::open(path)?);
+        let mut reader = HashingReader::new(read::file(path)?);
         io::copy(&mut reader, &mut io::sink())?;
         Ok(reader.finish().0)
     };

@@ -36,6 +36,7 @@ pub(crate) use writer::make_readable;
 
 use crate::error::{Context, Error, Result};
 use crate::oci::{Descriptor, Digest, Repository};
+use crate::read;
 
 /// The cache folder. Clones are the same store.
 #[derive(Debug, Clone)]
@@ -157,7 +158,7 @@ impl Store {
     /// Reads a small blob whole and checks its digest; a corrupted one is removed and `None`.
     pub fn read(&self, digest: &Digest) -> Option<Vec<u8>> {
         let path = self.path(digest);
-        let bytes = fs::read(&path).ok()?;
+        let bytes = read::bytes(&path, read::LOCK).ok()?;
         if Digest::of(&bytes) == *digest {
             return self.find(digest, bytes.len() as u64).map(|_| bytes);
         }
@@ -170,6 +171,6 @@ impl Store {
     /// # Errors
     /// When it cannot be opened.
     pub fn open_file(path: &Path) -> Result<File> {
-        File::open(path).context(|| format!("cannot open {}", path.display()))
+        read::file(path).context(|| format!("cannot open {}", path.display()))
     }
 }

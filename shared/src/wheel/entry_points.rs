@@ -1,5 +1,7 @@
 //! entry_points.txt: the commands that a distribution brings (entry points specification).
 
+use std::collections::BTreeMap;
+
 use crate::error::{Error, Result};
 
 /// A command that calls a function.
@@ -23,7 +25,7 @@ pub struct Script {
 pub(super) fn parse(text: &[u8]) -> Result<Vec<Script>> {
     let text = std::str::from_utf8(text)
         .map_err(|e| Error::integrity("entry_points.txt is not UTF-8").because(e))?;
-    let mut scripts: Vec<Script> = Vec::new();
+    let mut scripts: BTreeMap<String, Script> = BTreeMap::new();
     let mut section = "";
     for line in text.lines().map(str::trim) {
         if line.is_empty() || line.starts_with(['#', ';']) {
@@ -37,8 +39,8 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<Script>> {
             continue;
         }
         let script = script(line, section == "gui_scripts")?;
-        match scripts.iter().find(|other| other.name == script.name) {
-            None => scripts.push(script),
+        match scripts.get(&script.name) {
+            None => _ = scripts.insert(script.name.clone(), script),
             Some(other) if (&other.module, &other.object) == (&script.module, &script.object) => {}
             Some(_) => {
                 return Err(Error::integrity(format!(
@@ -48,8 +50,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<Script>> {
             }
         }
     }
-    scripts.sort();
-    Ok(scripts)
+    Ok(scripts.into_values().collect())
 }
 
 fn script(line: &str, gui: bool) -> Result<Script> {

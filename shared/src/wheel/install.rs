@@ -1,6 +1,6 @@
 //! What an installer would write for a wheel, as entries of a layer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -52,12 +52,11 @@ struct Installer<'a> {
 impl Installer<'_> {
     fn run(&mut self, origin: Option<&DirectUrl>) -> Result<()> {
         let wheel = self.wheel;
+        let scripts: HashSet<&str> = wheel.scripts.iter().map(|script| script.name.as_str()).collect();
         for file in &wheel.files {
             // Old packers put in both an entry point and a script for it; only the former knows this
             // interpreter.
-            let generated =
-                file.place == Place::Scripts && wheel.scripts.iter().any(|script| script.name == file.path);
-            if !generated {
+            if file.place != Place::Scripts || !scripts.contains(file.path.as_str()) {
                 self.file(file)?;
             }
         }

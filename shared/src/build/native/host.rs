@@ -12,6 +12,7 @@ use crate::base::details::loader_cache;
 use crate::elf::{self, ElfFacts};
 use crate::oci::Platform;
 use crate::process::Program;
+use crate::read;
 
 /// How long dpkg may think.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -39,7 +40,7 @@ pub(super) struct Host {
 impl Host {
     /// A loader that looks into the `named` folders before the usual ones.
     pub(super) fn new<'a>(platform: &Platform, named: impl Iterator<Item = &'a str>) -> Self {
-        let bytes = std::fs::read("/etc/ld.so.cache").unwrap_or_default();
+        let bytes = read::bytes(Path::new("/etc/ld.so.cache"), read::DOCUMENT).unwrap_or_default();
         let mut cache: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
         for (name, path) in loader_cache(&bytes).unwrap_or_default() {
             cache.entry(name).or_default().push(path.into());
@@ -61,7 +62,7 @@ impl Host {
         let cached = self.cache.get(name).into_iter().flatten().cloned();
         let all = cached.chain(self.folders.iter().map(|folder| folder.join(name)));
         all.filter_map(|path| path.canonicalize().ok()).find_map(|path| {
-            let opened = std::fs::File::open(&path).ok()?;
+            let opened = read::file(&path).ok()?;
             let about = opened.metadata().ok()?;
             let facts = elf::read(opened)?;
             let fits = facts.runs && facts.machine == self.machine;

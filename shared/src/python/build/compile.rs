@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::oci::Digest;
+use crate::read;
 
 /// Variables of the user's environment that change what compilers make.
 const READ: &[&str] = &[
@@ -119,7 +120,7 @@ impl Compile {
 
 /// Whether the project is compiled by CMake, as its backends' names tell.
 fn uses_cmake(project: &Path) -> bool {
-    let text = std::fs::read_to_string(project.join("pyproject.toml")).unwrap_or_default();
+    let text = read::text(&project.join("pyproject.toml"), read::DOCUMENT).unwrap_or_default();
     let table: toml::Table = text.parse().unwrap_or_default();
     let system = table.get("build-system");
     let requires = system.and_then(|system| system.get("requires")?.as_array());

@@ -1,6 +1,6 @@
 //! The digest of a project's folder: all that its wheel may be made of.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use crate::error::{Context, Result};
 use crate::oci::{Digest, HashingWriter};
+use crate::read;
 
 /// Folders that tools make and no wheel is made of, wherever they are.
 const NEVER: &[&str] = &[
@@ -58,7 +59,7 @@ fn add(hash: &mut HashingWriter<io::Sink>, folder: &Path, entry: &DirEntry) -> i
     if !kind.is_file() {
         return Ok(());
     }
-    let mut file = File::open(entry.path())?;
+    let mut file = read::file(entry.path())?;
     let metadata = file.metadata()?;
     write!(hash, "{}\0{}\0", if is_executable(&metadata) { "run" } else { "file" }, metadata.len())?;
     io::copy(&mut file, hash).map(drop)
@@ -95,7 +96,7 @@ pub(super) fn version_is_in_vcs(folder: &Path) -> bool {
     const SIGNS: &[&str] =
         &["scm", "vcs", "versioneer", "versioningit", "dunamai", "dynamic-versioning", "pbr", "git_version"];
     ["pyproject.toml", "setup.py", "setup.cfg"].iter().any(|name| {
-        let text = fs::read_to_string(folder.join(name)).unwrap_or_default();
+        let text = read::text(&folder.join(name), read::DOCUMENT).unwrap_or_default();
         SIGNS.iter().any(|sign| text.contains(sign))
     })
 }

@@ -11,6 +11,7 @@ use crate::elf;
 use crate::error::{Context, Error, Result};
 use crate::oci::Platform;
 use crate::python::marker::machine;
+use crate::read;
 
 /// No file of a wheel that we build is larger than this, in bytes.
 const MOST: u64 = 4 << 30;
@@ -38,7 +39,7 @@ pub(super) struct Need {
 /// Reads a wheel's ELF files.
 pub(super) fn code(wheel: &Path) -> Result<Code> {
     let what = || format!("cannot read the wheel {}", wheel.display());
-    let mut archive = zip::ZipArchive::new(File::open(wheel).context(what)?).context(what)?;
+    let mut archive = zip::ZipArchive::new(read::file(wheel).context(what)?).context(what)?;
     let mut needs = BTreeSet::new();
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).context(what)?;

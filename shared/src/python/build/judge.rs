@@ -6,7 +6,7 @@
 //! project's [`Territory`].
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,7 @@ use zip::ZipArchive;
 
 use crate::error::{Context, Error, Result};
 use crate::python::sources::{LeftOut, Reason, is_secret_member};
+use crate::read;
 use crate::territory::{Territory, is_version_control};
 
 /// Descriptions that are embedded in METADATA are looked at up to this size, in bytes.
@@ -26,7 +27,7 @@ const MOST_TEXT: u64 = 1 << 20;
 /// Build: something cannot be read, or METADATA itself quotes a file outside of the project.
 pub(super) fn judge(wheel: &Path, folder: &Path) -> Result<Vec<LeftOut>> {
     let what = || format!("cannot read the wheel {}", wheel.display());
-    let mut archive = ZipArchive::new(BufReader::new(File::open(wheel).context(what)?)).context(what)?;
+    let mut archive = ZipArchive::new(BufReader::new(read::file(wheel).context(what)?)).context(what)?;
     let links = Links::of(folder)?;
     let mut found = Vec::new();
     for index in 0..archive.len() {
@@ -127,7 +128,7 @@ impl Links {
         };
         let metadata = lines(metadata);
         for (target, _, link) in &self.files {
-            let Ok(text) = File::open(target).and_then(text_of) else { continue };
+            let Ok(text) = read::file(target).and_then(text_of) else { continue };
             let text = lines(&text);
             if !text.is_empty() && metadata.contains(&text) {
                 return Err(Error::build(format!("{} leads out of the project", link.display()))
@@ -146,7 +147,7 @@ fn text_of(content: impl Read) -> io::Result<String> {
 }
 
 fn is_same(one: impl Read, other: &Path) -> io::Result<bool> {
-    let (mut one, mut other) = (BufReader::new(one), BufReader::new(File::open(other)?));
+    let (mut one, mut other) = (BufReader::new(one), BufReader::new(read::file(other)?));
     loop {
         let (a, b) = (one.fill_buf()?, other.fill_buf()?);
         let length = a.len().min(b.len());
@@ -167,7 +168,7 @@ fn has_file_like(folder: &Path, target: &Path, size: u64) -> bool {
         entry.file_type().is_file() && entry.metadata().is_ok_and(|about| about.len() == size)
     };
     let is_like =
-        |entry: DirEntry| File::open(entry.path()).and_then(|file| is_same(file, target)).unwrap_or(false);
+        |entry: DirEntry| read::file(entry.path()).and_then(|file| is_same(file, target)).unwrap_or(false);
     tree(folder).filter(of_size).any(is_like)
 }
 

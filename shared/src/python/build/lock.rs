@@ -19,6 +19,7 @@ use crate::event::Events;
 use crate::interrupt;
 use crate::python::host::{Host, Python};
 use crate::python::{PythonVersion, index};
+use crate::read;
 
 /// The oldest pip that makes locks.
 const PIP_THAT_LOCKS: (u32, u32) = (25, 1);
@@ -115,9 +116,10 @@ fn input(dir: &Path) -> Result<Input> {
     let requirements = ["requirements.in", "requirements.txt"].into_iter().find(|file| has(file));
     if has("pyproject.toml") {
         let path = dir.join("pyproject.toml");
-        let text = fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
+        let text = read::text(&path, read::DOCUMENT).context(|| format!("cannot read {}", path.display()))?;
         let table: Table = text.parse().map_err(|error: toml::de::Error| {
-            Error::usage(format!("{} is no TOML file", path.display())).because(error)
+            Error::usage(format!("{} is no TOML file", path.display()))
+                .because(read::toml_words(&path, &error))
         })?;
         let names = says_dependencies(&table);
         // A file that only sets up tools, or names the project alone, has nothing to lock.
@@ -248,7 +250,7 @@ fn variables(host: &Host, request: LockRequest<'_>) -> Vec<(String, String)> {
 
 /// Reads the lock back, takes the project itself out of it, and counts its packages.
 fn check(path: &Path) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> {
-    let text = fs::read_to_string(path)?;
+    let text = read::text(path, read::LOCK)?;
     let mut lock: Table = text.parse()?;
     let version = lock.get("lock-version").and_then(Value::as_str).unwrap_or_default();
     if version.split('.').next() != Some("1") {

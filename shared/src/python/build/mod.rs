@@ -35,7 +35,7 @@ mod variables;
 mod workspace;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +49,7 @@ use super::{Interpreter, LeftOut, Name, WheelName, index};
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::oci::Digest;
+use crate::read;
 use crate::redact::clean;
 use crate::store::Store;
 use accept::Record;
@@ -344,7 +345,7 @@ fn keep(store: &Store, out: &Path, folder: Option<&Path>) -> Result<Record> {
     let code = examine::code(&path)?;
     let left_out = folder.map(|folder| judge::judge(&path, folder)).transpose()?.unwrap_or_default();
     let mut writer = store.writer()?;
-    File::open(&path).and_then(|mut file| io::copy(&mut file, &mut writer)).context(what)?;
+    read::file(&path).and_then(|mut file| io::copy(&mut file, &mut writer)).context(what)?;
     let (_, digest, size) = writer.commit(None)?;
     Ok(Record { filename: filename.clone(), digest, size, code, left_out })
 }

@@ -1,6 +1,7 @@
 //! Calling a tool: its output goes to a log, and the end of it into the error when it fails.
 
-use std::fs::{self, File};
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -8,6 +9,7 @@ use super::advice;
 use crate::error::{Context, Error, Kind, Result};
 use crate::interrupt;
 use crate::process::Program;
+use crate::read;
 use crate::redact;
 
 /// How many lines of a tool's output an error shows.
@@ -44,11 +46,10 @@ impl Call {
         if status.success() {
             return Ok(());
         }
-        let whole = fs::read(log).context(&what)?;
-        let (earlier, said) = whole.split_at_checked(usize::try_from(start).unwrap_or(0)).unwrap_or_default();
-        let said = self.without_secrets(&String::from_utf8_lossy(said));
+        let said = read::end(log, start, read::DOCUMENT).context(&what)?;
+        let said = self.without_secrets(&String::from_utf8_lossy(&said));
         // The log is kept, and people pass logs on.
-        fs::write(log, [earlier, said.as_bytes()].concat()).context(&what)?;
+        rewrite(log, start, &said).context(&what)?;
         Err(failure(what(), &said, log, &status.to_string()))
     }
 
@@ -79,6 +80,14 @@ impl Call {
     }
 }
 
+/// Puts `text` in place of what the log holds from the byte `start` on.
+fn rewrite(log: &Path, start: u64, text: &str) -> std::io::Result<()> {
+    let mut file = File::options().write(true).open(log)?;
+    file.set_len(start)?;
+    file.seek(SeekFrom::Start(start))?;
+    file.write_all(text.as_bytes())
+}
+
 fn failure(what: String, said: &str, log: &Path, status: &str) -> Error {
     let lines: Vec<&str> = said.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     let tail = lines.get(lines.len().saturating_sub(LINES)..).unwrap_or_default().join("\n");
@@ -96,6 +105,7 @@ fn failure(what: String, said: &str, log: &Path, status: &str) -> Error {
 mod tests {
     use super::*;
     use crate::error::Kind;
+    use std::fs;
 
     fn call(script: &str, folder: &Path) -> Call {
         Call {

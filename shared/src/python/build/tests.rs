@@ -233,7 +233,7 @@ async fn a_users_folder_keeps_its_settings_and_setuptools_writes_elsewhere() {
 /// A zip file with a project in a folder.
 fn archive(machine: &Machine) -> (PathBuf, Digest) {
     let path = machine.home().join("demo-1.zip");
-    let mut zip = zip::ZipWriter::new(File::create(&path).expect("file"));
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(&path).expect("file"));
     for name in ["demo-1/pyproject.toml", "demo-1/sub/setup.py"] {
         zip.start_file(name, zip::write::SimpleFileOptions::default()).expect("entry");
     }

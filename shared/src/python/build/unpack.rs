@@ -12,6 +12,7 @@ use flate2::read::MultiGzDecoder;
 use tar::EntryType;
 
 use crate::error::{Context, Error, Result};
+use crate::read;
 
 /// No more is unpacked from one archive than this, in bytes.
 const MOST_BYTES: u64 = 8 << 30;
@@ -29,7 +30,7 @@ type Why = Box<dyn std::error::Error + Send + Sync>;
 /// distribution has.
 pub(super) fn unpack(archive: &Path, folder: &Path, name: &str) -> Result<PathBuf> {
     let what = || format!("cannot unpack {name}");
-    let mut file = File::open(archive).context(what)?;
+    let mut file = read::file(archive).context(what)?;
     let mut magic = Vec::new();
     file.by_ref().take(4).read_to_end(&mut magic).context(what)?;
     file.rewind().context(what)?;

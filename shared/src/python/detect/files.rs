@@ -1,10 +1,9 @@
 //! Which module a file is, and which files are worth a look.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use super::Question;
+use crate::read;
 
 /// Files of more bytes than this are data.
 const MOST_BYTES: u64 = 2 * 1024 * 1024;
@@ -66,9 +65,7 @@ impl Source<'_> {
 
     /// Its text; `None` if it is too large, cannot be read or is no UTF-8.
     pub(super) fn text(&self) -> Option<String> {
-        let mut text = String::new();
-        let read = File::open(self.place).ok()?.take(MOST_BYTES + 1).read_to_string(&mut text).ok()?;
-        (u64::try_from(read).ok()? <= MOST_BYTES).then_some(text)
+        read::text(self.place, MOST_BYTES).ok()
     }
 }
 

@@ -10,6 +10,7 @@ use crate::error::{Context, Error, Result};
 use crate::http::Url;
 use crate::oci::Digest;
 use crate::python::Hash;
+use crate::read;
 use crate::store::Store;
 
 /// Which digest has a file of another hash.
@@ -134,7 +135,7 @@ fn copy(store: &Store, path: &Path, hashes: &[Hash]) -> Result<Fetched> {
 
 fn read(path: &Path, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let failed = || format!("cannot read {}", path.display());
-    let mut file = std::fs::File::open(path).context(failed)?;
+    let mut file = read::file(path).context(failed)?;
     let mut piece = vec![0; PIECE];
     loop {
         let n = file.read(&mut piece).context(failed)?;

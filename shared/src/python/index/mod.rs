@@ -51,6 +51,7 @@ use crate::error::{Error, Result};
 use crate::event::{Events, Motion, Outcome};
 use crate::http;
 use crate::oci::Digest;
+use crate::read;
 use crate::store::Store;
 use transfer::Wanted;
 use turns::Turns;
@@ -95,7 +96,7 @@ impl Downloader {
     pub fn new(mut http: http::Options, store: Store, events: Events, options: Options) -> Result<Self> {
         http.insecure.extend(options.trusted_hosts.iter().cloned());
         for path in &options.certificates {
-            let pem = std::fs::read(path).map_err(|error| {
+            let pem = read::bytes(path, read::DOCUMENT).map_err(|error| {
                 Error::usage(format!("cannot read the certificates in {}", path.display()))
                     .because(error)
                     .hint("PIP_CERT or cert in pip.conf names this file")

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::http::header::{ACCEPT, ETAG, IF_NONE_MATCH};
 use crate::http::{Failure, HeaderValue, Request, Url, shown};
 use crate::python::Name;
+use crate::read;
 
 /// The most bytes that a page may have. The largest of PyPI has about 20 MB.
 const MOST_BYTES: usize = 64 << 20;
@@ -119,7 +120,7 @@ fn local(url: &Url) -> Result<Vec<Listed>> {
     let path = url.to_file_path().map_err(|()| Error::usage(format!("{url} is no path of this machine")))?;
     let failed = |error| Error::usage(format!("cannot list the files in {}", path.display())).because(error);
     if path.is_file() {
-        return page::parse(&std::fs::read(&path).map_err(failed)?, "text/html", url);
+        return page::parse(&read::bytes(&path, MOST_BYTES as u64).map_err(failed)?, "text/html", url);
     }
     let entries = match std::fs::read_dir(&path) {
         Ok(entries) => entries,

@@ -7,6 +7,7 @@ use toml::Table;
 use super::LockKind;
 use super::selection::at;
 use crate::error::{Context, Result};
+use crate::read;
 
 /// The lock of a project, and why it is this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +79,7 @@ pub fn find(dir: &Path, pyproject: Option<&Table>) -> Result<Option<Found>> {
 
 /// Whether each requirement of a `requirements.txt` looks pinned; a file that cannot be read does not.
 fn pins(path: &Path) -> bool {
-    let Ok(text) = std::fs::read_to_string(path) else { return false };
+    let Ok(text) = read::text(path, read::LOCK) else { return false };
     let requirements =
         text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', '-']));
     requirements.into_iter().all(|line| line.contains("==") || line.contains('@'))
@@ -87,7 +88,7 @@ fn pins(path: &Path) -> bool {
 /// The `uv.lock` of the workspace that `dir` may be a member of.
 fn workspace_lock(dir: &Path) -> Option<PathBuf> {
     for folder in dir.ancestors().skip(1) {
-        let Ok(text) = std::fs::read_to_string(folder.join("pyproject.toml")) else { continue };
+        let Ok(text) = read::text(&folder.join("pyproject.toml"), read::DOCUMENT) else { continue };
         let Ok(pyproject) = toml::from_str::<Table>(&text) else { continue };
         if at(&pyproject, "tool.uv.workspace").is_some() {
             let lock = folder.join("uv.lock");

@@ -338,11 +338,35 @@ fn weak_digests_beside_a_strong_one_do_no_harm() {
 }
 
 #[test]
+fn what_lies_outside_of_the_project_is_never_quoted() {
+    let (outside, dir) = (folder(&[("token", "hunter2\n"), ("shadow", "root:*:hunter2\n")]), folder(&[]));
+    let included = |line: &str| {
+        let text = format!("{line} {}", outside.path().join("shadow").display());
+        std::fs::write(dir.path().join("requirements.txt"), text).expect("file");
+        read(&dir.path().join("requirements.txt"), LockKind::Requirements).expect_err("no requirements")
+    };
+    let shown = format!("{:?}", included("-r"));
+    assert!(shown.contains("shadow line 1 cannot be read") && !shown.contains("hunter2"), "{shown}");
+    let token = format!("-r {}", outside.path().join("token").display());
+    std::fs::write(dir.path().join("requirements.txt"), token).expect("file");
+    let error = read(&dir.path().join("requirements.txt"), LockKind::Requirements).expect_err("not pinned");
+    assert_eq!(error.to_string(), "token line 1: the requirement has no exact version");
+    for kind in [LockKind::Uv, LockKind::Poetry, LockKind::Pdm, LockKind::Pylock, LockKind::Requirements] {
+        let lock = dir.path().join("linked.lock");
+        let _ = std::fs::remove_file(&lock);
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(outside.path().join("shadow"), &lock).expect("link");
+        let shown = format!("{:?}", read(&lock, kind).expect_err("no lock"));
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
+
+#[test]
 fn a_file_that_is_no_text_or_not_there_is_an_error() {
     let dir = folder(&[]);
     let path = dir.path().join("uv.lock");
     assert!(read(&path, LockKind::Uv).is_err());
     std::fs::write(&path, [0xff, 0xfe, 0x00]).expect("a file");
-    let error = read(&path, LockKind::Uv).expect_err("no text").to_string();
+    let error = format!("{:?}", read(&path, LockKind::Uv).expect_err("no text"));
     assert!(error.contains("is not text in UTF-8"), "{error}");
 }

@@ -29,19 +29,16 @@ mod uv_walk;
 
 use crate::python::Constraint;
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::python::{Interpreter, Name, Package, Source};
+use crate::read;
 
 pub use find::{Found, find};
 pub use selection::{ProjectFacts, Selection};
 
 use place::Place;
-
-/// No lock of an honest project is this long, in bytes.
-const LONGEST: u64 = 64 << 20;
 
 /// The formats of locks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -162,15 +159,15 @@ pub fn read(path: &Path, kind: LockKind) -> Result<Lock> {
 }
 
 fn read_text(path: &Path) -> Result<String> {
-    let what = || format!("cannot read {}", path.display());
-    let length = fs::metadata(path).context(what)?.len();
-    if length > LONGEST {
-        return Err(Error::usage(format!("{} has {length} bytes, which no lock has", path.display())));
-    }
-    let bytes = fs::read(path).context(what)?;
-    let text = String::from_utf8(bytes)
-        .map_err(|e| Error::usage(format!("{} is not text in UTF-8", path.display())).because(e))?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+    use std::io::ErrorKind;
+    read::text(path, read::LOCK).map_err(|error| {
+        let what = format!("cannot read {}", path.display());
+        let ours = matches!(
+            error.kind(),
+            ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::FileTooLarge
+        );
+        if ours { Error::usage(what).because(error) } else { Error::build(what).because(error) }
+    })
 }
 
 /// The distributions that the environment of `target` holds, ordered by name. The project

@@ -14,6 +14,7 @@ use super::pdm_groups::{PdmGroups, parsed};
 use super::selection::{ProjectFacts, at};
 use super::uv_fresh::{targets, versions};
 use crate::python::{Constraint, Markers, Name, Requirement};
+use crate::read;
 
 /// The words that begin a requirement which is known by its digest only.
 const OPAQUE: &str = "url-sha256:";
@@ -56,7 +57,7 @@ fn with_members(root: &Path, pyproject: &Table, plain: &str) -> Option<String> {
     let mut hasher = Sha256::new();
     hasher.update(plain);
     for (relative, dir) in &members {
-        let table: Table = std::fs::read_to_string(dir.join("pyproject.toml")).ok()?.parse().ok()?;
+        let table: Table = read::text(&dir.join("pyproject.toml"), read::DOCUMENT).ok()?.parse().ok()?;
         hasher.update(format!("\0{relative}\0{}", pdm_digest(&table)));
     }
     Some(hex(&hasher.finalize()))

@@ -11,6 +11,7 @@ use url::Url;
 use super::LockKind;
 use crate::error::{Error, Kind, Result};
 use crate::python::{DistFile, Hash, Marker, Name, Source};
+use crate::read;
 
 /// The lock that is being read, for messages and relative paths.
 #[derive(Debug, Clone)]
@@ -35,7 +36,8 @@ impl Place {
 
     /// Reads the text as TOML.
     pub(super) fn toml<T: serde::de::DeserializeOwned>(&self, text: &str) -> Result<T> {
-        toml::from_str(text).map_err(|e| self.wrong("it is not what it should be").because(e))
+        toml::from_str(text)
+            .map_err(|e| self.wrong("it is not what it should be").because(read::toml_words(&self.path, &e)))
     }
 
     /// The file's name, for sentences.

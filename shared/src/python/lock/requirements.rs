@@ -1,6 +1,7 @@
 //! `requirements.txt`, where each line pins an exact version.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use pep440_rs::{Operator, Version};
@@ -11,6 +12,7 @@ use super::requirements_url::{Elsewhere, from_url, name_of_archive};
 use super::{Indexes, Selection};
 use crate::error::{Error, Result};
 use crate::python::{DistFile, Hash, Interpreter, Marker, Markers, Name, Package, Requirement, Source};
+use crate::read;
 
 /// A requirements file with all that it includes.
 #[derive(Debug, Clone)]
@@ -25,7 +27,7 @@ pub(super) struct Requirements {
 #[derive(Debug, Clone)]
 struct Pin {
     /// `requirements.txt line 3`.
-    at: String,
+    at: At,
     wanted: Wanted,
     marker: Option<Marker>,
     hashes: Vec<Hash>,
@@ -43,6 +45,33 @@ enum Wanted {
 
 /// More files than any project includes.
 const MOST_FILES: usize = 200;
+
+/// A line of a file, for messages.
+#[derive(Debug, Clone)]
+struct At {
+    line: String,
+    /// Whether the file is the project's own. What `-r /etc/shadow` leads to is not shown.
+    quotable: bool,
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line)
+    }
+}
+
+impl At {
+    /// The error, without any of its words where they may hold what the file does.
+    fn discreet(&self, error: Error) -> Error {
+        if self.quotable {
+            return error;
+        }
+        let hint = error.hint_text().unwrap_or("each line is a requirement with an exact version").to_owned();
+        Error::new(error.kind(), format!("{self} cannot be read"))
+            .because("the file is outside of the project, so what it says is not shown")
+            .hint(hint)
+    }
+}
 
 struct Reader<'a> {
     place: &'a Place,
@@ -80,7 +109,7 @@ fn check_pinned(found: &Requirements, pin: &Pin) -> Result<()> {
     if exact(requirement).is_some() || constrained {
         return Ok(());
     }
-    let name = &requirement.name;
+    let name = if pin.at.quotable { requirement.name.as_str() } else { "the requirement" };
     Err(Error::usage(format!("{}: {name} has no exact version", pin.at))
         .hint("pin everything: containerize lock, or uv pip compile --generate-hashes, or pip-compile"))
 }
@@ -128,23 +157,27 @@ impl Requirements {
 impl Reader<'_> {
     fn read_file(&mut self, path: &Path, text: &str, constraints: bool) -> Result<()> {
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let quotable = read::may_be_quoted(path, &self.place.dir);
         for (number, line) in logical_lines(text) {
-            let at = format!("{file} line {number}");
-            let wrong = |e: Error| Error::usage(format!("{at} cannot be read: {}", short(&line))).because(e);
-            if line.contains("${") && line.contains('}') {
-                let error = Error::usage(format!("{at} asks for a variable of the environment"));
-                return Err(
-                    error.hint("write the value, or give indexes and credentials to containerize itself")
-                );
-            }
-            for said in parse(&line).map_err(wrong)? {
-                self.take(path, &at, said, constraints)?;
-            }
+            let at = At { line: format!("{file} line {number}"), quotable };
+            self.read_line(path, &at, &line, constraints).map_err(|error| at.discreet(error))?;
         }
         Ok(())
     }
 
-    fn take(&mut self, file: &Path, at: &str, line: Line, constraints: bool) -> Result<()> {
+    fn read_line(&mut self, path: &Path, at: &At, line: &str, constraints: bool) -> Result<()> {
+        let wrong = |e: Error| Error::usage(format!("{at} cannot be read: {}", short(line))).because(e);
+        if line.contains("${") && line.contains('}') {
+            let error = Error::usage(format!("{at} asks for a variable of the environment"));
+            return Err(error.hint("write the value, or give indexes and credentials to containerize itself"));
+        }
+        for said in parse(line).map_err(wrong)? {
+            self.take(path, at, said, constraints)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, file: &Path, at: &At, line: Line, constraints: bool) -> Result<()> {
         let indexes = &mut self.found.indexes;
         match line {
             Line::Include(name) => return self.include(file, at, &name, constraints),
@@ -177,7 +210,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn include(&mut self, file: &Path, at: &str, name: &str, constraints: bool) -> Result<()> {
+    fn include(&mut self, file: &Path, at: &At, name: &str, constraints: bool) -> Result<()> {
         if name.contains("://") {
             return Err(Error::usage(format!("{at} includes {}, which is not on this machine", short(name)))
                 .hint("only files are included"));
@@ -198,7 +231,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn pin(&self, at: &str, text: &str, hashes: Vec<String>, editable: bool) -> Result<Pin> {
+    fn pin(&self, at: &At, text: &str, hashes: Vec<String>, editable: bool) -> Result<Pin> {
         let wrong = |e: Error| Error::usage(format!("{at} cannot be read: {}", short(text))).because(e);
         let (wanted, marker) = self.wanted(text, editable).map_err(wrong)?;
         let read = |text: &String| {
@@ -208,7 +241,7 @@ impl Reader<'_> {
             })
         };
         let hashes = hashes.iter().map(read).collect::<Result<_>>()?;
-        Ok(Pin { at: at.to_owned(), wanted, marker, hashes })
+        Ok(Pin { at: at.clone(), wanted, marker, hashes })
     }
 
     fn wanted(&self, text: &str, editable: bool) -> Result<(Wanted, Option<Marker>)> {
@@ -244,7 +277,7 @@ impl Reader<'_> {
     }
 }
 
-fn address(at: &str, text: &str) -> Result<String> {
+fn address(at: &At, text: &str) -> Result<String> {
     match url::Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "https" | "http") => Ok(text.to_owned()),
         _ => Err(Error::usage(format!("{at}: {} is no address of an index", short(text)))
@@ -363,7 +396,7 @@ fn local(
 
 /// The name that a project's `pyproject.toml` gives it.
 fn name_of_folder(path: &Path) -> Option<Name> {
-    let text = std::fs::read_to_string(path.join("pyproject.toml")).ok()?;
+    let text = read::text(&path.join("pyproject.toml"), read::DOCUMENT).ok()?;
     let table: toml::Table = toml::from_str(&text).ok()?;
     super::ProjectFacts { dir: path, pyproject: Some(&table) }.name()
 }

@@ -17,6 +17,7 @@ use crate::oci::Platform;
 use crate::python::{
     Constraint, Interpreter, Libc, Marker, Markers, Name, PythonVersion, Requirement, Source,
 };
+use crate::read;
 
 /// A requirement without its marker, in one spelling.
 type Plain = (Name, BTreeSet<Name>, Option<BTreeSet<String>>);
@@ -60,7 +61,7 @@ pub(super) fn check_folders(
 /// The `pyproject.toml` of a folder, where it has one that can be read.
 fn pyproject_of(entry: &Entry) -> Option<Table> {
     let Source::Directory { path, .. } = &entry.package.source else { return None };
-    std::fs::read_to_string(path.join("pyproject.toml")).ok()?.parse().ok()
+    read::text(&path.join("pyproject.toml"), read::DOCUMENT).ok()?.parse().ok()
 }
 
 struct Comparison<'a> {
@@ -135,7 +136,7 @@ impl Comparison<'_> {
 
     /// The `pyproject.toml` beside the lock, whose sources are those of all members.
     fn root(&self) -> Option<Table> {
-        std::fs::read_to_string(self.lock.place.dir.join("pyproject.toml")).ok()?.parse().ok()
+        read::text(&self.lock.place.dir.join("pyproject.toml"), read::DOCUMENT).ok()?.parse().ok()
     }
 
     /// What the groups of the project require.

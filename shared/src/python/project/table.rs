@@ -8,6 +8,7 @@ use pyproject_toml::PyProjectToml;
 use toml::{Table, Value};
 
 use crate::error::{Context, Error, Result};
+use crate::read;
 
 /// A pyproject.toml that was read.
 #[derive(Debug, Clone)]
@@ -30,7 +31,8 @@ impl Document {
     pub(super) fn read(file: &Path) -> Result<Option<Self>> {
         let Some(text) = text_of(file)? else { return Ok(None) };
         let table = toml::from_str(&text).map_err(|e| {
-            Error::usage(format!("{} is not valid TOML", file.display())).because(e.to_string().trim_end())
+            Error::usage(format!("{} is not valid TOML", file.display()))
+                .because(read::toml_words(file, &e).trim_end())
         })?;
         Ok(Some(Self { file: file.to_owned(), text, table }))
     }
@@ -176,12 +178,12 @@ pub(super) fn peek_texts(table: &Table, keys: &[&str]) -> Vec<String> {
 
 /// The text of a file; `None` where there is none.
 pub(super) fn text_of(file: &Path) -> Result<Option<String>> {
-    use std::io::ErrorKind;
-    match std::fs::read(file) {
-        Ok(bytes) => String::from_utf8(bytes)
-            .map(|text| Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)))
-            .map_err(|e| Error::usage(format!("{} is not UTF-8", file.display())).because(e.utf8_error())),
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+    match read::text(file, read::DOCUMENT) {
+        Ok(text) => Ok(Some(text)),
+        Err(e) if read::is_absent(&e) => Ok(None),
+        Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
+            Err(Error::usage(format!("{} is not UTF-8", file.display())).because(e))
+        }
         Err(e) => Err(e).context(|| format!("cannot read {}", file.display())),
     }
 }

@@ -9,6 +9,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use super::docker::{DockerIgnore, Verdict};
 use crate::error::{Context, Result};
+use crate::read;
 
 /// The files with git's rules, the stronger first.
 const BY_GITS_RULES: &[&str] = &[".ignore", ".gitignore"];
@@ -54,8 +55,11 @@ impl Ignores {
         let own = BY_GITS_RULES.iter().map(|name| folder.join(name)).filter(|file| file.is_file());
         let own = own.filter_map(|file| {
             let mut builder = GitignoreBuilder::new(folder);
-            // A line that is no pattern ignores nothing, as for git.
-            builder.add(file);
+            let text = read::bytes(&file, read::DOCUMENT).ok()?;
+            for line in String::from_utf8_lossy(&text).trim_start_matches('\u{feff}').lines() {
+                // A line that is no pattern ignores nothing, as for git.
+                let _ = builder.add_line(Some(file.clone()), line);
+            }
             builder.build().ok()
         });
         Self { files: own.chain(self.files.iter().cloned()).collect() }
@@ -77,7 +81,8 @@ pub(super) fn dockers(project: &Path) -> Result<DockerIgnore> {
     for name in BY_DOCKERS_RULES {
         let file = project.join(name);
         if file.is_file() {
-            let text = std::fs::read(&file).context(|| format!("cannot read {}", file.display()))?;
+            let text =
+                read::bytes(&file, read::DOCUMENT).context(|| format!("cannot read {}", file.display()))?;
             return Ok(DockerIgnore::parse(&String::from_utf8_lossy(&text)));
         }
     }

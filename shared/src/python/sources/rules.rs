@@ -5,6 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::{Reason, content, names};
+use crate::read;
 use crate::territory::is_version_control;
 
 /// Folders that tools make for themselves.
@@ -60,7 +61,7 @@ fn folder(name: &str, path: &Path, at_root: bool) -> Option<Reason> {
 fn is_tagged_cache(path: &Path) -> bool {
     const SIGNATURE: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55";
     let mut start = vec![0; SIGNATURE.len()];
-    let tag = std::fs::File::open(path.join("CACHEDIR.TAG"));
+    let tag = read::file(&path.join("CACHEDIR.TAG"));
     tag.is_ok_and(|mut file| file.read_exact(&mut start).is_ok() && start == SIGNATURE)
 }
 
@@ -83,7 +84,7 @@ fn file(name: &str, path: &Path) -> Option<Reason> {
     let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
     let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
     let folder = folder.to_string_lossy().to_ascii_lowercase();
-    if names::is_secret_file(name, &folder) || content::holds_secret(name, || opened(path)) {
+    if names::is_secret_file(name, &folder) || content::holds_secret(name, || read::file(path).ok()) {
         return Some(Reason::Secret);
     }
     if ends(&[".pyc", ".pyo", ".egg-link"]) || matches!(name, ".ds_store" | "thumbs.db" | ".coverage") {
@@ -108,7 +109,7 @@ pub(in crate::python) fn is_secret_member<R: Read>(path: &str, open: impl FnOnce
 fn holds_image(path: &Path) -> bool {
     // Images of more files than this are not made.
     const SEARCHED: usize = 4096;
-    let Some(mut file) = opened(path) else { return false };
+    let Ok(mut file) = read::file(path) else { return false };
     let (mut list, mut content) = (false, false);
     for _ in 0..SEARCHED {
         // Headers alone are read: what stands between them may claim any size.
@@ -129,12 +130,6 @@ fn holds_image(path: &Path) -> bool {
         }
     }
     list && content
-}
-
-/// The file, if it is one: a pipe would be waited for.
-fn opened(path: &Path) -> Option<std::fs::File> {
-    let is_file = std::fs::metadata(path).is_ok_and(|about| about.is_file());
-    is_file.then(|| std::fs::File::open(path).ok())?
 }
 
 /// A layer or a configuration under its digest, as the versions of `docker save` have named them.

@@ -19,6 +19,7 @@ pub(super) use file::registry_of_key;
 use crate::error::{Error, Result};
 use crate::http::Secret;
 use crate::oci::Repository;
+use crate::read;
 use file::AuthFile;
 
 /// A proof of who we are.
@@ -162,9 +163,9 @@ pub fn variable_name(registry: &str) -> String {
 
 fn of_file(path: &Path, repository: &Repository) -> Result<Option<Found>> {
     let name = path.display().to_string();
-    let text = match std::fs::read_to_string(path) {
+    let text = match read::text(path, read::DOCUMENT) {
         Ok(text) => text,
-        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) if read::is_absent(&error) => return Ok(None),
         Err(error) => {
             return Err(Error::usage(format!("cannot read the credentials in {name}")).because(error));
         }
@@ -173,10 +174,6 @@ fn of_file(path: &Path, repository: &Repository) -> Result<Option<Found>> {
         Some(file) => file.find(repository),
         None => Ok(None),
     }
-}
-
-fn is_absent(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
 impl Environment {

@@ -19,6 +19,7 @@ use flate2::bufread::DeflateDecoder;
 
 use crate::error::{Context, Error, Result};
 use crate::layer::ZipMethod;
+use crate::read;
 
 /// One file or folder of an archive, on which both of its headers agree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +64,7 @@ impl Archive {
     /// wheels do not.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let failed = || format!("cannot read {}", path.display());
-        let file = File::open(path).context(failed)?;
+        let file = read::file(path).context(failed)?;
         let length = file.metadata().context(failed)?.len();
         let mut file = BufReader::new(file);
         let directory = end::find(&mut file, length)?;

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use super::netrc::Netrc;
 use super::options::{Caches, Index, Kind, Options, Role};
 use crate::error::{Error, Result};
+use crate::read;
 
 /// What the settings are read from.
 #[derive(Debug, Clone, Copy)]
@@ -126,15 +127,11 @@ fn from(place: impl std::fmt::Display, error: Error) -> Error {
 
 /// The text of a file; `None` when there is none.
 fn read_file(path: &Path) -> Result<Option<String>> {
-    match std::fs::read_to_string(path) {
+    match read::text(path, read::DOCUMENT) {
         Ok(text) => Ok(Some(text)),
-        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) if read::is_absent(&error) => Ok(None),
         Err(error) => Err(Error::usage(format!("cannot read {}", path.display())).because(error)),
     }
-}
-
-fn is_absent(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
 /// Reads a TOML file; `None` when there is none. The parser's words are left

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use globset::Glob;
+use globset::{Glob, GlobSet};
 use toml::{Table, Value};
 
 use super::backends::named;
@@ -132,7 +132,8 @@ impl Find {
     fn takes(&self, package: &PackageDir) -> bool {
         let matches = |pattern: &str| {
             // `*` crosses dots here.
-            Glob::new(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(&package.name))
+            let glob = Glob::new(pattern).and_then(|glob| GlobSet::new([glob]));
+            glob.is_ok_and(|glob| glob.is_match(&package.name))
         };
         // `pkg.*` in includes is written for what is in pkg, hence for pkg.
         let included = |pattern: &String| matches(pattern) || pattern.strip_suffix(".*").is_some_and(matches);
