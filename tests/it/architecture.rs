@@ -104,6 +104,8 @@ const READERS: &[(&str, &[&str])] = &[
     ("base/archive.rs", &["File::open("]),
     // Members of archives and what programs say, each cut off by `take`.
     ("debian/package.rs", &["read_to_string("]),
+    // What tests leave behind.
+    ("python/build/fakes.rs", &["fs::read_to_string("]),
     ("process/ask.rs", &["read_to_string("]),
     // The terminal, and the kernel's own words on a process.
     ("process/run.rs", &["File::open("]),
