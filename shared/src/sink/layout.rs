@@ -1,6 +1,7 @@
 //! An OCI layout folder (image-spec `image-layout.md`).
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -13,7 +14,7 @@ use crate::image::ImageSet;
 use crate::interrupt;
 use crate::oci::{Descriptor, Digest, Index, ManifestKind, media_type, to_json};
 use crate::read;
-use crate::store::Blob;
+use crate::store::{Blob, IGNORE_ALL, IGNORE_FILE};
 
 /// The content of the file `oci-layout`.
 pub(super) const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
@@ -31,6 +32,7 @@ pub fn write_layout(dir: &Path, name: Option<&str>, sets: &[ImageSet]) -> Result
         // Half a layout is of no use. What cannot be removed does no harm either.
         let _ = fs::remove_dir_all(dir.join("blobs"));
         let _ = fs::remove_file(dir.join("oci-layout"));
+        let _ = fs::remove_file(dir.join(IGNORE_FILE));
         if new_folder {
             let _ = fs::remove_dir(dir);
         }
@@ -52,6 +54,9 @@ fn fill(dir: &Path, name: Option<&str>, sets: &[ImageSet]) -> Result<()> {
     };
     let blobs = dir.join("blobs/sha256");
     fs::create_dir_all(&blobs).context(failed)?;
+    if !index_path.exists() && !dir.join(IGNORE_FILE).exists() {
+        publish(dir, &dir.join(IGNORE_FILE), IGNORE_ALL).context(failed)?;
+    }
     if !dir.join("oci-layout").exists() {
         publish(dir, &dir.join("oci-layout"), OCI_LAYOUT).context(failed)?;
     }
@@ -108,7 +113,12 @@ fn refuse_foreign_folder(dir: &Path) -> Result<()> {
             return Err(Error::build(format!("cannot write the OCI layout {}", dir.display())).because(e));
         }
     };
-    let foreign = entries.any(|e| e.is_ok_and(|e| e.file_name() != "blobs" && e.file_name() != "oci-layout"));
+    let foreign = entries.any(|e| {
+        e.is_ok_and(|e| {
+            ![OsStr::new("blobs"), OsStr::new("oci-layout"), OsStr::new(IGNORE_FILE)]
+                .contains(&&*e.file_name())
+        })
+    });
     if foreign {
         return Err(Error::usage(format!("{} holds something that is no OCI layout", dir.display()))
             .hint("name a new or empty folder"));

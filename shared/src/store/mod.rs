@@ -10,6 +10,7 @@
 mod heal;
 mod lock;
 mod lru;
+mod mark;
 mod memo;
 mod partial;
 mod size;
@@ -27,6 +28,7 @@ use bytes::Bytes;
 
 pub use lock::LockFile;
 pub use lru::Removed;
+pub(crate) use mark::{IGNORE_ALL, IGNORE_FILE};
 pub use partial::PartialBlob;
 pub use size::{DEFAULT_SIZE, parse_size};
 pub use turn::Turn;
@@ -103,6 +105,7 @@ impl Store {
             let path = root.join(folder);
             fs::create_dir_all(&path).map_err(|e| refused(&path, e))?;
         }
+        mark::mark(&root);
         let lock = File::options()
             .create(true)
             .truncate(false)
