@@ -31,7 +31,7 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
     Ok(Request {
         // What cargo calls is about a Rust project, whatever else the folder holds.
         language: front_end.for_cargo.then_some(Language::Rust),
-        cargo: Cargo::new(dir, variables().collect::<Environment>()),
+        cargo: Cargo::new(dir, variables().collect::<Environment>()).called_from(&here()?),
         manifest_path: cargo.manifest.manifest_path.clone(),
         scope: Scope {
             packages: workspace.package.clone(),
@@ -132,9 +132,14 @@ fn cert_dirs(transfer: &TransferArgs) -> Vec<PathBuf> {
     }
 }
 
+/// The folder that the call is made in.
+fn here() -> Result<PathBuf> {
+    std::env::current_dir().map_err(|e| Error::build("the current folder is gone").because(e))
+}
+
 /// The folder that the call is about, absolute.
 fn project_dir(arguments: &BuildArgs, front_end: &FrontEnd) -> Result<PathBuf> {
-    let here = std::env::current_dir().map_err(|e| Error::build("the current folder is gone").because(e))?;
+    let here = here()?;
     let Some(dir) = arguments.project.as_ref().or(front_end.project.as_ref()) else { return Ok(here) };
     let dir = here.join(dir);
     if dir.is_dir() {

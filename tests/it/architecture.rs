@@ -24,7 +24,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("cargo", &["elf", "oci", "process", "store"]),
     ("base", &["elf", "layer", "oci", "process", "registry", "store"]),
     ("debian", &["base", "http", "layer", "oci", "store"]),
-    ("python", &["elf", "http", "oci", "process", "store", "territory"]),
+    ("python", &["elf", "http", "oci", "process", "store", "territory", "vcs"]),
     ("wheel", &["layer", "oci", "python"]),
     ("plan", &["base", "config", "oci", "python"]),
     ("layer", &["base", "oci", "store"]),

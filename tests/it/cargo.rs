@@ -190,7 +190,8 @@ async fn a_target_without_std_says_what_to_install() {
     let (project, mut request) = request(&cargo, &[]);
     request.triple = "s390x-unknown-linux-gnu".into();
     let error = failure(run(&cargo, &project, &request).await);
-    assert_eq!(error.hint_text(), Some("rustup target add s390x-unknown-linux-gnu"));
+    let hint = error.hint_text().unwrap_or_default();
+    assert!(hint.contains("rustup target add s390x-unknown-linux-gnu"), "{hint}");
 }
 
 /// Prints whether it was compiled with `--cfg mine` and `--cfg other`.

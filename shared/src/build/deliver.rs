@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::Request;
 use super::preflight::preflight;
+use super::revision::remember_written;
 use super::workshop::{BaseWish, Workshop};
 use crate::base::spec::BaseSpec;
 use crate::error::{Error, Kind, Result};
@@ -154,6 +155,7 @@ async fn deliver(
         for output in &outputs {
             events.step("Writing", output.to_string());
             tokio::task::block_in_place(|| write(output, request.cargo.dir(), &local))?;
+            remember_written(store, &request.cargo.dir().join(output.path()));
         }
     }
     for daemon in &request.load {

@@ -29,7 +29,7 @@ pub async fn lock(request: Request, events: &Events) -> Result<Outcome> {
     let language = language::of(&request)?;
     let (dir, wishes) = match language {
         Language::Rust => {
-            let (project, plan, _) = rust::prepare(&request, events)?;
+            let rust::Prepared { project, plan, .. } = rust::prepare(&request, events)?;
             (project.workspace_root.clone(), rust::wishes(&plan))
         }
         Language::Python => python::lock(&request, events).await?,

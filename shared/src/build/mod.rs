@@ -15,6 +15,7 @@ mod parallel;
 mod places;
 mod preflight;
 mod python;
+mod revision;
 mod rust;
 mod upload;
 mod workshop;
@@ -128,8 +129,10 @@ pub enum Outcome {
 /// With the kind that the program's exit code shows. Nothing is delivered by halves: names in
 /// registries and layouts change only when all that they lead to is there.
 pub async fn run(request: Request, events: &Events) -> Result<Outcome> {
-    match language::of(&request)? {
+    let language = language::of(&request)?;
+    let outcome = match language {
         Language::Rust => rust::run(&request, events).await,
         Language::Python => python::run(&request, events).await,
-    }
+    };
+    outcome.map_err(|error| language::with_way_out(error, language, &request))
 }

@@ -6,15 +6,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use serde::Deserialize;
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-
+use super::messages::{Artifact, Messages};
 use super::project::not_runnable;
 use super::remap::Remap;
 use super::rustc::Facts;
 use super::settings::Settings;
 use super::target::{self, Linking};
-use super::{Binary, Cargo, Locking, Project, rustflags};
+use super::{Binary, Cargo, Locking, Project, lockfile, rustflags, trouble};
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::interrupt;
@@ -65,6 +63,14 @@ impl Request {
     }
 }
 
+impl Request {
+    /// The target folder, absolute.
+    pub fn target_dir(&self, cargo: &Cargo, project: &Project) -> PathBuf {
+        let given = self.target_dir.as_ref();
+        given.map_or_else(|| project.target_directory.clone(), |dir| cargo.dir().join(dir))
+    }
+}
+
 /// Which features to build with, in cargo's flags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Features {
@@ -74,6 +80,33 @@ pub struct Features {
     pub all: bool,
     /// `--no-default-features`
     pub no_default: bool,
+}
+
+impl Features {
+    /// Those of them that are for the package `id`, when the packages `selected` are built one by one.
+    /// What is for none of them is kept for all, so that cargo says it.
+    #[must_use]
+    pub fn of(&self, id: &str, selected: &[&str], project: &Project) -> Self {
+        let package = |id: &str| project.metadata.packages.iter().find(|package| package.id.repr == id);
+        let Some(own) = package(id) else { return self.clone() };
+        let others: Vec<_> =
+            selected.iter().filter(|other| **other != id).filter_map(|other| package(other)).collect();
+        let words =
+            self.features.iter().flat_map(|text| text.split([',', ' '])).filter(|word| !word.is_empty());
+        let is_own = |word: &&str| takes(own, word) || !others.iter().any(|other| takes(other, word));
+        Self { features: words.filter(is_own).map(str::to_owned).collect(), ..self.clone() }
+    }
+}
+
+/// Whether cargo takes the feature for this package: `name`, `dependency/name` or `package/name`.
+fn takes(package: &cargo_metadata::Package, feature: &str) -> bool {
+    let depends =
+        |name: &str| package.dependencies.iter().find(|d| d.rename.as_deref().unwrap_or(&d.name) == name);
+    match feature.split_once('/') {
+        Some((of, _)) if of == package.name.as_str() => true,
+        Some((of, _)) => depends(of.trim_end_matches('?')).is_some(),
+        None => package.features.contains_key(feature) || depends(feature).is_some_and(|d| d.optional),
+    }
 }
 
 /// A program that was built.
@@ -117,15 +150,14 @@ pub fn prepare(
     target::require_std(cargo, &settings, &facts, triple)?;
     let linking = target::linking(cargo, &settings, &facts, triple)?;
 
-    let target_dir = request.target_dir.as_ref();
-    let target_dir = target_dir.map_or_else(|| project.target_directory.clone(), |dir| cargo.dir().join(dir));
-    let remap = Remap::new(cargo, project, &target_dir, &facts);
+    let remap = Remap::new(cargo, project, &settings, &request.target_dir(cargo, project), &facts);
     let mut flags = rustflags::in_force(cargo, &settings, &facts, triple);
     flags.extend(remap.rustflags());
     if request.crt_static {
         flags.extend(["-C".to_owned(), "target-feature=+crt-static".to_owned()]);
     }
-    let mut variables = remap.c_variables(cargo.environment(), &facts, triple);
+    let cc = if remap.is_odd() { lockfile::oldest(project, "cc") } else { None };
+    let mut variables = remap.c_variables(cargo.environment(), &facts, triple, cc.as_ref());
     variables.push(("CARGO_ENCODED_RUSTFLAGS".into(), rustflags::encode(&flags).into()));
     if let Linking::With(linker) = &linking {
         variables.push((target::variable(triple, "LINKER"), linker.into()));
@@ -246,7 +278,7 @@ impl<'a> Call<'a> {
         format!("{} for {}", names.join(", "), triples.join(", "))
     }
 
-    async fn run(&self, cargo: &Cargo, events: &Events) -> Result<Vec<Executable>> {
+    async fn run(&self, cargo: &Cargo, project: &Project, events: &Events) -> Result<Vec<Executable>> {
         events.step("Building", self.what());
         let Invocation { arguments, variables, advice } = &self.invocation;
         let shown = redact::clean(&format!("{arguments:?} with {variables:?}")).into_owned();
@@ -258,12 +290,13 @@ impl<'a> Call<'a> {
         let program = Program::new(command).may_ask();
         let mut running = program.start().map_err(|e| not_runnable(cargo, e))?;
         let stdout = running.child.stdout.take().ok_or_else(|| Error::bug("cargo has no standard output"))?;
-        let artifacts = artifacts(stdout).await.context(|| "cannot read what cargo says".into())?;
+        let messages = Messages::read(stdout).await.context(|| "cannot read what cargo says".into())?;
         let status = running.wait().await.context(|| "cannot wait for cargo".into())?;
         interrupt::check()?;
         if !status.success() {
             let error = Error::build(format!("cargo could not build {}", self.what()));
-            return Err(match advice {
+            let known = trouble::advice(cargo, &messages, &self.requests[0].triple);
+            return Err(match known.as_ref().or(advice.as_ref()) {
                 Some(advice) => error.hint(advice),
                 None => error,
             });
@@ -272,8 +305,8 @@ impl<'a> Call<'a> {
         let mut found = Vec::new();
         for request in &self.requests {
             for binary in &request.binaries {
-                let triple = (!alone).then_some(request.triple.as_str());
-                let path = executable(binary, triple, &artifacts)?;
+                let folder = request.target_dir(cargo, project).join(&request.triple);
+                let path = executable(binary, (!alone).then_some(&folder), &messages.programs)?;
                 let (package, bin) = (binary.package.clone(), binary.name.clone());
                 found.push(Executable { triple: request.triple.clone(), package, bin, path });
             }
@@ -297,14 +330,18 @@ pub async fn build(
     let mut found = Vec::new();
     // One after the other: cargo's lock on the target folder allows no more.
     for call in Call::plan(cargo, project, requests, store)? {
-        found.extend(call.run(cargo, events).await?);
+        found.extend(call.run(cargo, project, events).await?);
     }
     Ok(found)
 }
 
-/// The path of a binary that was built; for `triple` where the call was for several.
-fn executable(binary: &Binary, triple: Option<&str>, artifacts: &[Artifact]) -> Result<PathBuf> {
-    let named = |path: &Path| triple.is_none_or(|triple| path.iter().any(|part| part == triple));
+/// The path of a binary that was built; below `folder`, the one of its triple, where the call was for
+/// several.
+fn executable(binary: &Binary, folder: Option<&PathBuf>, artifacts: &[Artifact]) -> Result<PathBuf> {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let named = |path: &Path| {
+        folder.is_none_or(|folder| path.starts_with(folder) || real(path).starts_with(real(folder)))
+    };
     artifacts
         .iter()
         .filter(|artifact| artifact.package_id == binary.package_id && artifact.target.name == binary.name)
@@ -317,39 +354,9 @@ fn executable(binary: &Binary, triple: Option<&str>, artifacts: &[Artifact]) -> 
         })
 }
 
-/// A line of cargo's messages about something that was made.
-#[derive(Debug, Deserialize)]
-struct Artifact {
-    package_id: String,
-    target: ArtifactTarget,
-    executable: Option<Box<Path>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ArtifactTarget {
-    name: String,
-    kind: Vec<String>,
-}
-
-/// The programs in cargo's messages. Other lines are other messages, or what some procedural
-/// macro printed.
-async fn artifacts(stdout: impl AsyncRead + Unpin) -> std::io::Result<Vec<Artifact>> {
-    let mut found = Vec::new();
-    let mut reader = BufReader::new(stdout);
-    let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line).await? > 0 {
-        if line.starts_with(br#"{"reason":"compiler-artifact""#) {
-            found.extend(serde_json::from_slice(&line).ok().filter(|artifact: &Artifact| {
-                artifact.executable.is_some() && artifact.target.kind.iter().any(|kind| kind == "bin")
-            }));
-        }
-        line.clear();
-    }
-    Ok(found)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::messages::tests::artifact;
     use super::*;
 
     fn binary(package: &str, name: &str) -> Binary {
@@ -360,30 +367,25 @@ mod tests {
         }
     }
 
-    fn line(package: &str, name: &str, kind: &str, executable: &str) -> String {
-        format!(
-            "{{\"reason\":\"compiler-artifact\",\"package_id\":\"path+file:///w/{package}#1.0.0\",\
-             \"target\":{{\"kind\":[\"{kind}\"],\"name\":\"{name}\"}},\"executable\":{executable}}}\n"
-        )
-    }
-
     #[tokio::test]
     async fn executables_are_found_by_package_and_name_among_other_lines() {
         let messages = [
             "a macro says hello\n".to_owned(),
-            line("a", "app", "lib", "null"),
-            line("other", "app", "bin", "\"/other\""),
-            line("a", "app", "example", "\"/example\""),
-            line("a", "app", "bin", "\"/t/app\""),
-            line("a", "app", "bin", "\"/t/arm/release/app\""),
+            artifact("a", "app", "lib", "null"),
+            artifact("other", "app", "bin", "\"/other\""),
+            artifact("a", "app", "example", "\"/example\""),
+            artifact("a", "app", "bin", "\"/t/app\""),
+            artifact("a", "app", "bin", "\"/arm/t/x86/release/app\""),
+            artifact("a", "app", "bin", "\"/arm/t/arm/release/app\""),
             "{\"reason\":\"build-finished\",\"success\":true}\n".to_owned(),
         ]
         .concat();
-        let artifacts = artifacts(messages.as_bytes()).await.expect("messages");
+        let artifacts = Messages::read(messages.as_bytes()).await.expect("messages").programs;
         let found = executable(&binary("a", "app"), None, &artifacts).expect("the program");
         assert_eq!(found, Path::new("/t/app"));
-        let arm = executable(&binary("a", "app"), Some("arm"), &artifacts).expect("the program");
-        assert_eq!(arm, Path::new("/t/arm/release/app"));
+        let folder = PathBuf::from("/arm/t/arm");
+        let arm = executable(&binary("a", "app"), Some(&folder), &artifacts).expect("the program");
+        assert_eq!(arm, Path::new("/arm/t/arm/release/app"), "below the target folder");
         let error = executable(&binary("a", "none"), None, &artifacts).expect_err("not there");
         assert!(error.to_string().contains("none"), "{error}");
     }

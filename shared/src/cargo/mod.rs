@@ -8,6 +8,9 @@
 pub mod build;
 pub mod features;
 pub mod linkage;
+pub mod local;
+pub mod lockfile;
+mod messages;
 mod project;
 pub mod remap;
 pub mod rustc;
@@ -15,6 +18,9 @@ pub mod rustflags;
 pub mod select;
 pub mod settings;
 pub mod target;
+mod toolchain;
+pub mod traces;
+mod trouble;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -100,6 +106,7 @@ pub struct Cargo {
     dir: PathBuf,
     environment: Environment,
     overrides: Vec<String>,
+    is_elsewhere: bool,
 }
 
 impl Cargo {
@@ -108,7 +115,26 @@ impl Cargo {
     pub fn new(dir: impl Into<PathBuf>, environment: Environment) -> Self {
         // Without a trailing slash, as it is shown to people.
         let dir = dir.into().components().collect();
-        Self { dir, environment, overrides: Vec::new() }
+        Self { dir, environment, overrides: Vec::new(), is_elsewhere: false }
+    }
+
+    /// Says in which folder the call was made. Where it is another one than the project's, the
+    /// toolchain that rustup chose there does not count: the project's folder decides, as if the
+    /// call had been made in it. What the user chose (`RUSTUP_TOOLCHAIN`, `cargo +nightly`) stays.
+    #[must_use]
+    pub fn called_from(mut self, folder: &Path) -> Self {
+        self.is_elsewhere = folder.components().ne(self.dir.components());
+        if self.is_elsewhere && toolchain::was_chosen_by_folder(&self.environment, folder, &self.dir) {
+            for name in ["CARGO", "RUSTUP_TOOLCHAIN", toolchain::SOURCE] {
+                self.environment.0.remove(OsStr::new(name));
+            }
+        }
+        self
+    }
+
+    /// Whether the call was made in another folder than the project's.
+    pub fn is_elsewhere(&self) -> bool {
+        self.is_elsewhere
     }
 
     /// Gives it cargo's `--config`, each a `KEY=VALUE` in TOML or a file.

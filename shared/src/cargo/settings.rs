@@ -123,6 +123,16 @@ impl Settings {
         words
     }
 
+    /// The folders of packages that `paths` and `[patch]` put in place of others, absolute.
+    pub(super) fn local_paths(&self) -> Vec<PathBuf> {
+        let of_layer = |layer: &Layer| {
+            let list = layer.values.get("paths").and_then(Value::as_array).into_iter().flatten();
+            let named = list.filter_map(Value::as_str).chain(super::local::patches(&layer.values));
+            named.map(|path| layer.folder.join(path)).collect::<Vec<_>>()
+        };
+        self.layers.iter().flat_map(of_layer).collect()
+    }
+
     /// The keys `cfg(...)` of `[target]`, sorted, each once.
     pub fn target_cfgs(&self) -> Vec<&str> {
         let tables = self.layers.iter().filter_map(|layer| layer.values.get("target")?.as_table());

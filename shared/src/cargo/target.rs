@@ -85,7 +85,25 @@ pub fn require_std(cargo: &Cargo, settings: &Settings, facts: &Facts, triple: &s
         return Ok(());
     }
     Err(Error::build(format!("Rust's standard library for {triple} is not installed"))
-        .hint(format!("rustup target add {triple}")))
+        .hint(how_to_install(cargo, facts, triple)))
+}
+
+/// How the toolchain gets the standard library of one more target.
+fn how_to_install(cargo: &Cargo, facts: &Facts, triple: &str) -> String {
+    let home = cargo.environment();
+    let home = home.path("RUSTUP_HOME").or_else(|| Some(home.path("HOME")?.join(".rustup")));
+    let toolchains = home.and_then(|home| home.join("toolchains").canonicalize().ok());
+    let sysroot = facts.sysroot.canonicalize().unwrap_or_else(|_| facts.sysroot.clone());
+    let name = toolchains.as_ref().and_then(|toolchains| sysroot.strip_prefix(toolchains).ok());
+    match name.and_then(Path::to_str) {
+        // What rustup takes in the project's folder need not be what it takes where the call was made.
+        Some(name) if cargo.is_elsewhere() => format!("rustup target add --toolchain {name} {triple}"),
+        Some(_) => format!("rustup target add {triple}"),
+        None => format!(
+            "with a toolchain of rustup: rustup target add {triple}; the one in {} gets it from where it came from",
+            facts.sysroot.display()
+        ),
+    }
 }
 
 /// With what programs for `triple` are linked here: what cargo is configured with, else for the
@@ -189,7 +207,7 @@ pub(super) fn advice(cargo: &Cargo, settings: &Settings, facts: &Facts, triple: 
             None => "there is no linker cc here: apt install gcc, or what your system calls it".into(),
         });
     }
-    if c_compiler(cargo, triple).is_none() && (foreign || is_musl(triple)) {
+    if c_compiler(cargo, facts, triple).is_none() && (foreign || is_musl(triple)) {
         let mut ways = vec![format!("set CC_{} to one", triple.replace('-', "_"))];
         if foreign {
             ways.insert(0, "cargo install cargo-zigbuild (and install zig)".into());
@@ -206,16 +224,16 @@ pub(super) fn advice(cargo: &Cargo, settings: &Settings, facts: &Facts, triple: 
 }
 
 /// Where crates with C code would find their compiler.
-fn c_compiler(cargo: &Cargo, triple: &str) -> Option<String> {
+fn c_compiler(cargo: &Cargo, facts: &Facts, triple: &str) -> Option<String> {
     let variables =
         [format!("CC_{triple}"), format!("CC_{}", triple.replace('-', "_")), "TARGET_CC".into(), "CC".into()];
     if let Some(name) = variables.iter().find_map(|name| cargo.environment().text(name)) {
         return Some(name.to_owned());
     }
     let usual = [gcc_name(triple)?, "musl-gcc".to_owned()];
-    usual
-        .into_iter()
-        .find(|name| (name != "musl-gcc" || is_musl(triple)) && cargo.find_program(name).is_some())
+    // It is the host's own compiler with another libc.
+    let for_musl = is_musl(triple) && !is_foreign(&facts.host, triple);
+    usual.into_iter().find(|name| (name != "musl-gcc" || for_musl) && cargo.find_program(name).is_some())
 }
 
 #[cfg(test)]
@@ -282,11 +300,22 @@ mod tests {
     #[test]
     fn a_missing_standard_library_says_what_to_type() {
         let folder = tempfile::tempdir().expect("folder");
-        let facts = facts(folder.path());
-        let cargo = Cargo::new(folder.path(), Default::default());
+        let home = folder.path().display().to_string();
+        let facts = facts(&folder.path().join("toolchains/mine"));
+        std::fs::create_dir_all(&facts.sysroot).expect("mkdir");
+        let facts = Facts { sysroot: folder.path().join("toolchains/mine"), ..facts };
+        let environment = || [("RUSTUP_HOME", home.as_str())].into_iter().collect();
+        let cargo = Cargo::new(folder.path(), environment());
         let check = |cargo: &Cargo| require_std(cargo, &Settings::default(), &facts, ARM);
         let error = check(&cargo).expect_err("an error");
         assert_eq!(error.hint_text(), Some("rustup target add aarch64-unknown-linux-musl"));
+        let elsewhere = check(&Cargo::new(folder.path(), environment()).called_from(Path::new("/")));
+        assert_eq!(
+            elsewhere.expect_err("an error").hint_text(),
+            Some("rustup target add --toolchain mine aarch64-unknown-linux-musl")
+        );
+        let other = check(&Cargo::new(folder.path(), Default::default())).expect_err("an error");
+        assert!(other.hint_text().is_some_and(|hint| hint.contains("where it came from")), "{other:?}");
         let own_std = [("CARGO_UNSTABLE_BUILD_STD", "std")].into_iter().collect();
         check(&Cargo::new(folder.path(), own_std)).expect("built by the user");
     }

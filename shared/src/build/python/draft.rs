@@ -11,7 +11,7 @@ use super::interpreter;
 use crate::build::about::{branch, created, detected, image_names, revision_text};
 use crate::build::places::{Places, Siblings, Tables};
 use crate::build::workshop::BaseWish;
-use crate::build::{Request, hooks};
+use crate::build::{Request, hooks, language, revision};
 use crate::config::{BaseChoice, Layer, Origin, Partial, Settings};
 use crate::error::{Error, Result};
 use crate::event::Events;
@@ -61,7 +61,9 @@ impl Draft {
         let project = project(request)?;
         check_flags(request)?;
         // Git takes about as long as it takes to read a lock.
-        let revision = Question::ask(&project.dir);
+        let described = project.dir.join(project.described_by);
+        let described = if described.is_file() { &described } else { &project.dir };
+        let revision = Question::ask(described);
         let lock = read_lock(&project, events)?;
         let forms = Forms::read(project.lock_dir(), lock.as_ref().map(|lock| &lock.indexes))?;
         let tools = Tools::of(request, &project, lock.as_ref(), store, events)?;
@@ -73,7 +75,7 @@ impl Draft {
         let (outputs, walked) = (outputs(request, &project.dir), Mutex::default());
         let (images, carried) = (Vec::new(), BTreeMap::new());
         let mut draft = Self { project, lock, forms, tools, images, hooks, carried, outputs, walked };
-        let revision = revision.answer()?;
+        let revision = revision::answer(revision, request, &[], events);
         draft.images = draft.images(request, &places, own.as_ref(), revision, events).await?;
         for prefix in draft.images.iter().filter_map(|image| image.settings.python.prefix.clone()) {
             let carried = Carried::ask(&draft.project.dir.join(&prefix), &request.variables)?;
@@ -318,24 +320,9 @@ fn of_python(request: &Request) -> Request {
 
 /// Refuses flags that only cargo understands.
 fn check_flags(request: &Request) -> Result<()> {
-    let flags = &request.flags;
-    let asked = [
-        ("--bin", flags.bin.is_some()),
-        ("--profile", flags.profile.is_some()),
-        ("--target", flags.target.is_some()),
-        ("--target-dir", request.target_dir.is_some()),
-        ("--package", !request.scope.packages.is_empty()),
-        ("--workspace", request.scope.workspace),
-        ("--bins", request.scope.bins),
-        ("--features", flags.features.is_some()),
-        ("--all-features", flags.all_features.is_some()),
-        ("--no-default-features", flags.no_default_features.is_some()),
-    ];
-    match asked.iter().find(|(_, asked)| *asked) {
-        Some((flag, _)) => {
-            Err(Error::usage(format!("{flag} is for Rust projects, and this is a Python project"))
-                .hint("leave it out"))
-        }
+    match language::cargo_flag(request) {
+        Some(flag) => Err(Error::usage(format!("{flag} is for Rust projects, and this is a Python project"))
+            .hint("leave it out, or name the Cargo.toml of a Rust project with --manifest-path")),
         None => Ok(()),
     }
 }

@@ -1,6 +1,7 @@
 //! From the project and all places that configure to the plan.
 
 use super::programs;
+use super::targets;
 use super::wanted::{Family, Wanted};
 use crate::build::about::{branch, created, detected, image_names, revision_text};
 use crate::build::places::{Places, Siblings, Tables};
@@ -94,7 +95,8 @@ fn plan_image(wanted: &Wanted, siblings: Siblings, shared: &Shared<'_>) -> Resul
     let mut about = about(package);
     about.name.clone_from(&wanted.name);
     let detected = detected(&about, "Cargo.toml", revision.is_some(), told_by);
-    let folded = config::fold(&places.stack(package.settings.as_ref(), detected)?, &wanted.name);
+    let stack = places.stack(package.settings.as_ref(), detected)?;
+    let folded = targets::with_platform(stack, &wanted.name)?;
     let settings = Settings::new(folded)?;
     check_features(package, &wanted.bin, &settings)?;
     let branch = branch(&settings, request, package.dir());
@@ -116,7 +118,8 @@ fn plan_image(wanted: &Wanted, siblings: Siblings, shared: &Shared<'_>) -> Resul
         facts,
     };
     let (plan, notes) = plan_rust(image, cargo::target::triple)?;
-    notes.into_iter().for_each(|note| events.note(note));
+    let notes = notes.into_iter().chain(targets::unused(&request.cargo, &plan));
+    notes.for_each(|note| events.note(note));
     Ok(plan)
 }
 

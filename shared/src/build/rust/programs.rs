@@ -7,7 +7,7 @@ use crate::base::spec::BaseSpec;
 use crate::base::tree::Tree;
 use crate::build::workshop::Workshop;
 use crate::cargo::build::Executable;
-use crate::cargo::{self, Project, linkage};
+use crate::cargo::{self, Project, linkage, traces};
 use crate::config::{Settings, Strip};
 use crate::error::{Error, Result};
 use crate::plan::{Binary, ImagePlan, Linkage, Plan, PlatformPlan, TargetPlan};
@@ -36,19 +36,23 @@ fn rust<'a>(image: &'a ImagePlan, platform: &'a PlatformPlan) -> Result<(&'a Bin
     }
 }
 
-/// Builds all programs of the plan.
+/// Builds all programs of the plan, those of one package in one call: built together, cargo would give
+/// each package the features that any of the others asks of what they share.
 ///
 /// # Errors
 /// When cargo cannot build one.
 pub(super) async fn build(workshop: &Workshop<'_>, project: &Project, plan: &Plan) -> Result<Programs> {
+    let packages = plan.images.iter().filter_map(|image| project.package(&image.rust()?.package));
+    let packages: Vec<&str> = packages.map(|package| package.id.as_str()).collect();
     let mut calls: Vec<cargo::build::Request> = Vec::new();
     for (image, platform) in plan.each() {
         let (binary, target, linkage) = rust(image, platform)?;
         let mut call = call(workshop, project, binary, target, linkage)?;
-        call.features = features(&image.settings);
+        call.features = features(&image.settings).of(&call.binaries[0].package_id, &packages, project);
         let same = |other: &&mut cargo::build::Request| {
-            (&other.triple, &other.profile, &other.features, &other.strip, other.crt_static)
-                == (&call.triple, &call.profile, &call.features, &call.strip, call.crt_static)
+            (&other.binaries[0].package_id, &other.triple, &other.profile, &other.features)
+                == (&call.binaries[0].package_id, &call.triple, &call.profile, &call.features)
+                && (&other.strip, other.crt_static) == (&call.strip, call.crt_static)
         };
         match calls.iter_mut().find(same) {
             Some(other) if other.binaries.contains(&call.binaries[0]) => {}
@@ -101,6 +105,23 @@ fn call(
         crt_static: linkage != Linkage::Any || cargo::target::is_musl(target),
         quiet: request.quiet,
     })
+}
+
+/// Says which paths of this machine are in a program: in another folder it would be another one.
+pub(super) fn note_traces(
+    workshop: &Workshop<'_>,
+    folders: &[String],
+    program: &Path,
+    platform: &PlatformPlan,
+) {
+    let found = traces::find(program, folders, workshop.store);
+    let Some(name) = program.file_name().filter(|_| !found.is_empty()) else { return };
+    workshop.events.note(format!(
+        "{} for {} holds paths of this machine, so the image is another one when it is made in another folder: {}",
+        name.display(),
+        platform.platform,
+        found.join(", ")
+    ));
 }
 
 /// The program must run on the base: its machine, its libraries, its loader.

@@ -7,10 +7,7 @@ use super::run::Call;
 use crate::error::{Error, Result};
 use crate::python::host::Host;
 use crate::redact::clean;
-
-/// Variables with which a hook of git would make git speak of another repository.
-const OF_HOOKS: &[&str] =
-    &["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"];
+use crate::vcs::OF_HOOKS;
 
 /// Checks out `commit` of the repository at `url` in `folder`, which must not exist, with its
 /// history (versions may be counted from it) and its submodules.
