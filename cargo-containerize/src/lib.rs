@@ -3,6 +3,7 @@
 mod cache;
 mod check;
 mod cli;
+mod completions;
 mod front_end;
 mod progress;
 mod render;
@@ -18,7 +19,7 @@ use containerize_core::build::{self, Outcome};
 use containerize_core::event::Events;
 use containerize_core::{Error, Kind, config, interrupt, redact};
 
-use cli::{BuildArgs, CheckArgs, Cli, IndexArgs, PrintFormat, SayArgs, Verb};
+use cli::{BuildArgs, CheckArgs, Cli, Color, IndexArgs, PrintFormat, SayArgs, Verb};
 use front_end::FrontEnd;
 use progress::{Screen, Volume};
 
@@ -56,7 +57,7 @@ pub fn main() -> ExitCode {
             let mut command = Cli::command_for(&FrontEnd::default());
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut command, "containerize", &mut script);
-            print(&String::from_utf8_lossy(&script))
+            print(&format!("{}{}", String::from_utf8_lossy(&script), completions::for_cargo(shell)))
         }
     }
 }
@@ -113,6 +114,11 @@ fn start_events(say: &SayArgs) -> Events {
         (false, 0) => Volume::Normal,
         (false, _) => Volume::Verbose,
     };
+    match say.color {
+        Some(Color::Always) => anstream::ColorChoice::Always.write_global(),
+        Some(Color::Never) => anstream::ColorChoice::Never.write_global(),
+        Some(Color::Auto) | None => {}
+    }
     start_log(say.verbose);
     Events::new(Arc::new(Screen::new(volume)))
 }

@@ -241,6 +241,8 @@ fn runtime_rows(image: &ImagePlan) -> Vec<Row> {
         }
     };
     text("entrypoint", image.platforms[0].runtime.entrypoint.as_deref().map(words));
+    let init = image.platforms[0].runtime.init.join(" ");
+    text("init", Some(format!("{init}, Debian's tini")).filter(|_| !init.is_empty()));
     text("cmd", settings.cmd.as_deref().map(words));
     text("user", Some(settings.user.clone()).filter(|user| !user.is_empty()));
     text("workdir", settings.workdir.clone());
@@ -302,7 +304,7 @@ fn item_text(item: &containerize_core::plan::Item) -> String {
         Item::Directory { path, mode, owner } => format!("{path}/ ({owner}, {mode})"),
         Item::Files { rule, owner } => format!("{} -> {} ({owner})", rule.from, rule.to),
         Item::Outside { layer: ExtraLayer::Folder(folder), owner } => format!("{folder} -> / ({owner})"),
-        Item::Outside { layer: ExtraLayer::Command { command }, owner } => {
+        Item::Outside { layer: ExtraLayer::Command { command, .. }, owner } => {
             format!("by `{}` ({owner})", command.words().unwrap_or_default().join(" "))
         }
     }

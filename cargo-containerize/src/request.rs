@@ -26,12 +26,16 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
     let cargo = &arguments.cargo;
     let transfer = &arguments.transfer;
     let workspace = &cargo.workspace;
+    let (config_file, for_cargo) = arguments.config()?;
     #[allow(deprecated, reason = "cargo still takes --all for --workspace")]
     let all = workspace.workspace || workspace.all;
     Ok(Request {
         // What cargo calls is about a Rust project, whatever else the folder holds.
         language: front_end.for_cargo.then_some(Language::Rust),
-        cargo: Cargo::new(dir, variables().collect::<Environment>()).called_from(&here()?),
+        cargo: Cargo::new(dir, variables().collect::<Environment>())
+            .called_from(&here()?)
+            .with_config(for_cargo)
+            .with_flags(cargo.unstable.clone(), arguments.cargo_flags()),
         manifest_path: cargo.manifest.manifest_path.clone(),
         scope: Scope {
             packages: workspace.package.clone(),
@@ -41,7 +45,7 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
         },
         locking: Locking { locked: cargo.locked, offline: cargo.offline, frozen: cargo.frozen },
         target_dir: cargo.target_dir.clone(),
-        config_file: arguments.config.clone(),
+        config_file,
         variables: variables()
             .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
             .chain(front_end.source_variables())

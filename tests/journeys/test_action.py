@@ -63,7 +63,7 @@ def test_its_steps_push_what_the_program_builds(program: Program, registry, tmp_
     project, here = copied("site-pip", tmp_path), registry("anonymous")
     inputs = {
         "project": "site-pip",
-        "tags": f"{here.name('acted')}:1, {here.name('acted')}:latest",
+        "tags": f"{here.name('Acted')}:1, {here.name('acted')}:latest",
         "platforms": "linux/amd64, linux/arm64",
         "push": "true",
         "arguments": f"--base\n{lab_base('slim')}\n--env\nGREETING=two words\n",

@@ -22,15 +22,37 @@ pub(crate) enum PrintFormat {
     Json,
 }
 
+/// Whether colours are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Color {
+    /// The word for it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
+}
+
 /// The flags of `build`.
 #[derive(Debug, Args)]
 pub(crate) struct BuildArgs {
     /// The project's folder
     #[arg(short = 'C', long = "project", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) project: Option<PathBuf>,
-    /// A TOML file with further configuration
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) config: Option<PathBuf>,
+    /// A TOML file with further configuration; KEY=VALUE is for cargo
+    #[arg(long, value_name = "FILE|KEY=VALUE", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Vec<String>,
     /// Print the plan with the origin of each value, and stop
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -55,6 +77,9 @@ pub(crate) struct SayArgs {
     /// The form of what is printed
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: PrintFormat,
+    /// Whether colours are used [default: on a terminal]
+    #[arg(long, value_name = "WHEN", value_enum)]
+    pub(crate) color: Option<Color>,
     /// Say more; twice for everything
     #[arg(short, long, action = ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -86,7 +111,7 @@ pub(crate) struct TargetArgs {
 
 /// What the image is like.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "What it is like")]
+#[command(next_help_heading = "What the image is like")]
 pub(crate) struct ImageArgs {
     /// The platforms, as linux/amd64,linux/arm64 [default: this machine's]
     #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
@@ -134,6 +159,9 @@ pub(crate) struct ImageArgs {
     /// The program and its fixed arguments; "" clears
     #[arg(long, value_name = "COMMAND", value_parser = command)]
     entrypoint: Option<Command>,
+    /// Put a small init before the program, which forwards signals and reaps orphans
+    #[arg(long)]
+    init: bool,
     /// The default arguments; "" clears
     #[arg(long, value_name = "ARGUMENTS", value_parser = command, allow_hyphen_values = true)]
     cmd: Option<Command>,
@@ -188,6 +216,18 @@ pub(crate) struct CargoArgs {
     /// Folder for cargo's artifacts
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) target_dir: Option<PathBuf>,
+    /// Build with a compiler older than the project asks for
+    #[arg(long)]
+    ignore_rust_version: bool,
+    /// Go on with what can be built when something fails
+    #[arg(long)]
+    keep_going: bool,
+    /// Let cargo report how long each crate took
+    #[arg(long, value_name = "FORMATS", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    timings: Option<String>,
+    /// An unstable flag of cargo's
+    #[arg(short = 'Z', value_name = "FLAG")]
+    pub(crate) unstable: Vec<String>,
     /// Nothing that a lock file pins may move
     #[arg(long)]
     pub(crate) locked: bool,
@@ -231,7 +271,7 @@ pub(crate) struct PythonArgs {
 
 /// How it is made and moved.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "How it is made and moved")]
+#[command(next_help_heading = "Cache, network and registries")]
 pub(crate) struct TransferArgs {
     /// Number of jobs in parallel [default: the number of processors]
     #[arg(short, long, value_name = "N")]
@@ -271,6 +311,35 @@ pub(crate) struct TransferArgs {
     #[arg(long, value_name = "FILE", requires = "username", conflicts_with = "password_stdin")]
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) password_file: Option<PathBuf>,
+}
+
+impl BuildArgs {
+    /// The file of `--config`, and what of it is for cargo: `KEY=VALUE`, as long as there is no such file.
+    pub(crate) fn config(&self) -> Result<(Option<PathBuf>, Vec<String>), containerize_core::Error> {
+        let is_file = |text: &&String| !text.contains('=') || std::path::Path::new(text).is_file();
+        let (files, for_cargo): (Vec<&String>, Vec<&String>) = self.config.iter().partition(is_file);
+        match files[..] {
+            [] | [_] => Ok((files.first().map(PathBuf::from), for_cargo.into_iter().cloned().collect())),
+            [..] => Err(containerize_core::Error::usage("--config names several files").hint("name one")),
+        }
+    }
+
+    /// Cargo's flags that change what a build says and does, not what it makes.
+    pub(crate) fn cargo_flags(&self) -> Vec<String> {
+        let cargo = &self.cargo;
+        let mut flags = Vec::new();
+        for (is_given, flag) in
+            [(cargo.ignore_rust_version, "--ignore-rust-version"), (cargo.keep_going, "--keep-going")]
+        {
+            flags.extend(is_given.then(|| flag.to_owned()));
+        }
+        flags.extend(cargo.timings.as_deref().map(|formats| match formats {
+            "" => "--timings".to_owned(),
+            formats => format!("--timings={formats}"),
+        }));
+        flags.extend(self.say.color.map(|color| format!("--color={}", color.as_str())));
+        flags
+    }
 }
 
 fn format(text: &str) -> Result<Format, String> {
@@ -314,6 +383,7 @@ impl BuildArgs {
             workdir: image.workdir.clone(),
             stop_signal: image.stop_signal.clone(),
             entrypoint: image.entrypoint.clone(),
+            init: image.init.then_some(true),
             cmd: image.cmd.clone(),
             healthcheck: image
                 .healthcheck

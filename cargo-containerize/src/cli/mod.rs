@@ -11,7 +11,7 @@ use containerize_core::build::GroupChanges;
 
 use crate::front_end::FrontEnd;
 
-pub(crate) use build::{BuildArgs, PrintFormat, SayArgs, TransferArgs};
+pub(crate) use build::{BuildArgs, Color, PrintFormat, SayArgs, TransferArgs};
 pub(crate) use cache::{CacheArgs, CacheVerb};
 pub(crate) use check::CheckArgs;
 pub(crate) use index::IndexArgs;
@@ -19,9 +19,16 @@ pub(crate) use index::IndexArgs;
 /// Turns a Rust or Python project into an OCI image and pushes it: no Docker, no Dockerfile, no root.
 #[derive(Debug, Parser)]
 #[command(name = "containerize", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
-#[command(
-    after_help = "Without a command, `build` is meant. Documentation: https://github.com/containerize/containerize"
-)]
+#[command(after_help = "Examples:
+  containerize --dry-run                              what would be made, and why
+  containerize                                        an OCI layout in target/containerize (Python: dist/image)
+  containerize --load docker                          into the local engine
+  containerize --push --repository ghcr.io/you/app    to a registry, under the version
+  containerize --push -t ghcr.io/you/app:latest --platform linux/amd64,linux/arm64
+  containerize --workspace --push --repository 'ghcr.io/you/{name}'
+  containerize check ghcr.io/you/app:latest           whether an image will start
+
+Without a command, `build` is meant. Documentation: https://github.com/containerize/containerize")]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -1,7 +1,9 @@
 //! Debian packages on top of a base: chosen, fetched, and put into layers that count as the base's.
 
+mod init;
 mod layers;
 
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::workshop::{Base, BaseWish, Workshop};
@@ -10,7 +12,7 @@ use crate::base::lock::LockedPackages;
 use crate::base::notes::Note;
 use crate::base::spec::BaseSpec;
 use crate::config::{Debian, Suites};
-use crate::debian::{self, Archives, Installed, Keyring, Source, Wanted, architecture, sources};
+use crate::debian::{self, Archives, Installed, Keyring, Package, Source, Wanted, architecture, sources};
 use crate::error::{Context, Error, Result};
 use crate::oci::Digest;
 use crate::read;
@@ -50,7 +52,10 @@ impl Workshop<'_> {
 
     /// The packages that the lock names; else those that are chosen now.
     async fn locked_packages(&self, base: &Base, wish: &BaseWish) -> Result<LockedPackages> {
-        let question = self.question(base, wish, false)?;
+        self.pinned_or_chosen(wish, self.question(base, wish, false)?).await
+    }
+
+    async fn pinned_or_chosen(&self, wish: &BaseWish, question: Question) -> Result<LockedPackages> {
         let platform = wish.platform.to_string();
         let locked = self.lock.packages(&wish.name, &platform, &wish.debian.packages);
         if let Some(locked) = locked.filter(|locked| locked.state == question.state) {
@@ -135,18 +140,6 @@ impl Workshop<'_> {
 }
 
 fn sources_of(wanted: &Debian, base: &Contents) -> Result<(Vec<Source>, Vec<String>)> {
-    let (suites, exactly): (&[String], bool) = match &wanted.suite {
-        None => (&[], false),
-        Some(Suites::WithUpdates(suite)) => (std::slice::from_ref(suite), false),
-        Some(Suites::Exactly(suites)) => (suites, true),
-    };
-    let wanted = Wanted {
-        mirror: wanted.mirror.as_deref(),
-        suites,
-        exactly,
-        snapshot: wanted.snapshot.as_deref(),
-        keyring: wanted.keyring.is_some(),
-    };
     let text = |path: &str| match base.note(path) {
         Some(Note::Text(text)) => Some(text.as_str()),
         _ => None,
@@ -156,7 +149,35 @@ fn sources_of(wanted: &Debian, base: &Contents) -> Result<(Vec<Source>, Vec<Stri
         _ => None,
     });
     let os_release = text("etc/os-release").or_else(|| text("usr/lib/os-release"));
-    sources(&wanted, &debian::Base { os_release, apt: apt.collect() })
+    sources(&self::wanted(wanted), &debian::Base { os_release, apt: apt.collect() })
+}
+
+/// What the settings say of where packages come from.
+fn wanted(settings: &Debian) -> Wanted<'_> {
+    let (suites, exactly): (&[String], bool) = match &settings.suite {
+        None => (&[], false),
+        Some(Suites::WithUpdates(suite)) => (std::slice::from_ref(suite), false),
+        Some(Suites::Exactly(suites)) => (suites, true),
+    };
+    Wanted {
+        mirror: settings.mirror.as_deref(),
+        suites,
+        exactly,
+        snapshot: settings.snapshot.as_deref(),
+        keyring: settings.keyring.is_some(),
+    }
+}
+
+/// The files of packages, from where nothing can be waited for.
+///
+/// # Errors
+/// When one cannot be had.
+fn fetched(archives: &Archives, packages: &[Package]) -> Result<Vec<PathBuf>> {
+    let runtime = tokio::runtime::Handle::current();
+    // On a thread of its own: what waits on this one for another base would lose its wake-up.
+    let fetch = || runtime.block_on(archives.fetch(packages));
+    let fetched = std::thread::scope(|scope| scope.spawn(fetch).join());
+    fetched.map_err(|_| Error::bug("fetching packages panicked"))?
 }
 
 /// The base's packages, with what they need and give.

@@ -54,23 +54,6 @@ fn texts<S: serde::Serializer>(values: &[Reference], serializer: S) -> Result<S:
     serializer.collect_seq(values.iter().map(ToString::to_string))
 }
 
-/// Refuses targets that cannot be, before anything is built.
-pub(super) fn check(request: &Request, plan: &Plan) -> Result<()> {
-    for output in &request.outputs {
-        if let Output::DockerArchive { name, .. } = output {
-            if plan.images.iter().any(|image| image.platforms.len() > 1) {
-                return Err(Error::usage("a docker-archive holds one platform only")
-                    .hint("name one with --platform, or write an oci-archive"));
-            }
-            if name.is_some() && plan.images.len() > 1 {
-                return Err(Error::usage("several images cannot have one name in a docker-archive")
-                    .hint("leave the name out, or choose one binary with --bin"));
-            }
-        }
-    }
-    Ok(())
-}
-
 /// The credentials, with those of the call bound to the one registry that it speaks to: a
 /// password must not go to a registry that it was not meant for.
 pub(super) fn credentials<'a>(

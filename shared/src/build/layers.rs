@@ -174,26 +174,38 @@ impl Maker<'_> {
                 }
                 folder
             }
-            ExtraLayer::Command { command } => self.fill(command, scratch, variables)?,
+            ExtraLayer::Command { command, dir } => self.fill(command, dir, scratch, variables)?,
         };
         layer::collect(&folder, "/", None, (owner.uid, owner.gid), &[])
     }
 
     /// Lets a command put files into an empty folder.
-    fn fill(&self, command: &Command, scratch: &Path, variables: &BTreeMap<&str, String>) -> Result<PathBuf> {
+    fn fill(
+        &self,
+        command: &Command,
+        dir: &str,
+        scratch: &Path,
+        variables: &BTreeMap<&str, String>,
+    ) -> Result<PathBuf> {
+        let dir = self.dir.join(dir);
         std::fs::create_dir_all(scratch).context(|| "cannot make a temporary folder".into())?;
         let mut variables = variables.clone();
         variables.insert("CONTAINERIZE_LAYER", scratch.display().to_string());
         // Platforms are packed at the same time; commands in one folder would disturb each other.
-        let _turn = self.store.turn("commands", &self.dir.display().to_string());
-        hooks::run(std::slice::from_ref(command), self.dir, &variables, self.events)?;
+        let _turn = self.store.turn("commands", &dir.display().to_string());
+        hooks::run(std::slice::from_ref(command), &dir, &variables, self.events)?;
         Ok(scratch.to_owned())
     }
 }
 
 /// Refuses a path in the project from which links lead out of it. A path that itself says that it is
-/// elsewhere is the user's will.
+/// elsewhere is the user's will. The way up to a folder above, as paths of the workspace's table have it, says
+/// nothing of the links below it.
 fn refuse_escape(dir: &Path, from: &str) -> Result<()> {
+    let (mut dir, mut from) = (dir, from);
+    while let (Some(above), Some(rest)) = (dir.parent(), from.strip_prefix("../")) {
+        (dir, from) = (above, rest);
+    }
     let named_elsewhere = Path::new(from).is_absolute() || from.split('/').any(|part| part == "..");
     if named_elsewhere {
         return Ok(());
@@ -227,6 +239,11 @@ mod tests {
         for from in ["link", "folder", "folder/shadow"] {
             let error = refuse_escape(&dir, from).expect_err(from);
             assert!(error.to_string().contains("is a link out of the project"), "{error}");
+        }
+        let below = dir.join("conf");
+        std::os::unix::fs::symlink("/etc/passwd", machine.path().join("passwd")).expect("link");
+        for (dir, from) in [(&below, "../link"), (&below, "../../passwd"), (&dir, "../passwd")] {
+            assert!(refuse_escape(dir, from).is_err(), "{from}");
         }
         let absolute = dir.join("link").display().to_string();
         for from in ["conf", "conf/app.toml", "missing", "../shadow", absolute.as_str()] {

@@ -59,6 +59,10 @@ pub async fn lock(request: Request, events: &Events) -> Result<Outcome> {
             workshop.opener(wish.compression).open(&spec, &wish.platform).await?;
         }
     }
+    for wish in wishes.iter().filter(|wish| wish.init) {
+        events.step("Locking", format!("the init ({})", wish.platform));
+        packages.push(workshop.chosen_init(wish).await?);
+    }
     let nothing = found.is_empty() && packages.is_empty();
     packages.into_iter().for_each(|set| lock.insert_packages(set));
     match (nothing, language) {

@@ -4,6 +4,7 @@
 mod about;
 mod debian;
 mod deliver;
+mod early;
 mod hooks;
 mod language;
 mod layers;

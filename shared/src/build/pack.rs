@@ -39,7 +39,7 @@ pub(super) fn pack<'p>(
     let workers = workshop.jobs().min(work.len());
     let jobs = (workshop.jobs() / workers.max(1)).max(1);
     let made = in_parallel(workers, &work, |(image, platform, uploads)| {
-        let base = bases.get(&platform.base, &platform.platform, &image.settings.debian)?;
+        let base = bases.get(&platform.base, &platform.platform, &image.settings)?;
         let (parts, dir) = parts(image, platform, base)?;
         workshop.events.step("Packing", format!("{} {} ({})", image.name, image.version, platform.platform));
         let maker = Maker {

@@ -50,9 +50,20 @@ pub(super) struct Siblings {
     pub(super) in_project: bool,
 }
 
+/// A package with a table of its own, or without.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Own<'a> {
+    /// The value of its table.
+    pub(super) table: Option<&'a Value>,
+    /// Its folder.
+    pub(super) dir: &'a Path,
+}
+
 /// The places that configure all packages of a project alike.
 pub(super) struct Places {
     tables: Tables,
+    /// The workspace's folder, which paths in its table are relative to.
+    root: PathBuf,
     defaults: Layer,
     workspace: Option<Layer>,
     file: Option<Layer>,
@@ -64,7 +75,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Reads the places; `workspace` is the value of the workspace's table.
+    /// Reads the places; `workspace` is the value of the workspace's table, and `root` its folder.
     ///
     /// # Errors
     /// Usage: an unknown key or a wrong value in one of them.
@@ -73,6 +84,7 @@ impl Places {
         tables: Tables,
         defaults: Partial,
         workspace: Option<&Value>,
+        root: &Path,
         events: &Events,
     ) -> Result<Self> {
         let layer = |origin: Origin, values| Layer { origin, values };
@@ -90,6 +102,7 @@ impl Places {
         warnings.into_iter().for_each(|warning| events.warn(warning));
         Ok(Self {
             tables,
+            root: root.to_owned(),
             defaults: layer(Origin::Default, defaults),
             workspace: workspace.map(|value| table(value, tables.workspace)).transpose()?,
             file,
@@ -111,7 +124,7 @@ impl Places {
     }
 
     /// All places for one image of one package, folded, with what the call changes of the groups.
-    pub(super) fn fold(&self, own: Option<&Value>, detected: Vec<Layer>, image: &str) -> Result<Folded> {
+    pub(super) fn fold(&self, own: Own<'_>, detected: Vec<Layer>, image: &str) -> Result<Folded> {
         let mut stack = self.stack(own, detected)?;
         if self.groups != GroupChanges::default() {
             let groups = config::fold(&stack, image).values.groups.unwrap_or_default();
@@ -121,8 +134,8 @@ impl Places {
         Ok(config::fold(&stack, image))
     }
 
-    /// All places for one package, the lowest precedence first; `own` is the value of its table.
-    pub(super) fn stack(&self, own: Option<&Value>, detected: Vec<Layer>) -> Result<Vec<Layer>> {
+    /// All places for one package, the lowest precedence first.
+    pub(super) fn stack(&self, own: Own<'_>, detected: Vec<Layer>) -> Result<Vec<Layer>> {
         let mut stack = vec![self.defaults.clone()];
         stack.extend(detected);
         stack.extend(self.of_project(own)?);
@@ -131,10 +144,13 @@ impl Places {
     }
 
     /// The places of the project itself: its tables, and the file of `--config`.
-    pub(super) fn of_project(&self, own: Option<&Value>) -> Result<Vec<Layer>> {
+    pub(super) fn of_project(&self, own: Own<'_>) -> Result<Vec<Layer>> {
         let mut stack = Vec::new();
-        stack.extend(self.workspace.clone());
-        stack.extend(own.map(|value| table(value, self.tables.own)).transpose()?);
+        let way = way_up(own.dir, &self.root);
+        stack.extend(
+            self.workspace.clone().map(|layer| Layer { values: layer.values.seen_from(&way), ..layer }),
+        );
+        stack.extend(own.table.map(|value| table(value, self.tables.own)).transpose()?);
         stack.extend(self.tool.clone());
         stack.extend(self.file.clone());
         Ok(stack)
@@ -168,23 +184,27 @@ impl Places {
 
     /// The hooks of packages, given by their own tables and folders. Each runs in the package's
     /// folder if it is of the package's own table, else in `root`. What several share runs once.
-    pub(super) fn hooks(
-        &self,
-        packages: &[(Option<&Value>, &Path)],
-        root: &Path,
-    ) -> Result<Vec<(PathBuf, Hooks)>> {
+    pub(super) fn hooks(&self, packages: &[Own<'_>], root: &Path) -> Result<Vec<(PathBuf, Hooks)>> {
         let own = Origin::Table(self.tables.own.into());
         let mut found = Vec::new();
-        for (value, dir) in packages {
-            let folded = config::fold(&self.stack(*value, Vec::new())?, "");
+        for package in packages {
+            let folded = config::fold(&self.stack(*package, Vec::new())?, "");
             let Some(hooks) = folded.values.hooks else { continue };
-            let dir = if folded.origins.is_from("hooks", &own) { *dir } else { root };
+            let dir = if folded.origins.is_from("hooks", &own) { package.dir } else { root };
             let hooks = (dir.to_owned(), hooks);
             if !found.contains(&hooks) {
                 found.push(hooks);
             }
         }
         Ok(found)
+    }
+}
+
+/// The way from a folder to one above it; empty where they are the same.
+fn way_up(dir: &Path, root: &Path) -> String {
+    match dir.strip_prefix(root) {
+        Ok(below) => "../".repeat(below.components().count()),
+        Err(_) => format!("{}/", root.display()),
     }
 }
 
@@ -233,6 +253,12 @@ mod tests {
     fn after(configured: &str, with: &str, without: &str, only: Option<&str>) -> Result<String> {
         let changes = GroupChanges { with: words(with), without: words(without), only: only.map(words) };
         changed(words(configured), &changes).map(|groups| groups.join(" "))
+    }
+
+    #[test]
+    fn the_way_to_the_workspace_is_relative_where_it_can_be() {
+        let way = |dir: &str| way_up(Path::new(dir), Path::new("/w"));
+        assert_eq!((way("/w").as_str(), way("/w/a/b").as_str(), way("/x").as_str()), ("", "../../", "/w/"));
     }
 
     #[test]

@@ -10,8 +10,8 @@ use super::Request;
 use crate::base::facts::{self, Contents};
 use crate::base::lock::BaseLock;
 use crate::base::spec::BaseSpec;
-use crate::base::{BaseImage, Opener, embedded};
-use crate::config::Debian;
+use crate::base::{BaseImage, Opener, embedded, history};
+use crate::config::{Debian, Settings};
 use crate::debian::Package;
 use crate::error::{Error, Result};
 use crate::event::Events;
@@ -47,6 +47,8 @@ pub(super) struct BaseWish {
     pub(super) debian: Debian,
     /// At most so many layers of ours.
     pub(super) max_layers: usize,
+    /// Whether it gets an init.
+    pub(super) init: bool,
 }
 
 /// A base that is open: the image and what is in it.
@@ -59,23 +61,34 @@ pub(super) struct Base {
     pub(super) debian_layers: usize,
 }
 
+impl Base {
+    /// Gives every layer of the base a line in the history, before layers of ours come.
+    pub(super) fn document(&mut self) {
+        let config = &mut self.image.config;
+        let documented = config.history.iter().filter(|line| line.empty_layer != Some(true)).count();
+        for _ in documented..self.image.layers.len() {
+            config.history.push(history("base layer"));
+        }
+    }
+}
+
 /// Open bases by name, platform and what was added to them.
 pub(super) struct Bases(BTreeMap<Key, Base>);
 
-type Key = (String, String, String);
+type Key = (String, String, String, bool);
 
-fn key(name: &str, platform: &Platform, debian: &Debian) -> Key {
-    (name.to_owned(), platform.to_string(), serde_json::json!(debian).to_string())
+fn key(name: &str, platform: &Platform, debian: &Debian, init: bool) -> Key {
+    (name.to_owned(), platform.to_string(), serde_json::json!(debian).to_string(), init)
 }
 
 impl Bases {
-    /// The base `name` for `platform` with what `debian` adds to it.
+    /// The base `name` for `platform` with what the settings add to it.
     ///
     /// # Errors
     /// A bug when it was not opened.
-    pub(super) fn get(&self, name: &str, platform: &Platform, debian: &Debian) -> Result<&Base> {
+    pub(super) fn get(&self, name: &str, platform: &Platform, settings: &Settings) -> Result<&Base> {
         self.0
-            .get(&key(name, platform, debian))
+            .get(&key(name, platform, &settings.debian, settings.init))
             .ok_or_else(|| Error::bug(format!("the base {name} for {platform} is lost")))
     }
 }
@@ -109,11 +122,12 @@ impl Workshop<'_> {
     pub(super) async fn bases(&self, wishes: Vec<BaseWish>) -> Result<Bases> {
         let mut unique: BTreeMap<Key, BaseWish> = BTreeMap::new();
         for wish in wishes {
-            unique.entry(key(&wish.name, &wish.platform, &wish.debian)).or_insert(wish);
+            unique.entry(key(&wish.name, &wish.platform, &wish.debian, wish.init)).or_insert(wish);
         }
         let opened = unique.into_iter().map(|(key, wish)| async move {
             let base = self.base(&wish).await?;
-            Ok((key, self.with_packages(base, &wish).await?))
+            let base = self.with_packages(base, &wish).await?;
+            Ok((key, self.with_init(base, &wish).await?))
         });
         Ok(Bases(futures_util::future::try_join_all(opened).await?.into_iter().collect()))
     }

@@ -207,6 +207,9 @@ fn arguments(
     for text in cargo.overrides() {
         add("--config", text.into());
     }
+    for text in cargo.unstable() {
+        add("-Z", text.into());
+    }
     if let Some(strip) = &request.strip {
         add(
             "--config",
@@ -218,6 +221,7 @@ fn arguments(
     let switches = features.into_iter().chain([(request.quiet, "--quiet")]);
     arguments.extend(switches.filter(|(asked, _)| *asked).map(|(_, flag)| flag.into()));
     arguments.extend(request.locking.flags().map(OsString::from));
+    arguments.extend(cargo.build_flags().iter().map(OsString::from));
     arguments
 }
 

@@ -106,6 +106,8 @@ pub struct Cargo {
     dir: PathBuf,
     environment: Environment,
     overrides: Vec<String>,
+    unstable: Vec<String>,
+    build_flags: Vec<String>,
     is_elsewhere: bool,
 }
 
@@ -115,7 +117,14 @@ impl Cargo {
     pub fn new(dir: impl Into<PathBuf>, environment: Environment) -> Self {
         // Without a trailing slash, as it is shown to people.
         let dir = dir.into().components().collect();
-        Self { dir, environment, overrides: Vec::new(), is_elsewhere: false }
+        Self {
+            dir,
+            environment,
+            overrides: Vec::new(),
+            unstable: Vec::new(),
+            build_flags: Vec::new(),
+            is_elsewhere: false,
+        }
     }
 
     /// Says in which folder the call was made. Where it is another one than the project's, the
@@ -142,6 +151,23 @@ impl Cargo {
     pub fn with_config(mut self, overrides: Vec<String>) -> Self {
         self.overrides = overrides;
         self
+    }
+
+    /// Gives it the values of `-Z`, for all that is asked of it, and flags for building alone.
+    #[must_use]
+    pub fn with_flags(mut self, unstable: Vec<String>, build_flags: Vec<String>) -> Self {
+        (self.unstable, self.build_flags) = (unstable, build_flags);
+        self
+    }
+
+    /// The values of `-Z`.
+    pub fn unstable(&self) -> &[String] {
+        &self.unstable
+    }
+
+    /// Flags that are for building alone.
+    pub fn build_flags(&self) -> &[String] {
+        &self.build_flags
     }
 
     /// The values of `--config`.

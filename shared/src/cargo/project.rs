@@ -57,6 +57,8 @@ pub struct Package {
     pub settings: Option<Value>,
     /// The binaries, ordered by name.
     pub bins: Vec<BinTarget>,
+    /// The names of the packages that it needs itself to build and run.
+    pub needs: Vec<String>,
     /// The features, with what each switches on.
     pub features: BTreeMap<String, Vec<String>>,
     /// Whether there is a library.
@@ -68,6 +70,31 @@ pub struct Package {
 }
 
 impl Package {
+    /// A package of this name that has nothing.
+    #[cfg(test)]
+    pub(crate) fn of_name(name: &str) -> Self {
+        Self {
+            id: name.into(),
+            name: name.into(),
+            version: "1.0.0".into(),
+            description: None,
+            license: None,
+            license_file: None,
+            repository: None,
+            homepage: None,
+            documentation: None,
+            authors: Vec::new(),
+            manifest_path: "/w/Cargo.toml".into(),
+            settings: None,
+            bins: Vec::new(),
+            needs: Vec::new(),
+            features: BTreeMap::new(),
+            has_lib: false,
+            default_run: None,
+            is_default: true,
+        }
+    }
+
     /// The folder with its Cargo.toml, absolute.
     pub fn dir(&self) -> &Path {
         self.manifest_path.parent().unwrap_or(&self.manifest_path)
@@ -96,6 +123,7 @@ impl Project {
         command.cargo_path(cargo.program()).no_deps();
         let mut options: Vec<String> = locking.flags().map(str::to_owned).collect();
         options.extend(cargo.overrides().iter().flat_map(|text| ["--config".to_owned(), text.clone()]));
+        options.extend(cargo.unstable().iter().flat_map(|text| ["-Z".to_owned(), text.clone()]));
         command.other_options(options);
         if let Some(path) = manifest_path {
             command.manifest_path(path);
@@ -171,6 +199,12 @@ fn package(package: &cargo_metadata::Package, metadata: &Metadata) -> Package {
         manifest_path: package.manifest_path.clone().into(),
         settings: settings(&package.metadata),
         bins,
+        needs: package
+            .dependencies
+            .iter()
+            .filter(|needed| needed.kind != cargo_metadata::DependencyKind::Development)
+            .map(|needed| needed.name.clone())
+            .collect(),
         features: package.features.clone().into_iter().collect(),
         has_lib: package.targets.iter().any(|t| {
             use TargetKind as K;

@@ -23,7 +23,7 @@ use crate::oci::ImageConfig;
 
 /// The version of the rules. What was remembered under another one is forgotten: verdicts, and
 /// which libraries of the building machine an image needs.
-pub const RULES: u32 = 2;
+pub const RULES: u32 = 3;
 
 /// How sure it is that something fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -15,6 +15,9 @@ use crate::elf::ElfFacts;
 /// As many `#!` lines as Linux follows.
 const MOST_SCRIPTS: usize = 5;
 
+/// What the way to a health check's program begins with.
+const HEALTHCHECK: &str = "HEALTHCHECK";
+
 /// Where engines look when the image says nothing.
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -48,7 +51,7 @@ pub(super) fn examine(image: &Image<'_>, report: &mut Report) -> Started {
             "CMD-SHELL" => vec!["/bin/sh".to_owned(), "-c".into(), words.join(" ")],
             _ => Vec::new(),
         };
-        let through = vec!["HEALTHCHECK".to_owned()];
+        let through = vec![HEALTHCHECK.to_owned()];
         let mut walk =
             Walk { image, report, severity: Severity::Warning, through, started: Started::default() };
         if !words.is_empty() {
@@ -75,7 +78,16 @@ impl<'a> Walk<'_, 'a, '_> {
             let Some(path) = words.first().and_then(|word| self.find(word, by.as_deref())) else { return };
             self.through.push(path.clone());
             match self.image.fs.detail(&path) {
-                Some(Detail::Elf(facts)) => return self.program(&path, facts, &words),
+                Some(Detail::Elf(facts)) => {
+                    self.program(&path, facts, &words);
+                    match behind_init(&path, &words) {
+                        Some(next) => {
+                            words = next;
+                            by = Some(path);
+                        }
+                        None => return,
+                    }
+                }
                 Some(Detail::Script(text)) => match self.interpreter(&path, text, &words) {
                     Some(next) => {
                         words = next;
@@ -119,11 +131,20 @@ impl<'a> Walk<'_, 'a, '_> {
         let (at, who) = (stopped(first)?, user.map_or_else(String::new, |user| user.shown()));
         let message = match by {
             Some(script) => format!("{script} is started by {first}, and {who} may not execute {at}"),
-            None => format!("the image starts {first}, and {who} may not execute {at}"),
+            None => format!("{} {first}, and {who} may not execute {at}", self.starts()),
         };
         let fix = format!("make {at} executable for everybody (mode 0755), or run as another user");
         self.add(Kind::NotAllowed, message, Some(fix));
         None
+    }
+
+    fn is_healthcheck(&self) -> bool {
+        self.through.first().is_some_and(|first| first == HEALTHCHECK)
+    }
+
+    /// The beginning of a sentence about a program that is started.
+    fn starts(&self) -> &'static str {
+        if self.is_healthcheck() { "the health check runs" } else { "the image starts" }
     }
 
     fn is_file(&self, path: &str) -> bool {
@@ -151,8 +172,9 @@ impl<'a> Walk<'_, 'a, '_> {
                 self.add(Kind::NoInterpreter, message, Some(fix));
             }
             None => {
-                let message = format!("the image starts {word}, {place}");
-                let fix = "name what is in the image, with --entrypoint or the key entrypoint".to_owned();
+                let message = format!("{} {word}, {place}", self.starts());
+                let key = if self.is_healthcheck() { "healthcheck" } else { "entrypoint" };
+                let fix = format!("name what is in the image, with --{key} or the key {key}");
                 self.add(Kind::NoProgram, message, Some(fix));
             }
         }
@@ -245,6 +267,24 @@ impl<'a> Walk<'_, 'a, '_> {
         }
         fits
     }
+}
+
+/// Programs that start another one and wait for it.
+const INITS: [&str; 5] = ["tini", "tini-static", "dumb-init", "catatonit", "docker-init"];
+
+/// What an init starts: the words after `--`, or from the first one that is no flag.
+fn behind_init(path: &str, words: &[String]) -> Option<Vec<String>> {
+    let name = path.rsplit('/').next().filter(|name| INITS.contains(name))?;
+    let own = words.get(1..)?;
+    let at = match own.iter().position(|word| word == "--") {
+        Some(at) => at + 1,
+        // A flag may have a value of its own, which only the init can tell.
+        None if name == "dumb-init" || !own.first().is_some_and(|word| word.starts_with('-')) => {
+            own.iter().position(|word| !word.starts_with('-'))?
+        }
+        None => return None,
+    };
+    own.get(at..).filter(|next| !next.is_empty()).map(<[String]>::to_vec)
 }
 
 /// The first line of a script as the kernel takes it: without blanks at its end, and with what

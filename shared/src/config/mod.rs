@@ -8,6 +8,7 @@
 
 mod fold;
 mod mode;
+mod natural;
 mod partial;
 mod read;
 mod settings;

@@ -46,7 +46,7 @@ impl<'de> Deserialize<'de> for Mode {
                 Some(n) if n <= 0o7777 && !looks_octal(n) => Ok(Self(n)),
                 _ => Err(D::Error::custom(format!("{number} is not a mode: write \"0755\" or 0o755"))),
             },
-            other => Err(D::Error::custom(format!("{other} is not a mode: write \"0755\" or 0o755"))),
+            _ => Err(D::Error::custom("expected a mode: write \"0755\" or 0o755")),
         }
     }
 }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fold::{Origin, Origins, append, by_key, debian, replace};
+use super::natural;
 use super::value::{
     BaseChoice, Bins, CheckMode, Command, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Hooks,
     Install, Labels, Native, Owner, Port, PythonChoice, Strip,
@@ -30,6 +31,8 @@ pub struct Key {
     pub name: &'static str,
     /// How it is written in an environment variable.
     pub kind: KeyKind,
+    /// A value, as it is written in TOML.
+    pub example: &'static str,
 }
 
 impl Key {
@@ -40,7 +43,7 @@ impl Key {
 }
 
 macro_rules! keys {
-    ($($(#[$doc:meta])* $field:ident ($name:literal): $type:ty, $merge:ident, $kind:ident;)*) => {
+    ($($(#[$doc:meta])* $field:ident ($name:literal): $type:ty, $merge:ident, $kind:ident, $example:literal;)*) => {
         /// Configuration as one place gives it: every key may be missing.
         #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -54,7 +57,7 @@ macro_rules! keys {
         }
 
         /// All keys, in the order of the documentation.
-        pub const KEYS: &[Key] = &[$(Key { name: $name, kind: KeyKind::$kind }),*];
+        pub const KEYS: &[Key] = &[$(Key { name: $name, kind: KeyKind::$kind, example: $example }),*];
 
         impl Partial {
             /// Lays `higher` over this; `origins` learns where each value is from. `image` is
@@ -68,104 +71,130 @@ macro_rules! keys {
 
 keys! {
     /// Where `--push` goes, without a tag; may hold `{name}`.
-    repository("repository"): String, replace, Text;
+    repository("repository"): String, replace, Text, r#""ghcr.io/you/app""#;
     /// Tags for `repository`, or full references. The version by default.
-    tags("tags"): Vec<String>, replace, List;
+    tags("tags"): Vec<String>, replace, List, r#"["{version}", "latest"]"#;
     /// Platforms, as `linux/arm64`; several make an index. The host's by default.
-    platforms("platforms"): Vec<String>, replace, List;
+    platforms("platforms"): Vec<String>, replace, List, r#"["linux/amd64", "linux/arm64"]"#;
     /// The base image: a reference, `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`, `docker-daemon:IMAGE`,
     /// `containers-storage:IMAGE`, `deb:SUITE`, `static` or `scratch`.
-    base("base"): BaseChoice, replace, Text;
+    base("base"): BaseChoice, replace, Text, r#""gcr.io/distroless/cc-debian13""#;
     /// Debian packages that are added to the base: their names, or a table.
-    debian("debian"): Debian, debian, List;
+    debian("debian"): Debian, debian, List, r#"["libpq5"]"#;
     /// The image format.
-    image_format("image-format"): Format, replace, Text;
+    image_format("image-format"): Format, replace, Text, r#""docker""#;
     /// Environment variables; an empty value is set empty.
-    env("env"): BTreeMap<String, String>, by_key, Toml;
+    env("env"): BTreeMap<String, String>, by_key, Toml, r#"{ PORT = "8080" }"#;
     /// Variables of the base that are removed.
-    unset_env("unset-env"): Vec<String>, append, List;
+    unset_env("unset-env"): Vec<String>, append, List, r#"["LANG"]"#;
     /// Labels; values may hold `{version}`, `{revision}`, `{created}`, `{platform}`.
-    labels("labels"): Labels, by_key, Toml;
+    labels("labels"): Labels, by_key, Toml, r#"{ "com.example.team" = "web" }"#;
     /// Annotations of the manifest; the same placeholders.
-    annotations("annotations"): Labels, by_key, Toml;
+    annotations("annotations"): Labels, by_key, Toml, r#"{ "com.example.team" = "web" }"#;
     /// Ports that the program listens on.
-    ports("ports"): Vec<Port>, append, List;
+    ports("ports"): Vec<Port>, append, List, r#"[8080, "53/udp"]"#;
     /// Volumes: declared, and created as directories that `user` can write.
-    volumes("volumes"): Vec<String>, append, List;
+    volumes("volumes"): Vec<String>, append, List, r#"["/data"]"#;
     /// Empty directories.
-    dirs("dirs"): Vec<Directory>, append, Toml;
+    dirs("dirs"): Vec<Directory>, append, Toml, r#"[{ path = "/var/cache/app", mode = "0750" }]"#;
     /// Extra files and trees.
-    files("files"): Vec<FileRule>, append, Toml;
+    files("files"): Vec<FileRule>, append, Toml, r#"[{ from = "static", to = "/srv/www" }]"#;
     /// The owner of our files.
-    owner("owner"): Owner, replace, Text;
+    owner("owner"): Owner, replace, Text, r#""65532:65532""#;
     /// Whom the program runs as: `uid:gid`, or names that the base knows.
-    user("user"): String, replace, Text;
+    user("user"): String, replace, Text, r#""1000:1000""#;
     /// The working directory.
-    workdir("workdir"): String, replace, Text;
+    workdir("workdir"): String, replace, Text, r#""/srv""#;
     /// The signal that asks the program to stop.
-    stop_signal("stop-signal"): String, replace, Text;
+    stop_signal("stop-signal"): String, replace, Text, r#""SIGINT""#;
     /// The program and its fixed arguments; `[]` clears the base's.
-    entrypoint("entrypoint"): Command, replace, Text;
+    entrypoint("entrypoint"): Command, replace, Text, r#"["/usr/local/bin/app", "serve"]"#;
+    /// Whether a small init comes before the program: it forwards signals and reaps orphans.
+    init("init"): bool, replace, Toml, r#"true"#;
     /// The default arguments; `[]` clears the base's.
-    cmd("cmd"): Command, replace, Text;
+    cmd("cmd"): Command, replace, Text, r#"["--verbose"]"#;
     /// Docker's health check.
-    healthcheck("healthcheck"): Healthcheck, replace, Toml;
+    healthcheck("healthcheck"): Healthcheck, replace, Toml, r#"{ command = ["/usr/local/bin/app", "--check"], interval = "30s" }"#;
     /// How our layers are compressed.
-    compression("compression"): Compression, replace, Text;
+    compression("compression"): Compression, replace, Text, r#""zstd""#;
     /// At most so many layers of ours.
-    max_layers("max-layers"): u32, replace, Toml;
+    max_layers("max-layers"): u32, replace, Toml, r#"20"#;
     /// What happens when the finished image is found to fail: `error` stops, `warn` says it and goes on, `off` does
     /// not look.
-    check("check"): CheckMode, replace, Text;
+    check("check"): CheckMode, replace, Text, r#""warn""#;
     /// Libraries that the image needs and nothing in it has: `error` names them, `bundle` carries this machine's along.
-    native("native"): Native, replace, Text;
+    native("native"): Native, replace, Text, r#""bundle""#;
     /// Commands around the build.
-    hooks("hooks"): Hooks, replace, Toml;
+    hooks("hooks"): Hooks, replace, Toml, r#"{ pre = ["make assets"] }"#;
     /// Layers made outside: folders, or commands that fill one.
-    layers("layers"): Vec<ExtraLayer>, append, Toml;
+    layers("layers"): Vec<ExtraLayer>, append, Toml, r#"["extra", { command = "make layer" }]"#;
     /// Rust: the binary, or several.
-    bin("bin"): Bins, replace, List;
+    bin("bin"): Bins, replace, List, r#""server""#;
     /// Rust: the members of a workspace that a call means which names none: names or globs.
-    packages("packages"): Vec<String>, replace, List;
+    packages("packages"): Vec<String>, replace, List, r#"["api", "cli"]"#;
     /// Rust: features that are switched on.
-    features("features"): Vec<String>, replace, List;
+    features("features"): Vec<String>, replace, List, r#"["server"]"#;
     /// Rust: whether all features are switched on.
-    all_features("all-features"): bool, replace, Toml;
+    all_features("all-features"): bool, replace, Toml, r#"true"#;
     /// Rust: whether the default features stay off.
-    no_default_features("no-default-features"): bool, replace, Toml;
+    no_default_features("no-default-features"): bool, replace, Toml, r#"true"#;
     /// Rust: cargo's profile; `release` by default.
-    profile("profile"): String, replace, Text;
+    profile("profile"): String, replace, Text, r#""release""#;
     /// Rust: the target triple, which gives libc and linkage for each platform.
-    target("target"): String, replace, Text;
+    target("target"): String, replace, Text, r#""x86_64-unknown-linux-gnu""#;
     /// What is stripped from compiled code: a Rust binary, or extension modules that are built.
-    strip("strip"): Strip, replace, Text;
+    strip("strip"): Strip, replace, Text, r#""debuginfo""#;
     /// Python: dependency groups beside the main dependencies.
-    groups("groups"): Vec<String>, replace, List;
+    groups("groups"): Vec<String>, replace, List, r#"["prod"]"#;
     /// Python: extras of the project.
-    extras("extras"): Vec<String>, replace, List;
+    extras("extras"): Vec<String>, replace, List, r#"["postgres"]"#;
     /// Python: the interpreter's version, as `3.13`, which chooses the default base; or the folder of one
     /// of this machine that is carried along, as `{ prefix = "/usr/local" }`.
-    python("python"): PythonChoice, replace, Text;
+    python("python"): PythonChoice, replace, Text, r#""3.13""#;
     /// Python: what is built from source though there is a wheel: names, or `:all:`.
-    no_binary("no-binary"): Vec<String>, append, List;
+    no_binary("no-binary"): Vec<String>, append, List, r#"["lxml"]"#;
     /// Python: environment variables for building wheels, as `CFLAGS`.
-    build_env("build-env"): BTreeMap<String, String>, by_key, Toml;
+    build_env("build-env"): BTreeMap<String, String>, by_key, Toml, r#"{ CFLAGS = "-O2" }"#;
     /// Python: the server for a detected web application, as `uvicorn`.
-    server("server"): String, replace, Text;
+    server("server"): String, replace, Text, r#""uvicorn""#;
     /// Python: whether a layer with compiled bytecode is added.
-    bytecode("bytecode"): bool, replace, Toml;
+    bytecode("bytecode"): bool, replace, Toml, r#"true"#;
     /// Python: how the project itself gets in: its `source` as it is, or its `wheel` installed.
-    install("install"): Install, replace, Text;
+    install("install"): Install, replace, Text, r#""wheel""#;
     /// Python: globs of the source that goes in, also where it would be left out otherwise.
-    include("include"): Vec<String>, append, List;
+    include("include"): Vec<String>, append, List, r#"["templates/**"]"#;
     /// Python: globs of the source that stays out.
-    exclude("exclude"): Vec<String>, append, List;
+    exclude("exclude"): Vec<String>, append, List, r#"["tests/**"]"#;
+}
+
+impl Partial {
+    /// With the paths of this machine as they are seen from another folder, from which `way` leads to the one that
+    /// they are relative to. Bases and keyrings are relative to the workspace anyway.
+    pub fn seen_from(mut self, way: &str) -> Self {
+        if way.is_empty() {
+            return self;
+        }
+        let moved = |path: &mut String| {
+            if !std::path::Path::new(path.as_str()).is_absolute() {
+                *path = format!("{way}{path}");
+            }
+        };
+        self.files.iter_mut().flatten().for_each(|rule| moved(&mut rule.from));
+        for layer in self.layers.iter_mut().flatten() {
+            match layer {
+                ExtraLayer::Folder(path) | ExtraLayer::Command { dir: path, .. } => moved(path),
+            }
+        }
+        self.image = self.image.into_iter().map(|(name, image)| (name, image.seen_from(way))).collect();
+        self
+    }
 }
 
 /// The JSON Schema of the configuration.
 pub fn schema() -> serde_json::Value {
     let mut schema = schemars::schema_for!(Partial).to_value();
     if let Some(schema) = schema.as_object_mut() {
+        natural::describe(schema);
         schema.insert("title".into(), "containerize".into());
         schema.insert(
             "description".into(),
@@ -189,6 +218,22 @@ mod tests {
         expected.sort_unstable();
         found.sort_unstable();
         assert_eq!(expected, found);
+    }
+
+    #[test]
+    fn paths_are_seen_from_another_folder() {
+        let text = "files = [{ from = 'a', to = '/a' }, { from = '/b', to = '/b' }]\nlayers = ['c', { command = 'x' }]\n\
+                    [image.i]\nlayers = ['d']";
+        let moved =
+            crate::config::from_toml(text, &crate::config::Origin::Flag).expect("valid").seen_from("../");
+        let files: Vec<String> = moved.files.into_iter().flatten().map(|rule| rule.from).collect();
+        assert_eq!(files, ["../a", "/b"]);
+        let place = |layer: ExtraLayer| match layer {
+            ExtraLayer::Folder(path) | ExtraLayer::Command { dir: path, .. } => path,
+        };
+        assert_eq!(moved.layers.into_iter().flatten().map(place).collect::<Vec<_>>(), ["../c", "../"]);
+        let image = moved.image.into_values().next().expect("the image");
+        assert_eq!(image.layers.into_iter().flatten().map(place).collect::<Vec<_>>(), ["../d"]);
     }
 
     #[test]

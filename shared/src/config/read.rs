@@ -4,16 +4,41 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::Origin;
 use super::partial::{KEYS, Key, KeyKind, Partial};
+use super::{Origin, natural};
 use crate::error::{Error, Result};
+
+/// Flags that say what a call does, not what an image is like: they have neither keys nor variables.
+const FLAGS: &[&str] = &[
+    "push",
+    "output",
+    "load",
+    "dry-run",
+    "format",
+    "config",
+    "project",
+    "jobs",
+    "no-cache",
+    "retries",
+    "timeout",
+    "insecure",
+    "verbose",
+    "quiet",
+    "workspace",
+    "bins",
+    "manifest-path",
+    "target-dir",
+    "locked",
+    "offline",
+    "frozen",
+];
 
 /// Reads a table that was found in a project file.
 ///
 /// # Errors
 /// Usage, naming the key and the place: an unknown key, or a value of a wrong type.
 pub fn from_table(table: &Value, origin: &Origin) -> Result<Partial> {
-    let partial: Partial = serde_path_to_error::deserialize(table).map_err(|e| {
+    let partial: Partial = serde_path_to_error::deserialize(&natural::to_texts(table)).map_err(|e| {
         let path = e.path().to_string();
         explain(&e.inner().to_string(), &path, origin)
     })?;
@@ -49,12 +74,26 @@ pub fn from_environment(
         if let Some(key) = KEYS.iter().find(|key| key.variable() == *name) {
             table.insert(key.name.into(), variable_value(key, text)?);
         } else if !reserved.iter().any(|r| name == r || (r.ends_with('_') && name.starts_with(r))) {
-            let near = nearest(name, KEYS.iter().map(Key::variable));
-            let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
-            warnings.push(format!("the variable {name} means nothing here{hint}"));
+            warnings.push(format!("the variable {name} is not known{}", advice(name)));
         }
     }
     Ok((from_table(&Value::Object(table), &Origin::Environment)?, warnings))
+}
+
+/// What may have been meant by a variable that is not known.
+fn advice(name: &str) -> String {
+    let word = name.trim_start_matches("CONTAINERIZE_").to_lowercase().replace('_', "-");
+    if FLAGS.contains(&word.as_str()) {
+        return format!(": give the flag --{word}");
+    }
+    // Without what all have in common, so that unlike words are not taken for alike.
+    match nearest(&word, KEYS.iter().map(|key| key.name.to_owned()))
+        .and_then(|near| KEYS.iter().find(|k| k.name == near))
+        .map(Key::variable)
+    {
+        Some(near) => format!("; did you mean {near}?"),
+        None => String::new(),
+    }
 }
 
 fn variable_value(key: &Key, text: &str) -> Result<Value> {
@@ -79,9 +118,7 @@ fn variable_value(key: &Key, text: &str) -> Result<Value> {
 /// Turns serde's words into ours.
 fn explain(message: &str, path: &str, origin: &Origin) -> Error {
     let Some(rest) = message.strip_prefix("unknown field `") else {
-        let place = if path == "." { String::new() } else { format!("`{path}` in ") };
-        let message = strip_position(message);
-        return Error::usage(format!("{place}{origin} is wrong: {message}"));
+        return wrong_value(strip_position(message), path, origin);
     };
     let mut words = rest.split('`').step_by(2);
     let unknown = words.next().unwrap_or_default();
@@ -93,6 +130,52 @@ fn explain(message: &str, path: &str, origin: &Origin) -> Error {
     match nearest(unknown, known.iter().cloned()) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error.hint(format!("the keys are {}", known.join(", "))),
+    }
+}
+
+/// A value that a key cannot have, with one that it can.
+fn wrong_value(message: &str, path: &str, origin: &Origin) -> Error {
+    let place = if path == "." { String::new() } else { format!("`{path}` in ") };
+    let error = match found(message) {
+        Some(found) => Error::usage(format!("{place}{origin} cannot be {found}")),
+        None => Error::usage(format!("{place}{origin} is wrong: {}", in_our_words(message))),
+    };
+    // `image.NAME.KEY`, `KEY[0].field`: the hint is about the key.
+    let mut words = path.split(['.', '[']);
+    let key = match words.next() {
+        Some("image") => words.nth(1),
+        first => first,
+    };
+    match KEYS.iter().find(|known| Some(known.name) == key) {
+        Some(key) => error.hint(format!("write for example {} = {}", key.name, key.example)),
+        None => error,
+    }
+}
+
+/// What of a wrong type was found, in words of TOML; serde says `invalid type: FOUND, expected WANTED`.
+fn found(message: &str) -> Option<String> {
+    let (found, _) = message.strip_prefix("invalid type: ")?.rsplit_once(", expected ")?;
+    let (kind, value) = found.split_once(' ').unwrap_or((found, ""));
+    let value = value.trim_start_matches("point ").trim_matches('`');
+    Some(match kind {
+        "map" => "a table".into(),
+        "sequence" => "a list".into(),
+        "null" | "unit" => "empty".into(),
+        "string" => format!("the text {value}"),
+        _ => value.to_owned(),
+    })
+}
+
+/// What serde says of values that are not known and of fields that are missing, in our words.
+fn in_our_words(message: &str) -> String {
+    if let Some((word, known)) =
+        message.strip_prefix("unknown variant `").and_then(|rest| rest.split_once("`, expected "))
+    {
+        return format!("{word:?} is not known; it is {}", known.replace('`', ""));
+    }
+    match message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        Some(field) => format!("`{field}` is missing"),
+        None => message.to_owned(),
     }
 }
 
@@ -148,13 +231,41 @@ mod tests {
     fn a_wrong_value_names_its_key() {
         assert_eq!(
             refusal("ports = ['http']"),
-            "`ports[0]` in [package.metadata.containerize] is wrong: \"http\" is not a port: write 8080, 8080/tcp or 53/udp | "
+            "`ports[0]` in [package.metadata.containerize] is wrong: \"http\" is not a port: write 8080, 8080/tcp or 53/udp | write for example ports = [8080, \"53/udp\"]"
         );
+        assert_eq!(
+            refusal("healthcheck = 'curl'"),
+            "`healthcheck` in [package.metadata.containerize] cannot be the text \"curl\" | write for example \
+             healthcheck = { command = [\"/usr/local/bin/app\", \"--check\"], interval = \"30s\" }"
+        );
+        assert!(refusal("[[files]]\nfrom = 'a'").starts_with(
+            "`files[0]` in [package.metadata.containerize] is wrong: `to` is missing | write for example files ="
+        ));
         assert!(
-            refusal("user = 5")
-                .starts_with("`user` in [package.metadata.containerize] is wrong: invalid type")
+            refusal("image-format = 'oki'").contains("is wrong: \"oki\" is not known; it is oci or docker")
         );
         assert!(refusal("user = ").contains("is not valid TOML"));
+    }
+
+    #[test]
+    fn every_key_says_what_to_write_for_a_value_of_a_wrong_type() {
+        for key in KEYS {
+            let example = format!("{} = {}", key.name, key.example);
+            from_toml(&example, &table()).unwrap_or_else(|error| panic!("{example}: {error}"));
+            for wrong in
+                ["1979-05-27", "1.5", "[[1.5]]", "{ surely-unknown = 1.5 }", "[{ surely-unknown = 1.5 }]"]
+            {
+                let text = format!("{} = {wrong}", key.name);
+                let Err(error) = from_toml(&text, &table()) else { continue };
+                let said = error.to_string();
+                for word in ["struct ", "invalid type", "sequence", "variant", "map", "found {"] {
+                    assert!(!said.contains(word), "{text}: {said}");
+                }
+                let hint = error.hint_text().unwrap_or_default();
+                let named = hint.contains(&example) || said.contains("there is no key");
+                assert!(named && said.contains(key.name), "{text}: {said} | {hint}");
+            }
+        }
     }
 
     #[test]
@@ -178,8 +289,19 @@ mod tests {
         assert_eq!(partial.max_layers, Some(9));
         assert_eq!(
             warnings,
-            ["the variable CONTAINERIZE_PORT means nothing here; did you mean CONTAINERIZE_PORTS?"]
+            ["the variable CONTAINERIZE_PORT is not known; did you mean CONTAINERIZE_PORTS?"]
         );
+    }
+
+    #[test]
+    fn a_variable_for_a_flag_names_the_flag() {
+        let said =
+            |name: &str| from_environment(&[(name.to_owned(), "1".to_owned())].into(), &[]).expect("valid").1;
+        assert_eq!(
+            said("CONTAINERIZE_PUSH"),
+            ["the variable CONTAINERIZE_PUSH is not known: give the flag --push"]
+        );
+        assert_eq!(said("CONTAINERIZE_XYZZY"), ["the variable CONTAINERIZE_XYZZY is not known"]);
     }
 
     #[test]

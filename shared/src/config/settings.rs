@@ -56,6 +56,8 @@ pub struct Settings {
     pub stop_signal: Option<String>,
     /// Words; empty clears; `None` keeps the base's.
     pub entrypoint: Option<Vec<String>>,
+    /// Whether an init comes before the program.
+    pub init: bool,
     /// Words; empty clears; `None` keeps the base's, unless there is an entrypoint.
     pub cmd: Option<Vec<String>>,
     /// The health check; `None` keeps the base's.
@@ -156,6 +158,7 @@ impl Settings {
             workdir: values.workdir.filter(|text| !text.is_empty()),
             stop_signal: values.stop_signal.map(|signal| check.signal(&signal)).transpose()?,
             entrypoint: values.entrypoint.map(|c| check.words("entrypoint", &c)).transpose()?,
+            init: values.init.unwrap_or_default(),
             cmd: values.cmd.map(|c| check.words("cmd", &c)).transpose()?,
             healthcheck: values.healthcheck.map(|h| check.healthcheck(&h)).transpose()?,
             compression,
@@ -343,6 +346,12 @@ impl Check<'_> {
         let dirs = settings.dirs.iter().map(|dir| ("dirs", &dir.path));
         let files = settings.files.iter().map(|file| ("files", &file.to));
         let workdir = settings.workdir.iter().map(|path| ("workdir", path));
+        for (key, path) in volumes.clone().chain(dirs.clone()) {
+            if !path.is_empty() && path.trim_matches('/').is_empty() {
+                let why = format!("{path:?} is the root of the image, which is there anyway");
+                return Err(self.wrong(key, why).hint("name a folder in it, as /data"));
+            }
+        }
         for (key, path) in volumes.chain(dirs).chain(files).chain(workdir) {
             let good = path.starts_with('/')
                 && !path.contains('\0')
@@ -428,6 +437,7 @@ mod tests {
     fn wrong_values_name_key_and_origin() {
         for (text, message) in [
             ("volumes = ['data']", "volumes (--volume): \"data\" is not an absolute path in the image"),
+            ("volumes = ['/']", "volumes (--volume): \"/\" is the root of the image, which is there anyway"),
             ("workdir = '/a/../b'", "workdir (--workdir): \"/a/../b\" is not an absolute path in the image"),
             ("stop-signal = 'SIGFOO'", "stop-signal (--stop-signal): \"SIGFOO\" is not a signal"),
             ("debian = ['Libpq5']", "debian (--debian): \"Libpq5\" is not the name of a Debian package"),

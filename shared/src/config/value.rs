@@ -217,7 +217,7 @@ fn parse_scalar<'de, D: Deserializer<'de>, T: FromStr<Err = String>>(deserialize
     match Value::deserialize(deserializer)? {
         Value::String(text) => text.parse().map_err(D::Error::custom),
         Value::Number(number) => number.to_string().parse().map_err(D::Error::custom),
-        other => Err(D::Error::custom(format!("expected a string, found {other}"))),
+        _ => Err(D::Error::custom("expected a text or a number")),
     }
 }
 
@@ -368,6 +368,9 @@ pub enum ExtraLayer {
     Command {
         /// The command; a line is run by the shell.
         command: Command,
+        /// The folder that it runs in, from the package's.
+        #[serde(skip)]
+        dir: String,
     },
 }
 
@@ -381,7 +384,7 @@ impl<'de> Deserialize<'de> for ExtraLayer {
         match Value::deserialize(deserializer)? {
             Value::String(folder) => Ok(Self::Folder(folder)),
             table @ Value::Object(_) => serde_json::from_value::<Table>(table)
-                .map(|table| Self::Command { command: table.command })
+                .map(|table| Self::Command { command: table.command, dir: String::new() })
                 .map_err(D::Error::custom),
             _ => Err(D::Error::custom("expected a folder, or { command = ... }")),
         }
@@ -545,7 +548,7 @@ impl<'de> Deserialize<'de> for Strip {
         match Value::deserialize(deserializer)? {
             Value::String(text) => text.parse().map_err(D::Error::custom),
             Value::Bool(truth) => Ok(if truth { Self::Symbols } else { Self::None }),
-            other => Err(D::Error::custom(format!("expected true, false or a string, found {other}"))),
+            _ => Err(D::Error::custom("expected true, false, \"symbols\", \"debuginfo\" or \"none\"")),
         }
     }
 }

@@ -125,6 +125,10 @@ fn execution(config: &mut Execution, runtime: &Runtime) {
     if let Some(cmd) = &runtime.cmd {
         config.cmd = Some(cmd.clone()).filter(|words| !words.is_empty());
     }
+    if !runtime.init.is_empty() {
+        let started = config.entrypoint.take().unwrap_or_default();
+        config.entrypoint = Some([runtime.init.clone(), started].concat());
+    }
     if let Some(healthcheck) = &runtime.healthcheck {
         config.healthcheck = Some(healthcheck.clone());
     }
@@ -157,6 +161,7 @@ mod tests {
         Runtime {
             user: "65532:65532".into(),
             workdir: None,
+            init: Vec::new(),
             entrypoint: Some(vec!["/web".into()]),
             cmd: None,
             env: [("A".to_owned(), "2".to_owned()), ("C".to_owned(), "3".to_owned())].into(),
@@ -206,5 +211,18 @@ mod tests {
             &Runtime { entrypoint: Some(vec![]), cmd: Some(vec!["y".into()]), ..runtime() },
         );
         assert_eq!((cleared.entrypoint, cleared.cmd), (None, Some(vec!["y".to_owned()])));
+    }
+
+    #[test]
+    fn an_init_starts_whatever_would_be_started() {
+        let init = || vec!["/init".to_owned(), "--".to_owned()];
+        let base = || Execution { entrypoint: Some(vec!["/base".into()]), ..Execution::default() };
+        for (own, expected) in
+            [(None, "/init -- /base"), (Some(vec![]), "/init --"), (Some(vec!["/a".into()]), "/init -- /a")]
+        {
+            let mut found = base();
+            execution(&mut found, &Runtime { init: init(), entrypoint: own, ..runtime() });
+            assert_eq!(found.entrypoint.expect("an entrypoint").join(" "), expected);
+        }
     }
 }

@@ -26,6 +26,9 @@ use crate::config::{ExtraLayer, FileRule, Mode, Owner, Settings, Strip};
 use crate::oci::media_type::{Compression, Format};
 use crate::oci::{Healthcheck, Platform, Reference};
 
+/// Where an image's init is.
+pub const INIT: &str = "/usr/local/sbin/tini";
+
 /// What one call will make.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
@@ -247,6 +250,9 @@ pub struct Runtime {
     pub user: String,
     /// `None` keeps the base's.
     pub workdir: Option<String>,
+    /// What comes before the entrypoint, whoever says that: an init, which starts it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub init: Vec<String>,
     /// Empty clears; `None` keeps the base's.
     pub entrypoint: Option<Vec<String>>,
     /// Empty clears; `None` keeps the base's.

@@ -104,6 +104,14 @@ mod tests {
     use crate::plan::{Naming, names};
 
     fn plan(text: &str) -> Result<ImagePlan> {
+        planned(text).map(|(plan, _)| plan)
+    }
+
+    fn notes(text: &str) -> Vec<String> {
+        planned(text).expect(text).1
+    }
+
+    fn planned(text: &str) -> Result<(ImagePlan, Vec<String>)> {
         let defaults = "platforms = ['linux/amd64']\nuser = '65532:65532'\nworkdir = '/'";
         let layers = [(Origin::Default, defaults), (Origin::Flag, text)]
             .map(|(origin, text)| Layer { values: from_toml(text, &origin).expect(text), origin });
@@ -129,7 +137,7 @@ mod tests {
         let triple = |p: &Platform, target: Option<&str>| {
             Ok(format!("{}-unknown-linux-{}", p.rust_arch().unwrap_or("?"), target.unwrap_or("musl")))
         };
-        plan_rust(image, triple).map(|(plan, _)| plan)
+        plan_rust(image, triple)
     }
 
     fn linkage(platform: &PlatformPlan) -> Linkage {
@@ -175,6 +183,23 @@ mod tests {
         let error = super::tests::plan("volumes = ['/data']\nuser = 'app'").expect_err("refused");
         assert!(error.to_string().contains("\"app\" (--user)"), "{error}");
         assert!(plan("user = 'app'").is_ok(), "without volumes the number does not matter");
+    }
+
+    #[test]
+    fn what_only_a_shell_understands_is_said() {
+        let said = |text: &str| notes(text).join("\n");
+        assert!(said("cmd = 'a && b'").contains("cmd (--cmd) holds `&&`"));
+        assert!(said("healthcheck = { command = 'hello || exit 1' }").contains("holds `||`"));
+        for right in ["cmd = ['sh', '-c', 'a && b']", "healthcheck = { command = ['CMD-SHELL', 'a || b'] }"] {
+            assert!(!said(right).contains("holds `"), "{right}");
+        }
+    }
+
+    #[test]
+    fn an_init_comes_before_the_program() {
+        let plan = plan("init = true").expect("a plan");
+        assert_eq!(plan.platforms[0].runtime.init, ["/usr/local/sbin/tini", "--"]);
+        assert!(super::tests::plan("init = true\nmax-layers = 1").is_err(), "it needs a layer");
     }
 
     #[test]

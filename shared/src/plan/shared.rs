@@ -73,7 +73,7 @@ pub(super) fn outside_layers(settings: &Settings) -> Vec<LayerPlan> {
 /// # Errors
 /// Usage, with what to do.
 pub(super) fn within_limit(layers: usize, settings: &Settings) -> Result<()> {
-    let layers = layers + usize::from(!settings.debian.packages.is_empty());
+    let layers = layers + usize::from(!settings.debian.packages.is_empty()) + usize::from(settings.init);
     if layers <= settings.max_layers {
         return Ok(());
     }
@@ -133,6 +133,29 @@ fn user_owner(settings: &Settings) -> Result<Owner> {
     }
 }
 
+/// Words that only a shell understands.
+const OPERATORS: [&str; 12] = ["||", "&&", "|", "&", ";", ">", ">>", "<", "<<", "2>", "2>&1", ">&2"];
+
+/// Says which commands are written for a shell, which none of them gets.
+fn shell_notes(settings: &Settings, notes: &mut Vec<String>) {
+    let words = |words: &Option<Vec<String>>| words.clone().unwrap_or_default();
+    let test = settings.healthcheck.as_ref().map(|check| check.test.clone());
+    let test = test.filter(|test| test.first().is_some_and(|word| word == "CMD"));
+    for (key, words) in [
+        ("entrypoint", words(&settings.entrypoint)),
+        ("cmd", words(&settings.cmd)),
+        ("healthcheck", words(&test)),
+    ] {
+        if let Some(word) = words.iter().find(|word| OPERATORS.contains(&word.as_str())) {
+            notes.push(format!(
+                "{key} ({}) holds `{word}`, which is passed on as a word, as no shell reads it; on a base with a shell \
+                 write [\"sh\", \"-c\", \"...\"]",
+                settings.origins.describe(key)
+            ));
+        }
+    }
+}
+
 /// What the configuration of one platform's image says; `entrypoint` is the project's own.
 pub(super) fn runtime(
     platform: &Platform,
@@ -141,6 +164,7 @@ pub(super) fn runtime(
     facts: &Facts,
     notes: &mut Vec<String>,
 ) -> Runtime {
+    shell_notes(settings, notes);
     let labels = labels_for(&settings.labels, platform);
     let (labels, left_out) = expand(labels, facts, platform);
     // What the labels say of the image, the manifest says too; annotations of one's own win.
@@ -155,6 +179,7 @@ pub(super) fn runtime(
     Runtime {
         user: settings.user.clone(),
         workdir: settings.workdir.clone(),
+        init: if settings.init { vec![super::INIT.into(), "--".into()] } else { Vec::new() },
         entrypoint: settings.entrypoint.clone().or(entrypoint),
         cmd: settings.cmd.clone(),
         env: settings.env.clone(),

@@ -18,6 +18,14 @@ const PARALLEL: usize = 8;
 /// mount takes an upload.
 const HOMES: &str = "homes";
 
+/// The memo table of repositories that took a push.
+const TAKEN: &str = "pushed-to";
+
+/// Whether the repository took a push before.
+pub(crate) fn has_taken(store: &Store, repository: &Repository) -> bool {
+    store.recall::<bool>(TAKEN, &repository.to_string()).unwrap_or_default()
+}
+
 /// Pushes a set under all its references: blobs in parallel, then the manifests, the index and
 /// tags last, so that a name never leads to something incomplete. Returns the references.
 ///
@@ -43,6 +51,7 @@ pub async fn push(client: &Client, set: &ImageSet, store: &Store, events: &Event
         let sibling = done.iter().copied().find(|other| other.registry == repository.registry);
         push_blobs(client, set, repository, sibling, store).await?;
         push_manifests(client, set, repository, &references).await?;
+        store.remember(TAKEN, &repository.to_string(), &true);
         done.push(repository);
     }
     Ok(set.references.clone())

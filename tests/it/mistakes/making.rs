@@ -41,8 +41,9 @@ fn an_output_below_a_file() {
         str![[r#"
 exit code 1
 --- stderr
-error: cannot write the OCI layout <PROJECT>/file/out
-  caused by: Not a directory (os error 20)
+error: cannot write oci:file/out
+  caused by: <PROJECT>/file: not a directory
+  hint: name another place with --output, or make this one writable
 
 "#]]
     );
@@ -51,8 +52,9 @@ error: cannot write the OCI layout <PROJECT>/file/out
         str![[r#"
 exit code 1
 --- stderr
-error: cannot write <PROJECT>/file/out.tar
-  caused by: File exists (os error 17)
+error: cannot write oci-archive:file/out.tar
+  caused by: <PROJECT>/file: not a directory
+  hint: name another place with --output, or make this one writable
 
 "#]]
     );
@@ -70,19 +72,14 @@ error: cannot write <PROJECT>/file/out.tar
 
 #[test]
 fn a_missing_file() {
-    if !can_build() {
-        return;
-    }
     let project = configured("files = [{ from = 'missing', to = '/etc/app' }]");
     assert_data_eq!(
         fail(&project, &["--quiet"]),
         str![[r#"
 exit code 2
 --- stderr
-error: cannot take missing into the image
-  caused by: there is no <PROJECT>/missing
-  caused by: No such file or directory (os error 2)
-  hint: paths are relative to the project
+error: files ([package.metadata.containerize]): there is no file or folder <PROJECT>/missing
+  hint: paths are relative to the package, and in the workspace's table to the workspace
 
 "#]]
     );
@@ -90,16 +87,13 @@ error: cannot take missing into the image
 
 #[test]
 fn a_missing_layer() {
-    if !can_build() {
-        return;
-    }
     assert_data_eq!(
         fail(&configured("layers = ['missing']"), &["--quiet"]),
         str![[r#"
 exit code 2
 --- stderr
-error: the layer <PROJECT>/missing is no folder
-  hint: name a folder, or { command = "..." }
+error: layers ([package.metadata.containerize]): there is no folder <PROJECT>/missing
+  hint: paths are relative to the package, and in the workspace's table to the workspace
 
 "#]]
     );

@@ -2,6 +2,7 @@
 //! and what to type next. `SNAPSHOTS=overwrite cargo test` writes the snapshots anew.
 
 mod base;
+mod early;
 mod making;
 mod registry;
 mod words;
@@ -90,7 +91,7 @@ fn two_candidates() {
 exit code 2
 --- stderr
 error: package app has several binaries: one, two
-  hint: name one, for example --bin one, or set default-run in the [package] of its Cargo.toml
+  hint: name one, for example --bin one; make an image of each with --bins; or set default-run in the [package] of its Cargo.toml
 
 "#]]
     );

@@ -67,7 +67,7 @@ fn a_registry_that_is_not_there() {
         str![[r#"
 exit code 3
 --- stderr
-error: cannot push the blob sha256:[..] to 127.0.0.1:[..]/app
+error: cannot push to 127.0.0.1:[..]/app
   caused by: nobody listens at 127.0.0.1:[..]
   caused by: Connection refused (os error 111)
   hint: is the registry 127.0.0.1:[..] running, and is that its port?
@@ -93,7 +93,7 @@ fn a_wrong_password() {
         str![[r#"
 exit code 3
 --- stderr
-error: cannot push the blob sha256:[..] to 127.0.0.1:[..]/app
+error: cannot push to 127.0.0.1:[..]/app
   caused by: POST http://127.0.0.1:[..]/v2/app/blobs/uploads/ answered 401 Unauthorized: UNAUTHORIZED: authentication required
   hint: the credential from --username is wrong or may not do this; docker login 127.0.0.1:[..], podman login 127.0.0.1:[..] or CONTAINERIZE_AUTH_127_0_0_1_[..]=user:password replaces it
 
@@ -104,7 +104,7 @@ error: cannot push the blob sha256:[..] to 127.0.0.1:[..]/app
         str![[r#"
 exit code 3
 --- stderr
-error: cannot push the blob sha256:[..] to 127.0.0.1:[..]/app
+error: cannot push to 127.0.0.1:[..]/app
   caused by: POST http://127.0.0.1:[..]/v2/app/blobs/uploads/ answered 401 Unauthorized: UNAUTHORIZED: authentication required
   hint: log in with docker login 127.0.0.1:[..] or podman login 127.0.0.1:[..], or set CONTAINERIZE_AUTH_127_0_0_1_[..]=user:password
 

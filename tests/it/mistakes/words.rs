@@ -28,6 +28,7 @@ fn a_wrong_value() {
 exit code 2
 --- stderr
 error: `ports[0]` in [package.metadata.containerize] is wrong: "http" is not a port: write 8080, 8080/tcp or 53/udp
+  hint: write for example ports = [8080, "53/udp"]
 
 "#]]
     );
@@ -57,7 +58,7 @@ fn an_unknown_variable_is_only_warned_of() {
     assert_data_eq!(
         done.stderr(),
         str![[r#"
-     warning the variable CONTAINERIZE_PORT means nothing here; did you mean CONTAINERIZE_PORTS?
+     warning the variable CONTAINERIZE_PORT is not known; did you mean CONTAINERIZE_PORTS?
 
 "#]]
     );

@@ -105,8 +105,8 @@ fn several_binaries_make_several_images() {
     let done = project.call(["--quiet", "-o", "oci:out", "--bin", "a", "--bin", "b"]).succeed();
     let layout = Layout::read(&project.at("out"));
     assert_eq!(names(&layout), ["a:1.0.0", "b:1.0.0"]);
-    let roots: Vec<&str> = layout.images.iter().map(|image| image.root.as_str()).collect();
-    assert_eq!(done.stdout().lines().collect::<Vec<_>>(), roots);
+    let roots = layout.images.iter().zip(["a", "b"]).map(|(image, name)| format!("{name}@{}", image.root));
+    assert_eq!(done.stdout().lines().collect::<Vec<_>>(), roots.collect::<Vec<_>>());
     assert!(layout.images[1].has("usr/local/bin/b") && !layout.images[1].has("usr/local/bin/a"));
 }
 

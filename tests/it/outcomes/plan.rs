@@ -10,7 +10,7 @@ const MAIN: &str = "fn main() {}";
 /// A workspace of one package, in whose every place something is configured.
 fn everywhere() -> Project {
     let project = Project::app(
-        "description = 'An app'\n[workspace.metadata.containerize]\nuser = '1:1'\nports = [1]\nenv = { A = 'workspace', W = '1' }\n\
+        "description = 'An app'\n[workspace.metadata.containerize]\nuser = '1:1'\ninit = false\nports = [1]\nenv = { A = 'workspace', W = '1' }\n\
          [package.metadata.containerize]\nuser = '2:2'\nports = [2]\nenv = { A = 'package', P = '1' }\n",
     );
     project.write(&[("more.toml", "user = '3:3'\nports = [3]\nenv = { A = 'file', F = '1' }\n")]);
@@ -114,6 +114,7 @@ fn contents_of_layers_are_shown() {
         "[package.metadata.containerize]\nvolumes = ['/data']\nfiles = [{ from = 'conf', to = '/etc/app' }]\n\
          layers = ['extra', { command = 'make layer' }]\nentrypoint = []\n",
     );
+    project.write(&[("conf", ""), ("extra/file", "")]);
     let done = project.call(PLATFORM).succeed();
     assert_data_eq!(
         done.shown(),

@@ -1,19 +1,19 @@
 //! Layers of Debian packages, and what in them is one file for all: the package database and the
 //! dynamic linker's list.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::super::workshop::{Base, BaseWish, Workshop};
+use super::fetched;
 use crate::base::facts;
-use crate::base::history;
 use crate::base::notes::Note;
 use crate::debian::{
     Archives, Database, Package, Unpacked, architecture, database, libraries_in, list_of, with_libraries,
 };
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Result};
 use crate::layer::{self, Content, Entry, Head, Spec};
 use crate::oci::Digest;
 use crate::oci::media_type::Format;
@@ -49,11 +49,7 @@ impl Workshop<'_> {
         }
         let all = base.debian.clone();
         self.tell_scripts(&all);
-        let config = &mut base.image.config;
-        let documented = config.history.iter().filter(|line| line.empty_layer != Some(true)).count();
-        for _ in documented..base.image.layers.len() {
-            config.history.push(history("base layer"));
-        }
+        base.document();
         for layer in made {
             let facts = facts::layer_facts(&layer.blob, &layer.diff_id, self.store)?;
             base.contents.apply(facts);
@@ -197,11 +193,7 @@ impl Adder<'_> {
             true => self.base.debian.clone(),
             false => packages.iter().map(|&package| package.clone()).collect(),
         };
-        let runtime = tokio::runtime::Handle::current();
-        // On a thread of its own: what waits on this one for another base would lose its wake-up.
-        let fetched =
-            std::thread::scope(|scope| scope.spawn(|| runtime.block_on(self.archives.fetch(&needed))).join());
-        let files: Vec<PathBuf> = fetched.map_err(|_| Error::bug("fetching packages panicked"))??;
+        let files = fetched(self.archives, &needed)?;
         let mut entries = std::collections::BTreeMap::new();
         let mut all = Vec::with_capacity(needed.len());
         for (number, (package, file)) in needed.iter().zip(&files).enumerate() {

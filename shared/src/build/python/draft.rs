@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use serde_json::Value;
-
 use super::builds::Tools;
 use super::interpreter;
 use crate::build::about::{branch, created, detected, image_names, revision_text};
-use crate::build::places::{Places, Siblings, Tables};
+use crate::build::early::Early;
+use crate::build::places::{Own, Places, Siblings, Tables};
 use crate::build::workshop::BaseWish;
 use crate::build::{Request, hooks, language, revision};
 use crate::config::{BaseChoice, Layer, Origin, Partial, Settings};
@@ -68,15 +67,18 @@ impl Draft {
         let forms = Forms::read(project.lock_dir(), lock.as_ref().map(|lock| &lock.indexes))?;
         let tools = Tools::of(request, &project, lock.as_ref(), store, events)?;
         let workspace = project.workspace.as_ref().and_then(|workspace| workspace.settings.as_ref());
-        let places = Places::read(&of_python(request), TABLES, defaults()?, workspace, events)?
-            .with_tool(project.hatch_settings.as_ref(), HATCH_TABLE)?;
-        let own = project.settings.clone();
-        let hooks = places.hooks(&[(own.as_ref(), project.dir.as_path())], project.lock_dir())?;
+        let places =
+            Places::read(&of_python(request), TABLES, defaults()?, workspace, project.lock_dir(), events)?
+                .with_tool(project.hatch_settings.as_ref(), HATCH_TABLE)?;
+        let table = project.settings.clone();
+        let dir = project.dir.clone();
+        let own = Own { table: table.as_ref(), dir: &dir };
+        let hooks = places.hooks(&[own], project.lock_dir())?;
         let (outputs, walked) = (outputs(request, &project.dir), Mutex::default());
         let (images, carried) = (Vec::new(), BTreeMap::new());
         let mut draft = Self { project, lock, forms, tools, images, hooks, carried, outputs, walked };
         let revision = revision::answer(revision, request, &[], events);
-        draft.images = draft.images(request, &places, own.as_ref(), revision, events).await?;
+        draft.images = draft.images(request, &places, own, revision, events).await?;
         for prefix in draft.images.iter().filter_map(|image| image.settings.python.prefix.clone()) {
             let carried = Carried::ask(&draft.project.dir.join(&prefix), &request.variables)?;
             draft.tools.prefer(&carried.executable);
@@ -89,7 +91,7 @@ impl Draft {
         &self,
         request: &Request,
         places: &Places,
-        own: Option<&Value>,
+        own: Own<'_>,
         revision: Option<Revision>,
         events: &Events,
     ) -> Result<Vec<DraftImage>> {
@@ -138,7 +140,7 @@ impl Draft {
     fn settings(
         &self,
         places: &Places,
-        own: Option<&Value>,
+        own: Own<'_>,
         mut detected: Vec<Layer>,
         name: &str,
     ) -> Result<Settings> {
@@ -164,6 +166,11 @@ impl Draft {
         self.project.lock_dir()
     }
 
+    /// What is known of the images before anything is fetched.
+    pub(super) fn early(&self) -> Vec<Early<'_>> {
+        self.images.iter().map(|image| Early { settings: &image.settings, dir: &self.project.dir }).collect()
+    }
+
     /// All references that are pushed.
     pub(super) fn references(&self) -> impl Iterator<Item = &Reference> {
         self.images.iter().flat_map(|image| &image.names.references)
@@ -180,6 +187,7 @@ impl Draft {
                     compression: image.settings.compression,
                     debian: image.settings.debian.clone(),
                     max_layers: image.settings.max_layers,
+                    init: image.settings.init,
                 });
             }
         }

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 pub(super) use environment::Environment;
 
 use super::deliver::{self, finish};
+use super::early;
 use super::layers::Parts;
 use super::pack::pack;
 use super::workshop::{BaseWish, Bases, Workshop};
@@ -33,15 +34,18 @@ use resolve::Resolved;
 pub(super) async fn run(request: &Request, events: &Events) -> Result<Outcome> {
     let store = Store::open(&request.cache_dir)?;
     let draft = Draft::read(request, &store, events).await?;
+    early::check(request, &draft.early(), &draft.hooks, &[&draft.project.dir.join("dist")])?;
     let wishes = draft.wishes()?;
     let credentials = deliver::credentials(request, draft.references(), &wishes)?;
     let client = Client::new(request.registry.clone(), credentials, events.clone())?;
+    if !request.dry_run {
+        early::check_push(request, &client, &store, draft.references()).await?;
+    }
     let lock = BaseLock::read(&draft.root().join(base::lock::FILE))?;
     let workshop =
         Workshop { request, store: &store, client: &client, lock: &lock, dir: draft.root(), events };
     let bases = workshop.bases(wishes).await?;
     let (plan, resolved) = resolve::plan(&draft, &bases, request.push, events).await?;
-    deliver::check(request, &plan)?;
     if request.dry_run {
         return Ok(Outcome::Planned(plan));
     }

@@ -84,7 +84,7 @@ async fn plan_image(
     let mut platforms = Vec::new();
     for platform in &settings.platforms {
         let name = base_for(settings, platform)?;
-        let base = bases.get(name, platform, &settings.debian)?;
+        let base = bases.get(name, platform, settings)?;
         let interpreter = interpreter::of_base(draft, settings, name, base, platform)?;
         let chosen = choose(draft, image, &interpreter).await?;
         let path = base.image.config.config.env.iter().find_map(|line| line.strip_prefix("PATH="));

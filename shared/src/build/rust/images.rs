@@ -1,10 +1,9 @@
 //! From the project and all places that configure to the plan.
 
-use super::programs;
-use super::targets;
 use super::wanted::{Family, Wanted};
+use super::{programs, signals, targets};
 use crate::build::about::{branch, created, detected, image_names, revision_text};
-use crate::build::places::{Places, Siblings, Tables};
+use crate::build::places::{Own, Places, Siblings, Tables};
 use crate::build::{Request, hooks};
 use crate::cargo::{self, BinTarget, Package, Project};
 use crate::config::{self, Partial, Settings};
@@ -22,14 +21,26 @@ pub(super) const TABLES: Tables =
 /// # Errors
 /// Usage: an unknown key or a wrong value in one of them.
 pub(super) fn places(request: &Request, project: &Project, events: &Events) -> Result<Places> {
-    Places::read(request, TABLES, defaults()?, project.workspace_settings.as_ref(), events)
+    Places::read(
+        request,
+        TABLES,
+        defaults()?,
+        project.workspace_settings.as_ref(),
+        &project.workspace_root,
+        events,
+    )
 }
 
 /// The hooks of the planned packages, each with the folder that it runs in.
 pub(super) fn hooks(places: &Places, project: &Project, plan: &Plan) -> Result<hooks::Planned> {
     let packages = plan.images.iter().filter_map(|image| project.package(&image.rust()?.package));
-    let packages: Vec<_> = packages.map(|package| (package.settings.as_ref(), package.dir())).collect();
+    let packages: Vec<_> = packages.map(own).collect();
     places.hooks(&packages, &project.workspace_root)
+}
+
+/// What a package brings along.
+pub(super) fn own(package: &Package) -> Own<'_> {
+    Own { table: package.settings.as_ref(), dir: package.dir() }
 }
 
 fn defaults() -> Result<Partial> {
@@ -38,7 +49,7 @@ fn defaults() -> Result<Partial> {
 
 /// The features that a package is built with, where no table of an image says otherwise.
 pub(super) fn package_features(places: &Places, package: &Package) -> Result<cargo::build::Features> {
-    let values = config::fold(&places.stack(package.settings.as_ref(), Vec::new())?, "").values;
+    let values = config::fold(&places.stack(own(package), Vec::new())?, "").values;
     Ok(cargo::build::Features {
         features: values.features.unwrap_or_default(),
         all: values.all_features.unwrap_or_default(),
@@ -95,7 +106,7 @@ fn plan_image(wanted: &Wanted, siblings: Siblings, shared: &Shared<'_>) -> Resul
     let mut about = about(package);
     about.name.clone_from(&wanted.name);
     let detected = detected(&about, "Cargo.toml", revision.is_some(), told_by);
-    let stack = places.stack(package.settings.as_ref(), detected)?;
+    let stack = places.stack(own(package), detected)?;
     let folded = targets::with_platform(stack, &wanted.name)?;
     let settings = Settings::new(folded)?;
     check_features(package, &wanted.bin, &settings)?;
@@ -118,7 +129,9 @@ fn plan_image(wanted: &Wanted, siblings: Siblings, shared: &Shared<'_>) -> Resul
         facts,
     };
     let (plan, notes) = plan_rust(image, cargo::target::triple)?;
-    let notes = notes.into_iter().chain(targets::unused(&request.cargo, &plan));
+    let lock = project.workspace_root.join("Cargo.lock");
+    let signals = signals::note(&wanted.name, package, &plan.settings, &lock);
+    let notes = notes.into_iter().chain(targets::unused(&request.cargo, &plan)).chain(signals);
     notes.for_each(|note| events.note(note));
     Ok(plan)
 }

@@ -2,12 +2,14 @@
 
 mod images;
 mod programs;
+mod signals;
 mod targets;
 mod wanted;
 
 use std::path::PathBuf;
 
 use super::deliver::{self, finish};
+use super::early::{self, Early};
 use super::layers::Parts;
 use super::pack::pack;
 use super::places::Places;
@@ -26,25 +28,37 @@ use crate::vcs::{Question, Revision};
 /// Plans, builds, packs and delivers the images of a Rust project.
 pub(super) async fn run(request: &Request, events: &Events) -> Result<Outcome> {
     let prepared = prepare(request, events)?;
-    deliver::check(request, &prepared.plan)?;
+    let target = target_dir(request, &prepared.project);
+    early::check(request, &early_images(&prepared.project, &prepared.plan), &prepared.hooks, &[&target])?;
     if request.dry_run {
         return Ok(Outcome::Planned(prepared.plan));
     }
     let credentials = deliver::credentials(request, prepared.plan.references(), &wishes(&prepared.plan))?;
     prepared.plan.images.iter().for_each(|image| events.step("Planned", image.summary()));
+    let store = Store::open(&request.cache_dir)?;
+    let client = Client::new(request.registry.clone(), credentials, events.clone())?;
+    early::check_push(request, &client, &store, prepared.plan.references()).await?;
     hooks::before(&prepared.hooks, events)?;
 
-    let store = Store::open(&request.cache_dir)?;
     let Prepared { project, plan, hooks, .. } = prepared.settled(request, &store).await?;
-    let client = Client::new(request.registry.clone(), credentials, events.clone())?;
     let lock = BaseLock::read(&project.workspace_root.join(base::lock::FILE))?;
     let dir = project.workspace_root.as_path();
     let workshop = Workshop { request, store: &store, client: &client, lock: &lock, dir, events };
-    let default = target_dir(request, &project).join("containerize");
+    let default = target.join("containerize");
     let delivered =
         finish(&workshop, &plan, &default, async || make(&workshop, &project, &plan).await).await?;
     hooks::after(&hooks, &delivered, events)?;
     Ok(Outcome::Built(delivered))
+}
+
+/// What is known of the images before anything is built.
+fn early_images<'a>(project: &'a Project, plan: &'a Plan) -> Vec<Early<'a>> {
+    let image = |image: &'a ImagePlan| {
+        let package = image.rust().and_then(|binary| project.package(&binary.package));
+        let dir = package.map_or(project.workspace_root.as_path(), |package| package.dir());
+        Early { settings: &image.settings, dir }
+    };
+    plan.images.iter().map(image).collect()
 }
 
 /// A project and what is planned for it.
@@ -150,6 +164,7 @@ pub(super) fn wishes(plan: &Plan) -> Vec<BaseWish> {
         compression: image.compression,
         debian: image.settings.debian.clone(),
         max_layers: image.settings.max_layers,
+        init: image.settings.init,
     };
     plan.each().map(wish).collect()
 }

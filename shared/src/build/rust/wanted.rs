@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::images::TABLES;
+use super::images::{TABLES, own};
 use crate::build::Request;
 use crate::build::places::{Places, Siblings};
 use crate::cargo::select::{self, suggestion};
@@ -42,7 +42,7 @@ impl Family {
             .iter()
             .filter(|package| !is_closed && !declared.iter().any(|image| image.package == package.name));
         for package in others {
-            let stack = places.of_project(package.settings.as_ref())?;
+            let stack = places.of_project(own(package))?;
             let configured = config::fold(&stack, "").values.bin.map(|bins| bins.0).unwrap_or_default();
             let bins: Vec<&str> = match select::default_bin(package) {
                 _ if !configured.is_empty() => configured.iter().map(String::as_str).collect(),
@@ -121,7 +121,7 @@ fn image(package: &Package, bin: &str) -> Wanted {
 fn configured_bins(packages: &[&Package], places: &Places) -> Result<Vec<String>> {
     let mut bins: Vec<String> = Vec::new();
     for package in packages {
-        let folded = config::fold(&places.of_project(package.settings.as_ref())?, "").values;
+        let folded = config::fold(&places.of_project(own(package))?, "").values;
         for bin in folded.bin.map(|bins| bins.0).unwrap_or_default() {
             if !bins.contains(&bin) {
                 bins.push(bin);
@@ -138,7 +138,7 @@ fn declared(project: &Project, places: &Places) -> Result<(Vec<Wanted>, bool)> {
     let mut homeless: Vec<(String, Option<String>, Origin)> = Vec::new();
     let mut is_closed = false;
     for package in &project.packages {
-        let stack = places.of_project(package.settings.as_ref())?;
+        let stack = places.of_project(own(package))?;
         for (layer, name) in stack.iter().flat_map(|layer| layer.values.image.keys().map(move |n| (layer, n)))
         {
             if found.iter().any(|image| image.name == *name && image.package == package.name) {

@@ -1,0 +1,153 @@
+//! What can be known to fail before anything is fetched or compiled: places that cannot be written, files that are
+//! not there, registries that refuse.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::{Request, hooks};
+use crate::config::{ExtraLayer, Settings};
+use crate::error::{Error, Result};
+use crate::oci::{Reference, Repository};
+use crate::registry::Client;
+use crate::sink::{self, Output};
+use crate::store::Store;
+
+/// What is known early of one image.
+pub(super) struct Early<'a> {
+    pub(super) settings: &'a Settings,
+    /// The folder that the paths of its files are relative to.
+    pub(super) dir: &'a Path,
+}
+
+/// Refuses outputs and files that cannot be. What hooks may make first, or what is in a folder of `made` by the
+/// build itself, is not asked for.
+///
+/// # Errors
+/// Usage, naming what is wrong; build for a folder that cannot be written.
+pub(super) fn check(
+    request: &Request,
+    images: &[Early<'_>],
+    hooks: &hooks::Planned,
+    made: &[&Path],
+) -> Result<()> {
+    for output in &request.outputs {
+        check_kind(output, images)?;
+        if !request.dry_run {
+            check_place(output, request.cargo.dir())?;
+        }
+    }
+    let may_be_made = |path: &Path| made.iter().any(|dir| path.starts_with(dir));
+    if hooks.iter().any(|(_, hooks)| !hooks.pre.is_empty()) {
+        return Ok(());
+    }
+    for image in images {
+        for rule in &image.settings.files {
+            let path = image.dir.join(&rule.from);
+            if !path.exists() && !may_be_made(&path) {
+                return Err(missing(image, "files", &path));
+            }
+        }
+        for layer in &image.settings.layers {
+            let ExtraLayer::Folder(folder) = layer else { continue };
+            let path = image.dir.join(folder);
+            if !path.is_dir() && !may_be_made(&path) {
+                return Err(missing(image, "layers", &path));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn missing(image: &Early<'_>, key: &str, path: &Path) -> Error {
+    let what = if key == "layers" { "folder" } else { "file or folder" };
+    let shown: PathBuf = path.components().collect();
+    Error::usage(format!(
+        "{key} ({}): there is no {what} {}",
+        image.settings.origins.describe(key),
+        shown.display()
+    ))
+    .hint("paths are relative to the package, and in the workspace's table to the workspace")
+}
+
+fn check_kind(output: &Output, images: &[Early<'_>]) -> Result<()> {
+    let Output::DockerArchive { name, .. } = output else { return Ok(()) };
+    if images.iter().any(|image| image.settings.platforms.len() > 1) {
+        return Err(Error::usage("a docker-archive holds one platform only")
+            .hint("name one with --platform, or write an oci-archive"));
+    }
+    if name.is_some() && images.len() > 1 {
+        return Err(Error::usage("several images cannot have one name in a docker-archive")
+            .hint("leave the name out, or choose one binary with --bin"));
+    }
+    Ok(())
+}
+
+/// Whether the output can be written: asked of the folder that it is in, or of the first one above that is there.
+fn check_place(output: &Output, dir: &Path) -> Result<()> {
+    let path = dir.join(output.path());
+    // Standard output, where the sink knows it.
+    if output.path() == Path::new("-") {
+        return Ok(());
+    }
+    let is_layout = matches!(output, Output::Layout { .. });
+    if !is_layout && path.is_dir() {
+        return Err(Error::usage(format!("{} is a folder", path.display())).hint("name a file"));
+    }
+    let above = if is_layout { Some(path.as_path()) } else { path.parent() };
+    let there = above.into_iter().flat_map(Path::ancestors).find(|folder| folder.symlink_metadata().is_ok());
+    let Some(there) = there else { return Ok(()) };
+    let failed = |error: std::io::Error| {
+        Error::build(format!("cannot write {output}"))
+            .because(format!("{}: {error}", there.display()))
+            .hint("name another place with --output, or make this one writable")
+    };
+    if !there.is_dir() {
+        return Err(failed(std::io::Error::from(std::io::ErrorKind::NotADirectory)));
+    }
+    // Removed at once, as nobody has seen its name.
+    tempfile::tempfile_in(there).map(drop).map_err(failed)
+}
+
+/// Asks every repository that is pushed to whether it will take the push.
+///
+/// # Errors
+/// Kind network when one cannot be reached or refuses.
+pub(super) async fn check_push<'a>(
+    request: &Request,
+    client: &Client,
+    store: &Store,
+    references: impl Iterator<Item = &'a Reference>,
+) -> Result<()> {
+    if !request.push {
+        return Ok(());
+    }
+    let repositories: BTreeSet<&Repository> = references.map(|reference| &reference.repository).collect();
+    let asked = repositories.into_iter().map(|repository| async move {
+        // Once it took something, only the login can have become wrong.
+        client.check_push(repository, sink::has_taken(store, repository)).await
+    });
+    futures_util::future::try_join_all(asked).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(text: &str, dir: &Path) -> Result<()> {
+        check_place(&text.parse().expect(text), dir)
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_known_early() {
+        let folder = tempfile::tempdir().expect("folder");
+        let dir = folder.path();
+        std::fs::write(dir.join("file"), "").expect("file");
+        for good in ["oci:out", "oci:a/b/c", "oci-archive:new/x.tar", "docker-archive:file"] {
+            place(good, dir).expect(good);
+        }
+        for wrong in ["oci:file", "oci:file/x", "oci-archive:file/x.tar", "oci-archive:."] {
+            assert!(place(wrong, dir).is_err(), "{wrong}");
+        }
+        assert_eq!(std::fs::read_dir(dir).expect("read").count(), 1, "nothing is left behind");
+    }
+}

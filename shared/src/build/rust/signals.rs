@@ -1,0 +1,92 @@
+//! Programs that will not end when they are asked to: process 1 of a container gets no signal that it has no handler
+//! for, so that `docker stop` waits ten seconds and kills.
+
+use std::path::Path;
+
+use crate::cargo::Package;
+use crate::config::Settings;
+use crate::read;
+
+/// A Cargo.lock that is longer is not looked into. In bytes.
+const MOST_LOCK: u64 = 16 << 20;
+
+/// Crates by which Rust programs handle signals: those that programs name, and what is below them.
+const HANDLERS: [&str; 6] =
+    ["signal-hook", "signal-hook-registry", "ctrlc", "nix", "async-signal", "mio-signals"];
+
+/// Crates with which a package may handle them by its own `unsafe` code.
+const RAW: [&str; 3] = ["libc", "rustix", "linux-raw-sys"];
+
+/// Crates that only programs have which serve until they are stopped.
+const SERVERS: [&str; 11] = [
+    "actix-http",
+    "axum",
+    "poem",
+    "rocket",
+    "rouille",
+    "salvo",
+    "tide",
+    "tiny_http",
+    "tonic",
+    "trillium-http",
+    "warp",
+];
+
+/// A note, where the program seems to serve until it is stopped and nothing in it can handle SIGTERM. Cargo.lock
+/// holds what any member needs with any feature, so what is not in it is not in the program.
+pub(super) fn note(image: &str, package: &Package, settings: &Settings, lock: &Path) -> Option<String> {
+    let is_told = settings.init || settings.entrypoint.is_some() || settings.origins.is_chosen("init");
+    if is_told || package.needs.iter().any(|name| RAW.contains(&name.as_str())) {
+        return None;
+    }
+    let lock = read::text(lock, MOST_LOCK).ok()?;
+    let has = |name: &&str| lock.contains(&format!("\nname = \"{name}\"\n"));
+    let serves =
+        !settings.ports.is_empty() || settings.healthcheck.is_some() || SERVERS.iter().any(|name| has(&name));
+    if !serves || HANDLERS.iter().any(|name| has(&name)) {
+        return None;
+    }
+    Some(format!(
+        "{image} does not seem to handle SIGTERM: as the first process of a container it ends only when it is killed; \
+         --init puts an init before it, or let it listen (tokio::signal, ctrlc, signal-hook); init = false keeps this quiet"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Layer, Origin, fold, from_toml};
+
+    fn said(text: &str, needs: &[&str], locked: &[&str]) -> bool {
+        let folder = tempfile::tempdir().expect("folder");
+        let lock = folder.path().join("Cargo.lock");
+        let packages: Vec<String> = locked
+            .iter()
+            .map(|name| format!("[[package]]\nname = \"{name}\"\nversion = \"1.0.0\"\n"))
+            .collect();
+        std::fs::write(&lock, format!("version = 4\n\n{}", packages.join("\n"))).expect("lock");
+        let values = from_toml(&format!("platforms = ['linux/amd64']\n{text}"), &Origin::Flag).expect(text);
+        let settings = Settings::new(fold(&[Layer { origin: Origin::Flag, values }], "")).expect(text);
+        let needs = needs.iter().map(|&name| name.to_owned()).collect();
+        let package = Package { needs, ..Package::of_name("app") };
+        note("app", &package, &settings, &lock).is_some()
+    }
+
+    #[test]
+    fn a_server_that_cannot_handle_signals_is_named() {
+        assert!(said("ports = [80]", &[], &["app"]));
+        assert!(said("", &["axum"], &["app", "axum", "tokio"]));
+    }
+
+    #[test]
+    fn nothing_is_said_without_reason() {
+        assert!(!said("", &[], &["app", "clap"]), "a tool that ends by itself");
+        assert!(!said("", &["axum"], &["axum", "tokio", "signal-hook-registry"]));
+        assert!(!said("ports = [80]", &["ctrlc"], &["app", "ctrlc"]));
+        assert!(!said("ports = [80]", &["libc"], &["app", "libc"]), "it may do it by itself");
+        assert!(said("ports = [80]", &[], &["app", "libc"]), "a dependency's libc says nothing");
+        for text in ["init = true", "init = false", "entrypoint = ['/bin/tini', '/app']"] {
+            assert!(!said(&format!("ports = [80]\n{text}"), &[], &["app"]), "{text}");
+        }
+    }
+}
