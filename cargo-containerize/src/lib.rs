@@ -35,8 +35,7 @@ pub fn main() -> ExitCode {
     let cli = match Cli::read(std::env::args_os(), front_end) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are no failures, and go to standard output.
-            let _ = error.print();
+            print_refusal(&error);
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
@@ -215,6 +214,16 @@ fn start_log(verbose: u8) {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| CleanLog).without_time();
     // Fails only if a log was started before.
     let _ = log.try_init();
+}
+
+/// Help and version are no failures, and go to standard output.
+fn print_refusal(error: &clap::Error) {
+    // It quotes the words of the call, in which people write logins.
+    let said = error.to_string();
+    let _ = match redact::clean(&said) {
+        std::borrow::Cow::Borrowed(_) => error.print(),
+        std::borrow::Cow::Owned(clean) => anstream::stderr().write_all(clean.as_bytes()),
+    };
 }
 
 /// Standard error, for the log: a line at a time, without logins.

@@ -247,10 +247,15 @@ impl Response {
         Ok(body.freeze())
     }
 
+    /// What the server said, without what it was given.
+    pub fn without_secrets(&self, said: &str) -> String {
+        redact::without(said, self.secrets.iter().map(Secret::expose))
+    }
+
     /// This answer as a failure; `said` is what the server said about it, in which it may have
     /// repeated what it was given.
     pub fn failure(&self, said: Option<&str>) -> Failure {
-        let said = said.map(|said| redact::without(said, self.secrets.iter().map(Secret::expose)));
+        let said = said.map(|said| self.without_secrets(said));
         let said = said.as_deref();
         let retry_after = self.header(RETRY_AFTER.as_str());
         Failure::answer(&self.method, &self.url, self.status(), retry_after, said)

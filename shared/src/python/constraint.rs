@@ -8,6 +8,7 @@ use pep440_rs::{Operator, Version};
 use crate::error::{Error, Result};
 use crate::python::specifier::satisfies;
 use crate::python::{Interpreter, PythonVersion};
+use crate::redact;
 
 /// A set of versions, as a lock or a project wrote it down.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,7 @@ impl Constraint {
     /// When it is none.
     pub fn parse(text: &str) -> Result<Self> {
         let wrong = || {
-            let shown: String = text.chars().take(80).collect();
+            let shown = redact::excerpt(text.trim(), 80);
             Error::usage(format!("{shown:?} says no versions")).hint("write it like >=3.11,<4")
         };
         let alternatives = text.split('|').filter(|part| !part.trim().is_empty());

@@ -7,6 +7,7 @@ use pep440_rs::Version;
 use serde::Serialize;
 
 use super::Name;
+use crate::redact::Address;
 
 /// One distribution that the environment will hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,19 +29,19 @@ pub enum Source {
     /// A package index.
     Index {
         /// The index's URL as the lock gives it; `None` for the default index.
-        url: Option<String>,
+        url: Option<Address>,
     },
     /// An archive by its URL.
     Url {
         /// The URL, without a fragment.
-        url: String,
+        url: Address,
         /// The folder in a source archive that holds the project.
         subdirectory: Option<String>,
     },
     /// A git repository.
     Git {
         /// The repository, as git takes it.
-        url: String,
+        url: Address,
         /// The full commit.
         commit: String,
         /// The branch, tag or revision that was asked for.
@@ -68,7 +69,7 @@ pub struct DistFile {
     /// Its file name.
     pub filename: String,
     /// Where it is, if the lock says so.
-    pub url: Option<String>,
+    pub url: Option<Address>,
     /// Its size in bytes, if the lock says so.
     pub size: Option<u64>,
     /// What its content must hash to, every one of them. Empty where the lock says nothing.

@@ -9,6 +9,7 @@ use pep440_rs::{Version, VersionSpecifiers};
 use super::specifier::satisfies;
 use super::{Marker, Name};
 use crate::error::{Context, Error, Result};
+use crate::redact;
 
 /// What somebody requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +40,7 @@ impl FromStr for Requirement {
 
     fn from_str(text: &str) -> Result<Self> {
         parse(text).context(|| {
-            let shown: String = text.trim().chars().take(120).collect();
+            let shown = redact::excerpt(text.trim(), 120);
             format!("{shown:?} is no requirement of a Python project")
         })
     }

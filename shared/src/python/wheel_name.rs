@@ -6,6 +6,7 @@ use pep440_rs::Version;
 
 use super::Name;
 use crate::error::{Error, Result};
+use crate::redact;
 
 /// What the file name of a wheel says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +33,7 @@ impl WheelName {
     /// When it is not that of a wheel.
     pub fn parse(filename: &str) -> Result<Self> {
         let no_wheel = |why: String| {
-            let shown: String = filename.chars().take(200).collect();
+            let shown = redact::excerpt(filename, 200);
             Error::usage(format!("{shown:?} is not the file name of a wheel")).because(why)
         };
         let Some(stem) = filename.strip_suffix(".whl") else {

@@ -48,6 +48,16 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     clean
 }
 
+/// The beginning of a text that others wrote, at most `most` characters of it. What is cut first may
+/// leave half of a login, whose form nobody knows again.
+pub fn excerpt(text: &str, most: usize) -> String {
+    let clean = clean(text);
+    match clean.char_indices().nth(most) {
+        Some((end, _)) => format!("{}...", clean.get(..end).unwrap_or_default()),
+        None => clean.into_owned(),
+    }
+}
+
 /// Whether a URL in the text holds what lets somebody in: user and password, or a token in the place
 /// of the user. Variables and placeholders are none.
 pub fn holds_login(text: &str) -> bool {
@@ -259,6 +269,12 @@ mod tests {
         ] {
             assert_eq!(clean(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn an_excerpt_does_not_cut_a_login_in_half() {
+        assert_eq!(excerpt("a @ https://user:secret@h/x", 20), "a @ https://h/x");
+        assert_eq!(excerpt("a @ https://user:secret@h/x", 13), "a @ https://h...");
     }
 
     #[test]

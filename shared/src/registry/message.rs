@@ -12,7 +12,8 @@ const MOST_SHOWN: usize = 300;
 /// The words in the body of a refusal, if it has any.
 pub(super) async fn of(response: &mut Response) -> Option<String> {
     let body = response.bytes(MOST_READ).await.ok()?;
-    parse(&body)
+    // Before it is cut: half of a secret would not be known again.
+    parse(&body).map(|said| shortened(&response.without_secrets(&said)))
 }
 
 /// Reads the forms that occur: distribution-spec "Error Codes", the token services' `details`,
@@ -25,8 +26,12 @@ fn parse(body: &[u8]) -> Option<String> {
             (!text.starts_with('<')).then(|| text.lines().next().unwrap_or_default().to_owned())?
         }
     };
-    let text: String = text.chars().filter(|c| !c.is_control()).take(MOST_SHOWN).collect();
+    let text: String = text.chars().filter(|c| !c.is_control()).collect();
     (!text.trim().is_empty()).then(|| text.trim().to_owned())
+}
+
+fn shortened(said: &str) -> String {
+    said.chars().take(MOST_SHOWN).collect()
 }
 
 fn from_json(json: &Value) -> Option<String> {
@@ -58,7 +63,7 @@ mod tests {
     use super::*;
 
     fn said(body: &str) -> Option<String> {
-        parse(body.as_bytes())
+        parse(body.as_bytes()).map(|said| shortened(&said))
     }
 
     #[test]

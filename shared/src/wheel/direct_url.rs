@@ -4,7 +4,6 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::python::{Hash, Source};
-use crate::redact::clean;
 
 /// The origin of a distribution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,7 +34,7 @@ impl DirectUrl {
                 (url, subdirectory, "vcs_info", info)
             }
         };
-        let mut value = json!({ "url": clean(url), key: info });
+        let mut value = json!({ "url": url, key: info });
         if let Some(subdirectory) = subdirectory {
             value["subdirectory"] = json!(subdirectory);
         }

@@ -83,6 +83,7 @@ impl Tools {
             }
             (_, Source::Directory { path, .. }) => wheel(Origin::Directory(path)).await?,
             (_, Source::Git { url, commit, subdirectory, .. }) => {
+                let url = url.expose();
                 wheel(Origin::Git { url, commit, subdirectory: subdirectory.as_deref() }).await?
             }
             (_, Source::File { path }) => self.of_file(&builder, chosen, path, interpreter).await?,

@@ -14,6 +14,7 @@ use crate::plan::{
     PythonPlatform, base_for, plan_python,
 };
 use crate::python::{Carried, DistFile, Forms, Interpreter, Name, Package, Source, Tags, lock};
+use crate::redact::Address;
 
 /// A distribution and what of it is taken.
 #[derive(Debug, Clone)]
@@ -236,8 +237,8 @@ fn environment_plan(
 
 fn source_text(source: &Source) -> String {
     match source {
-        Source::Index { url } => url.clone().unwrap_or_default(),
-        Source::Url { url, .. } => url.clone(),
+        Source::Index { url } => url.as_ref().map(Address::to_string).unwrap_or_default(),
+        Source::Url { url, .. } => url.to_string(),
         Source::Git { url, commit, .. } => format!("{url}@{commit}"),
         Source::Directory { path, .. } | Source::File { path } => path.display().to_string(),
     }

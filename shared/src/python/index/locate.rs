@@ -15,6 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Task;
 use crate::http::{Url, shown};
 use crate::python::{DistFile, Package, Source};
+use crate::redact::Address;
 
 /// A place to look for a file.
 enum Place {
@@ -39,7 +40,7 @@ impl Downloader {
         let mut found: Vec<Listed> = Vec::new();
         let mut asked = Vec::new();
         let mut failures = Vec::new();
-        for index in self.indexes(url.as_deref(), hashed)? {
+        for index in self.indexes(url.as_ref(), hashed)? {
             // Links add to what the first index has that knows the version.
             let links = index.kind == IndexKind::Links;
             match self.page(&index, &package.name, |_| false, true).await {
@@ -136,21 +137,23 @@ impl Downloader {
 
     /// Where to look for a file, in order.
     fn places(&self, package: &Package, file: &DistFile) -> Result<Vec<Place>> {
-        let parse = |text: &str| {
-            let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https" | "file"));
+        let parse = |address: &Address| {
+            let url = Url::parse(address.expose())
+                .ok()
+                .filter(|url| matches!(url.scheme(), "http" | "https" | "file"));
             url.map(|url| take_login(url).0).ok_or_else(|| {
                 Error::usage(format!("the lock has no usable URL for {}", file.filename))
                     .hint("the lock is damaged: make it anew")
             })
         };
-        let direct = file.url.as_deref().map(parse).transpose()?;
+        let direct = file.url.as_ref().map(parse).transpose()?;
         match &package.source {
             Source::Url { url, .. } => Ok(vec![Place::Direct(match direct {
                 Some(direct) => direct,
                 None => parse(url)?,
             })]),
             Source::Index { url } => {
-                let listed = self.indexes(url.as_deref(), true)?.into_iter().map(Place::Listed);
+                let listed = self.indexes(url.as_ref(), true)?.into_iter().map(Place::Listed);
                 let avoided = direct.as_ref().is_some_and(is_pypi) && self.0.options.replaces_pypi();
                 let direct = direct.map(Place::Direct);
                 Ok(if avoided {
@@ -167,9 +170,10 @@ impl Downloader {
 
     /// The indexes to ask for a package that the lock says to be from the index at `url`. Links
     /// come first.
-    fn indexes(&self, url: Option<&str>, hashed: bool) -> Result<Vec<Index>> {
+    fn indexes(&self, url: Option<&Address>, hashed: bool) -> Result<Vec<Index>> {
         let options = &self.0.options;
-        let of_lock = url.map(|text| Index::new(text, IndexKind::Simple, Role::Explicit, Path::new("/")));
+        let of_lock =
+            url.map(|url| Index::new(url.expose(), IndexKind::Simple, Role::Explicit, Path::new("/")));
         let of_lock = of_lock.transpose()?.map(|(index, _)| index);
         let usable = |index: &&Index| index.kind == IndexKind::Links || !options.no_index;
         let mut indexes: Vec<Index> = match of_lock.filter(|index| !is_pypi(&index.url)) {

@@ -52,6 +52,7 @@ use crate::event::{Events, Motion, Outcome};
 use crate::http;
 use crate::oci::Digest;
 use crate::read;
+use crate::redact::Address;
 use crate::store::Store;
 use transfer::Wanted;
 use turns::Turns;
@@ -153,7 +154,10 @@ impl Downloader {
     async fn fetch_one(&self, package: &Package, file: &DistFile) -> Result<Fetched> {
         let key = match file.hashes.first() {
             Some(hash) => hash.to_string(),
-            None => format!("{} {} {}", package.name, file.filename, file.url.as_deref().unwrap_or_default()),
+            None => {
+                let url = file.url.as_ref().map_or("", Address::expose);
+                format!("{} {} {url}", package.name, file.filename)
+            }
         };
         let _turn = self.0.turns.take(&key).await;
         let task = self.0.events.start(Motion::Download, &file.filename, file.size);

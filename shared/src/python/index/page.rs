@@ -44,7 +44,7 @@ impl Listed {
     pub(super) fn into_file(self) -> DistFile {
         let hashes = self.hashes();
         let Self { filename, url, size, yanked, .. } = self;
-        DistFile { filename, url: Some(url), size, hashes, yanked }
+        DistFile { filename, url: Some(url.into()), size, hashes, yanked }
     }
 }
 
@@ -161,6 +161,7 @@ fn check_version(version: &str, url: &Url) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redact::Address;
 
     const URL: &str = "https://index.example/simple/demo/";
 
@@ -187,7 +188,10 @@ mod tests {
         let listed = read(&body, "application/vnd.pypi.simple.v1+json; charset=utf-8").expect("read");
         assert_eq!(names(&listed), ["demo-1-py3-none-any.whl", "demo-2.tar.gz"]);
         let first = listed[0].clone().into_file();
-        assert_eq!(first.url.as_deref(), Some("https://index.example/f/demo-1-py3-none-any.whl"));
+        assert_eq!(
+            first.url.as_ref().map(Address::expose),
+            Some("https://index.example/f/demo-1-py3-none-any.whl")
+        );
         assert_eq!((first.size, first.yanked, first.hashes.len()), (Some(7), true, 1));
         assert_eq!(listed[1].url, "https://cdn.example/x?sig=1");
         assert!(!listed[1].yanked);

@@ -98,7 +98,7 @@ fn sha512(bytes: &[u8]) -> Hash {
 }
 
 fn file(url: Option<String>, hashes: Vec<Hash>) -> DistFile {
-    DistFile { filename: NAME.into(), url, size: None, hashes, yanked: false }
+    DistFile { filename: NAME.into(), url: url.map(Into::into), size: None, hashes, yanked: false }
 }
 
 fn package(files: Vec<DistFile>) -> Package {
@@ -443,7 +443,7 @@ async fn an_explicit_index_is_asked_for_its_own_packages_only() {
     assert_eq!(error.kind(), Failed::Integrity, "the default index has another file of this name");
     assert!(own.asked().is_empty());
     let mut wanted = by_name(b"ours");
-    wanted.source = Source::Index { url: Some(own.join("simple")) };
+    wanted.source = Source::Index { url: Some(own.join("simple").into()) };
     assert_eq!(read(&bench.fetch(&wanted).await.expect("fetched")), b"ours");
     assert_eq!(default.asked().len(), 1);
 }

@@ -266,7 +266,7 @@ fn sources_come_out_as_what_they_are() {
         let Source::Git { url, commit, requested, subdirectory } = named("tinydep").source else {
             panic!("{fixture}: no repository")
         };
-        assert_eq!((url.as_str(), commit.len()), ("file:///srv/git/tinydep", 40), "{fixture}");
+        assert_eq!((url.expose(), commit.len()), ("file:///srv/git/tinydep", 40), "{fixture}");
         assert_eq!((requested.as_deref(), subdirectory), (Some("v0.3"), None), "{fixture}");
         let archive = named("annotated-types");
         let Source::Url { url, .. } = &archive.source else { panic!("{fixture}: no URL") };

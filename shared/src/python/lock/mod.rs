@@ -34,6 +34,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::python::{Interpreter, Name, Package, Source};
 use crate::read;
+use crate::redact::Address;
 
 pub use find::{Found, find};
 pub use selection::{ProjectFacts, Selection};
@@ -102,11 +103,11 @@ pub struct Lock {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Indexes {
     /// Instead of the default one.
-    pub index: Option<String>,
+    pub index: Option<Address>,
     /// Beside it.
-    pub extra: Vec<String>,
+    pub extra: Vec<Address>,
     /// URLs, or absolute paths, of pages and folders of files.
-    pub find_links: Vec<String>,
+    pub find_links: Vec<Address>,
     /// Whether no index may be asked at all.
     pub no_index: bool,
     /// What is never taken as a wheel, in pip's words.

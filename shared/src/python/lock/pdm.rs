@@ -139,9 +139,11 @@ fn entry(place: &Place, raw: &RawPackage, inherits: bool) -> Result<Entry> {
             let files = raw.files.iter().map(|file| dist_file(place, &name, file, None));
             files.collect::<Result<Vec<_>>>()?
         }
-        Source::Url { url, .. } => {
-            raw.files.iter().map(|file| dist_file(place, &name, file, Some(url))).collect::<Result<_>>()?
-        }
+        Source::Url { url, .. } => raw
+            .files
+            .iter()
+            .map(|file| dist_file(place, &name, file, Some(url.expose())))
+            .collect::<Result<_>>()?,
         Source::File { path } => {
             let filename = path.file_name().unwrap_or_default().to_string_lossy();
             let words = |file: &RawFile| {

@@ -12,6 +12,7 @@ use super::LockKind;
 use crate::error::{Error, Kind, Result};
 use crate::python::{DistFile, Hash, Marker, Name, Source};
 use crate::read;
+use crate::redact::{self, Address};
 
 /// The lock that is being read, for messages and relative paths.
 #[derive(Debug, Clone)]
@@ -92,7 +93,7 @@ impl Place {
     }
 
     /// An address that can be fetched from, without its fragment.
-    pub(super) fn url(&self, name: &Name, text: &str) -> Result<String> {
+    pub(super) fn url(&self, name: &Name, text: &str) -> Result<Address> {
         let url = self.parse_url(name, text)?;
         if !matches!(url.scheme(), "https" | "http") || !url.has_host() {
             let what = format!("{:?} is no address that can be fetched from", short(text));
@@ -139,7 +140,7 @@ impl Place {
     }
 
     /// The address of a repository, which git will get as an argument.
-    fn repository(&self, name: &Name, text: &str) -> Result<String> {
+    fn repository(&self, name: &Name, text: &str) -> Result<Address> {
         let text = text.strip_prefix("git+").unwrap_or(text);
         // Poetry 2.5 writes the absent host of a local repository as "None".
         let text = text.replace("file://None/", "file:///");
@@ -152,7 +153,7 @@ impl Place {
                 self.wrong_package(name, format!("{:?} is no address of a git repository", short(&text)))
             );
         }
-        Ok(text)
+        Ok(text.into())
     }
 
     /// A folder inside a repository or an archive.
@@ -175,9 +176,10 @@ impl Place {
     }
 
     /// A file on this machine as a URL.
-    pub(super) fn file_url(&self, name: &Name, path: &Path) -> Result<String> {
+    pub(super) fn file_url(&self, name: &Name, path: &Path) -> Result<Address> {
         let url = Url::from_file_path(path);
-        url.map(String::from).map_err(|()| self.wrong_package(name, format!("{} is no path", path.display())))
+        url.map(|url| Address::new(url.as_str()))
+            .map_err(|()| self.wrong_package(name, format!("{} is no path", path.display())))
     }
 
     /// A file from its words: a name or none, a URL or none, a digest or none.
@@ -189,7 +191,7 @@ impl Place {
         };
         let filename = match (words.filename.or_else(|| plain.and_then(plain_name)), &url) {
             (Some(filename), _) => self.file_name(package, filename)?,
-            (None, Some(url)) => self.name_in_url(package, url)?,
+            (None, Some(url)) => self.name_in_url(package, url.expose())?,
             (None, None) => return Err(self.wrong_package(package, "a file has neither name nor URL")),
         };
         let hashes = words.hash.map(|hash| self.hash(package, hash)).transpose()?;
@@ -214,8 +216,8 @@ pub(super) struct FileWords<'a> {
     pub size: Option<u64>,
 }
 
-fn without_fragment(url: &str) -> String {
-    url.split('#').next().unwrap_or(url).to_owned()
+fn without_fragment(url: &str) -> Address {
+    Address::new(url.split('#').next().unwrap_or(url))
 }
 
 /// The last part of a path in which nothing is encoded.
@@ -279,10 +281,7 @@ pub(super) fn decoded(text: &str) -> String {
 
 /// As much of a text as a message can hold.
 pub(super) fn short(text: &str) -> String {
-    match text.char_indices().nth(100) {
-        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
+    redact::excerpt(text, 100)
 }
 
 #[cfg(test)]

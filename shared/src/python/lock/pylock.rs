@@ -10,6 +10,7 @@ use super::place::{FileWords, GitRest, Place, joined, short};
 use super::{Selection, unsupported};
 use crate::error::{Error, Result};
 use crate::python::{DistFile, Hash, Interpreter, Marker, Markers, Name, Package, Source};
+use crate::redact::Address;
 
 /// A `pylock.toml`.
 #[derive(Debug, Clone)]
@@ -156,13 +157,13 @@ fn repository(place: &Place, name: &Name, raw: &RawVcs) -> Result<Source> {
         return Err(place.wrong_package(name, what).hint("only git repositories can be read"));
     }
     let url = match (&raw.url, &raw.path) {
-        (Some(url), _) => url.clone(),
+        (Some(url), _) => Address::new(url.as_str()),
         (None, Some(path)) => place.file_url(name, &place.folder(name, path)?)?,
         (None, None) => return Err(place.wrong_package(name, "its repository has neither URL nor path")),
     };
     let rest =
         GitRest { requested: raw.requested_revision.as_deref(), subdirectory: raw.subdirectory.as_deref() };
-    place.git(name, &url, &raw.commit_id, rest)
+    place.git(name, url.expose(), &raw.commit_id, rest)
 }
 
 fn from_archive(place: &Place, name: &Name, raw: &RawFile) -> Result<(Source, Vec<DistFile>)> {

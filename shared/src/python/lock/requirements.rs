@@ -182,8 +182,8 @@ impl Reader<'_> {
         match line {
             Line::Include(name) => return self.include(file, at, &name, constraints),
             Line::Constrain(name) => return self.include(file, at, &name, true),
-            Line::Index(url) => indexes.index = Some(address(at, &url)?),
-            Line::ExtraIndex(url) => indexes.extra.push(address(at, &url)?),
+            Line::Index(url) => indexes.index = Some(address(at, &url)?.into()),
+            Line::ExtraIndex(url) => indexes.extra.push(address(at, &url)?.into()),
             Line::NoIndex => indexes.no_index = true,
             Line::NoBinary(words) => indexes.no_binary.push(words),
             Line::OnlyBinary(words) => indexes.only_binary.push(words),
@@ -192,7 +192,7 @@ impl Reader<'_> {
                 let folder = file.parent().unwrap_or(file);
                 let link =
                     if is_url { address(at, &text)? } else { joined(folder, &text).display().to_string() };
-                indexes.find_links.push(link);
+                indexes.find_links.push(link.into());
             }
             Line::Editable(text) => {
                 let pin = self.pin(at, &text, Vec::new(), true)?;
@@ -294,7 +294,7 @@ fn is_url(text: &str) -> bool {
 fn is_path(text: &str) -> bool {
     let path =
         text.starts_with(['.', '/']) || (text.contains('/') && !text.contains(" @") && !text.contains('@'));
-    path || (is_archive(Path::new(text)) && !text.contains("=="))
+    path || (is_archive(Path::new(text)) && !text.contains("==") && !text.contains("://"))
 }
 
 /// `./folder[extra]` without the extras.

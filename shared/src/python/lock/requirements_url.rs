@@ -19,7 +19,7 @@ impl Elsewhere {
         let files = match &self.source {
             // One file, and a list of digests of which one must be right: one entry each.
             Source::Url { url, .. } => {
-                let filename = place.name_in_url(&self.name, url)?;
+                let filename = place.name_in_url(&self.name, url.expose())?;
                 let file = |hashes| DistFile {
                     filename: filename.clone(),
                     url: Some(url.clone()),

@@ -133,7 +133,7 @@ fn indexes_of_a_requirements_file_are_told() {
     let indexes = Indexes {
         index: Some("https://a.example/simple".into()),
         extra: vec!["https://b.example/".into()],
-        find_links: vec![dir.path().join("wheels").display().to_string(), "https://c.example/".into()],
+        find_links: vec![dir.path().join("wheels").display().to_string().into(), "https://c.example/".into()],
         no_index: true,
         ..Indexes::default()
     };

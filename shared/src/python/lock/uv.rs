@@ -231,7 +231,12 @@ fn package(place: &Place, name: &Name, raw: &RawPackage) -> Result<Package> {
             let words = |file: &'_ RawFile| {
                 place.dist_file(
                     name,
-                    FileWords { url: Some(url), hash: file.hash.as_deref(), size: file.size, filename: None },
+                    FileWords {
+                        url: Some(url.expose()),
+                        hash: file.hash.as_deref(),
+                        size: file.size,
+                        filename: None,
+                    },
                 )
             };
             listed.map(words).collect::<Result<_>>()?

@@ -2,6 +2,7 @@
 
 use super::{Clause, Expression, Operator, Set, Test, Text, Variable};
 use crate::error::{Error, Result};
+use crate::redact;
 
 /// How deep parentheses may be nested. Nobody nests ten.
 const MAX_DEPTH: u32 = 64;
@@ -187,7 +188,7 @@ fn one_or(mut parts: Vec<Expression>, many: fn(Vec<Expression>) -> Expression) -
 
 /// As much of a marker as an error message bears.
 fn shown(text: &str) -> String {
-    text.trim().chars().take(120).collect()
+    redact::excerpt(text.trim(), 120)
 }
 
 /// `None` for what can have no value, whatever the target.

@@ -249,3 +249,20 @@ fn many_things_of_one_kind_are_counted() {
     let set = SourceSet { left_out, ..SourceSet::default() };
     assert_eq!(set.words(), ["left out, secrets: 0.key, 1.key, 2.key, 3.key and 5 more"]);
 }
+
+/// Prints what is left out of the projects below the folder that `CONTAINERIZE_TEST_PROJECTS` names, to look
+/// for false alarms.
+#[test]
+#[ignore = "wants a folder with real projects"]
+fn what_real_projects_lose() {
+    let folder = std::env::var_os("CONTAINERIZE_TEST_PROJECTS").expect("a folder with projects");
+    let mut entries: Vec<_> = fs::read_dir(folder).expect("projects").flatten().collect();
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for project in entries {
+        let set = sources(&project.path(), &SourceOptions::default()).expect("sources");
+        println!("{}: {} files", project.file_name().display(), set.files.len());
+        for left in set.left_out {
+            println!("    {} {}", left.reason.as_str(), left.path);
+        }
+    }
+}

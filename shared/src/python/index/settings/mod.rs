@@ -19,6 +19,7 @@ use super::netrc::Netrc;
 use super::options::{Caches, Index, Kind, Options, Role};
 use crate::error::{Error, Result};
 use crate::read;
+use crate::redact::Address;
 
 /// What the settings are read from.
 #[derive(Debug, Clone, Copy)]
@@ -37,11 +38,11 @@ pub struct Surroundings<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Requirements {
     /// `--index-url`.
-    pub index_url: Option<String>,
+    pub index_url: Option<Address>,
     /// `--extra-index-url`.
-    pub extra_index_urls: Vec<String>,
+    pub extra_index_urls: Vec<Address>,
     /// `--find-links`: URLs, and paths relative to `folder`.
-    pub find_links: Vec<String>,
+    pub find_links: Vec<Address>,
     /// `--no-index`.
     pub no_index: bool,
     /// `--trusted-host`.
@@ -79,8 +80,8 @@ fn keep_first_default(indexes: &mut Vec<Index>) {
 }
 
 fn of_requirements(options: &mut Options, said: &Requirements, around: &Surroundings<'_>) -> Result<()> {
-    let mut add = |text: &str, kind, role| {
-        let text = expand(text, around.variables);
+    let mut add = |address: &Address, kind, role| {
+        let text = expand(address.expose(), around.variables);
         let index = Index::new(&text, kind, role, &said.folder);
         index.map(|index| options.add(index)).map_err(|error| from("the requirements file", error))
     };
