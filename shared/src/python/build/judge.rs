@@ -36,7 +36,11 @@ pub(super) fn judge(wheel: &Path, folder: &Path) -> Result<Vec<LeftOut>> {
             continue;
         }
         let (path, size) = (entry.name().context(what)?.into_owned(), entry.size());
-        let secret = is_secret_member(&path, || Some(&mut entry));
+        // What describes the distribution is made by the backend, and no wheel is one without it.
+        let describes = path
+            .split_once('/')
+            .is_some_and(|(top, name)| top.ends_with(".dist-info") && !name.contains('/'));
+        let secret = !describes && is_secret_member(&path, || Some(&mut entry));
         drop(entry);
         let mut reason = secret.then_some(Reason::Secret);
         for (because, target) in links.sources(&path, size) {

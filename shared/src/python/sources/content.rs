@@ -119,6 +119,20 @@ const NOT_JUDGED: &[&str] = &[
     "zst",
 ];
 
+/// How documentation is called that has no ending of its own, descriptions of packages included.
+const DOCUMENTS: &[&str] = &[
+    "authors",
+    "changelog",
+    "changes",
+    "copying",
+    "history",
+    "licen",
+    "metadata",
+    "news",
+    "pkg-info",
+    "readme",
+];
+
 /// The first lines of private keys, and what their files say of themselves.
 const KEYS: &[&str] =
     &["PRIVATE KEY-----", "PGP PRIVATE KEY BLOCK-----", "PuTTY-User-Key-File-", "AGE-SECRET-KEY-1"];
@@ -196,7 +210,8 @@ const AWS: &[&str] = &["AKIA", "ASIA", "aws_secret_access_key", "AWS_SECRET_ACCE
 /// content and is called only where that may tell something.
 pub(super) fn holds_secret<R: Read>(name: &str, open: impl FnOnce() -> Option<R>) -> bool {
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-    if NOT_JUDGED.contains(&ending) {
+    let is_text = matches!(ending, "" | "txt");
+    if NOT_JUDGED.contains(&ending) || (is_text && DOCUMENTS.iter().any(|start| name.starts_with(start))) {
         return false;
     }
     let perhaps_key = PERHAPS_KEYS.iter().any(|end| name.ends_with(end));
@@ -265,7 +280,6 @@ fn holds_mark(text: &str, perhaps_key: bool) -> bool {
     static MARKS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
     let all = || KEYS.iter().chain(TOKENS.iter().map(|token| &token.start)).chain(AWS);
     let Some(marks) = MARKS.get_or_init(|| AhoCorasick::new(all()).ok()) else { return false };
-    let mut has_aws = None;
     marks.find_overlapping_iter(text).any(|found| {
         let (at, behind) = (found.start(), text.get(found.end()..).unwrap_or_default());
         let mark = found.pattern().as_usize();
@@ -273,7 +287,7 @@ fn holds_mark(text: &str, perhaps_key: bool) -> bool {
             None => perhaps_key || is_key(text, at, behind),
             Some(mark) => match TOKENS.get(mark) {
                 Some(token) => is_token(token, text.get(..at).unwrap_or_default(), behind),
-                None => *has_aws.get_or_insert_with(|| holds_aws_secret(text)),
+                None => holds_aws_secret(text, at),
             },
         }
     })
@@ -312,9 +326,13 @@ fn is_token(token: &Token, before: &str, behind: &str) -> bool {
     !part_of_word && length >= token.least && is_varied(body) && !body.starts_with(EMULATOR)
 }
 
-/// The secret of an AWS key: 40 characters of base64.
-fn holds_aws_secret(text: &str) -> bool {
+/// The secret of an AWS key, 40 characters of base64, near a place that speaks of one.
+fn holds_aws_secret(text: &str, at: usize) -> bool {
     const LENGTH: usize = 40;
+    const NEAR: usize = 256;
+    let start = text.floor_char_boundary(at.saturating_sub(NEAR));
+    let end = text.floor_char_boundary(at.saturating_add(NEAR).min(text.len()));
+    let text = text.get(start..end).unwrap_or_default();
     let of = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/');
     text.split(|c| !of(c)).any(|part| {
         let any = |is: fn(&u8) -> bool| part.as_bytes().iter().any(is);

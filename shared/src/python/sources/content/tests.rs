@@ -96,7 +96,11 @@ fn what_only_looks_alike_is_no_secret() {
         assert!(!found(name, text), "{name}");
     }
     assert!(!found("test_keys.py", &key("")), "programs are not judged");
-    assert!(!found("README.md", &key("")), "documentation is not judged");
+    for name in ["README.md", "pkg-info", "license-mit"] {
+        assert!(!found(name, &key("")), "documentation is not judged: {name}");
+    }
+    let far = format!("aws_secret_access_key = ...{}{}", " ".repeat(600), random(40));
+    assert!(!found("notes.txt", &far), "it is not near");
     assert!(!found("model", &format!("\0{}", key(""))), "it is no text");
 }
 
