@@ -83,3 +83,89 @@ fn a_change_changes_its_own_layer_only() {
     project.write(&[FILES[1], FILES[2]]);
     assert_eq!(layers(&project), before, "back to what it was");
 }
+
+#[test]
+fn an_image_does_not_depend_on_what_is_built_beside_it() {
+    if !can_build() {
+        return;
+    }
+    let depends =
+        |name, on: &str| manifest(name, &format!("[dependencies]\ncommon = {{ path = '../common'{on} }}\n"));
+    let main = "fn main() { println!(\"{}\", common::f()) }";
+    let project = Project::new(&[
+        ("Cargo.toml", "[workspace]\nresolver = '2'\nmembers = ['a', 'b', 'common']\n"),
+        ("a/Cargo.toml", &depends("a", ", features = ['f']")),
+        ("a/src/main.rs", main),
+        ("b/Cargo.toml", &depends("b", "")),
+        ("b/src/main.rs", main),
+        ("common/Cargo.toml", &manifest("common", "[features]\nf = []\n")),
+        ("common/src/lib.rs", "pub fn f() -> bool { cfg!(feature = \"f\") }"),
+    ]);
+    let together = project.call(["--quiet", "--workspace", "-o", "oci:out"]).succeed();
+    let alone = project.call(["--quiet", "-p", "b", "-o", "oci:alone"]).succeed().digest();
+    assert!(together.stdout().contains(&alone), "{} and {alone}", together.stdout());
+}
+
+#[test]
+fn a_package_beside_the_project_leaves_no_trace_of_its_place() {
+    if !can_build() {
+        return;
+    }
+    let digest = |place: &str| {
+        let project = Project::new(&[
+            (&format!("{place}/lib/Cargo.toml"), &manifest("lib", "")),
+            (&format!("{place}/lib/src/lib.rs"), "pub fn f() -> &'static str { file!() }"),
+            (
+                &format!("{place}/app/Cargo.toml"),
+                &manifest("app", "[dependencies]\nlib = { path = '../lib' }\n[workspace]\n"),
+            ),
+            (&format!("{place}/app/src/main.rs"), "fn main() { println!(\"{}\", lib::f()) }"),
+        ]);
+        let done = project.call(["--quiet", "-C", &format!("{place}/app")]).succeed();
+        assert!(!done.stderr().contains("paths of this machine"), "{}", done.stderr());
+        done.digest()
+    };
+    assert_eq!(digest("one"), digest("quite another"));
+}
+
+/// Runs git as somebody.
+fn git(project: &Project, arguments: &[&str]) {
+    let mut git = std::process::Command::new("git");
+    git.arg("-C").arg(project.path()).args(["-c", "user.name=u", "-c", "user.email=u@example.com"]);
+    assert!(git.args(arguments).status().expect("git").success(), "{arguments:?}");
+}
+
+#[test]
+fn what_calls_leave_behind_does_not_change_the_next_image() {
+    if !can_build() {
+        return;
+    }
+    let project = Project::app("");
+    git(&project, &["init", "-q"]);
+    git(&project, &["add", "."]);
+    git(&project, &["commit", "-q", "-m", "x"]);
+    let digest = |output: &str| project.call(["--quiet", "-o", output]).succeed().digest();
+    let first = digest("docker-archive:image.tar");
+    for output in ["oci-archive:out/image.tar", "oci:layout", "oci:target/x"] {
+        assert_eq!(digest(output), first, "{output}");
+    }
+    project.write(&[("new.rs", "")]);
+    assert_ne!(digest("oci:layout"), first, "a new file of the source");
+}
+
+#[test]
+fn a_lock_that_cargo_must_change_makes_the_revision_dirty_at_once() {
+    if !can_build() {
+        return;
+    }
+    let project = Project::app("");
+    project.write(&[
+        ("Cargo.toml", &manifest("app", "").replace("1.0.0", "1.0.1")),
+        (".gitignore", "/target\n"),
+    ]);
+    git(&project, &["init", "-q"]);
+    git(&project, &["add", "."]);
+    git(&project, &["commit", "-q", "-m", "x"]);
+    let digest = || project.call(["--quiet"]).succeed().digest();
+    assert_eq!(digest(), digest());
+}

@@ -63,7 +63,9 @@ pub(super) fn cargo_flag(request: &Request) -> Option<&'static str> {
 pub(super) fn with_way_out(error: Error, language: Language, request: &Request) -> Error {
     let dir = request.cargo.dir();
     let folder = dir.ancestors().find(|dir| language_of(dir).is_some()).unwrap_or(dir);
-    let both = holds_cargo(folder) && is_python(folder);
+    let manifest = read::text(&folder.join("Cargo.toml"), read::DOCUMENT).unwrap_or_default();
+    let manifest = manifest.parse::<Table>().unwrap_or_default();
+    let both = is_python(folder) && has_program(folder, &manifest, WORKSPACE_DEPTH);
     if !both || request.language.is_some() || request.manifest_path.is_some() || error.kind() != Kind::Usage {
         return error;
     }

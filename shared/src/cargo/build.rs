@@ -421,4 +421,26 @@ mod tests {
         let kept = arguments(&cargo, &project, &request, &["t"], "build").join(" ".as_ref());
         assert!(!kept.display().to_string().contains("strip"));
     }
+    #[test]
+    fn each_package_gets_the_features_that_are_for_it() {
+        let package = |name: &str, features: serde_json::Value, dependency: &str| {
+            serde_json::json!({"name": name, "version": "1.0.0", "id": name, "targets": [], "features": features,
+                "manifest_path": "/w/Cargo.toml", "dependencies": [{"name": dependency, "req": "*", "kind": null,
+                "optional": true, "uses_default_features": true, "features": []}]})
+        };
+        let packages = [
+            package("a", serde_json::json!({"tls": [], "both": []}), "x"),
+            package("b", serde_json::json!({"both": []}), "y"),
+        ];
+        let metadata = serde_json::json!({"workspace_members": ["a", "b"], "workspace_default_members": ["a", "b"],
+            "packages": packages, "target_directory": "/w/target", "version": 1, "workspace_root": "/w"});
+        let metadata = cargo_metadata::MetadataCommand::parse(metadata.to_string()).expect("metadata");
+        let project = Project::from_metadata(metadata);
+        let asked = ["tls,both", "b/both y/z", "typo", "x"].map(str::to_owned).to_vec();
+        let features = Features { features: asked, ..Features::default() };
+        let of = |id: &str| features.of(id, &["a", "b"], &project).features.join(" ");
+        assert_eq!(of("a"), "tls both typo x");
+        assert_eq!(of("b"), "both b/both y/z typo");
+        assert_eq!(features.of("a", &["a"], &project).features.len(), 6, "alone, all are cargo's to judge");
+    }
 }
