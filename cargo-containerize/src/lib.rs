@@ -119,7 +119,9 @@ fn start_events(say: &SayArgs) -> Events {
         Some(Color::Auto) | None => {}
     }
     start_log(say.verbose);
-    Events::new(Arc::new(Screen::new(volume)))
+    let events = Events::new(Arc::new(Screen::new(volume)));
+    request::warn_of_certificates(&events);
+    events
 }
 
 /// Prints the result on standard output, or says what failed. No result is an interruption.

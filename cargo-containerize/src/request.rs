@@ -2,14 +2,14 @@
 
 use std::ffi::OsString;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use containerize_core::base::spec::BaseSpec;
 use containerize_core::build::{Language, Login, Request};
 use containerize_core::cargo::{Cargo, Environment, Locking, select::Scope};
 use containerize_core::event::Events;
-use containerize_core::http::{Options, Secret, usual_cert_dirs};
+use containerize_core::http::{Options, Proxies, Secret, usual_cert_dirs};
 use containerize_core::registry::{self, Client, Credentials, Explicit};
 use containerize_core::store::{DEFAULT_SIZE, Store, parse_size};
 use containerize_core::{Error, Result};
@@ -106,6 +106,17 @@ fn variables() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os().filter(|(name, _)| name != front_end::VARIABLE)
 }
 
+/// Warns of variables that name certificates where there are none: the TLS library passes over them.
+pub(crate) fn warn_of_certificates(events: &Events) {
+    for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
+        if let Some(path) = std::env::var_os(name).filter(|path| !path.is_empty())
+            && !Path::new(&path).exists()
+        {
+            events.warn(format!("{name} names {}, which does not exist", Path::new(&path).display()));
+        }
+    }
+}
+
 /// How registries are spoken to.
 fn registry_options(transfer: &TransferArgs, offline: bool) -> registry::Options {
     registry::Options {
@@ -122,6 +133,9 @@ fn http(transfer: &TransferArgs, offline: bool) -> Options {
         timeout: Duration::from_secs(transfer.timeout.max(1)),
         insecure: transfer.insecure.clone(),
         cert_dirs: cert_dirs(transfer),
+        proxies: Proxies::of(
+            &variables().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect(),
+        ),
         offline,
         ..Options::default()
     }

@@ -8,5 +8,6 @@ pub mod layout;
 pub mod program;
 pub mod registry;
 pub mod skip;
+pub mod socks;
 
 pub use skip::skip;

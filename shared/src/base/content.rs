@@ -79,7 +79,8 @@ impl Content {
         let path = match self {
             Self::Layout(dir) => layout_blob(dir, &descriptor.digest),
             Self::Store(store) => store.path(&descriptor.digest),
-            Self::Registry(_, repository, store) => {
+            Self::Registry(client, repository, store) => {
+                client.remember_homes(store, repository, &descriptor.digest);
                 return Ok(store
                     .find(&descriptor.digest, descriptor.size)
                     .map_or_else(|| Source::Registry(repository.clone()), Source::File));

@@ -2,8 +2,7 @@
 
 use crate::oci::Repository;
 use crate::plan::ImagePlan;
-use crate::registry::Client;
-use crate::sink;
+use crate::registry::{Client, home};
 use crate::store::{Blob, Store};
 
 /// Sends what was just made on ahead. The push that comes at the end finds these blobs on their
@@ -37,7 +36,7 @@ impl Uploads {
     pub(super) fn begin(&self, blob: &Blob, title: &str) {
         for repository in self.repositories.clone() {
             let (client, blob, title) = (self.client.clone(), blob.clone(), title.to_owned());
-            let home = sink::home(&self.store, &repository, &blob.descriptor.digest);
+            let home = home(&self.store, &repository, &blob.descriptor.digest);
             self.runtime.spawn(async move {
                 if let Err(error) = client.push_blob(&repository, &blob, &title, home.as_ref()).await {
                     tracing::debug!(%error, "could not be sent ahead");

@@ -56,7 +56,7 @@ impl Archives {
     /// # Errors
     /// As [`http::Client::new`].
     pub fn new(http: http::Options, store: Store, events: Events, keyring: Keyring) -> Result<Self> {
-        let http = http::Client::new(http)?;
+        let http = http::Client::new(http::Options { events: events.clone(), ..http })?;
         Ok(Self { fetcher: Fetcher { http, store, events }, keyring })
     }
 

@@ -20,6 +20,9 @@ use crate::redact;
 /// How many redirects are followed one after the other.
 const MAX_REDIRECTS: usize = 10;
 
+/// A document that is read whole has this many time limits to come.
+const WHOLE: u32 = 10;
+
 /// The HTTP client. Cheap to clone; clones share connections.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
@@ -93,7 +96,17 @@ impl Client {
         let limit = self.0.options.timeout;
         let pulse = Pulse::default();
         let answer = self.transport(&request.url)?.execute(prepare(request, &pulse)?);
-        let answer = pulse.watch(limit, answer).await.map_err(|_| Failure::stalled(&request.url, limit))?;
+        let watched = pulse.watch(limit, answer);
+        let answer = match request.body {
+            // It moves as long as it is sent, and bars show it.
+            Body::Stream { .. } => watched.await,
+            _ => {
+                let what = || format!("for {} to answer", shown(&request.url));
+                let Options { events, waiting, .. } = &self.0.options;
+                waiting.during(events, what, watched).await
+            }
+        };
+        let answer = answer.map_err(|_| Failure::stalled(&request.url, limit))?;
         let inner = answer.map_err(|error| Failure::transport(&request.url, error))?;
         tracing::debug!(?request, status = inner.status().as_u16(), "answered");
         let (method, url, secrets) = (request.method.clone(), request.url.clone(), request.secrets());
@@ -146,9 +159,10 @@ impl Client {
         if let Some(identity) = certs.identity {
             builder = builder.identity(identity);
         }
-        if local {
-            builder = builder.no_proxy();
-        }
+        builder = match local {
+            true => builder.no_proxy(),
+            false => self.0.options.proxies.install(builder)?,
+        };
         builder.build().map_err(|error| Error::network("cannot set up the HTTP client").because(error))
     }
 }
@@ -236,7 +250,12 @@ impl Response {
     /// As [`Response::chunk`]; and when the body is larger.
     pub async fn bytes(&mut self, most: usize) -> Result<Bytes, Failure> {
         let mut body = BytesMut::new();
+        // What is small is here soon: a byte now and then is no progress.
+        let end = tokio::time::Instant::now() + self.limit * WHOLE;
         while let Some(chunk) = self.chunk().await? {
+            if tokio::time::Instant::now() > end {
+                return Err(Failure::stalled(&self.url, self.limit * WHOLE));
+            }
             if body.len() + chunk.len() > most {
                 return Err(
                     Error::network(format!("{} answered more than {most} bytes", shown(&self.url))).into()

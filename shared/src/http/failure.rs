@@ -38,6 +38,8 @@ pub enum Cause {
     Stalled,
     /// The server answered with this status.
     Status(StatusCode),
+    /// The name of the host, or of the proxy, does not exist.
+    NoHost,
     /// Anything else.
     Other,
 }
@@ -115,11 +117,19 @@ impl Failure {
             Cause::OurCertificate => {
                 (Again::Never, format!("{} wants a certificate of ours that it trusts", place(url)))
             }
+            Cause::NoHost => (Again::Never, format!("cannot connect to {}", place(url))),
             _ if error.is_builder() => (Again::Never, format!("cannot make a request to {}", shown(url))),
             _ if connecting => (Again::Soon, format!("cannot connect to {}", place(url))),
             _ => (Again::Soon, format!("the connection to {} broke", place(url))),
         };
-        Self { error: Error::network(said).because(Error::network(root(&error))), again, cause }
+        let failed = Error::network(said).because(Error::network(root(&error)));
+        let failed = match cause {
+            Cause::NoHost => {
+                failed.hint("is the name of the host right, and that of the proxy if there is one?")
+            }
+            _ => failed,
+        };
+        Self { error: failed, again, cause }
     }
 }
 
@@ -203,6 +213,9 @@ fn classify(error: &reqwest::Error) -> Cause {
     if error.is_timeout() {
         return Cause::Stalled;
     }
+    if error.is_connect() && is_unknown_host(&root(error)) {
+        return Cause::NoHost;
+    }
     match find_in::<io::Error>(error).map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionRefused) if error.is_connect() => Cause::Refused,
         Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
@@ -212,6 +225,19 @@ fn classify(error: &reqwest::Error) -> Cause {
         }
         _ => Cause::Other,
     }
+}
+
+/// Whether a resolver says that there is no such name, and not that it cannot tell now. The standard
+/// library keeps its words only (`gai_strerror` of glibc, musl and macOS, and Windows' own).
+fn is_unknown_host(words: &str) -> bool {
+    const UNKNOWN: [&str; 5] = [
+        "Name or service not known",
+        "No address associated with hostname",
+        "Name does not resolve",
+        "nodename nor servname provided",
+        "No such host is known",
+    ];
+    UNKNOWN.iter().any(|unknown| words.contains(unknown))
 }
 
 /// The longest wait that a server is granted; one that asks for more is not asked again.
@@ -248,6 +274,13 @@ mod tests {
 
     fn again(status: u16, retry_after: Option<&str>) -> Again {
         again_after(StatusCode::from_u16(status).expect("status"), retry_after, SystemTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_name_that_does_not_exist_is_told_from_a_resolver_that_is_down() {
+        let said = |words: &str| is_unknown_host(&format!("failed to lookup address information: {words}"));
+        assert!(said("Name or service not known") && said("Name does not resolve"));
+        assert!(!said("Temporary failure in name resolution") && !said("Try again"));
     }
 
     #[test]

@@ -13,10 +13,12 @@ mod certs;
 mod client;
 mod failure;
 mod origin;
+mod proxy;
 mod redirect;
 mod request;
 mod retry;
 mod stall;
+mod waiting;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,11 +28,15 @@ pub use certs::usual_cert_dirs;
 pub use client::{Client, Response};
 pub use failure::{Again, Cause, Failure};
 pub use origin::{is_loopback, same_origin, shown};
+pub use proxy::Proxies;
 pub use request::{Body, BodyStream, Request};
 pub use reqwest::header::{self, HeaderMap, HeaderValue};
 pub use reqwest::{Method, StatusCode};
 pub use retry::Spent;
 pub use url::Url;
+pub use waiting::Waiting;
+
+use crate::event::Events;
 
 /// How the client behaves; total, made once.
 #[derive(Debug, Clone)]
@@ -50,6 +56,12 @@ pub struct Options {
     /// Folders with certificates for single hosts, one folder `HOST:PORT` for each; the first that
     /// has the host counts.
     pub cert_dirs: Vec<PathBuf>,
+    /// The proxies that the environment names.
+    pub proxies: Proxies,
+    /// Who hears that something is waited for.
+    pub events: Events,
+    /// When that was said.
+    pub waiting: Waiting,
 }
 
 impl Default for Options {
@@ -62,6 +74,9 @@ impl Default for Options {
             offline: false,
             extra_roots: Vec::new(),
             cert_dirs: Vec::new(),
+            proxies: Proxies::default(),
+            events: Events::silent(),
+            waiting: Waiting::default(),
         }
     }
 }

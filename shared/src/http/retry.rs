@@ -4,8 +4,10 @@ use std::future::Future;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use reqwest::StatusCode;
+use tokio::time::Instant;
 
-use super::{Again, Failure, Options};
+use super::{Again, Cause, Failure, Options, waiting};
 use crate::error::{Error, Kind};
 
 /// The backoff grows no longer than this.
@@ -21,6 +23,16 @@ pub struct Spent {
 }
 
 impl Spent {
+    /// As [`Spent::explain`], for a name that the user gave: that it does not exist is no trouble of
+    /// the network, and does not pass.
+    pub fn explain_name(self, what: impl Into<String>) -> Error {
+        let failure = &self.failure;
+        if failure.cause == Cause::Status(StatusCode::NOT_FOUND) && failure.again == Again::Never {
+            return Error::new(Kind::Usage, what).because(self.failure.error);
+        }
+        self.explain(what)
+    }
+
     /// The error for the caller: `what` could not be done, how often that was tried, and why.
     pub fn explain(self, what: impl Into<String>) -> Error {
         let mut message = what.into();
@@ -45,6 +57,7 @@ where
         .with_jitter()
         .build();
     let mut attempts = 0;
+    let start = Instant::now();
     loop {
         let failure = match attempt(attempts).await {
             Ok(done) => return Ok(done),
@@ -55,6 +68,9 @@ where
             return Err(Spent { failure, attempts });
         };
         tracing::debug!(error = ?failure.error, ?pause, attempts, "trying again");
+        if start.elapsed() + pause >= waiting::PATIENCE {
+            options.waiting.say(&options.events, &format!("and trying again: {}", failure.error));
+        }
         tokio::time::sleep(pause).await;
     }
 }
@@ -74,7 +90,9 @@ fn wait(failure: &Failure, pause: Duration) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::time::Instant;
+    use std::sync::Arc;
+
+    use crate::event::{Event, Events};
 
     fn options(retries: u32) -> Options {
         Options { retries, first_delay: Duration::from_secs(1), ..Options::default() }
@@ -109,6 +127,44 @@ mod tests {
         let spent = never.expect_err("spent");
         assert_eq!(spent.attempts, 1);
         assert_eq!(spent.explain("cannot push x").to_string(), "cannot push x");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_waited_for_is_said_once_and_only_when_it_takes_long() {
+        let said = Arc::new(Said::default());
+        let told = |first_delay| Options { first_delay, events: Events::new(said.clone()), ..options(3) };
+        let down = |_| async { Err::<(), _>(broken(Again::Soon)) };
+        run(&told(Duration::from_millis(50)), down).await.expect_err("spent");
+        assert_eq!(*said.0.lock().expect("lock"), 0, "it was over in a moment");
+        run(&told(Duration::from_secs(2)), down).await.expect_err("spent");
+        assert_eq!(*said.0.lock().expect("lock"), 1);
+    }
+
+    #[derive(Default)]
+    struct Said(std::sync::Mutex<u32>);
+
+    impl crate::event::Reporter for Said {
+        fn report(&self, event: Event) {
+            if let Event::Step { verb: "Waiting", what } = event {
+                assert!(what.contains("broken"), "{what}");
+                *self.0.lock().expect("lock") += 1;
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_that_does_not_exist_is_the_calls_mistake() {
+        let missing = |again| Spent {
+            failure: Failure {
+                cause: Cause::Status(StatusCode::NOT_FOUND),
+                again,
+                error: Error::network("404"),
+            },
+            attempts: 1,
+        };
+        assert_eq!(missing(Again::Never).explain_name("cannot read x").kind(), Kind::Usage);
+        assert_eq!(missing(Again::Soon).explain_name("cannot read x").kind(), Kind::Network);
+        assert_eq!(missing(Again::Never).explain("cannot fetch x").kind(), Kind::Network);
     }
 
     #[tokio::test(start_paused = true)]

@@ -20,7 +20,7 @@ use crate::oci::Repository;
 use crate::store::Blob;
 
 /// The size of chunks in bytes where only the registry asks for them. Some take no larger ones.
-const USUAL: u64 = 4 * 1024 * 1024;
+pub(super) const USUAL: u64 = 4 * 1024 * 1024;
 
 /// How an upload in chunks ended.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,8 +1,10 @@
 //! One registry: how it is spoken to, what it wants as proof, and the tokens it gave.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::challenge::Challenge;
+use super::chunks;
 use super::credentials::{Credentials, Found, variable_name};
 use super::flight::Flights;
 use super::grant::Access;
@@ -12,6 +14,9 @@ use crate::error::{Error, Result};
 use crate::http::{self, Cause, Failure, Request, Response, StatusCode, Url};
 use crate::http::{is_loopback, same_origin};
 use crate::oci::Repository;
+
+/// No limit of a proxy is smaller, in bytes.
+const SMALLEST: u64 = 16 * 1024;
 
 /// A registry.
 pub(super) struct Host {
@@ -25,6 +30,8 @@ pub(super) struct Host {
     challenge: Mutex<Option<Challenge>>,
     pub(super) found: Flights<Option<Arc<Found>>>,
     pub(super) tokens: Flights<Arc<Token>>,
+    /// As large as a request may be, in bytes, as far as refusals have shown; 0 where none has.
+    most: AtomicU64,
 }
 
 impl Host {
@@ -39,7 +46,24 @@ impl Host {
             challenge: Mutex::default(),
             found: Flights::default(),
             tokens: Flights::default(),
+            most: AtomicU64::new(0),
         }
+    }
+
+    /// As large as a request may be, in bytes, as far as is known.
+    pub(super) fn most(&self) -> Option<u64> {
+        Some(self.most.load(Ordering::Relaxed)).filter(|most| *most > 0)
+    }
+
+    /// It refused a request of `size` bytes as too large. Whether a smaller one is worth trying.
+    pub(super) fn refused_size(&self, size: u64) -> bool {
+        let smaller = match self.most() {
+            Some(most) if size > most => return true,
+            Some(_) => size / 2,
+            None => (size / 2).min(chunks::USUAL),
+        };
+        self.most.store(smaller.max(1), Ordering::Relaxed);
+        smaller >= SMALLEST
     }
 
     /// The root of its API in one scheme.
@@ -99,6 +123,12 @@ impl Host {
                 let hint = self.login_hint(found.as_deref());
                 failure.map(|error| error.hint(hint))
             }
+            StatusCode::PAYLOAD_TOO_LARGE => failure.map(|error| {
+                error.hint(
+                    "a proxy in front of the registry limits the size of requests: raise its limit \
+                     (client_max_body_size in nginx), or try a smaller --chunk-size",
+                )
+            }),
             StatusCode::NOT_FOUND if said.is_some_and(|said| said.starts_with("NAME_UNKNOWN")) => {
                 let hint = format!("create the repository {} in the registry first", access.repository);
                 failure.map(|error| error.hint(hint))
@@ -112,9 +142,13 @@ impl Host {
         let host = &self.registry;
         let variable = variable_name(host);
         match found {
-            None => format!(
-                "log in with docker login {host} or podman login {host}, or set {variable}=user:password"
-            ),
+            None => {
+                let helper = self.credentials.about_helper(host).map(|about| format!("{about}; "));
+                format!(
+                    "{}log in with docker login {host} or podman login {host}, or set {variable}=user:password",
+                    helper.unwrap_or_default()
+                )
+            }
             Some(found) => format!(
                 "the credential from {} is wrong or may not do this; docker login {host}, podman login {host} or \
                  {variable}=user:password replaces it",
@@ -170,7 +204,10 @@ impl Host {
     fn advise(&self, failure: Failure) -> Failure {
         let hint = match failure.cause {
             Cause::Refused => format!("is the registry {} running, and is that its port?", self.api),
-            Cause::NotTls => format!("--insecure {} allows speaking to it without encryption", self.registry),
+            Cause::NotTls => format!(
+                "--insecure {} allows speaking to it without encryption; certificates are always checked",
+                self.registry
+            ),
             Cause::Certificate => {
                 format!(
                     "trust the authority that signed it: add it to the system's certificates, name its file in \

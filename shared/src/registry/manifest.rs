@@ -43,7 +43,7 @@ impl Client {
             self.fetch_manifest(&Reference { repository: place, ..reference.clone() }).await
         };
         let fetched = self.0.http.retry(|_| self.read_anywhere(&reference.repository, read)).await;
-        fetched.map_err(|spent| spent.explain(format!("cannot read the manifest {reference}")))
+        fetched.map_err(|spent| spent.explain_name(format!("cannot read the manifest {reference}")))
     }
 
     /// What a reference stands for, or `None` when the registry does not have it.
@@ -87,7 +87,7 @@ impl Client {
         let media_type = HeaderValue::from_str(media_type)
             .map_err(|error| Error::usage(format!("{media_type:?} is no media type")).because(error))?;
         let pushed = self.0.http.retry(|_| self.put_manifest(reference, &media_type, &bytes, digest)).await;
-        pushed.map(|()| digest).map_err(|spent| spent.explain(what()))
+        pushed.map(|()| digest).map_err(|spent| spent.explain_name(what()))
     }
 
     async fn fetch_manifest(&self, reference: &Reference) -> Result<FetchedManifest, Failure> {
@@ -153,6 +153,13 @@ impl Client {
         }
         check_digest(&response, digest)
     }
+}
+
+/// Whether a registry refused a manifest because it has not all blobs (distribution-spec "Error
+/// Codes"; distribution has a code of its own for it).
+pub fn is_about_missing_blobs(error: &Error) -> bool {
+    // MANIFEST_BLOB_UNKNOWN holds the other.
+    error.causes().iter().any(|cause| cause.contains("BLOB_UNKNOWN"))
 }
 
 /// Some registries know Docker's own format only, and say so in one of these ways.

@@ -16,6 +16,7 @@ mod chunks;
 mod credentials;
 mod flight;
 mod grant;
+mod homes;
 mod host;
 mod manifest;
 mod message;
@@ -28,10 +29,12 @@ mod token;
 mod upload;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use credentials::{Credential, Credentials, Environment, Explicit, Found, variable_name};
-pub use manifest::FetchedManifest;
+pub use homes::{home, remember_home};
+pub use manifest::{FetchedManifest, is_about_missing_blobs};
 pub use mirror::Mirror;
 pub use options::Options;
 
@@ -55,6 +58,8 @@ struct Inner {
     hosts: Mutex<HashMap<String, Arc<Host>>>,
     /// Blobs that are there or on their way, by repository and digest.
     pushes: Flights<Outcome>,
+    /// Blobs that are on their way into the store, by repository and digest.
+    pulls: Flights<PathBuf>,
 }
 
 impl Client {
@@ -64,14 +69,14 @@ impl Client {
     /// When the options hold a root certificate that is none.
     pub fn new(options: impl Into<Options>, credentials: Credentials, events: Events) -> Result<Self> {
         let Options { http, mirrors, chunk_size } = options.into();
-        let http = http::Client::new(http)?;
+        let http = http::Client::new(http::Options { events: events.clone(), ..http })?;
         let credentials = Arc::new(credentials);
-        let (hosts, pushes) = (Mutex::default(), Flights::default());
-        Ok(Self(Arc::new(Inner { http, credentials, events, mirrors, chunk_size, hosts, pushes })))
+        let (hosts, pushes, pulls) = (Mutex::default(), Flights::default(), Flights::default());
+        Ok(Self(Arc::new(Inner { http, credentials, events, mirrors, chunk_size, hosts, pushes, pulls })))
     }
 
-    /// Forgets which blobs are there or on their way: their files have turned out to be damaged,
-    /// and a transfer that was given up must not be taken for one of the new file.
+    /// Forgets which blobs are there or on their way: their files have turned out to be damaged, and
+    /// a transfer that was given up must not be taken for one of the new file; or the registry has lost them.
     pub fn forget_pushes(&self) {
         self.0.pushes.clear();
     }

@@ -25,6 +25,22 @@ impl Client {
         descriptor: &Descriptor,
         store: &Store,
     ) -> Result<PathBuf> {
+        let key = format!("{repository} {}", descriptor.digest);
+        let make = || {
+            let (client, repository) = (self.clone(), repository.clone());
+            let (descriptor, store) = (descriptor.clone(), store.clone());
+            async move { client.fetch_new(&repository, &descriptor, &store).await.map_err(Failure::from) }
+        };
+        // Several platforms of a base share layers, and ask for them at the same time.
+        self.0.pulls.get(&key, |_| false, make).await.map_err(|failure| failure.error)
+    }
+
+    async fn fetch_new(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        store: &Store,
+    ) -> Result<PathBuf> {
         let digest = &descriptor.digest;
         let task = self.0.events.start(Motion::Download, digest.short(), Some(descriptor.size));
         if let Some(path) = store.find(digest, descriptor.size) {

@@ -82,7 +82,7 @@ impl Client {
         progress.end(*pushed.as_ref().unwrap_or(&Outcome::Failed));
         pushed.map_err(|spent| {
             let digest = short(&blob.descriptor.digest);
-            spent.explain(format!("cannot push the blob {digest} to {repository}"))
+            spent.explain_name(format!("cannot push the blob {digest} to {repository}"))
         })
     }
 
@@ -145,6 +145,38 @@ impl Client {
             Offer::Taken(outcome) => return Ok(outcome),
             Offer::Wanted(session) => session,
         };
+        let mut session = match session {
+            Some(session) => session,
+            None => self.open_session(repository).await?,
+        };
+        let host = self.host(repository);
+        loop {
+            let wanted = [self.0.chunk_size, host.most()].into_iter().flatten().min();
+            let size = chunks::size(wanted, session.least, blob.descriptor.size);
+            match self.send(repository, blob, session, size, progress).await {
+                Ok(()) => return Ok(Outcome::Done),
+                // A proxy in front of the registry may take small requests only.
+                Err(failure)
+                    if failure.cause == Cause::Status(StatusCode::PAYLOAD_TOO_LARGE)
+                        && host.refused_size(size.unwrap_or(blob.descriptor.size)) =>
+                {
+                    tracing::debug!(error = ?failure.error, most = host.most(), "trying smaller chunks");
+                    session = self.open_session(repository).await?;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Sends a blob in chunks of `size`, or whole.
+    async fn send(
+        &self,
+        repository: &Repository,
+        blob: &Blob,
+        mut session: Session,
+        size: Option<u64>,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
         let body = match &blob.source {
             Source::Memory(bytes) => upload::from_memory(bytes, progress),
             Source::File(path) => upload::from_file(path, &blob.descriptor, progress),
@@ -152,18 +184,13 @@ impl Client {
                 return Err(Error::bug(format!("the blob has not been fetched from {source}")).into());
             }
         };
-        let mut session = match session {
-            Some(session) => session,
-            None => self.open_session(repository).await?,
-        };
-        if let Some(size) = chunks::size(self.0.chunk_size, session.least, blob.descriptor.size) {
+        if let Some(size) = size {
             match self.send_chunks(repository, blob, session, size, progress).await? {
-                chunks::Ended::Done => return Ok(Outcome::Done),
+                chunks::Ended::Done => return Ok(()),
                 chunks::Ended::Refused => session = self.open_session(repository).await?,
             }
         }
-        self.send_blob(repository, &blob.descriptor, session.url, body).await?;
-        Ok(Outcome::Done)
+        self.send_blob(repository, &blob.descriptor, session.url, body).await
     }
 
     async fn offer(

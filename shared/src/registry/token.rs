@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::credentials::{Credential, Found};
 use super::grant::basic;
@@ -42,8 +43,9 @@ impl Token {
 struct Answer {
     token: Option<String>,
     access_token: Option<String>,
-    expires_in: Option<u64>,
-    issued_at: Option<String>,
+    /// A number, as the specification has it, or a text: some write it so.
+    expires_in: Option<Value>,
+    issued_at: Option<Value>,
 }
 
 /// Asks for a token for `scopes`: with a password by GET, with an identity token by OAuth2's
@@ -73,19 +75,25 @@ pub(super) async fn fetch(
         return Err(refused(host, &mut response, found.as_deref()).await.map(about));
     }
     let body = response.bytes(MOST).await.map_err(|failure| failure.map(about))?;
-    let answer: Option<Answer> = serde_json::from_slice(&body).ok();
-    let value = |answer: &Answer| {
-        answer.token.clone().or_else(|| answer.access_token.clone()).filter(|token| !token.is_empty())
-    };
     // The parser's words may quote the token, so they are left out.
-    let Some((answer, value)) =
-        answer.and_then(|answer| Some((value(&answer)?, answer))).map(|(v, a)| (a, v))
-    else {
-        return Err(Failure::passing(about(Error::network("its answer holds no token"))));
+    let Ok(answer) = serde_json::from_slice::<Answer>(&body) else {
+        return Err(Failure::passing(about(Error::network("its answer cannot be understood"))));
+    };
+    let tokens = [&answer.token, &answer.access_token];
+    let Some(value) = tokens.into_iter().flatten().find(|token| !token.is_empty()).cloned() else {
+        return Err(about(Error::network("its answer holds no token")).into());
     };
     let now = response.header(DATE.as_str()).and_then(|date| httpdate::parse_http_date(date).ok());
-    let life = life(answer.expires_in, answer.issued_at.as_deref(), now.unwrap_or_else(SystemTime::now));
+    let issued_at = answer.issued_at.as_ref().and_then(Value::as_str);
+    let expires_in = answer.expires_in.as_ref().and_then(seconds);
+    let life = life(expires_in, issued_at, now.unwrap_or_else(SystemTime::now));
     Ok(Arc::new(Token { value: value.into(), good_until: asked + life }))
+}
+
+/// Seconds in any form that services write: `300`, `60.5`, `"300"`.
+fn seconds(value: &Value) -> Option<u64> {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    text.trim().split('.').next()?.parse().ok()
 }
 
 fn by_password(realm: &Url, service: Option<String>, scopes: &[String], found: Option<&Found>) -> Request {
@@ -179,6 +187,16 @@ mod tests {
         assert_eq!(life_at(Some(300), Some("2026-01-01T01:00:00Z")), 295, "clocks differ");
         assert_eq!(life_at(Some(300), Some("yesterday")), 295);
         assert!(life_at(Some(u64::MAX), None) > 0);
+    }
+
+    #[test]
+    fn seconds_are_read_in_all_forms_that_occur() {
+        let read = |text: &str| seconds(&serde_json::from_str(text).expect(text));
+        assert_eq!(
+            [read("300"), read("60.5"), read("\"300\""), read("\"60.5\"")],
+            [300, 60, 300, 60].map(Some)
+        );
+        assert_eq!([read("-5"), read("null"), read("\"soon\""), read("{}")], [None; 4]);
     }
 
     fn check(registry: &str, insecure: &str, realm: &str) -> bool {

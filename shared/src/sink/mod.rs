@@ -12,7 +12,7 @@ pub use archive::{write_docker_archive, write_oci_archive};
 pub use daemon::{Daemon, Loader};
 pub use layout::write_layout;
 pub use output::Output;
-pub(crate) use registry::{has_taken, home};
+pub(crate) use registry::has_taken;
 pub use registry::{localize, push};
 
 use crate::error::{Context, Error, Result};

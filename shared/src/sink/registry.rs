@@ -8,15 +8,11 @@ use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::ImageSet;
 use crate::oci::{Digest, Reference, Repository};
-use crate::registry::Client;
+use crate::registry::{Client, home, is_about_missing_blobs, remember_home};
 use crate::store::{Blob, Source, Store};
 
 /// So many blobs are on their way at once.
 const PARALLEL: usize = 8;
-
-/// The memo table of repositories by registry and digest. It may be wrong: a registry that cannot
-/// mount takes an upload.
-const HOMES: &str = "homes";
 
 /// The memo table of repositories that took a push.
 const TAKEN: &str = "pushed-to";
@@ -49,8 +45,19 @@ pub async fn push(client: &Client, set: &ImageSet, store: &Store, events: &Event
         }
         // What an earlier repository of the same registry has can be mounted from it.
         let sibling = done.iter().copied().find(|other| other.registry == repository.registry);
-        push_blobs(client, set, repository, sibling, store).await?;
-        push_manifests(client, set, repository, &references).await?;
+        let deliver = || async {
+            push_blobs(client, set, repository, sibling, store).await?;
+            push_manifests(client, set, repository, &references).await
+        };
+        match deliver().await {
+            // It was told of all of them before; what it has lost since is sent once more.
+            Err(error) if is_about_missing_blobs(&error) => {
+                events.note(format!("{} lacks blobs that it had taken: once more", repository.registry));
+                client.forget_pushes();
+                deliver().await?;
+            }
+            delivered => delivered?,
+        }
         store.remember(TAKEN, &repository.to_string(), &true);
         done.push(repository);
     }
@@ -81,7 +88,8 @@ async fn push_blobs(
     let uploads = set.blobs().into_iter().map(|(blob, title)| async move {
         let known = home(store, repository, &blob.descriptor.digest);
         let from = match &blob.source {
-            Source::Registry(from) => Some(from),
+            // Its mirror may be here where it is not itself.
+            Source::Registry(from) if from.registry == repository.registry => Some(from),
             _ => sibling.or(known.as_ref()),
         };
         let from = from.filter(|from| from.registry == repository.registry && *from != repository);
@@ -96,29 +104,13 @@ async fn push_blobs(
             return client.push_blob(repository, &local, &title, None).await.map(|_| ());
         }
         client.push_blob(repository, blob, &title, from).await?;
-        remember_home(store, repository, &blob.descriptor.digest, known.as_ref());
+        remember_home(store, repository, &blob.descriptor.digest);
         Ok(())
     });
     // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
     let uploads: Vec<futures_util::future::BoxFuture<'_, Result<()>>> =
         uploads.map(|upload| Box::pin(upload) as _).collect();
     stream::iter(uploads).buffer_unordered(PARALLEL).try_collect::<()>().await
-}
-
-/// A repository of the same registry that a blob was pushed to before: the large wheels of one
-/// image are those of the next.
-pub(crate) fn home(store: &Store, repository: &Repository, digest: &Digest) -> Option<Repository> {
-    let key = format!("{} {digest}", repository.registry);
-    let name = store.recall::<String>(HOMES, &key)?;
-    Some(Repository { name, ..repository.clone() }).filter(|home| home != repository)
-}
-
-/// Remembers where a blob is, if nothing was known.
-fn remember_home(store: &Store, repository: &Repository, digest: &Digest, known: Option<&Repository>) {
-    let key = format!("{} {digest}", repository.registry);
-    if known.is_none() && store.recall::<String>(HOMES, &key).is_none() {
-        store.remember(HOMES, &key, &repository.name);
-    }
 }
 
 async fn push_manifests(

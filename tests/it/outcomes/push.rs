@@ -2,7 +2,7 @@
 
 use containerize_tests::layout::sha256;
 use containerize_tests::program::{Project, can_build, has_std};
-use containerize_tests::registry::{Options, Phase, TestRegistry};
+use containerize_tests::registry::{Fault, Options, Phase, TestRegistry};
 use serde_json::Value;
 
 /// The manifest under a reference, and that everything it names is in the repository.
@@ -126,4 +126,22 @@ fn a_finished_layer_is_sent_while_the_next_one_is_made() {
     let (_, manifest) = pushed(&registry, "app", "1.0.0");
     let blobs = manifest["layers"].as_array().expect("layers").len() + 1;
     assert_eq!((blobs, registry.count(Phase::PutBlob)), (4, 4), "each is sent once");
+}
+
+#[test]
+fn what_the_registry_lost_before_the_manifest_is_sent_once_more() {
+    if !can_build() {
+        return;
+    }
+    let registry = TestRegistry::open();
+    registry.inject(Fault::Forgets.on(Phase::PutManifest));
+    let repository = registry.repository("app");
+    Project::app("").call(["--push", "--repository", &repository]).succeed();
+    let (_, manifest) = pushed(&registry, "app", "1.0.0");
+    let blobs = manifest["layers"].as_array().expect("layers").len() + 1;
+    assert_eq!(registry.count(Phase::PutBlob), 2 * blobs);
+    // For ever is no reason to go on for ever.
+    registry.inject(Fault::Forgets.on(Phase::PutManifest).always());
+    let refused = Project::app("").call(["--push", "--repository", &repository, "--tag", "2"]).fail();
+    assert!(refused.stderr().contains("MANIFEST_BLOB_UNKNOWN"), "{}", refused.stderr());
 }

@@ -64,6 +64,31 @@ async fn a_registry_that_announces_chunks_gets_them() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_takes_small_requests_only_gets_them_without_being_asked_again() {
+    let registry = TestRegistry::start(Options { max_body: Some(40_000), ..Options::default() });
+    let client = client(options(), Credentials::none());
+    let to = repository(&registry, "x");
+    for (seed, size) in [(1, 250_000), (2, 250_000), (3, 10_000)] {
+        let bytes = data(seed, size);
+        client.push_blob(&to, &blob(bytes.clone()), "x", None).await.expect("pushed");
+        assert_eq!(registry.blob("x", Digest::of(&bytes)).as_deref(), Some(bytes.as_slice()));
+    }
+    // Halved until it fits: 250000, 125000, 62500, 31250. The others know it.
+    let whole = registry.requests().iter().filter(|seen| seen.phase == Phase::PutBlob).count();
+    assert_eq!((whole, ranges(&registry).len()), (4, 2 + 8 + 8));
+}
+
+#[tokio::test]
+async fn where_no_size_is_small_enough_the_limit_is_named() {
+    let registry = TestRegistry::start(Options { max_body: Some(100), ..Options::default() });
+    let pushed = client(options(), Credentials::none());
+    let pushed = pushed.push_blob(&repository(&registry, "x"), &blob(data(1, 250_000)), "x", None).await;
+    let error = pushed.expect_err("too large");
+    assert!(error.hint_text().is_some_and(|hint| hint.contains("--chunk-size")), "{error:?}");
+    assert!(registry.count(Phase::PostUpload) < 10);
+}
+
+#[tokio::test]
 async fn a_chunk_that_broke_goes_on_where_it_broke_and_is_counted_once() {
     let registry = TestRegistry::open();
     registry.inject(Fault::HalfTaken.on(Phase::PatchBlob).after(1));

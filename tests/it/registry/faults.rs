@@ -110,7 +110,8 @@ fn special_cases() -> Vec<(Fault, Phase, usize, Expect)> {
         (Fault::Short, Phase::Token, 2, Works),
         (Fault::Truncated, Phase::GetBlob, always, Fails(Kind::Network, "(3 attempts)")),
         (Fault::Status(404), Phase::GetBlob, always, Fails(Kind::Network, "404 Not Found")),
-        (Fault::Status(404), Phase::GetManifest, always, Fails(Kind::Network, "404 Not Found")),
+        // A name that does not exist is no trouble of the network.
+        (Fault::Status(404), Phase::GetManifest, always, Fails(Kind::Usage, "404 Not Found")),
         (Fault::Status(405), Phase::HeadManifest, always, Works),
         (Fault::Status(404), Phase::Ping, always, Works),
         (Fault::Status(413), Phase::PutBlob, always, Fails(Kind::Network, "413 Payload Too Large")),

@@ -93,7 +93,7 @@ async fn when_nobody_has_it_both_are_named() {
     let at = repository(&original, "x").with_tag("1");
     let error = client(mirrored(&original, &mirror.address()), Credentials::none()).manifest(&at).await;
     let error = error.expect_err("nowhere");
-    assert_eq!(error.kind(), Kind::Network);
+    assert_eq!(error.kind(), Kind::Usage, "no trouble of the network");
     assert!(error.to_string().contains(&at.to_string()), "{error:?}");
     let causes = error.causes().join(" | ");
     assert!(causes.contains(&format!("not from the mirror {}", mirror.address())), "{causes}");
@@ -131,4 +131,50 @@ async fn a_mirror_gets_its_own_credentials_and_not_those_of_the_original() {
     let other = client(options, credentials(&original.address(), "me:secret"));
     read(&other, &at).await.expect("with the original's password");
     assert!(mirror.requests()[before..].iter().all(|seen| seen.header("authorization").is_none()));
+}
+
+#[tokio::test]
+async fn what_a_mirror_has_can_be_mounted_from_there() {
+    let (original, mirror) = (TestRegistry::open(), TestRegistry::open());
+    let client = client(mirrored(&original, &format!("{}/hub", mirror.address())), Credentials::none());
+    let (_folder, store) = store();
+    let digest = Digest::of(b"layer");
+    client.remember_homes(&store, &repository(&original, "library/x"), &digest);
+    let home = |at: &TestRegistry| registry::home(&store, &repository(at, "app"), &digest);
+    assert_eq!(home(&mirror), Some(repository(&mirror, "hub/library/x")));
+    assert_eq!(home(&original), Some(repository(&original, "library/x")));
+}
+
+#[tokio::test]
+async fn a_blob_that_several_want_at_once_is_fetched_once() {
+    let registry = TestRegistry::open();
+    fill(&registry, "x");
+    let client = client(options(), Credentials::none());
+    let ((_folder, store), to) = (store(), repository(&registry, "x"));
+    let wanted = blob(data(1, 1000)).descriptor;
+    let fetch = || client.fetch_blob(&to, &wanted, &store);
+    let (one, other, third) = tokio::join!(fetch(), fetch(), fetch());
+    assert_eq!(one.expect("fetched"), other.expect("fetched"));
+    assert_eq!(registry.count(Phase::GetBlob), 1);
+    // What the store has lost since is fetched again.
+    std::fs::remove_file(third.expect("fetched")).expect("removed");
+    assert!(fetch().await.expect("fetched").exists());
+    assert_eq!(registry.count(Phase::GetBlob), 2);
+}
+
+#[tokio::test]
+async fn a_socks_proxy_is_gone_through() {
+    let (registry, proxy) = (TestRegistry::open(), containerize_tests::socks::Socks::start());
+    fill(&registry, "x");
+    let port = registry.address().rsplit(':').next().expect("a port").to_owned();
+    let variables = [("all_proxy".to_owned(), proxy.address()), ("ALL_PROXY".to_owned(), String::new())];
+    let http = containerize_core::http::Options {
+        proxies: containerize_core::http::Proxies::of(&variables.into_iter().collect()),
+        insecure: vec!["registry.test".into()],
+        ..options()
+    };
+    let client = client(http, Credentials::none());
+    let at: Repository = format!("registry.test:{port}/x").parse().expect("repository");
+    read(&client, &at.with_tag("1")).await.expect("read");
+    assert!(proxy.served() > 0);
 }

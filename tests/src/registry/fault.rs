@@ -77,6 +77,8 @@ pub enum Fault {
     ForeignLocation(String),
     /// The request is redirected (307) to the host with this URL, under `/storage/`.
     Redirect(String),
+    /// All blobs of the repository are lost, and a manifest is refused for that.
+    Forgets,
     /// All tokens become worthless, this request's included.
     Revoked,
     /// The answer takes so long.

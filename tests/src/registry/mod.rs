@@ -67,6 +67,8 @@ pub struct Options {
     pub static_token: Option<String>,
     /// What `OCI-Chunk-Min-Length` says; smaller chunks are refused.
     pub min_chunk: Option<usize>,
+    /// The largest body that a request may have; others are answered 413.
+    pub max_body: Option<usize>,
     /// What tokens say about their life in seconds.
     pub expires_in: Option<u64>,
     /// Whether anonymous tokens may pull.

@@ -59,6 +59,9 @@ impl<'a> Route<'a> {
 
     /// The right answer.
     pub(super) fn answer(&self, state: &State, seen: &Seen, body: Bytes, fault: Option<&Fault>) -> Answer {
+        if state.options.max_body.is_some_and(|most| body.len() > most) {
+            return answer::refusal(413, "SIZE_INVALID", "request entity too large");
+        }
         if !matches!(self.phase, Phase::Token | Phase::Storage) {
             let needed = auth::needed(self.phase, self.repository, seen.query("from"));
             if fault == Some(&Fault::Revoked) {
@@ -86,7 +89,7 @@ impl<'a> Route<'a> {
             Phase::UploadStatus => self.progress(state, fault),
             Phase::PutBlob => self.put_blob(state, seen, body),
             Phase::HeadManifest | Phase::GetManifest => self.get_manifest(state),
-            Phase::PutManifest => self.put_manifest(state, seen, body),
+            Phase::PutManifest => self.put_manifest(state, seen, body, fault),
             Phase::Storage => self.storage(state, seen, body),
             Phase::Other => answer::refusal(404, "UNSUPPORTED", "no such endpoint"),
         }
@@ -197,7 +200,11 @@ impl<'a> Route<'a> {
         }
     }
 
-    fn put_manifest(&self, state: &State, seen: &Seen, body: Bytes) -> Answer {
+    fn put_manifest(&self, state: &State, seen: &Seen, body: Bytes, fault: Option<&Fault>) -> Answer {
+        if fault == Some(&Fault::Forgets) {
+            state.lock().blobs.retain(|(repository, _), _| repository != self.repository);
+            return answer::refusal(404, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry");
+        }
         let media_type = seen.header(CONTENT_TYPE.as_str()).unwrap_or_default();
         let digest = state.lock().keep_manifest(self.repository, self.last, media_type, body);
         // Without a Location, as some do it.

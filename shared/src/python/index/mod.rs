@@ -105,7 +105,7 @@ impl Downloader {
             http.extra_roots.push(pem);
         }
         Ok(Self(Arc::new(Inner {
-            http: http::Client::new(http)?,
+            http: http::Client::new(http::Options { events: events.clone(), ..http })?,
             store,
             events,
             options,

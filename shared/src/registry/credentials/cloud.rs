@@ -128,7 +128,7 @@ fn is_word(text: &str) -> bool {
 
 /// The program's file in the first folder of `path` that has it; not in folders relative to
 /// the one that we happen to be in.
-fn installed(program: &str, path: &OsStr) -> Option<PathBuf> {
+pub(super) fn installed(program: &str, path: &OsStr) -> Option<PathBuf> {
     let names: &[String] = if cfg!(windows) {
         &[format!("{program}.exe"), format!("{program}.cmd")]
     } else {

@@ -6,11 +6,12 @@
 //! which are good for that part of the registry only (`containers-auth.json(5)`).
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Found, secrets};
+use super::{Found, cloud, secrets};
 use crate::error::{Error, Result};
 use crate::oci::Repository;
 
@@ -59,6 +60,14 @@ impl AuthFile {
                 .hint(format!("docker login {0} or podman login {0} writes it anew", repository.registry))
         })?;
         Ok(found.map(|credential| Found { credential, source: self.name.clone() }))
+    }
+
+    /// What the user should know of the helper that gave nothing for the registry; `path` is where programs are.
+    pub(super) fn about_helper(&self, registry: &str, path: Option<&OsStr>) -> Option<String> {
+        let program = format!("docker-credential-{}", self.helper(registry)?);
+        let installed = path.is_some_and(|path| cloud::installed(&program, path).is_some());
+        let what = if installed { "gave no credential" } else { "is not installed" };
+        Some(format!("{program}, which {} names for {registry}, {what}", self.name))
     }
 
     /// The registry's own helper, else the one for all; an empty name means none.
@@ -130,6 +139,20 @@ mod tests {
                 Some(token.expose().into())
             }
         }
+    }
+
+    #[test]
+    fn a_helper_that_gave_nothing_is_named() {
+        let folder = tempfile::tempdir().expect("folder");
+        let file = serde_json::json!({"credHelpers": {"r.example": "mine"}}).to_string();
+        let file = AuthFile::parse(&file, "config.json").expect("valid").expect("not empty");
+        let about = |registry: &str| file.about_helper(registry, Some(folder.path().as_os_str()));
+        let missing = "docker-credential-mine, which config.json names for r.example, is not installed";
+        assert_eq!(about("r.example").as_deref(), Some(missing));
+        assert_eq!(about("s.example"), None);
+        std::fs::write(folder.path().join("docker-credential-mine"), "").expect("program");
+        std::fs::write(folder.path().join("docker-credential-mine.exe"), "").expect("program");
+        assert!(about("r.example").is_some_and(|about| about.ends_with("gave no credential")));
     }
 
     fn auths(keys: &[&str]) -> Value {

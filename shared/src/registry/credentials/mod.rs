@@ -117,6 +117,20 @@ impl Credentials {
         }))
     }
 
+    /// What the user should know of a helper that gave no credential for the registry. It reads files.
+    pub(super) fn about_helper(&self, registry: &str) -> Option<String> {
+        let path = self.environment.path.as_deref();
+        let about = |file: Option<AuthFile>| file?.about_helper(registry, path);
+        let variable = self.environment.docker_auth_config.as_ref();
+        let of_variable = variable.and_then(|text| AuthFile::parse(text.expose(), "DOCKER_AUTH_CONFIG").ok());
+        of_variable.and_then(about).or_else(|| {
+            self.environment.auth_files().iter().find_map(|file| {
+                let text = read::text(file, read::DOCUMENT).ok()?;
+                about(AuthFile::parse(&text, &file.display().to_string()).ok()?)
+            })
+        })
+    }
+
     fn of_call(&self, repository: &Repository) -> Option<Found> {
         let explicit = self.explicit.as_ref()?;
         (file::registry_of_key(&explicit.registry) == repository.registry).then(|| Found {

@@ -1,0 +1,94 @@
+//! Which proxies the environment names: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, or
+//! the same in small letters. As everywhere, one that is empty is no setting.
+
+use std::collections::BTreeMap;
+
+use reqwest::{ClientBuilder, NoProxy, Proxy};
+
+use super::Secret;
+use crate::error::{Error, Result};
+
+/// The proxies for each scheme. They may hold passwords.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proxies {
+    https: Option<Secret>,
+    http: Option<Secret>,
+    none: Option<String>,
+}
+
+impl Proxies {
+    /// Those of these variables.
+    pub fn of(variables: &BTreeMap<String, String>) -> Self {
+        let one = |name: &str| {
+            let names = [name.to_owned(), name.to_ascii_lowercase()];
+            names
+                .iter()
+                .filter_map(|name| variables.get(name))
+                .map(|text| text.trim())
+                .find(|text| !text.is_empty())
+        };
+        let all = one("ALL_PROXY");
+        // A server that runs a program for each request makes HTTP_PROXY of a header.
+        let http = if variables.contains_key("REQUEST_METHOD") { None } else { one("HTTP_PROXY") };
+        Self {
+            https: one("HTTPS_PROXY").or(all).map(Secret::new),
+            http: http.or(all).map(Secret::new),
+            none: one("NO_PROXY").map(str::to_owned),
+        }
+    }
+
+    /// The builder with these proxies. Without any, those of the operating system count.
+    ///
+    /// # Errors
+    /// Usage: one of them is no address of a proxy.
+    pub(super) fn install(&self, mut builder: ClientBuilder) -> Result<ClientBuilder> {
+        if self.https.is_none() && self.http.is_none() {
+            return Ok(builder);
+        }
+        builder = builder.no_proxy();
+        let none = self.none.as_deref().and_then(NoProxy::from_string);
+        let make: [(&str, &Option<Secret>, fn(&str) -> reqwest::Result<Proxy>); 2] = [
+            ("HTTPS_PROXY", &self.https, |address| Proxy::https(address)),
+            ("HTTP_PROXY", &self.http, |address| Proxy::http(address)),
+        ];
+        for (variable, address, make) in make {
+            let Some(address) = address else { continue };
+            // The parser's words would hold the password.
+            let proxy = make(address.expose()).map_err(|_| {
+                Error::usage(format!("the variable {variable} (or ALL_PROXY) holds no address of a proxy"))
+                    .hint("write it as http://HOST:PORT or socks5h://HOST:PORT")
+            })?;
+            builder = builder.proxy(proxy.no_proxy(none.clone()));
+        }
+        Ok(builder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(variables: &[(&str, &str)]) -> (Option<String>, Option<String>) {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let Proxies { https, http, .. } = Proxies::of(&variables.collect());
+        let plain = |secret: Option<Secret>| secret.map(|secret| secret.expose().to_owned());
+        (plain(https), plain(http))
+    }
+
+    #[test]
+    fn an_empty_variable_is_no_setting() {
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(of(&[("HTTPS_PROXY", ""), ("https_proxy", "http://p")]), (some("http://p"), None));
+        assert_eq!(of(&[("HTTPS_PROXY", "http://a"), ("https_proxy", "http://b")]).0, some("http://a"));
+        assert_eq!(of(&[("ALL_PROXY", "socks5://p")]), (some("socks5://p"), some("socks5://p")));
+        assert_eq!(of(&[("HTTPS_PROXY", " ")]), (None, None));
+        assert_eq!(of(&[("HTTP_PROXY", "http://evil"), ("REQUEST_METHOD", "GET")]), (None, None));
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_without_its_password() {
+        let proxies = Proxies { https: Some(Secret::new("http://u:hunter2@[")), ..Proxies::default() };
+        let error = proxies.install(reqwest::Client::builder()).expect_err("no address");
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+    }
+}
