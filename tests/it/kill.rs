@@ -1,4 +1,4 @@
-//! The program is killed at any moment, and run again.
+//! The program is killed or interrupted at any moment, and run again.
 //!
 //! Most moments are not of time but of progress: so much of a layer has been fetched, packed, sent or
 //! written. So they come in every phase, however fast or busy the machine is.
@@ -146,8 +146,8 @@ impl Machine {
         }
     }
 
-    /// Kills the program when the moment has come; whether it still ran then.
-    fn kill(&self, program: &mut Child, moment: Moment, whole: &Whole) -> bool {
+    /// Waits until the moment has come; whether the program still runs then.
+    fn wait(&self, program: &mut Child, moment: Moment, whole: &Whole) -> bool {
         let start = Instant::now();
         let mut is_running = true;
         while is_running && !self.has_come(moment, whole, start) {
@@ -155,8 +155,8 @@ impl Machine {
             std::thread::sleep(Duration::from_micros(500));
             is_running = program.try_wait().expect("its state").is_none();
         }
-        program.kill().expect("killed");
-        program.wait().expect("its end");
+        // Where time decides, it may have been faster than before.
+        assert!(is_running || matches!(moment, Moment::Time(_)), "{moment:?} never came");
         is_running
     }
 
@@ -211,25 +211,30 @@ impl Whole {
     }
 }
 
-fn killed_at(count: usize, seed: u64) {
-    if !has_musl() {
-        return;
-    }
+/// A project whose image takes a while, and what comes of it.
+fn project(seed: u64) -> (TempDir, Whole) {
     let project = hello();
     let mut numbers = Numbers(seed);
     let data: Vec<u8> = (0..DATA / 8).flat_map(|_| numbers.next().to_le_bytes()).collect();
     fs::write(project.path().join("data"), data).expect("data");
     Whole::of(&Machine::new(), project.path()); // compiles
     let whole = Whole::of(&Machine::new(), project.path());
+    (project, whole)
+}
 
+fn killed_at(count: usize, seed: u64) {
+    if !has_musl() {
+        return;
+    }
+    let (project, whole) = project(seed);
     for moment in moments(count, seed) {
         let machine = Machine::new();
         machine.prepare(moment);
         let mut program = machine.build(project.path());
         let mut running = program.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
-        let was_running = machine.kill(&mut running, moment, &whole);
-        // Where time decides, it may have been faster than before.
-        assert!(was_running || matches!(moment, Moment::Time(_)), "{moment:?} never came");
+        machine.wait(&mut running, moment, &whole);
+        running.kill().expect("killed");
+        running.wait().expect("its end");
 
         machine.has_image(&whole.digest);
         machine.check_cache();
@@ -241,6 +246,73 @@ fn killed_at(count: usize, seed: u64) {
         assert_eq!(again.digest, whole.digest, "after {moment:?}");
         assert!(again.archive == whole.archive, "another archive after {moment:?}");
     }
+}
+
+/// Signals that ask the program to end, and its exit codes then.
+#[cfg(unix)]
+const SIGNALS: [(&str, i32); 3] = [("INT", 130), ("TERM", 143), ("HUP", 129)];
+
+#[cfg(unix)]
+fn interrupted_at(count: usize, seed: u64) {
+    if !has_musl() {
+        return;
+    }
+    let (project, whole) = project(seed);
+    for (moment, (signal, code)) in moments(count, seed).zip(SIGNALS.into_iter().cycle()) {
+        let machine = Machine::new();
+        let temporary = tempfile::tempdir().expect("folder");
+        machine.prepare(moment);
+        let mut program = machine.build(project.path());
+        program.env("TMPDIR", temporary.path()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut running = program.spawn().expect("it runs");
+        if !machine.wait(&mut running, moment, &whole) {
+            continue;
+        }
+        let told = Command::new("kill").args(["-s", signal, &running.id().to_string()]).status();
+        let output = running.wait_with_output().expect("its end");
+        let said = String::from_utf8_lossy(&output.stderr);
+        if output.status.success() && matches!(moment, Moment::Time(_)) {
+            continue; // It was done before the signal came.
+        }
+        assert!(told.expect("kill").success());
+        assert_eq!(output.status.code(), Some(code), "{moment:?}: {said}");
+        let line = format!(" Interrupted by SIG{signal}");
+        assert_eq!(said.lines().last(), Some(line.as_str()), "{moment:?}: {said}");
+        assert!(!said.contains("error") && !said.contains("warning"), "{moment:?}: {said}");
+
+        let left = [temporary.path(), &machine.home.path().join("cache/tmp")].map(names);
+        assert_eq!(left, [vec![], vec![]] as [Vec<String>; 2], "{moment:?}");
+        let beside = names(machine.home.path());
+        assert!(beside.iter().all(|name| name == "cache" || name == "image.tar"), "{moment:?}: {beside:?}");
+        let may_be_named =
+            matches!(moment, Moment::Time(_) | Moment::Asking { phase: Phase::PutManifest, done: true });
+        assert!(!machine.has_image(&whole.digest) || may_be_named, "{moment:?}");
+        let is_early = matches!(moment, Moment::Packing(_) | Moment::Pulling { .. });
+        assert!(!machine.archive().exists() || !is_early, "{moment:?}");
+        machine.check_cache();
+        let again = Whole::of(&machine, project.path());
+        assert_eq!(again.digest, whole.digest, "after {moment:?}");
+    }
+}
+
+/// The names in a folder, if it is there.
+#[cfg(unix)]
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+#[cfg(unix)]
+fn interrupted_in_any_phase_it_leaves_nothing_behind() {
+    interrupted_at(12, 9);
+}
+
+#[test]
+#[cfg(unix)]
+#[ignore = "takes minutes"]
+fn interrupted_at_fifty_moments_it_leaves_nothing_behind() {
+    interrupted_at(50, 10);
 }
 
 #[test]

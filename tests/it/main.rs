@@ -12,5 +12,7 @@ mod kill;
 mod lock;
 mod mistakes;
 mod outcomes;
+#[cfg(target_os = "linux")]
+mod processes;
 mod registry;
 mod reproducible;
