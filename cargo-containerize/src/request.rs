@@ -98,7 +98,7 @@ fn means(transfer: &TransferArgs, registry: Option<&str>, events: &Events) -> Re
         credentials = credentials.with(Explicit { registry, username, password, source });
     }
     let client = Client::new(registry_options(transfer, false), credentials, events.clone())?;
-    Ok((client, Store::open(cache_dir(transfer.cache_dir.clone())?)?))
+    Ok((client, Store::open(cache_dir(transfer.cache_dir.clone())?)?.telling(events)))
 }
 
 /// The environment, without what is for this program alone.

@@ -83,6 +83,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("registry/credentials/environment.rs", "std::env::vars"),
     // Names only, of what a program that is started must not inherit.
     ("process/secrets.rs", "std::env::vars"),
+    // For words about the folder that temporary files go to.
+    ("store/scratch.rs", "std::env::temp_dir"),
     // Constants of the compilation, not of the environment.
     ("build/places.rs", "std::env::consts::"),
     // Takes a value apart that was passed in.
@@ -110,6 +112,8 @@ const READERS: &[(&str, &[&str])] = &[
     // The terminal, and the kernel's own words on a process.
     ("process/run.rs", &["File::open("]),
     ("process/table.rs", &["read_to_string("]),
+    // A lock is opened, and not read.
+    ("store/living.rs", &["File::open("]),
 ];
 
 const MOST_LINES: usize = 800;

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use containerize_core::oci::{Digest, Platform};
 use containerize_tests::fixture::{has_musl, hello};
 use containerize_tests::image;
+#[cfg(unix)]
+use containerize_tests::program::signals;
 use containerize_tests::program::{call, succeeds};
 use containerize_tests::registry::{Fault, Phase, TestRegistry};
 use serde_json::Value;
@@ -248,17 +250,13 @@ fn killed_at(count: usize, seed: u64) {
     }
 }
 
-/// Signals that ask the program to end, and its exit codes then.
-#[cfg(unix)]
-const SIGNALS: [(&str, i32); 3] = [("INT", 130), ("TERM", 143), ("HUP", 129)];
-
 #[cfg(unix)]
 fn interrupted_at(count: usize, seed: u64) {
     if !has_musl() {
         return;
     }
     let (project, whole) = project(seed);
-    for (moment, (signal, code)) in moments(count, seed).zip(SIGNALS.into_iter().cycle()) {
+    for (moment, (signal, code)) in moments(count, seed).zip(signals().into_iter().cycle()) {
         let machine = Machine::new();
         let temporary = tempfile::tempdir().expect("folder");
         machine.prepare(moment);

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use containerize_tests::fixture::{folder, manifest, script};
-use containerize_tests::program::{call, can_build, succeeds};
+use containerize_tests::program::{call, can_build, signals, succeeds};
 use tempfile::TempDir;
 
 /// How long something may take that needs a moment.
@@ -102,7 +102,7 @@ fn what_cargo_has_started_ends_with_every_signal() {
         return;
     }
     let scene = Scene::new(&waiting_build_script(), "");
-    for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129), ("QUIT", 131)] {
+    for (signal, code) in signals() {
         let ended = scene.interrupted(&[], None, signal);
         assert_eq!(ended, (Some(code), format!(" Interrupted by SIG{signal}")));
         assert!(!scene.project.path().join("target/containerize/index.json").exists());
@@ -145,10 +145,10 @@ fn a_second_signal_ends_it_at_once() {
     let scene = Scene::new("", &hooks);
     let mut program = scene.call(&[]).stderr(Stdio::piped()).spawn().expect("it runs");
     let waits = scene.waiting(&mut program);
-    send(program.id(), "INT");
     send(program.id(), "TERM");
+    send(program.id(), "HUP");
     let output = program.wait_with_output().expect("its end");
-    assert!(matches!(output.status.code(), Some(130 | 143)), "{output:?}");
+    assert!(matches!(output.status.code(), Some(129 | 143)), "{output:?}");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(said.matches("Interrupted").count(), 1, "{said}");
     assert!(is_soon_gone(waits));
@@ -161,10 +161,10 @@ fn an_interruption_is_told_as_json() {
     let mut command = scene.call(&["--format", "json"]);
     let mut program = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it runs");
     scene.waiting(&mut program);
-    send(program.id(), "INT");
+    send(program.id(), "TERM");
     let output = program.wait_with_output().expect("its end");
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("json");
-    assert_eq!((&told["error"]["kind"], output.status.code()), (&"interrupted".into(), Some(130)));
+    assert_eq!((&told["error"]["kind"], output.status.code()), (&"interrupted".into(), Some(143)));
 }
 
 #[test]
@@ -199,7 +199,10 @@ fn what_builds_gets_no_credentials_of_registries_and_hooks_get_them() {
     // Git is started as well: by its name, so that a script can stand for it.
     let bin = scene.home.path().join("bin");
     fs::create_dir(&bin).expect("folder");
-    script(&bin.join("git"), "#!/bin/sh\nenv > \"$PLACE/git\"\necho 'fatal: not a git repository' >&2\nexit 128\n");
+    script(
+        &bin.join("git"),
+        "#!/bin/sh\nenv > \"$PLACE/git\"\necho 'fatal: not a git repository' >&2\nexit 128\n",
+    );
     let mut command = scene.call(&["--repository", "ghcr.io/you/app"]);
     for name in SECRET {
         command.env(name, if name == "DOCKER_AUTH_CONFIG" { "{}" } else { "you:secret" });

@@ -275,6 +275,16 @@ pub fn call(dir: &Path, home: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+/// Signals that ask a program to end, with its exit codes then; without those that this process ignores, and
+/// so what it starts, as in the background of a script.
+pub fn signals() -> Vec<(&'static str, i32)> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    let all = [("TERM", 143), ("INT", 130), ("HUP", 129), ("QUIT", 131)];
+    all.into_iter().filter(|(_, code)| ignored & (1 << (code - 129)) == 0).collect()
+}
+
 /// What the program printed; it must have succeeded.
 ///
 /// # Panics

@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use serde::{Deserialize, Serialize};
-use tempfile::SpooledTempFile;
 
 use super::facts::{Contents, LayerFacts, is_below};
 use super::tree::NodeKind;
 use crate::elf::{self, ElfFacts};
+use crate::store::scratch::Spool;
 
 /// Bytes of an ELF file that are held in memory; the rest goes to a temporary file.
 const SPOOL: usize = 1 << 20;
@@ -84,11 +84,11 @@ pub(super) fn read(
     path: &str,
     head: &[u8],
     rest: &mut impl Read,
-) -> io::Result<(Option<Detail>, Option<SpooledTempFile>)> {
+) -> io::Result<(Option<Detail>, Option<Spool>)> {
     let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
     let mut content = head.chain(rest);
     if head.starts_with(&elf::MAGIC) {
-        let mut spool = SpooledTempFile::new(SPOOL);
+        let mut spool = Spool::new(SPOOL);
         io::copy(&mut content, &mut spool)?;
         let facts = elf::read(&mut spool);
         spool.seek(SeekFrom::Start(0))?;
@@ -101,7 +101,7 @@ pub(super) fn read(
     };
     if path == "etc/ld.so.cache" {
         let bytes = text(MAX_CACHE)?;
-        let mut spool = SpooledTempFile::new(SPOOL);
+        let mut spool = Spool::new(SPOOL);
         spool.write_all(&bytes)?;
         spool.seek(SeekFrom::Start(0))?;
         return Ok((cache::libraries(&bytes).map(Detail::LoaderCache), Some(spool)));

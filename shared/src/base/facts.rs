@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::details::LayerDetails;
 use super::notes::{Note, Package};
 use super::tree::{Node, NodeKind, Tree};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::oci::media_type::{Compression, layer_compression};
 use crate::oci::{Descriptor, Digest, HashingReader};
 use crate::store::{Blob, Source, Store};
@@ -330,8 +330,17 @@ fn read_blob(blob: &Blob) -> Result<(Known, LayerDetails)> {
     let compression = compression_of(blob)?;
     match &blob.source {
         Source::Memory(bytes) => read_verified(&bytes[..], compression, &blob.descriptor),
-        Source::File(path) => read_verified(Store::open_file(path)?, compression, &blob.descriptor)
-            .map_err(|e| e.hint(format!("if {} is damaged, delete it and try again", path.display()))),
+        Source::File(path) => {
+            read_verified(Store::open_file(path)?, compression, &blob.descriptor).map_err(|error| match error
+                .kind()
+            {
+                Kind::Integrity => {
+                    error.hint(format!("if {} is damaged, delete it and try again", path.display()))
+                }
+                // The layer is not to blame for what else fails.
+                _ => error,
+            })
+        }
         Source::Registry(repository) => {
             Err(Error::bug(format!("the layer is still in {repository}; fetch it first")))
         }

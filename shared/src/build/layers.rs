@@ -14,7 +14,7 @@ use crate::event::Events;
 use crate::layer::{self, Content, Entry, EntryKind, Layer, Spec};
 use crate::oci::media_type::{Compression, Format};
 use crate::plan::{Item, LayerPlan};
-use crate::store::Store;
+use crate::store::{Store, scratch};
 use crate::territory::Territory;
 
 /// What was built for one platform's image.
@@ -94,7 +94,7 @@ impl Maker<'_> {
                 continue;
             }
             // Lives as long as the layer is read from it.
-            let scratch = tempfile::tempdir().context(|| "cannot make a temporary folder".into())?;
+            let scratch = scratch::folder()?;
             let mut entries = Vec::new();
             for (i, item) in plan.items.iter().enumerate() {
                 let folder = scratch.path().join(i.to_string());

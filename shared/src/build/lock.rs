@@ -35,7 +35,7 @@ pub async fn lock(request: Request, events: &Events) -> Result<Outcome> {
         Language::Python => python::lock(&request, events).await?,
     };
     let path = dir.join(FILE);
-    let store = Store::open(&request.cache_dir)?;
+    let store = Store::open(&request.cache_dir)?.telling(events);
     let credentials = deliver::credentials(&request, std::iter::empty(), &wishes)?;
     let client = Client::new(request.registry.clone(), credentials, events.clone())?;
     let mut lock = BaseLock::read(&path)?;

@@ -9,6 +9,7 @@ use super::{Content, Entry, EntryKind};
 use crate::error::{Context, Result};
 use crate::event::{Events, Motion, Outcome};
 use crate::read;
+use crate::store::scratch::{self, Written};
 
 /// How much is read at once.
 const CHUNK: usize = 256 * 1024;
@@ -26,16 +27,17 @@ pub fn unpack<'a>(entries: impl IntoIterator<Item = &'a Entry>, root: &Path) -> 
         let EntryKind::File(content) = &entry.kind else { continue };
         let path = root.join(&entry.path);
         let failed = || format!("cannot write {}", path.display());
-        std::fs::create_dir_all(path.parent().unwrap_or(root)).context(failed)?;
-        let mut file = File::create(&path).context(failed)?;
-        match content {
-            Content::Bytes(bytes) => file.write_all(bytes).context(failed)?,
+        std::fs::create_dir_all(path.parent().unwrap_or(root)).map_err(scratch::refused)?;
+        let mut file = Written::new(File::create(&path).map_err(scratch::refused)?);
+        let copied = match content {
+            Content::Bytes(bytes) => file.write_all(bytes).context(failed),
             Content::File { path: from, .. } => {
                 let mut from = read::file(from).context(|| format!("cannot read {}", from.display()))?;
-                std::io::copy(&mut from, &mut file).context(failed)?;
+                std::io::copy(&mut from, &mut file).map(drop).context(failed)
             }
-            Content::Zipped(zipped) => unzipper.copy(zipped, &entry.path, &mut file, &task)?,
-        }
+            Content::Zipped(zipped) => unzipper.copy(zipped, &entry.path, &mut file, &task),
+        };
+        copied.map_err(|error| file.failure().unwrap_or(error))?;
     }
     task.end(Outcome::Done);
     Ok(())

@@ -1,6 +1,5 @@
 //! Finding what is damaged.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::PoisonError;
@@ -15,16 +14,14 @@ impl Store {
     ///
     /// It reads a lot: it is for when something was found to be wrong.
     pub fn remove_damaged(&self) -> usize {
-        let blobs = self.root.join("blobs");
+        let blobs: Vec<_> = self.places().map(|place| place.join("blobs")).collect();
         let mut used = self.run.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let damaged: Vec<_> =
-            used.iter().filter(|path| path.starts_with(&blobs) && is_damaged(path)).cloned().collect();
+        let is_blob = |path: &Path| blobs.iter().any(|blobs| path.starts_with(blobs));
+        let damaged: Vec<_> = used.iter().filter(|path| is_blob(path) && is_damaged(path)).cloned().collect();
         for path in &damaged {
             used.remove(path);
             tracing::info!(path = %path.display(), "removed a damaged blob");
-            if let Err(error) = fs::remove_file(path) {
-                tracing::debug!(%error, path = %path.display(), "cannot remove");
-            }
+            self.remove_blob(path);
         }
         damaged.len()
     }
@@ -44,6 +41,7 @@ fn is_damaged(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::io::Write;
 
     #[test]

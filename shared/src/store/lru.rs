@@ -2,13 +2,16 @@
 //!
 //! A file's modification time is the time of its last use, to the hour.
 
-use std::fs::{self, File, FileTimes, Metadata, TryLockError};
+use std::fs::{self, File, FileTimes, Metadata};
+use std::io;
 use std::path::Path;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use super::Store;
+use super::living::{Gate, Others};
+use super::lock::LockFile;
 use super::usage::{Count, Stored, files};
 use crate::error::{Error, Result};
 
@@ -21,17 +24,21 @@ const LEFT_OVER: Duration = Duration::from_secs(24 * 60 * 60);
 /// What was removed.
 pub type Removed = Count;
 
-/// Records a use of the file.
-pub(super) fn touch(path: &Path, metadata: &Metadata) {
+/// Records a use of the file in the store at `root`; false when the file is gone.
+pub(super) fn touch(root: &Path, path: &Path, metadata: &Metadata) -> bool {
     let now = SystemTime::now();
     if metadata.modified().is_ok_and(|used| is_younger(used, now, FRESH)) {
-        return;
+        return true;
     }
+    // Nobody removes it meanwhile.
+    let gate = Gate::shared(root);
     let times = FileTimes::new().set_accessed(now).set_modified(now);
     let written = File::options().write(true).open(path).and_then(|file| file.set_times(times));
-    if let Err(error) = written {
+    drop(gate);
+    if let Err(error) = &written {
         tracing::debug!(%error, path = %path.display(), "cannot record the use");
     }
+    !written.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 fn is_younger(time: SystemTime, now: SystemTime, age: Duration) -> bool {
@@ -41,83 +48,75 @@ fn is_younger(time: SystemTime, now: SystemTime, age: Duration) -> bool {
 
 impl Store {
     /// At the end of a run that added something: removes the least recently used until the
-    /// store fits into `size` bytes, but nothing that this run has used or that is fresh, and
-    /// what dead processes left. Does nothing while another process has the store open.
+    /// store fits into `size` bytes, but nothing that this run or another that lives may use, or that is
+    /// fresh.
     pub fn evict(&self, size: u64) -> Removed {
         if !self.run.wrote.load(Ordering::Relaxed) {
             return Removed::default();
         }
-        self.alone(|| self.shrink(size, FRESH)).unwrap_or_default()
+        self.shrink(size, FRESH).unwrap_or_default()
     }
 
-    /// Removes the least recently used until the store fits into `size` bytes.
+    /// Removes the least recently used until the store fits into `size` bytes, but nothing that a run that
+    /// lives may use.
     ///
     /// # Errors
-    /// When another process has the store open.
+    /// When the folder cannot be written.
     pub fn prune(&self, size: u64) -> Result<Removed> {
-        // A size of nothing means everything, what was left by dead processes included.
-        let left_over = if size == 0 { Duration::ZERO } else { LEFT_OVER };
-        self.alone(|| {
-            let mut removed = self.shrink(size, Duration::ZERO);
-            remove_older(&self.root.join("tmp"), left_over, &mut removed);
-            removed
-        })
-        .ok_or_else(|| {
-            Error::build(format!("the cache {} is in use", self.root.display()))
-                .hint("try again when no build is running")
+        self.shrink(size, Duration::ZERO).map_err(|error| {
+            let failed = Error::build(format!("cannot remove anything from {}", self.root.display()));
+            failed.because(error).hint("call it as the user whose cache it is")
         })
     }
 
-    /// Acts while no other process has the store open; `None` when one has. Ours is then the
-    /// only lock, exclusive, and shared again afterwards.
-    fn alone<T>(&self, act: impl FnOnce() -> T) -> Option<T> {
-        let lock = &self.run.lock;
-        // A lock cannot be turned into another in one step everywhere. What this process has
-        // used is done with, so that others may come first.
-        let _ = lock.unlock();
-        let alone = match lock.try_lock() {
-            Ok(()) => true,
-            Err(TryLockError::WouldBlock) => false,
-            Err(TryLockError::Error(error)) => {
-                tracing::debug!(%error, "the cache folder knows no locks");
-                false
-            }
-        };
-        let result = alone.then(act);
-        let _ = lock.unlock();
-        let _ = lock.lock_shared();
-        result
-    }
-
-    fn shrink(&self, size: u64, fresh: Duration) -> Removed {
+    fn shrink(&self, size: u64, fresh: Duration) -> io::Result<Removed> {
+        if self.run.mark.get().is_none() {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let _gate = Gate::alone(&self.root)?;
+        let others = Others::look(&self.root, self.run.mark.get());
         let mut removed = Removed::default();
-        remove_older(&self.root.join("tmp"), LEFT_OVER, &mut removed);
+        // To nothing, that is everything: also what may be gone on with.
+        let everything = size == 0 && fresh.is_zero() && others.since.is_none();
+        let left_over = if everything { Duration::ZERO } else { LEFT_OVER };
+        self.remove_left_over(left_over, &others, &mut removed);
         let mut stored = self.blobs();
         stored.extend(self.tables().iter().flat_map(|table| files(table)));
         let mut total: u64 = stored.iter().map(|file| file.size).sum();
         stored.sort_by_key(|file| file.used);
         let used = self.run.used.lock().unwrap_or_else(PoisonError::into_inner);
         let now = SystemTime::now();
+        // What others use they have marked within the hour before they began, or later.
+        let marked = others.since.map(|since| since.checked_sub(FRESH).unwrap_or(SystemTime::UNIX_EPOCH));
+        let may_be_used = |file: &Stored| marked.is_some_and(|marked| file.used >= marked);
         for file in stored {
             if total <= size {
                 break;
             }
-            if used.contains(&file.path) || is_younger(file.used, now, fresh) {
+            if used.contains(&file.path) || is_younger(file.used, now, fresh) || may_be_used(&file) {
                 continue;
             }
             if remove(&file, &mut removed) {
                 total -= file.size;
             }
         }
-        removed
+        Ok(removed)
     }
-}
 
-fn remove_older(folder: &Path, age: Duration, removed: &mut Removed) {
-    let now = SystemTime::now();
-    for file in files(folder) {
-        if !is_younger(file.used, now, age) {
-            remove(&file, removed);
+    /// Removes temporary files of this age that are nobody's.
+    fn remove_left_over(&self, age: Duration, others: &Others, removed: &mut Removed) {
+        let now = SystemTime::now();
+        let ours = self.run.mark.get().map(super::living::Mark::prefix);
+        let living: Vec<&String> = others.living.iter().chain(&ours).collect();
+        for file in files(&self.root.join("tmp")) {
+            let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+            if is_younger(file.used, now, age) || living.iter().any(|prefix| name.starts_with(*prefix)) {
+                continue;
+            }
+            // One that somebody holds is gone on with.
+            if LockFile::try_take(&file.path).is_ok() {
+                removed.add(file.size);
+            }
         }
     }
 }
@@ -222,16 +221,47 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_removed_while_another_has_it_open() {
-        let folder = aged(&[5]);
-        let (store, other) = (open(&folder), open(&folder));
-        put(&store, "new!", Duration::ZERO);
-        assert_eq!(store.evict(0), Removed::default());
-        assert_eq!(store.prune(0).expect_err("refused").kind(), crate::Kind::Build);
-        drop(other);
-        assert_eq!(store.evict(0).files, 1);
+    fn what_another_run_may_use_stays() {
+        let folder = aged(&[5, 6, 0]);
         let other = open(&folder);
-        assert_eq!(other.prune(0).expect_err("shared again").kind(), crate::Kind::Build);
+        let used = find(&other, "0005").expect("found");
+        let mut writer = other.writer().expect("writer");
+        writer.write_all(b"half").expect("write");
+        let store = open(&folder);
+        put(&store, "new!", Duration::ZERO);
+        assert_eq!(
+            store.prune(0).expect("pruned"),
+            Removed { files: 1, bytes: 4 },
+            "the one that nobody used"
+        );
+        assert!(used.exists() && find(&store, "0000").is_some());
+        let (path, ..) = writer.commit(None).expect("it is still there");
+        assert!(path.exists());
+        drop((store, other));
+        let store = open(&folder);
+        assert_eq!(store.prune(0).expect("pruned").files, 4);
+    }
+
+    #[test]
+    fn what_a_dead_run_was_writing_goes_at_once() {
+        let folder = aged(&[]);
+        let store = open(&folder);
+        let mut writer = store.writer().expect("writer");
+        writer.write_all(b"half").expect("write");
+        let prefix = store.run.mark.get().expect("marked").prefix();
+        std::mem::forget(writer);
+        drop(store);
+        // A process that dies leaves mark and file, and its lock is free.
+        let dead = folder.path().join("runs/run-1-1");
+        fs::write(&dead, "").expect("mark");
+        fs::write(folder.path().join("tmp/run-1-1-x"), "half").expect("file");
+        let kept = folder.path().join("tmp").read_dir().expect("tmp").count();
+        let store = open(&folder);
+        assert!(!dead.exists() && !folder.path().join("tmp/run-1-1-x").exists());
+        let left: Vec<_> = files(&folder.path().join("tmp"));
+        assert_eq!((left.len(), kept), (1, 2), "that of the run that was forgotten still is somebody's");
+        assert!(left[0].path.display().to_string().contains(&prefix));
+        drop(store);
     }
 
     #[test]
@@ -250,7 +280,8 @@ mod tests {
         }
         let store = open(&folder);
         put(&store, "new!", Duration::ZERO);
-        assert_eq!(store.evict(100), Removed { files: 1, bytes: 1 });
+        store.evict(100);
+        assert!(!folder.path().join("tmp/old").exists());
         assert!(folder.path().join("tmp/new").exists());
     }
 

@@ -13,7 +13,7 @@ const TAG_FILE: &str = "CACHEDIR.TAG";
 const TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n\
                      # This folder is a cache of containerize. It may be deleted at any time.\n";
 /// What is in a cache folder that holds nothing else.
-const OWN: &[&str] = &["blobs", "memo", "tmp", "lock", IGNORE_FILE, TAG_FILE];
+const OWN: &[&str] = &["blobs", "memo", "runs", "tmp", "lock", IGNORE_FILE, TAG_FILE];
 
 /// Marks the cache in `root`, if it is not yet and the folder holds nothing else. What cannot be
 /// written does no harm.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,15 +19,16 @@ const MOST: u64 = 1 << 30;
 impl Store {
     /// The value remembered under `key` in `table`. Anything damaged counts as forgotten.
     pub fn recall<T: DeserializeOwned>(&self, table: &str, key: &str) -> Option<T> {
-        let path = self.memo_path(table, key);
-        let bytes = read::bytes(&path, MOST).ok()?;
+        let at = |place| read::bytes(&memo_path(place, table, key), MOST).ok().map(|bytes| (place, bytes));
+        let (place, bytes) = self.places().find_map(at)?;
+        let path = memo_path(place, table, key);
         let (sum, value) = bytes.split_at_checked(SUM)?;
         if sum != Digest::of(value).hex().as_bytes() {
             return None;
         }
         let value = serde_json::from_slice(value).ok()?;
         if let Ok(metadata) = fs::metadata(&path) {
-            lru::touch(&path, &metadata);
+            lru::touch(&self.root, &path, &metadata);
         }
         self.note_use(&path);
         Some(value)
@@ -37,9 +38,9 @@ impl Store {
     /// A full or read-only disk is no error: forgetting only costs time.
     pub fn remember<T: Serialize>(&self, table: &str, key: &str, value: &T) {
         let write = || -> std::io::Result<()> {
-            let path = self.memo_path(table, key);
-            fs::create_dir_all(self.root.join("memo").join(table))?;
-            let mut file = tempfile::NamedTempFile::new_in(self.root.join("tmp"))?;
+            let mut file = self.temporary_file().map_err(std::io::Error::other)?;
+            let path = memo_path(self.home(), table, key);
+            fs::create_dir_all(self.home().join("memo").join(table))?;
             let value = serde_json::to_vec(value)?;
             file.write_all(Digest::of(&value).hex().as_bytes())?;
             file.write_all(&value)?;
@@ -51,10 +52,10 @@ impl Store {
             tracing::debug!(%error, table, "cannot remember");
         }
     }
+}
 
-    fn memo_path(&self, table: &str, key: &str) -> PathBuf {
-        self.root.join("memo").join(table).join(Digest::of(key.as_bytes()).hex())
-    }
+fn memo_path(place: &Path, table: &str, key: &str) -> PathBuf {
+    place.join("memo").join(table).join(Digest::of(key.as_bytes()).hex())
 }
 
 #[cfg(test)]
@@ -77,7 +78,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let store = Store::open(folder.path()).expect("store");
         store.remember("facts", "key", &1234);
-        let path = store.memo_path("facts", "key");
+        let path = memo_path(folder.path(), "facts", "key");
         let text = fs::read_to_string(&path).expect("memo");
         for broken in [text.replace("1234", "1235"), text[..60].to_owned(), String::new()] {
             fs::write(&path, broken).expect("damaged");

@@ -4,25 +4,32 @@
 //! so concurrent processes see all of a thing or nothing of it. Deleting the folder is always
 //! safe.
 //!
-//! A store that grew over its size loses what was not used for the longest time. Every open
-//! store holds a shared lock on the folder; only who can have it alone removes anything.
+//! A store that grew over its size loses what was not used for the longest time. Every open store has
+//! a mark ([`living`]), and what a run that lives may use is never removed.
+//!
+//! A folder that cannot be written serves as far as it goes: what is there is read, and what is new goes
+//! to a temporary folder in its place ([`spare`]).
 
 mod heal;
+mod living;
 mod lock;
 mod lru;
 mod mark;
 mod memo;
 mod partial;
+pub mod scratch;
 mod size;
+mod spare;
 mod turn;
 mod usage;
 mod writer;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
@@ -37,8 +44,12 @@ pub use writer::BlobWriter;
 pub(crate) use writer::make_readable;
 
 use crate::error::{Context, Error, Result};
+use crate::event::Events;
 use crate::oci::{Descriptor, Digest, Repository};
 use crate::read;
+
+/// The folders in it.
+const FOLDERS: [&str; 4] = ["blobs/sha256", "memo", "tmp", living::FOLDER];
 
 /// The cache folder. Clones are the same store.
 #[derive(Debug, Clone)]
@@ -48,13 +59,18 @@ pub struct Store {
 }
 
 /// What this process does with the store.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Run {
-    /// Locked in shared mode as long as the store is open; unlocked where the file system knows
-    /// no locks.
-    lock: File,
+    /// Tells others that we are here; nothing where the folder cannot be written.
+    mark: OnceLock<living::Mark>,
     /// What was found or made, and so must stay.
     used: Mutex<BTreeSet<PathBuf>>,
+    /// Blobs that are not what their names say and could not be removed.
+    damaged: Mutex<BTreeSet<PathBuf>>,
+    /// The folder in the place of the store's own.
+    spare: OnceLock<tempfile::TempDir>,
+    /// What there is to say about that, and to whom.
+    note: Mutex<(Option<String>, Option<Events>)>,
     /// Whether something was added.
     wrote: AtomicBool,
     /// What is being made.
@@ -93,31 +109,39 @@ impl Store {
     /// process removes what is old from it.
     ///
     /// # Errors
-    /// When the folder cannot be made or written.
+    /// When the folder cannot be made, unless it is only that it must not be written.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
-        let root = root.into();
-        let refused = |path: &Path, e| {
-            Error::build(format!("cannot make the cache folder {}", path.display()))
-                .because(e)
-                .hint("name a folder that you can write with --cache-dir or CONTAINERIZE_CACHE_DIR")
-        };
-        for folder in ["blobs/sha256", "memo", "tmp"] {
-            let path = root.join(folder);
-            fs::create_dir_all(&path).map_err(|e| refused(&path, e))?;
+        let store = Self { root: root.into(), run: Arc::default() };
+        if let Err(error) = store.prepare() {
+            if !spare::is_refusal(&error) {
+                let message = format!("cannot make the cache folder {}", store.root.display());
+                return Err(Error::build(message)
+                    .because(error)
+                    .hint("name a folder that you can write with --cache-dir or CONTAINERIZE_CACHE_DIR"));
+            }
+            store.give_way(&error)?;
         }
-        mark::mark(&root);
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(root.join("lock"))
-            .map_err(|e| refused(&root, e))?;
-        if let Err(error) = lock.lock_shared() {
-            tracing::debug!(%error, "the cache folder knows no locks");
+        Ok(store)
+    }
+
+    fn prepare(&self) -> io::Result<()> {
+        for folder in FOLDERS {
+            fs::create_dir_all(self.root.join(folder))?;
         }
-        let run =
-            Run { lock, used: Mutex::default(), wrote: AtomicBool::new(false), turns: Default::default() };
-        Ok(Self { root, run: Arc::new(run) })
+        mark::mark(&self.root);
+        let mark = living::Mark::make(&self.root)?;
+        // Who died may have left large things.
+        living::Others::look(&self.root, Some(&mark));
+        // It is set once, here.
+        let _ = self.run.mark.set(mark);
+        Ok(())
+    }
+
+    /// Tells `events` when the folder cannot be written.
+    #[must_use]
+    pub fn telling(self, events: &Events) -> Self {
+        self.run.tell_to(events);
+        self
     }
 
     /// The folder.
@@ -127,14 +151,21 @@ impl Store {
 
     /// Where a blob is, or would be.
     pub fn path(&self, digest: &Digest) -> PathBuf {
-        self.root.join("blobs/sha256").join(digest.hex())
+        let below = |place: &Path| place.join("blobs/sha256").join(digest.hex());
+        let is_there = |path: &PathBuf| path.exists() && !self.run.is_damaged(path);
+        if self.run.spare.get().is_none() {
+            return below(&self.root);
+        }
+        self.places().map(below).find(is_there).unwrap_or_else(|| below(self.home()))
     }
 
     /// The file of a blob, if the store has it in its full size.
     pub fn find(&self, digest: &Digest, size: u64) -> Option<PathBuf> {
         let path = self.path(digest);
         let metadata = fs::metadata(&path).ok().filter(|m| m.is_file() && m.len() == size)?;
-        lru::touch(&path, &metadata);
+        if self.run.is_damaged(&path) || !lru::touch(&self.root, &path, &metadata) {
+            return None;
+        }
         self.note_use(&path);
         Some(path)
     }
@@ -165,8 +196,16 @@ impl Store {
         if Digest::of(&bytes) == *digest {
             return self.find(digest, bytes.len() as u64).map(|_| bytes);
         }
-        let _ = fs::remove_file(path);
+        self.remove_blob(&path);
         None
+    }
+
+    /// Removes a blob that is not what its name says, or at least never finds it again.
+    fn remove_blob(&self, path: &Path) {
+        if let Err(error) = fs::remove_file(path) {
+            tracing::debug!(%error, path = %path.display(), "cannot remove");
+            self.run.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
+        }
     }
 
     /// Opens a blob's file.
@@ -175,5 +214,27 @@ impl Store {
     /// When it cannot be opened.
     pub fn open_file(path: &Path) -> Result<File> {
         read::file(path).context(|| format!("cannot open {}", path.display()))
+    }
+}
+
+impl Run {
+    fn is_damaged(&self, path: &Path) -> bool {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
+    }
+
+    fn tell(&self, text: String) {
+        let mut note = self.note.lock().unwrap_or_else(PoisonError::into_inner);
+        match &note.1 {
+            Some(events) => events.note(text),
+            None => note.0 = Some(text),
+        }
+    }
+
+    fn tell_to(&self, events: &Events) {
+        let mut note = self.note.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(text) = note.0.take() {
+            events.note(text);
+        }
+        note.1 = Some(events.clone());
     }
 }

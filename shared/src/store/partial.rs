@@ -4,9 +4,11 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
-use super::Store;
 use super::lock::is_still_there;
+use super::spare::is_refusal;
+use super::{Store, scratch};
 use crate::error::{Context, Error, Result};
+use crate::interrupt;
 use crate::oci::{Digest, Sha256};
 
 /// How much is read at once of what is there already.
@@ -32,23 +34,19 @@ impl Store {
     /// # Errors
     /// When the disk refuses.
     pub fn partial(&self, name: &str, mut replay: impl FnMut(&[u8])) -> Result<PartialBlob> {
-        let folder = self.root.join("tmp");
-        let failed = || format!("cannot write to the cache folder {}", folder.display());
-        let path = folder.join(format!("part-{name}"));
-        let file = File::options().create(true).truncate(false).read(true).write(true).open(&path);
-        let mut file = file.context(failed)?;
+        let open = || {
+            let path = self.temporary().join(format!("part-{name}"));
+            let file = File::options().create(true).truncate(false).read(true).write(true).open(&path)?;
+            Ok((file, path))
+        };
+        let opened = open().or_else(|why| {
+            self.give_way(&why)?;
+            open().map_err(scratch::refused)
+        });
+        let (mut file, path) = opened?;
+        let failed = || format!("cannot read {}", path.display());
         if file.try_lock().is_err() || !is_still_there(&file, &path) {
-            let own = tempfile::Builder::new().prefix("part-").tempfile_in(&folder).context(failed)?;
-            let (file, path) = own.into_parts();
-            let (store, hash) = (self.clone(), Sha256::new());
-            return Ok(PartialBlob {
-                store,
-                file,
-                path: path.to_path_buf(),
-                _unnamed: Some(path),
-                hash,
-                count: 0,
-            });
+            return Ok(PartialBlob::unnamed(self.clone(), self.temporary_file()?, Sha256::new(), 0));
         }
         let mut hash = Sha256::new();
         let mut count = 0;
@@ -65,6 +63,21 @@ impl Store {
 }
 
 impl PartialBlob {
+    /// One that nobody can find again.
+    fn unnamed(store: Store, file: tempfile::NamedTempFile, hash: Sha256, count: u64) -> Self {
+        let (file, path) = file.into_parts();
+        Self { store, file, path: path.to_path_buf(), _unnamed: Some(path), hash, count }
+    }
+
+    /// Goes to where new things go now that its own place refused.
+    fn give_way(&mut self, why: io::Error) -> io::Result<()> {
+        let file = self.store.moved(&mut self.file, why)?;
+        // The old one can be gone on with only where there is room again.
+        let _ = fs::remove_file(&self.path);
+        *self = Self::unnamed(self.store.clone(), file, self.hash.clone(), self.count);
+        Ok(())
+    }
+
     /// How many bytes there are.
     pub fn count(&self) -> u64 {
         self.count
@@ -90,15 +103,27 @@ impl PartialBlob {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn commit(self) -> Result<(PathBuf, Digest, u64)> {
+    pub fn commit(mut self) -> Result<(PathBuf, Digest, u64)> {
         let digest = self.digest();
-        let target = self.store.path(&digest);
         let failed = || format!("cannot keep {digest} in the cache folder");
-        self.file.sync_data().context(failed)?;
-        make_readable(&self.file).context(failed)?;
-        fs::rename(&self.path, &target).context(failed)?;
+        let target = match self.publish(&digest) {
+            Err(error) if is_refusal(&error) => {
+                self.give_way(error).context(failed)?;
+                self.publish(&digest).context(scratch::failed)?
+            }
+            published => published.context(failed)?,
+        };
         self.store.note_new(&target);
         Ok((target, digest, self.count))
+    }
+
+    fn publish(&self, digest: &Digest) -> io::Result<PathBuf> {
+        let target = self.store.home().join("blobs/sha256").join(digest.hex());
+        self.file.sync_data()?;
+        make_readable(&self.file)?;
+        interrupt::check_io()?;
+        fs::rename(&self.path, &target)?;
+        Ok(target)
     }
 
     /// Removes what is there: it is of no use.
@@ -122,7 +147,14 @@ fn make_readable(_: &File) -> io::Result<()> {
 
 impl Write for PartialBlob {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.file.write(bytes)?;
+        interrupt::check_io()?;
+        let n = match self.file.write(bytes) {
+            Err(error) if is_refusal(&error) => {
+                self.give_way(error)?;
+                self.file.write(bytes).map_err(|error| io::Error::other(scratch::refused(error)))?
+            }
+            written => written?,
+        };
         let written = bytes.get(..n).ok_or_else(|| io::Error::other(Error::bug("a file took too much")))?;
         self.hash.update(written);
         self.count += n as u64;

@@ -5,25 +5,43 @@ use std::path::PathBuf;
 
 use tempfile::NamedTempFile;
 
-use super::Store;
+use super::spare::is_refusal;
+use super::{Store, scratch};
 use crate::error::{Context, Error, Result};
 use crate::interrupt;
 use crate::oci::{Digest, HashingWriter};
 
 /// Hashes what is written to it; [`BlobWriter::commit`] gives the bytes their name.
 pub struct BlobWriter {
+    file: HashingWriter<Spared>,
+}
+
+/// A temporary file of the store, which moves to another place when its own is full.
+struct Spared {
     store: Store,
-    file: HashingWriter<NamedTempFile>,
+    file: NamedTempFile,
+}
+
+impl Write for Spared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.file.write(bytes) {
+            Err(error) if is_refusal(&error) => {
+                self.file = self.store.moved(self.file.as_file_mut(), error)?;
+                self.file.write(bytes).map_err(|error| io::Error::other(scratch::refused(error)))
+            }
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 impl BlobWriter {
     pub(super) fn begin(store: &Store) -> Result<Self> {
-        let folder = store.root.join("tmp");
-        let file = tempfile::Builder::new()
-            .prefix("blob-")
-            .tempfile_in(&folder)
-            .context(|| format!("cannot write to the cache folder {}", folder.display()))?;
-        Ok(Self { store: store.clone(), file: HashingWriter::new(file) })
+        let file = Spared { store: store.clone(), file: store.temporary_file()? };
+        Ok(Self { file: HashingWriter::new(file) })
     }
 
     /// Publishes the blob under its digest: file, digest and size.
@@ -36,14 +54,32 @@ impl BlobWriter {
         if let Some(expected) = expected.filter(|expected| **expected != digest) {
             return Err(Error::integrity(format!("expected {expected} and got {digest} ({size} bytes)")));
         }
-        let path = self.store.path(&digest);
         let failed = || format!("cannot keep {digest} in the cache folder");
-        file.as_file().sync_data().context(failed)?;
-        make_readable(&file).context(failed)?;
-        interrupt::check()?;
-        file.persist(&path).map_err(|e| e.error).context(failed)?;
-        self.store.note_new(&path);
+        let Spared { store, file } = file;
+        let path = match publish(&store, file, &digest) {
+            Err((error, Some(mut file))) if is_refusal(&error) => {
+                let file = store.moved(file.as_file_mut(), error).context(failed)?;
+                publish(&store, file, &digest).map_err(|(error, _)| error).context(scratch::failed)?
+            }
+            published => published.map_err(|(error, _)| error).context(failed)?,
+        };
+        store.note_new(&path);
         Ok((path, digest, size))
+    }
+}
+
+/// Gives the file its name; one whose place refuses comes back.
+fn publish(
+    store: &Store,
+    file: NamedTempFile,
+    digest: &Digest,
+) -> Result<PathBuf, (io::Error, Option<NamedTempFile>)> {
+    let path = store.home().join("blobs/sha256").join(digest.hex());
+    let ready =
+        file.as_file().sync_data().and_then(|()| make_readable(&file)).and_then(|()| interrupt::check_io());
+    match ready {
+        Ok(()) => file.persist(&path).map(|_| path).map_err(|e| (e.error, Some(e.file))),
+        Err(error) => Err((error, Some(file))),
     }
 }
 

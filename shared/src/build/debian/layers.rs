@@ -13,11 +13,12 @@ use crate::base::notes::Note;
 use crate::debian::{
     Archives, Database, Package, Unpacked, architecture, database, libraries_in, list_of, with_libraries,
 };
-use crate::error::{Context, Result};
+use crate::error::Result;
 use crate::layer::{self, Content, Entry, Head, Spec};
 use crate::oci::Digest;
 use crate::oci::media_type::Format;
 use crate::plan::wheel_layers;
+use crate::store::scratch;
 
 /// The scripts of packages that do something, by the digests of their files.
 const SCRIPTS: &str = "debian-scripts";
@@ -173,7 +174,7 @@ impl Adder<'_> {
         );
         let head = Head { key, title, compression: self.wish.compression, format: Format::Oci };
         // Lives as long as the layer is read from it.
-        let scratch = tempfile::tempdir().context(|| "cannot make a temporary folder".into())?;
+        let scratch = scratch::folder()?;
         let spec = || {
             Ok(Spec {
                 title: head.title.clone(),

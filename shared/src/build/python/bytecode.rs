@@ -10,6 +10,7 @@ use crate::build::layers::Maker;
 use crate::error::{Context, Error, Result};
 use crate::layer::{self, EntryKind, Head, Layer, Spec};
 use crate::process::Program;
+use crate::store::scratch;
 
 /// The end of the name of what is compiled.
 const MODULE: &str = ".py";
@@ -53,7 +54,7 @@ impl Environment {
             format: maker.format,
         };
         // Lives as long as the layer is read from it.
-        let root = tempfile::tempdir().context(|| "cannot make a temporary folder".into())?;
+        let root = scratch::folder()?;
         let spec = || {
             for wheel in &wheels {
                 let entries = wheel.entries(&self.target)?;

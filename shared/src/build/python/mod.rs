@@ -32,7 +32,7 @@ use resolve::Resolved;
 
 /// Plans, builds, packs and delivers the images of a Python project.
 pub(super) async fn run(request: &Request, events: &Events) -> Result<Outcome> {
-    let store = Store::open(&request.cache_dir)?;
+    let store = Store::open(&request.cache_dir)?.telling(events);
     let draft = Draft::read(request, &store, events).await?;
     early::check(request, &draft.early(), &draft.hooks, &[&draft.project.dir.join("dist")])?;
     let wishes = draft.wishes()?;
@@ -80,7 +80,7 @@ fn packed(
 /// bases.
 pub(super) async fn lock(request: &Request, events: &Events) -> Result<(PathBuf, Vec<BaseWish>)> {
     builds::lock_if_needed(request, &draft::project(request)?, events).await?;
-    let store = Store::open(&request.cache_dir)?;
+    let store = Store::open(&request.cache_dir)?.telling(events);
     let draft = Draft::read(request, &store, events).await?;
     Ok((draft.root().to_owned(), draft.wishes()?))
 }

@@ -35,7 +35,7 @@ pub(super) async fn run(request: &Request, events: &Events) -> Result<Outcome> {
     }
     let credentials = deliver::credentials(request, prepared.plan.references(), &wishes(&prepared.plan))?;
     prepared.plan.images.iter().for_each(|image| events.step("Planned", image.summary()));
-    let store = Store::open(&request.cache_dir)?;
+    let store = Store::open(&request.cache_dir)?.telling(events);
     let client = Client::new(request.registry.clone(), credentials, events.clone())?;
     early::check_push(request, &client, &store, prepared.plan.references()).await?;
     hooks::before(&prepared.hooks, events)?;

@@ -1,7 +1,6 @@
 //! What a wheel that was built here is: its name, and which machines its code is for.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
 
@@ -12,6 +11,7 @@ use crate::error::{Context, Error, Result};
 use crate::oci::Platform;
 use crate::python::marker::machine;
 use crate::read;
+use crate::store::scratch::Spool;
 
 /// No file of a wheel that we build is larger than this, in bytes.
 const MOST: u64 = 4 << 30;
@@ -48,7 +48,7 @@ pub(super) fn code(wheel: &Path) -> Result<Code> {
         if magic != elf::MAGIC {
             continue;
         }
-        let mut file = tempfile::tempfile().context(what)?;
+        let mut file = Spool::new(0);
         let copied = io::copy(&mut magic.chain(entry.take(MOST)), &mut file).context(what)?;
         if copied > MOST {
             return Err(Error::build(what()).because("a library in it is too large to be true"));
@@ -61,7 +61,7 @@ pub(super) fn code(wheel: &Path) -> Result<Code> {
 }
 
 /// What an ELF file needs; `None` for one that nothing would load: object files, cores, broken ones.
-fn need(file: File) -> Option<Need> {
+fn need(file: impl Read + io::Seek) -> Option<Need> {
     let facts = elf::read(file).filter(|facts| facts.runs)?;
     // musl's own name, and the one that Alpine gives it.
     let musl = facts.needed.iter().any(|name| name.starts_with("libc.musl-") || name == "libc.so");

@@ -20,6 +20,7 @@ use crate::interrupt;
 use crate::python::host::{Host, Python};
 use crate::python::{PythonVersion, index};
 use crate::read;
+use crate::store::scratch;
 
 /// The oldest pip that makes locks.
 const PIP_THAT_LOCKS: (u32, u32) = (25, 1);
@@ -85,7 +86,7 @@ pub async fn make_lock(host: &Host, request: LockRequest<'_>, events: &Events) -
     };
     events.step("Locking", format!("{} with {tool}", request.dir.join(input.file()).display()));
     let log = tempfile::Builder::new().prefix("containerize-lock-").suffix(".log").tempfile();
-    let log = log.context(|| "cannot make a log".into())?;
+    let log = log.map_err(scratch::refused)?;
     // Beside its place, since paths in a lock are relative to it.
     let new = Remove(request.dir.join(new));
     let made = call.run(log.path(), || format!("{tool} cannot lock {}", request.dir.display())).await;

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use crate::error::{Context, Result};
 use crate::interrupt;
@@ -12,8 +11,6 @@ use crate::process::Program;
 use crate::python::host::Host;
 use crate::store::{self, LockFile, Store};
 
-/// Folders of this age were left by a process that died.
-const LEFT_OVER: Duration = Duration::from_secs(24 * 60 * 60);
 const PREFIX: &str = "wheel-";
 
 /// A folder for one build. Its name depends on the source alone. It goes when this is dropped;
@@ -28,7 +25,7 @@ impl Workspace {
     /// An empty one. The caller has the turn for `source`. The log is `attempt`'s own, so that
     /// another one does not replace what an error speaks of.
     pub(super) fn make(store: &Store, what: &str, source: &str, attempt: &str) -> Result<Self> {
-        let temporary = store.root().join("tmp");
+        let temporary = store.temporary();
         remove_left_over(&temporary);
         let folder = temporary.join(format!("{PREFIX}{}", key(source)));
         if folder.exists() {
@@ -84,16 +81,18 @@ fn key(source: &str) -> String {
     hex
 }
 
+/// Removes the folders of builds whose processes died: nobody holds their locks.
 fn remove_left_over(temporary: &Path) {
     for entry in fs::read_dir(temporary).into_iter().flatten().flatten() {
-        let ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
-        let modified = entry.metadata().ok().filter(fs::Metadata::is_dir).and_then(|m| m.modified().ok());
-        let age = modified.and_then(|time| time.elapsed().ok());
-        if ours && age.is_some_and(|age| age > LEFT_OVER) {
-            tracing::debug!(folder = %entry.path().display(), "was left by a build that died");
-            // Whoever still builds there has a failure to show for a day's work; the next one works.
-            let _ = fs::remove_dir_all(entry.path());
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_ours = name.starts_with(PREFIX);
+        // One that holds a lock has its folder, too. A lock that is taken here goes with it.
+        let source = name.strip_suffix(".lock").unwrap_or(&name);
+        if !is_ours || LockFile::try_take(&temporary.join(format!("{source}.lock"))).is_err() {
+            continue;
         }
+        tracing::debug!(folder = %entry.path().display(), "was left by a build that died");
+        let _ = fs::remove_dir_all(temporary.join(source));
     }
 }
 
@@ -111,7 +110,7 @@ impl Turn {
     /// When the work was interrupted.
     pub(super) fn take(store: &Store, source: &str) -> Result<Self> {
         let ours = store.turn(super::TABLE, source);
-        let path = store.root().join("tmp").join(format!("{PREFIX}{}.lock", key(source)));
+        let path = store.temporary().join(format!("{PREFIX}{}.lock", key(source)));
         let locked = LockFile::take(&path);
         interrupt::check()?;
         if let Err(error) = &locked {
@@ -135,8 +134,6 @@ pub(super) fn describe(host: &Host, folder: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::File;
-    use std::time::SystemTime;
 
     fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().expect("folder");
@@ -164,7 +161,7 @@ mod tests {
         for ends_well in [true, false] {
             let work = Workspace::make(&store, "/a b/ä/../demo", "source", "uv").expect("made");
             let log = work.log().to_owned();
-            assert_eq!(log.parent(), Some(store.root().join("tmp").as_path()));
+            assert_eq!(log.parent(), Some(store.temporary().as_path()));
             fs::write(&log, "words").expect("log");
             if ends_well {
                 work.done()
@@ -176,17 +173,22 @@ mod tests {
     }
 
     #[test]
-    fn what_a_dead_process_left_goes_after_a_day() {
+    fn what_a_dead_process_left_goes_and_what_is_being_built_stays() {
         let (_folder, store) = store();
-        let old = store.root().join("tmp").join(format!("{PREFIX}old"));
-        let new = store.root().join("tmp").join(format!("{PREFIX}new"));
-        for folder in [&old, &new] {
-            fs::create_dir(folder).expect("folder");
+        let place = |name: &str| store.temporary().join(format!("{PREFIX}{name}"));
+        for name in ["dead", "living"] {
+            fs::create_dir(place(name)).expect("folder");
         }
-        let time = SystemTime::now() - LEFT_OVER - Duration::from_secs(60);
-        File::open(&old).expect("folder").set_modified(time).expect("time");
-        Workspace::make(&store, "a", "source", "uv").expect("made");
-        assert_eq!((old.exists(), new.exists()), (false, true));
+        for name in ["dead.lock", "left.lock"] {
+            fs::write(place(name), "").expect("lock");
+        }
+        let _living = LockFile::take(&place("living.lock")).expect("locked");
+        let _turn = Turn::take(&store, "source").expect("ours");
+        let work = Workspace::make(&store, "a", "source", "uv").expect("made");
+        assert!(work.path("").exists());
+        let left =
+            ["dead", "living", "dead.lock", "left.lock", "living.lock"].map(|name| place(name).exists());
+        assert_eq!(left, [false, true, false, false, true]);
     }
 
     #[test]
@@ -194,7 +196,7 @@ mod tests {
         let (folder, store) = store();
         let other = Store::open(folder.path()).expect("store");
         let turn = Turn::take(&store, "source").expect("ours");
-        let path = store.root().join("tmp").join(format!("{PREFIX}{}.lock", key("source")));
+        let path = store.temporary().join(format!("{PREFIX}{}.lock", key("source")));
         assert!(LockFile::try_take(&path).is_err());
         drop(turn);
         drop(Turn::take(&other, "source").expect("theirs"));
