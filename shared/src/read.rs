@@ -52,12 +52,14 @@ pub fn text(path: &Path, most: u64) -> io::Result<String> {
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-/// A text that the user named in the call: it may come through a pipe, as `<(...)` of a shell does.
+/// A text that the user named in the call: it may come from wherever he likes, through a pipe as `<(...)` of
+/// a shell makes one, or from `/dev/stdin`.
 ///
 /// # Errors
-/// As for [`text`], but for pipes.
+/// As for [`text`], but for pipes and devices.
 pub fn given(path: &Path, most: u64) -> io::Result<String> {
-    if !is_pipe(&std::fs::metadata(path)?) {
+    let about = std::fs::metadata(path)?;
+    if about.is_file() || about.is_dir() {
         return text(path, most);
     }
     let mut text = String::new();
