@@ -52,7 +52,7 @@ error: cannot write oci:file/out
         str![[r#"
 exit code 1
 --- stderr
-error: cannot write oci-archive:file/out.tar
+error: cannot write docker-archive:file/out.tar
   caused by: <PROJECT>/file: not a directory
   hint: name another place with --output, or make this one writable
 
