@@ -282,8 +282,13 @@ mod tests {
         let machine = Machine::new();
         machine
             .put("repo/app/src/p/token.ini", &format!("t = ghp_{}", "a8Kq2LmZ0x7RtYw3Pv5NcBd9Hf1Gs4Jk6E0w"));
-        let members =
-            [("p/.env", "../.env"), ("p/token.ini", "src/p/token.ini"), ("p/a.py", "src/p/__init__.py")];
+        let members = [
+            ("p/.env", "../.env"),
+            ("p/token.ini", "src/p/token.ini"),
+            ("p/a.py", "src/p/__init__.py"),
+            // It may quote a README, and no wheel is one without it.
+            ("p-1.dist-info/METADATA", "src/p/token.ini"),
+        ];
         let found = machine.judged(&members).expect("judged");
         assert_eq!(found, [("p/.env".into(), Reason::Secret), ("p/token.ini".into(), Reason::Secret)]);
     }
