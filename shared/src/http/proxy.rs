@@ -47,12 +47,9 @@ impl Proxies {
         }
         builder = builder.no_proxy();
         let none = self.none.as_deref().and_then(NoProxy::from_string);
-        let make: [(&str, &Option<Secret>, fn(&str) -> reqwest::Result<Proxy>); 2] = [
-            ("HTTPS_PROXY", &self.https, |address| Proxy::https(address)),
-            ("HTTP_PROXY", &self.http, |address| Proxy::http(address)),
-        ];
-        for (variable, address, make) in make {
+        for (variable, address) in [("HTTPS_PROXY", &self.https), ("HTTP_PROXY", &self.http)] {
             let Some(address) = address else { continue };
+            let make = if variable == "HTTPS_PROXY" { Proxy::https::<&str> } else { Proxy::http::<&str> };
             // The parser's words would hold the password.
             let proxy = make(address.expose()).map_err(|_| {
                 Error::usage(format!("the variable {variable} (or ALL_PROXY) holds no address of a proxy"))

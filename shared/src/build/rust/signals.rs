@@ -42,8 +42,8 @@ pub(super) fn note(image: &str, package: &Package, settings: &Settings, lock: &P
     let lock = read::text(lock, MOST_LOCK).ok()?;
     let has = |name: &&str| lock.contains(&format!("\nname = \"{name}\"\n"));
     let serves =
-        !settings.ports.is_empty() || settings.healthcheck.is_some() || SERVERS.iter().any(|name| has(&name));
-    if !serves || HANDLERS.iter().any(|name| has(&name)) {
+        !settings.ports.is_empty() || settings.healthcheck.is_some() || SERVERS.iter().any(has);
+    if !serves || HANDLERS.iter().any(has) {
         return None;
     }
     Some(format!(
