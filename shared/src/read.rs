@@ -29,8 +29,17 @@ pub fn file(path: &Path) -> io::Result<File> {
 /// # Errors
 /// As for [`file`]; and when it has more bytes.
 pub fn bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let file = file(path)?;
-    let length = file.metadata()?.len();
+    rest(&file(path)?, most)
+}
+
+/// What a file that is open already holds from where it stands, no more than `most` bytes.
+///
+/// # Errors
+/// As for [`bytes`].
+pub fn rest(file: &File, most: u64) -> io::Result<Vec<u8>> {
+    let about = file.metadata()?;
+    regular(&about)?;
+    let length = about.len();
     if length > most {
         return Err(too_large(most));
     }

@@ -11,6 +11,7 @@ use super::revision::remember_written;
 use super::workshop::{BaseWish, Workshop};
 use crate::base::spec::BaseSpec;
 use crate::error::{Error, Kind, Result};
+use crate::event::Events;
 use crate::image::ImageSet;
 use crate::interrupt;
 use crate::oci::{Digest, Platform, Reference};
@@ -137,7 +138,7 @@ async fn deliver(
         sink::localize(client, &mut local, store).await?;
         for output in &outputs {
             events.step("Writing", output.to_string());
-            tokio::task::block_in_place(|| write(output, request.cargo.dir(), &local))?;
+            tokio::task::block_in_place(|| write(output, request.cargo.dir(), &local, events))?;
             remember_written(store, &request.cargo.dir().join(output.path()));
         }
     }
@@ -185,9 +186,11 @@ fn outputs(request: &Request, default: &Path) -> Vec<Output> {
     vec![Output::Layout { dir, name: None }]
 }
 
-fn write(output: &Output, dir: &Path, sets: &[ImageSet]) -> Result<()> {
+fn write(output: &Output, dir: &Path, sets: &[ImageSet], events: &Events) -> Result<()> {
     match output {
-        Output::Layout { dir: layout, name } => sink::write_layout(&dir.join(layout), name.as_deref(), sets),
+        Output::Layout { dir: layout, name } => {
+            sink::write_layout(&dir.join(layout), name.as_deref(), sets, events)
+        }
         Output::OciArchive { file } => sink::write_oci_archive(&dir.join(file), sets),
         Output::DockerArchive { file, name } => {
             let names: Vec<_> = sets.iter().map(|set| names(set, name.as_ref())).collect();

@@ -7,8 +7,8 @@ use std::path::Path;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use super::layout::{OCI_LAYOUT, blobs_of, entry, finish};
-use super::{REF_NAME, copy_blob};
+use super::layout::{OCI_LAYOUT, blobs_of, entry};
+use super::{REF_NAME, copy_blob, persist};
 use crate::error::{Context, Error, Result};
 use crate::image::ImageSet;
 use crate::oci::{Digest, Index, Reference, media_type, to_json};
@@ -105,7 +105,7 @@ fn write_file(file: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> 
     write(&mut buffered).context(failed)?;
     buffered.flush().context(failed)?;
     drop(buffered);
-    finish(temporary, file).context(failed)
+    persist(temporary, file).context(failed)
 }
 
 /// A tar with fixed times and owners, each blob once.

@@ -7,6 +7,9 @@ mod output;
 mod registry;
 
 use std::io::{self, Read, Write};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
 
 pub use archive::{write_docker_archive, write_oci_archive};
 pub use daemon::{Daemon, Loader};
@@ -16,11 +19,20 @@ pub(crate) use registry::has_taken;
 pub use registry::{localize, push};
 
 use crate::error::{Context, Error, Result};
+use crate::interrupt;
 use crate::oci::HashingReader;
-use crate::store::{Blob, Source, Store};
+use crate::store::{Blob, Source, Store, make_readable};
 
 /// The annotation that names an image in a layout (image-spec `annotations.md`).
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// Gives a complete temporary file its name and usual permissions.
+fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
+    file.as_file().sync_all()?;
+    interrupt::check_io()?;
+    make_readable(&file)?;
+    file.persist(path).map(drop).map_err(|e| e.error)
+}
 
 /// Copies a blob's bytes to `to`, checking digest and size in passing.
 fn copy_blob(blob: &Blob, to: &mut impl Write) -> Result<()> {

@@ -10,6 +10,7 @@
 //! A folder that cannot be written serves as far as it goes: what is there is read, and what is new goes
 //! to a temporary folder in its place ([`spare`]).
 
+mod exclusive;
 mod heal;
 mod living;
 mod lock;
@@ -33,6 +34,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
+pub use exclusive::Exclusive;
 pub use lock::LockFile;
 pub use lru::Removed;
 pub(crate) use mark::{IGNORE_ALL, IGNORE_FILE};

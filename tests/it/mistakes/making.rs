@@ -20,7 +20,7 @@ fn an_output_folder_of_someone_elses() {
         str![[r#"
 exit code 2
 --- stderr
-error: <PROJECT>/precious holds something that is no OCI layout
+error: <PROJECT>/precious holds other things than an OCI layout
   hint: name a new or empty folder
 
 "#]]
