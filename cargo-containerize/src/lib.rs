@@ -71,12 +71,20 @@ enum Task {
 fn run_build(arguments: &BuildArgs, front_end: &FrontEnd, task: Task) -> ExitCode {
     let events = start_events(&arguments.say);
     let json = arguments.say.format == PrintFormat::Json;
+    // An archive has standard output for itself.
+    let streams = arguments.target.output.iter().any(containerize_core::sink::Output::is_stream);
     let work = || -> anyhow::Result<Option<String>> {
         let request = request::from_arguments(arguments, front_end)?;
         let outcome = in_runtime(run_task(request, task, &events))?;
         Ok(outcome.map(|outcome| if json { render::json(&outcome) } else { render::text(&outcome) }))
     };
-    finish(work(), json, front_end)
+    match (streams, work()) {
+        (true, Ok(Some(text))) => {
+            let _ = write!(anstream::stderr(), "{text}");
+            ExitCode::SUCCESS
+        }
+        (_, result) => finish(result, json && !streams, front_end),
+    }
 }
 
 fn run_index(arguments: &IndexArgs, front_end: &FrontEnd) -> ExitCode {

@@ -132,7 +132,7 @@ fn image_rows(image: &ImagePlan, push: bool) -> Vec<Row> {
         rows.push((word, reference.to_string(), format!("{}, {}", from("repository"), from("tags"))));
     }
     if image.references.is_empty() {
-        rows.push(("tag", image.tag.clone(), from("tags")));
+        rows.extend(image.tags.iter().map(|tag| ("tag", tag.clone(), from("tags"))));
     }
     for platform in &image.platforms {
         rows.push(("platform", platform.platform.to_string(), from("platforms")));

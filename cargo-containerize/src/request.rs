@@ -1,7 +1,7 @@
 //! From flags and environment to the library's request: the only place that reads either.
 
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use containerize_core::cargo::{Cargo, Environment, Locking, select::Scope};
 use containerize_core::event::Events;
 use containerize_core::http::{Options, Proxies, Secret, usual_cert_dirs};
 use containerize_core::registry::{self, Client, Credentials, Explicit};
+use containerize_core::sink::Stream;
 use containerize_core::store::{DEFAULT_SIZE, Store, parse_size};
 use containerize_core::{Error, Result};
 
@@ -54,6 +55,7 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
         flags: arguments.settings(),
         groups: front_end.groups.clone(),
         outputs: arguments.target.output.clone(),
+        stream: (!std::io::stdout().is_terminal()).then(|| Stream::new(std::io::stdout())),
         push: arguments.target.push,
         load: arguments.target.load.clone(),
         dry_run: arguments.dry_run,

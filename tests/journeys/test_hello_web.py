@@ -165,17 +165,13 @@ def test_several_outputs_of_one_build_hold_the_same_image(hello_layout, program,
 
 def test_the_docker_format_is_read_by_skopeo(program, tmp_path: Path) -> None:
     need("skopeo")
-    done = program(
-        "--image-format",
-        "docker",
-        "-o",
-        f"oci:{tmp_path}/layout:v2s2",
-        cwd=HELLO_WEB,
-        env=HELLO_TARGET,
-    )
-    layout = validate_layout(tmp_path / "layout", digest=done.digest)
+    archive = f"docker-archive:{tmp_path}/hello.tar:v2s2:1"
+    done = program("--image-format", "docker", "-o", archive, cwd=HELLO_WEB, env=HELLO_TARGET)
+    run(["tar", "-xf", tmp_path / "hello.tar", "-C", tmp_path])
+    layout = validate_layout(tmp_path, digest=done.digest)
     kind = layout.image().manifest["mediaType"]
     assert kind == "application/vnd.docker.distribution.manifest.v2+json"
+    assert "Architecture" in run(["skopeo", "inspect", f"docker-archive:{tmp_path}/hello.tar"]).out
 
 
 def test_flags_win_over_variables_and_variables_over_the_manifest(program, tmp_path: Path) -> None:

@@ -231,6 +231,11 @@ impl Done {
         std::str::from_utf8(&self.output.stdout).expect("text on standard output")
     }
 
+    /// Standard output that is no text.
+    pub fn bytes(&self) -> &[u8] {
+        &self.output.stdout
+    }
+
     /// Standard error, with names for the folders that change with each run.
     pub fn stderr(&self) -> String {
         self.named(&String::from_utf8_lossy(&self.output.stderr))

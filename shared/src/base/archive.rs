@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use serde::Deserialize;
 
+use super::facts::decoder;
 use crate::error::{Context, Error, Result};
-use crate::oci::media_type::{DOCKER_LAYER, DOCKER_LAYER_GZIP};
+use crate::oci::media_type::{Compression, DOCKER_LAYER, DOCKER_LAYER_GZIP};
 use crate::oci::{Descriptor, Digest, ImageConfig, Index};
 use crate::store::{Blob, Source, Store};
 
@@ -129,6 +130,11 @@ fn docker_image(
     }
     let mut layers = Vec::new();
     for (name, diff_id) in item.layers.iter().zip(&config.rootfs.diff_ids) {
+        if name.is_empty() {
+            return Err(broken("a layer has no name".into()).hint(
+                "the tool that wrote it left out layers that an engine had: let that engine save the image",
+            ));
+        }
         let (digest, size) = contents.get(name).ok_or_else(|| broken(format!("{name} is missing")))?;
         // Plain layers are what they should be if their own digest is the diff_id; compressed
         // ones are checked when they are read.
@@ -158,7 +164,9 @@ fn import_file(file: &Path, store: &Store) -> Result<Contents> {
 fn import(reader: &mut dyn Read, shown: &str, store: &Store) -> Result<Contents> {
     let failed = || format!("cannot read the archive {shown}");
     let mut contents = Contents::default();
-    let mut archive = tar::Archive::new(BufReader::with_capacity(1 << 20, reader));
+    let mut reader = BufReader::with_capacity(1 << 20, reader);
+    let compression = compression_of(reader.fill_buf().context(failed)?, shown)?;
+    let mut archive = tar::Archive::new(decoder(reader, compression)?);
     for entry in archive.entries().context(failed)? {
         let mut entry = entry.context(failed)?;
         let name = normal_name(&entry.path().context(failed)?.to_string_lossy());
@@ -180,6 +188,19 @@ fn import(reader: &mut dyn Read, shown: &str, store: &Store) -> Result<Contents>
         }
     }
     Ok(contents)
+}
+
+/// How an archive that begins with these bytes is compressed: `docker save` is often led through gzip.
+fn compression_of(head: &[u8], shown: &str) -> Result<Compression> {
+    let other = match head {
+        [0x1f, 0x8b, ..] => return Ok(Compression::Gzip),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => return Ok(Compression::Zstd),
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => "xz",
+        [b'B', b'Z', b'h', ..] => "bzip2",
+        _ => return Ok(Compression::None),
+    };
+    Err(Error::usage(format!("the archive {shown} is compressed with {other}"))
+        .hint("unpack it first; gzip and zstd are read as they are"))
 }
 
 fn keep(entry: &mut impl Read, store: &Store) -> Result<(Digest, u64)> {
@@ -210,6 +231,55 @@ mod tests {
         assert_eq!(normal_name("./a/../b//c"), "b/c");
         assert_eq!(normal_name("abc/../def/layer.tar"), "def/layer.tar");
         assert!(same_image("web:1", "docker.io/library/web:1") && !same_image("web:1", "web:2"));
+    }
+
+    /// What `docker save` writes, as far as it is read: an image `web:1` of these layers.
+    fn saved(layers: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut add = |name: &str, bytes: &[u8]| {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, name, bytes).expect("entry");
+        };
+        let diff_ids: Vec<String> = layers.iter().map(|(_, bytes)| Digest::of(bytes).to_string()).collect();
+        let config = serde_json::json!({"rootfs": {"type": "layers", "diff_ids": diff_ids}}).to_string();
+        let names: Vec<&str> = layers.iter().map(|(name, _)| *name).collect();
+        let manifest = serde_json::json!([{"Config": "c.json", "RepoTags": ["web:1"], "Layers": names}]);
+        layers.iter().filter(|(name, _)| !name.is_empty()).for_each(|(name, bytes)| add(name, bytes));
+        add("c.json", config.as_bytes());
+        add("manifest.json", manifest.to_string().as_bytes());
+        tar.into_inner().expect("tar")
+    }
+
+    #[test]
+    fn a_compressed_archive_is_read_as_the_plain_one() {
+        use std::io::Write;
+        let folder = tempfile::tempdir().expect("folder");
+        let store = Store::open(folder.path().join("store")).expect("store");
+        let file = folder.path().join("x");
+        let read = |bytes: &[u8]| {
+            std::fs::write(&file, bytes).expect("file");
+            import_docker(&file, None, &store)
+        };
+        let plain = saved(&[("a/layer.tar", b"layer")]);
+        let expected = read(&plain).expect("plain").1;
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&plain).expect("gzip");
+        assert_eq!(read(&gzip.finish().expect("gzip")).expect("read").1, expected);
+        assert_eq!(read(&zstd::encode_all(&plain[..], 1).expect("zstd")).expect("read").1, expected);
+        let error = read(b"\xfd7zXZ\0 and so on").expect_err("refused");
+        assert!(error.to_string().ends_with("is compressed with xz"), "{error}");
+    }
+
+    #[test]
+    fn a_layer_without_a_name_is_called_so() {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = Store::open(folder.path().join("store")).expect("store");
+        let file = folder.path().join("x.tar");
+        std::fs::write(&file, saved(&[("", b"layer")])).expect("file");
+        let error = import_docker(&file, None, &store).expect_err("refused");
+        assert!(error.to_string().ends_with("is no whole Docker archive: a layer has no name"), "{error}");
     }
 
     #[test]

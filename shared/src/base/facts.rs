@@ -374,7 +374,11 @@ fn read_verified(
     Ok((Known { diff_id, size, facts }, details))
 }
 
-fn decoder<'a>(reader: impl Read + 'a, compression: Compression) -> Result<Box<dyn Read + 'a>> {
+/// Undoes the compression of a layer or archive.
+///
+/// # Errors
+/// When no memory is left.
+pub(super) fn decoder<'a>(reader: impl Read + 'a, compression: Compression) -> Result<Box<dyn Read + 'a>> {
     Ok(match compression {
         // pigz, eStargz and others write several members.
         Compression::Gzip => Box::new(MultiGzDecoder::new(reader)),

@@ -9,6 +9,7 @@ pub mod details;
 pub mod embedded;
 pub mod engine;
 pub mod facts;
+mod inherit;
 mod local;
 pub mod lock;
 pub mod notes;
@@ -17,5 +18,5 @@ pub mod python;
 pub mod spec;
 pub mod tree;
 
+pub(crate) use open::look_up;
 pub use open::{BaseImage, Opener};
-pub(crate) use open::{history, look_up};

@@ -4,17 +4,18 @@ use std::path::Path;
 
 use super::archive;
 use super::bare_debian;
-use super::choose::{choose, is_attached, pick, read_index};
+use super::choose::{choose, pick, read_index};
 use super::content::Content;
 use super::embedded;
 use super::engine::Engine;
+use super::inherit::inherit;
 use super::lock::BaseLock;
 use super::spec::BaseSpec;
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::layer::Layer;
 use crate::oci::media_type::{Compression, layer_compression};
-use crate::oci::{Descriptor, Digest, ImageConfig, Manifest, ManifestKind, Platform, Reference};
+use crate::oci::{Descriptor, Digest, History, ImageConfig, Manifest, ManifestKind, Platform, Reference};
 use crate::registry::Client;
 use crate::store::{Blob, Store};
 
@@ -37,8 +38,8 @@ pub struct BaseImage {
 
 impl BaseImage {
     /// Lays a layer on top.
-    pub(crate) fn add(&mut self, layer: Layer, created_by: &str) {
-        self.config.history.push(history(created_by));
+    pub(crate) fn add(&mut self, layer: Layer, line: History) {
+        self.config.history.push(line);
         self.config.rootfs.diff_ids.push(layer.diff_id);
         self.layers.push(layer.blob);
     }
@@ -67,13 +68,15 @@ pub struct Opener<'a> {
 }
 
 impl Opener<'_> {
-    /// Opens `spec` for `platform`.
+    /// Opens `spec` for `platform`, without what an image that is built on it must not take over.
     ///
     /// # Errors
     /// When the base is not there, is broken, or has no image for the platform.
     pub async fn open(&self, spec: &BaseSpec, platform: &Platform) -> Result<BaseImage> {
         let opened = self.read(spec, platform).await;
-        opened.context(|| format!("cannot use the base {spec} for {platform}"))
+        let mut opened = opened.context(|| format!("cannot use the base {spec} for {platform}"))?;
+        inherit(&mut opened, spec).into_iter().for_each(|note| self.events.note(note));
+        Ok(opened)
     }
 
     /// Opens any image, be it a base or not.
@@ -94,7 +97,7 @@ impl Opener<'_> {
                     self.jobs,
                     self.events,
                 )?;
-                base.add(layer, &format!("containerize: base {spec}"));
+                base.add(layer, History::of_base(&spec.to_string()));
                 Ok(base)
             }
             BaseSpec::Layout { dir, name } => {
@@ -146,7 +149,7 @@ impl Opener<'_> {
                 Ok(vec![platform_of(&config)])
             }
             ManifestKind::Index(index) => {
-                let images = index.manifests.into_iter().filter(|d| !is_attached(d));
+                let images = index.manifests.into_iter().filter(|d| !d.is_attached());
                 Ok(images.filter_map(|descriptor| descriptor.platform).collect())
             }
         }
@@ -194,7 +197,7 @@ impl Opener<'_> {
         let layer = embedded::layer(self.store, self.compression, self.jobs, self.events)?;
         let mut base = empty(platform);
         base.config.config.env = embedded::environment();
-        base.add(layer, "containerize: base static");
+        base.add(layer, History::of_base("static"));
         Ok(base)
     }
 
@@ -267,11 +270,6 @@ fn empty(platform: &Platform) -> BaseImage {
         ..ImageConfig::default()
     };
     BaseImage { name: None, digest: None, config, layers: Vec::new() }
-}
-
-/// A line of history without a time.
-pub(crate) fn history(created_by: &str) -> crate::oci::History {
-    crate::oci::History { created_by: Some(created_by.to_owned()), ..Default::default() }
 }
 
 fn platform_of(config: &ImageConfig) -> Platform {

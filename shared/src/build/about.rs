@@ -59,7 +59,7 @@ pub(super) fn image_names(
     let names = names(settings, naming)?;
     let image = naming.name;
     if request.push && names.references.is_empty() {
-        let tag = &names.tag;
+        let tag = names.tags.first().map_or("1.0", String::as_str);
         return Err(Error::usage(format!("--push does not know where the image {image} goes")).hint(
             format!(
                 "write --push --repository ghcr.io/you/{image} or --push --tag ghcr.io/you/{image}:{tag}"

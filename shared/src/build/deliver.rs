@@ -1,7 +1,7 @@
 //! Delivering images to all targets of the call, and saying where they are.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -138,8 +138,10 @@ async fn deliver(
         sink::localize(client, &mut local, store).await?;
         for output in &outputs {
             events.step("Writing", output.to_string());
-            tokio::task::block_in_place(|| write(output, request.cargo.dir(), &local, events))?;
-            remember_written(store, &request.cargo.dir().join(output.path()));
+            tokio::task::block_in_place(|| write(output, request, &local, events))?;
+            if !output.is_stream() {
+                remember_written(store, &request.cargo.dir().join(output.path()));
+            }
         }
     }
     for daemon in &request.load {
@@ -176,9 +178,14 @@ fn platform_result(image: &crate::image::Image) -> PlatformResult {
     }
 }
 
+/// Whether the call names no place for the images.
+pub(super) fn wants_default(request: &Request) -> bool {
+    request.outputs.is_empty() && !request.push && request.load.is_empty()
+}
+
 /// What was asked for; where nothing was, a layout in `default`.
 fn outputs(request: &Request, default: &Path) -> Vec<Output> {
-    if !request.outputs.is_empty() || request.push || !request.load.is_empty() {
+    if !wants_default(request) {
         return request.outputs.clone();
     }
     // Shown as short as it can be typed.
@@ -186,33 +193,54 @@ fn outputs(request: &Request, default: &Path) -> Vec<Output> {
     vec![Output::Layout { dir, name: None }]
 }
 
-fn write(output: &Output, dir: &Path, sets: &[ImageSet], events: &Events) -> Result<()> {
+fn write(output: &Output, request: &Request, sets: &[ImageSet], events: &Events) -> Result<()> {
+    let dir = request.cargo.dir();
     match output {
         Output::Layout { dir: layout, name } => {
             sink::write_layout(&dir.join(layout), name.as_deref(), sets, events)
         }
-        Output::OciArchive { file } => sink::write_oci_archive(&dir.join(file), sets),
+        Output::OciArchive { file } => {
+            let names: Vec<_> = sets.iter().map(|set| names(set, None)).collect();
+            if names.iter().map(Vec::len).sum::<usize>() > 1 {
+                events.note(
+                    "`podman load` takes an oci-archive of one name only; a docker-archive may have several",
+                );
+            }
+            archive(request, output, &dir.join(file), |to| sink::oci_archive(to, &names, sets))
+        }
         Output::DockerArchive { file, name } => {
             let names: Vec<_> = sets.iter().map(|set| names(set, name.as_ref())).collect();
-            sink::write_docker_archive(&dir.join(file), &names, sets)
+            let all = BTreeSet::new();
+            archive(request, output, &dir.join(file), |to| sink::docker_archive(to, &names, sets, &all))
         }
     }
 }
 
+/// Lets an archive be written where the output says.
+fn archive(
+    request: &Request,
+    output: &Output,
+    file: &Path,
+    write: impl FnOnce(&mut dyn std::io::Write) -> Result<()>,
+) -> Result<()> {
+    match &request.stream {
+        Some(stream) if output.is_stream() => stream.write(write),
+        _ => sink::write_file(file, write),
+    }
+}
+
 /// The names under which an engine knows the image: the given one, else those it is pushed
-/// under, else its own with its tag.
+/// under, and its own with the tags that are for no repository.
 fn names(set: &ImageSet, given: Option<&Reference>) -> Vec<Reference> {
-    let mut names = match given {
-        Some(name) => vec![name.clone()],
-        None => set.references.clone(),
-    };
-    if names.is_empty() {
-        let own = format!("{}:{}", set.name.to_lowercase(), set.tag).parse();
-        names.extend(own.ok().into_iter().collect::<Vec<Reference>>());
+    if let Some(name) = given {
+        let mut name = name.clone();
+        name.tag = name.tag.or_else(|| set.tags.first().cloned());
+        return vec![name];
     }
-    for name in &mut names {
-        name.tag.get_or_insert_with(|| set.tag.clone());
-    }
+    let mut names = set.references.clone();
+    let pushed = |tag: &String| set.references.iter().any(|name| name.tag.as_ref() == Some(tag));
+    let own = set.tags.iter().filter(|tag| !pushed(tag));
+    names.extend(own.filter_map(|tag| format!("{}:{tag}", set.name.to_lowercase()).parse().ok()));
     names
 }
 
@@ -247,8 +275,8 @@ mod tests {
         };
         ImageSet {
             name: "Web".into(),
-            tag: "1".into(),
-            local: "1".into(),
+            tags: vec!["1".into()],
+            has_siblings: false,
             references: references.iter().map(|r| r.parse().expect("reference")).collect(),
             images: platforms.iter().map(image).collect(),
             index: None,
@@ -263,7 +291,13 @@ mod tests {
         let plain = set(&["linux/amd64"], &[]);
         assert_eq!(shown(&plain, None), ["docker.io/library/web:1"]);
         assert_eq!(shown(&plain, Some(&"a/b".parse().expect("name"))), ["docker.io/a/b:1"]);
-        assert_eq!(shown(&set(&["linux/amd64"], &["ghcr.io/a/b:2"]), None), ["ghcr.io/a/b:2"]);
+        let pushed = ImageSet { tags: vec!["2".into()], ..set(&["linux/amd64"], &["ghcr.io/a/b:2"]) };
+        assert_eq!(shown(&pushed, None), ["ghcr.io/a/b:2"]);
+        let tags = || vec!["1".into(), "latest".into()];
+        let two = ImageSet { tags: tags(), ..plain };
+        assert_eq!(shown(&two, None), ["docker.io/library/web:1", "docker.io/library/web:latest"]);
+        let mixed = ImageSet { tags: tags(), ..set(&["linux/amd64"], &["ghcr.io/a/b:1"]) };
+        assert_eq!(shown(&mixed, None), ["ghcr.io/a/b:1", "docker.io/library/web:latest"]);
     }
 
     #[test]

@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::deliver::wants_default;
 use super::{Request, hooks};
 use crate::config::{ExtraLayer, Settings};
 use crate::error::{Error, Result};
+use crate::oci::media_type::Format;
 use crate::oci::{Reference, Repository};
 use crate::registry::Client;
 use crate::sink::{self, Output};
@@ -30,6 +32,8 @@ pub(super) fn check(
     hooks: &hooks::Planned,
     made: &[&Path],
 ) -> Result<()> {
+    refuse_docker_format(request, images)?;
+    refuse_streams(request)?;
     for output in &request.outputs {
         check_kind(output, images)?;
         if !request.dry_run {
@@ -69,6 +73,36 @@ fn missing(image: &Early<'_>, key: &str, path: &Path) -> Error {
     .hint("paths are relative to the package, and in the workspace's table to the workspace")
 }
 
+/// Standard output takes one archive, and a terminal none.
+fn refuse_streams(request: &Request) -> Result<()> {
+    match (request.outputs.iter().filter(|output| output.is_stream()).count(), &request.stream) {
+        (0, _) | (1, Some(_)) => Ok(()),
+        (1, None) => Err(Error::usage("an archive is not for a terminal to show").hint(
+            "lead it to a program or a file, as in `containerize --output docker-archive:- | docker load`",
+        )),
+        _ => Err(Error::usage("several archives cannot go to standard output").hint("name files")),
+    }
+}
+
+/// Podman and skopeo find only OCI manifests in a layout, whatever its index names.
+fn refuse_docker_format(request: &Request, images: &[Early<'_>]) -> Result<()> {
+    let default = [Output::Layout { dir: PathBuf::new(), name: None }];
+    let outputs = if wants_default(request) { &default[..] } else { &request.outputs };
+    let is_layout = |output: &Output| !matches!(output, Output::DockerArchive { .. });
+    let is_docker = |image: &Early<'_>| image.settings.format == Format::Docker;
+    match outputs.iter().find(|output| is_layout(output)) {
+        Some(output) if images.iter().any(is_docker) => Err(Error::usage(format!(
+            "{} an image of the format docker: Podman and skopeo could not read it there",
+            match output {
+                Output::Layout { .. } => "an OCI layout cannot hold",
+                _ => "an oci-archive cannot hold",
+            }
+        ))
+        .hint("write --output docker-archive:FILE, push or load it, or leave out image-format")),
+        _ => Ok(()),
+    }
+}
+
 fn check_kind(output: &Output, images: &[Early<'_>]) -> Result<()> {
     let Output::DockerArchive { name, .. } = output else { return Ok(()) };
     if images.iter().any(|image| image.settings.platforms.len() > 1) {
@@ -85,8 +119,7 @@ fn check_kind(output: &Output, images: &[Early<'_>]) -> Result<()> {
 /// Whether the output can be written: asked of the folder that it is in, or of the first one above that is there.
 fn check_place(output: &Output, dir: &Path) -> Result<()> {
     let path = dir.join(output.path());
-    // Standard output, where the sink knows it.
-    if output.path() == Path::new("-") {
+    if output.is_stream() {
         return Ok(());
     }
     let is_layout = matches!(output, Output::Layout { .. });

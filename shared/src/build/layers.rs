@@ -84,7 +84,7 @@ impl Maker<'_> {
             if let ([Item::Wheels], Parts::Environment(environment)) = (&plan.items[..], parts) {
                 // On top of the base, whatever else was added: so a wheel's layer is the same in
                 // every image.
-                layers.extend(environment.wheel_layers(self, base, self.max_layers + 1 - plans.len())?);
+                layers.extend(environment.wheel_layers(self, base, self.room_beside(plans.len()))?);
                 continue;
             }
             if let ([Item::Bytecode], Parts::Environment(environment)) = (&plan.items[..], parts) {
@@ -116,6 +116,11 @@ impl Maker<'_> {
             }
         }
         Ok(layers)
+    }
+
+    /// How many layers there may be in the place of one of so many planned ones.
+    fn room_beside(&self, planned: usize) -> usize {
+        (self.max_layers + 1).saturating_sub(planned).max(1)
     }
 
     /// Begins to send a layer that was made now. What was made before was probably sent before,
@@ -152,9 +157,39 @@ impl Maker<'_> {
 
     fn files(&self, rule: &FileRule, owner: Owner) -> Result<Vec<Entry>> {
         refuse_escape(self.dir, &rule.from)?;
+        let failed = || format!("cannot take {} into the image", rule.from);
         let mode = rule.mode.map(|mode| mode.0);
-        layer::collect(&self.dir.join(&rule.from), &rule.to, mode, (owner.uid, owner.gid), &rule.exclude)
-            .context(|| format!("cannot take {} into the image", rule.from))
+        let from = self.dir.join(&rule.from);
+        let mut entries =
+            layer::collect(&from, &rule.to, mode, (owner.uid, owner.gid), &rule.exclude).context(failed)?;
+        match (&rule.capabilities, &mut entries[..]) {
+            (None, entries) => self.tell_capabilities(entries),
+            (Some(capabilities), [Entry { kind: EntryKind::File(_), capabilities: slot, .. }]) => {
+                *slot = Some(capabilities.to_bytes());
+            }
+            (Some(_), _) => {
+                return Err(Error::usage(format!(
+                    "capabilities are for a single file, and {} is a folder",
+                    rule.from
+                ))
+                .hint("give the file an entry of its own in `files`"));
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Names the files whose capabilities are not in the image.
+    fn tell_capabilities(&self, entries: &[Entry]) {
+        for entry in entries.iter().filter(|entry| entry.mode & 0o111 != 0) {
+            if let EntryKind::File(Content::File { path, .. }) = &entry.kind
+                && layer::has_capability(path)
+            {
+                self.events.note(format!(
+                    "the capabilities of {} are left out: `capabilities` in its entry of `files` sets them",
+                    path.display()
+                ));
+            }
+        }
     }
 
     fn outside(
@@ -176,7 +211,9 @@ impl Maker<'_> {
             }
             ExtraLayer::Command { command, dir } => self.fill(command, dir, scratch, variables)?,
         };
-        layer::collect(&folder, "/", None, (owner.uid, owner.gid), &[])
+        let entries = layer::collect(&folder, "/", None, (owner.uid, owner.gid), &[])?;
+        self.tell_capabilities(&entries);
+        Ok(entries)
     }
 
     /// Lets a command put files into an empty folder.
@@ -220,7 +257,7 @@ fn refuse_escape(dir: &Path, from: &str) -> Result<()> {
 
 fn entry(path: &str, kind: EntryKind, mode: u32, owner: Owner) -> Entry {
     let path = path.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
-    Entry { path, kind, mode, uid: owner.uid, gid: owner.gid }
+    Entry { path, kind, mode, uid: owner.uid, gid: owner.gid, capabilities: None }
 }
 
 #[cfg(all(test, unix))]

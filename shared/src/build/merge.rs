@@ -44,8 +44,8 @@ pub async fn merge(
     let digest = index.descriptor.digest;
     let set = ImageSet {
         name: target.repository.name.clone(),
-        tag: target.selector(),
-        local: target.selector(),
+        tags: vec![target.selector()],
+        has_siblings: false,
         references: vec![target.clone()],
         images: found.into_iter().map(|part| part.image).collect(),
         index: Some(index),
@@ -59,14 +59,6 @@ struct Part {
     descriptor: Descriptor,
     image: Image,
     from: Reference,
-}
-
-/// What an index names that runs nowhere: attestations belong to an image, and have the platform
-/// `unknown/unknown` or none.
-fn is_attached(named: &Descriptor) -> bool {
-    let is_unknown = |platform: &Platform| platform.os == "unknown" && platform.architecture == "unknown";
-    named.annotations.contains_key("vnd.docker.reference.type")
-        || named.platform.as_ref().is_some_and(is_unknown)
 }
 
 fn check(target: &Reference, images: &[Reference]) -> Result<()> {
@@ -89,7 +81,7 @@ fn check(target: &Reference, images: &[Reference]) -> Result<()> {
 
 fn refuse_doubles(parts: &[Part]) -> Result<()> {
     let mut seen: BTreeMap<String, &Reference> = BTreeMap::new();
-    for part in parts.iter().filter(|part| !is_attached(&part.descriptor)) {
+    for part in parts.iter().filter(|part| !part.descriptor.is_attached()) {
         let platform = part.image.platform.to_string();
         if let Some(first) = seen.insert(platform.clone(), &part.from) {
             return Err(Error::usage(format!("{first} and {} both have an image for {platform}", part.from))
@@ -141,7 +133,7 @@ async fn part(
         descriptor: Descriptor::of(media_type.as_str(), &fetched.bytes),
         source: Source::Memory(fetched.bytes.clone()),
     };
-    let (platform, shown) = if is_attached(&named) {
+    let (platform, shown) = if named.is_attached() {
         let nowhere = Platform { os: "unknown".into(), ..Platform::linux("unknown") };
         (nowhere, named.platform.clone())
     } else {

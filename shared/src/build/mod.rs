@@ -38,7 +38,7 @@ use crate::http;
 use crate::oci::Digest;
 use crate::plan::Plan;
 use crate::registry::{self, Credentials};
-use crate::sink::{Daemon, Output};
+use crate::sink::{Daemon, Output, Stream};
 
 /// Everything that a call says. The library reads neither flags nor the environment itself.
 #[derive(Clone)]
@@ -67,6 +67,8 @@ pub struct Request {
     pub groups: GroupChanges,
     /// `--output`; empty for the default, unless the image goes elsewhere.
     pub outputs: Vec<Output>,
+    /// What an output named `-` goes to; `None` where only a terminal would show it.
+    pub stream: Option<Stream>,
     /// `--push`.
     pub push: bool,
     /// `--load`.

@@ -11,7 +11,7 @@ use super::workshop::{Base, Bases, Workshop};
 use crate::config::{Native, Settings};
 use crate::error::Result;
 use crate::image::{Image, ImageSet, assemble, index, validate};
-use crate::oci::Platform;
+use crate::oci::{MOST_LAYERS, Platform};
 use crate::plan::{ImagePlan, Plan, PlatformPlan};
 
 /// Packs all platforms of all images. `parts` gives what was built for one of them, and the
@@ -72,14 +72,16 @@ pub(super) fn pack<'p>(
     plan.images.iter().map(|image| set(image, made.by_ref().take(image.platforms.len()).collect())).collect()
 }
 
-/// How many layers are left for what was built: those of Debian packages are there already, and one
-/// is kept for the libraries of this machine.
+/// How many layers are left for what was built: the base's and those of Debian packages are there
+/// already, and one is kept for the libraries of this machine.
 fn max_layers(settings: &Settings, base: &Base) -> usize {
     let kept = match settings.native {
         Native::Error => 0,
         Native::Bundle => 1,
     };
-    settings.max_layers.saturating_sub(base.debian_layers).saturating_sub(kept).max(1)
+    let allowed = settings.max_layers.saturating_sub(base.debian_layers);
+    let room = MOST_LAYERS.saturating_sub(base.image.layers.len());
+    allowed.min(room).saturating_sub(kept).max(1)
 }
 
 /// The images of one name.
@@ -90,8 +92,8 @@ fn set(plan: &ImagePlan, images: Vec<Image>) -> Result<ImageSet> {
     };
     Ok(ImageSet {
         name: plan.name.clone(),
-        tag: plan.tag.clone(),
-        local: plan.local.clone(),
+        tags: plan.tags.clone(),
+        has_siblings: plan.has_siblings,
         references: plan.references.clone(),
         images,
         index,

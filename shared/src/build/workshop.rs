@@ -10,7 +10,7 @@ use super::Request;
 use crate::base::facts::{self, Contents};
 use crate::base::lock::BaseLock;
 use crate::base::spec::BaseSpec;
-use crate::base::{BaseImage, Opener, embedded, history};
+use crate::base::{BaseImage, Opener, embedded};
 use crate::config::{Debian, Settings};
 use crate::debian::Package;
 use crate::error::{Error, Result};
@@ -59,17 +59,6 @@ pub(super) struct Base {
     pub(super) debian: Vec<Package>,
     /// In so many layers.
     pub(super) debian_layers: usize,
-}
-
-impl Base {
-    /// Gives every layer of the base a line in the history, before layers of ours come.
-    pub(super) fn document(&mut self) {
-        let config = &mut self.image.config;
-        let documented = config.history.iter().filter(|line| line.empty_layer != Some(true)).count();
-        for _ in documented..self.image.layers.len() {
-            config.history.push(history("base layer"));
-        }
-    }
 }
 
 /// Open bases by name, platform and what was added to them.

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::base::details::{Detail, FileSystem};
-use crate::oci::ImageConfig;
+use crate::oci::{History, ImageConfig, MOST_LAYERS};
 
 /// The version of the rules. What was remembered under another one is forgotten: verdicts, and
 /// which libraries of the building machine an image needs.
@@ -61,6 +61,8 @@ pub enum Kind {
     WrongPython,
     /// A Python module that is started cannot be found.
     MissingModule,
+    /// There are more layers than Docker takes.
+    TooManyLayers,
 }
 
 /// Something that is wrong.
@@ -127,18 +129,38 @@ pub fn examine(fs: &FileSystem, config: &ImageConfig) -> Report {
         libraries: libraries(fs, &config.architecture),
         all_own: !fs.details().any(|(_, _, own)| own),
     };
+    count_layers(config, &mut report);
     let started = start::examine(&image, &mut report);
     modules::examine(&image, &started, &mut report);
     report.findings.sort_by(|a, b| (a.severity, a.kind, &a.message).cmp(&(b.severity, b.kind, &b.message)));
     report
 }
 
+/// Docker refuses an image of too many layers when it pulls or loads it; Podman does not.
+fn count_layers(config: &ImageConfig, report: &mut Report) {
+    let layers = config.rootfs.diff_ids.len();
+    if layers <= MOST_LAYERS {
+        return;
+    }
+    let own = own_layers(config).into_iter().filter(|own| *own).count();
+    report.add(Finding {
+        severity: Severity::Error,
+        kind: Kind::TooManyLayers,
+        message: format!("the image has {layers} layers, and Docker takes at most {MOST_LAYERS}"),
+        library: None,
+        through: Vec::new(),
+        fix: Some(match own {
+            0 | 1 => "choose a base with fewer layers, or squash it".into(),
+            own => format!("choose a base with fewer layers, or put the image's own {own} into fewer"),
+        }),
+    });
+}
+
 /// Which layers of an image are its own: those that the history says this program made. The
 /// bases that it makes are bases all the same.
 pub fn own_layers(config: &ImageConfig) -> Vec<bool> {
-    let lines = config.history.iter().filter(|line| line.empty_layer != Some(true));
-    let own = |words: &str| words.starts_with("containerize: ") && !words.starts_with("containerize: base ");
-    let mut found: Vec<bool> = lines.map(|line| line.created_by.as_deref().is_some_and(own)).collect();
+    let lines = config.history.iter().filter(|line| line.makes_layer());
+    let mut found: Vec<bool> = lines.map(History::is_ours).collect();
     found.resize(config.rootfs.diff_ids.len(), false);
     found
 }

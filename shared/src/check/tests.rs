@@ -389,4 +389,13 @@ fn history_tells_what_is_ours() {
         line("containerize: wheels", None),
     ];
     assert_eq!(own_layers(&config), [false, false, false, true, false], "and of the last nobody knows");
+    let mut counted = |layers: usize| {
+        config.rootfs.diff_ids = vec![crate::oci::Digest::of(b"x"); layers];
+        let mut report = Report::default();
+        count_layers(&config, &mut report);
+        report.findings.pop().map(|finding| (finding.kind, finding.message))
+    };
+    assert_eq!(counted(125), None);
+    let words = "the image has 126 layers, and Docker takes at most 125";
+    assert_eq!(counted(126), Some((Kind::TooManyLayers, words.to_owned())));
 }

@@ -6,6 +6,7 @@
 //! some append; [`Partial`] says which. Nothing here touches disk or environment: values come
 //! in as text and maps.
 
+mod capabilities;
 mod fold;
 mod mode;
 mod natural;
@@ -14,6 +15,7 @@ mod read;
 mod settings;
 mod value;
 
+pub use capabilities::Capabilities;
 pub use fold::{Folded, Layer, Origin, Origins, fold};
 pub use mode::Mode;
 pub use partial::{KEYS, Key, KeyKind, Partial, schema};

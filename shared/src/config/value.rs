@@ -9,7 +9,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::Mode;
+use super::{Capabilities, Mode};
 use crate::oci::Platform;
 
 /// A command: a list of words, or one line that is split as a shell would split it.
@@ -307,6 +307,9 @@ pub struct FileRule {
     /// Owner; the image's `owner` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
+    /// What the file may do without being root; only for a single file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Capabilities>,
     /// Globs, relative to `from`, of what stays out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
@@ -317,9 +320,14 @@ impl FromStr for FileRule {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
-            Some((from, to)) if !from.is_empty() && to.starts_with('/') => {
-                Ok(Self { from: from.into(), to: to.into(), mode: None, owner: None, exclude: Vec::new() })
-            }
+            Some((from, to)) if !from.is_empty() && to.starts_with('/') => Ok(Self {
+                from: from.into(),
+                to: to.into(),
+                mode: None,
+                owner: None,
+                capabilities: None,
+                exclude: Vec::new(),
+            }),
             _ => Err(format!("{text:?} is not FROM:TO, where TO is an absolute path in the image")),
         }
     }

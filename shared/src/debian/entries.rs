@@ -176,7 +176,14 @@ impl Unpacked {
                     EntryKind::File((*content.get(target.as_str())?).clone())
                 }
             };
-            Some(Entry { path: path.to_owned(), kind, mode: member.mode, uid: member.uid, gid: member.gid })
+            Some(Entry {
+                path: path.to_owned(),
+                kind,
+                mode: member.mode,
+                uid: member.uid,
+                gid: member.gid,
+                capabilities: None,
+            })
         };
         self.members.iter().filter_map(entry).collect()
     }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::Image;
-use crate::base::{BaseImage, history};
+use crate::base::BaseImage;
 use crate::error::{Error, Result};
 use crate::layer::Layer;
 use crate::oci::media_type::{Format, layer_compression};
-use crate::oci::{Descriptor, Execution, Extra, ImageConfig, Index, Manifest, Platform, to_json};
+use crate::oci::{Descriptor, Execution, Extra, History, ImageConfig, Index, Manifest, Platform, to_json};
 use crate::plan::{ImagePlan, LABEL_PREFIX, PlatformPlan, Runtime};
 use crate::store::Blob;
 
@@ -96,13 +96,9 @@ fn configuration(
     // The base's author did not make this image.
     config.author = None;
     execution(&mut config.config, runtime);
-    let documented = config.history.iter().filter(|line| line.empty_layer != Some(true)).count();
-    for _ in documented..base.layers.len() {
-        config.history.push(history("base layer"));
-    }
     for layer in ours {
         config.rootfs.diff_ids.push(layer.diff_id);
-        config.history.push(history(&format!("containerize: {}", layer.title)));
+        config.history.push(History::of_layer(&layer.title));
     }
     config
 }
@@ -131,6 +127,14 @@ fn execution(config: &mut Execution, runtime: &Runtime) {
     }
     if let Some(healthcheck) = &runtime.healthcheck {
         config.healthcheck = Some(healthcheck.clone());
+    }
+    let checked_by_shell = config
+        .healthcheck
+        .as_ref()
+        .is_some_and(|check| check.test.first().is_some_and(|how| how == "CMD-SHELL"));
+    if !checked_by_shell {
+        // Docker's shell for lines of Dockerfiles: all else that it would run is a health check.
+        config.extra.remove("Shell");
     }
     environment(&mut config.env, runtime);
     config.exposed_ports.extend(runtime.ports.iter().map(|port| (port.clone(), Default::default())));
@@ -177,7 +181,7 @@ mod tests {
 
     fn base() -> Execution {
         let text = r#"{"User":"0","Env":["B=1","A=1"],"Entrypoint":["/base"],"Cmd":["x"],"WorkingDir":"/w","StopSignal":"SIGINT",
-            "Labels":{"org.opencontainers.image.title":"the base","other":"kept"},"OnBuild":["y"]}"#;
+            "Labels":{"org.opencontainers.image.title":"the base","other":"kept"},"StopTimeout":5,"Shell":["/bin/bash"]}"#;
         serde_json::from_str(text).expect("a configuration")
     }
 
@@ -194,7 +198,11 @@ mod tests {
             ["other", "own"],
             "the base's title is not ours"
         );
-        assert!(config.extra.contains_key("OnBuild"), "unknown fields survive");
+        assert_eq!(config.extra.keys().collect::<Vec<_>>(), ["StopTimeout"], "no line of ours needs a shell");
+        let by_shell = r#"{"Test":["CMD-SHELL","x"]}"#;
+        let mut config = Execution { healthcheck: serde_json::from_str(by_shell).ok(), ..base() };
+        execution(&mut config, &runtime());
+        assert!(config.extra.contains_key("Shell"), "the base's health check does");
     }
 
     #[test]

@@ -29,10 +29,10 @@ pub struct Image {
 pub struct ImageSet {
     /// The image's name.
     pub name: String,
-    /// The tag for outputs that keep one.
-    pub tag: String,
-    /// The name in a layout, which may hold other images too.
-    pub local: String,
+    /// The tags for outputs that know no repositories; at least one.
+    pub tags: Vec<String>,
+    /// Whether the project has other images, so that a layout knows this one by its name too.
+    pub has_siblings: bool,
     /// Where it is pushed.
     pub references: Vec<Reference>,
     /// At least one.
@@ -45,6 +45,11 @@ impl ImageSet {
     /// What the name leads to: the index if there is one, else the manifest.
     pub fn root(&self) -> &Blob {
         self.index.as_ref().unwrap_or(&self.images[0].manifest)
+    }
+
+    /// The name under a tag in a layout, which may hold the project's other images too.
+    pub fn local_name(&self, tag: &str) -> String {
+        if self.has_siblings { format!("{}:{tag}", self.name) } else { tag.to_owned() }
     }
 
     /// The digest that the program prints.

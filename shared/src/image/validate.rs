@@ -1,15 +1,16 @@
-//! The last look at an image before it is delivered.
+//! The last look at an image before it is delivered: what is known only of the finished thing. Whether
+//! it will start, and where, is the affair of `check`.
 
 use super::Image;
 use crate::error::{Error, Result};
-use crate::oci::{ImageConfig, Manifest};
+use crate::oci::{ImageConfig, Manifest, media_type};
 use crate::store::{Blob, Source};
 
-/// Checks that manifest, configuration and layers say the same. A failure is a bug here, and
-/// must stop the image from getting out.
+/// Checks that manifest, configuration and layers say the same, and that the image's format has all
+/// that is in it.
 ///
 /// # Errors
-/// Kind bug, naming the contradiction.
+/// Kind bug, naming the contradiction; usage, when layers of the base are nothing for the format.
 pub fn validate(image: &Image) -> Result<()> {
     let manifest: Manifest = parse(&image.manifest)?;
     let config: ImageConfig = parse(&image.config)?;
@@ -23,14 +24,26 @@ pub fn validate(image: &Image) -> Result<()> {
     if config.rootfs.diff_ids.len() != manifest.layers.len() {
         return wrong("layers and diff_ids differ in number");
     }
-    let documented = config.history.iter().filter(|line| line.empty_layer != Some(true)).count();
-    if documented != manifest.layers.len() {
+    if config.told_layers() != manifest.layers.len() {
         return wrong("layers and history differ in number");
     }
+    has_the_media_types(&manifest)?;
     if config.architecture != image.platform.architecture || config.os != image.platform.os {
         return wrong("the configuration names another platform");
     }
     Ok(())
+}
+
+/// Holds each layer to a type that readers of this kind of manifest know.
+fn has_the_media_types(manifest: &Manifest) -> Result<()> {
+    if manifest.media_type.as_deref() != Some(media_type::DOCKER_MANIFEST) {
+        return Ok(());
+    }
+    match manifest.layers.iter().any(|layer| layer.media_type == media_type::DOCKER_LAYER_ZSTD) {
+        false => Ok(()),
+        true => Err(Error::usage("the image format docker knows no zstd layers, and the base has some")
+            .hint("leave out image-format, or choose a base whose layers are compressed with gzip")),
+    }
 }
 
 fn parse<T: serde::de::DeserializeOwned>(blob: &Blob) -> Result<T> {
@@ -43,7 +56,7 @@ fn parse<T: serde::de::DeserializeOwned>(blob: &Blob) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::{Descriptor, Digest, Platform, media_type, to_json};
+    use crate::oci::{Descriptor, Digest, Platform, to_json};
 
     fn image(history: &str, layers: usize) -> Image {
         let layer = Blob {
@@ -77,5 +90,22 @@ mod tests {
         assert!(validate(&other).is_err(), "another platform");
         let swapped = Image { config: Blob::of(media_type::OCI_CONFIG, b"{}".to_vec()), ..image("[{}]", 1) };
         assert!(validate(&swapped).is_err(), "another configuration");
+    }
+
+    #[test]
+    fn zstd_is_for_manifests_of_oci_only() {
+        let with = |manifest_type: &str, layer_type: &str| {
+            let mut image = image("[{}]", 1);
+            image.layers[0].descriptor.media_type = layer_type.into();
+            let mut manifest: Manifest = parse(&image.manifest).expect("manifest");
+            manifest.media_type = Some(manifest_type.into());
+            manifest.layers[0].media_type = layer_type.into();
+            image.manifest = Blob::of(manifest_type, to_json(&manifest).expect("json"));
+            validate(&image)
+        };
+        assert!(with(media_type::OCI_MANIFEST, media_type::OCI_LAYER_ZSTD).is_ok());
+        assert!(with(media_type::DOCKER_MANIFEST, media_type::DOCKER_LAYER_GZIP).is_ok());
+        let error = with(media_type::DOCKER_MANIFEST, media_type::DOCKER_LAYER_ZSTD).expect_err("refused");
+        assert_eq!(error.kind(), crate::Kind::Usage);
     }
 }

@@ -1,10 +1,13 @@
 //! Files and trees of this machine as entries.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use walkdir::{DirEntry, WalkDir};
 
+#[cfg(unix)]
+use super::name;
 use super::{Content, Entry, EntryKind};
 use crate::error::{Context, Error, Result};
 use crate::interrupt;
@@ -15,8 +18,8 @@ use crate::interrupt;
 /// links. `exclude` are globs relative to `from`; what they match stays out with all below it.
 ///
 /// # Errors
-/// Usage: `from` is not there, a glob is none, a name is not Unicode, or something is neither
-/// file, folder nor link. Build: something cannot be read.
+/// Usage: `from` is not there, a glob is wrong, or something is neither file, folder nor link.
+/// Build: something cannot be read.
 pub fn collect(
     from: &Path,
     to: &str,
@@ -31,8 +34,9 @@ pub fn collect(
     })?;
     let place = to.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
     if !metadata.is_dir() {
-        let name = if to.ends_with('/') { unicode(from, from.file_name().unwrap_or_default())? } else { "" };
-        let path = join(&place, name);
+        let name =
+            if to.ends_with('/') { text(from, from.file_name().unwrap_or_default())? } else { String::new() };
+        let path = join(&place, &name);
         if path.is_empty() {
             return Err(Error::usage(format!("{} cannot be the root of the image", from.display()))
                 .hint("name a place for it, as FROM:/etc/name"));
@@ -60,14 +64,14 @@ fn entry(found: &DirEntry, from: &Path, place: &str, mode: Option<u32>, owner: (
     let path = found.path();
     let failed = || format!("cannot read {}", path.display());
     let relative = path.strip_prefix(from).unwrap_or(path);
-    let parts = relative.iter().map(|part| unicode(path, part)).collect::<Result<Vec<_>>>()?;
+    let parts = relative.iter().map(|part| text(path, part)).collect::<Result<Vec<_>>>()?;
     let inside = join(place, &parts.join("/"));
     let kind = found.file_type();
     if kind.is_dir() {
         Ok(folder(inside, owner))
     } else if kind.is_symlink() {
         let target = std::fs::read_link(path).context(failed)?;
-        Ok(Entry::symlink(inside, unicode(path, target.as_os_str())?, owner))
+        Ok(Entry::symlink(inside, text(path, target.as_os_str())?, owner))
     } else if kind.is_file() {
         let metadata = found.metadata().context(failed)?;
         file(path, &metadata, inside, mode, owner)
@@ -103,10 +107,31 @@ fn join(place: &str, name: &str) -> String {
     }
 }
 
-fn unicode<'a>(path: &Path, text: &'a std::ffi::OsStr) -> Result<&'a str> {
-    text.to_str().ok_or_else(|| {
+#[cfg(unix)]
+fn text(_: &Path, name: &OsStr) -> Result<String> {
+    use std::os::unix::ffi::OsStrExt;
+    Ok(name::text_of(name.as_bytes()))
+}
+
+#[cfg(not(unix))]
+fn text(path: &Path, name: &OsStr) -> Result<String> {
+    let text = name.to_str().ok_or_else(|| {
         Error::usage(format!("the name {} is not Unicode", path.display())).hint("rename it, or exclude it")
-    })
+    });
+    text.map(str::to_owned)
+}
+
+/// Whether a file of this machine has capabilities (`capabilities(7)`). They do not go into a layer by
+/// themselves.
+#[cfg(target_os = "linux")]
+pub fn has_capability(path: &Path) -> bool {
+    rustix::fs::getxattr_query(path, super::header::CAPABILITY).is_ok_and(|size| size > 0)
+}
+
+/// Whether a file of this machine has capabilities: only Linux knows them.
+#[cfg(not(target_os = "linux"))]
+pub fn has_capability(_: &Path) -> bool {
+    false
 }
 
 #[cfg(unix)]
@@ -199,6 +224,38 @@ mod tests {
         };
         assert_eq!(one("/bin/start"), ["bin/start 500"]);
         assert_eq!(one("/bin/"), ["bin/run.sh 500"]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn capabilities_of_this_machines_files_are_noticed() {
+        use rustix::fs::{XattrFlags, setxattr};
+        let folder = tree();
+        let file = folder.path().join("run.sh");
+        assert!(!has_capability(&file));
+        let value = "cap_net_raw=p".parse::<crate::config::Capabilities>().expect("capabilities").to_bytes();
+        // Only root may, and not on every file system.
+        if setxattr(&file, super::super::header::CAPABILITY, &value, XattrFlags::empty()).is_ok() {
+            assert!(has_capability(&file));
+        }
+    }
+
+    #[test]
+    fn names_need_not_be_unicode() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().expect("folder");
+        let name = OsStr::from_bytes(b"bad\xff\xfename");
+        std::fs::write(folder.path().join(name), "x").expect("file");
+        symlink(name, folder.path().join("link")).expect("link");
+        let entries = collect(folder.path(), "/srv", None, (0, 0), &[]).expect("collected");
+        let of = |end: &[u8]| entries.iter().find(|e| name::bytes_of(&e.path).ends_with(end));
+        assert!(of(b"srv/bad\xff\xfename").is_some());
+        let Some(EntryKind::Symlink(target)) = of(b"link").map(|e| &e.kind) else { panic!("no link") };
+        assert_eq!(&*name::bytes_of(target), name.as_bytes());
+        assert_eq!(
+            collect(folder.path(), "/srv", None, (0, 0), &["bad*".into()]).expect("collected").len(),
+            2
+        );
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct Entry {
     pub uid: u64,
     /// Group.
     pub gid: u64,
+    /// What a file may do, as the kernel keeps it (`struct vfs_cap_data`, revision 2).
+    pub capabilities: Option<[u8; 20]>,
 }
 
 /// What an entry is.
@@ -126,12 +128,26 @@ impl Content {
 impl Entry {
     /// A directory.
     pub fn directory(path: impl Into<String>, mode: u32, owner: (u64, u64)) -> Self {
-        Self { path: path.into(), kind: EntryKind::Directory, mode, uid: owner.0, gid: owner.1 }
+        Self {
+            path: path.into(),
+            kind: EntryKind::Directory,
+            mode,
+            uid: owner.0,
+            gid: owner.1,
+            capabilities: None,
+        }
     }
 
     /// A file.
     pub fn file(path: impl Into<String>, content: Content, mode: u32, owner: (u64, u64)) -> Self {
-        Self { path: path.into(), kind: EntryKind::File(content), mode, uid: owner.0, gid: owner.1 }
+        Self {
+            path: path.into(),
+            kind: EntryKind::File(content),
+            mode,
+            uid: owner.0,
+            gid: owner.1,
+            capabilities: None,
+        }
     }
 
     /// A symbolic link.
@@ -142,6 +158,7 @@ impl Entry {
             mode: 0o777,
             uid: owner.0,
             gid: owner.1,
+            capabilities: None,
         }
     }
 

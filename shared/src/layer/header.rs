@@ -1,10 +1,12 @@
 //! Tar headers: ustar, with PAX records only where ustar cannot say it (POSIX.1-2017, pax,
 //! "ustar Interchange Format" and "pax Extended Header").
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tar::{EntryType, Header};
 
+use super::name::bytes_of;
 use super::{Entry, EntryKind, MTIME};
 use crate::error::{Context, Result};
 
@@ -14,12 +16,16 @@ const MAX_SIZE: u64 = 0o77_777_777_777;
 const MAX_ID: u64 = 0o7_777_777;
 /// The length of the fields for names and link targets.
 const NAME: usize = 100;
+/// The extended attribute of a file that holds its capabilities.
+pub(super) const CAPABILITY: &str = "security.capability";
+/// How tar archives say it, and all container engines read it.
+const CAPABILITY_RECORD: &str = "SCHILY.xattr.security.capability";
 /// A tar block.
 pub(super) const BLOCK: usize = 512;
 
 /// The header blocks of an entry: perhaps a PAX header with its records, then the entry's own.
 pub(super) fn header(entry: &Entry) -> Result<Vec<u8>> {
-    let mut records = BTreeMap::new();
+    let mut records: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
     let slash = if entry.is_directory() { "/" } else { "" };
     let path = format!("{}{slash}", entry.path);
     let (kind, size, link) = match &entry.kind {
@@ -30,12 +36,12 @@ pub(super) fn header(entry: &Entry) -> Result<Vec<u8>> {
     };
     let mut header = blank(kind, entry.mode);
     if !path.is_ascii() || header.set_path(&path).is_err() {
-        records.insert("path", path.clone());
+        record_name(&mut records, "path", &path);
         set_name(&mut header, &path);
     }
     if let Some(target) = link {
         if target.len() > NAME || !target.is_ascii() {
-            records.insert("linkpath", target.clone());
+            record_name(&mut records, "linkpath", target);
         }
         let bytes = ascii(target, NAME);
         if let Some(ustar) = header.as_ustar_mut() {
@@ -47,7 +53,7 @@ pub(super) fn header(entry: &Entry) -> Result<Vec<u8>> {
     {
         let fits = value <= limit;
         if !fits {
-            records.insert(name, value.to_string());
+            records.insert(name, value.to_string().into_bytes());
         }
         // Where the field is too small it says nothing; readers take the record.
         let value = if fits { value } else { 0 };
@@ -57,10 +63,22 @@ pub(super) fn header(entry: &Entry) -> Result<Vec<u8>> {
             _ => header.set_gid(value),
         }
     }
+    if let Some(capabilities) = entry.capabilities {
+        records.insert(CAPABILITY_RECORD, capabilities.to_vec());
+    }
     header.set_cksum();
     let mut blocks = if records.is_empty() { Vec::new() } else { extended(&path, &records)? };
     blocks.extend_from_slice(header.as_bytes());
     Ok(blocks)
+}
+
+/// Records a name; one that is not Unicode with a word that it is bytes.
+fn record_name(records: &mut BTreeMap<&str, Vec<u8>>, key: &'static str, name: &str) {
+    let bytes = bytes_of(name);
+    if matches!(bytes, Cow::Owned(_)) {
+        records.insert("hdrcharset", b"BINARY".to_vec());
+    }
+    records.insert(key, bytes.into_owned());
 }
 
 fn blank(kind: EntryType, mode: u32) -> Header {
@@ -88,7 +106,7 @@ fn ascii(text: &str, most: usize) -> Vec<u8> {
 }
 
 /// The blocks of a PAX header: its own header, the records, padding.
-fn extended(path: &str, records: &BTreeMap<&str, String>) -> Result<Vec<u8>> {
+fn extended(path: &str, records: &BTreeMap<&str, Vec<u8>>) -> Result<Vec<u8>> {
     let body: Vec<u8> = records.iter().flat_map(|(key, value)| record(key, value)).collect();
     let mut header = blank(EntryType::XHeader, 0o644);
     set_name(&mut header, &format!("PaxHeaders/{path}"));
@@ -103,13 +121,13 @@ fn extended(path: &str, records: &BTreeMap<&str, String>) -> Result<Vec<u8>> {
 }
 
 /// `LENGTH KEY=VALUE\n`, where LENGTH counts itself.
-fn record(key: &str, value: &str) -> Vec<u8> {
-    let rest = format!(" {key}={value}\n");
+fn record(key: &str, value: &[u8]) -> Vec<u8> {
+    let rest = [b" ", key.as_bytes(), b"=", value, b"\n"].concat();
     let mut length = rest.len() + 1;
     while length.to_string().len() + rest.len() != length {
         length = length.to_string().len() + rest.len();
     }
-    format!("{length}{rest}").into_bytes()
+    [length.to_string().as_bytes(), &rest].concat()
 }
 
 #[cfg(test)]
@@ -119,9 +137,9 @@ mod tests {
 
     #[test]
     fn a_records_length_counts_itself() {
-        assert_eq!(record("a", "b"), b"6 a=b\n");
+        assert_eq!(record("a", b"b"), b"6 a=b\n");
         for n in [80, 90, 91, 92, 93, 94, 95, 990, 991, 992, 993, 994] {
-            let record = record("path", &"x".repeat(n));
+            let record = record("path", "x".repeat(n).as_bytes());
             let text = String::from_utf8(record.clone()).expect("text");
             let length: usize = text.split(' ').next().expect("a length").parse().expect("a number");
             assert_eq!(length, record.len());
@@ -155,5 +173,28 @@ mod tests {
             }
             assert!(read.pax_extensions().expect("records").is_some());
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_are_bytes_and_capabilities_are_said_as_tar_readers_know_it() {
+        let name = b"srv/bad\xff\xfename";
+        let text = super::super::name::text_of(name);
+        let entry = Entry::file(text, Content::Bytes("x".into()), 0o755, (0, 0));
+        let capabilities: [u8; 20] = std::array::from_fn(|i| i as u8 * 13);
+        let blocks = header(&Entry { capabilities: Some(capabilities), ..entry }).expect("header");
+        let mut tar = tar::Archive::new(&blocks[..]);
+        let mut read = tar.entries().expect("entries").next().expect("one").expect("readable");
+        assert_eq!(&*read.path_bytes(), name);
+        let records: Vec<(String, Vec<u8>)> = read
+            .pax_extensions()
+            .expect("records")
+            .expect("some")
+            .map(|record| record.expect("a record"))
+            .map(|record| (record.key().expect("a key").to_owned(), record.value_bytes().to_vec()))
+            .collect();
+        assert_eq!(records[0], (CAPABILITY_RECORD.to_owned(), capabilities.to_vec()));
+        assert_eq!(records[1], ("hdrcharset".to_owned(), b"BINARY".to_vec()));
+        assert_eq!(records[2], ("path".to_owned(), name.to_vec()));
     }
 }

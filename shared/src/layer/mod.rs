@@ -11,13 +11,14 @@ mod header;
 #[expect(unsafe_code, reason = "zlib's C interface, the only one that tells bit positions")]
 mod inflate;
 mod keyed;
+mod name;
 mod resolve;
 mod splice;
 mod unpack;
 mod unzip;
 mod write;
 
-pub use collect::collect;
+pub use collect::{collect, has_capability};
 pub use entry::{Content, Entry, EntryKind, ZipMethod, Zipped};
 pub use keyed::{Head, write_keyed};
 pub use resolve::tree_after;

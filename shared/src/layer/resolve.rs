@@ -142,7 +142,7 @@ fn settle(entry: Entry, base: &Tree) -> Entry {
     let kind = EntryKind::Directory;
     match base.get(&entry.path) {
         Some(Node { kind: NodeKind::Directory, mode, uid, gid }) => {
-            Entry { path: entry.path, kind, mode: *mode, uid: *uid, gid: *gid }
+            Entry { kind, mode: *mode, uid: *uid, gid: *gid, ..entry }
         }
         _ => Entry { kind, ..entry },
     }

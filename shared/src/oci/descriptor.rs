@@ -41,6 +41,14 @@ impl Descriptor {
         }
     }
 
+    /// Whether it is in an index because it belongs to an image, and is no image that runs:
+    /// attestations are marked, or have the platform `unknown/unknown`.
+    pub fn is_attached(&self) -> bool {
+        let is_unknown = |platform: &Platform| platform.os == "unknown" && platform.architecture == "unknown";
+        self.annotations.contains_key("vnd.docker.reference.type")
+            || self.platform.as_ref().is_some_and(is_unknown)
+    }
+
     /// A descriptor of `bytes`.
     pub fn of(media_type: impl Into<String>, bytes: &[u8]) -> Self {
         Self::new(media_type, Digest::of(bytes), bytes.len() as u64)

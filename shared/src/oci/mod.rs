@@ -6,6 +6,7 @@
 mod config;
 mod descriptor;
 mod digest;
+mod history;
 mod manifest;
 pub mod media_type;
 mod platform;
@@ -22,3 +23,7 @@ use std::collections::BTreeMap;
 
 /// Fields that this program does not know, kept as they came.
 pub type Extra = BTreeMap<String, serde_json::Value>;
+
+/// As many layers as Docker mounts over one another: it neither pulls nor loads an image that has
+/// more (moby `layer_store.go`, `maxLayerDepth`).
+pub const MOST_LAYERS: usize = 125;

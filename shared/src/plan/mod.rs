@@ -57,11 +57,11 @@ pub struct ImagePlan {
     pub name: String,
     /// The project's version.
     pub version: String,
-    /// Tag for outputs that have one: the first bare tag.
-    pub tag: String,
-    /// Its name in a layout: the tag, behind the image's name where the project has other images.
+    /// Tags for outputs that know no repositories: bare ones first.
+    pub tags: Vec<String>,
+    /// Whether the project has other images: a layout then knows it by its name too.
     #[serde(skip)]
-    pub local: String,
+    pub has_siblings: bool,
     /// Where it is pushed, if it is, and what engines know it by.
     #[serde(serialize_with = "as_texts")]
     pub references: Vec<Reference>,

@@ -10,10 +10,10 @@ use crate::oci::{Reference, Repository, is_tag, tag_from_version};
 pub struct Names {
     /// Its full references; empty where neither a repository nor a full reference is known.
     pub references: Vec<Reference>,
-    /// The tag for outputs that keep one.
-    pub tag: String,
-    /// Its name in a layout that may hold other images too.
-    pub local: String,
+    /// The tags for outputs that know no repositories, each once; at least one.
+    pub tags: Vec<String>,
+    /// Whether the project has other images, so that a layout knows this one by its name too.
+    pub has_siblings: bool,
 }
 
 /// What an image is named by.
@@ -44,12 +44,12 @@ pub fn names(settings: &Settings, naming: &Naming<'_>) -> Result<Names> {
     let repository = repository(settings, naming)?;
     let tags = settings.tags.clone().unwrap_or_else(|| vec![default_tag.clone()]);
     let mut references: Vec<Reference> = Vec::new();
-    let mut first = None;
+    let mut bare = Vec::new();
     for text in &tags {
         let filled = fill(settings, text, naming)?;
         if is_tag(&filled) {
             references.extend(repository.as_ref().map(|r| r.with_tag(&filled)));
-            first.get_or_insert(filled);
+            bare.push(filled);
             continue;
         }
         if naming.is_one_of_several && !text.contains("{name}") {
@@ -60,10 +60,17 @@ pub fn names(settings: &Settings, naming: &Naming<'_>) -> Result<Names> {
         references
             .push(full_reference(&filled, &default_tag).map_err(|e| explain(settings, "tags", text, e))?);
     }
-    let tag = first.or_else(|| references.iter().find_map(|r| r.tag.clone())).unwrap_or(default_tag);
-    let local = if naming.has_siblings { format!("{}:{tag}", naming.name) } else { tag.clone() };
+    let mut tags: Vec<String> = Vec::new();
+    for tag in bare.into_iter().chain(references.iter().filter_map(|r| r.tag.clone())) {
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
+    if tags.is_empty() {
+        tags.push(default_tag);
+    }
     references.dedup();
-    Ok(Names { references, tag, local })
+    Ok(Names { references, tags, has_siblings: naming.has_siblings })
 }
 
 /// The repository of this image.
@@ -149,7 +156,7 @@ mod tests {
         let layer = Layer { values: from_toml(&text, &Origin::Flag)?, origin: Origin::Flag };
         let settings = Settings::new(fold(&[layer], ""))?;
         let names = names(&settings, naming)?;
-        Ok(names.references.iter().map(ToString::to_string).chain([names.local]).collect())
+        Ok(names.references.iter().map(ToString::to_string).chain(names.tags).collect())
     }
 
     fn try_names(text: &str) -> Result<Vec<String>> {
@@ -169,7 +176,8 @@ mod tests {
     #[test]
     fn bare_tags_and_full_references_mix() {
         let text = "repository = 'ghcr.io/a/b'\ntags = ['latest', 'quay.io/c/d:2']";
-        assert_eq!(try_names(text).expect("names"), ["ghcr.io/a/b:latest", "quay.io/c/d:2", "latest"]);
+        let found = ["ghcr.io/a/b:latest", "quay.io/c/d:2", "latest", "2"];
+        assert_eq!(try_names(text).expect("names"), found);
     }
 
     #[test]
@@ -187,13 +195,6 @@ mod tests {
     }
 
     #[test]
-    fn an_image_with_siblings_has_its_name_in_a_layout() {
-        let facts = facts();
-        let one = Naming { has_siblings: true, ..alone(&facts) };
-        assert_eq!(named("", &one).expect("names"), ["Web:1.0.0-x"]);
-    }
-
-    #[test]
     fn placeholders_in_tags_are_filled_in_and_made_legal() {
         let facts = Facts { revision: Some("c0ffee-dirty".into()), ..facts() };
         let naming = Naming { branch: Some("feature/#12 x"), ..alone(&facts) };
@@ -205,7 +206,10 @@ mod tests {
                 "h.io/r:v1.0.0-x-c0ffee-dirty",
                 "h.io/r:feature--12-x",
                 "h.io/web:web",
-                "1.0.0-x"
+                "1.0.0-x",
+                "v1.0.0-x-c0ffee-dirty",
+                "feature--12-x",
+                "web"
             ]
         );
     }

@@ -272,7 +272,7 @@ mod tests {
         };
         let image = PythonImage {
             name: "web".into(),
-            names: Names { references: Vec::new(), tag: "1.0".into(), local: "1.0".into() },
+            names: Names { references: Vec::new(), tags: vec!["1.0".into()], has_siblings: false },
             facts,
             application: Application {
                 install: Install::Source,

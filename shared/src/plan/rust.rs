@@ -174,7 +174,7 @@ mod tests {
             mode: Mode(mode),
             owner: Owner { uid, gid },
         };
-        assert_eq!(items, &[directory("/own", 0o700, 5, 6), directory("/data", 0o755, 65532, 65532)]);
+        assert_eq!(items, &[directory("/own", 0o700, 5, 6), directory("/data", 0o775, 65532, 0)]);
         assert_eq!(plan.platforms[0].runtime.volumes, ["/data", "/own/"]);
     }
 

@@ -32,8 +32,8 @@ pub(super) fn image_plan(
     ImagePlan {
         name,
         version: facts.version,
-        tag: names.tag,
-        local: names.local,
+        tags: names.tags,
+        has_siblings: names.has_siblings,
         references: names.references,
         format: settings.format,
         compression: settings.compression,
@@ -96,9 +96,12 @@ pub(super) fn file_items(settings: &Settings) -> Result<Vec<Item>> {
             owner: dir.owner.unwrap_or(owner),
         });
     }
-    // A directory that is declared on its own keeps its own mode and owner.
+    // The group is root's, which gives no rights by itself: so whoever is given any uid and the gid 0,
+    // as OpenShift does, can write too. A directory that is declared on its own keeps its own mode and
+    // owner.
     for path in settings.volumes.iter().filter(|v| !settings.dirs.iter().any(|dir| same_path(&dir.path, v))) {
-        items.push(Item::Directory { path: path.clone(), mode: Mode(0o755), owner: user_owner(settings)? });
+        let owner = Owner { uid: user_id(settings)?, gid: 0 };
+        items.push(Item::Directory { path: path.clone(), mode: Mode(0o775), owner });
     }
     for rule in &settings.files {
         items.push(Item::Files { rule: rule.clone(), owner: rule.owner.unwrap_or(owner) });
@@ -111,26 +114,24 @@ fn same_path(a: &str, b: &str) -> bool {
     parts(a).eq(parts(b))
 }
 
-/// The owner of what `user` must be able to write.
-fn user_owner(settings: &Settings) -> Result<Owner> {
+/// The number of the user, who must be able to write to volumes.
+fn user_id(settings: &Settings) -> Result<u64> {
+    let user = settings.user.split(':').next().unwrap_or_default();
     // The names that the embedded base and the distroless ones give.
-    let known = |name: &str| match name {
+    let known = match user {
         "" | "root" => Some(0),
         "nonroot" => Some(65532),
         "nobody" => Some(65534),
-        _ => None,
+        _ => user.parse::<u64>().ok(),
     };
-    let (user, group) = settings.user.split_once(':').unwrap_or((&settings.user, &settings.user));
-    let id = |text: &str| known(text).or_else(|| text.parse::<u64>().ok());
-    match (id(user), id(group)) {
-        (Some(uid), Some(gid)) => Ok(Owner { uid, gid }),
-        _ => Err(Error::usage(format!(
+    known.ok_or_else(|| {
+        Error::usage(format!(
             "the volumes must belong to the user {:?} ({}), whose number is not known",
             settings.user,
             settings.origins.describe("user")
         ))
-        .hint("write the user as numbers, uid:gid")),
-    }
+        .hint("write the user as a number, as in 65532")
+    })
 }
 
 /// Words that only a shell understands.

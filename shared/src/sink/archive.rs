@@ -7,45 +7,37 @@ use std::path::Path;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use super::layout::{OCI_LAYOUT, blobs_of, entry};
+use super::layout::{OCI_LAYOUT, blobs_of, entries, entry};
 use super::{REF_NAME, copy_blob, persist};
 use crate::error::{Context, Error, Result};
 use crate::image::ImageSet;
-use crate::oci::{Digest, Index, Reference, media_type, to_json};
+use crate::oci::{Descriptor, Digest, Index, Reference, media_type, to_json};
 use crate::store::Blob;
 
 /// What containerd's image store takes the name from.
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
 
-/// Writes a tar of an OCI layout that holds the images.
+/// Writes a tar of an OCI layout that holds the images. `names` are those of each set, in order.
 ///
 /// # Errors
-/// When the disk refuses; the file is then as it was before.
-pub fn write_oci_archive(file: &Path, sets: &[ImageSet]) -> Result<()> {
-    write_file(file, |to| {
-        let manifests = sets.iter().map(|set| entry(set, None, sets.len() > 1)).collect();
-        let mut tar = Tar::begin(to)?;
-        tar.small("oci-layout", OCI_LAYOUT)?;
-        tar.small("index.json", &to_json(&Index::new(media_type::OCI_INDEX, manifests))?)?;
-        for blob in sets.iter().flat_map(blobs_of) {
-            tar.blob(blob)?;
-        }
-        tar.end()
-    })
+/// When it cannot be written.
+pub fn oci_archive(to: &mut dyn Write, names: &[Vec<Reference>], sets: &[ImageSet]) -> Result<()> {
+    let mut tar = Tar::begin(to)?;
+    tar.small("oci-layout", OCI_LAYOUT)?;
+    tar.small("index.json", &to_json(&named(names, sets))?)?;
+    for blob in sets.iter().flat_map(blobs_of) {
+        tar.blob(blob)?;
+    }
+    tar.end()
 }
 
 /// Writes a tar that is an OCI layout and a Docker archive at once, which `docker load` of all
-/// versions and image stores takes, and `podman load`. Each set must hold one image.
+/// versions and image stores takes, and `podman load`. Each set must hold one image. `names` are
+/// those of each set, in order; the blobs `left_out` are named in the archive without being in it.
 ///
 /// # Errors
-/// Usage when a set is for several platforms; otherwise when the disk refuses.
-pub fn write_docker_archive(file: &Path, names: &[Vec<Reference>], sets: &[ImageSet]) -> Result<()> {
-    write_file(file, |to| docker_archive(to, names, sets, &BTreeSet::new()))
-}
-
-/// As [`write_docker_archive`], to any writer. `names` are those of each set, in order; the blobs
-/// `left_out` are named in the archive without being in it.
-pub(super) fn docker_archive(
+/// Usage when a set is for several platforms; otherwise when it cannot be written.
+pub fn docker_archive(
     to: &mut dyn Write,
     names: &[Vec<Reference>],
     sets: &[ImageSet],
@@ -59,7 +51,6 @@ pub(super) fn docker_archive(
         layers: Vec<String>,
     }
     let mut items = Vec::new();
-    let mut index = Index::new(media_type::OCI_INDEX, Vec::new());
     for (set, names) in sets.iter().zip(names) {
         let [image] = &set.images[..] else {
             return Err(Error::usage(format!("a docker-archive holds {} for one platform only", set.name))
@@ -70,16 +61,10 @@ pub(super) fn docker_archive(
             repo_tags: names.iter().map(ToString::to_string).collect(),
             layers: image.layers.iter().map(blob_path).collect(),
         });
-        for name in names {
-            let mut entry = entry(set, name.tag.as_deref(), false);
-            entry.annotations.insert(CONTAINERD_NAME.into(), name.to_string());
-            entry.annotations.insert(REF_NAME.into(), name.tag.clone().unwrap_or_else(|| set.tag.clone()));
-            index.manifests.push(entry);
-        }
     }
     let mut tar = Tar::begin(to)?;
     tar.small("oci-layout", OCI_LAYOUT)?;
-    tar.small("index.json", &to_json(&index)?)?;
+    tar.small("index.json", &to_json(&named(names, sets))?)?;
     tar.small("manifest.json", &to_json(&items)?)?;
     let sent = |blob: &&Blob| !left_out.contains(&blob.descriptor.digest);
     for blob in sets.iter().flat_map(blobs_of).filter(sent) {
@@ -88,12 +73,35 @@ pub(super) fn docker_archive(
     tar.end()
 }
 
+/// The index of an archive. Engines take an image's name from containerd's annotation: that of OCI
+/// holds no more than a tag, by which tools choose from a layout.
+fn named(names: &[Vec<Reference>], sets: &[ImageSet]) -> Index {
+    let mut manifests: Vec<Descriptor> = Vec::new();
+    for (set, names) in sets.iter().zip(names) {
+        if names.is_empty() {
+            manifests.extend(entries(set, None, false));
+        }
+        for name in names {
+            let tag = name.tag.as_deref().unwrap_or_default();
+            let short = set.local_name(tag);
+            let is_taken = manifests.iter().any(|other| other.annotations.get(REF_NAME) == Some(&short));
+            let mut entry = entry(set, if is_taken { name.to_string() } else { short });
+            entry.annotations.insert(CONTAINERD_NAME.into(), name.to_string());
+            manifests.push(entry);
+        }
+    }
+    Index::new(media_type::OCI_INDEX, manifests)
+}
+
 fn blob_path(blob: &Blob) -> String {
     format!("blobs/sha256/{}", blob.descriptor.digest.hex())
 }
 
-/// Writes beside the file and renames, so that it is whole or as it was.
-fn write_file(file: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+/// Writes a file beside its place and renames it, so that it is whole or as it was.
+///
+/// # Errors
+/// Those of `write`, and when the disk refuses.
+pub fn write_file(file: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = || format!("cannot write {}", file.display());
     if file.is_dir() {

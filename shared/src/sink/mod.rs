@@ -5,18 +5,20 @@ mod daemon;
 mod layout;
 mod output;
 mod registry;
+mod stream;
 
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-pub use archive::{write_docker_archive, write_oci_archive};
+pub use archive::{docker_archive, oci_archive, write_file};
 pub use daemon::{Daemon, Loader};
 pub use layout::write_layout;
 pub use output::Output;
 pub(crate) use registry::has_taken;
 pub use registry::{localize, push};
+pub use stream::Stream;
 
 use crate::error::{Context, Error, Result};
 use crate::interrupt;

@@ -33,6 +33,11 @@ pub enum Output {
 }
 
 impl Output {
+    /// Whether it is streamed to standard output, as `-` says.
+    pub fn is_stream(&self) -> bool {
+        !matches!(self, Self::Layout { .. }) && self.path() == Path::new("-")
+    }
+
     /// The folder or file that is written.
     pub fn path(&self) -> &Path {
         match self {
@@ -46,7 +51,7 @@ impl FromStr for Output {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let forms = "write oci:FOLDER[:TAG], oci-archive:FILE or docker-archive:FILE[:NAME:TAG]";
+        let forms = "write oci:FOLDER[:TAG], oci-archive:FILE or docker-archive:FILE[:NAME:TAG]; - is standard output";
         let wrong = |why: &str| Error::usage(format!("the output {text:?} {why}")).hint(forms);
         let (kind, rest) = text.split_once(':').ok_or_else(|| wrong("has no kind"))?;
         let (path, name) = split_path(rest);
@@ -54,6 +59,9 @@ impl FromStr for Output {
             return Err(wrong("names no place"));
         }
         match (kind, name) {
+            ("oci", _) if path == Path::new("-") => {
+                Err(wrong("is a folder, which cannot go to standard output"))
+            }
             ("oci", None) => Ok(Self::Layout { dir: path, name: None }),
             ("oci", Some(name)) if is_tag(&name) || name.parse::<Reference>().is_ok() => {
                 Ok(Self::Layout { dir: path, name: Some(name) })
@@ -100,11 +108,16 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Output>().expect(text).to_string(), shown);
         }
+        let is_stream = |text: &str| text.parse::<Output>().expect(text).is_stream();
+        assert!(is_stream("oci-archive:-") && is_stream("docker-archive:-:web:1"));
+        assert!(!is_stream("oci-archive:./-"));
     }
 
     #[test]
     fn what_is_no_output_is_refused_with_the_forms() {
-        for text in ["x", "dir:x", "oci:", "oci:x:a b", "oci-archive:x.tar:1", "docker-archive:x:A", ""] {
+        for text in
+            ["x", "dir:x", "oci:", "oci:-", "oci:x:a b", "oci-archive:x.tar:1", "docker-archive:x:A", ""]
+        {
             let error = text.parse::<Output>().expect_err(text);
             assert!(error.hint_text().is_some_and(|hint| hint.contains("oci:FOLDER")), "{text}");
         }

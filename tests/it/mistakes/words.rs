@@ -191,7 +191,7 @@ fn a_bad_output() {
         str![[r#"
 exit code 2
 --- stderr
-error: invalid value 'dir:out' for '--output <OUTPUT>': the output "dir:out" is of no known kind: write oci:FOLDER[:TAG], oci-archive:FILE or docker-archive:FILE[:NAME:TAG]
+error: invalid value 'dir:out' for '--output <OUTPUT>': the output "dir:out" is of no known kind: write oci:FOLDER[:TAG], oci-archive:FILE or docker-archive:FILE[:NAME:TAG]; - is standard output
 
 For more information, try '--help'.
 
@@ -212,6 +212,17 @@ error: a docker-archive holds one platform only
 
 "#]]
     );
+}
+
+#[test]
+fn the_docker_format_in_a_layout() {
+    for output in
+        [&["--image-format", "docker"][..], &["--image-format", "docker", "-o", "oci-archive:x.tar"]]
+    {
+        let done = fail(&Project::app(""), output);
+        assert!(done.contains("Podman and skopeo could not read it there"), "{done}");
+        assert!(done.contains("hint: write --output docker-archive:FILE, push or load it"), "{done}");
+    }
 }
 
 #[test]
@@ -248,7 +259,7 @@ fn a_volume_of_a_user_without_a_number() {
 exit code 2
 --- stderr
 error: the volumes must belong to the user "app" (--user), whose number is not known
-  hint: write the user as numbers, uid:gid
+  hint: write the user as a number, as in 65532
 
 "#]]
     );

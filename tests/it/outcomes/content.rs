@@ -5,10 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+use containerize_tests::layout::Layout;
 use containerize_tests::program::{Project, can_build};
 use serde_json::json;
 
-use super::{configured, image, layout};
+use super::{configured, image, in_archive, layout};
 
 #[test]
 fn volumes_belong_to_the_user_and_folders_to_whom_they_are_given() {
@@ -24,7 +25,7 @@ fn volumes_belong_to_the_user_and_folders_to_whom_they_are_given() {
         assert!(entry.kind.is_dir(), "{path}");
         (entry.mode, entry.owner)
     };
-    assert_eq!(of("data/deep"), (0o755, (65532, 65532)));
+    assert_eq!(of("data/deep"), (0o775, (65532, 0)), "for the user, and for any uid with the group 0");
     assert_eq!(of("data"), (0o755, (0, 0)), "what is above a volume is not the user's");
     assert_eq!(of("cache"), (0o700, (5, 6)));
     assert_eq!(of("plain"), (0o755, (0, 0)));
@@ -223,7 +224,9 @@ fn the_docker_format_has_dockers_media_types() {
     if !can_build() {
         return;
     }
-    let image = image(&Project::app(""), &["--image-format", "docker"]);
+    let project = Project::app("");
+    let image =
+        in_archive(&project, &["--image-format", "docker", "-o", "docker-archive:d.tar"], "d.tar").only();
     assert_eq!(image.manifest["mediaType"], "application/vnd.docker.distribution.manifest.v2+json");
     assert_eq!(image.manifest["config"]["mediaType"], "application/vnd.docker.container.image.v1+json");
     assert!(
@@ -233,6 +236,61 @@ fn the_docker_format_has_dockers_media_types() {
             .all(|layer| layer.media_type == "application/vnd.docker.image.rootfs.diff.tar.gzip")
     );
     assert_eq!(image.manifest.get("annotations"), None, "the format has none");
+}
+
+#[test]
+fn names_that_are_no_text_and_capabilities_reach_the_layer() {
+    use std::os::unix::ffi::OsStrExt;
+    if !can_build() {
+        return;
+    }
+    let project = configured(
+        "files = [{ from = 'odd', to = '/srv' }, { from = 'tool', to = '/bin/tool', mode = '0755', \
+         capabilities = 'cap_net_bind_service=+ep' }]",
+    );
+    project.write(&[("tool", "#!/bin/sh\n"), ("odd/plain", "")]);
+    let name = std::ffi::OsStr::from_bytes(b"bad\xff\xfename");
+    std::fs::write(project.at("odd").join(name), "x").expect("a file");
+    project.call(["--compression", "none", "-o", "oci:out"]).succeed();
+    let image = Layout::read(&project.at("out")).only();
+    let layer = image.layers.iter().find(|layer| layer.entries.iter().any(|e| e.path == "bin/tool"));
+    let hex = &layer.expect("a layer").digest["sha256:".len()..];
+    let layer = std::fs::File::open(project.at("out/blobs/sha256").join(hex)).expect("the layer");
+    let mut archive = tar::Archive::new(layer);
+    let mut found = Vec::new();
+    for entry in archive.entries().expect("a tar") {
+        let mut entry = entry.expect("an entry");
+        let path = entry.path_bytes().into_owned();
+        let records = entry.pax_extensions().expect("records");
+        let capability = records.into_iter().flatten().filter_map(Result::ok).find_map(|record| {
+            record
+                .key()
+                .is_ok_and(|key| key == "SCHILY.xattr.security.capability")
+                .then(|| record.value_bytes().to_vec())
+        });
+        found.push((path, capability));
+    }
+    assert!(found.iter().any(|(path, _)| path == b"srv/bad\xff\xfename"), "{found:?}");
+    let bind: [u8; 20] = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    assert!(found.contains(&(b"bin/tool".to_vec(), Some(bind.to_vec()))), "{found:?}");
+}
+
+#[test]
+fn a_link_that_is_named_does_not_lead_out_of_the_project() {
+    if !can_build() {
+        return;
+    }
+    let project =
+        configured("files = [{ from = 'inside', to = '/etc/a' }, { from = 'outside', to = '/etc/b' }]");
+    project.write(&[("real", "real")]);
+    std::os::unix::fs::symlink("real", project.at("inside")).expect("a link");
+    std::os::unix::fs::symlink("/etc/hostname", project.at("outside")).expect("a link");
+    let done = project.call(["-o", "oci:out"]).fail();
+    assert!(done.stderr().contains("outside is a link that leads out of the project"), "{}", done.shown());
+    std::fs::remove_file(project.at("outside")).expect("removed");
+    project.write(&[("outside", "mine")]);
+    let image = image(&project, &[]);
+    assert!(image.entry("etc/a").kind.is_file(), "one that stays inside is followed");
 }
 
 #[test]

@@ -37,6 +37,18 @@ fn names(layout: &Layout) -> Vec<&str> {
     layout.images.iter().map(|image| image.name.as_str()).collect()
 }
 
+/// What a call with these arguments puts into an archive, which holds a layout.
+fn in_archive(project: &Project, arguments: &[&str], archive: &str) -> Layout {
+    project.call(arguments).succeed();
+    unpacked(project, std::fs::File::open(project.at(archive)).expect("the archive"))
+}
+
+fn unpacked(project: &Project, archive: impl std::io::Read) -> Layout {
+    let folder = project.at("unpacked");
+    tar::Archive::new(archive).unpack(&folder).expect("a tar");
+    Layout::read(&folder)
+}
+
 /// A package of the binaries `a` and `b`.
 fn two_binaries(rest: &str) -> Project {
     Project::new(&[("Cargo.toml", &manifest("pair", rest)), ("src/bin/a.rs", MAIN), ("src/bin/b.rs", MAIN)])
@@ -202,14 +214,48 @@ fn archives_hold_the_same_image() {
     let project = Project::app("");
     let done =
         project.call(["-o", "oci:out", "-o", "oci-archive:a.tar", "-o", "docker-archive:d.tar"]).succeed();
-    let unpacked = project.at("unpacked");
     let archive = std::fs::File::open(project.at("a.tar")).expect("the archive");
-    tar::Archive::new(archive).unpack(&unpacked).expect("a tar");
-    assert_eq!(Layout::read(&unpacked).only().root, done.digest());
+    assert_eq!(unpacked(&project, archive).only().root, done.digest());
     let mut archive = tar::Archive::new(std::fs::File::open(project.at("d.tar")).expect("the archive"));
     let manifest = archive.entries().expect("a tar").map(|entry| entry.expect("an entry"));
     let manifest = manifest.into_iter().find(|e| e.path().is_ok_and(|path| path.ends_with("manifest.json")));
     let manifest: Value = serde_json::from_reader(manifest.expect("a manifest")).expect("json");
     assert_eq!(manifest[0]["Layers"].as_array().map(Vec::len), Some(2));
     assert!(manifest[0]["RepoTags"][0].as_str().is_some_and(|tag| tag.ends_with("app:1.0.0")), "{manifest}");
+}
+
+#[test]
+fn an_archive_goes_to_standard_output_and_the_result_beside_it() {
+    if !can_build() {
+        return;
+    }
+    let project = Project::app("");
+    let done = project.call(["-q", "-o", "oci-archive:-"]).succeed();
+    let layout = unpacked(&project, done.bytes());
+    assert_eq!(done.stderr().trim(), layout.only().root, "the digest, and nothing else");
+    assert!(!project.at("-").exists());
+    let twice = project.call(["-o", "oci-archive:-", "-o", "docker-archive:-"]).fail();
+    assert!(twice.stderr().contains("several archives cannot go to standard output"), "{}", twice.shown());
+}
+
+#[test]
+fn an_archive_has_all_tags_by_the_names_that_engines_show() {
+    if !can_build() {
+        return;
+    }
+    let project = Project::app("");
+    let tags = ["--tag", "1.0", "--tag", "latest"];
+    let named = |layout: &Layout| names(layout).into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let call = |output: &'static str| [&tags[..], &["-o", output]].concat();
+    project.call(call("oci:out")).succeed();
+    assert_eq!(named(&Layout::read(&project.at("out"))), ["1.0", "latest"]);
+    let archive = in_archive(&project, &call("oci-archive:a.tar"), "a.tar");
+    assert_eq!(named(&archive), ["1.0", "latest"]);
+    let index: Value =
+        serde_json::from_slice(&std::fs::read(project.at("unpacked/index.json")).expect("index"))
+            .expect("json");
+    let full: Vec<&str> = (0..2)
+        .filter_map(|i| index["manifests"][i]["annotations"]["io.containerd.image.name"].as_str())
+        .collect();
+    assert_eq!(full, ["docker.io/library/app:1.0", "docker.io/library/app:latest"]);
 }

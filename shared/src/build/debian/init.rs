@@ -9,8 +9,8 @@ use crate::config::{Debian, Suites};
 use crate::debian::{Database, Installed, Package, Unpacked, architecture, sources};
 use crate::error::{Context, Error, Result};
 use crate::layer::{self, Entry, Head, Spec};
-use crate::oci::Digest;
 use crate::oci::media_type::Format;
+use crate::oci::{Digest, History};
 use crate::plan::INIT;
 
 /// The package, and what of it goes where.
@@ -82,9 +82,8 @@ impl Workshop<'_> {
         let (store, use_cache) = (self.store, self.request.use_cache);
         let made = layer::write_keyed(&head, spec, tree, store, use_cache, self.jobs(), self.events)?;
         base.contents.apply(facts::layer_facts(&made.blob, &made.diff_id, store)?);
-        let title = format!("containerize: {}", made.title);
-        base.document();
-        base.image.add(made, &title);
+        let line = History::of_layer(&made.title);
+        base.image.add(made, line);
         base.debian_layers += 1;
         Ok(())
     }

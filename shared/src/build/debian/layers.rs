@@ -15,8 +15,8 @@ use crate::debian::{
 };
 use crate::error::Result;
 use crate::layer::{self, Content, Entry, Head, Spec};
-use crate::oci::Digest;
 use crate::oci::media_type::Format;
+use crate::oci::{Digest, History, MOST_LAYERS};
 use crate::plan::wheel_layers;
 use crate::store::scratch;
 
@@ -31,7 +31,8 @@ impl Workshop<'_> {
     pub(super) fn add_layers(&self, base: &mut Base, wish: &BaseWish, archives: &Archives) -> Result<()> {
         let sizes: Vec<u64> = base.debian.iter().map(|package| package.size).collect();
         // The other layers need room too.
-        let budget = (wish.max_layers / 2).max(1);
+        let room = MOST_LAYERS.saturating_sub(base.image.layers.len());
+        let budget = (wish.max_layers.min(room) / 2).max(1);
         let groups = wheel_layers(&sizes, budget);
         let below = Below::of(base);
         let mut made = Vec::with_capacity(groups.len());
@@ -50,12 +51,11 @@ impl Workshop<'_> {
         }
         let all = base.debian.clone();
         self.tell_scripts(&all);
-        base.document();
         for layer in made {
             let facts = facts::layer_facts(&layer.blob, &layer.diff_id, self.store)?;
             base.contents.apply(facts);
-            let title = format!("containerize: {}", layer.title);
-            base.image.add(layer, &title);
+            let line = History::of_layer(&layer.title);
+            base.image.add(layer, line);
             base.debian_layers += 1;
         }
         Ok(())

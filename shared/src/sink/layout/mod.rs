@@ -68,8 +68,8 @@ fn fill(claim: &mut Claim, dir: &Path, name: Option<&str>, sets: &[ImageSet], no
     // Only now: other tools take no lock, and copying may have taken a while.
     let mut index = read_index(&index_path)?;
     let before = index.manifests.clone();
-    for set in sets {
-        name_in(&mut index, entry(set, name, sets.len() > 1));
+    for entry in sets.iter().flat_map(|set| entries(set, name, sets.len() > 1)) {
+        name_in(&mut index, entry);
     }
     claim.forsake(left(dir, &before, &index.manifests), now)?;
     if index.manifests != before || !index_path.exists() {
@@ -101,14 +101,19 @@ fn name_in(index: &mut Index, entry: Descriptor) {
     }
 }
 
-/// The index's entry for a set: its root, named.
-pub(super) fn entry(set: &ImageSet, name: Option<&str>, several: bool) -> Descriptor {
+/// The index's entries for a set, one for each of its tags or the one for the given `name`; of
+/// `several` sets each with the set's name in front.
+pub(super) fn entries(set: &ImageSet, name: Option<&str>, several: bool) -> Vec<Descriptor> {
+    match name {
+        Some(name) if several => vec![entry(set, format!("{}:{name}", set.name))],
+        Some(name) => vec![entry(set, name.to_owned())],
+        None => set.tags.iter().map(|tag| entry(set, set.local_name(tag))).collect(),
+    }
+}
+
+/// The entry that gives a set this name.
+pub(super) fn entry(set: &ImageSet, name: String) -> Descriptor {
     let mut entry = set.root().descriptor.clone();
-    let name = match (name, several) {
-        (Some(name), false) => name.to_owned(),
-        (Some(name), true) => format!("{}:{name}", set.name),
-        (None, _) => set.local.clone(),
-    };
     entry.annotations.insert(REF_NAME.into(), name);
     if set.index.is_none() {
         entry.platform = Some(set.images[0].platform.clone());
@@ -201,8 +206,14 @@ mod tests {
         let manifest = Blob::of(media_type::OCI_MANIFEST, to_json(&manifest).expect("json"));
         let platform = Platform::linux("amd64");
         let image = Image { platform, manifest, config, layers: vec![layer], titles: vec!["l".into()] };
-        let (name, tag, local) = ("web".into(), tag.into(), tag.into());
-        ImageSet { name, tag, local, references: vec![], images: vec![image], index: None }
+        ImageSet {
+            name: "web".into(),
+            tags: tag.split(',').map(str::to_owned).collect(),
+            has_siblings: false,
+            references: vec![],
+            images: vec![image],
+            index: None,
+        }
     }
 
     fn write(dir: &Path, sets: &[ImageSet]) -> Result<()> {
@@ -254,6 +265,26 @@ mod tests {
         write(set("2", b"b"), claim::GRACE * 2 + second);
         write(set("3", b"y"), claim::GRACE * 4);
         assert_eq!(blob_count(&dir), 7);
+    }
+
+    #[test]
+    fn an_image_has_all_its_tags() {
+        let folder = tempfile::tempdir().expect("folder");
+        let names = |dir: &Path| -> Vec<String> {
+            index(dir).manifests.iter().map(|entry| entry.annotations[REF_NAME].clone()).collect()
+        };
+        write(folder.path(), &[set("1.0,latest", b"a")]).expect("written");
+        assert_eq!(names(folder.path()), ["1.0", "latest"]);
+        write(folder.path(), &[set("1.1,latest", b"b")]).expect("written");
+        assert_eq!(names(folder.path()), ["1.0", "latest", "1.1"]);
+        assert_whole(folder.path());
+        let given = entries(&set("1.1,latest", b"b"), Some("x"), false);
+        let shown = |entries: &[Descriptor]| -> Vec<String> {
+            entries.iter().map(|entry| entry.annotations[REF_NAME].clone()).collect()
+        };
+        assert_eq!(shown(&given), ["x"]);
+        let one_of_several = ImageSet { has_siblings: true, ..set("1.0", b"a") };
+        assert_eq!(shown(&entries(&one_of_several, None, false)), ["web:1.0"]);
     }
 
     #[test]
