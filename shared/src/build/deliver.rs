@@ -1,7 +1,7 @@
 //! Delivering images to all targets of the call, and saying where they are.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 

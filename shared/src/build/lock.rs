@@ -2,16 +2,18 @@
 //! go on top of them, and keeping it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::workshop::{BaseWish, Workshop};
 use super::{Language, Outcome, Request, deliver, language, python, rust};
-use crate::base::lock::{BaseLock, FILE};
+use crate::base::lock::{BaseLock, FILE, LockedPackages};
 use crate::base::spec::BaseSpec;
 use crate::error::{Error, Result};
 use crate::event::Events;
+use crate::interrupt;
 use crate::oci::{Digest, Reference};
 use crate::registry::Client;
-use crate::store::Store;
+use crate::store::{LockFile, Store};
 
 /// Pins the bases of all images that `request` means, and which are in registries and named
 /// without a digest, to what their names mean now. Other bases in the file stay pinned: other
@@ -64,9 +66,8 @@ pub async fn lock(request: Request, events: &Events) -> Result<Outcome> {
         packages.push(workshop.chosen_init(wish).await?);
     }
     let nothing = found.is_empty() && packages.is_empty();
-    packages.into_iter().for_each(|set| lock.insert_packages(set));
     match (nothing, language) {
-        (false, _) => lock.write(&path)?,
+        (false, _) => keep(&path, &store, &found, packages)?,
         (true, Language::Rust) => {
             events.note("no base is in a registry and named without a digest: there is nothing to lock");
         }
@@ -75,6 +76,26 @@ pub async fn lock(request: Request, events: &Events) -> Result<Outcome> {
     }
     store.evict(request.cache_size);
     Ok(Outcome::Locked(found.into_iter().map(|(name, digest)| (name.to_string(), digest)).collect()))
+}
+
+/// Writes what was found beside what the file pins now: another call may have changed it since it was
+/// read, which took a while.
+fn keep(
+    path: &Path,
+    store: &Store,
+    found: &BTreeMap<Reference, Digest>,
+    packages: Vec<LockedPackages>,
+) -> Result<()> {
+    let name = format!("lock-{}", Digest::of(path.as_os_str().as_encoded_bytes()).hex());
+    let turn = LockFile::take(&store.root().join("tmp").join(name));
+    interrupt::check()?;
+    if let Err(error) = &turn {
+        tracing::debug!(%error, "no lock can be made in the cache folder");
+    }
+    let mut lock = BaseLock::read(path)?;
+    found.iter().for_each(|(reference, digest)| lock.insert(reference, *digest));
+    packages.into_iter().for_each(|set| lock.insert_packages(set));
+    lock.write(path)
 }
 
 /// The bases that can be pinned, each once.
@@ -89,4 +110,30 @@ fn names(wishes: &[BaseWish]) -> Result<Vec<Reference>> {
         }
     }
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_several_calls_pin_at_once_is_all_kept() {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = Store::open(folder.path().join("cache")).expect("store");
+        let path = folder.path().join(FILE);
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let (store, path) = (store.clone(), path.clone());
+                scope.spawn(move || {
+                    let reference: Reference = format!("debian:{number}").parse().expect("reference");
+                    let found = [(reference, Digest::of(b"x"))].into();
+                    keep(&path, &store, &found, Vec::new()).expect("kept");
+                });
+            }
+        });
+        let lock = BaseLock::read(&path).expect("lock");
+        let pinned =
+            (0..8).filter(|n| lock.get(&format!("debian:{n}").parse().expect("reference")).is_some());
+        assert_eq!(pinned.count(), 8);
+    }
 }
