@@ -360,9 +360,6 @@ impl Check<'_> {
                 let why = format!("{path:?} is not an absolute path in the image");
                 return Err(self.wrong(key, why).hint("begin it with / and leave out . and .."));
             }
-            if matches!(key, "volumes" | "dirs") && path.split('/').all(str::is_empty) {
-                return Err(self.wrong(key, "/ is the whole image").hint("name a folder, as in /data"));
-            }
         }
         Ok(())
     }
@@ -439,8 +436,6 @@ mod tests {
     #[test]
     fn wrong_values_name_key_and_origin() {
         for (text, message) in [
-            ("volumes = ['/']", "volumes (--volume): / is the whole image"),
-            ("dirs = [{ path = '//' }]", "dirs (--dirs): / is the whole image"),
             ("volumes = ['data']", "volumes (--volume): \"data\" is not an absolute path in the image"),
             ("volumes = ['/']", "volumes (--volume): \"/\" is the root of the image, which is there anyway"),
             ("workdir = '/a/../b'", "workdir (--workdir): \"/a/../b\" is not an absolute path in the image"),
