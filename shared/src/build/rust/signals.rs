@@ -41,8 +41,7 @@ pub(super) fn note(image: &str, package: &Package, settings: &Settings, lock: &P
     }
     let lock = read::text(lock, MOST_LOCK).ok()?;
     let has = |name: &&str| lock.contains(&format!("\nname = \"{name}\"\n"));
-    let serves =
-        !settings.ports.is_empty() || settings.healthcheck.is_some() || SERVERS.iter().any(has);
+    let serves = !settings.ports.is_empty() || settings.healthcheck.is_some() || SERVERS.iter().any(has);
     if !serves || HANDLERS.iter().any(has) {
         return None;
     }
