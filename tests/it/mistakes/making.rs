@@ -63,8 +63,9 @@ error: cannot write docker-archive:file/out.tar
         str![[r#"
 exit code 1
 --- stderr
-error: cannot write <PROJECT>/file/out.tar
-  caused by: File exists (os error 17)
+error: cannot write oci-archive:file/out.tar
+  caused by: <PROJECT>/file: not a directory
+  hint: name another place with --output, or make this one writable
 
 "#]]
     );

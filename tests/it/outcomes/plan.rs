@@ -144,7 +144,7 @@ image app 1.0.0
   layer         layer 2
                 by `make layer` (0:0)
   layer         files
-                /data/ (65532:65532, 0755)
+                /data/ (65532:0, 0775)
                 conf -> /etc/app (0:0)
   layer         app
                 /usr/local/bin/app (0:0, 0755)
