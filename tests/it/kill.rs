@@ -3,7 +3,9 @@
 //! Most moments are not of time but of progress: so much of a layer has been fetched, packed, sent or
 //! written. So they come in every phase, however fast or busy the machine is.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -122,6 +124,24 @@ impl Machine {
         self.home.path().join("image.tar")
     }
 
+    /// The files in the archive. The image's full name is among them, and in it the registry's port,
+    /// which is another for each machine.
+    fn archived(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut archive = tar::Archive::new(fs::File::open(self.archive()).expect("archive"));
+        let entries = archive.entries().expect("entries").map(|entry| {
+            let mut entry = entry.expect("an entry");
+            let name = entry.path().expect("a name").display().to_string();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).expect("its bytes");
+            if name.ends_with(".json") {
+                let text = String::from_utf8(bytes).expect("text");
+                bytes = text.replace(&format!("{}/", self.registry.address()), "registry/").into_bytes();
+            }
+            (name, bytes)
+        });
+        entries.collect()
+    }
+
     /// Makes the registry stand still at the moment, if that is its affair.
     fn prepare(&self, moment: Moment) {
         self.registry.inject(match moment {
@@ -141,7 +161,7 @@ impl Machine {
                 largest(&self.home.path().join("cache/tmp")) > BASE + part(most, percent)
             }
             // The archive has its own name only when it is whole, and that is a moment too.
-            Moment::Writing(percent) => largest(self.home.path()) > part(whole.archive.len() as u64, percent),
+            Moment::Writing(percent) => largest(self.home.path()) > part(whole.length, percent),
             Moment::Pulling { .. } | Moment::Pushing { .. } | Moment::Asking { .. } => {
                 self.registry.stalled() > 0
             }
@@ -197,7 +217,10 @@ fn largest(folder: &Path) -> u64 {
 /// What comes of a run that nobody kills.
 struct Whole {
     digest: String,
-    archive: Vec<u8>,
+    /// What the archive holds.
+    archive: BTreeMap<String, Vec<u8>>,
+    /// Its length in bytes.
+    length: u64,
     duration: Duration,
 }
 
@@ -209,7 +232,8 @@ impl Whole {
         let digest = said.rsplit_once('@').expect("a digest").1.to_owned();
         assert!(machine.has_image(&digest));
         machine.check_cache();
-        Self { digest, archive: fs::read(machine.archive()).expect("archive"), duration }
+        let length = fs::metadata(machine.archive()).expect("archive").len();
+        Self { digest, archive: machine.archived(), length, duration }
     }
 }
 
@@ -241,8 +265,7 @@ fn killed_at(count: usize, seed: u64) {
         machine.has_image(&whole.digest);
         machine.check_cache();
         if machine.archive().exists() {
-            let bytes = fs::read(machine.archive()).expect("archive");
-            assert!(bytes == whole.archive, "half an archive at {moment:?}");
+            assert!(machine.archived() == whole.archive, "half an archive at {moment:?}");
         }
         let again = Whole::of(&machine, project.path());
         assert_eq!(again.digest, whole.digest, "after {moment:?}");

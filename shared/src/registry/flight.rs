@@ -2,18 +2,41 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
+use futures_util::future::{BoxFuture, Shared, WeakShared};
 
 use crate::http::Failure;
 
-type Flight<T> = Shared<BoxFuture<'static, Result<T, Arc<Failure>>>>;
+type Work<T> = BoxFuture<'static, Result<T, Arc<Failure>>>;
 
 /// Results by key. While one is being made, all who ask for it wait for the same work; its
-/// failure is given to those who waited and then forgotten.
+/// failure is given to those who waited and then forgotten. Work that nobody waits for any more is
+/// dropped, with what it holds: files half-written, and whatever leads back to these results.
 pub(super) struct Flights<T>(Mutex<HashMap<String, Flight<T>>>);
+
+enum Flight<T> {
+    /// Kept alive by those who wait.
+    Going(WeakShared<Work<T>>),
+    Done(T),
+}
+
+impl<T: Clone> Flight<T> {
+    /// The result, if there is one.
+    fn result(&self) -> Option<T> {
+        match self {
+            Self::Done(value) => Some(value.clone()),
+            Self::Going(work) => work.upgrade()?.peek()?.as_ref().ok().cloned(),
+        }
+    }
+
+    /// The work, as long as it is not done.
+    fn work(&self) -> Option<Shared<Work<T>>> {
+        let Self::Going(work) = self else { return None };
+        work.upgrade().filter(|work| work.peek().is_none())
+    }
+}
 
 impl<T> Default for Flights<T> {
     fn default() -> Self {
@@ -32,34 +55,45 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     where
         W: Future<Output = Result<T, Failure>> + Send + 'static,
     {
-        let flight = {
-            let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let current = flights.get(key).filter(|flight| match flight.peek() {
-                None => true,
-                Some(Ok(value)) => usable(value),
-                Some(Err(_)) => false,
-            });
-            match current {
-                Some(flight) => flight.clone(),
+        let work = {
+            let mut flights = self.flights();
+            let current = flights.get(key);
+            if let Some(value) = current.and_then(Flight::result).filter(usable) {
+                return Ok(value);
+            }
+            match current.and_then(Flight::work) {
+                Some(work) => work,
                 None => {
-                    let flight = make().map(|done| done.map_err(Arc::new)).boxed().shared();
-                    flights.insert(key.to_owned(), flight.clone());
-                    flight
+                    let work = make().map(|done| done.map_err(Arc::new)).boxed().shared();
+                    if let Some(work) = work.downgrade() {
+                        flights.insert(key.to_owned(), Flight::Going(work));
+                    }
+                    work
                 }
             }
         };
-        flight.await.map_err(|failure| failure.copy())
+        let value = work.clone().await.map_err(|failure| failure.copy())?;
+        if let Some(flight) = self.flights().get_mut(key)
+            && matches!(flight, Flight::Going(going) if going.upgrade().is_some_and(|going| going.ptr_eq(&work)))
+        {
+            *flight = Flight::Done(value.clone());
+        }
+        Ok(value)
+    }
+
+    fn flights(&self) -> MutexGuard<'_, HashMap<String, Flight<T>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets all results, and work in progress.
     pub(super) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.flights().clear();
     }
 
     /// Forgets the result under `key` if it is `stale`; work in progress goes on.
     pub(super) fn forget(&self, key: &str, stale: impl FnOnce(&T) -> bool) {
-        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if flights.get(key).and_then(Shared::peek).is_some_and(|done| done.as_ref().is_ok_and(stale)) {
+        let mut flights = self.flights();
+        if flights.get(key).and_then(Flight::result).as_ref().is_some_and(stale) {
             flights.remove(key);
         }
     }
@@ -107,5 +141,20 @@ mod tests {
         assert_eq!(ask(&flights, &count, false).await.expect("kept"), 0);
         flights.forget("key", |value| *value == 0);
         assert_eq!(ask(&flights, &count, false).await.expect("made anew"), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_nobody_waits_for_is_dropped() {
+        let (flights, held) = (Arc::new(Flights::<u32>::default()), Arc::new(()));
+        let (back, holds) = (flights.clone(), held.clone());
+        // As a client's transfers do, the work leads back to where it is noted.
+        let make = || async move {
+            let _all = (back, holds);
+            std::future::pending().await
+        };
+        let soon = std::time::Duration::from_secs(1);
+        assert!(tokio::time::timeout(soon, flights.get("key", |_| true, make)).await.is_err());
+        assert_eq!((Arc::strong_count(&held), Arc::strong_count(&flights)), (1, 1));
+        assert_eq!(ask(&flights, &Arc::default(), false).await.expect("made"), 0);
     }
 }
