@@ -157,6 +157,8 @@ def test_shown_settings_are_accepted(example: str, settings: str, program, clone
     carries = 'prefix = "/usr/local"' in settings
     text = text.replace('prefix = "/usr/local"', f'prefix = "{os.path.realpath(sys.base_prefix)}"')
     manifest.write_text(text)
+    for source in re.findall(r'from = "([^"]+)"', settings):
+        (folder / source).mkdir(exist_ok=True)
     name = DEBIAN if carries else PYTHON
     base = ["--base", lab_image(name)] if python else []
     done = program("--dry-run", *base, cwd=folder)

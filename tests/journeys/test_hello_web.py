@@ -167,8 +167,10 @@ def test_the_docker_format_is_read_by_skopeo(program, tmp_path: Path) -> None:
     need("skopeo")
     archive = f"docker-archive:{tmp_path}/hello.tar:v2s2:1"
     done = program("--image-format", "docker", "-o", archive, cwd=HELLO_WEB, env=HELLO_TARGET)
-    run(["tar", "-xf", tmp_path / "hello.tar", "-C", tmp_path])
-    layout = validate_layout(tmp_path, digest=done.digest)
+    content = tmp_path / "content"
+    content.mkdir()
+    run(["tar", "-xf", tmp_path / "hello.tar", "-C", content])
+    layout = validate_layout(content, digest=done.digest)
     kind = layout.image().manifest["mediaType"]
     assert kind == "application/vnd.docker.distribution.manifest.v2+json"
     assert "Architecture" in run(["skopeo", "inspect", f"docker-archive:{tmp_path}/hello.tar"]).out

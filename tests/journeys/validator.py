@@ -313,8 +313,20 @@ class _Reader:
         for path in sorted(p for p in self.root.rglob("*") if not p.is_dir()):
             relative = path.relative_to(self.root).as_posix()
             digest = relative.removeprefix("blobs/").replace("/", ":", 1)
-            if relative not in ("oci-layout", "index.json") and digest not in self.reached:
+            if (
+                relative not in ("oci-layout", "index.json")
+                and digest not in self.reached | self._remembered()
+            ):
                 self.wrong(relative, "nothing refers to it")
+
+    def _remembered(self) -> set[str]:
+        """What may lie there besides: blobs that a reader of the last index may still want, which are written
+        down; the mark that keeps a layout out of git; and Docker's own list of an archive's content."""
+        memory = self.root / ".containerize"
+        ignored = self.root / ".gitignore"
+        kept = {line.split(" ")[0] for line in memory.read_text().splitlines()} if memory.is_file() else set()
+        marked = ignored.is_file() and ignored.read_text() == "*\n"
+        return kept | {".containerize", "manifest.json"} | ({".gitignore"} if marked else set())
 
 
 class _LayerStream(io.RawIOBase):

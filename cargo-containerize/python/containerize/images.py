@@ -26,6 +26,7 @@ class BuildConfig:
 
     #: The project's folder.
     project: str | os.PathLike[str] = "."
+    all_features: bool | None = None
     annotations: Table | None = None
     base: str | Table | None = None
     bin: str | Strings | None = None
@@ -40,12 +41,14 @@ class BuildConfig:
     env: Mapping[str, str] | None = None
     exclude: Strings | None = None
     extras: Strings | None = None
+    features: Strings | None = None
     files: Sequence[Table] | None = None
     groups: Strings | None = None
     healthcheck: Table | None = None
     hooks: Table | None = None
     image: Mapping[str, Table] | None = None
     image_format: Literal["oci", "docker"] | None = None
+    init: bool | None = None
     include: Strings | None = None
     install: Literal["source", "wheel"] | None = None
     labels: Table | None = None
@@ -53,7 +56,9 @@ class BuildConfig:
     max_layers: int | None = None
     native: Literal["error", "bundle"] | None = None
     no_binary: Strings | None = None
+    no_default_features: bool | None = None
     owner: str | None = None
+    packages: Strings | None = None
     platforms: Strings | None = None
     ports: Sequence[int | str] | None = None
     profile: str | None = None
