@@ -141,7 +141,9 @@ fn check_place(output: &Output, dir: &Path) -> Result<()> {
     tempfile::tempfile_in(there).map(drop).map_err(failed)
 }
 
-/// Asks every repository that is pushed to whether it will take the push.
+/// Asks every repository that is pushed to whether it will take the push, but for those that took one from
+/// here before: there the push itself begins with a question for each tag, which a push without changes ends
+/// with, and which is not to be asked twice.
 ///
 /// # Errors
 /// Kind network when one cannot be reached or refuses.
@@ -155,10 +157,8 @@ pub(super) async fn check_push<'a>(
         return Ok(());
     }
     let repositories: BTreeSet<&Repository> = references.map(|reference| &reference.repository).collect();
-    let asked = repositories.into_iter().map(|repository| async move {
-        // Once it took something, only the login can have become wrong.
-        client.check_push(repository, sink::has_taken(store, repository)).await
-    });
+    let unknown = repositories.into_iter().filter(|repository| !sink::has_taken(store, repository));
+    let asked = unknown.map(|repository| client.check_push(repository));
     futures_util::future::try_join_all(asked).await.map(drop)
 }
 

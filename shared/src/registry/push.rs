@@ -16,7 +16,7 @@ use crate::event::{Motion, Outcome};
 use crate::http::header::{CONTENT_TYPE, LOCATION};
 use crate::http::{Body, Cause, Failure, HeaderValue, Method, Request, Response, StatusCode, Url};
 use crate::http::{is_loopback, shown};
-use crate::oci::{Descriptor, Digest, Repository};
+use crate::oci::{Descriptor, Repository};
 use crate::store::{Blob, Source};
 
 /// What came of offering a blob without its bytes.
@@ -106,30 +106,21 @@ impl Client {
         }
     }
 
-    /// Asks whether this client may push to `repository`, before there is anything to push. A repository that
-    /// `took` something before is only asked with the login, by one request that changes nothing; of others an
-    /// upload is asked for and given up.
+    /// Asks whether this client may push to `repository`, before there is anything to push: an upload is
+    /// begun and given up, since some registries refuse nothing else.
     ///
     /// # Errors
     /// Kind network when the registry cannot be reached or refuses.
-    pub async fn check_push(&self, repository: &Repository, took: bool) -> Result<()> {
-        let asked = self.0.http.retry(|_| self.may_push(repository, took)).await;
+    pub async fn check_push(&self, repository: &Repository) -> Result<()> {
+        let asked = self.0.http.retry(|_| self.may_push(repository)).await;
         asked.map_err(|spent| spent.explain(format!("cannot push to {repository}")))
     }
 
-    async fn may_push(&self, repository: &Repository, took: bool) -> Result<(), Failure> {
-        let host = self.host(repository);
-        let access = Access::push(repository);
-        let url = host.endpoint(repository, &format!("blobs/{}", Digest::of(b""))).await?;
-        let response = host.send(&access, Request::head(url)).await?;
-        // Some refuse to be asked of what they would take: only an upload tells.
-        let refused = matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-        if took && !refused {
-            return Ok(());
-        }
+    async fn may_push(&self, repository: &Repository) -> Result<(), Failure> {
         let session = self.open_session(repository).await?;
         // What is not given up, the registry forgets in time.
-        let _ = host.send(&access, Request::new(Method::DELETE, session.url)).await;
+        let given_up = Request::new(Method::DELETE, session.url);
+        let _ = self.host(repository).send(&Access::push(repository), given_up).await;
         Ok(())
     }
 
