@@ -214,7 +214,7 @@ mod tests {
         let message = signer.sign("Origin: Us\n", day(1));
         let refused =
             |text: &str| format!("{:?}", signer.keyring().verified(text, day(2)).expect_err("refused"));
-        assert!(refused(&message.replace("Us", "Me")).contains("not what was signed"));
+        assert!(refused(&message.replace("Origin: Us", "Origin: Me")).contains("not what was signed"));
         assert!(refused("Origin: Us\n").contains("no signed text"));
         let around = format!("Origin: Me\n{message}Origin: Me\n");
         if let Ok(text) = signer.keyring().verified(&around, day(2)) {
