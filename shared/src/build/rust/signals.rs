@@ -7,9 +7,6 @@ use crate::cargo::Package;
 use crate::config::Settings;
 use crate::read;
 
-/// A Cargo.lock that is longer is not looked into. In bytes.
-const MOST_LOCK: u64 = 16 << 20;
-
 /// Crates by which Rust programs handle signals: those that programs name, and what is below them.
 const HANDLERS: [&str; 6] =
     ["signal-hook", "signal-hook-registry", "ctrlc", "nix", "async-signal", "mio-signals"];
@@ -39,7 +36,7 @@ pub(super) fn note(image: &str, package: &Package, settings: &Settings, lock: &P
     if is_told || package.needs.iter().any(|name| RAW.contains(&name.as_str())) {
         return None;
     }
-    let lock = read::text(lock, MOST_LOCK).ok()?;
+    let lock = read::text(lock, read::DOCUMENT).ok()?;
     let has = |name: &&str| lock.contains(&format!("\nname = \"{name}\"\n"));
     let serves = !settings.ports.is_empty() || settings.healthcheck.is_some() || SERVERS.iter().any(has);
     if !serves || HANDLERS.iter().any(has) {
