@@ -19,6 +19,7 @@ mod secrets;
 #[cfg(target_os = "linux")]
 mod table;
 
+pub(crate) use ask::Silence;
 pub use group::{end_all, kill_all};
 pub(crate) use run::{Program, Running};
 pub(crate) use secrets::AUTH_PREFIX;

@@ -1,14 +1,23 @@
-//! Entries decoded and helpers asked, by way of `docker_credential`.
+//! Entries decoded, by way of `docker_credential`, and helpers asked.
 //!
 //! That crate looks an entry up by its exact key; which entry is meant has been decided here
-//! before, so it is handed a configuration with that one only.
+//! before, so it is handed a configuration with that one only. Helpers are started here: of one
+//! that fails it keeps too little to say why, and it would outlive an interruption.
+
+use std::process::Command;
+use std::time::Duration;
 
 use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential_from_reader};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Credential;
 use crate::error::{Error, Result};
 use crate::http::Secret;
+use crate::process::{Program, Silence};
+
+/// How long a helper may take. It may ask somebody to unlock a keychain.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Whether an entry of `auths` holds anything.
 pub(super) fn has_content(entry: &Map<String, Value>) -> bool {
@@ -44,6 +53,14 @@ pub(super) fn decode(entry: &Value) -> Result<Option<Credential>, &'static str> 
     }
 }
 
+/// What a helper says to `get`; see docker/docker-credential-helpers.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    username: String,
+    secret: String,
+}
+
 /// What the helper knows about the registry; `None` when it is not installed or knows nothing.
 pub(super) fn ask_helper(helper: &str, registry: &str) -> Result<Option<Credential>> {
     // A name becomes part of a program's name; a path would run something else.
@@ -55,28 +72,43 @@ pub(super) fn ask_helper(helper: &str, registry: &str) -> Result<Option<Credenti
         other => vec![other.to_owned(), format!("https://{other}")],
     };
     for name in names {
-        let config = json!({ "credsStore": helper }).to_string();
-        match get_credential_from_reader(config.as_bytes(), &name) {
-            Ok(found) => return Ok(accept(found)),
-            Err(CredentialRetrievalError::HelperCommunicationError) => {
-                tracing::debug!(helper, registry, "the credential helper cannot be run");
+        let mut command = Command::new(format!("docker-credential-{helper}"));
+        command.arg("get");
+        let said = match Program::trusted(command).may_ask().exchange(name.as_bytes(), LIMIT) {
+            Ok(said) => said,
+            Err(Silence::Missing) => {
+                tracing::debug!(helper, registry, "the credential helper is not installed");
                 return Ok(None);
             }
-            Err(CredentialRetrievalError::HelperFailure { stdout, stderr, .. }) => {
-                if !stdout.contains("not found") {
-                    return Err(failed(helper, registry, first_line(&stdout).or(first_line(&stderr))));
-                }
-                tracing::debug!(helper, name, "the credential helper knows nothing");
-            }
-            Err(_) => return Err(failed(helper, registry, Some("its answer is no credential"))),
+            Err(Silence::Because(why)) => return Err(failed(helper, registry, &why)),
+        };
+        if said.status.success() {
+            let answer: Answer = serde_json::from_slice(&said.stdout).map_err(|_| {
+                let empty = said.stdout.trim_ascii().is_empty();
+                failed(
+                    helper,
+                    registry,
+                    if empty { "it said nothing" } else { "its answer is no credential" },
+                )
+            })?;
+            return Ok(accept(match answer.username.as_str() {
+                "<token>" => DockerCredential::IdentityToken(answer.secret),
+                _ => DockerCredential::UsernamePassword(answer.username, answer.secret),
+            }));
         }
+        let (stdout, stderr) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+        if !stdout.contains("not found") {
+            let why = first_line(&stdout).or(first_line(&stderr)).map(str::to_owned);
+            let why = why.unwrap_or_else(|| format!("it ended with {} and said nothing", said.status));
+            return Err(failed(helper, registry, &why));
+        }
+        tracing::debug!(helper, name, "the credential helper knows nothing");
     }
     Ok(None)
 }
 
-fn failed(helper: &str, registry: &str, why: Option<&str>) -> Error {
-    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-    Error::usage(format!("docker-credential-{helper} gave no credential for {registry}{why}"))
+fn failed(helper: &str, registry: &str, why: &str) -> Error {
+    Error::usage(format!("docker-credential-{helper} gave no credential for {registry}: {why}"))
         .hint(format!("docker login {registry} renews it"))
 }
 
@@ -159,10 +191,16 @@ case "$server" in
   https://r.io) echo '{"Username":"me","Secret":"pw"}' ;;
   https://index.docker.io/v1/) echo '{"Username":"<token>","Secret":"refresh"}' ;;
   locked.io) echo "the keychain is locked"; exit 1 ;;
+  broken.io) echo "cannot reach the agent" >&2; exit 1 ;;
+  dead.io) exit 3 ;;
+  mute.io) ;;
+  odd.io) echo hello ;;
   *) echo "credentials not found in native keychain"; exit 1 ;;
 esac
 "#;
         containerize_tests::fixture::script(&helper, script);
+        let early = folder.path().join("docker-credential-early");
+        containerize_tests::fixture::script(&early, "#!/bin/sh\nexec <&-\nexit 7\n");
         let path = format!("{}:/usr/bin:/bin", folder.path().display());
         let itself = std::process::Command::new(std::env::current_exe().expect("this test"))
             .args(["--ignored", "--exact", "registry::credentials::secrets::tests::with_a_helper"])
@@ -181,7 +219,19 @@ esac
         let token = Credential::IdentityToken(Secret::new("refresh"));
         assert_eq!(ask_helper("fake", "docker.io").expect("asked"), Some(token));
         assert_eq!(ask_helper("fake", "other.io").expect("passed over"), None);
-        let error = ask_helper("fake", "locked.io").expect_err("a real failure");
-        assert!(error.to_string().contains("the keychain is locked"), "{error}");
+        for (registry, why) in [
+            ("locked.io", "the keychain is locked"),
+            ("broken.io", "cannot reach the agent"),
+            ("dead.io", "it ended with exit status: 3 and said nothing"),
+            ("mute.io", "it said nothing"),
+            ("odd.io", "its answer is no credential"),
+        ] {
+            let error = ask_helper("fake", registry).expect_err("a real failure");
+            let said = format!("docker-credential-fake gave no credential for {registry}: {why}");
+            assert_eq!(error.to_string(), said);
+        }
+        // It does not wait for the question.
+        let error = ask_helper("early", "r.io").expect_err("a real failure");
+        assert!(error.to_string().ends_with("it ended with exit status: 7 and said nothing"), "{error}");
     }
 }
