@@ -25,7 +25,7 @@ use crate::store::Store;
 pub struct Request {
     /// The binaries, at least one.
     pub binaries: Vec<Binary>,
-    /// The target triple.
+    /// The target triple, maybe with a version of glibc behind it ([`target::bare`]).
     pub triple: String,
     /// The profile.
     pub profile: String,
@@ -144,11 +144,11 @@ pub fn prepare(
     request: &Request,
     store: Option<&Store>,
 ) -> Result<Invocation> {
-    let triple = request.triple.as_str();
+    let triple = target::bare(&request.triple);
     let settings = Settings::read(cargo);
     let facts = Facts::read(cargo, &settings, triple, store)?;
     target::require_std(cargo, &settings, &facts, triple)?;
-    let linking = target::linking(cargo, &settings, &facts, triple)?;
+    let linking = target::linking(cargo, &settings, &facts, &request.triple)?;
 
     let remap = Remap::new(cargo, project, &settings, &request.target_dir(cargo, project), &facts);
     let mut flags = rustflags::in_force(cargo, &settings, &facts, triple);
@@ -164,7 +164,7 @@ pub fn prepare(
     }
     let command = if linking == Linking::Zigbuild { "zigbuild" } else { "build" };
     Ok(Invocation {
-        arguments: arguments(cargo, project, request, &[triple], command),
+        arguments: arguments(cargo, project, request, &[&request.triple], command),
         variables,
         advice: target::advice(cargo, &settings, &facts, triple),
     })
@@ -299,7 +299,7 @@ impl<'a> Call<'a> {
         interrupt::check()?;
         if !status.success() {
             let error = Error::build(format!("cargo could not build {}", self.what()));
-            let known = trouble::advice(cargo, &messages, &self.requests[0].triple);
+            let known = trouble::advice(cargo, &messages, target::bare(&self.requests[0].triple));
             return Err(match known.as_ref().or(advice.as_ref()) {
                 Some(advice) => error.hint(advice),
                 None => error,
@@ -309,7 +309,7 @@ impl<'a> Call<'a> {
         let mut found = Vec::new();
         for request in &self.requests {
             for binary in &request.binaries {
-                let folder = request.target_dir(cargo, project).join(&request.triple);
+                let folder = request.target_dir(cargo, project).join(target::bare(&request.triple));
                 let path = executable(binary, (!alone).then_some(&folder), &messages.programs)?;
                 let (package, bin) = (binary.package.clone(), binary.name.clone());
                 found.push(Executable { triple: request.triple.clone(), package, bin, path });

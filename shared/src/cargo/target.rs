@@ -30,14 +30,14 @@ pub fn triple(platform: &Platform, wanted: Option<&str>) -> Result<String> {
             "images of Rust programs are for linux, on amd64, arm64, 386, arm, riscv64, ppc64le or s390x",
         )
     })?;
-    let (vendor, libc) = match wanted {
-        None => ("unknown", "musl"),
+    let (vendor, libc, glibc) = match wanted {
+        None => ("unknown", "musl", ""),
         Some(wanted) => {
             let (found, vendor, libc) = parts(wanted)?;
             if Platform::from_rust_arch(found).is_some_and(|of| of.serves(platform)) {
                 return Ok(wanted.to_owned());
             }
-            (vendor, libc)
+            (vendor, libc, &wanted[bare(wanted).len()..])
         }
     };
     let abi = match (arch, platform.variant.as_deref()) {
@@ -45,7 +45,19 @@ pub fn triple(platform: &Platform, wanted: Option<&str>) -> Result<String> {
         ("arm" | "armv7", _) => "eabihf",
         _ => "",
     };
-    Ok(format!("{arch}-{vendor}-linux-{libc}{abi}"))
+    Ok(format!("{arch}-{vendor}-linux-{libc}{abi}{glibc}"))
+}
+
+/// The triple without the glibc version (`.2.17`) that cargo-zigbuild takes behind it.
+pub fn bare(triple: &str) -> &str {
+    match triple.rsplit_once("-gnu").and_then(|(_, abi)| abi.split_once('.')) {
+        Some((_, version)) if is_version(version) => &triple[..triple.len() - version.len() - 1],
+        _ => triple,
+    }
+}
+
+fn is_version(text: &str) -> bool {
+    !text.is_empty() && text.split('.').all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// The platform that a triple is for, if images can be made for it.
@@ -60,7 +72,7 @@ pub fn is_musl(triple: &str) -> bool {
 
 /// Architecture, vendor and libc of a Linux triple.
 fn parts(triple: &str) -> Result<(&str, &str, &'static str)> {
-    let words: Vec<&str> = triple.split('-').collect();
+    let words: Vec<&str> = bare(triple).split('-').collect();
     let [arch, vendor, "linux", env] = words[..] else {
         return Err(Error::usage(format!("{triple} is not a target for Linux")).hint(EXAMPLES));
     };
@@ -109,11 +121,19 @@ fn how_to_install(cargo: &Cargo, facts: &Facts, triple: &str) -> String {
 /// With what programs for `triple` are linked here: what cargo is configured with, else for the
 /// host's own architecture cargo's default, else cargo-zigbuild if it is installed, else for
 /// musl the linker that comes with Rust (its musl targets carry all else that is needed), else
-/// for glibc the cross compiler by its usual name.
+/// for glibc the cross compiler by its usual name. A version of glibc behind the triple is for cargo-zigbuild.
 ///
 /// # Errors
 /// When there is nothing.
 pub fn linking(cargo: &Cargo, settings: &Settings, facts: &Facts, triple: &str) -> Result<Linking> {
+    if bare(triple) != triple {
+        return has_zigbuild(cargo).then_some(Linking::Zigbuild).ok_or_else(|| {
+            let without = bare(triple);
+            Error::build(format!("only cargo-zigbuild builds for {triple}, and it is not installed")).hint(
+                format!("cargo install cargo-zigbuild (and install zig), or --target {without}, for the glibc of this machine"),
+            )
+        });
+    }
     if configured_linker(cargo, settings, facts, triple).is_some() || !is_foreign(&facts.host, triple) {
         return Ok(Linking::Cargo);
     }
@@ -354,6 +374,27 @@ mod tests {
         let configured = [("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "mine")].into_iter().collect();
         let configured = Cargo::new(folder.path(), configured);
         assert_eq!(linking(&configured).expect("linking"), Linking::Cargo);
+    }
+
+    #[test]
+    fn a_version_of_glibc_is_for_zigbuild() {
+        let folder = tempfile::tempdir().expect("folder");
+        let facts = facts(folder.path());
+        let cargo = Cargo::new(folder.path(), [("PATH", folder.path())].into_iter().collect());
+        let wanted = "x86_64-unknown-linux-gnu.2.17";
+        assert_eq!(bare(wanted), "x86_64-unknown-linux-gnu");
+        for other in ["x86_64-unknown-linux-gnu.", "x86_64-unknown-linux-gnu.new", "my-gnu.json", ARM] {
+            assert_eq!(bare(other), other);
+        }
+        assert_eq!(triple_for("linux/amd64", Some(wanted)).expect("triple"), wanted);
+        let foreign = triple_for("linux/arm64", Some(wanted)).expect("triple");
+        assert_eq!(foreign, "aarch64-unknown-linux-gnu.2.17");
+        assert_eq!(platform(wanted), Some(Platform::linux("amd64")));
+        let linking = || linking(&cargo, &Settings::default(), &facts, wanted);
+        let error = linking().expect_err("nothing is there");
+        assert!(error.hint_text().is_some_and(|hint| hint.contains("--target x86_64-unknown-linux-gnu,")));
+        fs::write(folder.path().join("cargo-zigbuild"), "").expect("write");
+        assert_eq!(linking().expect("linking"), Linking::Zigbuild);
     }
 
     #[test]

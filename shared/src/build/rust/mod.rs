@@ -94,7 +94,7 @@ impl Prepared {
             return Ok(self);
         }
         let triples = self.plan.each().filter_map(|(_, platform)| match &platform.target {
-            TargetPlan::Rust { target, .. } => Some(target.as_str()),
+            TargetPlan::Rust { target, .. } => Some(cargo::target::bare(target)),
             TargetPlan::Python(_) => None,
         });
         let triples: Vec<&str> = triples.collect();

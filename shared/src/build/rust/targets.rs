@@ -48,7 +48,7 @@ pub(super) fn unused(cargo: &Cargo, plan: &ImagePlan) -> Option<String> {
         return None;
     }
     let built = plan.platforms.iter().filter_map(|platform| match &platform.target {
-        TargetPlan::Rust { target, .. } => Some(target.as_str()),
+        TargetPlan::Rust { target, .. } => Some(target::bare(target)),
         TargetPlan::Python(_) => None,
     });
     other_than(&built.collect::<Vec<_>>(), cargo)
