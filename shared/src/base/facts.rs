@@ -5,6 +5,7 @@
 //! and the diff_id of the tar within), and what was found is remembered under the layer's digest.
 //! The layers are then laid over one another by the rules of image-spec `layer.md`.
 
+mod pax;
 mod scan;
 
 use std::collections::BTreeMap;

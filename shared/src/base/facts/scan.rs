@@ -4,12 +4,12 @@
 //! the length of all names, and by what may stand between the contents of two entries (a tar
 //! reader holds long names and PAX records whole).
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
 
 use tar::{Archive, Entry, EntryType};
 
-use super::Scanned;
+use super::{Scanned, pax};
 use crate::base::details::{self, Detail};
 use crate::base::notes::{Note, Subject};
 use crate::base::tree::{Node, NodeKind};
@@ -20,7 +20,7 @@ const MAX_PATH: usize = 4096;
 
 /// Bytes of headers, long names and PAX records before one entry. Go's reader, and so every
 /// container engine, allows 1 MiB for each of the three kinds.
-const MAX_HEADERS: u64 = 4 << 20;
+pub(super) const MAX_HEADERS: u64 = 4 << 20;
 
 const WHITEOUT: &str = ".wh.";
 /// The reserved names of AUFS, of which only the opaque marker means anything in a layer.
@@ -43,13 +43,14 @@ pub(super) fn scan(stream: impl Read) -> Result<Scanned> {
 }
 
 fn scan_within(stream: impl Read, limits: Limits) -> Result<Scanned> {
-    let allowance = Cell::new(MAX_HEADERS);
-    let mut archive = Archive::new(Allowed { inner: stream, allowance: &allowance });
+    let between = Between { allowance: Cell::new(MAX_HEADERS), ..Between::default() };
+    let mut archive = Archive::new(Allowed { inner: stream, between: &between });
     let mut scan = Scan { found: Scanned::default(), limits, names: 0 };
     let mut count = 0;
     for entry in archive.entries().map_err(unreadable)? {
         let mut entry = entry.map_err(unreadable)?;
-        allowance.set(stored_size(&entry)?.saturating_add(MAX_HEADERS));
+        pax::check(&between.headers.take())?;
+        between.content(stored_size(&entry)?);
         count += 1;
         if count > limits.entries {
             return Err(Error::integrity(format!("the layer has more than {} entries", limits.entries)));
@@ -70,27 +71,54 @@ fn stored_size<R: Read>(entry: &Entry<'_, R>) -> Result<u64> {
     Ok(entry.size())
 }
 
+/// What is read between the contents of two entries.
+#[derive(Default)]
+struct Between {
+    /// Bytes that may be read before the next entry.
+    allowance: Cell<u64>,
+    /// Of them, those that are content and its padding.
+    content: Cell<u64>,
+    /// What came after it.
+    headers: RefCell<Vec<u8>>,
+}
+
+impl Between {
+    /// An entry begins whose content takes `size` bytes.
+    fn content(&self, size: u64) {
+        self.content.set(size.checked_next_multiple_of(512).unwrap_or(u64::MAX));
+        self.allowance.set(size.saturating_add(MAX_HEADERS));
+    }
+
+    fn came(&self, bytes: &[u8]) {
+        let left = self.content.get();
+        let content = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+        self.content.set(left - content as u64);
+        self.headers.borrow_mut().extend_from_slice(&bytes[content..]);
+        self.allowance.set(self.allowance.get() - bytes.len() as u64);
+    }
+}
+
 /// Refuses to read more than the allowance.
 struct Allowed<'a, R> {
     inner: R,
-    allowance: &'a Cell<u64>,
+    between: &'a Between,
 }
 
 impl<R: Read> Read for Allowed<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.allowance.get();
+        let left = self.between.allowance.get();
         if left == 0 {
             return Err(io::Error::other(Error::integrity("the headers of an entry are larger than 4 MiB")));
         }
         let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         let n = self.inner.read(&mut buffer[..wanted])?;
-        self.allowance.set(left - n as u64);
+        self.between.came(&buffer[..n]);
         Ok(n)
     }
 }
 
 /// Tells a disk that fails from bytes that make no sense.
-fn unreadable(error: io::Error) -> Error {
+pub(super) fn unreadable(error: io::Error) -> Error {
     if error.raw_os_error().is_some() {
         return Error::build("cannot read the layer").because(error);
     }
@@ -109,7 +137,11 @@ struct Scan {
 impl Scan {
     fn take_in<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> Result<()> {
         if is_metadata(entry.header().entry_type()) {
-            return Ok(());
+            // The one kind that a tar reader hands out as an entry.
+            return match entry.header().entry_type() {
+                EntryType::XGlobalHeader => pax::global(entry),
+                _ => Ok(()),
+            };
         }
         let raw = entry.path_bytes().into_owned();
         let path = normal_path(&raw)?;
