@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -37,13 +37,25 @@ struct Inner {
     own: Mutex<HashMap<String, Option<reqwest::Client>>>,
 }
 
+fn require_sane_clock(now: SystemTime) -> Result<()> {
+    match now.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            Err(Error::build("the clock of this machine is before 1970, so no certificate can be judged")
+                .hint("set the clock: date shows what it says"))
+        }
+    }
+}
+
 impl Client {
     /// A client that behaves as `options` say. Proxies come from the usual variables of the
     /// environment, and are not used for this machine itself.
     ///
     /// # Errors
-    /// When one of the extra root certificates is no PEM certificate.
+    /// When one of the extra root certificates is no PEM certificate, or the clock of this machine is before
+    /// 1970: no certificate can be judged then, and the TLS library panics.
     pub fn new(options: Options) -> Result<Self> {
+        require_sane_clock(SystemTime::now())?;
         let mut roots = Vec::new();
         for pem in &options.extra_roots {
             let found = Certificate::from_pem_bundle(pem).ok().filter(|found| !found.is_empty());
@@ -309,6 +321,15 @@ mod tests {
             asked.collect()
         });
         (url, thread)
+    }
+
+    #[test]
+    fn a_clock_before_1970_is_said_to_be_wrong() {
+        let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+        let error = require_sane_clock(before).expect_err("refused");
+        assert_eq!(error.kind(), crate::Kind::Build);
+        assert!(error.hint_text().is_some());
+        require_sane_clock(SystemTime::UNIX_EPOCH).expect("no more than wrong certificates");
     }
 
     fn client() -> Client {
