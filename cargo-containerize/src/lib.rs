@@ -69,14 +69,16 @@ enum Task {
 }
 
 fn run_build(arguments: &BuildArgs, front_end: &FrontEnd, task: Task) -> ExitCode {
-    let events = start_events(&arguments.say);
+    let (events, screen) = start_events(&arguments.say);
     let json = arguments.say.format == PrintFormat::Json;
     // An archive has standard output for itself.
     let streams = arguments.target.output.iter().any(containerize_core::sink::Output::is_stream);
     let work = || -> anyhow::Result<Option<String>> {
         let request = request::from_arguments(arguments, front_end)?;
         let outcome = in_runtime(run_task(request, task, &events))?;
-        Ok(outcome.map(|outcome| if json { render::json(&outcome) } else { render::text(&outcome) }))
+        Ok(outcome.map(|outcome| {
+            if json { render::json(&outcome, &screen.warnings()) } else { render::text(&outcome) }
+        }))
     };
     match (streams, work()) {
         (true, Ok(Some(text))) => {
@@ -88,7 +90,7 @@ fn run_build(arguments: &BuildArgs, front_end: &FrontEnd, task: Task) -> ExitCod
 }
 
 fn run_index(arguments: &IndexArgs, front_end: &FrontEnd) -> ExitCode {
-    let events = start_events(&arguments.say);
+    let (events, _) = start_events(&arguments.say);
     let IndexArgs { target, images, .. } = arguments;
     let json = arguments.say.format == PrintFormat::Json;
     let work = || -> anyhow::Result<Option<String>> {
@@ -103,7 +105,7 @@ fn run_index(arguments: &IndexArgs, front_end: &FrontEnd) -> ExitCode {
 }
 
 fn run_check(arguments: &CheckArgs, front_end: &FrontEnd) -> ExitCode {
-    let events = start_events(&arguments.say);
+    let (events, _) = start_events(&arguments.say);
     match in_runtime(check::run(arguments, &events)) {
         Ok(Some(verdict)) if verdict.is_good => print(&verdict.text),
         Ok(Some(verdict)) => {
@@ -115,7 +117,7 @@ fn run_check(arguments: &CheckArgs, front_end: &FrontEnd) -> ExitCode {
     }
 }
 
-fn start_events(say: &SayArgs) -> Events {
+fn start_events(say: &SayArgs) -> (Events, Arc<Screen>) {
     let volume = match (say.quiet, say.verbose) {
         (true, _) => Volume::Quiet,
         (false, 0) => Volume::Normal,
@@ -127,9 +129,10 @@ fn start_events(say: &SayArgs) -> Events {
         Some(Color::Auto) | None => {}
     }
     start_log(say.verbose);
-    let events = Events::new(Arc::new(Screen::new(volume)));
+    let screen = Arc::new(Screen::new(volume));
+    let events = Events::new(screen.clone());
     request::warn_of_certificates(&events);
-    events
+    (events, screen)
 }
 
 /// Prints the result on standard output, or says what failed. No result is an interruption.

@@ -28,6 +28,7 @@ pub(crate) struct Screen {
     bars: MultiProgress,
     live: bool,
     tasks: Mutex<HashMap<u64, Shown>>,
+    warnings: Mutex<Vec<String>>,
 }
 
 /// A task on the screen.
@@ -43,7 +44,13 @@ impl Screen {
     pub(crate) fn new(volume: Volume) -> Self {
         let live = volume > Volume::Quiet && std::io::stderr().is_terminal();
         let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self { volume, bars: MultiProgress::with_draw_target(target), live, tasks: Mutex::default() }
+        let bars = MultiProgress::with_draw_target(target);
+        Self { volume, bars, live, tasks: Mutex::default(), warnings: Mutex::default() }
+    }
+
+    /// What was warned of so far.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn line(&self, style: Style, verb: &str, what: &str) {
@@ -57,10 +64,12 @@ impl Screen {
     fn start(&self, id: u64, motion: Motion, label: String, total: Option<u64>) {
         let bar = self.live.then(|| {
             let bar = self.bars.add(total.map_or_else(ProgressBar::no_length, ProgressBar::new));
-            let shape = if total.is_some() {
-                "{prefix:>12.cyan.bold} [{bar:24}] {binary_bytes:>11}/{binary_total_bytes:<11} {msg}"
-            } else {
-                "{prefix:>12.cyan.bold} {binary_bytes:>11} {msg}"
+            let shape = match (total, console::Term::stderr().size().1) {
+                (Some(_), columns) if usize::from(columns) >= WIDE => {
+                    "{prefix:>12.cyan.bright.bold} [{bar:24}] {binary_bytes:>11}/{binary_total_bytes:<11} {wide_msg}"
+                }
+                // Where it is narrow, a line that wraps would be the greater loss.
+                _ => "{prefix:>12.cyan.bright.bold} {binary_bytes:>11} {wide_msg}",
             };
             if let Ok(style) = ProgressStyle::with_template(shape) {
                 bar.set_style(style.progress_chars("=> "));
@@ -97,9 +106,13 @@ impl Screen {
     }
 }
 
-const GREEN: Style = AnsiColor::Green.on_default().bold();
+// Cargo's own, whose lines stand in the same column.
+const GREEN: Style = AnsiColor::BrightGreen.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
-const CYAN: Style = AnsiColor::Cyan.on_default().bold();
+const CYAN: Style = AnsiColor::BrightCyan.on_default().bold();
+
+/// Columns that a bar and its numbers need.
+const WIDE: usize = 80;
 
 fn doing(motion: Motion) -> &'static str {
     match motion {
@@ -121,7 +134,10 @@ impl Reporter for Screen {
         match event {
             Event::Step { verb, what } => self.line(GREEN, verb, &what),
             Event::Note(text) => self.line(CYAN, "note", &text),
-            Event::Warning(text) => self.line(YELLOW, "warning", &text),
+            Event::Warning(text) => {
+                self.line(YELLOW, "warning", &text);
+                self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+            }
             Event::Started { id, motion, label, total } => self.start(id, motion, label, total),
             Event::Advanced { id, bytes } => {
                 if let Some(task) = self.tasks().get_mut(&id) {

@@ -46,12 +46,12 @@ fn result_lines(image: &Delivered, is_one_of_several: bool) -> Vec<String> {
     repositories.iter().map(|repository| format!("{repository}@{}", image.digest)).collect()
 }
 
-/// The outcome as one JSON document.
-pub(crate) fn json(outcome: &Outcome) -> String {
+/// The outcome as one JSON document, with what was warned of on the way.
+pub(crate) fn json(outcome: &Outcome, warnings: &[String]) -> String {
     let value = match outcome {
-        Outcome::Planned(plan) => json!({ "plan": plan }),
-        Outcome::Locked(bases) => json!({ "bases": bases }),
-        Outcome::Built(images) => json!({ "images": images }),
+        Outcome::Planned(plan) => json!({ "plan": plan, "warnings": warnings }),
+        Outcome::Locked(bases) => json!({ "bases": bases, "warnings": warnings }),
+        Outcome::Built(images) => json!({ "images": images, "warnings": warnings }),
     };
     format!("{value:#}\n")
 }

@@ -112,11 +112,22 @@ impl Cli {
                 command = command.mut_subcommand(verb, GroupFlags::augment_args);
             }
         }
-        match &front_end.command {
+        with_plain_usage(match &front_end.command {
             Some(words) => command.name(words.replace(' ', "-")).bin_name(words.clone()),
             None => command,
-        }
+        })
     }
+}
+
+/// Where an argument is missing, clap's own line of usage shows flags that variables set as if they were needed.
+fn with_plain_usage(mut command: clap::Command) -> clap::Command {
+    command.build();
+    for verb in command.get_subcommands_mut().filter(|verb| verb.get_name() != "help") {
+        let usage = verb.render_usage().to_string();
+        let plain = usage.trim_start_matches("Usage: ").to_owned();
+        *verb = std::mem::take(verb).override_usage(plain);
+    }
+    command
 }
 
 const VERBS_WITH_GROUPS: [&str; 2] = ["build", "lock"];
