@@ -14,5 +14,6 @@ mod mistakes;
 mod outcomes;
 #[cfg(target_os = "linux")]
 mod processes;
+mod race;
 mod registry;
 mod reproducible;
