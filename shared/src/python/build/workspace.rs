@@ -14,7 +14,7 @@ use crate::store::{self, LockFile, Store};
 const PREFIX: &str = "wheel-";
 
 /// A folder for one build. Its name depends on the source alone. It goes when this is dropped;
-/// the log stays for a day unless all went well.
+/// the log stays for a day where an error speaks of it.
 #[derive(Debug)]
 pub(super) struct Workspace {
     folder: PathBuf,
@@ -71,6 +71,10 @@ impl Drop for Workspace {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.folder) {
             tracing::debug!(%error, folder = %self.folder.display(), "cannot remove");
+        }
+        // No error speaks of it, and its words have not been cleaned of secrets.
+        if interrupt::is_raised() {
+            let _ = fs::remove_file(&self.log);
         }
     }
 }
