@@ -39,9 +39,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
 
 @pytest.fixture(scope="session")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    """Where the session's background services live. `tests/run` names a folder that it cleans up."""
+    """Where the session's background services live; each worker has its own. `tests/run` names a folder that
+    it cleans up."""
     given = os.environ.get("CONTAINERIZE_TEST_WORK")
     folder = Path(given) / "services" if given else tmp_path_factory.mktemp("services")
+    folder /= os.environ.get("PYTEST_XDIST_WORKER", "main")
     running = Services(folder)
     yield running
     running.stop_all()
