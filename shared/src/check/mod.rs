@@ -10,6 +10,7 @@ mod fixes;
 mod imports;
 mod loader;
 mod modules;
+mod named;
 mod process;
 mod python;
 mod start;
@@ -23,7 +24,7 @@ use crate::oci::{History, ImageConfig, MOST_LAYERS};
 
 /// The version of the rules. What was remembered under another one is forgotten: verdicts, and
 /// which libraries of the building machine an image needs.
-pub const RULES: u32 = 3;
+pub const RULES: u32 = 4;
 
 /// How sure it is that something fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -63,6 +64,8 @@ pub enum Kind {
     MissingModule,
     /// There are more layers than Docker takes.
     TooManyLayers,
+    /// A Python distribution opens a library, or runs a program, that is not there.
+    OpenedByName,
 }
 
 /// Something that is wrong.
@@ -132,6 +135,7 @@ pub fn examine(fs: &FileSystem, config: &ImageConfig) -> Report {
     count_layers(config, &mut report);
     let started = start::examine(&image, &mut report);
     modules::examine(&image, &started, &mut report);
+    named::examine(&image, &mut report);
     report.findings.sort_by(|a, b| (a.severity, a.kind, &a.message).cmp(&(b.severity, b.kind, &b.message)));
     report
 }

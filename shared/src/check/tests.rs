@@ -399,3 +399,53 @@ fn history_tells_what_is_ours() {
     let words = "the image has 126 layers, and Docker takes at most 125";
     assert_eq!(counted(126), Some((Kind::TooManyLayers, words.to_owned())));
 }
+
+/// An image with these distributions, each as its folder is called.
+fn with_distributions(names: &[&str]) -> Files {
+    names.iter().fold(Files::default(), |files, name| {
+        files.file(&format!("{SITE}/{name}.dist-info/RECORD"), 0o644, Detail::Record(Vec::new()))
+    })
+}
+
+fn opened_by_name(base: Files, own: Files) -> Vec<(String, String)> {
+    let mut config = config(&["/usr/local/bin/python3.13"]);
+    config.config.env = vec!["PATH=/usr/local/bin:/usr/bin".into()];
+    let found = examined(base, own, &config).findings.into_iter();
+    let found = found.filter(|finding| finding.kind == Kind::OpenedByName);
+    found.map(|finding| (finding.message, finding.fix.unwrap_or_default())).collect()
+}
+
+#[test]
+fn what_is_opened_by_name_and_is_not_there_is_a_warning() {
+    let with_list = || python().program("usr/sbin/ldconfig", &[]);
+    let lib = |files: Files, name: &str| files.elf(&format!("usr/lib/x86_64-linux-gnu/{name}"), library(&[]));
+    let magic = || with_distributions(&["python_magic-0.4.27"]);
+    let (message, fix) = opened_by_name(with_list(), magic()).remove(0);
+    assert_eq!(message, "python-magic opens libmagic.so.1, which is not in the image");
+    assert!(fix.contains("debian = [\"libmagic1\"]"), "{fix}");
+    assert_eq!(opened_by_name(lib(python(), "libmagic.so.1"), magic()), []);
+
+    // Where `find_library` is asked, the library alone does not help.
+    let psycopg = || with_distributions(&["psycopg-3.2.3"]);
+    assert_eq!(opened_by_name(lib(with_list(), "libpq.so.5"), psycopg()), []);
+    let (message, fix) = opened_by_name(lib(python(), "libpq.so.5"), psycopg()).remove(0);
+    assert!(message.contains("by means of ldconfig"), "{message}");
+    assert!(fix.contains("\"libpq5\", \"libc-bin\""), "{fix}");
+
+    // Another distribution brings it along, or the wheel itself does.
+    assert_eq!(opened_by_name(python(), with_distributions(&["psycopg-3.2.3", "psycopg_binary-3.2.3"])), []);
+    let bundled = with_distributions(&["soundfile-0.13.1"])
+        .elf(&format!("{SITE}/_soundfile_data/libsndfile_x86_64.so"), library(&[]));
+    assert_eq!(opened_by_name(python(), bundled), []);
+    assert_eq!(opened_by_name(python(), with_distributions(&["soundfile-0.13.1"])).len(), 1);
+}
+
+#[test]
+fn programs_that_distributions_run_are_looked_for_on_the_path() {
+    let git = || with_distributions(&["GitPython-3.1.44"]);
+    let (message, fix) = opened_by_name(python(), git()).remove(0);
+    assert_eq!(message, "gitpython runs git, which is not in the image");
+    assert!(fix.contains("debian = [\"git\"]"), "{fix}");
+    assert_eq!(opened_by_name(python().program("usr/bin/git", &[]), git()), []);
+    assert_eq!(opened_by_name(python().program("opt/bin/git", &[]), git()).len(), 1);
+}
