@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::process::Program;
+use crate::read;
 
 /// Variables with which a hook of git makes git speak of another repository.
 pub const OF_HOOKS: &[&str] =
@@ -61,6 +62,9 @@ impl Git {
     /// Switches off the filters that the repository itself brings: `git status` gives them the
     /// content of files that may have changed. `None` when one cannot be switched off.
     pub(super) fn without_own_filters(mut self) -> Option<Self> {
+        if is_plain(&self.dir) {
+            return Some(self);
+        }
         let mut own = self.configured("--local");
         if own.iter().any(|(key, value)| key == "extensions.worktreeconfig" && value != "false") {
             own.extend(self.configured("--worktree"));
@@ -98,4 +102,22 @@ impl Git {
             })
             .collect()
     }
+}
+
+/// The folder with the `.git` of the repository that `dir` is in, as git looks for it.
+pub(super) fn top(dir: &Path) -> Option<PathBuf> {
+    let real = dir.canonicalize().ok()?;
+    real.ancestors().find(|dir| dir.join(".git").symlink_metadata().is_ok()).map(Path::to_owned)
+}
+
+/// Whether the configuration of the repository around `dir` is one file without a word on filters, nor on other
+/// files that may have one. Most are, and looking is much cheaper than asking git.
+pub(super) fn is_plain(dir: &Path) -> bool {
+    let Some(git) = top(dir).map(|top| top.join(".git")) else { return true };
+    if git.join("commondir").exists() {
+        return false;
+    }
+    let Ok(text) = read::text(&git.join("config"), read::DOCUMENT) else { return false };
+    let text = text.to_ascii_lowercase();
+    !["filter", "include", "worktreeconfig", "lfs"].iter().any(|word| text.contains(word))
 }

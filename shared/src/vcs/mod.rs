@@ -113,13 +113,13 @@ fn look(program: &Path, project: &Path) -> Result<Told, String> {
         Some(name) if !project.is_dir() => (project.parent().unwrap_or(project), name.to_string_lossy()),
         _ => (project, "".into()),
     };
+    if call::top(dir).is_none() {
+        return Ok(Told::Nothing);
+    }
     let git = Git::new(program, dir);
     // The commit as it is stored: nothing shows, verifies or converts it.
     let asked = git.call(&["cat-file", "--batch"]).stdin(Stdio::piped()).spawn();
-    let Ok(mut asked) = asked else {
-        let in_repository = dir.ancestors().any(|dir| dir.join(".git").exists());
-        return Ok(if in_repository { Told::NotInstalled } else { Told::Nothing });
-    };
+    let Ok(mut asked) = asked else { return Ok(Told::NotInstalled) };
     if let Some(mut input) = asked.child.stdin.take() {
         // It may have ended with an error already, which it says below.
         let _ = write!(input, "HEAD\nHEAD:./{name}\n");

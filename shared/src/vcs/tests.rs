@@ -179,6 +179,33 @@ fn nothing_of_the_repositorys_configuration_is_run() {
 }
 
 #[test]
+fn a_configuration_is_plain_only_where_it_can_name_no_filter() {
+    let is_plain = |change: &[&str]| {
+        let folder = repository();
+        if !change.is_empty() {
+            git(folder.path(), change);
+        }
+        call::is_plain(&folder.path().join("sub"))
+    };
+    assert!(is_plain(&[]));
+    assert!(is_plain(&["config", "core.fsmonitor", "true"]), "that is switched off in any case");
+    for (key, value) in [
+        ("FILTER.evil.clean", "x"),
+        ("include.path", "elsewhere"),
+        ("includeIf.gitdir:/.path", "elsewhere"),
+        ("extensions.worktreeConfig", "true"),
+        ("lfs.extension.x.clean", "x"),
+    ] {
+        assert!(!is_plain(&["config", key, value]), "{key}");
+    }
+    let (main, other) = (repository(), tempfile::tempdir().expect("folder"));
+    let tree = other.path().join("tree");
+    git(main.path(), &["worktree", "add", "-q", &tree.display().to_string()]);
+    assert!(!call::is_plain(&tree), "its configuration is elsewhere");
+    assert!(call::is_plain(other.path()), "there is none");
+}
+
+#[test]
 fn a_filter_that_cannot_be_switched_off_leaves_no_revision() {
     let folder = repository();
     git(folder.path(), &["config", "filter.a=b.clean", "true"]);
