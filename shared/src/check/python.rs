@@ -51,7 +51,9 @@ impl Python {
     pub(super) fn suffixes(&self, machine: &str) -> Vec<String> {
         let platform = multiarch(machine);
         let musl = platform.replace("-gnu", "-musl");
-        let own = [platform, &musl].map(|platform| format!(".cpython-3{}-{platform}.so", self.minor));
+        // Up to 3.7 the names of ABIs had a letter for the memory allocator (PEP 445).
+        let flags = if self.minor <= 7 { "m" } else { "" };
+        let own = [platform, &musl].map(|platform| format!(".cpython-3{}{flags}-{platform}.so", self.minor));
         own.into_iter().chain([".abi3.so".to_owned(), ".so".to_owned()]).collect()
     }
 

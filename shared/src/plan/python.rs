@@ -174,10 +174,23 @@ fn plan_platform(
         }
     }
     env.retain(|name, _| !runtime.unset_env.contains(name));
+    notes.extend(lead(&mut runtime.env));
     env.append(&mut runtime.env);
     runtime.env = env;
     let layers = layers(name, settings, &environment, application)?;
     Ok(PlatformPlan { platform, base, debian, target: TargetPlan::Python(environment), layers, runtime })
+}
+
+/// Keeps the environment's programs in front of a `PATH` that the settings name: behind it, or without it, a
+/// Python that has none of the packages would be started. What was changed, in words.
+fn lead(env: &mut BTreeMap<String, String>) -> Option<String> {
+    let path = env.get_mut("PATH")?;
+    let own = format!("{PREFIX}/bin");
+    if path.split(':').any(|folder| folder.trim_end_matches('/') == own) {
+        return None;
+    }
+    *path = if path.is_empty() { own.clone() } else { format!("{own}:{path}") };
+    Some(format!("{own}, which has the packages, is put in front of the PATH that env sets"))
 }
 
 /// Our layers, from the most stable to the most volatile.
@@ -327,6 +340,14 @@ mod tests {
         };
         let runtime = plan("env = { X = '1' }", Some(start.clone())).runtime;
         assert_eq!(runtime.env["PATH"], "/app/.venv/bin:/usr/local/bin:/usr/bin");
+        for (set, path) in [
+            ("/usr/bin:/bin", "/app/.venv/bin:/usr/bin:/bin"),
+            ("/opt/tool/bin:/app/.venv/bin", "/opt/tool/bin:/app/.venv/bin"),
+            ("", "/app/.venv/bin"),
+        ] {
+            let env = plan(&format!("env = {{ PATH = '{set}' }}"), None).runtime.env;
+            assert_eq!(env["PATH"], path);
+        }
         assert_eq!((runtime.env["UVICORN_PORT"].as_str(), runtime.env["X"].as_str()), ("8000", "1"));
         assert_eq!(runtime.ports, ["8000/tcp"]);
         assert_eq!(runtime.stop_signal.as_deref(), Some("SIGINT"));
