@@ -106,6 +106,8 @@ pub(super) struct Inputs {
     /// What setup.cfg says, and over it the literals of setup.py, as setuptools has it.
     setup_cfg: Option<Ini>,
     has_setup_py: bool,
+    /// Whether setup.py speaks of extension modules.
+    setup_compiles: bool,
     pkg_info: Option<PkgInfo>,
 }
 
@@ -198,6 +200,7 @@ impl Inputs {
             pyproject: Document::read(&dir.join("pyproject.toml"))?,
             setup_cfg,
             has_setup_py: setup_py.is_some(),
+            setup_compiles: setup_py.as_deref().is_some_and(setup_py::compiles),
             pkg_info: text_of(&dir.join("PKG-INFO"))?.and_then(|text| PkgInfo::parse(&text)),
             dir: dir.to_owned(),
         })

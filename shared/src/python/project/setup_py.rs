@@ -5,6 +5,14 @@ use serde_json::{Map, Value};
 use super::ini::{Ini, section_pairs};
 use crate::python::detect::{FIND, FIND_NAMESPACES, setup_arguments};
 
+/// The keywords by which setuptools is told of extension modules.
+const EXTENSIONS: [&str; 3] = ["ext_modules", "cffi_modules", "rust_extensions"];
+
+/// Whether it declares extension modules. The calls that describe them are no literals, so its text has to do.
+pub(super) fn compiles(source: &str) -> bool {
+    EXTENSIONS.iter().any(|word| source.contains(word))
+}
+
 /// What a `setup.py` says. `None` where it says nothing that can be read without running it.
 pub(super) fn as_ini(source: &str) -> Option<Ini> {
     let arguments = setup_arguments(source)?;

@@ -188,12 +188,37 @@ fn the_nearest_project_above_is_found() {
 }
 
 #[test]
+fn setuptools_may_be_told_of_nothing_but_extensions() {
+    let compiles = |pyproject: &str, setup: &str| {
+        let folder = folder(&[("pyproject.toml", pyproject), ("m.c", "")]);
+        if !setup.is_empty() {
+            std::fs::write(folder.path().join("setup.py"), setup).expect("setup.py");
+        }
+        let project = Project::read(folder.path()).expect("read").expect("a project");
+        project.build_system.expect("a system").compiles()
+    };
+    let system = "[build-system]\nrequires = ['setuptools']\nbuild-backend = 'setuptools.build_meta'\n\
+        [project]\nname = 'm'\nversion = '1'\n";
+    let setup = "from setuptools import setup, Extension\nsetup(ext_modules=[Extension('m', ['m.c'])])\n";
+    assert!(compiles(system, setup));
+    assert!(compiles(
+        &format!("{system}[tool.setuptools]\next-modules = [{{ name = 'm', sources = ['m.c'] }}]"),
+        ""
+    ));
+    assert!(!compiles(system, "from setuptools import setup\nsetup()\n"));
+    let other = system.replace("setuptools", "hatchling").replace("hatchling.build_meta", "hatchling.build");
+    assert!(!compiles(&other, setup), "Hatchling runs no setup.py");
+}
+
+#[test]
 fn some_backends_make_packages_without_python() {
     for (backend, compiles) in
         [("maturin", true), ("mesonpy", true), ("scikit_build_core.build", true), ("hatchling.build", false)]
     {
         let requires = Vec::new();
-        let system = BuildSystem { requires, backend: backend.into(), backend_path: Vec::new() };
+        let backend = backend.to_owned();
+        let system =
+            BuildSystem { requires, backend: backend.clone(), backend_path: Vec::new(), extensions: false };
         assert_eq!(system.compiles(), compiles, "{backend}");
     }
 }

@@ -49,6 +49,8 @@ pub struct BuildSystem {
     pub backend: String,
     /// Folders of the project that hold the backend itself, relative.
     pub backend_path: Vec<String>,
+    /// Whether setuptools is told of extension modules.
+    pub extensions: bool,
 }
 
 /// What PEP 517 says where no backend is named.
@@ -73,7 +75,8 @@ impl BuildSystem {
     /// Whether it is a backend that makes extension modules of sources in other languages: its
     /// project is a package without a line of Python.
     pub fn compiles(&self) -> bool {
-        matches!(self.known_backend(), Backend::Maturin | Backend::ScikitBuild)
+        self.extensions
+            || matches!(self.known_backend(), Backend::Maturin | Backend::ScikitBuild)
             || ["mesonpy", "setuptools_rust", "sipbuild"]
                 .iter()
                 .any(|module| self.backend.starts_with(module))
@@ -103,13 +106,18 @@ impl BuildSystem {
 /// setup.cfg with a name, the metadata of a source distribution, or uv's word that this is a
 /// package. `None` for a project that is not to be built.
 pub(super) fn build_system(inputs: &Inputs, root: Option<&View<'_>>) -> Result<Option<BuildSystem>> {
-    let legacy =
-        |requires: Vec<String>, backend_path| BuildSystem { requires, backend: LEGACY.into(), backend_path };
+    let extensions = declares_extensions(inputs);
+    let system = |requires, backend: String, backend_path| {
+        let mut system = BuildSystem { requires, backend, backend_path, extensions: false };
+        system.extensions = extensions && system.known_backend() == Backend::Setuptools;
+        system
+    };
+    let legacy = |requires: Vec<String>, backend_path| system(requires, LEGACY.into(), backend_path);
     if let Some(view) = root.map(|root| root.table("build-system")).transpose()?.flatten() {
         let requires = view.texts("requires")?;
         let backend_path = view.texts("backend-path")?;
         return Ok(Some(match view.text("build-backend")? {
-            Some(backend) => BuildSystem { requires, backend: backend.into(), backend_path },
+            Some(backend) => system(requires, backend.into(), backend_path),
             None => {
                 legacy(if requires.is_empty() { vec!["setuptools".into()] } else { requires }, backend_path)
             }
@@ -121,6 +129,14 @@ pub(super) fn build_system(inputs: &Inputs, root: Option<&View<'_>>) -> Result<O
     let distributed = inputs.pkg_info.is_some();
     let is_package = inputs.has_setup_py || named || declared || distributed;
     Ok(is_package.then(|| legacy(vec!["setuptools".into()], Vec::new())))
+}
+
+/// Whether setuptools is told of extension modules, which can be all of a package.
+fn declares_extensions(inputs: &Inputs) -> bool {
+    let table = inputs.pyproject.as_ref().map(|document| &document.table);
+    let declared = table.and_then(|table| peek(table, &["tool", "setuptools", "ext-modules"]));
+    let declared = declared.and_then(toml::Value::as_array).is_some_and(|modules| !modules.is_empty());
+    declared || inputs.setup_compiles
 }
 
 /// Who keeps the project: whose lock there is, else whose settings, else whose backend.
