@@ -100,9 +100,10 @@ def test_a_research_container_lives_on_and_has_all_its_libraries(
                 break
             time.sleep(0.1)
         answer = podman_kept("exec", "alive", "research", "1", "1").out
-        podman_kept("exec", "alive", "sh", "-c", "echo kept > /workspace/notes")
-        podman_kept("kill", "alive")
+        podman_kept("exec", "alive", "sh", "-c", "echo kept > ~/notes && mkdir -p ~/.vscode-server")
+        stopped = podman_kept("stop", "alive")
         alive.wait()
+    assert "SIGKILL" not in stopped.err, "it hears SIGTERM"
     assert answer == "4 is not prime\n"
 
 
