@@ -80,7 +80,9 @@ fn run_build(arguments: &BuildArgs, front_end: &FrontEnd, task: Task) -> ExitCod
             if json { render::json(&outcome, &screen.warnings()) } else { render::text(&outcome) }
         }))
     };
-    match (streams, work()) {
+    let result = work();
+    screen.flush();
+    match (streams, result) {
         (true, Ok(Some(text))) => {
             let _ = write!(anstream::stderr(), "{text}");
             ExitCode::SUCCESS
@@ -90,7 +92,7 @@ fn run_build(arguments: &BuildArgs, front_end: &FrontEnd, task: Task) -> ExitCod
 }
 
 fn run_index(arguments: &IndexArgs, front_end: &FrontEnd) -> ExitCode {
-    let (events, _) = start_events(&arguments.say);
+    let (events, screen) = start_events(&arguments.say);
     let IndexArgs { target, images, .. } = arguments;
     let json = arguments.say.format == PrintFormat::Json;
     let work = || -> anyhow::Result<Option<String>> {
@@ -101,12 +103,16 @@ fn run_index(arguments: &IndexArgs, front_end: &FrontEnd) -> ExitCode {
         store.evict(request::cache_size()?);
         Ok(Some(render::index(target, &digest, json)))
     };
-    finish(work(), json, front_end)
+    let result = work();
+    screen.flush();
+    finish(result, json, front_end)
 }
 
 fn run_check(arguments: &CheckArgs, front_end: &FrontEnd) -> ExitCode {
-    let (events, _) = start_events(&arguments.say);
-    match in_runtime(check::run(arguments, &events)) {
+    let (events, screen) = start_events(&arguments.say);
+    let result = in_runtime(check::run(arguments, &events));
+    screen.flush();
+    match result {
         Ok(Some(verdict)) if verdict.is_good => print(&verdict.text),
         Ok(Some(verdict)) => {
             print(&verdict.text);

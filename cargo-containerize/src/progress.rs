@@ -1,6 +1,6 @@
 //! Events on the screen: bars on a terminal, plain lines elsewhere, nothing when quiet.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
@@ -29,6 +29,18 @@ pub(crate) struct Screen {
     live: bool,
     tasks: Mutex<HashMap<u64, Shown>>,
     warnings: Mutex<Vec<String>>,
+    /// Notes and warnings so far: what goes for several platforms is said once.
+    said: Mutex<HashSet<String>>,
+    /// What was done with layers of bases, which may be many, and is not said yet.
+    batches: Mutex<Vec<Batch>>,
+}
+
+/// Layers of a base that have come to the same end.
+struct Batch {
+    verb: &'static str,
+    first: String,
+    count: usize,
+    bytes: u64,
 }
 
 /// A task on the screen.
@@ -45,7 +57,8 @@ impl Screen {
         let live = volume > Volume::Quiet && std::io::stderr().is_terminal();
         let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bars = MultiProgress::with_draw_target(target);
-        Self { volume, bars, live, tasks: Mutex::default(), warnings: Mutex::default() }
+        let (tasks, warnings, said, batches) = Default::default();
+        Self { volume, bars, live, tasks, warnings, said, batches }
     }
 
     /// What was warned of so far.
@@ -53,7 +66,27 @@ impl Screen {
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Says what has been held back: nothing else follows.
+    pub(crate) fn flush(&self) {
+        let batches = std::mem::take(&mut *self.batches.lock().unwrap_or_else(PoisonError::into_inner));
+        for Batch { verb, first, count, bytes: sum } in batches {
+            let what = if count == 1 { first } else { format!("{count} layers of bases") };
+            let size = if sum > 0 { format!(" ({})", bytes(sum)) } else { String::new() };
+            self.write(GREEN, verb, &format!("{what}{size}"));
+        }
+    }
+
     fn line(&self, style: Style, verb: &str, what: &str) {
+        self.flush();
+        self.write(style, verb, what);
+    }
+
+    /// Whether it is said for the first time.
+    fn is_new(&self, text: &str) -> bool {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_owned())
+    }
+
+    fn write(&self, style: Style, verb: &str, what: &str) {
         let print = || {
             // A closed standard error is nobody's loss.
             let _ = writeln!(anstream::stderr(), "{style}{verb:>12}{style:#} {what}");
@@ -96,6 +129,14 @@ impl Screen {
             (Outcome::Done, Motion::Upload) => "Uploaded",
             (Outcome::Done, Motion::Download) => "Downloaded",
         };
+        if is_of_base(&task) {
+            let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+            match batches.iter_mut().find(|batch| batch.verb == verb) {
+                Some(batch) => (batch.count, batch.bytes) = (batch.count + 1, batch.bytes + task.done),
+                None => batches.push(Batch { verb, first: task.label, count: 1, bytes: task.done }),
+            }
+            return;
+        }
         let size = if task.done > 0 { format!(" ({})", bytes(task.done)) } else { String::new() };
         self.line(GREEN, verb, &format!("{}{size}", task.label));
     }
@@ -113,6 +154,18 @@ const CYAN: Style = AnsiColor::BrightCyan.on_default().bold();
 
 /// Columns that a bar and its numbers need.
 const WIDE: usize = 80;
+
+/// Whether a layer of a base has moved: it has a number, or the beginning of its digest, for a name.
+fn is_of_base(task: &Shown) -> bool {
+    let is_digest = task.label.len() == 12 && task.label.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match task.motion {
+        Motion::Download => is_digest,
+        Motion::Upload => {
+            is_digest || task.label.strip_prefix("base ").is_some_and(|n| n.parse::<u32>().is_ok())
+        }
+        Motion::Layer => false,
+    }
+}
 
 fn doing(motion: Motion) -> &'static str {
     match motion {
@@ -133,6 +186,7 @@ impl Reporter for Screen {
         }
         match event {
             Event::Step { verb, what } => self.line(GREEN, verb, &what),
+            Event::Note(text) | Event::Warning(text) if !self.is_new(&text) => {}
             Event::Note(text) => self.line(CYAN, "note", &text),
             Event::Warning(text) => {
                 self.line(YELLOW, "warning", &text);
@@ -171,5 +225,28 @@ mod tests {
         assert_eq!(screen.tasks()[&1].done, 0);
         screen.report(Event::Ended { id: 1, outcome: Outcome::Failed });
         assert!(screen.tasks().is_empty());
+    }
+
+    #[test]
+    fn layers_of_a_base_are_said_together_and_warnings_once() {
+        let screen = Screen { volume: Volume::Normal, ..Screen::new(Volume::Quiet) };
+        for (id, label) in
+            ["0f8e8d6e9eda", "1f8e8d6e9eda", "hello-1.0-py3-none-any.whl"].into_iter().enumerate()
+        {
+            let id = id as u64;
+            screen.report(Event::Started { id, motion: Motion::Download, label: label.into(), total: None });
+            screen.report(Event::Advanced { id, bytes: 4 });
+        }
+        screen.report(Event::Ended { id: 0, outcome: Outcome::Done });
+        screen.report(Event::Ended { id: 1, outcome: Outcome::Done });
+        {
+            let batches = screen.batches.lock().expect("batches");
+            assert_eq!((batches[0].count, batches[0].bytes), (2, 8));
+        }
+        screen.report(Event::Ended { id: 2, outcome: Outcome::Done });
+        assert!(screen.batches.lock().expect("batches").is_empty(), "said before the next line");
+        screen.report(Event::Warning("careful".into()));
+        screen.report(Event::Warning("careful".into()));
+        assert_eq!(screen.warnings(), ["careful"]);
     }
 }
