@@ -1,5 +1,6 @@
 //! A virtual environment as layers: wheels, and what makes a folder an environment.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::bytecode::Compiler;
@@ -162,19 +163,27 @@ impl Environment {
     /// The entries of several wheels. Where two have the same file, the one whose name comes later
     /// wins, as it would when they are installed one after the other.
     fn merged(&self, wheels: &[&ReadyWheel], maker: &Maker<'_>) -> Result<Vec<Entry>> {
-        let mut merged: std::collections::BTreeMap<String, (Entry, &Name)> = Default::default();
+        let mut merged: BTreeMap<String, (Entry, &Name)> = BTreeMap::new();
+        let mut twofold: BTreeMap<(&Name, &Name), Vec<String>> = BTreeMap::new();
         for wheel in wheels {
             for entry in wheel.entries(&self.target)? {
                 let twice = merged.insert(entry.path.clone(), (entry, &wheel.name));
                 if let Some((entry, name)) = twice
                     && !matches!(&entry.kind, EntryKind::File(content) if content.size() == 0)
                 {
-                    let path = &entry.path;
-                    maker
-                        .events
-                        .warn(format!("{name} and {} both have {path}: the latter's is taken", wheel.name));
+                    twofold.entry((name, &wheel.name)).or_default().push(entry.path);
                 }
             }
+        }
+        for ((name, later), paths) in twofold {
+            maker.events.warn(match paths.as_slice() {
+                [path] => format!("{name} and {later} both have {path}: the latter's is taken"),
+                paths => format!(
+                    "{name} and {later} both have {} files, as {}: the latter's are taken",
+                    paths.len(),
+                    paths[0]
+                ),
+            });
         }
         Ok(merged.into_values().map(|(entry, _)| entry).collect())
     }

@@ -15,6 +15,9 @@ use crate::redact;
 /// How many lines of a tool's output an error shows.
 const LINES: usize = 30;
 
+/// How many lines with errors are put in front of them.
+const ERRORS: usize = 8;
+
 /// One call of a tool.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
@@ -89,8 +92,7 @@ fn rewrite(log: &Path, start: u64, text: &str) -> std::io::Result<()> {
 }
 
 fn failure(what: String, said: &str, log: &Path, status: &str) -> Error {
-    let lines: Vec<&str> = said.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    let tail = lines.get(lines.len().saturating_sub(LINES)..).unwrap_or_default().join("\n");
+    let tail = excerpt(said);
     let kind = if advice::is_network(said) { Kind::Network } else { Kind::Build };
     let error = Error::new(kind, what);
     let error = error.because(if tail.is_empty() { format!("it ended with {status}") } else { tail });
@@ -99,6 +101,32 @@ fn failure(what: String, said: &str, log: &Path, status: &str) -> Error {
         Some(advice) => format!("{advice}; {whole}"),
         None => whole,
     })
+}
+
+/// The end of what a tool said; where compilers have named errors before that, these lines first.
+fn excerpt(said: &str) -> String {
+    let lines: Vec<&str> = said.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let (before, end) = lines.split_at(lines.len().saturating_sub(LINES));
+    let mut shown: Vec<&str> = Vec::new();
+    for line in before.iter().filter(|line| names_error(line)) {
+        if shown.len() < ERRORS && !shown.contains(line) && !end.contains(line) {
+            shown.push(line);
+        }
+    }
+    if shown.is_empty() {
+        return end.join("\n");
+    }
+    shown.push("...");
+    shown.extend(&end[(shown.len()).min(end.len())..]);
+    shown.join("\n")
+}
+
+/// `file.c:3:1: error: ...`, `fatal error: ...`, `error[E0425]: ...`.
+fn names_error(line: &str) -> bool {
+    line.starts_with("error[")
+        || line.split("error: ").next().is_some_and(|before| {
+            before.len() < line.len() && (before.is_empty() || before.ends_with([' ', ':']))
+        })
 }
 
 #[cfg(all(test, unix))]
@@ -114,6 +142,19 @@ mod tests {
             variables: vec![("PATH".into(), "/usr/bin:/bin".into()), ("GIVEN".into(), "yes".into())],
             folder: folder.to_owned(),
         }
+    }
+
+    #[test]
+    fn errors_of_compilers_are_shown_though_warnings_follow() {
+        let warnings: String = (0..100).map(|i| format!("a.c:{i}:1: warning: unused\n")).collect();
+        let said =
+            format!("cc a.c\na.c:7:2: error: lvalue required\n{warnings}error: command 'gcc' failed\n");
+        let shown = excerpt(&said);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!((lines[0], lines[1]), ("a.c:7:2: error: lvalue required", "..."));
+        assert_eq!((lines.len(), lines[lines.len() - 1]), (LINES, "error: command 'gcc' failed"));
+        assert_eq!(excerpt("one\n\ntwo\n"), "one\ntwo");
+        assert!(!names_error("no_error: 3") && names_error("x.h:1: fatal error: no such file"));
     }
 
     #[tokio::test]
