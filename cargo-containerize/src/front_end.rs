@@ -26,6 +26,8 @@ pub(crate) struct FrontEnd {
     pub(crate) command: Option<String>,
     /// What they type to make a lock, if not `lock` after the command.
     pub(crate) lock: Option<String>,
+    /// What comes before `KEY=VALUE` where options are given in that way, as Hatch's `-o`.
+    pub(crate) option: Option<String>,
     /// The project's folder, unless flags name another.
     pub(crate) project: Option<PathBuf>,
     /// Whether groups are named as Poetry names them.
@@ -52,6 +54,7 @@ struct Head {
 struct Document {
     command: String,
     lock: Option<String>,
+    option: Option<String>,
     project: Option<PathBuf>,
     #[serde(default)]
     group_flags: bool,
@@ -120,6 +123,7 @@ impl FrontEnd {
             for_cargo: false,
             command: Some(document.command),
             lock: document.lock,
+            option: document.option,
             project: document.project,
             group_flags: document.group_flags,
             groups: GroupChanges::default(),
@@ -165,8 +169,35 @@ impl FrontEnd {
                 }
             }
         }
-        told + rest
+        told += rest;
+        match &self.option {
+            Some(option) => in_options(&told, option),
+            None => told,
+        }
     }
+}
+
+/// Flags in a text as `KEY=VALUE` behind `option`; `--push` is what is done there anyway.
+fn in_options(text: &str, option: &str) -> String {
+    let mut told: Vec<String> = Vec::new();
+    let mut words = text.split(' ').peekable();
+    while let Some(word) = words.next() {
+        let Some(name) = word.strip_prefix("--").filter(|name| !name.is_empty()) else {
+            told.push(word.to_owned());
+            continue;
+        };
+        match words.next_if(|next| !next.starts_with('-') && is_value(next)) {
+            _ if name == "push" => {}
+            Some(value) => told.push(format!("{option} {name}={value}")),
+            None => told.push(format!("{option} {name}")),
+        }
+    }
+    told.join(" ")
+}
+
+/// Whether a word of a hint is an example of a value and not the sentence's next word.
+fn is_value(word: &str) -> bool {
+    word.contains(['/', '.', ':', '=']) || word.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 impl std::fmt::Debug for FrontEnd {
@@ -189,6 +220,15 @@ mod tests {
     fn told(more: &str) -> Result<FrontEnd> {
         let head = format!(r#""protocol": 1, "version": "{VERSION}", "package": "poetry-containerize""#);
         FrontEnd::read(Some(&format!(r#"{{{head}, "command": "poetry containerize"{more}}}"#)))
+    }
+
+    #[test]
+    fn flags_are_spoken_of_as_the_caller_spells_them() {
+        let hatch = told(r#", "option": "-o""#).expect("read");
+        let hint = "write --push --repository ghcr.io/you/web, or a tag";
+        assert_eq!(hatch.words(hint), "write -o repository=ghcr.io/you/web, or a tag");
+        assert_eq!(hatch.words("--offline forbids it"), "-o offline forbids it");
+        assert_eq!(told("").expect("read").words(hint), hint);
     }
 
     #[test]

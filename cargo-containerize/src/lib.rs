@@ -26,15 +26,20 @@ use progress::{Screen, Volume};
 /// Does what the words of the call say. Exit codes are documented in `docs/configuration.md`.
 pub fn main() -> ExitCode {
     say_bugs_in_one_sentence();
+    let words: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    let json = wants_json(&words);
     let document = std::env::var_os(front_end::VARIABLE).map(|path| front_end::take(path.as_ref()));
     let told = document.transpose().map(Option::flatten);
     let front_end = match told.and_then(|text| FrontEnd::read(text.as_deref())) {
         Ok(front_end) => front_end,
-        Err(error) => return finish(Err(error.into()), false, &FrontEnd::default()),
+        Err(error) => return finish(Err(error.into()), json, &FrontEnd::default()),
     };
-    let cli = match Cli::read(std::env::args_os(), front_end) {
+    let cli = match Cli::read(words, front_end) {
         Ok(cli) => cli,
         Err(error) => {
+            if json && error.use_stderr() {
+                print(&render::refusal_json(&error));
+            }
             print_refusal(&error);
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
@@ -59,6 +64,13 @@ pub fn main() -> ExitCode {
             print(&format!("{}{}", String::from_utf8_lossy(&script), completions::for_cargo(shell)))
         }
     }
+}
+
+/// Whether the call asks for JSON, also where it is wrong otherwise.
+fn wants_json(words: &[std::ffi::OsString]) -> bool {
+    let words = || words.iter().skip(1).map_while(|word| word.to_str().filter(|word| *word != "--"));
+    let after = words().zip(words().skip(1)).any(|pair| pair == ("--format", "json"));
+    after || words().any(|word| word == "--format=json")
 }
 
 /// What is done with a project.
@@ -135,7 +147,7 @@ fn start_events(say: &SayArgs) -> (Events, Arc<Screen>) {
         Some(Color::Auto) | None => {}
     }
     start_log(say.verbose);
-    let screen = Arc::new(Screen::new(volume));
+    let screen = Arc::new(Screen::new(volume, say.progress));
     let events = Events::new(screen.clone());
     request::warn_of_certificates(&events);
     (events, screen)

@@ -9,7 +9,8 @@ use containerize_core::event::{Event, Motion, Outcome, Reporter};
 use containerize_core::interrupt;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::render::bytes;
+use crate::cli::Progress;
+use crate::render::{self, bytes};
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +26,8 @@ pub(crate) enum Volume {
 /// Shows events on standard error.
 pub(crate) struct Screen {
     volume: Volume,
+    /// Events are told as they are.
+    json: bool,
     bars: MultiProgress,
     live: bool,
     tasks: Mutex<HashMap<u64, Shown>>,
@@ -53,12 +56,13 @@ struct Shown {
 
 impl Screen {
     /// A screen of this volume; bars only where standard error is a terminal.
-    pub(crate) fn new(volume: Volume) -> Self {
-        let live = volume > Volume::Quiet && std::io::stderr().is_terminal();
+    pub(crate) fn new(volume: Volume, progress: Progress) -> Self {
+        let json = progress == Progress::Json;
+        let live = volume > Volume::Quiet && progress == Progress::Auto && std::io::stderr().is_terminal();
         let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bars = MultiProgress::with_draw_target(target);
         let (tasks, warnings, said, batches) = Default::default();
-        Self { volume, bars, live, tasks, warnings, said, batches }
+        Self { volume, json, bars, live, tasks, warnings, said, batches }
     }
 
     /// What was warned of so far.
@@ -79,6 +83,20 @@ impl Screen {
     fn line(&self, style: Style, verb: &str, what: &str) {
         self.flush();
         self.write(style, verb, what);
+    }
+
+    /// An event as a line of JSON.
+    fn tell(&self, event: &Event) {
+        if let Event::Warning(text) | Event::Note(text) = event
+            && !self.is_new(text)
+        {
+            return;
+        }
+        if let Event::Warning(text) = event {
+            self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text.clone());
+        }
+        // A closed standard error is nobody's loss.
+        let _ = std::io::stderr().write_all(format!("{}\n", render::event(event)).as_bytes());
     }
 
     /// Whether it is said for the first time.
@@ -184,6 +202,10 @@ impl Reporter for Screen {
         if interrupt::is_raised() && !matches!(event, Event::Ended { .. }) {
             return;
         }
+        if self.json {
+            self.tell(&event);
+            return;
+        }
         match event {
             Event::Step { verb, what } => self.line(GREEN, verb, &what),
             Event::Note(text) | Event::Warning(text) if !self.is_new(&text) => {}
@@ -216,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_task_is_forgotten_when_it_ends() {
-        let screen = Screen::new(Volume::Quiet);
+        let screen = Screen::new(Volume::Quiet, Progress::Auto);
         let screen = Screen { volume: Volume::Normal, ..screen };
         screen.report(Event::Started { id: 1, motion: Motion::Upload, label: "x".into(), total: Some(9) });
         screen.report(Event::Advanced { id: 1, bytes: 4 });
@@ -229,7 +251,7 @@ mod tests {
 
     #[test]
     fn layers_of_a_base_are_said_together_and_warnings_once() {
-        let screen = Screen { volume: Volume::Normal, ..Screen::new(Volume::Quiet) };
+        let screen = Screen { volume: Volume::Normal, ..Screen::new(Volume::Quiet, Progress::Auto) };
         for (id, label) in
             ["0f8e8d6e9eda", "1f8e8d6e9eda", "hello-1.0-py3-none-any.whl"].into_iter().enumerate()
         {

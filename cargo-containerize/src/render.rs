@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use containerize_core::Error;
 use containerize_core::build::{Delivered, Outcome};
 use containerize_core::config::{Install, LabelValue, Labels};
+use containerize_core::event::{self, Event, Motion};
 use containerize_core::oci::{Digest, Reference};
 use containerize_core::plan::{Application, ImagePlan, Linkage, Plan, ProjectPlan, TargetPlan};
 use containerize_core::redact;
@@ -66,6 +67,34 @@ pub(crate) fn index(target: &Reference, digest: &Digest, json: bool) -> String {
     format!("{repository}@{digest}\n")
 }
 
+/// An event as a JSON object, whose `event` says which.
+pub(crate) fn event(event: &Event) -> serde_json::Value {
+    match event {
+        Event::Step { verb, what } => json!({ "event": "step", "verb": verb, "what": what }),
+        Event::Note(text) => json!({ "event": "note", "text": text }),
+        Event::Warning(text) => json!({ "event": "warning", "text": text }),
+        Event::Started { id, motion, label, total } => {
+            let motion = match motion {
+                Motion::Layer => "layer",
+                Motion::Upload => "upload",
+                Motion::Download => "download",
+            };
+            json!({ "event": "started", "id": id, "motion": motion, "label": label, "total": total })
+        }
+        Event::Advanced { id, bytes } => json!({ "event": "advanced", "id": id, "bytes": bytes }),
+        Event::Restarted { id } => json!({ "event": "restarted", "id": id }),
+        Event::Ended { id, outcome } => {
+            let outcome = match outcome {
+                event::Outcome::Done => "done",
+                event::Outcome::Exists => "exists",
+                event::Outcome::Mounted => "mounted",
+                event::Outcome::Failed => "failed",
+            };
+            json!({ "event": "ended", "id": id, "outcome": outcome })
+        }
+    }
+}
+
 /// A failure as one JSON document.
 pub(crate) fn error_json(error: &Error, front_end: &FrontEnd) -> String {
     let value = json!({ "error": {
@@ -74,6 +103,17 @@ pub(crate) fn error_json(error: &Error, front_end: &FrontEnd) -> String {
         "causes": error.causes(),
         "hint": error.hint_text().map(|hint| front_end.words(hint)),
     }});
+    format!("{value:#}\n")
+}
+
+/// A call that was not understood as one JSON document.
+pub(crate) fn refusal_json(error: &clap::Error) -> String {
+    let text = redact::clean(&error.to_string()).into_owned();
+    let mut parts = text.split("\n\n").map(str::trim).filter(|part| !part.is_empty());
+    let message = parts.next().unwrap_or_default();
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    let hint = parts.find_map(|part| part.strip_prefix("tip: "));
+    let value = json!({ "error": { "kind": "usage", "message": message, "causes": [], "hint": hint } });
     format!("{value:#}\n")
 }
 

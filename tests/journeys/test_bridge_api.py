@@ -43,9 +43,17 @@ except ContainerizeError as error:
 try:
     ImageBuilder(BuildConfig(project=project, arguments=["--nonsense"])).build()
 except ContainerizeError as error:
-    flags = [error.code, error.kind]
+    flags = [error.code, error.kind, str(error)]
+for wrong in ({"ports": ["99999"]}, {"compression": "lz4"}):
+    try:
+        ImageBuilder(BuildConfig(project=project, base=base, **wrong)).plan()
+    except ContainerizeError as error:
+        flags.append(str(error))
+events = []
+ImageBuilder(config, on_event=events.append).build(outputs=[f"oci:{layout}"])
 found = {"version": __version__, "program": os.fspath(find_program())}
-print(json.dumps({"plan": plan, "built": built, "pushed": pushed, "told": told, "flags": flags, **found}))
+found |= {"told": told, "flags": flags, "events": events}
+print(json.dumps({"plan": plan, "built": built, "pushed": pushed, **found}))
 """
 
 
@@ -64,7 +72,12 @@ def test_a_script_builds_pushes_and_plans(
     assert answer["plan"]["platforms"][0]["runtime"]["ports"] == ["4000/tcp"]
     code, kind, message, hint = answer["told"]
     assert (code, kind) == (2, "usage") and "no dependency group nope" in message and "dev" in hint
-    assert answer["flags"] == [2, "usage"] and "--nonsense" in done.err
+    code, kind, *said = answer["flags"]
+    assert (code, kind) == (2, "usage") and "--nonsense" in done.err
+    for words, wrong in zip(said, ["--nonsense", "99999", "lz4"], strict=True):
+        assert wrong in words, "each exception says what is wrong"
+    steps = [event["verb"] for event in answer["events"] if event["event"] == "step"]
+    assert steps[-1] == "Writing" and "Planned" in steps
     assert answer["program"] == str(installed.home / "bin" / "containerize")
     assert f"containerize {answer['version']}" in program("--version", cwd=tmp_path).out
 

@@ -26,10 +26,11 @@ def test_it_builds_pushes_and_runs_what_the_program_does(
     tool, here = poetry(version), registry("anonymous")
     project = copied("site-poetry1" if version == "1.8" else "service-poetry", tmp_path)
     words = [*flags("slim"), *pushed(here, f"poetry-{version}"), "--quiet"]
-    done = tool(
-        "poetry", "containerize", *words, cwd=project, env={"XDG_CACHE_HOME": program.env["XDG_CACHE_HOME"]}
-    )
+    env = {"XDG_CACHE_HOME": program.env["XDG_CACHE_HOME"]}
+    done = tool("poetry", "containerize", *words, cwd=project, env=env)
     assert done.err == "", "quiet is for both"
+    before = tool("poetry", "-q", "containerize", *words[:-1], cwd=project, env=env)
+    assert (before.err, before.out) == ("", done.out), "also before the command's name"
     own = program(*flags("slim"), "-o", f"oci:{tmp_path / 'own'}", cwd=project)
     assert done.digest == own.digest
     image = podman_kept.pull(f"{here.name(f'poetry-{version}')}@{done.digest}")

@@ -6,7 +6,8 @@ import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Union
@@ -103,6 +104,28 @@ class Image(TypedDict):
     outputs: list[str]
 
 
+class Event(TypedDict, total=False):
+    """Something that happened, as ``--progress json`` tells of it; ``event`` says which fields there are."""
+
+    #: ``step``, ``note``, ``warning``, ``started``, ``advanced``, ``restarted`` or ``ended``.
+    event: str
+    #: Of a step: ``Packing``, and what is packed.
+    verb: str
+    what: str
+    #: Of a note or a warning.
+    text: str
+    #: Of what takes a while: its number, whether it is a ``layer``, an ``upload`` or a ``download``, its
+    #: name, and its size in bytes where that is known.
+    id: int
+    motion: str
+    label: str
+    total: int | None
+    #: How many bytes more are done.
+    bytes: int
+    #: ``done``, ``exists``, ``mounted`` or ``failed``.
+    outcome: str
+
+
 #: What an exit code means where the program said no more: it did not understand its flags, or was ended.
 KINDS = {1: "build", 2: "usage", 3: "network", 4: "integrity"}
 
@@ -123,9 +146,18 @@ class ImageBuilder:
     """Builds, plans and pushes what a :class:`BuildConfig` says. Every method raises
     :class:`ContainerizeError` where the program fails."""
 
-    def __init__(self, config: BuildConfig | None = None, *, front_end: FrontEnd | None = None) -> None:
+    def __init__(
+        self,
+        config: BuildConfig | None = None,
+        *,
+        front_end: FrontEnd | None = None,
+        on_event: Callable[[Event], object] | None = None,
+    ) -> None:
+        """``on_event`` is called with each :class:`Event`, in place of what would be shown of it on standard
+        error; an exception of it ends the program."""
         self.config = config or BuildConfig()
         self.front_end = front_end or FrontEnd("containerize")
+        self.on_event = on_event
 
     def build(self, *, outputs: Strings = (), load: Strings = ()) -> list[Image]:
         """Builds, and writes to ``outputs`` (as ``--output``) or loads into the engines of ``load``."""
@@ -151,13 +183,28 @@ class ImageBuilder:
             settings=self.config.settings(),
             settings_place=self.front_end.settings_place or "BuildConfig",
         )
-        code, out = told.run([*words, "--format", "json", *self.config.arguments], capture=True)
+        words = [*words, "--format", "json"]
+        if self.on_event:
+            words += ["--progress", "json"]
+        on_line = self._on_line if self.on_event else None
+        code, out = told.run([*words, *self.config.arguments], capture=True, on_line=on_line)
         answer: dict[str, Any] = {}
         with contextlib.suppress(ValueError):
             answer = json.loads(out)
         if code != 0 or not answer:
             raise ContainerizeError(code, answer.get("error", {}))
         return answer
+
+    def _on_line(self, line: str) -> None:
+        """Tells of an event; other programs, as cargo, write between them, and are passed on."""
+        event = None
+        if line.startswith("{"):
+            with contextlib.suppress(ValueError):
+                event = json.loads(line)
+        if isinstance(event, dict) and "event" in event and self.on_event:
+            self.on_event(Event(**event))  # type: ignore[typeddict-item]
+        else:
+            sys.stderr.write(line)
 
 
 def _each(flag: str, values: Strings) -> list[str]:

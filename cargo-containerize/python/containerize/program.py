@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
@@ -66,6 +66,8 @@ class FrontEnd:
     install: str | None = None
     #: What to type to make a lock, if not ``lock`` after the command.
     lock: str | None = None
+    #: What comes before ``KEY=VALUE`` where options are given in that way, as ``-o``.
+    option: str | None = None
     #: The project's folder, unless the words name another.
     project: Path | None = None
     #: Whether ``--with``, ``--without`` and ``--only`` name dependency groups.
@@ -85,6 +87,7 @@ class FrontEnd:
             "version": self.version,
             "install": self.install,
             "lock": self.lock,
+            "option": self.option,
             "project": None if self.project is None else os.fspath(self.project),
             "group-flags": self.group_flags,
             "sources": {
@@ -116,23 +119,47 @@ class FrontEnd:
                 os.unlink(environment[VARIABLE])
         return self.run(words)[0]
 
-    def run(self, words: Sequence[str], *, capture: bool = False) -> tuple[int, str]:
+    def run(
+        self,
+        words: Sequence[str],
+        *,
+        capture: bool = False,
+        on_line: Callable[[str], object] | None = None,
+    ) -> tuple[int, str]:
         """Runs the program to its end; gives the exit code and, with ``capture``, its standard output.
-        What would end this process meanwhile is passed on, and the program's answer is waited for."""
+        ``on_line`` gets each line of its standard error. What would end this process meanwhile is passed on,
+        and the program's answer is waited for."""
         command = [str(find_program(self.version)), *words]
-        pipe = subprocess.PIPE if capture else None
         environment = self.environment()
+        out: list[str] = []
         try:
-            with subprocess.Popen(command, env=environment, stdout=pipe, encoding="utf-8") as child:
+            with subprocess.Popen(
+                command,
+                env=environment,
+                stdout=subprocess.PIPE if capture else None,
+                stderr=subprocess.PIPE if on_line else None,
+                encoding="utf-8",
+                errors="replace",
+            ) as child:
                 before = _forward_signals(child)
                 try:
-                    out, _ = child.communicate()
+                    reader = threading.Thread(target=lambda: out.extend(child.stdout or ()))
+                    reader.start()
+                    for line in child.stderr or ():
+                        if on_line:
+                            on_line(line)
+                    reader.join()
+                    child.wait()
+                except BaseException:
+                    # Whoever listens has failed: nobody waits for the rest.
+                    child.terminate()
+                    raise
                 finally:
                     for number, handler in before.items():
                         signal.signal(number, handler)
         finally:  # Unless it could not be started, the file is gone.
             Path(environment[VARIABLE]).unlink(missing_ok=True)
-        return child.returncode, out or ""
+        return child.returncode, "".join(out)
 
 
 def _forward_signals(child: subprocess.Popen[str]) -> dict[signal.Signals, Any]:

@@ -22,6 +22,18 @@ pub(crate) enum PrintFormat {
     Json,
 }
 
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    /// Bars on a terminal, lines elsewhere
+    #[default]
+    Auto,
+    /// Lines
+    Plain,
+    /// An event a line in JSON, on standard error
+    Json,
+}
+
 /// Whether colours are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
@@ -77,6 +89,9 @@ pub(crate) struct SayArgs {
     /// The form of what is printed
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: PrintFormat,
+    /// How progress is shown
+    #[arg(long, value_name = "FORM", value_enum, default_value_t, hide_default_value = true)]
+    pub(crate) progress: Progress,
     /// Whether colours are used [default: on a terminal]
     #[arg(long, value_name = "WHEN", value_enum)]
     pub(crate) color: Option<Color>,

@@ -11,7 +11,7 @@ use containerize_core::build::GroupChanges;
 
 use crate::front_end::FrontEnd;
 
-pub(crate) use build::{BuildArgs, Color, PrintFormat, SayArgs, TransferArgs};
+pub(crate) use build::{BuildArgs, Color, PrintFormat, Progress, SayArgs, TransferArgs};
 pub(crate) use cache::{CacheArgs, CacheVerb};
 pub(crate) use check::CheckArgs;
 pub(crate) use index::IndexArgs;
@@ -112,10 +112,16 @@ impl Cli {
                 command = command.mut_subcommand(verb, GroupFlags::augment_args);
             }
         }
-        with_plain_usage(match &front_end.command {
+        let command = match &front_end.command {
             Some(words) => command.name(words.replace(' ', "-")).bin_name(words.clone()),
             None => command,
-        })
+        };
+        match (&front_end.command, &front_end.option) {
+            (Some(words), Some(option)) => {
+                command.override_usage(format!("{words} [{option} OPTION[=VALUE]]..."))
+            }
+            _ => with_plain_usage(command),
+        }
     }
 }
 

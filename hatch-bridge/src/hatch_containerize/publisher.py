@@ -21,6 +21,6 @@ class ContainerizePublisher(PublisherInterface):
             # Hatch's own switches are no text.
             if isinstance(value, str):
                 words += [f"--{key}", value] if value else [f"--{key}"]
-        code, said = run("publish -p containerize", str(self.root), words)
+        code, said = run("publish -p containerize", str(self.root), words, option="-o")
         if code:
             self.app.abort(said, code=code)

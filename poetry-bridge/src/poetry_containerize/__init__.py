@@ -17,21 +17,30 @@ PACKAGE = "poetry-containerize"
 SHARED = {"quiet", "verbose", "no-cache"}
 
 
+def spellings(option: Option) -> list[str]:
+    """How it is written; several letters for ``verbose``, as ``-v|vv|vvv``."""
+    return [f"--{option.name}", *(f"-{letters}" for letters in (option.shortcut or "").split("|") if letters)]
+
+
 def words_of_program(arguments: list[str], options: list[Option]) -> list[str]:
-    """What stands after the command's name, but for Poetry's own options before a ``--``."""
+    """What stands after the command's name, but for Poetry's own options before a ``--``. Options that are
+    for both may stand before the name, too."""
     takes_value = {
         spelling: option.accepts_value()
         for option in options
         if option.name not in SHARED
-        for spelling in (f"--{option.name}", f"-{option.shortcut}")
+        for spelling in spellings(option)
     }
+    shared = {spelling for option in options if option.name in SHARED for spelling in spellings(option)}
+    kept = []
     words = iter(arguments)
     for word in words:
         if takes_value.get(word):
             next(words, None)
+        elif word in shared:
+            kept.append(word)
         elif not word.startswith("-"):
             break
-    kept = []
     for word in words:
         if word == "--":
             kept += words
