@@ -6,6 +6,7 @@
 //! tell is left alone, and said.
 
 mod access;
+mod distributions;
 mod fixes;
 mod imports;
 mod loader;
@@ -23,7 +24,7 @@ use crate::oci::{History, ImageConfig, MOST_LAYERS};
 
 /// The version of the rules. What was remembered under another one is forgotten: verdicts, and
 /// which libraries of the building machine an image needs.
-pub const RULES: u32 = 3;
+pub const RULES: u32 = 4;
 
 /// How sure it is that something fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,6 +62,8 @@ pub enum Kind {
     WrongPython,
     /// A Python module that is started cannot be found.
     MissingModule,
+    /// A Python distribution needs another one that is not there, or only in a version that does not fit.
+    MissingDistribution,
     /// There are more layers than Docker takes.
     TooManyLayers,
 }
@@ -132,6 +135,7 @@ pub fn examine(fs: &FileSystem, config: &ImageConfig) -> Report {
     count_layers(config, &mut report);
     let started = start::examine(&image, &mut report);
     modules::examine(&image, &started, &mut report);
+    distributions::examine(&image, &started, &mut report);
     report.findings.sort_by(|a, b| (a.severity, a.kind, &a.message).cmp(&(b.severity, b.kind, &b.message)));
     report
 }
