@@ -102,6 +102,7 @@ fn described(files: Files, site: &str, text: &str) -> Files {
     let (name, version) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let requires = words.map(|word| word.replace('|', " ; ")).collect();
     let metadata = Metadata { name: name.into(), version: version.into(), requires };
+    let files = files.node(site, NodeKind::Directory, 0o755);
     files.file(&format!("{site}/{name}-{version}.dist-info/METADATA"), 0o644, Detail::Metadata(metadata))
 }
 

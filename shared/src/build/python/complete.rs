@@ -142,13 +142,19 @@ fn refusal(file: &str, unmet: &[Unmet]) -> Error {
     if others.len() > named.len() {
         named.push(&more);
     }
-    let error =
-        if named.is_empty() { error } else { error.because(format!("so it is with {}", named.join(", "))) };
+    let error = if named.is_empty() {
+        error
+    } else {
+        error.because(format!("the same goes for {}", named.join(", ")))
+    };
     let advice = match instead {
         None => "containerize lock makes a pylock.toml with all that is needed",
         Some(_) => "pin a version that fits",
     };
-    error.hint(format!("{advice}; missing = [\"{name}\"] in the settings lets it be as it is"))
+    let rest = if others.is_empty() { "" } else { ", ..." };
+    error.hint(format!(
+        "{advice}; what is meant to be so is named by missing = [\"{name}\"{rest}] in the settings"
+    ))
 }
 
 #[cfg(test)]
@@ -166,7 +172,7 @@ mod tests {
         let error = refusal("requirements.txt", &all);
         assert_eq!(error.kind(), crate::Kind::Usage);
         assert_eq!(error.to_string(), "a 1 needs c>=2, which requirements.txt does not pin");
-        assert_eq!(error.causes(), ["so it is with b, e"]);
+        assert_eq!(error.causes(), ["the same goes for b, e"]);
         assert!(error.hint_text().is_some_and(|hint| hint.starts_with("containerize lock ")), "{error:?}");
         let error = refusal("requirements.txt", &all[..1]);
         assert_eq!(error.to_string(), "a 1 needs b>=2, and requirements.txt pins 1.0");

@@ -6,7 +6,7 @@ use super::draft::{of_python, places};
 use crate::build::Request;
 use crate::build::places::{Own, Places};
 use crate::config::{BaseChoice, Folded, Origin, PythonChoice};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::Events;
 use crate::python::lock::{self, Lock};
 use crate::python::{Carried, Name, Project, PythonVersion};
@@ -77,8 +77,8 @@ impl Wanted {
             let is_main = |text: &&String| matches!(text.as_str(), "main" | "default");
             texts.iter().filter(|text| !is_main(text)).map(|text| text.parse::<Name>()).collect()
         };
-        lock::check_made_with(lock, &names(&self.extras)?, &names(&self.groups)?)
-            .map_err(|error: Error| error.hint(format!("containerize lock{}", self.flags)))
+        let command = format!("containerize lock{}", self.flags);
+        lock::check_made_with(lock, &names(&self.extras)?, &names(&self.groups)?, &command)
     }
 }
 

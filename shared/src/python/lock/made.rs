@@ -81,18 +81,25 @@ impl Made {
         Ok((now != self.meaning).then(|| self.from.join(" and ")))
     }
 
-    /// Why this is not the lock for these extras and groups, in words. `None` where it is.
-    pub(super) fn differs(&self, extras: &BTreeSet<Name>, groups: &BTreeSet<Name>) -> Option<String> {
-        for (what, has, wanted) in
-            [("extra", &self.extras, extras), ("dependency group", &self.groups, groups)]
-        {
+    /// Why this is not the lock for these extras and groups, in words, and the flag that would ask for what it has
+    /// beside them. `None` where it is.
+    pub(super) fn differs(
+        &self,
+        extras: &BTreeSet<Name>,
+        groups: &BTreeSet<Name>,
+    ) -> Option<(String, Option<String>)> {
+        for (what, flag, has, wanted) in [
+            ("extra", "--extra", &self.extras, extras),
+            ("dependency group", "--group", &self.groups, groups),
+        ] {
             let wanted: BTreeSet<&str> = wanted.iter().map(Name::as_str).collect();
             let has: BTreeSet<&str> = has.iter().map(String::as_str).collect();
             if let Some(name) = wanted.difference(&has).next() {
-                return Some(format!("was made without the {what} {name}"));
+                return Some((format!("was made without the {what} {name}"), None));
             }
             if let Some(name) = has.difference(&wanted).next() {
-                return Some(format!("was made with the {what} {name}, which is not asked for"));
+                let how = format!("was made with the {what} {name}, which is not asked for");
+                return Some((how, Some(format!("{flag} {name}"))));
             }
         }
         None
@@ -199,7 +206,7 @@ fn included(line: &str) -> Option<(&'static str, &str)> {
 
 /// A requirement with its digests, which stand in any order.
 fn of_line(line: &str) -> String {
-    let (text, options) = line.split_once(" --").unwrap_or((line, ""));
+    let (text, options) = line.split_at(line.find(" --").unwrap_or(line.len()));
     let mut options: Vec<&str> = options.split_whitespace().collect();
     options.sort_unstable();
     format!("{} {}", requirement(text.trim()), options.join(" "))
@@ -292,9 +299,12 @@ mod tests {
         let names = |texts: &[&str]| texts.iter().map(|text| text.parse().expect("name")).collect();
         let differs = |extras: &[&str], groups: &[&str]| made.differs(&names(extras), &names(groups));
         assert_eq!(differs(&["web-ui"], &["prod"]), None);
-        assert_eq!(differs(&["web-ui", "x"], &["prod"]).as_deref(), Some("was made without the extra x"));
-        let more = "was made with the dependency group prod, which is not asked for";
-        assert_eq!(differs(&["web-ui"], &[]).as_deref(), Some(more));
+        assert_eq!(
+            differs(&["web-ui", "x"], &["prod"]).as_ref(),
+            Some(&("was made without the extra x".into(), None))
+        );
+        let more = "was made with the dependency group prod, which is not asked for".to_owned();
+        assert_eq!(differs(&["web-ui"], &[]), Some((more, Some("--group prod".into()))));
     }
 
     #[test]

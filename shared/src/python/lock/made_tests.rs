@@ -74,11 +74,14 @@ fn a_lock_that_was_made_here_has_what_it_was_made_with() {
     let lock = read(&dir.path().join("pylock.toml"), LockKind::Pylock).expect("a lock");
     let names =
         |names: &[&str]| names.iter().map(|name| name.parse().expect("name")).collect::<BTreeSet<Name>>();
-    check_made_with(&lock, &names(&["prod"]), &names(&["web"])).expect("the same");
-    let error = check_made_with(&lock, &names(&[]), &names(&["web"])).expect_err("another");
+    check_made_with(&lock, &names(&["prod"]), &names(&["web"]), "lock").expect("the same");
+    let error = check_made_with(&lock, &names(&[]), &names(&["web"]), "lock").expect_err("another");
     assert_eq!(error.to_string(), "pylock.toml was made with the extra prod, which is not asked for");
-    let error = check_made_with(&lock, &names(&["prod"]), &names(&["web", "x"])).expect_err("another");
+    assert_eq!(error.hint_text(), Some("lock; or ask for it with --extra prod or in the settings"));
+    let error = check_made_with(&lock, &names(&["prod"]), &names(&["web", "x"]), "lock --group x")
+        .expect_err("another");
     assert_eq!(error.to_string(), "pylock.toml was made without the dependency group x");
+    assert_eq!(error.hint_text(), Some("lock --group x"));
 }
 
 #[test]

@@ -359,12 +359,21 @@ fn stale(kind: LockKind, path: &Path, because: Option<&str>) -> Error {
 /// take apart.
 ///
 /// # Errors
-/// Usage: in which way it is another one.
-pub fn check_made_with(lock: &Lock, extras: &BTreeSet<Name>, groups: &BTreeSet<Name>) -> Result<()> {
-    match lock.made.as_ref().and_then(|made| made.differs(extras, groups)) {
-        None => Ok(()),
-        Some(how) => Err(unlike(lock, &how)),
-    }
+/// Usage: in which way it is another one. The hint is `command`, which makes the right one.
+pub fn check_made_with(
+    lock: &Lock,
+    extras: &BTreeSet<Name>,
+    groups: &BTreeSet<Name>,
+    command: &str,
+) -> Result<()> {
+    let Some((how, flag)) = lock.made.as_ref().and_then(|made| made.differs(extras, groups)) else {
+        return Ok(());
+    };
+    let hint = match flag {
+        None => command.to_owned(),
+        Some(flag) => format!("{command}; or ask for it with {flag} or in the settings"),
+    };
+    Err(unlike(lock, &how).hint(hint))
 }
 
 /// The lock is not the one that is needed, and `containerize lock` makes it.

@@ -226,7 +226,11 @@ pub(super) fn select(lock: &Pylock, selection: &Selection<'_>, target: &Interpre
     if lock.made.is_none() {
         selection.check(&lock.place.shown(), &lock.groups, &lock.extras).map_err(|error| {
             let known = error.hint_text().unwrap_or_default().to_owned();
-            error.hint(format!("{known}; containerize lock makes one with what is asked for"))
+            // What has none at all was made for one choice of them.
+            match known.ends_with("at all") {
+                true => error.hint(format!("{known}; containerize lock makes one with what is asked for")),
+                false => error,
+            }
         })?;
     }
     let markers = Markers::of(target);

@@ -45,8 +45,9 @@ async fn make_for(
 fn split_record(path: &Path) -> (String, Made) {
     let text = fs::read_to_string(path).expect("lock");
     let (lock, _) = text.split_once("[tool.containerize]").expect("a record");
-    let read = crate::python::lock::read(path, crate::python::lock::LockKind::Pylock);
-    (lock.to_owned(), read.expect("a lock").made.expect("a record"))
+    let table: Table = text.parse().expect("TOML");
+    let made = table["tool"]["containerize"].clone().try_into().expect("a record");
+    (lock.to_owned(), made)
 }
 
 fn left(machine: &Machine) -> Vec<String> {
