@@ -202,7 +202,7 @@ enum Unlocked {
     /// Nothing is needed.
     Nothing,
     /// What it needs, with what a requirements file pins of that.
-    Open(Option<Lock>),
+    Open(Option<Box<Lock>>),
 }
 
 fn unlocked(project: &Project) -> Result<Unlocked> {
@@ -214,14 +214,15 @@ fn unlocked(project: &Project) -> Result<Unlocked> {
         Some(found) if found.kind == LockKind::Requirements => match pins(&found.path) {
             Ok(lock) if lock.resolved => Unlocked::Locked(found.path),
             // It may pin what the project names, and not what that needs.
-            Ok(lock) => Unlocked::Open(Some(lock)),
+            Ok(lock) => Unlocked::Open(Some(Box::new(lock))),
             Err(_) => Unlocked::Open(None),
         },
         // Made here before, and made anew, from what it was made from.
         Some(found) if found.kind == LockKind::Pylock => {
             let made = lock::read(&found.path, found.kind).ok().and_then(|lock| lock.made);
             let completes = made.is_some_and(|made| made.from.iter().any(|file| file == REQUIREMENTS));
-            Unlocked::Open(completes.then(|| pins(&project.dir.join(REQUIREMENTS)).ok()).flatten())
+            let pins = completes.then(|| pins(&project.dir.join(REQUIREMENTS)).ok()).flatten();
+            Unlocked::Open(pins.map(Box::new))
         }
         Some(found) => Unlocked::Locked(found.path),
     })
@@ -249,12 +250,15 @@ pub(super) async fn lock_if_needed(
         }
         Unlocked::Open(pins) => pins,
     };
-    let options = indexes(request, project, pins.as_ref())?;
+    if wanted.differ {
+        events.note("each image gets the extras and groups of all, which a pylock.toml has together; uv.lock tells them apart");
+    }
+    let options = indexes(request, project, pins.as_deref())?;
     let asked = LockRequest {
         dir: &project.dir,
         extras: &wanted.extras,
         groups: &wanted.groups,
-        pins: pins.as_ref(),
+        pins: pins.as_deref(),
         python: wanted.python,
         oldest: super::interpreter::oldest(project),
         indexes: &options,

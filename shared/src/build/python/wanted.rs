@@ -18,6 +18,8 @@ pub(super) struct Wanted {
     pub(super) extras: Vec<String>,
     /// Dependency groups.
     pub(super) groups: Vec<String>,
+    /// Whether images differ in extras or groups.
+    pub(super) differ: bool,
     /// The oldest version of Python that an image has, as far as the settings tell.
     pub(super) python: Option<PythonVersion>,
     /// What the call itself adds to `containerize lock`, as ` --extra prod`.
@@ -44,8 +46,12 @@ impl Wanted {
     /// As [`of_call`](Self::of_call).
     pub(super) fn of(places: &Places, own: Own<'_>, project: &Project) -> Result<Self> {
         let mut found = Self::default();
+        let mut first = None;
         for name in names(places, own, project)? {
             let Folded { values, origins } = places.fold(own, Vec::new(), &name)?;
+            let asked =
+                (values.extras.clone().unwrap_or_default(), values.groups.clone().unwrap_or_default());
+            found.differ |= first.get_or_insert_with(|| asked.clone()) != &asked;
             for (key, flag, new, all) in [
                 ("extras", "--extra", values.extras, &mut found.extras),
                 ("groups", "--group", values.groups, &mut found.groups),

@@ -88,7 +88,7 @@ impl Input {
 pub async fn make_lock(host: &Host, request: LockRequest<'_>, events: &Events) -> Result<Option<Locked>> {
     let inputs = inputs(request)?;
     let (call, tool, new) = match host.uv() {
-        Some(uv) => with_uv(uv, host, &inputs, request),
+        Some(uv) => with_uv(uv, host, &inputs, request).await?,
         None => match with_pip(host, &inputs, request, events).await {
             Ok(found) => found,
             Err(error) if request.pins.is_some() => return pins_stay(&error, events),
@@ -102,7 +102,13 @@ pub async fn make_lock(host: &Host, request: LockRequest<'_>, events: &Events) -
     let log = log.map_err(scratch::refused)?;
     // Beside its place, since paths in a lock are relative to it.
     let new = Remove(request.dir.join(new));
-    let made = call.run(log.path(), || format!("{tool} cannot lock {}", request.dir.display())).await;
+    let what = || format!("{tool} cannot lock {}", request.dir.display());
+    let mut made = call.run(log.path(), what).await;
+    if made.as_ref().is_err_and(is_about_building) && call.variables.contains(&never_get()) {
+        // Another Python may build what this machine's cannot.
+        let variables = call.variables.into_iter().filter(|variable| *variable != never_get()).collect();
+        made = Call { variables, ..call }.run(log.path(), what).await;
+    }
     if made.is_err() {
         // The error names the log.
         let _ = log.keep();
@@ -191,12 +197,23 @@ fn says_dependencies(pyproject: &Table) -> bool {
     is_dynamic || project.contains_key("dependencies")
 }
 
-fn with_uv(
+/// With this uv gets no Python from the network.
+fn never_get() -> (String, String) {
+    ("UV_PYTHON_DOWNLOADS".to_owned(), "never".to_owned())
+}
+
+/// Whether a failure is that of a distribution whose metadata only a build tells.
+fn is_about_building(error: &Error) -> bool {
+    let causes = error.causes().concat();
+    causes.contains("Failed to build") || causes.contains("failed to build")
+}
+
+async fn with_uv(
     uv: &Path,
     host: &Host,
     inputs: &[Input],
     request: LockRequest<'_>,
-) -> (Call, &'static str, String) {
+) -> Result<(Call, &'static str, String)> {
     let new = "pylock.containerize-new.toml".to_owned();
     let words = ["--universal", "--format", "pylock.toml", "--no-progress", "--quiet"];
     let mut arguments: Vec<String> = vec!["pip".into(), "compile".into()];
@@ -215,13 +232,24 @@ fn with_uv(
         arguments.extend(["--python-version".into(), oldest.short()]);
     }
     arguments.extend(request.offline.then(|| "--offline".into()));
-    let call = Call {
-        program: uv.to_owned(),
-        arguments,
-        variables: variables(host, request),
-        folder: request.dir.to_owned(),
-    };
-    (call, "uv", new)
+    // uv would get a Python of exactly that version, which resolving does not need; and what has to be built for
+    // its metadata is best built with the version of the image.
+    let (tools, wanted) = (host.clone(), request.python);
+    let (exact, any) = blocking(move || {
+        let exact = wanted.and_then(|wanted| tools.python(wanted.major, wanted.minor));
+        let any = exact.is_some() || tools.any_python(|_| true).is_some();
+        Ok((exact, any))
+    })
+    .await?;
+    let mut variables = variables(host, request);
+    if any && !variables.iter().any(|(name, _)| *name == never_get().0) {
+        variables.push(never_get());
+    }
+    if let Some(python) = exact {
+        arguments.extend(["--python".into(), python.path.display().to_string()]);
+    }
+    let call = Call { program: uv.to_owned(), arguments, variables, folder: request.dir.to_owned() };
+    Ok((call, "uv", new))
 }
 
 async fn with_pip(

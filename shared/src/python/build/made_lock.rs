@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use toml::{Table, Value};
+use url::Url;
 
 use super::LockRequest;
 use crate::error::{Context, Error, Result};
@@ -33,9 +34,11 @@ pub(super) fn check(
     };
     packages.retain(|package| !is_itself(package));
     let hashes = pins.map(Lock::pinned_hashes).unwrap_or_default();
+    let dir = path.parent().unwrap_or(path);
     for package in packages.iter_mut() {
         check_hashes(package)?;
         keep_pinned(package, &hashes)?;
+        files_of(package).for_each(|file| file_as_path(file, dir));
     }
     let left = packages.len();
     if lock != before {
@@ -52,6 +55,30 @@ fn is_itself(package: &Value) -> bool {
 
 fn name_of(package: &Value) -> &str {
     package.get("name").and_then(Value::as_str).unwrap_or("?")
+}
+
+/// All files of a package.
+fn files_of(package: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let parts = package.as_table_mut().into_iter().flatten();
+    parts.flat_map(|(key, value)| match (key.as_str(), value) {
+        ("wheels", Value::Array(wheels)) => wheels.iter_mut().collect::<Vec<_>>(),
+        ("sdist" | "archive", file) => vec![file],
+        _ => Vec::new(),
+    })
+}
+
+/// A file of this machine, which uv names by a URL that no other machine could fetch: PEP 751 has paths for it,
+/// relative to the lock where it is below its folder.
+fn file_as_path(file: &mut Value, dir: &Path) {
+    let Some(table) = file.as_table_mut() else { return };
+    let url = table.get("url").and_then(Value::as_str).and_then(|url| Url::parse(url).ok());
+    let Some(path) = url.filter(|url| url.scheme() == "file").and_then(|url| url.to_file_path().ok()) else {
+        return;
+    };
+    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    let path = path.strip_prefix(&dir).unwrap_or(&path).display().to_string();
+    table.remove("url");
+    table.insert("path".to_owned(), Value::String(path));
 }
 
 /// What is fetched from an index must be known by its hash.

@@ -269,3 +269,38 @@ async fn without_a_tool_pins_are_left_to_the_build() {
     };
     assert_eq!(make_lock(&host, request, &Events::silent()).await.expect("stays"), None);
 }
+
+#[tokio::test]
+async fn files_of_this_machine_are_named_by_their_paths() {
+    let machine = Machine::new();
+    machine.file("requirements.in", "b");
+    let project = machine.project().canonicalize().expect("there");
+    let wheel = |dir: &str| hashed("b", &["1"]).replace("https://i/", &format!("file://{dir}/"));
+    for (dir, path) in [(project.join("wheels").display().to_string(), "wheels/"), ("/else".into(), "/else/")]
+    {
+        machine.program("uv", &writes(&format!("lock-version = \"1.0\"\n{}", wheel(&dir))));
+        let made = make(&machine, &[], &[]).await.expect("locked");
+        let lock = fs::read_to_string(&made.path).expect("lock");
+        assert!(lock.contains(&format!("path = \"{path}b-1-")) && !lock.contains("file:"), "{lock}");
+    }
+}
+
+#[tokio::test]
+async fn uv_resolves_with_a_python_that_is_here_and_gets_another_only_where_one_must_build() {
+    let machine = Machine::new();
+    machine.file("requirements.in", "b");
+    machine.python("python3", "3.12.1", "linux-x86_64");
+    let lock = writes(&format!("lock-version = \"1.0\"\n{}", hashed("b", &["1"])));
+    machine.program("uv", &format!("test \"$UV_PYTHON_DOWNLOADS\" = never || exit 1\n{lock}"));
+    make(&machine, &[], &[]).await.expect("locked");
+    let call = machine.calls().pop().expect("a call");
+    assert!(call.contains("--python-version 3.12 --python ") && call.ends_with("/python3"), "{call}");
+    machine.program(
+        "uv",
+        &format!("test -z \"$UV_PYTHON_DOWNLOADS\" || {{ echo 'Failed to build c'; exit 1; }}\n{lock}"),
+    );
+    make(&machine, &[], &[]).await.expect("locked at the second attempt");
+    machine.program("uv", "test -z \"$UV_PYTHON_DOWNLOADS\" && exit 3; echo 'No solution'; exit 1");
+    let error = make(&machine, &[], &[]).await.expect_err("fails");
+    assert_eq!(error.causes(), ["No solution"]);
+}
