@@ -260,6 +260,7 @@ pub(super) async fn lock_if_needed(
         groups: &wanted.groups,
         pins: pins.as_deref(),
         python: wanted.python,
+        interpreter: wanted.interpreter.as_deref(),
         oldest: super::interpreter::oldest(project),
         indexes: &options,
         offline: request.locking.is_offline(),

@@ -1,6 +1,7 @@
 //! What the settings of all images of a project ask of its lock.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use super::draft::{of_python, places};
 use crate::build::Request;
@@ -22,6 +23,8 @@ pub(super) struct Wanted {
     pub(super) differ: bool,
     /// The oldest version of Python that an image has, as far as the settings tell.
     pub(super) python: Option<PythonVersion>,
+    /// The interpreter of this machine that an image has.
+    pub(super) interpreter: Option<PathBuf>,
     /// What the call itself adds to `containerize lock`, as ` --extra prod`.
     flags: String,
 }
@@ -36,7 +39,7 @@ impl Wanted {
         let places = places(&of_python(request), project, &Events::silent())?;
         let own = Own { table: project.settings.as_ref(), dir: &project.dir };
         let mut found = Self::of(&places, own, project)?;
-        found.python = python(request, &places, own, project)?;
+        found.look_for_python(request, &places, own, project)?;
         Ok(found)
     }
 
@@ -88,6 +91,36 @@ impl Wanted {
     }
 }
 
+impl Wanted {
+    /// The oldest version that an image has by its settings: `python`, the Python that is carried, or the name of
+    /// the base; else what `.python-version` says.
+    fn look_for_python(
+        &mut self,
+        request: &Request,
+        places: &Places,
+        own: Own<'_>,
+        project: &Project,
+    ) -> Result<()> {
+        for name in names(places, own, project)? {
+            let values = places.fold(own, Vec::new(), &name)?.values;
+            let said = match &values.python {
+                Some(PythonChoice::Version(text)) if !text.is_empty() => vec![text.parse()?],
+                Some(PythonChoice::Carried { prefix }) => {
+                    let carried = Carried::ask(&project.dir.join(prefix), &request.variables)?;
+                    self.interpreter.get_or_insert(carried.executable);
+                    vec![carried.version]
+                }
+                _ => bases(values.base.as_ref()).filter_map(of_base).collect(),
+            };
+            self.python = said.into_iter().chain(self.python).min();
+        }
+        if let (None, Some(text)) = (self.python, &project.python_version_file) {
+            self.python = Some(text.parse()?);
+        }
+        Ok(())
+    }
+}
+
 /// The names of all images: those in tables `image.NAME`, else the project's.
 pub(super) fn names(places: &Places, own: Own<'_>, project: &Project) -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
@@ -98,32 +131,6 @@ pub(super) fn names(places: &Places, own: Own<'_>, project: &Project) -> Result<
         names.insert(project.normalized.to_string());
     }
     Ok(names)
-}
-
-/// The oldest version that an image has by its settings: `python`, the Python that is carried, or the name of
-/// the base; else what `.python-version` says.
-fn python(
-    request: &Request,
-    places: &Places,
-    own: Own<'_>,
-    project: &Project,
-) -> Result<Option<PythonVersion>> {
-    let mut oldest = None;
-    for name in names(places, own, project)? {
-        let values = places.fold(own, Vec::new(), &name)?.values;
-        let said = match &values.python {
-            Some(PythonChoice::Version(text)) if !text.is_empty() => vec![text.parse()?],
-            Some(PythonChoice::Carried { prefix }) => {
-                vec![Carried::ask(&project.dir.join(prefix), &request.variables)?.version]
-            }
-            _ => bases(values.base.as_ref()).filter_map(of_base).collect(),
-        };
-        oldest = said.into_iter().chain(oldest).min();
-    }
-    match (oldest, &project.python_version_file) {
-        (None, Some(text)) => text.parse().map(Some),
-        (oldest, _) => Ok(oldest),
-    }
 }
 
 fn bases(choice: Option<&BaseChoice>) -> impl Iterator<Item = &str> {

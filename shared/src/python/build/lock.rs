@@ -41,6 +41,9 @@ pub struct LockRequest<'a> {
     pub pins: Option<&'a Lock>,
     /// The version of Python that was asked for. The lock is for it and newer ones.
     pub python: Option<PythonVersion>,
+    /// The interpreter of this machine that images will have. What must be built to tell its metadata is built
+    /// with it.
+    pub interpreter: Option<&'a Path>,
     /// The oldest version that the lock is for, where none was asked for and the tool can lock for
     /// other versions than its own.
     pub oldest: Option<PythonVersion>,
@@ -232,21 +235,15 @@ async fn with_uv(
         arguments.extend(["--python-version".into(), oldest.short()]);
     }
     arguments.extend(request.offline.then(|| "--offline".into()));
-    // uv would get a Python of exactly that version, which resolving does not need; and what has to be built for
-    // its metadata is best built with the version of the image.
-    let (tools, wanted) = (host.clone(), request.python);
-    let (exact, any) = blocking(move || {
-        let exact = wanted.and_then(|wanted| tools.python(wanted.major, wanted.minor));
-        let any = exact.is_some() || tools.any_python(|_| true).is_some();
-        Ok((exact, any))
-    })
-    .await?;
+    // uv would get a Python of exactly that version, which resolving does not need.
+    let (tools, here) = (host.clone(), request.interpreter.is_some());
+    let here = blocking(move || Ok(here || tools.any_python(|_| true).is_some())).await?;
     let mut variables = variables(host, request);
-    if any && !variables.iter().any(|(name, _)| *name == never_get().0) {
+    if here && !variables.iter().any(|(name, _)| *name == never_get().0) {
         variables.push(never_get());
     }
-    if let Some(python) = exact {
-        arguments.extend(["--python".into(), python.path.display().to_string()]);
+    if let Some(python) = request.interpreter {
+        arguments.extend(["--python".into(), python.display().to_string()]);
     }
     let call = Call { program: uv.to_owned(), arguments, variables, folder: request.dir.to_owned() };
     Ok((call, "uv", new))

@@ -113,6 +113,7 @@ async fn uv_makes_a_lock_for_extras_and_groups() {
             groups,
             pins: None,
             python: None,
+            interpreter: None,
             oldest: None,
             indexes: &indexes,
             offline: false,

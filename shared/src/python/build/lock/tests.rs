@@ -34,6 +34,7 @@ async fn make_for(
         groups: &groups,
         pins: None,
         python,
+        interpreter: None,
         oldest: Some("3.10".parse().expect("version")),
         indexes: &indexes,
         offline: false,
@@ -187,6 +188,7 @@ async fn complete(machine: &Machine, lock: &str) -> Result<Option<Locked>> {
         groups: &[],
         pins: Some(&pins),
         python: None,
+        interpreter: None,
         oldest: Some("3.10".parse().expect("version")),
         indexes: &index::Options::default(),
         offline: false,
@@ -263,6 +265,7 @@ async fn without_a_tool_pins_are_left_to_the_build() {
         groups: &[],
         pins: Some(&pins),
         python: None,
+        interpreter: None,
         oldest: None,
         indexes: &index::Options::default(),
         offline: false,
@@ -293,8 +296,6 @@ async fn uv_resolves_with_a_python_that_is_here_and_gets_another_only_where_one_
     let lock = writes(&format!("lock-version = \"1.0\"\n{}", hashed("b", &["1"])));
     machine.program("uv", &format!("test \"$UV_PYTHON_DOWNLOADS\" = never || exit 1\n{lock}"));
     make(&machine, &[], &[]).await.expect("locked");
-    let call = machine.calls().pop().expect("a call");
-    assert!(call.contains("--python-version 3.12 --python ") && call.ends_with("/python3"), "{call}");
     machine.program(
         "uv",
         &format!("test -z \"$UV_PYTHON_DOWNLOADS\" || {{ echo 'Failed to build c'; exit 1; }}\n{lock}"),
