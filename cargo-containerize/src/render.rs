@@ -205,6 +205,9 @@ fn image_rows(image: &ImagePlan, push: bool) -> Vec<Row> {
     if !python.no_binary.is_empty() {
         rows.push(("no-binary", python.no_binary.join(", "), from("no-binary")));
     }
+    if !python.missing.is_empty() {
+        rows.push(("missing", python.missing.join(", "), from("missing")));
+    }
     // Their values may be tokens, and do not get into the image.
     let variable = |name: &String| ("build-env", name.clone(), from(&format!("build-env.{name}")));
     rows.extend(python.build_env.keys().map(variable));

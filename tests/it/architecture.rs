@@ -29,7 +29,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("plan", &["base", "config", "oci", "python"]),
     ("layer", &["base", "oci", "store"]),
     ("image", &["base", "layer", "oci", "plan", "store"]),
-    ("check", &["base", "elf", "oci"]),
+    ("check", &["base", "elf", "oci", "python"]),
     ("sink", &["base", "image", "oci", "registry", "store"]),
     (
         "build",

@@ -298,7 +298,13 @@ WHEELS = {
     "gevent": (
         "slim",
         AMD64,
-        ["gevent==25.9.1", "greenlet==3.2.4", "zope.event==6.0", "zope.interface==8.0.1"],
+        [
+            "gevent==25.9.1",
+            "greenlet==3.2.4",
+            "setuptools==80.9.0",
+            "zope.event==6.0",
+            "zope.interface==8.0.1",
+        ],
         "import gevent.monkey; gevent.monkey.patch_all(); import gevent; gevent.sleep(0)",
     ),
     "duckdb": (

@@ -55,6 +55,7 @@ class BuildConfig:
     labels: Table | None = None
     layers: Sequence[Table] | None = None
     max_layers: int | None = None
+    missing: Strings | None = None
     native: Literal["error", "bundle"] | None = None
     no_binary: Strings | None = None
     no_default_features: bool | None = None

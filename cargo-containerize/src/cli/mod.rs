@@ -62,8 +62,8 @@ struct GroupFlags {
 pub(crate) enum Verb {
     /// Build images and deliver them (the default)
     Build(Box<BuildArgs>),
-    /// Pin the digests of the registry bases in containerize.lock; in a Python project without a lock, make
-    /// a pylock.toml first
+    /// Pin the digests of the registry bases in containerize.lock; in a Python project without a lock, or with
+    /// requirements that are not all that is needed, make a pylock.toml first
     Lock(Box<BuildArgs>),
     /// Tell whether an image will start, without running it
     Check(Box<CheckArgs>),

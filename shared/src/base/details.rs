@@ -29,6 +29,9 @@ const MAX_CACHE: u64 = 8 << 20;
 /// few lines of a console script.
 const MAX_SCRIPT: u64 = 1 << 10;
 
+/// Bytes of METADATA that are read: its headers, which may hold a whole licence.
+const MAX_HEADERS: u64 = 128 << 10;
+
 /// Modules of one distribution that are kept.
 const MAX_MODULES: usize = 20_000;
 
@@ -45,6 +48,19 @@ pub enum Detail {
     LoaderCache(Vec<(String, String)>),
     /// The extension modules and libraries that the RECORD of an installed distribution names.
     Record(Vec<String>),
+    /// What the METADATA of an installed distribution says of what it needs.
+    Metadata(Metadata),
+}
+
+/// An installed distribution of Python.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Metadata {
+    /// Its name, as it is written.
+    pub name: String,
+    /// Its version, as it is written.
+    pub version: String,
+    /// What it needs, as it is written.
+    pub requires: Vec<String>,
 }
 
 impl Detail {
@@ -56,6 +72,9 @@ impl Detail {
             Self::Script(text) | Self::Text(text) => text.len(),
             Self::LoaderCache(all) => sum(&mut all.iter().flat_map(|(name, path)| [name, path])),
             Self::Record(all) => sum(&mut all.iter()),
+            Self::Metadata(Metadata { name, version, requires }) => {
+                sum(&mut requires.iter().chain([name, version]))
+            }
         }
     }
 }
@@ -108,6 +127,8 @@ pub(super) fn read(
     }
     let detail = if name == "RECORD" && parent.ends_with(".dist-info") {
         Some(Detail::Record(modules(content)?))
+    } else if name == "METADATA" && parent.ends_with(".dist-info") {
+        Some(Detail::Metadata(metadata(&lossy(&text(MAX_HEADERS)?))))
     } else if is_text(path, parent, name) {
         Some(Detail::Text(lossy(&text(MAX_TEXT)?)))
     } else if head.starts_with(b"#!") {
@@ -120,6 +141,22 @@ pub(super) fn read(
 
 fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The headers of METADATA that say what is needed. The description comes after them.
+fn metadata(text: &str) -> Metadata {
+    let mut found = Metadata::default();
+    for line in text.lines().take_while(|line| !line.trim().is_empty()) {
+        let Some((key, value)) = line.split_once(':') else { continue };
+        let value = value.trim();
+        match key.to_ascii_lowercase().as_str() {
+            "name" if found.name.is_empty() => found.name = value.to_owned(),
+            "version" if found.version.is_empty() => found.version = value.to_owned(),
+            "requires-dist" => found.requires.push(value.to_owned()),
+            _ => {}
+        }
+    }
+    found
 }
 
 /// The shared objects that a RECORD names; others are of no interest here.

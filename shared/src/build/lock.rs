@@ -1,14 +1,14 @@
 //! `containerize lock`: looking up what the names of the bases mean now, and which Debian packages
 //! go on top of them, and keeping it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::workshop::{BaseWish, Workshop};
 use super::{Language, Outcome, Request, deliver, language, python, rust};
 use crate::base::lock::{BaseLock, FILE, LockedPackages};
 use crate::base::spec::BaseSpec;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::interrupt;
 use crate::oci::{Digest, Reference};
@@ -29,12 +29,15 @@ pub async fn lock(request: Request, events: &Events) -> Result<Outcome> {
         return super::run(request, events).await;
     }
     let language = language::of(&request)?;
-    let (dir, wishes) = match language {
+    let (dir, mut wishes, unnamed) = match language {
         Language::Rust => {
             let rust::Prepared { project, plan, .. } = rust::prepare(&request, events)?;
-            (project.workspace_root.clone(), rust::wishes(&plan))
+            (project.workspace_root.clone(), rust::wishes(&plan), BTreeSet::new())
         }
-        Language::Python => python::lock(&request, events).await?,
+        Language::Python => {
+            let python::ToPin { dir, wishes, unnamed } = python::lock(&request, events).await?;
+            (dir, wishes, unnamed)
+        }
     };
     let path = dir.join(FILE);
     let store = Store::open(&request.cache_dir)?.telling(events);
@@ -44,7 +47,20 @@ pub async fn lock(request: Request, events: &Events) -> Result<Outcome> {
     let mut found = BTreeMap::<Reference, Digest>::new();
     for reference in names(&wishes)? {
         events.step("Locking", reference.to_string());
-        let digest = crate::base::look_up(&client, &store, &reference).await?.digest;
+        let digest = match crate::base::look_up(&client, &store, &reference).await {
+            Ok(found) => found.digest,
+            // Nobody may mean it: the settings that name another one are not always at hand.
+            Err(error)
+                if error.kind() == Kind::Network && unnamed.iter().any(|name| means(name, &reference)) =>
+            {
+                let why = std::iter::once(error.to_string()).chain(error.causes().into_iter().take(1));
+                let why: Vec<String> = why.collect();
+                events.warn(format!("the default base {reference} is not pinned: {}", why.join(": ")));
+                wishes.retain(|wish| !means(&wish.name, &reference));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         lock.insert(&reference, digest);
         found.insert(reference, digest);
     }
@@ -76,6 +92,11 @@ pub async fn lock(request: Request, events: &Events) -> Result<Outcome> {
     }
     store.evict(request.cache_size);
     Ok(Outcome::Locked(found.into_iter().map(|(name, digest)| (name.to_string(), digest)).collect()))
+}
+
+/// Whether the name of a base is this reference.
+fn means(name: &str, reference: &Reference) -> bool {
+    matches!(name.parse(), Ok(BaseSpec::Registry(named)) if named == *reference)
 }
 
 /// Writes what was found beside what the file pins now: another call may have changed it since it was

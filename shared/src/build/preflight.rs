@@ -11,7 +11,7 @@ use crate::base::details::FileSystem;
 use crate::base::lock::BaseLock;
 use crate::base::spec::BaseSpec;
 use crate::base::{Opener, facts};
-use crate::check::{self, Finding, RULES, Report, Severity};
+use crate::check::{self, Finding, Kind, RULES, Report, Severity};
 use crate::config::CheckMode;
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
@@ -95,14 +95,18 @@ impl Examiner<'_> {
 /// Build: what would fail, unless it is only to be warned of.
 pub(super) async fn preflight(workshop: &Workshop<'_>, plan: &Plan, sets: &[ImageSet]) -> Result<()> {
     let mut failed = None;
-    for (set, image) in sets.iter().zip(&plan.images) {
-        let mode = image.settings.check;
+    for (set, planned) in sets.iter().zip(&plan.images) {
+        let mode = planned.settings.check;
         if mode == CheckMode::Off {
             continue;
         }
         for image in &set.images {
             let report = report_of(workshop, image).await?;
             for finding in &report.findings {
+                // What an environment lacks was judged when it was made, by the lock that knows why.
+                if finding.kind == Kind::MissingDistribution && planned.python().is_some() {
+                    continue;
+                }
                 let stops = mode == CheckMode::Error && finding.severity == Severity::Error;
                 if stops && failed.is_none() {
                     let name = format!("{} ({})", set.name, image.platform);
@@ -219,7 +223,6 @@ pub(super) async fn fetched(mut layers: Vec<Blob>, client: &Client, store: &Stor
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::Kind;
 
     #[test]
     fn a_refusal_says_what_fails_why_and_what_helps() {

@@ -6,6 +6,7 @@
 //! tell is left alone, and said.
 
 mod access;
+mod distributions;
 mod fixes;
 mod imports;
 mod loader;
@@ -62,6 +63,8 @@ pub enum Kind {
     WrongPython,
     /// A Python module that is started cannot be found.
     MissingModule,
+    /// A Python distribution needs another one that is not there, or only in a version that does not fit.
+    MissingDistribution,
     /// There are more layers than Docker takes.
     TooManyLayers,
     /// A Python distribution opens a library, or runs a program, that is not there.
@@ -136,6 +139,7 @@ pub fn examine(fs: &FileSystem, config: &ImageConfig) -> Report {
     let started = start::examine(&image, &mut report);
     modules::examine(&image, &started, &mut report);
     named::examine(&image, &mut report);
+    distributions::examine(&image, &started, &mut report);
     report.findings.sort_by(|a, b| (a.severity, a.kind, &a.message).cmp(&(b.severity, b.kind, &b.message)));
     report
 }

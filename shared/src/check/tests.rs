@@ -1,5 +1,5 @@
 use super::*;
-use crate::base::details::LayerDetails;
+use crate::base::details::{LayerDetails, Metadata};
 use crate::base::facts::LayerFacts;
 use crate::base::tree::{Node, NodeKind};
 use crate::elf::ElfFacts;
@@ -94,6 +94,42 @@ fn a_program_whose_libraries_are_there_is_sound() {
     let report = examined(glibc(), own, &config(&["/bin/web"]));
     assert_eq!(report.findings, []);
     assert_eq!(report.checked, ["what is started: /bin/web"]);
+}
+
+/// The metadata of a distribution in the environment of the image.
+fn described(files: Files, site: &str, text: &str) -> Files {
+    let mut words = text.split(' ');
+    let (name, version) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let requires = words.map(|word| word.replace('|', " ; ")).collect();
+    let metadata = Metadata { name: name.into(), version: version.into(), requires };
+    let files = files.node(site, NodeKind::Directory, 0o755);
+    files.file(&format!("{site}/{name}-{version}.dist-info/METADATA"), 0o644, Detail::Metadata(metadata))
+}
+
+#[test]
+fn distributions_have_what_they_need() {
+    let own =
+        |texts: &[&str]| texts.iter().fold(Files::default(), |files, text| described(files, SITE, text));
+    let needs = "Flask 3.1.2 werkzeug>=3.1 x|python_version<'3.13' y|extra=='dotenv'";
+    let started = ["/usr/local/bin/python3.13"];
+    assert_eq!(found(python(), own(&[needs, "Werkzeug 3.1.9"]), &started), []);
+    let words = message(python(), own(&[needs]), &started);
+    assert_eq!(words, "flask 3.1.2 needs werkzeug>=3.1, which is not in the image");
+    let words = message(python(), own(&[needs, "werkzeug 3.0"]), &started);
+    assert_eq!(words, "flask 3.1.2 needs werkzeug>=3.1, and the image has werkzeug 3.0");
+    let words = message(python(), own(&[needs, "werkzeug 3.1", "a 1 flask[dotenv]"]), &started);
+    assert_eq!(words, "flask 3.1.2 needs y, which is not in the image");
+    assert_eq!(
+        found(python(), own(&[needs]), &started),
+        [(Severity::Warning, Kind::MissingDistribution)],
+        "it may be a part that is never used"
+    );
+    let base = described(python(), SITE, "werkzeug 3.1");
+    assert_eq!(found(base, own(&[needs]), &started), [], "the base has it");
+    let base = described(python(), SITE, needs);
+    assert_eq!(found(base, own(&["a 1"]), &started), [], "the base's own are its maker's matter");
+    let elsewhere = described(Files::default(), "opt/tools/lib", needs);
+    assert_eq!(found(python(), elsewhere, &started), [], "nothing looks there");
 }
 
 #[test]

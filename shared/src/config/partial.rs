@@ -153,6 +153,8 @@ keys! {
     python("python"): PythonChoice, replace, Text, r#""3.13""#;
     /// Python: what is built from source though there is a wheel: names, or `:all:`.
     no_binary("no-binary"): Vec<String>, append, List, r#"["lxml"]"#;
+    /// Python: distributions that others need and that may be missing, or be there in another version.
+    missing("missing"): Vec<String>, append, List, r#"["colorama"]"#;
     /// Python: environment variables for building wheels, as `CFLAGS`.
     build_env("build-env"): BTreeMap<String, String>, by_key, Toml, r#"{ CFLAGS = "-O2" }"#;
     /// Python: the server for a detected web application, as `uvicorn`.

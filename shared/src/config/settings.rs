@@ -104,6 +104,8 @@ pub struct PythonSettings {
     pub prefix: Option<String>,
     /// Names of what is built though there is a wheel, or `:all:`.
     pub no_binary: Vec<String>,
+    /// Names of what may be missing though something needs it.
+    pub missing: Vec<String>,
     /// Variables for building wheels. Their values may be tokens, and no plan shows them.
     pub build_env: BTreeMap<String, Secret>,
     /// The server for a web application, if one was asked for.
@@ -178,6 +180,7 @@ impl Settings {
                 version: version.filter(|text| !text.is_empty()),
                 prefix,
                 no_binary: values.no_binary.unwrap_or_default(),
+                missing: values.missing.unwrap_or_default(),
                 build_env: check
                     .env("build-env", values.build_env.unwrap_or_default())?
                     .into_iter()

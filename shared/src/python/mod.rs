@@ -5,6 +5,7 @@
 
 pub mod build;
 mod carry;
+pub mod closed;
 mod constraint;
 mod detect;
 mod dist;

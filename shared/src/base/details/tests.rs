@@ -25,6 +25,16 @@ fn each_kind_of_file_is_read_for_what_matters() {
 }
 
 #[test]
+fn of_metadata_only_the_headers_about_needs_are_kept() {
+    let text = b"Metadata-Version: 2.1\nName: A.b\nVersion: 1.0\nLicense: MIT\n        Name: x\nRequires-Dist: c>1\n\
+                 requires-dist: d ; extra == 'e'\n\nRequires-Dist: no";
+    let requires = vec!["c>1".into(), "d ; extra == 'e'".into()];
+    let expected = Metadata { name: "A.b".into(), version: "1.0".into(), requires };
+    assert_eq!(read_all("lib/a-1.0.dist-info/METADATA", text), Some(Detail::Metadata(expected)));
+    assert_eq!(read_all("lib/METADATA", text), None);
+}
+
+#[test]
 fn of_a_record_only_shared_objects_are_kept() {
     let record = b"x/a.py,sha256=1,2\nx/b.so,,\nx.libs/libc-1.so.6,,\n";
     let found = read_all("lib/x-1.dist-info/RECORD", record);

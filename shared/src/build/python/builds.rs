@@ -1,12 +1,13 @@
 //! The Python tools of this machine, and what they build for an image.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::bytecode::Compiler;
 use super::environment::ReadyWheel;
 use super::resolve::{Chosen, Form};
+use super::wanted::Wanted;
 use crate::build::Request;
-use crate::config::{PythonChoice, Settings, Strip};
+use crate::config::{Settings, Strip};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::python::build::{self, Builder, Built, Compile, LockRequest, Origin, make_lock};
@@ -177,7 +178,8 @@ fn ready(package: &Package, built: Built, settings: &Settings) -> ReadyWheel {
 
 /// Where distributions are looked for.
 fn indexes(request: &Request, project: &Project, lock: Option<&Lock>) -> Result<Options> {
-    let requirements = lock.filter(|lock| lock.kind == LockKind::Requirements).map(|lock| Requirements {
+    let is_of_requirements = |lock: &&Lock| lock.kind == LockKind::Requirements || lock.made.is_some();
+    let requirements = lock.filter(is_of_requirements).map(|lock| Requirements {
         index_url: lock.indexes.index.clone(),
         extra_index_urls: lock.indexes.extra.clone(),
         find_links: lock.indexes.find_links.clone(),
@@ -193,41 +195,85 @@ fn indexes(request: &Request, project: &Project, lock: Option<&Lock>) -> Result<
     })
 }
 
-/// Makes a `pylock.toml` where the project has nothing that pins its dependencies.
+/// What there is to lock of a project.
+enum Unlocked {
+    /// Nothing: this file does.
+    Locked(PathBuf),
+    /// Nothing is needed.
+    Nothing,
+    /// What it needs, with what a requirements file pins of that.
+    Open(Option<Box<Lock>>),
+}
+
+fn unlocked(project: &Project) -> Result<Unlocked> {
+    let found = lock::find(&project.dir, project.pyproject.as_ref())?;
+    let pins = |path: &Path| lock::read(path, LockKind::Requirements);
+    Ok(match found {
+        None if !super::draft::needs_lock(project) => Unlocked::Nothing,
+        None => Unlocked::Open(None),
+        Some(found) if found.kind == LockKind::Requirements => match pins(&found.path) {
+            Ok(lock) if lock.resolved => Unlocked::Locked(found.path),
+            // It may pin what the project names, and not what that needs.
+            Ok(lock) => Unlocked::Open(Some(Box::new(lock))),
+            Err(_) => Unlocked::Open(None),
+        },
+        // Made here before, and made anew, from what it was made from.
+        Some(found) if found.kind == LockKind::Pylock => {
+            let made = lock::read(&found.path, found.kind).ok().and_then(|lock| lock.made);
+            let completes = made.is_some_and(|made| made.from.iter().any(|file| file == REQUIREMENTS));
+            let pins = completes.then(|| pins(&project.dir.join(REQUIREMENTS)).ok()).flatten();
+            Unlocked::Open(pins.map(Box::new))
+        }
+        Some(found) => Unlocked::Locked(found.path),
+    })
+}
+
+/// Makes a `pylock.toml` where the project has nothing that pins all that it needs.
 ///
 /// # Errors
 /// As [`make_lock`].
-pub(super) async fn lock_if_needed(request: &Request, project: &Project, events: &Events) -> Result<()> {
-    let found = lock::find(&project.dir, project.pyproject.as_ref())?;
-    let pinned = match &found {
-        Some(found) if found.kind == LockKind::Requirements => lock::read(&found.path, found.kind).is_ok(),
-        // Made here before, and made anew.
-        Some(found) => found.kind != LockKind::Pylock,
-        None => !super::draft::needs_lock(project),
+pub(super) async fn lock_if_needed(
+    request: &Request,
+    project: &Project,
+    wanted: &Wanted,
+    events: &Events,
+) -> Result<()> {
+    let stays = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        events.note(format!("{name} locks {} already, and stays", project.name));
     };
-    if pinned {
-        if let Some(name) = found.as_ref().and_then(|found| found.path.file_name()) {
-            events.note(format!("{} locks {} already, and stays", name.to_string_lossy(), project.name));
+    let pins = match unlocked(project)? {
+        Unlocked::Nothing => return Ok(()),
+        Unlocked::Locked(path) => {
+            stays(&path);
+            return Ok(());
         }
-        return Ok(());
-    }
-    let options = indexes(request, project, None)?;
-    let asked = match &request.flags.python {
-        Some(PythonChoice::Version(version)) => Some(version.as_str()),
-        Some(PythonChoice::Carried { .. }) | None => None,
+        Unlocked::Open(pins) => pins,
     };
-    let python = asked.or(project.python_version_file.as_deref());
-    let wanted = LockRequest {
+    if wanted.differ {
+        events.note("each image gets the extras and groups of all, which a pylock.toml has together; uv.lock tells them apart");
+    }
+    let options = indexes(request, project, pins.as_deref())?;
+    let asked = LockRequest {
         dir: &project.dir,
-        extras: request.flags.extras.as_deref().unwrap_or_default(),
-        groups: request.flags.groups.as_deref().unwrap_or_default(),
-        python: python.map(str::parse).transpose()?,
+        extras: &wanted.extras,
+        groups: &wanted.groups,
+        pins: pins.as_deref(),
+        python: wanted.python,
+        interpreter: wanted.interpreter.as_deref(),
         oldest: super::interpreter::oldest(project),
         indexes: &options,
         offline: request.locking.is_offline(),
     };
-    let host = Host::find(&request.variables, &project.dir);
-    let locked = make_lock(&host, wanted, events).await?;
-    events.step("Locked", format!("{} packages in pylock.toml, with {}", locked.packages, locked.tool));
+    match make_lock(&Host::find(&request.variables, &project.dir), asked, events).await? {
+        Some(locked) => {
+            events
+                .step("Locked", format!("{} packages in pylock.toml, with {}", locked.packages, locked.tool));
+        }
+        None => pins.iter().for_each(|lock| stays(&lock.path)),
+    }
     Ok(())
 }
+
+/// The file that a `pylock.toml` may complete.
+const REQUIREMENTS: &str = "requirements.txt";

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::builds::Tools;
 use super::interpreter;
+use super::wanted::{self, Wanted};
 use crate::build::about::{branch, created, detected, image_names, revision_text};
 use crate::build::early::Early;
 use crate::build::places::{Own, Places, Siblings, Tables};
@@ -25,6 +26,15 @@ const TABLES: Tables = Tables { own: "tool.containerize", workspace: "tool.conta
 
 /// The table that Hatch keeps of its build target.
 const HATCH_TABLE: &str = "tool.hatch.build.targets.containerize";
+
+/// What a draft is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Images, which say their version.
+    Images,
+    /// Pinning what they are made of. Nobody asks for a version then, and it may take a build to tell it.
+    Lock,
+}
 
 /// A project, its lock, and the images that a call means.
 pub(super) struct Draft {
@@ -56,7 +66,12 @@ impl Draft {
     ///
     /// # Errors
     /// Usage: what of them is missing, wrong or stale.
-    pub(super) async fn read(request: &Request, store: &Store, events: &Events) -> Result<Self> {
+    pub(super) async fn read(
+        request: &Request,
+        store: &Store,
+        events: &Events,
+        purpose: Purpose,
+    ) -> Result<Self> {
         let project = project(request)?;
         check_flags(request)?;
         // Git takes about as long as it takes to read a lock.
@@ -66,19 +81,19 @@ impl Draft {
         let lock = read_lock(&project, events)?;
         let forms = Forms::read(project.lock_dir(), lock.as_ref().map(|lock| &lock.indexes))?;
         let tools = Tools::of(request, &project, lock.as_ref(), store, events)?;
-        let workspace = project.workspace.as_ref().and_then(|workspace| workspace.settings.as_ref());
-        let places =
-            Places::read(&of_python(request), TABLES, defaults()?, workspace, project.lock_dir(), events)?
-                .with_tool(project.hatch_settings.as_ref(), HATCH_TABLE)?;
+        let places = places(&of_python(request), &project, events)?;
         let table = project.settings.clone();
         let dir = project.dir.clone();
         let own = Own { table: table.as_ref(), dir: &dir };
+        if let Some(lock) = lock.as_ref().filter(|lock| lock.made.is_some()) {
+            Wanted::of(&places, own, &project)?.check(lock)?;
+        }
         let hooks = places.hooks(&[own], project.lock_dir())?;
         let (outputs, walked) = (outputs(request, &project.dir), Mutex::default());
         let (images, carried) = (Vec::new(), BTreeMap::new());
         let mut draft = Self { project, lock, forms, tools, images, hooks, carried, outputs, walked };
         let revision = revision::answer(revision, request, &[], events);
-        draft.images = draft.images(request, &places, own, revision, events).await?;
+        draft.images = draft.images(request, &places, own, revision, events, purpose).await?;
         for prefix in draft.images.iter().filter_map(|image| image.settings.python.prefix.clone()) {
             let carried = Carried::ask(&draft.project.dir.join(&prefix), &request.variables)?;
             draft.tools.prefer(&carried.executable);
@@ -94,22 +109,19 @@ impl Draft {
         own: Own<'_>,
         revision: Option<Revision>,
         events: &Events,
+        purpose: Purpose,
     ) -> Result<Vec<DraftImage>> {
         let project = &self.project;
         let (created, told_by) = created(&request.variables, revision.as_ref())?;
         let version = match project.version.text() {
             Some(text) => text.to_owned(),
-            None if project.version.needs_backend() => self.tools.version(project).await?,
+            None if purpose == Purpose::Images && project.version.needs_backend() => {
+                self.tools.version(project).await?
+            }
             None => "0.0.0".into(),
         };
         let facts = Facts { version, revision: revision.as_ref().map(revision_text), created };
-        let mut wanted: BTreeSet<String> = BTreeSet::new();
-        for layer in places.stack(own, Vec::new())? {
-            wanted.extend(layer.values.image.into_keys());
-        }
-        if wanted.is_empty() {
-            wanted.insert(project.normalized.to_string());
-        }
+        let wanted = wanted::names(places, own, project)?;
         let several = wanted.len() > 1;
         let siblings = Siblings { in_package: several, in_project: several };
         let mut images = Vec::new();
@@ -129,7 +141,8 @@ impl Draft {
             let names = image_names(request, &settings, &naming, events)?;
             images.push(DraftImage { name, settings, names, facts: facts.clone() });
         }
-        if project.version.text().is_none() && !project.version.needs_backend() {
+        if purpose == Purpose::Images && project.version.text().is_none() && !project.version.needs_backend()
+        {
             events.note("the project says no version: 0.0.0 is taken");
         }
         Ok(images)
@@ -192,6 +205,23 @@ impl Draft {
             }
         }
         Ok(wishes)
+    }
+
+    /// The bases that nobody has named.
+    ///
+    /// # Errors
+    /// A base is missing for a platform.
+    pub(super) fn unnamed_bases(&self) -> Result<BTreeSet<String>> {
+        let settings = self.images.iter().map(|image| &image.settings);
+        let unnamed = settings.filter(|settings| !settings.origins.is_chosen("base"));
+        let bases = |settings: &'_ Settings| -> Result<Vec<String>> {
+            settings
+                .platforms
+                .iter()
+                .map(|platform| base_for(settings, platform).map(str::to_owned))
+                .collect()
+        };
+        Ok(unnamed.map(bases).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
     /// In which form distributions may be taken.
@@ -272,15 +302,21 @@ fn facts(project: &Project) -> ProjectFacts<'_> {
 
 /// The lock, if the project has one or needs none.
 fn read_lock(project: &Project, events: &Events) -> Result<Option<Lock>> {
-    let Some(found) = lock::find(&project.dir, project.pyproject.as_ref())? else {
+    let Some(mut found) = lock::find(&project.dir, project.pyproject.as_ref())? else {
         return if needs_lock(project) { Err(no_lock(project)) } else { Ok(None) };
     };
+    let lock = lock::read(&found.path, found.kind)?;
+    // What a lock was made from is no other lock.
+    let is_source = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        lock.made.as_ref().is_some_and(|made| made.from.iter().any(|file| *file == name))
+    };
+    found.others.retain(|path| !is_source(path));
     if !found.others.is_empty() {
         let others: Vec<_> = found.others.iter().filter_map(|path| path.file_name()?.to_str()).collect();
         let name = found.path.file_name().unwrap_or_default().to_string_lossy();
         events.note(format!("{name} is taken, {}; {} is not read", found.reason, others.join(", ")));
     }
-    let lock = lock::read(&found.path, found.kind)?;
     lock.notes.iter().for_each(|note| events.note(note));
     lock::check_fresh(&lock, &facts(project))?;
     Ok(Some(lock))
@@ -293,7 +329,7 @@ pub(super) fn needs_lock(project: &Project) -> bool {
     let of_poetry = poetry.is_some_and(|table| table.keys().any(|name| name != "python"));
     let dynamic = project.dynamic.iter().any(|key| key == "dependencies");
     let unknown = table.is_none_or(|table| !table.contains_key("project")) && poetry.is_none();
-    !project.dependencies.is_empty() || of_poetry || dynamic || unknown
+    !project.dependencies.is_empty() || of_poetry || dynamic || (unknown && !project.needs_nothing)
 }
 
 fn no_lock(project: &Project) -> Error {
@@ -312,12 +348,22 @@ fn locker(tool: Tool) -> &'static str {
     }
 }
 
+/// All places that configure the images of a project.
+///
+/// # Errors
+/// Usage: an unknown key or a wrong value in one of them.
+pub(super) fn places(request: &Request, project: &Project, events: &Events) -> Result<Places> {
+    let workspace = project.workspace.as_ref().and_then(|workspace| workspace.settings.as_ref());
+    Places::read(request, TABLES, defaults()?, workspace, project.lock_dir(), events)?
+        .with_tool(project.hatch_settings.as_ref(), HATCH_TABLE)
+}
+
 fn defaults() -> Result<Partial> {
     Ok(Partial { workdir: Some(APP.into()), ..crate::build::places::defaults()? })
 }
 
 /// The request as it is for Python: `--exclude` names source here, and packages with cargo.
-fn of_python(request: &Request) -> Request {
+pub(super) fn of_python(request: &Request) -> Request {
     let mut request = request.clone();
     let excluded = std::mem::take(&mut request.scope.exclude);
     if !excluded.is_empty() {

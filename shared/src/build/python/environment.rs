@@ -78,9 +78,19 @@ pub(super) fn skeleton(interpreter: &Interpreter, owner: (u64, u64)) -> Vec<Entr
 impl ReadyWheel {
     /// What an installer would write for it.
     pub(super) fn entries(&self, target: &wheel::Environment) -> Result<Vec<Entry>> {
+        self.install(&self.open()?, target)
+    }
+
+    /// The wheel, without what of it is not installed.
+    pub(super) fn open(&self) -> Result<Wheel> {
         let mut wheel = Wheel::open(&self.path, &self.filename, self.digest)?;
         wheel.leave_out(&self.left_out.iter().map(|left| left.path.clone()).collect::<Vec<_>>());
-        wheel::install(&wheel, target, self.origin.as_ref(), Vouched::ByArchive)
+        Ok(wheel)
+    }
+
+    /// What an installer would write for the wheel that was opened.
+    pub(super) fn install(&self, wheel: &Wheel, target: &wheel::Environment) -> Result<Vec<Entry>> {
+        wheel::install(wheel, target, self.origin.as_ref(), Vouched::ByArchive)
     }
 }
 

@@ -4,6 +4,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::carried;
+use super::complete::{self, Laid};
 use super::draft::Draft;
 use super::environment::{Environment, ReadyWheel, skeleton, target};
 use super::resolve::{Chosen, Form, Resolved};
@@ -12,9 +13,10 @@ use crate::config::Install;
 use crate::error::{Error, Result};
 use crate::layer::{Content, Entry};
 use crate::plan::{APP, EnvironmentPlan, ImagePlan, Plan, TargetPlan};
+use crate::python::closed::Present;
 use crate::python::index::Fetched;
 use crate::python::{Carried, DistFile, Interpreter, Package, Source, SourceKind};
-use crate::wheel::{self, DirectUrl, Script};
+use crate::wheel::{self, DirectUrl, Script, Wheel};
 
 /// Makes what the images of a plan hold, in the plan's order.
 ///
@@ -29,6 +31,7 @@ pub(super) async fn environments(
     let mut made = Vec::new();
     // The same for each platform, and told once.
     let mut left_out = Vec::new();
+    let mut unmet = Vec::new();
     let wheels: Vec<(&Package, &DistFile)> =
         resolved.environments.iter().flatten().filter_map(wheel_of).collect();
     // All platforms at once: what several share is fetched once.
@@ -41,8 +44,12 @@ pub(super) async fn environments(
         let files: Vec<Fetched> = fetched.by_ref().take(chosen.iter().filter_map(wheel_of).count()).collect();
         let carried = draft.carried(&image.settings)?;
         let maker = EnvironmentMaker { workshop, draft, image, interpreter, carried };
-        made.push(maker.make(chosen, files, install, &mut left_out).await?);
+        let (environment, local) = maker.make(chosen, files, install, &mut left_out).await?;
+        let laid = Laid { wheels: &environment.wheels, local, project_is_laid: install == Install::Wheel };
+        unmet.extend(complete::unmet(workshop, draft, &image.settings, interpreter, &laid)?);
+        made.push(environment);
     }
+    complete::judge(draft, unmet, workshop.events)?;
     left_out.into_iter().for_each(|words| workshop.events.note(words));
     Ok(made)
 }
@@ -69,7 +76,7 @@ impl EnvironmentMaker<'_> {
         files: Vec<Fetched>,
         install: Install,
         left_out: &mut Vec<String>,
-    ) -> Result<Environment> {
+    ) -> Result<(Environment, Vec<Present>)> {
         let owner = (self.image.settings.owner.uid, self.image.settings.owner.gid);
         let target = target(self.interpreter, owner);
         let mut files = files.into_iter();
@@ -99,12 +106,21 @@ impl EnvironmentMaker<'_> {
             if local { own.push(wheel) } else { wheels.push(wheel) }
         }
         wheels.sort_by(|a, b| a.name.cmp(&b.name));
-        let mut project = Vec::new();
-        for wheel in &own {
-            say_once(wheel.words(), left_out);
-            project.extend(wheel.entries(&target)?);
+        if install == Install::Wheel {
+            let (tools, settings) = (&self.draft.tools, &self.image.settings);
+            own.push(tools.project(&self.draft.project, settings, self.interpreter).await?);
         }
-        project.extend(self.project(&target, install, left_out).await?);
+        let mut project = Vec::new();
+        let mut local = Vec::new();
+        for ready in &own {
+            say_once(ready.words(), left_out);
+            let wheel = ready.open()?;
+            project.extend(ready.install(&wheel, &target)?);
+            local.push(present(wheel));
+        }
+        if install == Install::Source {
+            project.extend(self.source(&target, left_out)?);
+        }
         let wanted = self.image.settings.python.bytecode;
         let compiler = wanted.then(|| self.draft.tools.compiler(self.interpreter)).transpose()?;
         let interpreter = match self.carried {
@@ -112,22 +128,11 @@ impl EnvironmentMaker<'_> {
             None => Vec::new(),
         };
         let skeleton = skeleton(self.interpreter, owner);
-        Ok(Environment { compiler, interpreter, skeleton, project, target, wheels })
+        Ok((Environment { compiler, interpreter, skeleton, project, target, wheels }, local))
     }
 
-    /// What the project itself adds; what of it stays out is told in `left_out`.
-    async fn project(
-        &self,
-        target: &wheel::Environment,
-        install: Install,
-        left_out: &mut Vec<String>,
-    ) -> Result<Vec<Entry>> {
-        if install == Install::Wheel {
-            let (tools, settings) = (&self.draft.tools, &self.image.settings);
-            let wheel = tools.project(&self.draft.project, settings, self.interpreter).await?;
-            say_once(wheel.words(), left_out);
-            return wheel.entries(target);
-        }
+    /// What the project's source adds; what of it stays out is told in `left_out`.
+    fn source(&self, target: &wheel::Environment, left_out: &mut Vec<String>) -> Result<Vec<Entry>> {
         let mut entries = source_entries(self.draft, self.image, left_out)?;
         let project = &self.draft.project;
         let paths = project.layout.python_paths();
@@ -142,6 +147,12 @@ impl EnvironmentMaker<'_> {
         }
         Ok(entries)
     }
+}
+
+/// What a wheel says of itself.
+pub(super) fn present(wheel: Wheel) -> Present {
+    let Wheel { name, version, requires_dist, .. } = wheel;
+    Present::of(name, Some(version), requires_dist.iter().map(String::as_str))
 }
 
 fn say_once(words: Vec<String>, said: &mut Vec<String>) {

@@ -3,13 +3,16 @@
 mod builds;
 mod bytecode;
 mod carried;
+mod complete;
 mod draft;
 mod environment;
 mod install;
 mod interpreter;
 mod resolve;
 mod start;
+mod wanted;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 pub(super) use environment::Environment;
@@ -27,13 +30,13 @@ use crate::image::ImageSet;
 use crate::plan::Plan;
 use crate::registry::Client;
 use crate::store::Store;
-use draft::Draft;
+use draft::{Draft, Purpose};
 use resolve::Resolved;
 
 /// Plans, builds, packs and delivers the images of a Python project.
 pub(super) async fn run(request: &Request, events: &Events) -> Result<Outcome> {
     let store = Store::open(&request.cache_dir)?.telling(events);
-    let draft = Draft::read(request, &store, events).await?;
+    let draft = Draft::read(request, &store, events, Purpose::Images).await?;
     early::check(request, &draft.early(), &draft.hooks, &[&draft.project.dir.join("dist")])?;
     let wishes = draft.wishes()?;
     let credentials = deliver::credentials(request, draft.references(), &wishes)?;
@@ -76,11 +79,21 @@ fn packed(
     })
 }
 
-/// Makes a lock for a project that has none. Returns the folder for the lock of bases, and the
-/// bases.
-pub(super) async fn lock(request: &Request, events: &Events) -> Result<(PathBuf, Vec<BaseWish>)> {
-    builds::lock_if_needed(request, &draft::project(request)?, events).await?;
+/// What is to be pinned for a project.
+pub(super) struct ToPin {
+    /// The folder for the lock of bases.
+    pub(super) dir: PathBuf,
+    /// The bases.
+    pub(super) wishes: Vec<BaseWish>,
+    /// Those that nobody has named.
+    pub(super) unnamed: BTreeSet<String>,
+}
+
+/// Makes a lock for a project that has none. Returns what else is to be pinned.
+pub(super) async fn lock(request: &Request, events: &Events) -> Result<ToPin> {
+    let project = draft::project(request)?;
+    builds::lock_if_needed(request, &project, &wanted::Wanted::of_call(request, &project)?, events).await?;
     let store = Store::open(&request.cache_dir)?.telling(events);
-    let draft = Draft::read(request, &store, events).await?;
-    Ok((draft.root().to_owned(), draft.wishes()?))
+    let draft = Draft::read(request, &store, events, Purpose::Lock).await?;
+    Ok(ToPin { dir: draft.root().to_owned(), wishes: draft.wishes()?, unnamed: draft.unnamed_bases()? })
 }

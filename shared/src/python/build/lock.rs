@@ -3,7 +3,8 @@
 //! uv resolves for all platforms at once (`uv pip compile --universal`), so its lock serves every
 //! image. pip (25.1 or newer) resolves for its own Python and platform only, which is said. Both
 //! write locks without the default or named groups of PEP 751: what is installed is all that the
-//! lock has. So it is made of the main dependencies, and those extras and groups that are asked for.
+//! lock has. So it is made of the main dependencies, and those extras and groups that are asked for, and says
+//! so itself ([`Made`]).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,12 +13,14 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::blocking;
+use super::made_lock;
 use super::run::Call;
 use super::variables;
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::interrupt;
 use crate::python::host::{Host, Python};
+use crate::python::lock::{Lock, Made};
 use crate::python::{PythonVersion, index};
 use crate::read;
 use crate::store::scratch;
@@ -34,8 +37,13 @@ pub struct LockRequest<'a> {
     pub extras: &'a [String],
     /// Dependency groups that the lock is to have.
     pub groups: &'a [String],
+    /// Requirements with exact versions, which may not be all that is needed: they are what it completes.
+    pub pins: Option<&'a Lock>,
     /// The version of Python that was asked for. The lock is for it and newer ones.
     pub python: Option<PythonVersion>,
+    /// The interpreter of this machine that images will have. What must be built to tell its metadata is built
+    /// with it.
+    pub interpreter: Option<&'a Path>,
     /// The oldest version that the lock is for, where none was asked for and the tool can lock for
     /// other versions than its own.
     pub oldest: Option<PythonVersion>,
@@ -57,49 +65,76 @@ pub struct Locked {
 }
 
 /// What says what a project needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Input {
     Pyproject,
-    Requirements(&'static str),
+    Requirements(String),
     Setup(&'static str),
 }
 
 impl Input {
-    fn file(self) -> &'static str {
+    fn file(&self) -> &str {
         match self {
             Self::Pyproject => "pyproject.toml",
-            Self::Requirements(file) | Self::Setup(file) => file,
+            Self::Requirements(file) => file,
+            Self::Setup(file) => file,
         }
     }
 }
 
-/// Makes `pylock.toml` in the project's folder, or replaces it. It is put there when it is whole.
+/// Makes `pylock.toml` in the project's folder, or replaces it. It is put there when it is whole. `None` where
+/// there is none and the pins are all that is needed.
 ///
 /// # Errors
 /// Kind usage when the project names no dependencies in a way that we know; kind build when there is
 /// no tool, it fails, or its lock has no hashes; kind network when it could not reach an index.
-pub async fn make_lock(host: &Host, request: LockRequest<'_>, events: &Events) -> Result<Locked> {
-    let input = input(request.dir)?;
+pub async fn make_lock(host: &Host, request: LockRequest<'_>, events: &Events) -> Result<Option<Locked>> {
+    let inputs = inputs(request)?;
     let (call, tool, new) = match host.uv() {
-        Some(uv) => with_uv(uv, host, input, request),
-        None => with_pip(host, input, request, events).await?,
+        Some(uv) => with_uv(uv, host, &inputs, request).await?,
+        None => match with_pip(host, &inputs, request, events).await {
+            Ok(found) => found,
+            Err(error) if request.pins.is_some() => return pins_stay(&error, events),
+            Err(error) => return Err(error),
+        },
     };
-    events.step("Locking", format!("{} with {tool}", request.dir.join(input.file()).display()));
+    let files: Vec<&str> = inputs.iter().map(Input::file).collect();
+    let shown: Vec<String> = files.iter().map(|file| request.dir.join(file).display().to_string()).collect();
+    events.step("Locking", format!("{} with {tool}", shown.join(" and ")));
     let log = tempfile::Builder::new().prefix("containerize-lock-").suffix(".log").tempfile();
     let log = log.map_err(scratch::refused)?;
     // Beside its place, since paths in a lock are relative to it.
     let new = Remove(request.dir.join(new));
-    let made = call.run(log.path(), || format!("{tool} cannot lock {}", request.dir.display())).await;
+    let what = || format!("{tool} cannot lock {}", request.dir.display());
+    let mut made = call.run(log.path(), what).await;
+    if made.as_ref().is_err_and(is_about_building) && call.variables.contains(&never_get()) {
+        // Another Python may build what this machine's cannot.
+        let variables = call.variables.into_iter().filter(|variable| *variable != never_get()).collect();
+        made = Call { variables, ..call }.run(log.path(), what).await;
+    }
     if made.is_err() {
         // The error names the log.
         let _ = log.keep();
     }
     made?;
-    let packages = check(&new.0).context(|| format!("the lock that {tool} made is of no use"))?;
     let path = request.dir.join("pylock.toml");
+    let refused = || format!("the lock that {tool} made is of no use");
+    let packages = made_lock::check(&new.0, request.pins).context(refused)?;
+    if !path.exists() && made_lock::adds_nothing(&new.0, request).context(refused)? {
+        return Ok(None);
+    }
+    let python = request.python.or(request.oldest).map(|python| python.short());
+    let made = Made::now(request.dir, &files, request.extras, request.groups, python)?;
+    made_lock::sign(&new.0, &made)?;
     interrupt::check()?;
     fs::rename(&new.0, &path).context(|| format!("cannot write {}", path.display()))?;
-    Ok(Locked { path, packages, tool })
+    Ok(Some(Locked { path, packages, tool }))
+}
+
+/// Without a tool nobody can tell whether pins are all that is needed; a build does.
+fn pins_stay(error: &Error, events: &Events) -> Result<Option<Locked>> {
+    events.note(format!("whether the requirements are complete was not looked at: {error}"));
+    Ok(None)
 }
 
 /// A file that is removed in the end, if it is still there.
@@ -109,6 +144,18 @@ impl Drop for Remove {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
+}
+
+/// Which files say what the project needs.
+fn inputs(request: LockRequest<'_>) -> Result<Vec<Input>> {
+    let Some(pins) = request.pins else { return Ok(vec![input(request.dir)?]) };
+    let file = pins.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut inputs = vec![Input::Requirements(file)];
+    // The project's own words count beside them: an image has what both ask for.
+    if let Ok(Input::Pyproject) = input(request.dir) {
+        inputs.insert(0, Input::Pyproject);
+    }
+    Ok(inputs)
 }
 
 /// Which file says what the project in `dir` needs.
@@ -132,7 +179,7 @@ fn input(dir: &Path) -> Result<Input> {
         }
     }
     if let Some(file) = requirements {
-        return Ok(Input::Requirements(file));
+        return Ok(Input::Requirements(file.to_owned()));
     }
     ["setup.py", "setup.cfg"].into_iter().find(|file| has(file)).map(Input::Setup).ok_or_else(|| {
         Error::usage(format!("{} has nothing to lock", dir.display()))
@@ -153,19 +200,28 @@ fn says_dependencies(pyproject: &Table) -> bool {
     is_dynamic || project.contains_key("dependencies")
 }
 
-fn with_uv(uv: &Path, host: &Host, input: Input, request: LockRequest<'_>) -> (Call, &'static str, String) {
+/// With this uv gets no Python from the network.
+fn never_get() -> (String, String) {
+    ("UV_PYTHON_DOWNLOADS".to_owned(), "never".to_owned())
+}
+
+/// Whether a failure is that of a distribution whose metadata only a build tells.
+fn is_about_building(error: &Error) -> bool {
+    let causes = error.causes().concat();
+    causes.contains("Failed to build") || causes.contains("failed to build")
+}
+
+async fn with_uv(
+    uv: &Path,
+    host: &Host,
+    inputs: &[Input],
+    request: LockRequest<'_>,
+) -> Result<(Call, &'static str, String)> {
     let new = "pylock.containerize-new.toml".to_owned();
-    let words = [
-        "pip",
-        "compile",
-        input.file(),
-        "--universal",
-        "--format",
-        "pylock.toml",
-        "--no-progress",
-        "--quiet",
-    ];
-    let mut arguments: Vec<String> = words.map(str::to_owned).into();
+    let words = ["--universal", "--format", "pylock.toml", "--no-progress", "--quiet"];
+    let mut arguments: Vec<String> = vec!["pip".into(), "compile".into()];
+    arguments.extend(inputs.iter().map(|input| input.file().to_owned()));
+    arguments.extend(words.map(str::to_owned));
     arguments.extend(["--custom-compile-command".into(), "containerize lock".into()]);
     arguments.extend(["--output-file".into(), new.clone()]);
     for extra in request.extras {
@@ -179,18 +235,23 @@ fn with_uv(uv: &Path, host: &Host, input: Input, request: LockRequest<'_>) -> (C
         arguments.extend(["--python-version".into(), oldest.short()]);
     }
     arguments.extend(request.offline.then(|| "--offline".into()));
-    let call = Call {
-        program: uv.to_owned(),
-        arguments,
-        variables: variables(host, request),
-        folder: request.dir.to_owned(),
-    };
-    (call, "uv", new)
+    // uv would get a Python of exactly that version, which resolving does not need.
+    let (tools, here) = (host.clone(), request.interpreter.is_some());
+    let here = blocking(move || Ok(here || tools.any_python(|_| true).is_some())).await?;
+    let mut variables = variables(host, request);
+    if here && !variables.iter().any(|(name, _)| *name == never_get().0) {
+        variables.push(never_get());
+    }
+    if let Some(python) = request.interpreter {
+        arguments.extend(["--python".into(), python.display().to_string()]);
+    }
+    let call = Call { program: uv.to_owned(), arguments, variables, folder: request.dir.to_owned() };
+    Ok((call, "uv", new))
 }
 
 async fn with_pip(
     host: &Host,
-    input: Input,
+    inputs: &[Input],
     request: LockRequest<'_>,
     events: &Events,
 ) -> Result<(Call, &'static str, String)> {
@@ -225,10 +286,12 @@ async fn with_pip(
     for group in request.groups {
         arguments.extend(["--group".into(), group.clone()]);
     }
-    match input {
-        Input::Requirements(file) => arguments.extend(["--requirement".into(), file.into()]),
-        Input::Pyproject | Input::Setup(_) if request.extras.is_empty() => arguments.push(".".into()),
-        Input::Pyproject | Input::Setup(_) => arguments.push(format!(".[{}]", request.extras.join(","))),
+    for input in inputs {
+        match input {
+            Input::Requirements(file) => arguments.extend(["--requirement".into(), file.clone()]),
+            Input::Pyproject | Input::Setup(_) if request.extras.is_empty() => arguments.push(".".into()),
+            Input::Pyproject | Input::Setup(_) => arguments.push(format!(".[{}]", request.extras.join(","))),
+        }
     }
     let folder = request.dir.to_owned();
     let call = Call { program: python.path, arguments, variables: variables(host, request), folder };
@@ -247,51 +310,6 @@ fn variables(host: &Host, request: LockRequest<'_>) -> Vec<(String, String)> {
     // Versions of today are what a lock is made for.
     variables.remove("SOURCE_DATE_EPOCH");
     variables.into_iter().collect()
-}
-
-/// Reads the lock back, takes the project itself out of it, and counts its packages.
-fn check(path: &Path) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> {
-    let text = read::text(path, read::LOCK)?;
-    let mut lock: Table = text.parse()?;
-    let version = lock.get("lock-version").and_then(Value::as_str).unwrap_or_default();
-    if version.split('.').next() != Some("1") {
-        return Err(Error::build(format!("its lock-version is {version:?} and not 1.0")).into());
-    }
-    let packages = match lock.get_mut("packages") {
-        Some(Value::Array(packages)) => packages,
-        None => return Ok(0),
-        Some(_) => return Err(Error::build("its packages are no list").into()),
-    };
-    let all = packages.len();
-    packages.retain(|package| !is_itself(package));
-    for package in packages.iter() {
-        check_hashes(package)?;
-    }
-    let left = packages.len();
-    if left < all {
-        fs::write(path, lock.to_string())?;
-    }
-    Ok(left)
-}
-
-/// pip locks the project with what it needs; the folder that the lock is in, or a parent.
-fn is_itself(package: &Value) -> bool {
-    let path = package.get("directory").and_then(|directory| directory.get("path")?.as_str());
-    path.is_some_and(|path| matches!(path, "." | "./" | ""))
-}
-
-/// What is fetched from an index must be known by its hash.
-fn check_hashes(package: &Value) -> Result<()> {
-    let name = package.get("name").and_then(Value::as_str).unwrap_or("?");
-    let wheels = package.get("wheels").and_then(Value::as_array).into_iter().flatten();
-    for file in wheels.chain(package.get("sdist")).chain(package.get("archive")) {
-        let hashes = file.get("hashes").and_then(Value::as_table);
-        if hashes.is_none_or(Table::is_empty) {
-            return Err(Error::build(format!("a file of {name} has no hash in it"))
-                .hint("its package index must list SHA-256 digests"));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(all(test, unix))]

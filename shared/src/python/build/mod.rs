@@ -22,6 +22,7 @@ pub(super) mod fakes;
 mod git;
 mod judge;
 mod lock;
+mod made_lock;
 #[cfg(test)]
 #[cfg(unix)]
 mod real_tests;

@@ -111,12 +111,14 @@ async fn uv_makes_a_lock_for_extras_and_groups() {
             dir: folder.path(),
             extras,
             groups,
+            pins: None,
             python: None,
+            interpreter: None,
             oldest: None,
             indexes: &indexes,
             offline: false,
         };
-        let made = make_lock(&host, request, &Events::silent()).await.expect("locked");
+        let made = make_lock(&host, request, &Events::silent()).await.expect("locked").expect("a lock");
         assert_eq!((made.packages, made.tool), (count, "uv"));
     }
 }

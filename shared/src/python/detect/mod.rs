@@ -23,7 +23,7 @@ use super::Name;
 use crate::error::{Error, Result};
 use choose::Choice;
 
-pub(super) use setup_py::{FIND, FIND_NAMESPACES, setup_arguments};
+pub(super) use setup_py::{FIND, FIND_NAMESPACES, setup_arguments, setup_omits};
 
 /// What is known of a project whose start is looked for.
 #[derive(Debug, Clone)]

@@ -29,6 +29,25 @@ pub(in crate::python) fn setup_arguments(source: &str) -> Option<Map<String, Val
     }
 }
 
+/// Whether the only call of `setup()` at the top of a file has no `keyword`, or an empty list for it, whatever
+/// else it has. `false` where running it may tell otherwise.
+pub(in crate::python) fn setup_omits(source: &str, keyword: &str) -> bool {
+    if depth(source) > MOST_DEPTH {
+        return false;
+    }
+    let parsed = parse_unchecked(source, ParseOptions::from(Mode::Module)).try_into_module();
+    let Some(parsed) = parsed else { return false };
+    let mut reader = Reader::default();
+    reader.block(parsed.suite());
+    let [call] = reader.calls.as_slice() else { return false };
+    call.arguments.keywords.iter().all(|one| match (&one.arg, reader.literal(&one.value)) {
+        (Some(name), value) if name.as_str() == keyword => value == Some(Value::Array(Vec::new())),
+        (Some(_), _) => true,
+        (None, Some(Value::Object(more))) => !more.contains_key(keyword),
+        (None, _) => false,
+    })
+}
+
 #[derive(Default)]
 struct Reader<'a> {
     /// Names that hold a literal; `None` for those that are given something else too.
@@ -191,6 +210,29 @@ mod tests {
 
     fn told(source: &str) -> String {
         setup_arguments(source).map_or_else(|| "nothing".into(), |found| Value::Object(found).to_string())
+    }
+
+    #[test]
+    fn what_setup_does_not_say_is_told_from_what_only_running_it_tells() {
+        let omits = |text: &str| super::setup_omits(text, "install_requires");
+        for text in [
+            "setup(name='a')",
+            "setup(name=read(), ext_modules=[Extension('a')])",
+            "setup(name='a', install_requires=[])",
+            "x = {'name': 'a'}\nsetup(**x)",
+        ] {
+            assert!(omits(text), "{text}");
+        }
+        for text in [
+            "",
+            "setup(install_requires=['a'])",
+            "setup(install_requires=read())",
+            "setup(**read())",
+            "x = {'install_requires': ['a']}\nsetup(**x)",
+            "if x:\n    setup(name='a')\nelse:\n    setup(install_requires=['b'])",
+        ] {
+            assert!(!omits(text), "{text}");
+        }
     }
 
     #[test]

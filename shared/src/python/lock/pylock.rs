@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::place::{FileWords, GitRest, Place, joined, short};
-use super::{Selection, unsupported};
+use super::{Made, Selection, unsupported};
 use crate::error::{Error, Result};
 use crate::python::{DistFile, Hash, Interpreter, Marker, Markers, Name, Package, Source};
 use crate::redact::Address;
@@ -22,7 +22,15 @@ pub(super) struct Pylock {
     groups: BTreeSet<Name>,
     default_groups: BTreeSet<Name>,
     entries: Vec<Entry>,
+    /// Whether a resolver made it, for all platforms.
+    pub(super) resolved: bool,
+    /// What `containerize lock` made it with.
+    pub(super) made: Option<Made>,
 }
+
+/// What makes locks of all that is needed, wherever it runs. pip is none of them: its locks are for its own
+/// Python and platform alone, and nothing in them says for which.
+const RESOLVERS: [&str; 8] = ["uv", "pdm", "poetry", "pipenv", "hatch", "pip-tools", "pixi", "containerize"];
 
 #[derive(Debug, Clone)]
 struct Entry {
@@ -35,6 +43,8 @@ struct Entry {
 #[serde(rename_all = "kebab-case")]
 struct RawLock {
     lock_version: String,
+    created_by: Option<String>,
+    tool: Option<toml::Table>,
     #[serde(default)]
     environments: Vec<String>,
     requires_python: Option<String>,
@@ -112,6 +122,8 @@ pub(super) fn read(place: &Place, text: &str) -> Result<(Pylock, Option<Constrai
         groups: names(&raw.dependency_groups)?,
         default_groups: names(&raw.default_groups)?,
         entries: raw.packages.iter().map(|package| entry(place, package)).collect::<Result<_>>()?,
+        resolved: raw.created_by.as_deref().is_some_and(|tool| RESOLVERS.contains(&tool)),
+        made: Made::of(raw.tool.as_ref()),
     };
     Ok((lock, python))
 }
@@ -210,7 +222,17 @@ fn hashes(place: &Place, name: &Name, raw: &BTreeMap<String, String>) -> Result<
 
 /// The packages that a target needs.
 pub(super) fn select(lock: &Pylock, selection: &Selection<'_>, target: &Interpreter) -> Result<Vec<Package>> {
-    selection.check(&lock.place.shown(), &lock.groups, &lock.extras)?;
+    // One that was made here has no extras to choose from, and all that it was made with; see `check_made_with`.
+    if lock.made.is_none() {
+        selection.check(&lock.place.shown(), &lock.groups, &lock.extras).map_err(|error| {
+            let known = error.hint_text().unwrap_or_default().to_owned();
+            // What has none at all was made for one choice of them.
+            match known.ends_with("at all") {
+                true => error.hint(format!("{known}; containerize lock makes one with what is asked for")),
+                false => error,
+            }
+        })?;
+    }
     let markers = Markers::of(target);
     let extras: Vec<Name> = selection.extras.iter().cloned().collect();
     let groups = selection.added_groups();

@@ -83,6 +83,16 @@ struct Reader<'a> {
 
 /// Reads the text of a requirements file, and the files that it includes.
 pub(super) fn read(place: &Place, text: &str) -> Result<Requirements> {
+    let found = collect(place, text)?;
+    for pin in &found.pins {
+        check_pinned(&found, pin)?;
+    }
+    check_hashes(&found)?;
+    Ok(found)
+}
+
+/// What a file and those that it includes say, pinned or not.
+fn collect(place: &Place, text: &str) -> Result<Requirements> {
     let found = Requirements {
         place: place.clone(),
         pins: Vec::new(),
@@ -91,12 +101,12 @@ pub(super) fn read(place: &Place, text: &str) -> Result<Requirements> {
     };
     let mut reader = Reader { place, found, open: vec![place.path.clone()], files: 1 };
     reader.read_file(&place.path, text, false)?;
-    let found = reader.found;
-    for pin in &found.pins {
-        check_pinned(&found, pin)?;
-    }
-    check_hashes(&found)?;
-    Ok(found)
+    Ok(reader.found)
+}
+
+/// The indexes that a requirements file names, and those that it includes do.
+pub(super) fn indexes(place: &Place, text: &str) -> Result<Indexes> {
+    collect(place, text).map(|found| found.indexes)
 }
 
 /// Each name has an exact version, its own or a constraint's.
@@ -140,6 +150,26 @@ impl Pin {
 }
 
 impl Requirements {
+    /// What it asks for by name, with extras.
+    pub(super) fn wanted(&self) -> Vec<Requirement> {
+        let named = |pin: &Pin| match &pin.wanted {
+            Wanted::Named(requirement) => Some(requirement.clone()),
+            Wanted::Local { .. } | Wanted::Elsewhere(_) => None,
+        };
+        self.pins.iter().filter_map(named).collect()
+    }
+
+    /// The digests of what it names.
+    pub(super) fn pinned_hashes(&self) -> BTreeMap<Name, BTreeSet<Hash>> {
+        let mut found = BTreeMap::<Name, BTreeSet<Hash>>::new();
+        for pin in self.pins.iter().filter(|pin| !pin.hashes.is_empty()) {
+            if let Wanted::Named(requirement) = &pin.wanted {
+                found.entry(requirement.name.clone()).or_default().extend(pin.hashes.iter().cloned());
+            }
+        }
+        found
+    }
+
     /// What the user should know.
     pub(super) fn note(&self) -> Option<String> {
         let bare =

@@ -33,6 +33,7 @@ use self::ini::Ini;
 use self::metadata::PkgInfo;
 use self::table::{Document, View, text_of};
 use self::tool::Backend;
+use super::detect::setup_omits;
 use super::{Constraint, Name};
 use crate::error::{Context, Error, Result};
 
@@ -66,6 +67,8 @@ pub struct Project {
     /// Its direct dependencies (`project.dependencies`) as they are written. Poetry's own table is
     /// not among them.
     pub dependencies: Vec<String>,
+    /// Whether `setup.py` and `setup.cfg` are what describes it, and say that it needs nothing.
+    pub needs_nothing: bool,
     /// Fields that are left to the build backend (`project.dynamic`).
     pub dynamic: Vec<String>,
     /// Programs on the command line, by name, with the object that each calls.
@@ -108,6 +111,8 @@ pub(super) struct Inputs {
     has_setup_py: bool,
     /// Whether setup.py speaks of extension modules.
     setup_compiles: bool,
+    /// Whether `setup.py`, if there is one, leaves no dependencies to be told by running it.
+    needs_nothing: bool,
     pkg_info: Option<PkgInfo>,
 }
 
@@ -149,6 +154,7 @@ impl Project {
             documentation: description.documentation,
             requires_python: requires_python(inputs, root)?,
             dependencies: texts("dependencies")?,
+            needs_nothing: inputs.needs_nothing(),
             dynamic: texts("dynamic")?,
             scripts: scripts.console,
             gui_scripts: scripts.gui,
@@ -201,6 +207,7 @@ impl Inputs {
             setup_cfg,
             has_setup_py: setup_py.is_some(),
             setup_compiles: setup_py.as_deref().is_some_and(setup_py::compiles),
+            needs_nothing: setup_py.as_deref().is_none_or(|text| setup_omits(text, "install_requires")),
             pkg_info: text_of(&dir.join("PKG-INFO"))?.and_then(|text| PkgInfo::parse(&text)),
             dir: dir.to_owned(),
         })
@@ -208,6 +215,19 @@ impl Inputs {
 }
 
 impl Inputs {
+    /// Whether the files of setuptools are there, and name no dependencies.
+    fn needs_nothing(&self) -> bool {
+        let told = self.setup_cfg.as_ref().and_then(|ini| ini.get("options", "install_requires"));
+        let elsewhere = |document: &Document| {
+            document.table.contains_key("project")
+                || table::peek(&document.table, &["tool", "poetry", "dependencies"]).is_some()
+        };
+        (self.has_setup_py || self.setup_cfg.is_some())
+            && self.needs_nothing
+            && told.is_none_or(|text| text.trim().is_empty())
+            && !self.pyproject.as_ref().is_some_and(elsewhere)
+    }
+
     fn described_by(&self) -> &'static str {
         match (&self.pyproject, self.has_setup_py, &self.setup_cfg) {
             (Some(_), ..) => "pyproject.toml",

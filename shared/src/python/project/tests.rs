@@ -408,6 +408,24 @@ fn folders_with_odd_names_give_legal_ones() {
 }
 
 #[test]
+fn what_setuptools_alone_describes_may_say_that_it_needs_nothing() {
+    let setup = |text: &str| format!("from setuptools import setup\n{text}");
+    let bare = setup("setup(name='a', ext_modules=[Extension('b', ['b.c'])])");
+    for (files, expected) in [
+        (&[("setup.py", bare.as_str())][..], true),
+        (&[("setup.cfg", "[metadata]\nname = a")], true),
+        (&[("setup.py", bare.as_str()), ("pyproject.toml", "[build-system]\nrequires = []")], true),
+        (&[("setup.py", bare.as_str()), ("setup.cfg", "[options]\ninstall_requires = b")], false),
+        (&[("setup.py", setup("setup(install_requires=needs())").as_str())], false),
+        (&[("setup.py", "")], false),
+        (&[("setup.py", bare.as_str()), ("pyproject.toml", "[project]\nname = 'a'")], false),
+        (&[("requirements.txt", "")], false),
+    ] {
+        assert_eq!(read(files).needs_nothing, expected, "{files:?}");
+    }
+}
+
+#[test]
 fn a_setup_py_is_read_as_far_as_it_has_literals() {
     let setup = "\
 from setuptools import setup, find_packages

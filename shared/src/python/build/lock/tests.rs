@@ -32,12 +32,23 @@ async fn make_for(
         dir: machine.project(),
         extras: &extras,
         groups: &groups,
+        pins: None,
         python,
+        interpreter: None,
         oldest: Some("3.10".parse().expect("version")),
         indexes: &indexes,
         offline: false,
     };
-    make_lock(&host, request, &Events::silent()).await
+    Ok(make_lock(&host, request, &Events::silent()).await?.expect("a lock"))
+}
+
+/// The lock without what it says of how it was made, and that.
+fn split_record(path: &Path) -> (String, Made) {
+    let text = fs::read_to_string(path).expect("lock");
+    let (lock, _) = text.split_once("[tool.containerize]").expect("a record");
+    let table: Table = text.parse().expect("TOML");
+    let made = table["tool"]["containerize"].clone().try_into().expect("a record");
+    (lock.to_owned(), made)
 }
 
 fn left(machine: &Machine) -> Vec<String> {
@@ -55,7 +66,10 @@ async fn uv_locks_for_all_platforms_and_only_what_is_asked_for() {
     machine.program("uv", &writes(&lock));
     let made = make(&machine, &["web"], &["prod"]).await.expect("locked");
     assert_eq!(made, Locked { path: machine.project().join("pylock.toml"), packages: 1, tool: "uv" });
-    assert_eq!(fs::read_to_string(&made.path).expect("lock").trim(), lock.trim(), "as uv wrote it");
+    let (as_uv_wrote_it, record) = split_record(&made.path);
+    assert_eq!(as_uv_wrote_it.trim(), lock.trim());
+    assert_eq!((record.from, record.python.as_deref()), (vec!["pyproject.toml".to_owned()], Some("3.12")));
+    assert_eq!((record.extras, record.groups), (["web".to_owned()].into(), ["prod".to_owned()].into()));
     assert_eq!(left(&machine), ["pylock.toml", "pyproject.toml"]);
     let call = machine.calls().remove(0);
     for words in
@@ -157,7 +171,137 @@ fn the_file_that_names_dependencies_is_the_one() {
         for (name, text) in files {
             fs::write(folder.path().join(name), text).expect("file");
         }
-        let found = input(folder.path()).map(Input::file).map_err(|error| error.kind());
-        assert_eq!(found, expected, "{files:?}");
+        let found = input(folder.path()).map(|input| input.file().to_owned()).map_err(|error| error.kind());
+        assert_eq!(found.as_deref(), expected.as_ref().copied(), "{files:?}");
     }
+}
+
+/// Completes the pins in `requirements.txt` with what uv says.
+async fn complete(machine: &Machine, lock: &str) -> Result<Option<Locked>> {
+    machine.program("uv", &writes(&format!("lock-version = \"1.0\"\ncreated-by = \"uv\"\n{lock}")));
+    let path = machine.project().join("requirements.txt");
+    let pins = crate::python::lock::read(&path, crate::python::lock::LockKind::Requirements).expect("pins");
+    let host = Host::find(&machine.variables(), machine.project());
+    let request = LockRequest {
+        dir: machine.project(),
+        extras: &[],
+        groups: &[],
+        pins: Some(&pins),
+        python: None,
+        interpreter: None,
+        oldest: Some("3.10".parse().expect("version")),
+        indexes: &index::Options::default(),
+        offline: false,
+    };
+    make_lock(&host, request, &Events::silent()).await
+}
+
+fn hashed(name: &str, digits: &[&str]) -> String {
+    let wheel = |digit: &&str| {
+        let (file, hash) = (format!("{name}-1-py3-none-{digit}.whl"), digit.repeat(64));
+        format!("{{ name = \"{file}\", url = \"https://i/{file}\", hashes = {{ sha256 = \"{hash}\" }} }}")
+    };
+    let wheels: Vec<String> = digits.iter().map(wheel).collect();
+    format!("[[packages]]\nname = \"{name}\"\nversion = \"1\"\nwheels = [{}]\n", wheels.join(", "))
+}
+
+#[tokio::test]
+async fn pins_are_completed_and_what_is_complete_stays() {
+    let machine = Machine::new();
+    machine.file("requirements.txt", "b==1\n");
+    let (b, c) = (hashed("b", &["1"]), hashed("c", &["2"]));
+    assert_eq!(complete(&machine, &b).await.expect("looked at"), None);
+    let elsewhere = c.replace("version", "marker = \"sys_platform == 'win32'\"\nversion");
+    assert_eq!(complete(&machine, &format!("{b}{elsewhere}")).await.expect("looked at"), None);
+    assert_eq!(left(&machine), ["requirements.txt"]);
+    let made = complete(&machine, &format!("{b}{c}")).await.expect("locked").expect("a lock");
+    assert_eq!(made.packages, 2);
+    assert_eq!(split_record(&made.path).1.from, ["requirements.txt"]);
+    assert!(machine.calls().pop().expect("a call").contains("pip compile requirements.txt --universal"));
+    assert!(complete(&machine, &b).await.expect("locked").is_some(), "one that is there is made anew");
+}
+
+#[tokio::test]
+async fn what_the_project_says_itself_counts_beside_its_pins() {
+    let machine = Machine::new();
+    machine.file("requirements.txt", "b==1\n");
+    machine.file("pyproject.toml", "[project]\nname = 'a'\ndependencies = ['c']");
+    complete(&machine, &hashed("c", &["1"])).await.expect("locked").expect("a lock");
+    let call = machine.calls().pop().expect("a call");
+    assert!(call.contains("pip compile pyproject.toml requirements.txt --universal"), "{call}");
+}
+
+#[tokio::test]
+async fn digests_that_were_pinned_stay_pinned() {
+    let machine = Machine::new();
+    let pin = |digit: &str| format!("b==1 --hash=sha256:{}\n", digit.repeat(64));
+    machine.file("requirements.txt", &pin("2"));
+    let lock = format!("{}{}", hashed("b", &["1", "2", "3"]), hashed("c", &["1"]));
+    let made = complete(&machine, &lock).await.expect("locked").expect("a lock");
+    let text = fs::read_to_string(&made.path).expect("lock");
+    let digits = ["1", "2", "3"].map(|digit| text.contains(&format!("b-1-py3-none-{digit}.whl")));
+    assert_eq!(digits, [false, true, false]);
+    machine.file("requirements.txt", &pin("4"));
+    let error = complete(&machine, &lock).await.expect_err("refused");
+    assert!(
+        error.causes().concat().contains("no file of b has a digest that the requirements pin"),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn without_a_tool_pins_are_left_to_the_build() {
+    let machine = Machine::new();
+    machine.file("requirements.txt", "b==1\n");
+    let pins = crate::python::lock::read(
+        &machine.project().join("requirements.txt"),
+        crate::python::lock::LockKind::Requirements,
+    );
+    let pins = pins.expect("pins");
+    let host = Host::find(&machine.variables(), machine.project());
+    let request = LockRequest {
+        dir: machine.project(),
+        extras: &[],
+        groups: &[],
+        pins: Some(&pins),
+        python: None,
+        interpreter: None,
+        oldest: None,
+        indexes: &index::Options::default(),
+        offline: false,
+    };
+    assert_eq!(make_lock(&host, request, &Events::silent()).await.expect("stays"), None);
+}
+
+#[tokio::test]
+async fn files_of_this_machine_are_named_by_their_paths() {
+    let machine = Machine::new();
+    machine.file("requirements.in", "b");
+    let project = machine.project().canonicalize().expect("there");
+    let wheel = |dir: &str| hashed("b", &["1"]).replace("https://i/", &format!("file://{dir}/"));
+    for (dir, path) in [(project.join("wheels").display().to_string(), "wheels/"), ("/else".into(), "/else/")]
+    {
+        machine.program("uv", &writes(&format!("lock-version = \"1.0\"\n{}", wheel(&dir))));
+        let made = make(&machine, &[], &[]).await.expect("locked");
+        let lock = fs::read_to_string(&made.path).expect("lock");
+        assert!(lock.contains(&format!("path = \"{path}b-1-")) && !lock.contains("file:"), "{lock}");
+    }
+}
+
+#[tokio::test]
+async fn uv_resolves_with_a_python_that_is_here_and_gets_another_only_where_one_must_build() {
+    let machine = Machine::new();
+    machine.file("requirements.in", "b");
+    machine.python("python3", "3.12.1", "linux-x86_64");
+    let lock = writes(&format!("lock-version = \"1.0\"\n{}", hashed("b", &["1"])));
+    machine.program("uv", &format!("test \"$UV_PYTHON_DOWNLOADS\" = never || exit 1\n{lock}"));
+    make(&machine, &[], &[]).await.expect("locked");
+    machine.program(
+        "uv",
+        &format!("test -z \"$UV_PYTHON_DOWNLOADS\" || {{ echo 'Failed to build c'; exit 1; }}\n{lock}"),
+    );
+    make(&machine, &[], &[]).await.expect("locked at the second attempt");
+    machine.program("uv", "test -z \"$UV_PYTHON_DOWNLOADS\" && exit 3; echo 'No solution'; exit 1");
+    let error = make(&machine, &[], &[]).await.expect_err("fails");
+    assert_eq!(error.causes(), ["No solution"]);
 }
