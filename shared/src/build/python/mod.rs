@@ -7,6 +7,7 @@ mod draft;
 mod environment;
 mod install;
 mod interpreter;
+mod optional;
 mod resolve;
 mod start;
 
