@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::Question;
-use super::ast::{Call, Outline, Value, outline};
+use super::ast::{Call, Outline, Value};
 use super::files::{Source, sources};
 use super::frameworks::{ASGI, FRAMEWORKS, Framework, Serves, WSGI};
 use super::making::{Made, Makers};
 use super::ports::literal_port;
 use super::servers::{self, Interface};
+use super::shelf::Shelf;
 use super::wrap::{App, Apps, wrap};
 use super::{choose, django};
 
@@ -79,76 +80,59 @@ pub(super) struct Module<'a> {
     pub(super) outline: Outline,
 }
 
-/// Reads the files that name a framework that is installed.
+/// Reads the files that name what makes an application of a framework that is installed.
 pub(super) fn find<'a>(question: &Question<'a>) -> Findings<'a> {
     let known: Vec<&'static Framework> =
         FRAMEWORKS.iter().filter(|framework| question.has(framework.distribution)).collect();
-    let mut needles = needles(question, &known);
+    let needles = needles(question, &known);
     if needles.is_empty() {
         return Findings::default();
     }
     let mut makers = Makers::of(&known);
-    let mut modules = Vec::new();
-    let mut rest = sources(question);
+    let mut shelf = Shelf::new(sources(question));
     let has_django = question.has("django");
+    let entry = |source: &Source| has_django && django::is_entry(source.path).is_some();
+    let mut modules = shelf.take(needles.iter().copied(), entry);
     // What makes an application here may be called in a file that names no framework.
     for _ in 0..4 {
-        let entry = |source: &Source| has_django && django::is_entry(source.path).is_some();
-        let (found, others) = read(rest, &needles, entry);
-        rest = others;
-        let done = found.is_empty();
-        modules.extend(found);
-        needles = makers.learn(&modules);
-        if done && needles.is_empty() {
+        let learned = makers.learn(&modules);
+        let found = shelf.take(learned.iter().map(String::as_str), |_| false);
+        if found.is_empty() {
             break;
         }
+        modules.extend(found);
     }
     // What is put around an application may be in a file of its own, if that is named for it.
-    let (usual, _): (Vec<_>, Vec<_>) = rest.into_iter().partition(|source| choose::is_usual(source));
-    let names: BTreeSet<String> = modules
-        .iter()
-        .enumerate()
-        .flat_map(|(at, module)| instances(at, module, &makers))
-        .map(|app| app.name)
-        .collect();
-    modules.extend(read(usual, &names, |_| false).0);
+    let held = modules.iter().enumerate().flat_map(|(at, module)| instances(at, module, &makers));
+    let names: BTreeSet<String> = held.map(|app| app.name).collect();
+    shelf.retain(choose::is_usual);
+    modules.extend(shelf.take(names.iter().map(String::as_str), |_| false));
     collect(question, modules, &makers, &known)
 }
 
 /// What the text of a file has to hold that is worth to be parsed.
-fn needles(question: &Question, known: &[&'static Framework]) -> BTreeSet<String> {
-    let mut needles: BTreeSet<String> = known.iter().map(|known| known.distribution.to_owned()).collect();
-    if question.has("channels") {
-        needles.insert("channels".to_owned());
+fn needles(question: &Question, known: &[&'static Framework]) -> BTreeSet<&'static str> {
+    // A short name is in every file; the framework's is not.
+    let of_maker = |maker: &&'static str| match maker.rsplit('.').next() {
+        Some(name) if name.len() > 4 && name != "Application" => name,
+        _ => maker.split('.').next().unwrap_or(maker),
+    };
+    let mut needles: BTreeSet<&'static str> =
+        known.iter().flat_map(|known| known.makers).map(of_maker).collect();
+    needles.extend(known.iter().filter(|known| known.makers.is_empty()).map(|known| known.distribution));
+    if !known.is_empty() {
+        needles.extend([".mount(", "Mount(", "add_subapp("]);
+    }
+    if question.has("django") {
+        needles.extend(["WSGI_APPLICATION", "ASGI_APPLICATION"]);
     }
     if servers::speaks(question, Interface::Wsgi) {
-        needles.insert("start_response".to_owned());
+        needles.insert("start_response");
     }
     if servers::speaks(question, Interface::Asgi) {
-        needles.insert("receive, send".to_owned());
+        needles.insert("receive, send");
     }
     needles
-}
-
-/// Parses those sources that hold a needle or are `wanted` anyway, and returns the others too.
-fn read<'a>(
-    sources: Vec<Source<'a>>,
-    needles: &BTreeSet<String>,
-    wanted: impl Fn(&Source) -> bool,
-) -> (Vec<Module<'a>>, Vec<Source<'a>>) {
-    let (mut modules, mut others) = (Vec::new(), Vec::new());
-    if needles.is_empty() {
-        return (modules, sources);
-    }
-    for source in sources {
-        let Some(text) = source.text() else { continue };
-        if !wanted(&source) && !needles.iter().any(|needle| text.contains(needle.as_str())) {
-            others.push(source);
-        } else if let Some(outline) = outline(&text, &source.module, source.is_package()) {
-            modules.push(Module { source, outline });
-        }
-    }
-    (modules, others)
 }
 
 /// All candidates in the modules.

@@ -73,6 +73,11 @@ pub(super) fn application<'a>(question: &Question<'a>) -> Choice<'a> {
         .into_iter()
         // What makes an application is no other one.
         .filter(|candidate| !instance || !matches!(candidate.form, Form::Factory { .. }))
+        // Django has one application, whatever its file keeps beside it.
+        .filter(|candidate| {
+            let same = |best: &Candidate| best.source.path == candidate.source.path;
+            candidate.framework.title != "Django" || !candidates.iter().any(same)
+        })
         .collect();
     others.truncate(MOST_OTHERS);
     others.iter_mut().for_each(|candidate| settle(question, candidate));

@@ -20,6 +20,7 @@ mod processes;
 mod said;
 mod servers;
 mod setup_py;
+mod shelf;
 #[cfg(test)]
 mod table_tests;
 #[cfg(test)]

@@ -57,11 +57,15 @@ pub(super) fn starts_server(question: &Question, script: &str) -> bool {
     let sources = sources(question);
     let by_module: BTreeMap<&str, &Source> =
         sources.iter().map(|source| (source.module.as_str(), source)).collect();
-    if !by_module.contains_key(module) {
+    // A project may be imported from another folder than is known here.
+    let ending = format!(".{module}");
+    let is_it = |name: &&&str| **name == module || name.ends_with(&ending);
+    let Some(start) = by_module.keys().filter(is_it).min_by_key(|name| name.len()).copied() else {
         return true;
-    }
-    let mut seen = BTreeSet::from([module]);
-    let mut next = vec![module];
+    };
+    let root = start.strip_suffix(module).unwrap_or_default();
+    let mut seen = BTreeSet::from([start]);
+    let mut next = vec![start];
     for _ in 0..MOST_FOLLOWED {
         let Some(source) = next.pop().and_then(|module| by_module.get(module)) else { return false };
         let Some(text) = source.text() else { continue };
@@ -70,12 +74,18 @@ pub(super) fn starts_server(question: &Question, script: &str) -> bool {
         }
         let Some(outline) = outline(&text, &source.module, source.is_package()) else { continue };
         for path in outline.imports.values().chain(&outline.stars) {
-            let ends = path.match_indices('.').map(|(at, _)| at).chain([path.len()]);
-            let longest = ends.filter_map(|end| by_module.get_key_value(path.get(..end)?)).last();
-            next.extend(longest.map(|(module, _)| *module).filter(|module| seen.insert(module)));
+            let rooted = format!("{root}{path}");
+            let found = nearest(&by_module, path).or_else(|| nearest(&by_module, &rooted));
+            next.extend(found.filter(|module| seen.insert(module)));
         }
     }
     false
+}
+
+/// The module that something is in, or that it is.
+fn nearest<'s>(modules: &BTreeMap<&'s str, &Source>, path: &str) -> Option<&'s str> {
+    let ends = path.match_indices('.').map(|(at, _)| at).chain([path.len()]);
+    ends.filter_map(|end| modules.get_key_value(path.get(..end)?)).last().map(|(module, _)| *module)
 }
 
 fn names_server(text: &str) -> bool {

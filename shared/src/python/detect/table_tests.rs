@@ -362,6 +362,13 @@ fn a_program_comes_before_an_application_only_where_it_serves_it() {
             "GRANIAN_HOST=0.0.0.0 GRANIAN_PORT=8000 granian --interface asgi --factory web.asgi:create_app",
         ),
         Case("django gunicorn script=my-web", django, "PORT=8000 gunicorn web.wsgi:application"),
+        // Imported from a folder that is not known to be one that modules are imported from.
+        Case(
+            "django gunicorn script=my-web",
+            "# site/web/cli.py\nfrom web.run import main\n# site/web/run.py\nx = 1\n# site/manage.py\n# site/web/wsgi.py\n\
+             from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()",
+            "PORT=8000 PYTHONPATH=site gunicorn web.wsgi:application",
+        ),
         Case(
             "streamlit script=my-web",
             "# app.py\nimport streamlit as st\nst.title('x')\n# web/cli.py\nx = 1",
