@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -54,6 +55,32 @@ def test_an_edited_source_file_changes_the_last_layer_alone(service, program, tm
     assert len(after.own_layers()) >= 4, "large wheels, small ones, the environment, the source"
     small = after.image().layers[-1].size
     assert small < 200_000, f"an edit sends {small} bytes"
+
+
+def test_images_of_one_project_have_the_same_layers(program, tmp_path: Path) -> None:
+    """A web application, its worker and its migrations, as a Procfile and the settings name them."""
+    project = copied("service-uv", tmp_path)
+    (project / "Procfile").write_text("web: uvicorn service.main:app\nworker: python -m service.worker --once\n")
+    with (project / "pyproject.toml").open("a") as settings:
+        settings.write("\n[tool.containerize.image.web]\n[tool.containerize.image.worker]\n")
+        settings.write('[tool.containerize.image.migrate]\nentrypoint = ["python", "-c", "print(1)"]\n')
+    program(*flags("slim"), "-o", f"oci:{tmp_path / 'layout'}", "--check=off", cwd=project)
+    started, layers = {}, set()
+    for image in json.loads((tmp_path / "layout" / "index.json").read_text())["manifests"]:
+        manifest = blob(tmp_path / "layout", image["digest"])
+        name = image["annotations"]["org.opencontainers.image.ref.name"].split(":")[0]
+        started[name] = blob(tmp_path / "layout", manifest["config"]["digest"])["config"]["Entrypoint"]
+        layers.add(tuple(layer["digest"] for layer in manifest["layers"]))
+    assert started == {
+        "web": ["uvicorn", "service.main:app"],
+        "worker": ["python", "-m", "service.worker", "--once"],
+        "migrate": ["python", "-c", "print(1)"],
+    }
+    assert len(layers) == 1
+
+
+def blob(layout: Path, digest: str) -> dict:
+    return json.loads((layout / "blobs" / digest.replace(":", "/")).read_text())
 
 
 def test_a_build_without_a_change_reads_no_wheel(service, program, tmp_path: Path) -> None:

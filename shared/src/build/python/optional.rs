@@ -41,7 +41,7 @@ fn at<'t>(table: &'t Table, path: &[&str]) -> Option<&'t Table> {
 }
 
 /// Tables that list requirements by the name of a group.
-fn listed<'t>(table: Option<&'t Table>) -> impl Iterator<Item = (&'t str, Vec<Name>)> {
+fn listed(table: Option<&Table>) -> impl Iterator<Item = (&str, Vec<Name>)> {
     let of_list = |list: &Value| {
         let texts = list.as_array().into_iter().flatten().filter_map(Value::as_str);
         texts.filter_map(name_of).collect::<Vec<Name>>()

@@ -106,7 +106,7 @@ async fn plan_image(
     }
     let names: BTreeSet<Name> =
         environments.iter().flatten().map(|chosen| chosen.package.name.clone()).collect();
-    let found = start::find(draft, settings, install, &names, has_shell)?;
+    let found = start::find(draft, image, install, &names, has_shell)?;
     let application = Application {
         install,
         reason: found.as_ref().map(|found| found.reason.clone()),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::draft::Draft;
+use super::draft::{Draft, DraftImage};
 use super::optional;
 use crate::config::{Install, Settings};
 use crate::error::{Error, Result};
@@ -32,11 +32,12 @@ pub(super) struct Found {
 /// Usage: nothing or too much was found.
 pub(super) fn find(
     draft: &Draft,
-    settings: &Settings,
+    image: &DraftImage,
     install: Install,
     installed: &BTreeSet<Name>,
     has_shell: bool,
 ) -> Result<Option<Found>> {
+    let settings = &image.settings;
     if settings.entrypoint.is_some() {
         return Ok(None);
     }
@@ -53,6 +54,7 @@ pub(super) fn find(
         source_roots: &project.layout.python_paths(),
         installed: &installed,
         optional: &optional,
+        image: (draft.images.len() > 1).then_some(image.name.as_str()),
         procfile: procfile.as_deref(),
         fastapi: fastapi(project),
         has_shell,

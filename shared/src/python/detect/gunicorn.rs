@@ -8,6 +8,8 @@ use crate::read;
 const FILE: &str = "gunicorn.conf.py";
 /// Such files are written by hand.
 const MOST_BYTES: u64 = 1024 * 1024;
+/// So many names are followed to an address.
+const HOPS: u8 = 4;
 
 /// What a configuration says that matters here.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,7 +51,7 @@ pub(super) fn of_file(question: &Question, file: &str) -> Option<Config> {
     let text = read::text(place, MOST_BYTES).ok()?;
     let body = outline(&text, "gunicorn_conf", false)?.body;
     Some(Config {
-        bind: body.last("bind").map_or(Bind::None, |binding| bind(&binding.value, &body)),
+        bind: body.last("bind").map_or(Bind::None, |binding| bind(&binding.value, &body, HOPS)),
         wsgi_app: text_of(&body, "wsgi_app"),
         has_worker: body.last("worker_class").is_some(),
     })
@@ -62,8 +64,12 @@ fn text_of(body: &Scope, name: &str) -> Option<String> {
     }
 }
 
-fn bind(value: &Value, body: &Scope) -> Bind {
+fn bind(value: &Value, body: &Scope, hops: u8) -> Bind {
+    let Some(hops) = hops.checked_sub(1) else { return Bind::Unknown };
     match value {
+        Value::Path(name) => {
+            body.last(name).map_or(Bind::Unknown, |binding| bind(&binding.value, body, hops))
+        }
         Value::Text(text) => of_address(text),
         // What `os.getenv` gives unless the image sets it.
         Value::Call(call) if matches!(call.callee.as_str(), "os.getenv" | "os.environ.get") => {
@@ -72,7 +78,7 @@ fn bind(value: &Value, body: &Scope) -> Bind {
                 _ => Bind::Unknown,
             }
         }
-        Value::Several(values) => values.first().map_or(Bind::None, |value| bind(value, body)),
+        Value::Several(values) => values.first().map_or(Bind::None, |value| bind(value, body, hops)),
         _ => Bind::Unknown,
     }
 }

@@ -55,6 +55,8 @@ pub struct Question<'a> {
     pub installed: &'a BTreeSet<Name>,
     /// What the lock could give beside that.
     pub optional: &'a [Optional],
+    /// The image's name, where the project has several.
+    pub image: Option<&'a str>,
     /// The text of the project's `Procfile`.
     pub procfile: Option<&'a str>,
     /// The `entrypoint` of `[tool.fastapi]`: `module:name`.

@@ -37,6 +37,12 @@ pub(super) fn only_script(question: &Question) -> Option<Answer> {
     }
 }
 
+/// The console script that is named like an image.
+pub(super) fn script_of_image(question: &Question, image: &str) -> Option<Answer> {
+    let (script, _) = scripts(question).find(|(name, _)| *name == image)?;
+    Some(run_script(question, script, "named like the image"))
+}
+
 /// The console scripts beside what was chosen, with the line that would choose the first.
 pub(super) fn other_scripts(question: &Question, chosen: Option<&Answer>) -> Option<String> {
     let program = chosen.and_then(|answer| answer.command.first());
@@ -85,7 +91,7 @@ pub(super) fn starts_server(question: &Question, script: &str) -> bool {
 /// The module that something is in, or that it is.
 fn nearest<'s>(modules: &BTreeMap<&'s str, &Source>, path: &str) -> Option<&'s str> {
     let ends = path.match_indices('.').map(|(at, _)| at).chain([path.len()]);
-    ends.filter_map(|end| modules.get_key_value(path.get(..end)?)).last().map(|(module, _)| *module)
+    ends.filter_map(|end| modules.get_key_value(path.get(..end)?)).next_back().map(|(module, _)| *module)
 }
 
 fn names_server(text: &str) -> bool {

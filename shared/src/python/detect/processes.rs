@@ -66,7 +66,9 @@ pub(super) fn web(question: &Question) -> Result<Option<Answer>> {
     let all = of_procfile(question);
     let scripts = of_scripts(question);
     let named = |process: &&Process| DEPLOYED.contains(&process.name) || process.name == question.name;
-    let chosen = all.iter().find(|process| process.name == "web").or(match scripts.as_slice() {
+    let of_image = || all.iter().find(|process| Some(process.name) == question.image);
+    let web = || all.iter().find(|process| process.name == "web");
+    let chosen = of_image().or_else(web).or(match scripts.as_slice() {
         [one] => Some(one),
         several => several.iter().find(named),
     });

@@ -12,13 +12,16 @@ use crate::error::Result;
 /// So many other things are told.
 const MOST: usize = 5;
 
-/// What starts a project that says it: a `Procfile`, a script that is a server's command line, or a
-/// configuration of gunicorn that names what it serves.
+/// What starts a project that says it: a `Procfile`, a script that is a server's command line or named
+/// like the image, or a configuration of gunicorn that names what it serves.
 ///
 /// # Errors
 /// Usage: what it says cannot be had.
 pub(super) fn by_the_project(question: &Question) -> Result<Option<Answer>> {
     if let Some(answer) = processes::web(question)? {
+        return Ok(Some(answer));
+    }
+    if let Some(answer) = question.image.and_then(|image| plain::script_of_image(question, image)) {
         return Ok(Some(answer));
     }
     let Some(config) = gunicorn::config(question) else { return Ok(None) };

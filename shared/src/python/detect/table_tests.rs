@@ -289,6 +289,25 @@ fn a_procfile_is_what_the_project_says_itself() {
 }
 
 #[test]
+fn an_image_is_what_is_named_like_it() {
+    let files =
+        "# Procfile\nweb: gunicorn wsgi:app\nworker: celery -A tasks worker\nbeat: celery -A tasks beat";
+    let script = "# web/cli.py\nx = 1\n# web/main.py\nfrom fastapi import FastAPI\napp = FastAPI()";
+    check(&[
+        Case("gunicorn image=worker", files, "celery -A tasks worker"),
+        Case("gunicorn image=beat", files, "celery -A tasks beat"),
+        Case("gunicorn image=web", files, "PORT=8000 gunicorn wsgi:app"),
+        Case("gunicorn image=other", files, "PORT=8000 gunicorn wsgi:app"),
+        Case("fastapi uvicorn script=jobs image=jobs", script, "jobs"),
+        Case(
+            "fastapi uvicorn script=jobs image=other",
+            script,
+            "UVICORN_HOST=0.0.0.0 UVICORN_PORT=8000 uvicorn web.main:app",
+        ),
+    ]);
+}
+
+#[test]
 fn tools_may_say_what_is_served() {
     let fastapi = "# a.py\nfrom fastapi import FastAPI\nx = FastAPI()\n# b.py\nfrom fastapi import FastAPI\ny = FastAPI()";
     let conf = |text: &str| {
@@ -325,6 +344,7 @@ fn tools_may_say_what_is_served() {
     assert_eq!(port("bind = '0.0.0.0:9000'"), Some(9000));
     assert_eq!(port("bind = ['0.0.0.0:9001', '[::]:9001']"), Some(9001));
     assert_eq!(port("import os\nbind = os.getenv('BIND', '0.0.0.0:9002')"), Some(9002));
+    assert_eq!(port("address = '0.0.0.0:9003'\nbind = address"), Some(9003));
     assert_eq!(port("bind = 'unix:/run/x.sock'"), None);
     assert_eq!(port("workers = 3"), Some(8000));
 }

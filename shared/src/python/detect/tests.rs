@@ -4,7 +4,7 @@ use std::fs;
 
 use super::*;
 
-/// A project: what is installed (`server=`, `port=`, `script=`, `fastapi=`, `extra=` and `no-shell` are the
+/// A project: what is installed (`server=`, `port=`, `script=`, `fastapi=`, `extra=`, `image=` and `no-shell` are the
 /// other questions), its files, each headed by `# path`, and the command that starts it after its
 /// variables, or the error after `!`.
 pub(super) struct Case(pub(super) &'static str, pub(super) &'static str, pub(super) &'static str);
@@ -27,7 +27,7 @@ pub(super) fn ask(setup: &str, files: &str) -> Result<Answer> {
     }
     let (mut server, mut port, mut fastapi, mut has_shell) = (None, None, None, true);
     let (mut scripts, mut installed, mut optional) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
-    let mut procfile = None;
+    let (mut procfile, mut image) = (None, None);
     listed.retain(|(path, place)| {
         let is_procfile = path == "Procfile";
         if is_procfile {
@@ -39,6 +39,7 @@ pub(super) fn ask(setup: &str, files: &str) -> Result<Answer> {
         match word.split_once('=') {
             Some(("server", name)) => server = Some(name),
             Some(("port", number)) => port = number.parse().ok(),
+            Some(("image", name)) => image = Some(name),
             Some(("fastapi", name)) => fastapi = Some(name),
             Some(("extra", name)) => optional.push(Optional {
                 distribution: name.parse().expect("a name"),
@@ -58,6 +59,7 @@ pub(super) fn ask(setup: &str, files: &str) -> Result<Answer> {
         source_roots: &["src".to_owned(), String::new()],
         installed: &installed,
         optional: &optional,
+        image,
         procfile: procfile.as_deref(),
         fastapi,
         has_shell,
@@ -523,6 +525,7 @@ fn files_that_cannot_be_read_or_are_data_are_passed_over() {
         source_roots: &[],
         installed: &installed,
         optional: &[],
+        image: None,
         procfile: None,
         fastapi: None,
         has_shell: true,
