@@ -191,6 +191,8 @@ def test_every_flag_is_documented(program) -> None:
     foreign |= {"--export", "--from", "--compatibility"}
     # Of apt.
     foreign |= {"--no-install-recommends"}
+    # Of Django.
+    foreign |= {"--noinput"}
     assert words - flags - foreign == set(), "pages name flags that do not exist"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import Env, Program, Registry, free_port, need, run
+from harness import REPOSITORY, Env, Program, Registry, free_port, need, run
 from python_projects import (
     MACHINE,
     PLATFORMS,
@@ -28,6 +29,7 @@ from python_projects import (
     pushed,
     served,
     uv,
+    with_uv,
 )
 from test_reproducible import COMMIT_TIME, ELSEWHERE, HERE, Place, as_another_user, committed
 from validator import validate_layout
@@ -54,6 +56,61 @@ def test_an_edited_source_file_changes_the_last_layer_alone(service, program, tm
     assert len(after.own_layers()) >= 4, "large wheels, small ones, the environment, the source"
     small = after.image().layers[-1].size
     assert small < 200_000, f"an edit sends {small} bytes"
+
+
+def test_images_of_one_project_have_the_same_layers(program, tmp_path: Path) -> None:
+    """A web application, its worker and its migrations, as a Procfile and the settings name them."""
+    project = copied("service-uv", tmp_path)
+    (project / "Procfile").write_text(
+        "web: uvicorn service.main:app\nworker: python -m service.worker --once\n"
+    )
+    with (project / "pyproject.toml").open("a") as settings:
+        settings.write("\n[tool.containerize.image.web]\n[tool.containerize.image.worker]\n")
+        settings.write('[tool.containerize.image.migrate]\nentrypoint = ["python", "-c", "print(1)"]\n')
+    program(*flags("slim"), "-o", f"oci:{tmp_path / 'layout'}", "--check=off", cwd=project)
+    started, layers = {}, set()
+    for image in json.loads((tmp_path / "layout" / "index.json").read_text())["manifests"]:
+        manifest = blob(tmp_path / "layout", image["digest"])
+        name = image["annotations"]["org.opencontainers.image.ref.name"].split(":")[0]
+        started[name] = blob(tmp_path / "layout", manifest["config"]["digest"])["config"]["Entrypoint"]
+        layers.add(tuple(layer["digest"] for layer in manifest["layers"]))
+    assert started == {
+        "web": ["uvicorn", "service.main:app"],
+        "worker": ["python", "-m", "service.worker", "--once"],
+        "migrate": ["python", "-c", "print(1)"],
+    }
+    assert len(layers) == 1
+
+
+def test_static_files_of_django_are_a_layer_of_their_own(program, tmp_path: Path) -> None:
+    """As the page says: collected by this machine's Django, the same each time."""
+    project = copied("django-pylock", tmp_path)
+    with (project / "config" / "settings.py").open("a") as settings:
+        settings.write(
+            'import os\nINSTALLED_APPS += ["django.contrib.admin", "django.contrib.staticfiles"]\n'
+        )
+        settings.write(
+            'STATIC_URL = "static/"\nSTATIC_ROOT = os.environ.get("STATIC_ROOT", "/app/staticfiles")\n'
+        )
+    page = (REPOSITORY / "docs" / "python.md").read_text()
+    command = next(
+        line for line in page.splitlines() if line.startswith("command = ") and "collectstatic" in line
+    )
+    [django] = re.findall(r'^name = "django"\nversion = "(.*)"', (project / "pylock.toml").read_text(), re.M)
+    # The project has no uv.lock: the same Django without it.
+    command = command.replace("uv run --frozen", f"{uv()} run --no-project --with django=={django}")
+    with (project / "pyproject.toml").open("a") as settings:
+        settings.write(f"\n[[tool.containerize.layers]]\n{command}\n")
+    env = with_uv(tmp_path, program)
+    made = make(program, project, tmp_path / "layout", env=env)
+    files = made.own_files()
+    assert files["app/staticfiles/admin/css/base.css"].kind == "file"
+    assert not [name for name in files if name.startswith(str(tmp_path).strip("/"))]
+    assert make(program, project, tmp_path / "again", "--no-cache", env=env).digest == made.digest
+
+
+def blob(layout: Path, digest: str) -> dict:
+    return json.loads((layout / "blobs" / digest.replace(":", "/")).read_text())
 
 
 def test_a_build_without_a_change_reads_no_wheel(service, program, tmp_path: Path) -> None:

@@ -129,10 +129,39 @@ impl Examination<'_, '_, '_> {
                 let found = self.find(module, &path);
                 self.say(found, module, &script);
             }
+        } else {
+            self.environment(&script, path);
         }
         let name = script.rsplit('/').next().unwrap_or_default();
         let path = path.from(self.image.absolute("."));
         self.application(name, &path, arguments);
+    }
+
+    /// Whether a file is run by a Python that has the packages of the image's environment. What a
+    /// file imports is not read.
+    fn environment(&mut self, script: &str, path: &SearchPath) {
+        let Some(place) =
+            self.image.variable("VIRTUAL_ENV").map(|place| place.trim_end_matches('/').to_owned())
+        else {
+            return;
+        };
+        let within = |folder: &String| folder.strip_prefix(&place).is_some_and(|rest| rest.starts_with('/'));
+        let inner = place.trim_start_matches('/');
+        let is_filled = || {
+            let below = |path: &str| path.strip_prefix(inner).is_some_and(|rest| rest.starts_with('/'));
+            self.image.fs.contents.tree.iter().any(|(path, _)| below(path) && path.ends_with(".dist-info"))
+        };
+        if inner.is_empty() || path.folders.iter().any(within) || !is_filled() {
+            return;
+        }
+        let message = format!(
+            "{script} is run by {}, which is not the Python of the environment in {place}, and finds none of its packages",
+            self.python.path
+        );
+        self.add(
+            message,
+            &format!("name no other Python in the command, and leave {place}/bin in front in PATH"),
+        );
     }
 
     /// What a server is to serve.

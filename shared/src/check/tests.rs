@@ -409,6 +409,31 @@ fn the_application_of_a_server_must_be_there() {
 }
 
 #[test]
+fn a_file_is_run_by_the_python_that_has_the_packages() {
+    let environment = || {
+        Files::default()
+            .text("app/.venv/pyvenv.cfg", "home = /usr/local/bin\ninclude-system-site-packages = false\n")
+            .link("app/.venv/bin/python", "/usr/local/bin/python3.13")
+            .text("app/.venv/lib/python3.13/site-packages/x-1.dist-info/WHEEL", "Tag: any\n")
+            .text("app/main.py", "import x")
+    };
+    let with = |words: &[&str], own: Files| {
+        let mut config = config(words);
+        config.config.env.push("VIRTUAL_ENV=/app/.venv".into());
+        let findings = examined(python(), own, &config).findings;
+        findings.into_iter().map(|finding| finding.message).collect::<Vec<_>>()
+    };
+    assert_eq!(with(&["/app/.venv/bin/python", "/app/main.py"], environment()), [""; 0]);
+    assert_eq!(
+        with(&["/usr/local/bin/python3.13", "/app/main.py"], environment()),
+        ["/app/main.py is run by /usr/local/bin/python3.13, which is not the Python of the environment in \
+          /app/.venv, and finds none of its packages"]
+    );
+    let empty = Files::default().text("app/main.py", "import x");
+    assert_eq!(with(&["/usr/local/bin/python3.13", "/app/main.py"], empty), [""; 0]);
+}
+
+#[test]
 fn history_tells_what_is_ours() {
     let line = |words: &str, empty| crate::oci::History {
         created_by: Some(words.into()),

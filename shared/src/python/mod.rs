@@ -25,7 +25,8 @@ mod wheel_name;
 
 pub use carry::Carried;
 pub use constraint::Constraint;
-pub use detect::{Answer, Question, detect};
+pub(crate) use detect::is_command_line;
+pub use detect::{Answer, Optional, Question, detect};
 pub use dist::{DistFile, Hash, HashAlgorithm, Package, Source};
 pub use forms::Forms;
 pub use interpreter::{Interpreter, Libc, PythonVersion};

@@ -15,7 +15,7 @@ use crate::layer::{Content, Entry};
 use crate::plan::{APP, EnvironmentPlan, ImagePlan, Plan, TargetPlan};
 use crate::python::closed::Present;
 use crate::python::index::Fetched;
-use crate::python::{Carried, DistFile, Interpreter, Package, Source, SourceKind};
+use crate::python::{Carried, DistFile, Interpreter, Package, Source, SourceKind, is_command_line};
 use crate::wheel::{self, DirectUrl, Script, Wheel};
 
 /// Makes what the images of a plan hold, in the plan's order.
@@ -140,6 +140,13 @@ impl EnvironmentMaker<'_> {
         let pth = format!("{}/{}.pth", target.site_packages(), project.normalized.escaped());
         entries.push(Entry::file(pth, Content::Bytes(lines.into()), 0o644, target.owner));
         for (name, object) in &project.scripts {
+            if is_command_line(object) {
+                let words = format!(
+                    "the script {name} = {object:?} is a command line and no object of Python: no program of that name is made"
+                );
+                say_once(vec![words], left_out);
+                continue;
+            }
             let script = Script::of(name, object)?;
             let program = script.program(&target.interpreter).into_bytes();
             let path = format!("{}/bin/{name}", target.prefix);

@@ -8,6 +8,7 @@ mod draft;
 mod environment;
 mod install;
 mod interpreter;
+mod optional;
 mod resolve;
 mod start;
 mod wanted;

@@ -83,10 +83,12 @@ async fn plan_image(
     why_source.into_iter().for_each(|why| events.note(why));
     let mut environments: Vec<Vec<Chosen>> = Vec::new();
     let mut platforms = Vec::new();
+    let mut has_shell = true;
     for platform in &settings.platforms {
         let name = base_for(settings, platform)?;
         let base = bases.get(name, platform, settings)?;
         let interpreter = interpreter::of_base(draft, settings, name, base, platform)?;
+        has_shell &= base.contents.follow("bin/sh").is_some();
         let chosen = choose(draft, image, &interpreter).await?;
         let path = base.image.config.config.env.iter().find_map(|line| line.strip_prefix("PATH="));
         platforms.push(PythonPlatform {
@@ -104,10 +106,10 @@ async fn plan_image(
     }
     let names: BTreeSet<Name> =
         environments.iter().flatten().map(|chosen| chosen.package.name.clone()).collect();
-    let found = start::find(draft, settings, install, &names)?;
+    let found = start::find(draft, image, install, &names, has_shell)?;
     let application = Application {
         install,
-        reason: found.as_ref().map(|(_, reason)| reason.clone()),
+        reason: found.as_ref().map(|found| found.reason.clone()),
         lock: draft.lock.as_ref().map(|lock| {
             let path = lock.path.strip_prefix(&draft.project.dir).unwrap_or(&lock.path);
             path.display().to_string()
@@ -120,8 +122,9 @@ async fn plan_image(
         let why = settings.origins.describe("base");
         events.step("Detected", format!("base {} ({why})", base_for(settings, first)?));
     }
-    if let Some((_, reason)) = &found {
-        events.step("Detected", reason.clone());
+    if let Some(found) = &found {
+        events.step("Detected", found.reason.clone());
+        found.also.iter().for_each(|also| events.note(format!("also found: {also}")));
     }
     let (planned, notes) = plan_python(PythonImage {
         name: image.name.clone(),
@@ -129,7 +132,7 @@ async fn plan_image(
         names: image.names.clone(),
         facts: image.facts.clone(),
         application,
-        start: found.map(|(start, _)| start),
+        start: found.map(|found| found.start),
         platforms,
     })?;
     notes.into_iter().for_each(|note| events.note(note));

@@ -1,26 +1,43 @@
 //! How the application is started: asked of its source, unless the settings say it.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::draft::Draft;
+use super::draft::{Draft, DraftImage};
+use super::optional;
 use crate::config::{Install, Settings};
 use crate::error::{Error, Result};
 use crate::plan::{APP, Start};
-use crate::python::{Answer, Layout, Name, Question, SourceKind, SourceOptions, detect, sources};
+use crate::python::{Answer, Layout, Name, Project, Question, SourceKind, SourceOptions, detect, sources};
+use crate::read;
 
-/// What starts the application, and why; `None` where the settings say it. `installed` are the
-/// distributions of the environment.
+/// A `Procfile` has a line for each process.
+const MOST_PROCFILE: u64 = 64 * 1024;
+
+/// What starts the application.
+pub(super) struct Found {
+    /// Its command and what belongs to it.
+    pub(super) start: Start,
+    /// Why it is that one.
+    pub(super) reason: String,
+    /// What else was found, each with the setting that would choose it.
+    pub(super) also: Vec<String>,
+}
+
+/// What starts the application; `None` where the settings say it. `installed` are the
+/// distributions of the environment, and `has_shell` is whether every base has a shell.
 ///
 /// # Errors
 /// Usage: nothing or too much was found.
 pub(super) fn find(
     draft: &Draft,
-    settings: &Settings,
+    image: &DraftImage,
     install: Install,
     installed: &BTreeSet<Name>,
-) -> Result<Option<(Start, String)>> {
+    has_shell: bool,
+) -> Result<Option<Found>> {
+    let settings = &image.settings;
     if settings.entrypoint.is_some() {
         return Ok(None);
     }
@@ -28,12 +45,19 @@ pub(super) fn find(
     let files = modules(draft, settings, install)?;
     let mut installed = installed.clone();
     installed.insert(project.normalized.clone());
+    let procfile = procfile(&project.dir)?;
+    let optional = optional::of(draft);
     let answer = detect(&Question {
         name: &project.name,
         scripts: &project.scripts,
         files: &files,
         source_roots: &project.layout.python_paths(),
         installed: &installed,
+        optional: &optional,
+        image: (draft.images.len() > 1).then_some(image.name.as_str()),
+        procfile: procfile.as_deref(),
+        fastapi: fastapi(project),
+        has_shell,
         server: settings.python.server.as_deref(),
         port: settings.ports.first().map(crate::config::Port::number),
     })?;
@@ -47,7 +71,7 @@ pub(super) fn find(
         ))
         .hint("take install = \"source\", or set entrypoint"));
     }
-    let Answer { mut command, mut env, port, stop_signal, mut reason } = answer;
+    let Answer { mut command, mut env, port, stop_signal, mut reason, also } = answer;
     if let Some(signal) = stop_signal.filter(|_| settings.stop_signal.is_none()) {
         reason.push_str(&format!("; stopped by {signal}, since Python as process 1 ignores SIGTERM"));
     }
@@ -61,7 +85,22 @@ pub(super) fn find(
         *path = format!("{APP}/{path}");
     }
     let stop_signal = stop_signal.map(str::to_owned);
-    Ok(Some((Start { command, env, port, stop_signal }, reason)))
+    Ok(Some(Found { start: Start { command, env, port, stop_signal }, reason, also }))
+}
+
+/// The text of the project's `Procfile`.
+fn procfile(dir: &Path) -> Result<Option<String>> {
+    let path = dir.join("Procfile");
+    match read::text(&path, MOST_PROCFILE) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::usage(format!("cannot read {}", path.display())).because(error)),
+    }
+}
+
+/// What `[tool.fastapi]` names.
+fn fastapi(project: &Project) -> Option<&str> {
+    project.pyproject.as_ref()?.get("tool")?.get("fastapi")?.get("entrypoint")?.as_str()
 }
 
 /// The modules that will be in the image: all of the source, or what the wheel will hold.

@@ -2,7 +2,8 @@
 //!
 //! This and [`super::setup_py`] alone use the parser, whose API comes without promises.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use ruff_python_ast::token::TokenKind;
 use ruff_python_ast::{Expr, Number, Stmt, StmtFunctionDef, StmtIf};
@@ -16,8 +17,10 @@ pub(super) const MOST_DEPTH: usize = 1000;
 pub(super) enum Value {
     /// `name` or `a.b.c`.
     Path(String),
-    /// A call.
-    Call(Call),
+    /// A call. It is shared, since a call is also noted where it is an argument of others.
+    Call(Rc<Call>),
+    /// A list, a table's values, or alternatives: more than one of them.
+    Several(Rc<[Value]>),
     /// A string.
     Text(String),
     /// A number.
@@ -31,8 +34,17 @@ pub(super) enum Value {
 pub(super) struct Call {
     /// What is called: `fastapi.FastAPI`, or `gradio.Interface().launch` for a chain.
     pub(super) callee: String,
+    /// Its positional arguments.
+    pub(super) args: Vec<Value>,
     /// Its keyword arguments.
     pub(super) keywords: Vec<(String, Value)>,
+}
+
+impl Call {
+    /// All its arguments.
+    pub(super) fn given(&self) -> impl Iterator<Item = &Value> {
+        self.args.iter().chain(self.keywords.iter().map(|(_, value)| value))
+    }
 }
 
 /// `name = value`, perhaps with an annotation.
@@ -51,10 +63,24 @@ pub(super) struct Binding {
 pub(super) struct Scope {
     /// Names that are bound.
     pub(super) bindings: Vec<Binding>,
+    /// Where each name is bound last.
+    last: BTreeMap<String, usize>,
     /// All calls, also those within other expressions.
-    pub(super) calls: Vec<Call>,
+    pub(super) calls: Vec<Rc<Call>>,
     /// What is returned.
     pub(super) returned: Vec<Value>,
+}
+
+impl Scope {
+    /// The last binding of a name.
+    pub(super) fn last(&self, name: &str) -> Option<&Binding> {
+        self.bindings.get(*self.last.get(name)?)
+    }
+
+    fn bind(&mut self, name: &str, annotation: Option<String>, value: Value) {
+        self.last.insert(name.to_owned(), self.bindings.len());
+        self.bindings.push(Binding { name: name.to_owned(), annotation, value });
+    }
 }
 
 /// A function of the module.
@@ -62,8 +88,10 @@ pub(super) struct Scope {
 pub(super) struct Function {
     /// Its name.
     pub(super) name: String,
-    /// Whether it can be called without arguments.
-    pub(super) callable: bool,
+    /// Whether it is what it says: nothing decorates it that might make something else of it.
+    pub(super) plain: bool,
+    /// The parameters that have to be given.
+    pub(super) needs: Vec<String>,
     /// Whether it is a coroutine.
     pub(super) is_async: bool,
     /// What it says it returns.
@@ -72,11 +100,22 @@ pub(super) struct Function {
     pub(super) body: Scope,
 }
 
+impl Function {
+    /// Whether it can be called without arguments.
+    pub(super) fn callable(&self) -> bool {
+        self.plain && self.needs.is_empty()
+    }
+}
+
 /// What a module defines and does when it is imported.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
     /// Imported names and what they stand for.
     pub(super) imports: BTreeMap<String, String>,
+    /// Modules all names of which are imported.
+    pub(super) stars: Vec<String>,
+    /// Whether running it does something of its own: calls at its top, loops, and the like.
+    pub(super) acts: bool,
     /// What importing it runs.
     pub(super) body: Scope,
     /// Its functions.
@@ -87,6 +126,17 @@ pub(super) struct Outline {
     pub(super) main: Option<Scope>,
     /// Full paths of what is mounted below another application.
     pub(super) mounted: Vec<String>,
+}
+
+impl Outline {
+    /// The functions of the module that some calls name.
+    pub(super) fn called_by<'o>(
+        &'o self,
+        calls: impl Iterator<Item = &'o Rc<Call>>,
+    ) -> impl Iterator<Item = &'o Function> {
+        let names: BTreeSet<&str> = calls.map(|call| call.callee.as_str()).collect();
+        self.functions.iter().filter(move |own| names.contains(own.name.as_str()))
+    }
 }
 
 /// Reads the outline of `source`, which is the module `module` (`is_package`: its `__init__`).
@@ -168,6 +218,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// A statement of the module itself.
     fn top(&mut self, statement: &Stmt, body: &mut Scope) {
+        self.outline.acts |= acts(statement);
         match statement {
             Stmt::FunctionDef(function) => self.function(function),
             Stmt::ClassDef(class) => {
@@ -207,6 +258,10 @@ impl Reader<'_> {
                 let Some(from) = self.absolute(import.module.as_deref(), import.level) else { return };
                 for alias in &import.names {
                     let local = alias.asname.as_ref().unwrap_or(&alias.name);
+                    if local.as_str() == "*" {
+                        self.outline.stars.push(from.clone());
+                        continue;
+                    }
                     self.outline.imports.insert(local.to_string(), join(&from, &alias.name));
                 }
             }
@@ -214,8 +269,7 @@ impl Reader<'_> {
                 let value = self.value(&assign.value, scope);
                 for target in &assign.targets {
                     if let Expr::Name(name) = target {
-                        let (name, value) = (name.id.to_string(), value.clone());
-                        scope.bindings.push(Binding { name, annotation: None, value });
+                        scope.bind(&name.id, None, value.clone());
                     }
                 }
             }
@@ -223,7 +277,7 @@ impl Reader<'_> {
                 let (Expr::Name(name), Some(value)) = (&*assign.target, &assign.value) else { return };
                 let value = self.value(value, scope);
                 let annotation = self.annotation(&assign.annotation);
-                scope.bindings.push(Binding { name: name.id.to_string(), annotation, value });
+                scope.bind(&name.id, annotation, value);
             }
             Stmt::Expr(expression) => {
                 self.value(&expression.value, scope);
@@ -247,7 +301,7 @@ impl Reader<'_> {
                 for item in &with.items {
                     let value = self.value(&item.context_expr, scope);
                     if let Some(Expr::Name(name)) = item.optional_vars.as_deref() {
-                        scope.bindings.push(Binding { name: name.id.to_string(), annotation: None, value });
+                        scope.bind(&name.id, None, value);
                     }
                 }
                 self.block(&with.body, scope, top);
@@ -281,15 +335,16 @@ impl Reader<'_> {
     fn function(&mut self, function: &StmtFunctionDef) {
         let parameters = &function.parameters;
         let positional = parameters.posonlyargs.iter().chain(&parameters.args).chain(&parameters.kwonlyargs);
-        let callable = positional.into_iter().all(|parameter| parameter.default.is_some());
+        let needed = positional.into_iter().filter(|parameter| parameter.default.is_none());
+        let needs = needed.map(|parameter| parameter.parameter.name.to_string()).collect();
         let returns = function.returns.as_deref().and_then(|returns| self.annotation(returns));
         let mut body = Scope::default();
         self.block(&function.body, &mut body, false);
         self.outline.functions.push(Function {
             name: function.name.to_string(),
             // A decorated function is something else: a fixture, a task, a command.
-            callable: callable
-                && function.decorator_list.iter().all(|decorator| self.harmless(&decorator.expression)),
+            plain: function.decorator_list.iter().all(|decorator| self.harmless(&decorator.expression)),
+            needs,
             is_async: function.is_async,
             returns,
             body,
@@ -322,15 +377,18 @@ impl Reader<'_> {
             Expr::Named(named) => {
                 let value = self.value(&named.value, scope);
                 if let Expr::Name(name) = &*named.target {
-                    let (name, value) = (name.id.to_string(), value.clone());
-                    scope.bindings.push(Binding { name, annotation: None, value });
+                    scope.bind(&name.id, None, value.clone());
                 }
                 value
             }
             Expr::If(choice) => self.value(&choice.body, scope),
-            Expr::List(list) => {
-                list.elts.iter().for_each(|element| drop(self.value(element, scope)));
-                Value::Other
+            Expr::BoolOp(choice) => self.several(&choice.values, scope),
+            Expr::List(list) => self.several(&list.elts, scope),
+            Expr::Tuple(tuple) => self.several(&tuple.elts, scope),
+            Expr::Dict(dict) => {
+                let values: Vec<Value> =
+                    dict.items.iter().map(|item| self.value(&item.value, scope)).collect();
+                Value::Several(values.into())
             }
             Expr::Call(call) => {
                 if let Expr::Attribute(attribute) = &*call.func {
@@ -349,13 +407,16 @@ impl Reader<'_> {
                     call.arguments.args.iter().for_each(|argument| self.mount(argument));
                     call.arguments.keywords.iter().for_each(|keyword| self.mount(&keyword.value));
                 }
-                drop(args);
-                let call = Call { callee, keywords };
-                scope.calls.push(call.clone());
+                let call = Rc::new(Call { callee, args, keywords });
+                scope.calls.push(Rc::clone(&call));
                 Value::Call(call)
             }
             _ => Value::Other,
         }
+    }
+
+    fn several(&mut self, expressions: &[Expr], scope: &mut Scope) -> Value {
+        Value::Several(expressions.iter().map(|expression| self.value(expression, scope)).collect())
     }
 
     /// Notes what `argument` of a call that mounts names, also within a wrapper.
@@ -418,6 +479,15 @@ fn is_mount(callee: &str) -> bool {
         || callee == DISPATCHER
 }
 
+/// Whether a statement at the top of a module does something that is no definition.
+fn acts(statement: &Stmt) -> bool {
+    match statement {
+        Stmt::Expr(expression) => matches!(*expression.value, Expr::Call(_) | Expr::Await(_)),
+        Stmt::While(_) | Stmt::For(_) | Stmt::With(_) => true,
+        _ => false,
+    }
+}
+
 pub(super) fn is_main_guard(test: &Expr) -> bool {
     let Expr::Compare(compare) = test else { return false };
     let sides = [Some(&*compare.left), compare.comparators.first()];
@@ -442,7 +512,9 @@ mod tests {
              from . import here\nimport a.b\nx = f.FastAPI()\ny: 'F' = make()\nz = here.q\nw = a.b.c\n",
         );
         let values: Vec<_> = outline.body.bindings.iter().map(|binding| binding.value.clone()).collect();
-        let call = |callee: &str| Value::Call(Call { callee: callee.into(), keywords: vec![] });
+        let call = |callee: &str| {
+            Value::Call(Rc::new(Call { callee: callee.into(), args: vec![], keywords: vec![] }))
+        };
         let path = |path: &str| Value::Path(path.into());
         assert_eq!(
             values,

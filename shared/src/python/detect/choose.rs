@@ -2,22 +2,26 @@
 
 use std::cmp::Reverse;
 
-use super::frameworks::{Candidate, Findings, Form, Serves, find};
+use super::candidates::{Candidate, Findings, Form, find};
+use super::files::{Source, sources};
+use super::frameworks::{Framework, Serves};
 use super::servers::{self, Interface};
-use super::{Question, SOME_MODULE, write_entrypoint};
-use crate::error::Result;
+use super::{Question, django};
 
 /// What the source offers.
-#[derive(Debug)]
-pub(super) enum Choice<'a> {
-    /// No application.
-    None,
-    /// This one.
-    One(Box<Candidate<'a>>),
+#[derive(Debug, Default)]
+pub(super) struct Choice<'a> {
+    /// The best: one where it is clear, several that are equally good, or none.
+    pub(super) best: Vec<Candidate<'a>>,
+    /// What could be meant too, in the order of its likeliness.
+    pub(super) others: Vec<Candidate<'a>>,
 }
 
+/// So many others are of interest.
+const MOST_OTHERS: usize = 20;
 /// Names that applications go by, the commonest first.
-const INSTANCES: &[&str] = &["app", "application", "api", "server", "app.server"];
+const INSTANCES: &[&str] =
+    &["app", "application", "api", "server", "app.server", "asgi_app", "wsgi_app", "asgi", "wsgi"];
 /// Names that functions which make them go by.
 const FACTORIES: &[&str] = &[
     "create_app",
@@ -44,62 +48,125 @@ const FILES: &[&str] = &[
     "home.py",
 ];
 
-/// The application that is meant.
-///
-/// # Errors
-/// Usage: several are equally good.
-pub(super) fn application<'a>(question: &Question<'a>) -> Result<Choice<'a>> {
+/// The application that is meant, and what else could be.
+pub(super) fn application<'a>(question: &Question<'a>) -> Choice<'a> {
     let Findings { mut candidates, settings } = find(question);
-    // A worker accompanies an application, and is one only where there is no other.
-    if candidates.iter().any(|candidate| candidate.framework.serves != Serves::Celery) {
-        candidates.retain(|candidate| candidate.framework.serves != Serves::Celery);
-    }
     one_interface(question, &mut candidates);
-    let set = |candidate: &Candidate| {
-        settings.contains(&format!("{}.{}", last_two(&candidate.source.module), candidate.name))
-            || settings.contains(&format!("{}.{}", candidate.source.module, candidate.name))
-    };
-    if candidates.iter().any(set) {
-        candidates.retain(|candidate| candidate.framework.title != "Django" || set(candidate));
-    }
+    let set = by_settings(question, &mut candidates, settings);
+    one_interface(question, &mut candidates);
     let own = question.module_name();
     let rank = |candidate: &Candidate| {
         let module = &candidate.source.module;
         let named_like_project = module.split('.').next() == Some(own.as_str());
-        (tier(candidate), candidate.source.depth, Reverse(named_like_project), name_rank(candidate))
+        // A worker accompanies an application, and is one only where there is no other.
+        let unlikely = (candidate.serves == Serves::Celery, is_passed_over(candidate, &set));
+        let place = (candidate.source.depth, Reverse(named_like_project));
+        (unlikely, tier(candidate), place, name_rank(candidate), Reverse(is_entry(candidate)))
     };
-    let Some(best) = candidates.iter().map(rank).min() else { return Ok(Choice::None) };
-    let mut equals: Vec<Candidate> =
-        candidates.into_iter().filter(|candidate| rank(candidate) == best).collect();
-    if let [_, _, ..] = equals.as_slice() {
-        let list: Vec<String> = equals.iter().map(Candidate::describe).collect();
-        let message = format!("several applications could be meant: {}", list.join("; "));
-        return Err(match equals.first() {
-            Some(first) => write_entrypoint(message, &example(first)),
-            None => write_entrypoint(message, SOME_MODULE),
-        });
-    }
-    let Some(mut one) = equals.pop() else { return Ok(Choice::None) };
-    settle(question, &mut one);
-    Ok(Choice::One(Box::new(one)))
+    candidates.sort_by_cached_key(|candidate| rank(candidate));
+    let Some(best) = candidates.first().map(rank) else { return Choice::default() };
+    let equals = candidates.iter().take_while(|candidate| rank(candidate) == best).count();
+    let others = candidates.split_off(equals);
+    candidates.iter_mut().for_each(|candidate| settle(question, candidate));
+    let instance = candidates.iter().any(|candidate| !matches!(candidate.form, Form::Factory { .. }));
+    let mut others: Vec<Candidate> = others
+        .into_iter()
+        // What makes an application is no other one.
+        .filter(|candidate| !instance || !matches!(candidate.form, Form::Factory { .. }))
+        // Django has one application, whatever its file keeps beside it.
+        .filter(|candidate| {
+            let same = |best: &Candidate| best.source.path == candidate.source.path;
+            candidate.framework.title != "Django" || !candidates.iter().any(same)
+        })
+        .collect();
+    others.truncate(MOST_OTHERS);
+    others.iter_mut().for_each(|candidate| settle(question, candidate));
+    Choice { best: candidates, others }
 }
 
-/// How a candidate might be started, for a hint.
-fn example(candidate: &Candidate) -> Vec<String> {
-    let application = format!("{}:{}", candidate.source.module, candidate.name);
-    let words = match candidate.framework.serves {
-        Serves::Wsgi => ["gunicorn", &application],
-        Serves::Asgi => ["uvicorn", &application],
-        _ => ["python", candidate.source.path],
-    };
-    words.map(str::to_owned).to_vec()
+/// Whether a candidate is so plainly what the project is about that it comes before a console script.
+pub(super) fn is_clear(candidate: &Candidate) -> bool {
+    match candidate.form {
+        Form::Script => false,
+        Form::Instance => tier(candidate) < 2,
+        Form::Factory { .. } => is_usual(&candidate.source) && FACTORIES.contains(&candidate.name.as_str()),
+    }
+}
+
+/// Whether a file's name is one that applications are often in.
+pub(super) fn is_usual(source: &Source) -> bool {
+    FILES.contains(&source.file_name().to_ascii_lowercase().as_str())
+}
+
+/// Whether a file is named for what a server loads of it, and this is it.
+fn is_entry(candidate: &Candidate) -> bool {
+    matches!(
+        (candidate.source.file_name(), candidate.serves),
+        ("wsgi.py", Serves::Wsgi) | ("asgi.py", Serves::Asgi)
+    )
+}
+
+/// What Django's settings name, of several the settings of `manage.py`; adds it to the candidates
+/// where nothing else told that it is one.
+fn by_settings<'a>(
+    question: &Question<'a>,
+    candidates: &mut Vec<Candidate<'a>>,
+    all: Vec<String>,
+) -> Vec<String> {
+    let is_django = |candidate: &&Candidate| candidate.framework.title == "Django";
+    if !question.has("django") || candidates.iter().filter(is_django).count() == 1 {
+        return Vec::new();
+    }
+    let named = django::named_by_manage(question);
+    let settings = if named.is_empty() { all } else { named };
+    if candidates.iter().any(|candidate| is_django(&candidate) && is_set(candidate, &settings)) {
+        return settings;
+    }
+    // What is none of the candidates tells nothing of them.
+    if candidates.iter().any(|candidate| is_django(&candidate)) {
+        return Vec::new();
+    }
+    let sources = sources(question);
+    for setting in &settings {
+        let serves = if setting.contains("wsgi") { Serves::Wsgi } else { Serves::Asgi };
+        let speaks = match serves {
+            Serves::Wsgi => Interface::Wsgi,
+            _ => Interface::Asgi,
+        };
+        let Some(framework) = Framework::named("Django", serves) else { continue };
+        if let Some((source, name)) = django::source_of(setting, &sources)
+            && servers::speaks(question, speaks)
+        {
+            candidates.push(Candidate {
+                framework,
+                serves,
+                source: source.clone(),
+                name,
+                form: Form::Instance,
+                imports: Default::default(),
+                own_start: None,
+                own_port: None,
+            });
+        }
+    }
+    settings
+}
+
+fn is_set(candidate: &Candidate, settings: &[String]) -> bool {
+    let (module, name) = (&candidate.source.module, &candidate.name);
+    let near = format!("{}.{name}", last_two(module));
+    settings.iter().any(|setting| *setting == near || *setting == format!("{module}.{name}"))
+}
+
+/// Whether a candidate of Django is none that its settings name, where they name any.
+fn is_passed_over(candidate: &Candidate, settings: &[String]) -> bool {
+    candidate.framework.title == "Django" && !settings.is_empty() && !is_set(candidate, settings)
 }
 
 /// Django projects have a WSGI and an ASGI module, of which one is served.
 fn one_interface(question: &Question, candidates: &mut Vec<Candidate>) {
-    let is = |candidate: &Candidate, serves| {
-        candidate.framework.title == "Django" && candidate.framework.serves == serves
-    };
+    let is =
+        |candidate: &Candidate, serves| candidate.framework.title == "Django" && candidate.serves == serves;
     let has = |serves| candidates.iter().any(|candidate| is(candidate, serves));
     if !has(Serves::Wsgi) || !has(Serves::Asgi) {
         return;
@@ -119,8 +186,7 @@ fn last_two(module: &str) -> &str {
 
 /// The lower, the more likely it is what the project is about.
 fn tier(candidate: &Candidate) -> u8 {
-    let file = candidate.source.file_name().to_ascii_lowercase();
-    let usual_file = FILES.contains(&file.as_str());
+    let usual_file = is_usual(&candidate.source);
     match candidate.form {
         Form::Script => 2 * u8::from(!usual_file),
         Form::Instance if !INSTANCES.contains(&candidate.name.as_str()) => 2,
@@ -141,7 +207,9 @@ fn settle(question: &Question, candidate: &mut Candidate) {
     let exists = |path: &str| question.files.iter().any(|(file, _)| file == path);
     let is_root = |folder: &str| folder.is_empty() || question.source_roots.iter().any(|root| root == folder);
     let folder = source.folder().to_owned();
-    if candidate.framework.title == "Django" {
+    // The workers of a Django project import it from there, too.
+    let of_django = candidate.serves == Serves::Celery && question.has("django");
+    if candidate.framework.title == "Django" || of_django {
         let mut above = folder.as_str();
         while !is_root(above) {
             if exists(&format!("{above}/manage.py")) {

@@ -1,27 +1,112 @@
 //! Programs that need no server: console scripts, packages and single files.
 
-use super::ast::outline;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::ast::{Outline, outline};
 use super::files::{Source, sources};
 use super::ports::literal_port;
-use super::{Answer, INTERRUPT, Name, Question, SOME_MODULE, write_entrypoint};
+use super::processes::is_command_line;
+use super::{Answer, INTERRUPT, Name, Question, SOME_MODULE, servers, write_entrypoint};
 use crate::error::{Error, Result};
 
 /// Files that a project's only program is often named.
 const USUAL: &[&str] = &["__main__.py", "main.py", "app.py"];
+/// So many files are followed from a console script on.
+const MOST_FOLLOWED: usize = 40;
+/// So many files at the top of a project are looked at for one that does something.
+const MOST_AT_TOP: usize = 100;
+
+/// The console scripts that are objects of Python.
+fn scripts<'q>(question: &Question<'q>) -> impl Iterator<Item = (&'q String, &'q String)> {
+    question.scripts.iter().filter(|(_, object)| !is_command_line(object))
+}
 
 /// The console script named like the project.
-pub(super) fn own_script(question: &Question) -> Option<Answer> {
+pub(super) fn own_script<'q>(question: &Question<'q>) -> Option<&'q str> {
     let name: Name = question.name.parse().ok()?;
-    let own = |script: &&String| script.parse::<Name>().is_ok_and(|script| script == name);
-    let script = question.scripts.keys().find(own)?;
-    Some(run_script(question, script, "named like the project"))
+    let own = |(script, _): &(&String, &String)| script.parse::<Name>().is_ok_and(|script| script == name);
+    scripts(question).find(own).map(|(script, _)| script.as_str())
 }
 
 /// The only console script.
 pub(super) fn only_script(question: &Question) -> Option<Answer> {
-    let mut scripts = question.scripts.keys();
-    let script = scripts.next().filter(|_| question.scripts.len() == 1)?;
-    Some(run_script(question, script, "the only one"))
+    let mut scripts = scripts(question);
+    match (scripts.next(), scripts.next()) {
+        (Some((script, _)), None) => Some(run_script(question, script, "the only one")),
+        _ => None,
+    }
+}
+
+/// The console script that is named like an image.
+pub(super) fn script_of_image(question: &Question, image: &str) -> Option<Answer> {
+    let (script, _) = scripts(question).find(|(name, _)| *name == image)?;
+    Some(run_script(question, script, "named like the image"))
+}
+
+/// The console scripts beside what was chosen, with the line that would choose the first.
+pub(super) fn other_scripts(question: &Question, chosen: Option<&Answer>) -> Option<String> {
+    let program = chosen.and_then(|answer| answer.command.first());
+    let others: Vec<&String> =
+        scripts(question).map(|(name, _)| name).filter(|name| Some(*name) != program).collect();
+    let names: Vec<String> = others.iter().take(5).map(|name| format!("`{name}`")).collect();
+    let more = if others.len() > names.len() { ", ..." } else { "" };
+    let plural = if others.len() > 1 { "s" } else { "" };
+    let first = others.first()?;
+    Some(format!("console script{plural} {}{more}: entrypoint = {:?}", names.join(", "), [first]))
+}
+
+/// Whether the program that a console script calls starts a server of its own: its file, or one of
+/// the project that it imports in turn, names one. What cannot be followed is taken for one.
+pub(super) fn starts_server(question: &Question, script: &str) -> bool {
+    let object = question.scripts.get(script);
+    let Some((module, _)) = object.and_then(|object| object.split_once(':')) else { return true };
+    let sources = sources(question);
+    let by_module: BTreeMap<&str, &Source> =
+        sources.iter().map(|source| (source.module.as_str(), source)).collect();
+    // A project may be imported from another folder than is known here.
+    let ending = format!(".{module}");
+    let is_it = |name: &&&str| **name == module || name.ends_with(&ending);
+    let Some(start) = by_module.keys().filter(is_it).min_by_key(|name| name.len()).copied() else {
+        return true;
+    };
+    let root = start.strip_suffix(module).unwrap_or_default();
+    let mut seen = BTreeSet::from([start]);
+    let mut next = vec![start];
+    for _ in 0..MOST_FOLLOWED {
+        let Some(source) = next.pop().and_then(|module| by_module.get(module)) else { return false };
+        let Some(text) = source.text() else { continue };
+        if names_server(&text) {
+            return true;
+        }
+        let Some(outline) = outline(&text, &source.module, source.is_package()) else { continue };
+        for path in outline.imports.values().chain(&outline.stars) {
+            let rooted = format!("{root}{path}");
+            let found = nearest(&by_module, path).or_else(|| nearest(&by_module, &rooted));
+            next.extend(found.filter(|module| seen.insert(module)));
+        }
+    }
+    false
+}
+
+/// The module that something is in, or that it is.
+fn nearest<'s>(modules: &BTreeMap<&'s str, &Source>, path: &str) -> Option<&'s str> {
+    let ends = path.match_indices('.').map(|(at, _)| at).chain([path.len()]);
+    ends.filter_map(|end| modules.get_key_value(path.get(..end)?)).next_back().map(|(module, _)| *module)
+}
+
+fn names_server(text: &str) -> bool {
+    // These two are frameworks first.
+    let names = || servers::names().filter(|name| !matches!(*name, "fastapi" | "sanic"));
+    let imports = |line: &str| {
+        let module = line.trim_start();
+        let module = module.strip_prefix("import ").or_else(|| module.strip_prefix("from "));
+        let first = module.and_then(|module| module.split(|c: char| c != '_' && !c.is_alphanumeric()).next());
+        first.is_some_and(|first| names().any(|name| name == first))
+    };
+    let quoted = |name: &str| text.contains(&format!("\"{name}\"")) || text.contains(&format!("'{name}'"));
+    ["run_app(", "run_simple(", "serve_forever("].iter().any(|call| text.contains(call))
+        || names().any(|name| text.contains(name) && quoted(name))
+        || text.lines().any(imports)
 }
 
 /// The package with a `__main__`, or the only script.
@@ -47,7 +132,10 @@ pub(super) fn module(question: &Question) -> Result<Option<Answer>> {
         let answer = run(&["python", "-m", name], format!("package `{name}`, which has a __main__.py"));
         return Ok(Some(Answer { port: port(package, None), ..answer }.stopped(&sources)));
     }
-    let scripts: Vec<&Source> = sources.iter().filter(|source| is_script(source)).collect();
+    let mut scripts: Vec<&Source> = sources.iter().filter(|source| is_script(source)).collect();
+    if scripts.is_empty() {
+        scripts = acting(&sources);
+    }
     let usual: Vec<&Source> =
         scripts.iter().copied().filter(|script| USUAL.contains(&script.file_name())).collect();
     let script = match (scripts.as_slice(), usual.as_slice()) {
@@ -65,7 +153,7 @@ pub(super) fn module(question: &Question) -> Result<Option<Answer>> {
 /// The error for a project in which nothing was found.
 pub(super) fn nothing(question: &Question) -> Error {
     let mut found: Vec<String> =
-        question.scripts.keys().map(|name| format!("console script `{name}`")).collect();
+        scripts(question).map(|(name, _)| format!("console script `{name}`")).collect();
     let top = sources(question).into_iter().filter(|source| source.depth == 0 && !source.is_package());
     found.extend(top.map(|source| source.path.to_owned()));
     let rest = found.len().saturating_sub(10);
@@ -78,8 +166,8 @@ pub(super) fn nothing(question: &Question) -> Error {
         (false, rest) => format!("none is the obvious one of {} and {rest} more", found.join(", ")),
     };
     let message = format!("cannot tell how {} is started: {list}", question.name);
-    match question.scripts.keys().next() {
-        Some(script) => write_entrypoint(message, &[script]),
+    match scripts(question).next() {
+        Some((script, _)) => write_entrypoint(message, &[script]),
         None => write_entrypoint(message, SOME_MODULE),
     }
 }
@@ -106,7 +194,25 @@ fn is_script(source: &Source) -> bool {
     source.file_name() == "__main__.py" || source.text().is_some_and(guarded)
 }
 
-fn run_script(question: &Question, script: &str, why: &str) -> Answer {
+/// The files at the top that do something when they are run, and that no other one imports.
+fn acting<'s, 'a>(sources: &'s [Source<'a>]) -> Vec<&'s Source<'a>> {
+    let top = sources.iter().filter(|source| source.depth == 0 && !source.is_package()).take(MOST_AT_TOP);
+    let read = |source: &'s Source<'a>| Some((source, outline(&source.text()?, &source.module, false)?));
+    let read: Vec<(&Source, Outline)> = top.filter_map(read).collect();
+    let imports = read.iter().flat_map(|(_, outline)| outline.imports.values().chain(&outline.stars));
+    let imported: BTreeSet<&str> = imports.filter_map(|path| path.split('.').next()).collect();
+    let is_program =
+        |(source, outline): &&(&Source, Outline)| outline.acts && !imported.contains(source.module.as_str());
+    read.iter().filter(is_program).map(|(source, _)| *source).collect()
+}
+
+/// Has a program stopped by an interrupt, unless some file of the project speaks of SIGTERM.
+pub(super) fn stopped(answer: Answer, question: &Question) -> Answer {
+    answer.stopped(&sources(question))
+}
+
+/// What runs a console script.
+pub(super) fn run_script(question: &Question, script: &str, why: &str) -> Answer {
     let sources = sources(question);
     let object = question.scripts.get(script).and_then(|object| object.split_once(':'));
     let port = object.and_then(|(module, function)| {
@@ -134,6 +240,7 @@ impl Answer {
     }
 }
 
+/// The command that runs a program of which no more is known.
 fn run(words: &[&str], reason: String) -> Answer {
     Answer { command: words.iter().map(|word| (*word).to_owned()).collect(), reason, ..Answer::default() }
 }

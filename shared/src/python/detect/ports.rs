@@ -1,21 +1,21 @@
 //! The ports that programs name themselves.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
-use super::ast::{Call, Function, Outline, Value};
+use super::ast::{Call, Outline, Value};
 
 /// The port that a program gives to what serves it, as a number: the module's own calls, those of
 /// its main part and of the functions that it calls there; or those of one `function`. `None`
 /// where there is none, or more than one.
 pub(super) fn literal_port(outline: &Outline, function: Option<&str>) -> Option<u16> {
-    let main: Vec<&Call> = match function {
+    let main: Vec<&Rc<Call>> = match function {
         Some(name) => {
             outline.functions.iter().filter(|own| own.name == name).flat_map(|own| &own.body.calls).collect()
         }
         None => outline.body.calls.iter().chain(outline.main.iter().flat_map(|main| &main.calls)).collect(),
     };
-    let called = |own: &&Function| main.iter().any(|call| call.callee == own.name);
-    let inner = outline.functions.iter().filter(called).flat_map(|own| &own.body.calls);
+    let inner = outline.called_by(main.iter().copied()).flat_map(|own| &own.body.calls);
     let serves = |callee: &str| {
         let name = callee.rsplit('.').next().unwrap_or(callee);
         matches!(name, "run" | "run_app" | "launch" | "serve" | "run_simple")

@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use super::frameworks::{Candidate, Form, Serves};
-use super::{Answer, INTERRUPT, Question};
+use super::candidates::{Candidate, Form};
+use super::frameworks::Serves;
+use super::gunicorn::{self, Bind};
+use super::{Answer, INTERRUPT, Optional, Question};
 use crate::error::{Error, Result};
 
 /// How a server and an application talk.
@@ -52,7 +54,14 @@ static SERVERS: [Server; 9] = [
 ];
 
 impl Server {
-    fn is_in(&self, question: &Question) -> bool {
+    /// Where the lock has it, if only in a group or an extra that was not asked for.
+    pub(super) fn optional<'q>(&self, question: &Question<'q>) -> Option<&'q Optional> {
+        let is_it = |optional: &&Optional| self.distributions.contains(&optional.distribution.as_str());
+        question.optional.iter().find(is_it)
+    }
+
+    /// Whether it is installed.
+    pub(super) fn is_in(&self, question: &Question) -> bool {
         self.distributions.iter().any(|distribution| question.has(distribution))
     }
 
@@ -82,7 +91,26 @@ pub(super) fn wanted(question: &Question) -> Result<Option<&'static Server>> {
     }
     let distribution = server.distributions.first().unwrap_or(&server.name);
     Err(Error::usage(format!("server = {name:?}, but {distribution} is not among the locked dependencies"))
-        .hint(format!("add {distribution} to the dependencies and lock again")))
+        .hint(match server.optional(question) {
+            Some(optional) => optional.words(),
+            None => format!("add {distribution} to the dependencies and lock again"),
+        }))
+}
+
+/// The server whose program this is.
+pub(super) fn of_program(program: &str) -> Option<&'static Server> {
+    let program = if program == "waitress-serve" { "waitress" } else { program };
+    SERVERS.iter().find(|server| server.name == program)
+}
+
+/// Whether a server that speaks this is installed.
+pub(super) fn speaks(question: &Question, interface: Interface) -> bool {
+    SERVERS.iter().any(|server| server.speaks(interface) && server.is_in(question))
+}
+
+/// The names under which servers are imported or started.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    SERVERS.iter().map(|server| server.name)
 }
 
 /// The interface that a project with both is served by.
@@ -116,7 +144,7 @@ pub(super) fn serve(
     wanted: Option<&'static Server>,
 ) -> Result<Option<Answer>> {
     let is_sanic = wanted.is_none_or(|server| server.name == "sanic");
-    let served = match candidate.framework.serves {
+    let served = match candidate.serves {
         Serves::Asgi => by_server(question, candidate, wanted, Interface::Asgi),
         Serves::Wsgi => by_server(question, candidate, wanted, Interface::Wsgi),
         Serves::Sanic if is_sanic => Some(sanic(question, candidate)),
@@ -141,9 +169,44 @@ pub(super) fn serve(
     }
 }
 
+/// The servers for this kind of application, the likeliest first.
+fn fitting(candidate: &Candidate) -> impl Iterator<Item = &'static Server> {
+    let interface = match candidate.serves {
+        Serves::Asgi => Some(Interface::Asgi),
+        Serves::Wsgi => Some(Interface::Wsgi),
+        _ => None,
+    };
+    let speaks = move |server: &&Server| match interface {
+        // It needs another server's worker.
+        Some(Interface::Asgi) => server.asgi && server.name != "gunicorn",
+        Some(Interface::Wsgi) => server.wsgi,
+        None => false,
+    };
+    SERVERS.iter().filter(speaks)
+}
+
+/// What has to be added for an application to be served, in words.
+pub(super) fn missing(question: &Question, candidate: &Candidate) -> String {
+    match fitting(candidate).find_map(|server| server.optional(question)) {
+        Some(optional) => optional.words(),
+        None => suggestion(candidate),
+    }
+}
+
+/// The server and its arguments that would serve this, had the image one.
+pub(super) fn wish(question: &Question, candidate: &Candidate) -> Vec<String> {
+    let optional = fitting(candidate).find(|server| server.optional(question).is_some());
+    let interface = if candidate.serves == Serves::Asgi { Interface::Asgi } else { Interface::Wsgi };
+    let usual = SERVERS.iter().find(|server| server.speaks(interface));
+    let Some(server) = optional.or(usual) else { return Vec::new() };
+    command(server, question, candidate, interface)
+        .map(|Command { words, env, port }| Answer { command: words, env, port, ..Answer::default() }.line())
+        .unwrap_or_default()
+}
+
 /// Says which server to add.
-pub(super) fn none_installed(candidate: &Candidate) -> Error {
-    let add = suggestion(candidate);
+pub(super) fn none_installed(question: &Question, candidate: &Candidate) -> Error {
+    let add = missing(question, candidate);
     Error::usage(format!(
         "no production server for the {} is among the locked dependencies",
         candidate.describe()
@@ -153,7 +216,7 @@ pub(super) fn none_installed(candidate: &Candidate) -> Error {
 
 fn suggestion(candidate: &Candidate) -> String {
     let is_dash_without_server = candidate.name.contains('.');
-    match candidate.framework.serves {
+    match candidate.serves {
         Serves::Wsgi if is_dash_without_server => {
             format!(
                 "write `server = {}` in {} and add gunicorn to the dependencies",
@@ -178,13 +241,18 @@ fn by_server(
     };
     // Gunicorn is the first choice for WSGI; for ASGI it needs what serves as well without it.
     let late = |server: &&Server| interface == Interface::Asgi && server.name == "gunicorn";
+    // Unless the project configures it: then it is what the project wants.
+    let configured = gunicorn::config(question).is_some();
+    let late = |server: &&Server| late(server) && !configured;
     let able = || SERVERS.iter().filter(|server| server.speaks(interface)).filter(fits);
-    let mut ordered = able().filter(|server| !late(server)).chain(able().filter(late));
+    let early = |server: &&Server| server.name == "gunicorn" && configured;
+    let between = |server: &&Server| !late(server) && !early(server);
+    let mut ordered = able().filter(early).chain(able().filter(between)).chain(able().filter(late));
     ordered.find_map(|server| {
-        let Command { words, env } = command(server, question, candidate, interface)?;
+        let Command { words, env, port } = command(server, question, candidate, interface)?;
         let reason = format!("{}, served by {}", candidate.describe(), server.name);
         let stop_signal = (server.name == "waitress").then_some(INTERRUPT);
-        Some(Answer { command: words, env, port: Some(port(question, 8000)), stop_signal, reason })
+        Some(Answer { command: words, env, port, stop_signal, reason, ..Answer::default() })
     })
 }
 
@@ -192,11 +260,30 @@ fn by_server(
 struct Command {
     words: Vec<String>,
     env: BTreeMap<String, String>,
+    port: Option<u16>,
 }
 
 fn say(words: &[&str], env: &[(&str, &str)]) -> Command {
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Command { words: words.iter().map(|word| (*word).to_owned()).collect(), env }
+    Command { words: words.iter().map(|word| (*word).to_owned()).collect(), env, port: None }
+}
+
+/// How gunicorn is told where to listen, which a configuration of its own may say.
+fn gunicorn(question: &Question, words: &[&str]) -> Command {
+    let mut command = say(words, &[]);
+    let config = gunicorn::config(question);
+    let wanted = port(question, 8000);
+    command.port = Some(wanted);
+    match config.map(|config| config.bind) {
+        Some(Bind::Socket) => command.port = None,
+        Some(Bind::Port { number, is_open: true }) if question.port.is_none_or(|port| port == number) => {
+            command.port = Some(number);
+        }
+        Some(Bind::Port { .. }) => command.words.push(format!("--bind=0.0.0.0:{wanted}")),
+        // With PORT and without --bind it binds to 0.0.0.0:$PORT.
+        Some(Bind::Unknown | Bind::None) | None => _ = command.env.insert("PORT".into(), wanted.to_string()),
+    }
+    command
 }
 
 fn port(question: &Question, customary: u16) -> u16 {
@@ -221,14 +308,15 @@ fn command(
     candidate: &Candidate,
     interface: Interface,
 ) -> Option<Command> {
-    let port = port(question, 8000).to_string();
+    let number = port(question, 8000);
+    let port = number.to_string();
     let address = format!("0.0.0.0:{port}");
     let (app, called) = (&*reference(candidate), &*called(candidate));
     let factory = matches!(candidate.form, Form::Factory { .. });
     let flag: &[&str] = if factory { &["--factory"] } else { &[] };
     // Gunicorn and uWSGI look a name up, and know no attributes of it.
     let plain = !candidate.name.contains('.');
-    Some(match server.name {
+    let spoken = match server.name {
         "uvicorn" => say(
             &[&["uvicorn"], flag, &[app]].concat(),
             &[("UVICORN_HOST", "0.0.0.0"), ("UVICORN_PORT", &port)],
@@ -239,8 +327,14 @@ fn command(
             say(&words, &[("GRANIAN_HOST", "0.0.0.0"), ("GRANIAN_PORT", &port)])
         }
         "hypercorn" => say(&["hypercorn", "--bind", &address, called], &[]),
-        // With PORT and without --bind it binds to 0.0.0.0:$PORT.
-        "gunicorn" if interface == Interface::Wsgi && plain => say(&["gunicorn", called], &[("PORT", &port)]),
+        "gunicorn" if interface == Interface::Wsgi && plain => {
+            return Some(gunicorn(question, &["gunicorn", called]));
+        }
+        "gunicorn"
+            if interface == Interface::Asgi && gunicorn::config(question).is_some_and(|c| c.has_worker) =>
+        {
+            return Some(gunicorn(question, &["gunicorn", called]));
+        }
         "gunicorn" if interface == Interface::Asgi => {
             let worker = if question.has("uvicorn-worker") {
                 "uvicorn_worker.UvicornWorker"
@@ -249,7 +343,7 @@ fn command(
             } else {
                 return None;
             };
-            say(&["gunicorn", "-k", worker, called], &[("PORT", &port)])
+            return Some(gunicorn(question, &["gunicorn", "-k", worker, called]));
         }
         "waitress" => {
             let listen = format!("--listen={address}");
@@ -270,11 +364,12 @@ fn command(
             )
         }
         _ => return None,
-    })
+    };
+    Some(Command { port: Some(number), ..spoken })
 }
 
 fn answer(command: Command, port: Option<u16>, reason: String) -> Answer {
-    Answer { command: command.words, env: command.env, port, stop_signal: None, reason }
+    Answer { command: command.words, env: command.env, port, reason, ..Answer::default() }
 }
 
 fn sanic(question: &Question, candidate: &Candidate) -> Answer {
@@ -289,15 +384,16 @@ fn sanic(question: &Question, candidate: &Candidate) -> Answer {
 }
 
 fn aiohttp(question: &Question, candidate: &Candidate, wanted: Option<&'static Server>) -> Option<Answer> {
-    let gunicorn = wanted.map_or(question.has("gunicorn"), |server| server.name == "gunicorn");
-    if gunicorn {
-        let port = port(question, 8000);
+    let by_gunicorn = wanted.map_or(question.has("gunicorn"), |server| server.name == "gunicorn");
+    if by_gunicorn {
         // The worker awaits coroutines itself.
         let awaited = candidate.form == Form::Factory { is_async: true };
         let app = if awaited { reference(candidate) } else { called(candidate) };
         let words = ["gunicorn", "-k", "aiohttp.GunicornWebWorker", &app];
         let reason = format!("{}, served by gunicorn", candidate.describe());
-        return Some(answer(say(&words, &[("PORT", &port.to_string())]), Some(port), reason));
+        let command = gunicorn(question, &words);
+        let port = command.port;
+        return Some(answer(command, port, reason));
     }
     let port = candidate.own_start.filter(|_| wanted.is_none())?;
     let words = ["python", "-m", &candidate.source.module];

@@ -4,12 +4,12 @@ use std::fs;
 
 use super::*;
 
-/// A project: what is installed (`server=`, `port=` and `script=` are the other questions), its
-/// files, each headed by `# path`, and the command that starts it after its variables, or the
-/// error after `!`.
-struct Case(&'static str, &'static str, &'static str);
+/// A project: what is installed (`server=`, `port=`, `script=`, `fastapi=`, `extra=`, `image=` and `no-shell` are the
+/// other questions), its files, each headed by `# path`, and the command that starts it after its
+/// variables, or the error after `!`.
+pub(super) struct Case(pub(super) &'static str, pub(super) &'static str, pub(super) &'static str);
 
-fn ask(setup: &str, files: &str) -> Result<Answer> {
+pub(super) fn ask(setup: &str, files: &str) -> Result<Answer> {
     let folder = tempfile::tempdir().expect("a folder");
     let mut sources: Vec<(String, String)> = Vec::new();
     for line in files.lines() {
@@ -25,13 +25,30 @@ fn ask(setup: &str, files: &str) -> Result<Answer> {
         fs::write(&place, text).expect("a file");
         listed.push((path, place));
     }
-    let (mut server, mut port) = (None, None);
-    let (mut scripts, mut installed) = (BTreeMap::new(), BTreeSet::new());
+    let (mut server, mut port, mut fastapi, mut has_shell) = (None, None, None, true);
+    let (mut scripts, mut installed, mut optional) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
+    let (mut procfile, mut image) = (None, None);
+    listed.retain(|(path, place)| {
+        let is_procfile = path == "Procfile";
+        if is_procfile {
+            procfile = fs::read_to_string(place).ok();
+        }
+        !is_procfile
+    });
     for word in setup.split_whitespace() {
         match word.split_once('=') {
             Some(("server", name)) => server = Some(name),
             Some(("port", number)) => port = number.parse().ok(),
+            Some(("image", name)) => image = Some(name),
+            Some(("fastapi", name)) => fastapi = Some(name),
+            Some(("extra", name)) => optional.push(Optional {
+                distribution: name.parse().expect("a name"),
+                within: "the extra prod".to_owned(),
+                way: "give --extra prod".to_owned(),
+            }),
+            Some(("line", line)) => drop(scripts.insert("start".to_owned(), line.replace('+', " "))),
             Some((_, name)) => drop(scripts.insert(name.to_owned(), "web.cli:main".to_owned())),
+            None if word == "no-shell" => has_shell = false,
             None => drop(installed.insert(word.parse().expect("a name"))),
         }
     }
@@ -41,12 +58,17 @@ fn ask(setup: &str, files: &str) -> Result<Answer> {
         files: &listed,
         source_roots: &["src".to_owned(), String::new()],
         installed: &installed,
+        optional: &optional,
+        image,
+        procfile: procfile.as_deref(),
+        fastapi,
+        has_shell,
         server,
         port,
     })
 }
 
-fn told(setup: &str, files: &str) -> String {
+pub(super) fn told(setup: &str, files: &str) -> String {
     match ask(setup, files) {
         Ok(answer) => {
             let variables = answer.env.iter().map(|(name, value)| format!("{name}={value}"));
@@ -56,7 +78,7 @@ fn told(setup: &str, files: &str) -> String {
     }
 }
 
-fn check(cases: &[Case]) {
+pub(super) fn check(cases: &[Case]) {
     for Case(setup, files, expected) in cases {
         let found = told(setup, files);
         let good = match expected.strip_prefix("! ") {
@@ -363,7 +385,7 @@ fn the_application_is_told_from_what_looks_like_one() {
         Case(
             "fastapi uvicorn",
             "# x.py\nfrom fastapi import FastAPI\na = FastAPI()\nb = FastAPI()",
-            "! `a` in x.py; FastAPI app `b` in x.py | write entrypoint = [\"uvicorn\", \"x:a\"], or",
+            "! `a` in x.py; FastAPI app `b` in x.py | write entrypoint = [\"uvicorn\", \"x:a\", \"--host\", \"0.0.0.0\", \"--port\", \"8000\"], or",
         ),
         Case("starlette uvicorn", FASTAPI, "! cannot tell"),
     ]);
@@ -502,12 +524,43 @@ fn files_that_cannot_be_read_or_are_data_are_passed_over() {
         files: &files,
         source_roots: &[],
         installed: &installed,
+        optional: &[],
+        image: None,
+        procfile: None,
+        fastapi: None,
+        has_shell: true,
         server: None,
         port: None,
     };
     let error = detect(&question).expect_err("nothing to start");
     assert_eq!(error.kind(), crate::error::Kind::Usage);
     assert!(error.to_string().contains("a.py, b.py, c.py"), "{error}");
+}
+
+#[test]
+fn files_of_thousands_of_lines_are_read_at_once() {
+    let lines = |line: &dyn Fn(usize) -> String| (0..8_000).map(line).collect::<Vec<_>>().join("\n");
+    let files = [
+        lines(&|i| format!("class A{i}(A{}): pass", i + 1)),
+        lines(&|i| format!("a{i} = Dash(server=a{})", i + 1)),
+        lines(&|i| format!("a{i} = a{}", i + 1)),
+        lines(&|i| format!("app_{i} = CORSMiddleware(app_{})", i + 1)),
+        lines(&|i| format!("app{i} = FastAPI()")),
+        lines(&|i| format!("def f{i}(): return f{}()", i + 1)),
+        lines(&|i| format!("f{i}()\ndef f{i}(): g()")),
+    ];
+    for text in files {
+        let file =
+            format!("# main.py\nfrom fastapi import FastAPI\nfrom dash import Dash\n{text}\nx = FastAPI()");
+        let began = std::time::Instant::now();
+        drop(told("fastapi dash uvicorn gunicorn", &file));
+        assert!(
+            began.elapsed().as_secs() < 20,
+            "{} takes {:?}",
+            text.lines().next().unwrap_or_default(),
+            began.elapsed()
+        );
+    }
 }
 
 #[test]
