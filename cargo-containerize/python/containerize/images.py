@@ -54,6 +54,7 @@ class BuildConfig:
     install: Literal["source", "wheel"] | None = None
     labels: Table | None = None
     layers: Sequence[Table] | None = None
+    lock: str | None = None
     max_layers: int | None = None
     missing: Strings | None = None
     native: Literal["error", "bundle"] | None = None

@@ -49,8 +49,6 @@ pub(super) fn cargo_flag(request: &Request) -> Option<&'static str> {
         ("--profile", flags.profile.is_some()),
         ("--target", flags.target.is_some()),
         ("--target-dir", request.target_dir.is_some()),
-        ("--package", !request.scope.packages.is_empty()),
-        ("--workspace", request.scope.workspace),
         ("--bins", request.scope.bins),
         ("--features", flags.features.is_some()),
         ("--all-features", flags.all_features.is_some()),

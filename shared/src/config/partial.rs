@@ -130,7 +130,7 @@ keys! {
     layers("layers"): Vec<ExtraLayer>, append, Toml, r#"["extra", { command = "make layer" }]"#;
     /// Rust: the binary, or several.
     bin("bin"): Bins, replace, List, r#""server""#;
-    /// Rust: the members of a workspace that a call means which names none: names or globs.
+    /// The members of a workspace that a call means which names none: names or globs; Python: also folders.
     packages("packages"): Vec<String>, replace, List, r#"["api", "cli"]"#;
     /// Rust: features that are switched on.
     features("features"): Vec<String>, replace, List, r#"["server"]"#;
@@ -148,6 +148,9 @@ keys! {
     groups("groups"): Vec<String>, replace, List, r#"["prod"]"#;
     /// Python: extras of the project.
     extras("extras"): Vec<String>, replace, List, r#"["postgres"]"#;
+    /// Python: the lock or requirements file, where it is not the one that is found; several images of a folder
+    /// may each have their own.
+    lock("lock"): String, replace, Text, r#""requirements.api.txt""#;
     /// Python: the interpreter's version, as `3.13`, which chooses the default base; or the folder of one
     /// of this machine that is carried along, as `{ prefix = "/usr/local" }`.
     python("python"): PythonChoice, replace, Text, r#""3.13""#;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::builds::Tools;
 use super::interpreter;
-use super::wanted::{self, Wanted};
+use super::wanted::{self, Group, Wanted};
 use crate::build::about::{branch, created, detected, image_names, revision_text};
 use crate::build::early::Early;
 use crate::build::places::{Own, Places, Siblings, Tables};
@@ -22,7 +22,8 @@ use crate::python::{Carried, Forms, Name, Project, SourceOptions, SourceSet, Too
 use crate::store::Store;
 use crate::vcs::{Question, Revision};
 
-const TABLES: Tables = Tables { own: "tool.containerize", workspace: "tool.containerize of the workspace" };
+pub(super) const TABLES: Tables =
+    Tables { own: "tool.containerize", workspace: "tool.containerize of the workspace" };
 
 /// The table that Hatch keeps of its build target.
 const HATCH_TABLE: &str = "tool.hatch.build.targets.containerize";
@@ -68,32 +69,33 @@ impl Draft {
     /// Usage: what of them is missing, wrong or stale.
     pub(super) async fn read(
         request: &Request,
+        project: Project,
+        group: &Group,
         store: &Store,
         events: &Events,
         purpose: Purpose,
     ) -> Result<Self> {
-        let project = project(request)?;
-        check_flags(request)?;
         // Git takes about as long as it takes to read a lock.
         let described = project.dir.join(project.described_by);
         let described = if described.is_file() { &described } else { &project.dir };
         let revision = Question::ask(described);
-        let lock = read_lock(&project, events)?;
+        let lock = read_lock(&project, group, events)?;
         let forms = Forms::read(project.lock_dir(), lock.as_ref().map(|lock| &lock.indexes))?;
         let tools = Tools::of(request, &project, lock.as_ref(), store, events)?;
         let places = places(&of_python(request), &project, events)?;
         let table = project.settings.clone();
         let dir = project.dir.clone();
         let own = Own { table: table.as_ref(), dir: &dir };
-        if let Some(lock) = lock.as_ref().filter(|lock| lock.made.is_some()) {
+        let is_own = |lock: &&Lock| lock.made.is_some() && group.lock.is_none();
+        if let Some(lock) = lock.as_ref().filter(is_own) {
             Wanted::of(&places, own, &project)?.check(lock)?;
         }
-        let hooks = places.hooks(&[own], project.lock_dir())?;
+        let hooks = places.hooks(&[own], project.root_dir())?;
         let (outputs, walked) = (outputs(request, &project.dir), Mutex::default());
         let (images, carried) = (Vec::new(), BTreeMap::new());
         let mut draft = Self { project, lock, forms, tools, images, hooks, carried, outputs, walked };
         let revision = revision::answer(revision, request, &[], events);
-        draft.images = draft.images(request, &places, own, revision, events, purpose).await?;
+        draft.images = draft.images(request, &places, own, group, revision, events, purpose).await?;
         for prefix in draft.images.iter().filter_map(|image| image.settings.python.prefix.clone()) {
             let carried = Carried::ask(&draft.project.dir.join(&prefix), &request.variables)?;
             draft.tools.prefer(&carried.executable);
@@ -107,6 +109,7 @@ impl Draft {
         request: &Request,
         places: &Places,
         own: Own<'_>,
+        group: &Group,
         revision: Option<Revision>,
         events: &Events,
         purpose: Purpose,
@@ -121,11 +124,13 @@ impl Draft {
             None => "0.0.0".into(),
         };
         let facts = Facts { version, revision: revision.as_ref().map(revision_text), created };
-        let wanted = wanted::names(places, own, project)?;
-        let several = wanted.len() > 1;
-        let siblings = Siblings { in_package: several, in_project: several };
+        let several = wanted::names(places, own, project)?.len() > 1;
+        // Names do not hang on how many projects a call means.
+        let is_member = project.workspace.as_ref().is_some_and(|workspace| workspace.members.len() > 1);
+        let in_project = several || is_member;
+        let siblings = Siblings { in_package: several, in_project };
         let mut images = Vec::new();
-        for name in wanted {
+        for name in group.names.clone() {
             let about = About { name: name.clone(), ..about(project, &facts.version) };
             let detected = detected(&about, project.described_by, revision.is_some(), told_by.clone());
             let settings = self.settings(places, own, detected, &name)?;
@@ -135,8 +140,8 @@ impl Draft {
                 facts: &facts,
                 branch: branch.as_deref(),
                 shares_repository: places.shares_repository(&settings, siblings),
-                has_siblings: several,
-                is_one_of_several: several,
+                has_siblings: in_project,
+                is_one_of_several: group.is_one_of_several,
             };
             let names = image_names(request, &settings, &naming, events)?;
             images.push(DraftImage { name, settings, names, facts: facts.clone() });
@@ -176,7 +181,7 @@ impl Draft {
 
     /// The folder that the bases' paths are relative to, and that their lock is in.
     pub(super) fn root(&self) -> &Path {
-        self.project.lock_dir()
+        self.project.root_dir()
     }
 
     /// What is known of the images before anything is fetched.
@@ -301,7 +306,17 @@ fn facts(project: &Project) -> ProjectFacts<'_> {
 }
 
 /// The lock, if the project has one or needs none.
-fn read_lock(project: &Project, events: &Events) -> Result<Option<Lock>> {
+fn read_lock(project: &Project, group: &Group, events: &Events) -> Result<Option<Lock>> {
+    if let Some(path) = &group.lock {
+        if !path.is_file() {
+            return Err(Error::usage(format!("there is no lock {}", path.display()))
+                .hint("the key `lock` is relative to the project's folder"));
+        }
+        let lock = lock::read(path, lock::kind_of(path)?)?;
+        lock.notes.iter().for_each(|note| events.note(note));
+        lock::check_fresh(&lock, &facts(project))?;
+        return Ok(Some(lock));
+    }
     let Some(mut found) = lock::find(&project.dir, project.pyproject.as_ref())? else {
         return if needs_lock(project) { Err(no_lock(project)) } else { Ok(None) };
     };
@@ -354,7 +369,7 @@ fn locker(tool: Tool) -> &'static str {
 /// Usage: an unknown key or a wrong value in one of them.
 pub(super) fn places(request: &Request, project: &Project, events: &Events) -> Result<Places> {
     let workspace = project.workspace.as_ref().and_then(|workspace| workspace.settings.as_ref());
-    Places::read(request, TABLES, defaults()?, workspace, project.lock_dir(), events)?
+    Places::read(request, TABLES, defaults()?, workspace, project.root_dir(), events)?
         .with_tool(project.hatch_settings.as_ref(), HATCH_TABLE)
 }
 
@@ -373,7 +388,7 @@ pub(super) fn of_python(request: &Request) -> Request {
 }
 
 /// Refuses flags that only cargo understands.
-fn check_flags(request: &Request) -> Result<()> {
+pub(super) fn check_flags(request: &Request) -> Result<()> {
     match language::cargo_flag(request) {
         Some(flag) => Err(Error::usage(format!("{flag} is for Rust projects, and this is a Python project"))
             .hint("leave it out, or name the Cargo.toml of a Rust project with --manifest-path")),

@@ -8,12 +8,13 @@ mod draft;
 mod environment;
 mod install;
 mod interpreter;
+mod members;
 mod optional;
 mod resolve;
 mod start;
 mod wanted;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 pub(super) use environment::Environment;
@@ -25,7 +26,7 @@ use super::pack::pack;
 use super::workshop::{BaseWish, Bases, Workshop};
 use super::{Outcome, Request, hooks};
 use crate::base::{self, lock::BaseLock};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::ImageSet;
 use crate::plan::Plan;
@@ -34,34 +35,107 @@ use crate::store::Store;
 use draft::{Draft, Purpose};
 use resolve::Resolved;
 
-/// Plans, builds, packs and delivers the images of a Python project.
+/// One project of a call, ready to be built.
+struct Part<'a> {
+    draft: &'a Draft,
+    workshop: Workshop<'a>,
+    bases: Bases,
+    plan: Plan,
+    resolved: Resolved,
+}
+
+/// Plans, builds, packs and delivers the images of Python projects. Nothing is delivered before all are made.
 pub(super) async fn run(request: &Request, events: &Events) -> Result<Outcome> {
     let store = Store::open(&request.cache_dir)?.telling(events);
-    let draft = Draft::read(request, &store, events, Purpose::Images).await?;
-    early::check(request, &draft.early(), &draft.hooks, &[&draft.project.dir.join("dist")])?;
-    let wishes = draft.wishes()?;
-    let credentials = deliver::credentials(request, draft.references(), &wishes)?;
+    let drafts = drafts(request, &store, events, Purpose::Images).await?;
+    for draft in &drafts {
+        early::check(request, &draft.early(), &draft.hooks, &[&draft.project.dir.join("dist")])?;
+    }
+    let mut wishes = Vec::new();
+    for draft in &drafts {
+        wishes.extend(draft.wishes()?);
+    }
+    let references = || drafts.iter().flat_map(Draft::references);
+    let credentials = deliver::credentials(request, references(), &wishes)?;
     let client = Client::new(request.registry.clone(), credentials, events.clone())?;
     if !request.dry_run {
-        early::check_push(request, &client, &store, draft.references()).await?;
+        early::check_push(request, &client, &store, references()).await?;
     }
-    let lock = BaseLock::read(&draft.root().join(base::lock::FILE))?;
-    let workshop =
-        Workshop { request, store: &store, client: &client, lock: &lock, dir: draft.root(), events };
-    let bases = workshop.bases(wishes).await?;
-    let (plan, resolved) = resolve::plan(&draft, &bases, request.push, events).await?;
+    let read_lock = |draft: &Draft| BaseLock::read(&draft.root().join(base::lock::FILE));
+    let locks = drafts.iter().map(read_lock).collect::<Result<Vec<_>>>()?;
+    let mut parts = Vec::new();
+    for (draft, lock) in drafts.iter().zip(&locks) {
+        let (dir, store, client) = (draft.root(), &store, &client);
+        let workshop = Workshop { request, store, client, lock, dir, events };
+        let bases = workshop.bases(draft.wishes()?).await?;
+        let (plan, resolved) = resolve::plan(draft, &bases, request.push, events).await?;
+        parts.push(Part { draft, workshop, bases, plan, resolved });
+    }
+    let images = parts.iter().flat_map(|part| part.plan.images.clone()).collect();
+    let plan = Plan { push: request.push, images };
     if request.dry_run {
         return Ok(Outcome::Planned(plan));
     }
     plan.images.iter().for_each(|image| events.step("Planned", image.summary()));
-    hooks::before(&draft.hooks, events)?;
+    let mut prepared = BTreeSet::new();
+    for draft in drafts.iter().filter(|draft| prepared.insert(draft.project.dir.clone())) {
+        hooks::before(&draft.hooks, events)?;
+    }
     let make = async || {
-        let environments = install::environments(&workshop, &draft, &plan, &resolved).await?;
-        packed(&workshop, &draft, &plan, &bases, &resolved, &environments)
+        let mut sets = Vec::new();
+        for part in &parts {
+            sets.extend(part.make().await?);
+        }
+        Ok(sets)
     };
-    let delivered = finish(&workshop, &plan, &draft.project.dir.join("dist/image"), make).await?;
-    hooks::after(&draft.hooks, &delivered, events)?;
+    let [first, ..] = parts.as_slice() else { return Ok(Outcome::Built(Vec::new())) };
+    let default = match parts.len() {
+        1 => first.draft.project.dir.join("dist/image"),
+        _ => first.draft.root().join("dist/image"),
+    };
+    let delivered = finish(&first.workshop, &plan, &default, make).await?;
+    let mut rest = delivered.as_slice();
+    for part in &parts {
+        let (own, others) = rest.split_at(part.plan.images.len().min(rest.len()));
+        hooks::after(&part.draft.hooks, own, events)?;
+        rest = others;
+    }
     Ok(Outcome::Built(delivered))
+}
+
+/// What is known of the projects that the call means.
+async fn drafts(request: &Request, store: &Store, events: &Events, purpose: Purpose) -> Result<Vec<Draft>> {
+    draft::check_flags(request)?;
+    let mut wanted = Vec::new();
+    let mut names = BTreeMap::new();
+    for project in members::selected(request, events)? {
+        for group in wanted::groups(request, &project)? {
+            for name in &group.names {
+                if let Some(other) = names.insert(name.clone(), project.dir.clone()) {
+                    let (first, second) = (other.display(), project.dir.display());
+                    return Err(Error::usage(format!("{first} and {second} both have an image {name}"))
+                        .hint(
+                            "give one of them another name, in `project.name` or as a table `image.NAME`",
+                        ));
+                }
+            }
+            wanted.push((project.clone(), group));
+        }
+    }
+    let mut drafts = Vec::new();
+    for (project, mut group) in wanted {
+        group.is_one_of_several = names.len() > 1;
+        drafts.push(Draft::read(request, project, &group, store, events, purpose).await?);
+    }
+    Ok(drafts)
+}
+
+impl Part<'_> {
+    async fn make(&self) -> Result<Vec<ImageSet>> {
+        let Self { draft, workshop, bases, plan, resolved } = self;
+        let environments = install::environments(workshop, draft, plan, resolved).await?;
+        packed(workshop, draft, plan, bases, resolved, &environments)
+    }
 }
 
 fn packed(
@@ -90,11 +164,22 @@ pub(super) struct ToPin {
     pub(super) unnamed: BTreeSet<String>,
 }
 
-/// Makes a lock for a project that has none. Returns what else is to be pinned.
+/// Makes locks for projects that have none. Returns what else is to be pinned.
 pub(super) async fn lock(request: &Request, events: &Events) -> Result<ToPin> {
-    let project = draft::project(request)?;
-    builds::lock_if_needed(request, &project, &wanted::Wanted::of_call(request, &project)?, events).await?;
+    for project in members::selected(request, events)? {
+        if wanted::groups(request, &project)?.iter().all(|group| group.lock.is_some()) {
+            continue;
+        }
+        let wanted = wanted::Wanted::of_call(request, &project)?;
+        builds::lock_if_needed(request, &project, &wanted, events).await?;
+    }
     let store = Store::open(&request.cache_dir)?.telling(events);
-    let draft = Draft::read(request, &store, events, Purpose::Lock).await?;
-    Ok(ToPin { dir: draft.root().to_owned(), wishes: draft.wishes()?, unnamed: draft.unnamed_bases()? })
+    let drafts = drafts(request, &store, events, Purpose::Lock).await?;
+    let dir = drafts.first().map_or_else(|| request.cargo.dir(), Draft::root).to_owned();
+    let (mut wishes, mut unnamed) = (Vec::new(), BTreeSet::new());
+    for draft in &drafts {
+        wishes.extend(draft.wishes()?);
+        unnamed.extend(draft.unnamed_bases()?);
+    }
+    Ok(ToPin { dir, wishes, unnamed })
 }

@@ -121,16 +121,53 @@ impl Wanted {
     }
 }
 
-/// The names of all images: those in tables `image.NAME`, else the project's.
+/// The names of all images: those in tables `image.NAME`, else the project's. A table of a workspace's root speaks
+/// of images that members have, and makes none.
 pub(super) fn names(places: &Places, own: Own<'_>, project: &Project) -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
+    let of_workspace = Origin::Table(super::draft::TABLES.workspace.into());
     for layer in places.stack(own, Vec::new())? {
-        names.extend(layer.values.image.into_keys());
+        if layer.origin != of_workspace {
+            names.extend(layer.values.image.into_keys());
+        }
     }
     if names.is_empty() {
         names.insert(project.normalized.to_string());
     }
     Ok(names)
+}
+
+/// Images of a project that are made from one lock.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Group {
+    /// The lock, absolute, where the settings name one.
+    pub(super) lock: Option<PathBuf>,
+    /// The images.
+    pub(super) names: BTreeSet<String>,
+    /// Whether the call means other images, too.
+    pub(super) is_one_of_several: bool,
+}
+
+/// The images of a project by their locks.
+///
+/// # Errors
+/// Usage: a place has an unknown key or a wrong value.
+pub(super) fn groups(request: &Request, project: &Project) -> Result<Vec<Group>> {
+    let places = places(&of_python(request), project, &Events::silent())?;
+    let own = Own { table: project.settings.as_ref(), dir: &project.dir };
+    let of_workspace = Origin::Table(super::draft::TABLES.workspace.into());
+    let mut groups: Vec<Group> = Vec::new();
+    for name in names(&places, own, project)? {
+        let Folded { values, origins } = places.fold(own, Vec::new(), &name)?;
+        let beside =
+            if origins.is_from("lock", &of_workspace) { project.root_dir() } else { project.dir.as_path() };
+        let lock = values.lock.map(|path| beside.join(path));
+        match groups.iter_mut().find(|group| group.lock == lock) {
+            Some(group) => _ = group.names.insert(name),
+            None => groups.push(Group { lock, names: [name].into(), is_one_of_several: false }),
+        }
+    }
+    Ok(groups)
 }
 
 fn bases(choice: Option<&BaseChoice>) -> impl Iterator<Item = &str> {

@@ -6,7 +6,7 @@ use toml::Table;
 
 use super::LockKind;
 use super::selection::at;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::read;
 
 /// The lock of a project, and why it is this one.
@@ -75,6 +75,26 @@ pub fn find(dir: &Path, pyproject: Option<&Table>) -> Result<Option<Found>> {
     // What a lock was made from is no other lock.
     present.retain(|(path, kind)| *kind != LockKind::Requirements || pins(path));
     Ok(Some(Found { path, kind, others: present.into_iter().map(|(path, _)| path).collect(), reason }))
+}
+
+/// The format of a lock that is named, by its name.
+///
+/// # Errors
+/// Usage: no lock has such a name.
+pub fn kind_of(path: &Path) -> Result<LockKind> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let known = ORDER.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
+    let by_form = || match name.as_ref() {
+        // PEP 751: pylock.NAME.toml.
+        name if name.starts_with("pylock.") && name.ends_with(".toml") => Some(LockKind::Pylock),
+        name if name.ends_with(".txt") => Some(LockKind::Requirements),
+        _ => None,
+    };
+    known.or_else(by_form).ok_or_else(|| {
+        Error::usage(format!("{} has the name of no lock", path.display())).hint(
+            "locks are uv.lock, poetry.lock, pdm.lock, pylock.NAME.toml and requirements files, as api.txt",
+        )
+    })
 }
 
 /// Whether each requirement of a `requirements.txt` looks pinned; a file that cannot be read does not.

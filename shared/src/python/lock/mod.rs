@@ -37,7 +37,7 @@ use crate::python::{Hash, Interpreter, Name, Package, Requirement, Source};
 use crate::read;
 use crate::redact::Address;
 
-pub use find::{Found, find};
+pub use find::{Found, find, kind_of};
 pub use made::Made;
 pub use selection::{ProjectFacts, Selection};
 

@@ -175,9 +175,24 @@ impl Project {
         })
     }
 
-    /// Where the lock is: the workspace's root, else the project's folder.
+    /// Where the lock of uv is: the workspace's root, else the project's folder.
     pub fn lock_dir(&self) -> &Path {
+        let workspace = self.workspace.as_ref().filter(|workspace| workspace.has_lock);
+        workspace.map_or(&self.dir, |workspace| &workspace.root)
+    }
+
+    /// What the paths of the workspace's table are relative to, and where the bases of all are pinned: the
+    /// workspace's root, else the project's folder.
+    pub fn root_dir(&self) -> &Path {
         self.workspace.as_ref().map_or(&self.dir, |workspace| &workspace.root)
+    }
+
+    /// Whether the folder is a project, and not only the root of others.
+    pub fn is_real(&self) -> bool {
+        let table = self.pyproject.as_ref();
+        let poetry = table.and_then(|table| table.get("tool")?.get("poetry"));
+        let is_root = self.workspace.as_ref().is_some_and(|workspace| workspace.root == self.dir);
+        !is_root || table.is_none_or(|table| table.contains_key("project")) || poetry.is_some()
     }
 
     /// Whether the project is built and installed as a package when nothing else is said.

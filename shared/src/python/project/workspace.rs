@@ -1,19 +1,22 @@
-//! uv's workspaces: several projects with one lock.
+//! Several projects that belong together: uv's workspaces, which have one lock, and folders that this program's
+//! own table names, each with a lock of its own.
 
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::Value;
 
-use super::settings;
 use super::table::Document;
+use super::{MARKERS, settings};
 use crate::error::{Error, Result};
 
 /// A workspace that the project is a member or the root of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workspace {
-    /// The folder with the workspace's pyproject.toml and lock, absolute.
+    /// The folder with the workspace's pyproject.toml, absolute.
     pub root: PathBuf,
+    /// Whether it is uv's, with one lock for all.
+    pub has_lock: bool,
     /// The folders of its members without the root, absolute, sorted.
     pub members: Vec<PathBuf>,
     /// `[tool.containerize]` of the root; `None` where the root is the project itself, whose settings
@@ -27,7 +30,8 @@ const DEEPEST: usize = 8;
 /// The workspace that the project in `dir` belongs to.
 pub(super) fn find(dir: &Path, own: Option<&Document>) -> Result<Option<Workspace>> {
     if let Some(globs) = own.map(globs).transpose()?.flatten() {
-        return Ok(Some(Workspace { root: dir.to_owned(), members: globs.members(dir), settings: None }));
+        let (root, has_lock, members) = (dir.to_owned(), globs.has_lock, globs.members(dir));
+        return Ok(Some(Workspace { root, has_lock, members, settings: None }));
     }
     for root in dir.ancestors().skip(1) {
         let Some(document) = Document::read(&root.join("pyproject.toml"))? else { continue };
@@ -38,7 +42,8 @@ pub(super) fn find(dir: &Path, own: Option<&Document>) -> Result<Option<Workspac
             return Ok(None);
         }
         let settings = settings(&document.root())?;
-        return Ok(Some(Workspace { root: root.to_owned(), members: globs.members(root), settings }));
+        let (has_lock, members) = (globs.has_lock, globs.members(root));
+        return Ok(Some(Workspace { root: root.to_owned(), has_lock, members, settings }));
     }
     Ok(None)
 }
@@ -46,10 +51,17 @@ pub(super) fn find(dir: &Path, own: Option<&Document>) -> Result<Option<Workspac
 struct Globs {
     members: GlobSet,
     exclude: GlobSet,
+    has_lock: bool,
 }
 
 fn globs(document: &Document) -> Result<Option<Globs>> {
-    let Some(workspace) = document.root().below(&["tool", "uv", "workspace"])? else { return Ok(None) };
+    let uv = document.root().below(&["tool", "uv", "workspace"])?;
+    let has_lock = uv.is_some();
+    let own = || document.root().below(&["tool", "containerize"]);
+    let Some(workspace) = uv.map_or_else(own, |uv| Ok(Some(uv)))? else { return Ok(None) };
+    if !has_lock && workspace.texts("packages")?.is_empty() {
+        return Ok(None);
+    }
     let set = |key: &str| -> Result<GlobSet> {
         let mut set = GlobSetBuilder::new();
         let wrong = |e| {
@@ -62,7 +74,10 @@ fn globs(document: &Document) -> Result<Option<Globs>> {
         }
         set.build().map_err(wrong)
     };
-    Ok(Some(Globs { members: set("members")?, exclude: set("exclude")? }))
+    if !has_lock {
+        return Ok(Some(Globs { members: set("packages")?, exclude: GlobSet::empty(), has_lock }));
+    }
+    Ok(Some(Globs { members: set("members")?, exclude: set("exclude")?, has_lock }))
 }
 
 impl Globs {
@@ -79,7 +94,11 @@ impl Globs {
         let folders = walkdir::WalkDir::new(root).max_depth(DEEPEST).min_depth(1).into_iter();
         for entry in folders.filter_entry(|entry| entry.file_type().is_dir() && !hidden(entry)).flatten() {
             let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
-            if self.take(relative) && entry.path().join("pyproject.toml").is_file() {
+            let is_project = match self.has_lock {
+                true => entry.path().join("pyproject.toml").is_file(),
+                false => MARKERS.iter().any(|file| entry.path().join(file).is_file()),
+            };
+            if self.take(relative) && is_project {
                 found.push(entry.path().to_owned());
             }
         }
