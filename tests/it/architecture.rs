@@ -108,7 +108,6 @@ const READERS: &[(&str, &[&str])] = &[
     ("debian/package.rs", &["read_to_string("]),
     // What tests leave behind.
     ("python/build/fakes.rs", &["fs::read_to_string("]),
-    ("process/ask.rs", &["read_to_string("]),
     // The terminal, and the kernel's own words on a process.
     ("process/run.rs", &["File::open("]),
     ("process/table.rs", &["read_to_string("]),

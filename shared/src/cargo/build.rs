@@ -299,8 +299,9 @@ impl<'a> Call<'a> {
         interrupt::check()?;
         if !status.success() {
             let error = Error::build(format!("cargo could not build {}", self.what()));
-            let known = trouble::advice(cargo, &messages, target::bare(&self.requests[0].triple));
-            return Err(match known.as_ref().or(advice.as_ref()) {
+            let triple = target::bare(&self.requests[0].triple);
+            let known = trouble::advice(cargo, &messages, triple).or_else(|| advice.clone());
+            return Err(match known.or_else(|| trouble::cpp(cargo, &messages, triple)) {
                 Some(advice) => error.hint(advice),
                 None => error,
             });

@@ -79,6 +79,15 @@ impl Linkage {
             ))
             .hint("look for a linker or target set in .cargo/config.toml or in CARGO_ variables"));
         }
+        if self.interpreter.is_none() && !self.needed.is_empty() {
+            // The kernel starts it as it is, and the first call into a library ends it.
+            return Err(Error::build(format!(
+                "{name} needs {}, and nothing in it would load that: a static program was linked with a shared library \
+                 of this machine",
+                self.needed.join(", ")
+            ))
+            .hint(self.static_advice()));
+        }
         if self.is_static || !must_be_static {
             return Ok(());
         }
@@ -107,8 +116,8 @@ impl Linkage {
                 format!("let crate openssl build its own (feature `vendored`), use rustls, or {glibc_base}")
             }
             [name, ..] => format!(
-                "link {name} statically (many -sys crates have a feature `vendored`, `bundled` or `static`), or \
-                 use a base that has it"
+                "link {name} statically (many -sys crates have a feature `vendored`, `bundled` or `static`), or {glibc_base} \
+                 and --debian with the package that has it"
             ),
         }
     }
@@ -135,6 +144,16 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("file");
         std::fs::write(file.path(), bytes).expect("write");
         examine(file.path())
+    }
+
+    #[test]
+    fn a_library_that_nothing_loads_is_refused_on_any_base() {
+        let found = Linkage { interpreter: None, is_static: false, ..linkage("amd64", &["libsqlite3.so.0"]) };
+        for must_be_static in [true, false] {
+            let error = found.verify("app", &Platform::linux("amd64"), must_be_static).expect_err("refused");
+            assert!(error.to_string().contains("nothing in it would load that"), "{error}");
+            assert!(error.hint_text().is_some_and(|hint| hint.contains("bundled") && hint.contains("-gnu")));
+        }
     }
 
     #[test]

@@ -117,7 +117,7 @@ pub(super) fn advice(cargo: &Cargo, messages: &Messages, triple: &str) -> Option
         return Some(format!("{} looks for {}: {}", known.name, known.library, ways(known, version, triple)));
     }
     if messages.unfinished().next().is_some() {
-        return tool(cargo, messages).or_else(|| cpp(cargo, messages, triple));
+        return tool(cargo, messages);
     }
     let linked = messages.linked().find_map(|(name, version, library)| {
         let known = known(name).filter(|known| known.links.contains(&library))?;
@@ -188,8 +188,9 @@ fn tool(cargo: &Cargo, messages: &Messages) -> Option<String> {
     bindgen.then(|| "if it was bindgen that looked for libclang: apt install libclang-dev".to_owned())
 }
 
-/// What to do about C++, for which musl has no library here.
-fn cpp(cargo: &Cargo, messages: &Messages, triple: &str) -> Option<String> {
+/// What to do about C++, for which musl has no library here: a guess, where nothing better is known.
+pub(super) fn cpp(cargo: &Cargo, messages: &Messages, triple: &str) -> Option<String> {
+    messages.unfinished().next()?;
     let compiles = ["cc", "cmake", "cxx-build"].iter().any(|name| messages.compiled.contains(*name));
     let variables =
         [format!("CXX_{triple}"), format!("CXX_{}", triple.replace('-', "_")), "TARGET_CXX".into()];
@@ -232,7 +233,7 @@ mod tests {
         there.iter().for_each(|name| std::fs::write(folder.path().join(name), "").expect("write"));
         let cargo = Cargo::new(folder.path(), [("PATH", folder.path())].into_iter().collect());
         let messages = Messages::read(lines.concat().as_bytes()).await.expect("messages");
-        advice(&cargo, &messages, triple)
+        advice(&cargo, &messages, triple).or_else(|| cpp(&cargo, &messages, triple))
     }
 
     #[tokio::test]

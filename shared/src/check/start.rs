@@ -220,6 +220,13 @@ impl<'a> Walk<'_, 'a, '_> {
             let fix = format!("put the {machine} build of it into this image");
             return self.add(Kind::WrongMachine, message, Some(fix));
         }
+        if let (None, [first, ..]) = (&facts.interpreter, facts.needed.as_slice()) {
+            let message = format!("{path} needs {first}, and names no loader that would find it");
+            let fix = "link it statically as a whole, or dynamically: it was linked for musl with a library of glibc";
+            // What it needs is no matter any more.
+            self.started.reached.insert(path.trim_start_matches('/').to_owned());
+            return self.add(Kind::NoInterpreter, message, Some(fix.into()));
+        }
         let libc = facts.interpreter.as_deref().map_or(Libc::Glibc, Libc::of);
         if let Some(loader) = &facts.interpreter {
             if !self.loader(path, loader) {

@@ -510,3 +510,10 @@ fn programs_that_distributions_run_are_looked_for_on_the_path() {
     assert_eq!(opened_by_name(python().program("usr/bin/git", &[]), git()), []);
     assert_eq!(opened_by_name(python().program("opt/bin/git", &[]), git()).len(), 1);
 }
+
+#[test]
+fn a_program_whose_libraries_nothing_loads_is_an_error() {
+    let broken = Files::default().elf("usr/bin/app", library(&["libsqlite3.so.0"]));
+    assert_eq!(found(glibc(), broken, &["/usr/bin/app"]), [(Severity::Error, Kind::NoInterpreter)]);
+    assert_eq!(found(glibc(), Files::default().elf("usr/bin/app", library(&[])), &["/usr/bin/app"]), []);
+}

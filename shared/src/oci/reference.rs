@@ -95,6 +95,10 @@ impl FromStr for Reference {
             Error::usage(format!("{text:?} is not an image reference: {why}"))
                 .hint("write host/name:tag, for example ghcr.io/acme/web:1.0")
         };
+        if text.rsplit_once('@').is_some_and(|(_, after)| after.contains('/')) {
+            return Err(Error::usage("a login does not belong into an image reference")
+                .hint("set CONTAINERIZE_AUTH_<REGISTRY>=user:password, or log in with docker login"));
+        }
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => {
                 (rest, Some(digest.parse::<Digest>().map_err(|e| wrong("its digest is wrong").because(e))?))

@@ -89,7 +89,9 @@ fn fill(settings: &Settings, text: &str, naming: &Naming<'_>) -> Result<String> 
     let mut filled = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
-        let (placeholder, after) = after.split_once('}').unwrap_or((after, ""));
+        let (placeholder, after) = after.split_once('}').ok_or_else(|| {
+            wrong("has a { without its }").hint("tags may hold {version}, {revision}, {branch} and {name}")
+        })?;
         let value = match placeholder {
             "version" => naming.facts.version.clone(),
             "name" => naming.name.to_lowercase(),

@@ -97,11 +97,34 @@ fn blob_path(blob: &Blob) -> String {
     format!("blobs/sha256/{}", blob.descriptor.digest.hex())
 }
 
-/// Writes a file beside its place and renames it, so that it is whole or as it was.
+/// Writes a file beside its place and renames it, so that it is whole or as it was. A link is followed, and what is
+/// no regular file (a pipe, a device) gets the bytes one after the other.
 ///
 /// # Errors
 /// Those of `write`, and when the disk refuses.
 pub fn write_file(file: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    if let Ok(there) = file.metadata()
+        && !there.is_dir()
+    {
+        if !there.is_file() {
+            return write_into(file, write);
+        }
+        if let Ok(real) = file.canonicalize() {
+            return replace(&real, write);
+        }
+    }
+    replace(file, write)
+}
+
+fn write_into(file: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let failed = || format!("cannot write {}", file.display());
+    let into = std::fs::File::options().write(true).open(file).context(failed)?;
+    let mut buffered = io::BufWriter::with_capacity(1 << 20, into);
+    write(&mut buffered).context(failed)?;
+    buffered.flush().context(failed)
+}
+
+fn replace(file: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = || format!("cannot write {}", file.display());
     if file.is_dir() {
@@ -170,4 +193,48 @@ fn header(size: u64, kind: tar::EntryType, mode: u32) -> tar::Header {
     header.set_gid(0);
     header.set_cksum();
     header
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    fn written(path: &Path) -> Result<()> {
+        write_file(path, |to| to.write_all(b"new").context(|| "cannot write".into()))
+    }
+
+    #[test]
+    fn a_link_is_followed_and_a_pipe_gets_the_bytes() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (real, link, pipe) =
+            (folder.path().join("real"), folder.path().join("link"), folder.path().join("pipe"));
+        std::fs::write(&real, "old").expect("file");
+        std::os::unix::fs::symlink("real", &link).expect("link");
+        written(&link).expect("written");
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&real).expect("file"), b"new");
+
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .expect("a pipe");
+        let reader = {
+            let pipe = pipe.clone();
+            std::thread::spawn(move || {
+                let mut bytes = Vec::new();
+                std::fs::File::open(pipe).expect("open").read_to_end(&mut bytes).map(|_| bytes)
+            })
+        };
+        written(&pipe).expect("written");
+        assert_eq!(reader.join().expect("thread").expect("read"), b"new");
+        assert!(!pipe.is_file(), "it is still a pipe");
+        let full = written(Path::new("/dev/full")).map_err(|error| error.kind());
+        assert_eq!(full, Err(crate::Kind::Build));
+        assert!(!Path::new("/dev/full").is_file());
+    }
 }
