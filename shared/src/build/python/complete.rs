@@ -17,7 +17,7 @@ use crate::event::Events;
 use crate::oci::Digest;
 use crate::python::closed::{self, Present, Unmet};
 use crate::python::lock::Lock;
-use crate::python::{Interpreter, Markers, Name, Project, Requirement};
+use crate::python::{Interpreter, Markers, Name, Package, Project, Requirement};
 
 /// The memo table of what sets of wheels lack.
 const TABLE: &str = "closed-v1";
@@ -73,6 +73,28 @@ pub(super) fn unmet(
     Ok(found.into_iter().filter(|one| !is_meant(one)).collect())
 }
 
+/// A distribution that is still to be built, of which nobody knows yet what it needs.
+pub(super) fn pending(package: &Package) -> Present {
+    Present { name: package.name.clone(), version: package.version.clone(), requires: Vec::new() }
+}
+
+/// Refuses what [`judge`] will refuse, as far as it can be told before anything is built.
+///
+/// # Errors
+/// As those of [`unmet`] and [`judge`].
+pub(super) fn refuse_early(
+    workshop: &Workshop<'_>,
+    draft: &Draft,
+    settings: &Settings,
+    interpreter: &Interpreter,
+    laid: &Laid<'_>,
+) -> Result<()> {
+    match draft.lock.as_ref().is_some_and(|lock| !lock.resolved) {
+        true => judge(draft, unmet(workshop, draft, settings, interpreter, laid)?, workshop.events),
+        false => Ok(()),
+    }
+}
+
 /// The project where only its source is laid: what it says that it needs.
 fn declared(project: &Project) -> Present {
     let mut requires: Vec<String> = project.dependencies.clone();
@@ -115,7 +137,8 @@ pub(super) fn judge(draft: &Draft, mut unmet: Vec<Unmet>, events: &Events) -> Re
             ));
             Ok(())
         }
-        (unmet, false) => Err(refusal(&file, unmet)),
+        (unmet, false) if lock.made.is_some() => Err(refusal(&file, unmet, BY_PIP)),
+        (unmet, false) => Err(refusal(&file, unmet, COMPLETED)),
     }
 }
 
@@ -124,7 +147,14 @@ fn need(one: &Unmet) -> String {
     format!("{} needs {}{instead}", one.through, one.needed)
 }
 
-fn refusal(file: &str, unmet: &[Unmet]) -> Error {
+/// The way out for a file that only pins.
+const COMPLETED: &str = "containerize lock makes a pylock.toml with all that is needed";
+
+/// The way out for a lock that was made here without uv.
+const BY_PIP: &str =
+    "pip locks for its own Python alone: with uv (pip install uv), containerize lock makes one for all";
+
+fn refusal(file: &str, unmet: &[Unmet], way_out: &str) -> Error {
     // What is not there at all is the clearer sentence.
     let Some(first) = unmet.iter().find(|one| one.instead.is_none()).or_else(|| unmet.first()) else {
         return Error::bug("nothing is missing");
@@ -148,7 +178,7 @@ fn refusal(file: &str, unmet: &[Unmet]) -> Error {
         error.because(format!("the same goes for {}", named.join(", ")))
     };
     let advice = match instead {
-        None => "containerize lock makes a pylock.toml with all that is needed",
+        None => way_out,
         Some(_) => "pin a version that fits",
     };
     let rest = if others.is_empty() { "" } else { ", ..." };
@@ -169,12 +199,12 @@ mod tests {
     #[test]
     fn a_refusal_names_what_is_missing_through_whom_and_the_way_out() {
         let all = [unmet("a 1", "b", Some("1.0")), unmet("a 1", "c", None), unmet("d 2", "e", None)];
-        let error = refusal("requirements.txt", &all);
+        let error = refusal("requirements.txt", &all, COMPLETED);
         assert_eq!(error.kind(), crate::Kind::Usage);
         assert_eq!(error.to_string(), "a 1 needs c>=2, which requirements.txt does not pin");
         assert_eq!(error.causes(), ["the same goes for b, e"]);
         assert!(error.hint_text().is_some_and(|hint| hint.starts_with("containerize lock ")), "{error:?}");
-        let error = refusal("requirements.txt", &all[..1]);
+        let error = refusal("requirements.txt", &all[..1], COMPLETED);
         assert_eq!(error.to_string(), "a 1 needs b>=2, and requirements.txt pins 1.0");
         assert!(error.causes().is_empty());
         assert!(error.hint_text().is_some_and(|hint| hint.contains("missing = [\"b\"]")), "{error:?}");
@@ -183,7 +213,7 @@ mod tests {
     #[test]
     fn of_many_only_some_are_named() {
         let all: Vec<Unmet> = (0..20).map(|n| unmet("a 1", &format!("b{n:02}"), None)).collect();
-        let causes = refusal("requirements.txt", &all).causes();
+        let causes = refusal("requirements.txt", &all, COMPLETED).causes();
         assert!(causes[0].ends_with("b08, 11 more"), "{causes:?}");
     }
 }

@@ -93,6 +93,13 @@ impl EnvironmentMaker<'_> {
                 Form::Archive(_) | Form::Source => builds.push(chosen),
             }
         }
+        if !builds.is_empty() {
+            // It may take minutes, and then be refused.
+            let (settings, interpreter) = (&self.image.settings, self.interpreter);
+            let pending = builds.iter().map(|chosen| complete::pending(&chosen.package)).collect();
+            let laid = Laid { wheels: &wheels, local: pending, project_is_laid: false };
+            complete::refuse_early(self.workshop, self.draft, settings, interpreter, &laid)?;
+        }
         let jobs = self.workshop.jobs().max(1);
         let building = builds
             .iter()
