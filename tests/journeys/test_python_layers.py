@@ -94,19 +94,19 @@ def test_static_files_of_django_are_a_layer_of_their_own(program, tmp_path: Path
         )
     page = (REPOSITORY / "docs" / "python.md").read_text()
     command = next(
-        line for line in page.splitlines() if line.startswith("command = ") and "collectstatic" in line
+        line for line in page.splitlines() if line.startswith("layers = ") and "collectstatic" in line
     )
     [django] = re.findall(r'^name = "django"\nversion = "(.*)"', (project / "pylock.toml").read_text(), re.M)
     # The project has no uv.lock: the same Django without it.
     command = command.replace("uv run --frozen", f"{uv()} run --no-project --with django=={django}")
     with (project / "pyproject.toml").open("a") as settings:
-        settings.write(f"\n[[tool.containerize.layers]]\n{command}\n")
+        settings.write(f"\n[tool.containerize]\n{command}\n")
     env = with_uv(tmp_path, program)
     made = make(program, project, tmp_path / "layout", env=env)
     files = made.own_files()
     assert files["app/staticfiles/admin/css/base.css"].kind == "file"
     assert not [name for name in files if name.startswith(str(tmp_path).strip("/"))]
-    assert make(program, project, tmp_path / "again", "--no-cache", env=env).digest == made.digest
+    assert make(program, project, tmp_path / "again", env=env).digest == made.digest
 
 
 def blob(layout: Path, digest: str) -> dict:

@@ -149,9 +149,9 @@ impl Examination<'_, '_, '_> {
         let inner = place.trim_start_matches('/');
         let is_filled = || {
             let below = |path: &str| path.strip_prefix(inner).is_some_and(|rest| rest.starts_with('/'));
-            self.image.fs.contents.tree.iter().any(|(path, _)| below(path) && path.ends_with(".dist-info"))
+            self.image.fs.contents.tree.iter().any(|(path, _)| below(path) && path.contains(".dist-info/"))
         };
-        if inner.is_empty() || path.folders.iter().any(within) || !is_filled() {
+        if inner.is_empty() || self.python.is_of(&place) || path.folders.iter().any(within) || !is_filled() {
             return;
         }
         let message = format!(

@@ -47,6 +47,11 @@ impl Python {
         self.prefix == "/usr"
     }
 
+    /// Whether it belongs to the virtual environment in a folder.
+    pub(super) fn is_of(&self, place: &str) -> bool {
+        self.environment.as_ref().is_some_and(|(root, _)| root == place)
+    }
+
     /// The endings of extension modules that it loads.
     pub(super) fn suffixes(&self, machine: &str) -> Vec<String> {
         let platform = multiarch(machine);

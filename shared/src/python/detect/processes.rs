@@ -147,15 +147,15 @@ impl Process<'_> {
         }
         let words = words(last_command(line).1);
         self.check_server(question, &words)?;
-        let mut env = BTreeMap::new();
-        let mut port = port_of(question, &words);
+        let mut answer = Answer { port: port_of(question, &words), command: words, ..Answer::default() };
+        listen(question, &mut answer);
         if line.contains("$PORT") || line.contains("${PORT") {
             let number = question.port.or(default_port(line)).unwrap_or(8000);
-            env.insert("PORT".to_owned(), number.to_string());
-            port = Some(number);
+            answer.env.insert("PORT".to_owned(), number.to_string());
+            answer.port = Some(number);
         }
-        let command = vec!["sh".to_owned(), "-c".to_owned(), with_exec(line)];
-        Ok(Answer { command, env, port, ..Answer::default() })
+        answer.command = vec!["sh".to_owned(), "-c".to_owned(), with_exec(line)];
+        Ok(answer)
     }
 
     /// Refuses to start a server that is not there.

@@ -249,7 +249,7 @@ fn a_procfile_is_what_the_project_says_itself() {
         case(
             "gunicorn",
             "web: ./manage.py migrate && gunicorn wsgi:app",
-            "sh -c ./manage.py migrate && exec gunicorn wsgi:app",
+            "PORT=8000 sh -c ./manage.py migrate && exec gunicorn wsgi:app",
         ),
         case(
             "gunicorn",
