@@ -11,7 +11,7 @@ use crate::build::early::Early;
 use crate::build::places::{Own, Places, Siblings, Tables};
 use crate::build::workshop::BaseWish;
 use crate::build::{Request, hooks, language, revision};
-use crate::config::{BaseChoice, Layer, Origin, Partial, Settings};
+use crate::config::{BaseChoice, Layer, Origin, Partial, Settings, StaleLock};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::Reference;
@@ -63,7 +63,7 @@ impl Draft {
         let described = project.dir.join(project.described_by);
         let described = if described.is_file() { &described } else { &project.dir };
         let revision = Question::ask(described);
-        let lock = read_lock(&project, events)?;
+        let (lock, stale) = read_lock(&project, events)?;
         let forms = Forms::read(project.lock_dir(), lock.as_ref().map(|lock| &lock.indexes))?;
         let tools = Tools::of(request, &project, lock.as_ref(), store, events)?;
         let workspace = project.workspace.as_ref().and_then(|workspace| workspace.settings.as_ref());
@@ -73,6 +73,10 @@ impl Draft {
         let table = project.settings.clone();
         let dir = project.dir.clone();
         let own = Own { table: table.as_ref(), dir: &dir };
+        if let Some(stale) = stale {
+            let values = places.fold(own, Vec::new(), project.normalized.as_str())?.values;
+            tolerate(stale, values.stale_lock.unwrap_or_default(), events)?;
+        }
         let hooks = places.hooks(&[own], project.lock_dir())?;
         let (outputs, walked) = (outputs(request, &project.dir), Mutex::default());
         let (images, carried) = (Vec::new(), BTreeMap::new());
@@ -270,10 +274,10 @@ fn facts(project: &Project) -> ProjectFacts<'_> {
     ProjectFacts { dir: &project.dir, pyproject: project.pyproject.as_ref() }
 }
 
-/// The lock, if the project has one or needs none.
-fn read_lock(project: &Project, events: &Events) -> Result<Option<Lock>> {
+/// The lock, if the project has one or needs none, and why it does not fit the project any more.
+fn read_lock(project: &Project, events: &Events) -> Result<(Option<Lock>, Option<Error>)> {
     let Some(found) = lock::find(&project.dir, project.pyproject.as_ref())? else {
-        return if needs_lock(project) { Err(no_lock(project)) } else { Ok(None) };
+        return if needs_lock(project) { Err(no_lock(project)) } else { Ok((None, None)) };
     };
     if !found.others.is_empty() {
         let others: Vec<_> = found.others.iter().filter_map(|path| path.file_name()?.to_str()).collect();
@@ -282,8 +286,21 @@ fn read_lock(project: &Project, events: &Events) -> Result<Option<Lock>> {
     }
     let lock = lock::read(&found.path, found.kind)?;
     lock.notes.iter().for_each(|note| events.note(note));
-    lock::check_fresh(&lock, &facts(project))?;
-    Ok(Some(lock))
+    let stale = lock::check_fresh(&lock, &facts(project)).err();
+    Ok((Some(lock), stale))
+}
+
+/// Lets a stale lock pass with a word, where that is wanted.
+///
+/// # Errors
+/// The one that is given, where it is not.
+pub(super) fn tolerate(stale: Error, mode: StaleLock, events: &Events) -> Result<()> {
+    if mode == StaleLock::Error {
+        return Err(stale);
+    }
+    let hint = stale.hint_text().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    events.warn(format!("{stale}{hint}; what it pins is taken"));
+    Ok(())
 }
 
 /// Whether the project has dependencies, which only a lock pins.

@@ -87,7 +87,7 @@ async fn plan_image(
         let name = base_for(settings, platform)?;
         let base = bases.get(name, platform, settings)?;
         let interpreter = interpreter::of_base(draft, settings, name, base, platform)?;
-        let chosen = choose(draft, image, &interpreter).await?;
+        let chosen = choose(draft, image, &interpreter, events).await?;
         let path = base.image.config.config.env.iter().find_map(|line| line.strip_prefix("PATH="));
         platforms.push(PythonPlatform {
             platform: platform.clone(),
@@ -154,11 +154,18 @@ fn install_of(draft: &Draft, asked: Option<Install>) -> (Install, Option<String>
 }
 
 /// The file of each selected distribution for one interpreter, by name.
-async fn choose(draft: &Draft, image: &DraftImage, interpreter: &Interpreter) -> Result<Vec<Chosen>> {
+async fn choose(
+    draft: &Draft,
+    image: &DraftImage,
+    interpreter: &Interpreter,
+    events: &Events,
+) -> Result<Vec<Chosen>> {
     let Some(lock) = &draft.lock else { return Ok(Vec::new()) };
     let selection = draft.selection(&image.settings)?;
     let mut packages = lock::select(lock, &selection, interpreter)?;
-    lock::check_folders_fresh(lock, &selection, interpreter)?;
+    if let Err(stale) = lock::check_folders_fresh(lock, &selection, interpreter) {
+        super::draft::tolerate(stale, image.settings.python.stale_lock, events)?;
+    }
     packages.sort_by(|a, b| a.name.cmp(&b.name));
     let listed = packages.iter().map(|package| async move {
         // Some locks name no files, and leave that to the index.

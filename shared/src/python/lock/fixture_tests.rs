@@ -172,7 +172,13 @@ fn a_changed_member_or_python_makes_a_lock_of_a_workspace_stale() {
         ("packages/lib/pyproject.toml", "\"attrs\"", "\"attrs>1\"", "lib: attrs is required differently"),
         ("packages/virt/pyproject.toml", "\"certifi\"", "\"certifi\", \"six\"", "virt: it lacks six"),
         ("packages/outside/pyproject.toml", "[\"click\"]", "[]", "outside: click is not required any more"),
-        ("pyproject.toml", "python = \">=3.12\"", "python = \">=3.11\"", "it lacks packaging"),
+        ("pyproject.toml", "python = \">=3.12\"", "python = \">=3.11\"", "packaging is required differently"),
+        (
+            "pyproject.toml",
+            "[tool.uv.sources]",
+            "[tool.uv.sources]\nsix = [{ url = 'https://h.example/x', marker = 'os_name == \"nt\"' }]",
+            "six comes from elsewhere now",
+        ),
         ("pyproject.toml", "lib = { workspace = true }", "", "lib comes from elsewhere now"),
         (
             "pyproject.toml",
@@ -203,11 +209,6 @@ fn what_a_workspace_cannot_tell_or_does_not_need_leaves_its_lock_fresh() {
         ("packages/outside/pyproject.toml", ">=3.7", ">=3.9"),
         ("packages/outside/pyproject.toml", "dependencies = [\"click\"]", "dynamic = [\"dependencies\"]"),
         ("packages/outside/pyproject.toml", "[project]", "[other]"),
-        (
-            "pyproject.toml",
-            "[tool.uv.sources]",
-            "[tool.uv.sources]\nsix = [{ url = 'https://h.example/x', marker = 'x' }]",
-        ),
         ("pyproject.toml", "[tool.uv.sources]", "[tool.uv.sources]\nsix = { index = 'own' }"),
         (
             "pyproject.toml",

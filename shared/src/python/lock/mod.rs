@@ -17,6 +17,7 @@ mod pdm_walk;
 mod place;
 mod poetry;
 mod poetry_walk;
+mod points;
 mod pylock;
 mod requirements;
 mod requirements_line;
@@ -26,6 +27,7 @@ mod uv;
 mod uv_fresh;
 mod uv_sources;
 mod uv_walk;
+mod uv_wants;
 
 use crate::python::Constraint;
 use std::collections::BTreeMap;
