@@ -187,6 +187,25 @@ fn a_changed_member_or_python_makes_a_lock_of_a_workspace_stale() {
             "six comes from elsewhere now",
         ),
         (
+            "pyproject.toml",
+            "[tool.uv.sources]",
+            "[tool.uv]\nno-sources = true\n[tool.uv.sources]",
+            "lib comes from elsewhere now",
+        ),
+        (
+            "pyproject.toml",
+            "[tool.uv.sources]",
+            "[tool.uv]\nconstraint-dependencies = ['six<2']\n[tool.uv.sources]",
+            "it lacks six",
+        ),
+        (
+            "pyproject.toml",
+            "[tool.uv.sources]",
+            "[tool.uv]\nprerelease = 'allow'\n[tool.uv.sources]",
+            "prerelease is another one now",
+        ),
+        ("pyproject.toml", "o = [\"outside\"]", "o = [\"outside\"]\nnew = []", "it lacks the extra new"),
+        (
             "packages/lib/pyproject.toml",
             "{ workspace = true }",
             "{ url = 'https://h.example/v.whl' }",
@@ -210,11 +229,6 @@ fn what_a_workspace_cannot_tell_or_does_not_need_leaves_its_lock_fresh() {
         ("packages/outside/pyproject.toml", "dependencies = [\"click\"]", "dynamic = [\"dependencies\"]"),
         ("packages/outside/pyproject.toml", "[project]", "[other]"),
         ("pyproject.toml", "[tool.uv.sources]", "[tool.uv.sources]\nsix = { index = 'own' }"),
-        (
-            "pyproject.toml",
-            "[tool.uv.sources]",
-            "[tool.uv]\nno-sources = true\n[tool.uv.sources]\nsix = { url = 'x' }",
-        ),
     ] {
         workspace_freshness(file, from, to).expect(to);
     }

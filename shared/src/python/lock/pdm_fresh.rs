@@ -16,6 +16,9 @@ use super::selection::{ProjectFacts, at};
 use crate::python::{Constraint, Marker, Name, Requirement};
 use crate::read;
 
+/// A distribution with its extras.
+type Named = (Name, BTreeSet<Name>);
+
 /// The words that begin a requirement which is known by its digest only.
 const OPAQUE: &str = "url-sha256:";
 
@@ -139,7 +142,7 @@ fn same_groups(lock: &Pdm, inputs: &Table, pyproject: &Table) -> bool {
 }
 
 fn same(now: &[Requirement], then: &[Requirement]) -> bool {
-    let listed = |list: &[Requirement]| -> Vec<((Name, BTreeSet<Name>), Option<Marker>)> {
+    let listed = |list: &[Requirement]| -> Vec<(Named, Option<Marker>)> {
         list.iter()
             .map(|wanted| ((wanted.name.clone(), wanted.extras.clone()), wanted.marker.clone()))
             .collect()

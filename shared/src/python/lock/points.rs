@@ -34,7 +34,8 @@ impl Points<'_> {
         })
     }
 
-    /// Whether two lists of markers, of which any may hold, hold in the same places.
+    /// Whether each marker of either list has one in the other that holds in the same places. One that
+    /// holds nowhere says nothing.
     fn agree(&self, now: &[Option<&Marker>], then: &[Option<&Marker>]) -> bool {
         let texts = |list: &[Option<&Marker>]| -> BTreeSet<Option<String>> {
             list.iter().map(|marker| marker.map(|marker| marker.as_str().to_owned())).collect()
@@ -49,15 +50,23 @@ impl Points<'_> {
         let named = self.extras.iter().filter(|extra| texts.iter().any(|text| text.contains(extra.as_str())));
         let choices: Vec<Vec<Name>> =
             std::iter::once(Vec::new()).chain(named.map(|extra| vec![extra.clone()])).collect();
-        places(all().map(Marker::as_str)).filter(|(target, _)| self.counts(target)).all(|(target, system)| {
-            let markers = Markers::of(&target).on(system);
-            choices.iter().all(|extras| {
-                let holds = |list: &[Option<&Marker>]| {
-                    list.iter().any(|marker| marker.is_none_or(|m| m.holds(&markers, extras, &[])))
+        let targets: Vec<Markers> = places(all().map(Marker::as_str))
+            .filter(|(target, _)| self.counts(target))
+            .map(|(target, system)| Markers::of(&target).on(system))
+            .collect();
+        let spans = |list: &[Option<&Marker>]| -> BTreeSet<Vec<bool>> {
+            let span = |marker: &Option<&Marker>| -> Vec<bool> {
+                let holds = |target: &Markers, extras: &Vec<Name>| {
+                    marker.is_none_or(|marker| marker.holds(target, extras, &[]))
                 };
-                holds(now) == holds(then)
-            })
-        })
+                targets
+                    .iter()
+                    .flat_map(|target| choices.iter().map(move |extras| holds(target, extras)))
+                    .collect()
+            };
+            list.iter().map(span).filter(|span| span.contains(&true)).collect()
+        };
+        spans(now) == spans(then)
     }
 
     fn counts(&self, target: &Interpreter) -> bool {
@@ -138,7 +147,8 @@ mod tests {
             (&["python_version < '3.12'"][..], &["python_full_version < '3.12'"][..]),
             (&["python_version >= '3.8'"], &["python_version >= '3'"]),
             (&["sys_platform == 'win32'"], &["os_name == 'nt'"]),
-            (&["extra == 'a'", "extra == 'b_c'"], &["extra == 'b-c' or extra == 'a'"]),
+            (&["extra == 'b_c'", "extra == 'a'"], &["extra == 'a'", "extra == 'b-c'"]),
+            (&["python_version < '3.9'"], &[]),
         ] {
             assert!(same(now, then), "{now:?} {then:?}");
         }

@@ -32,6 +32,16 @@ pub(super) struct Sources<'a> {
     then: &'a [RawRequirement],
 }
 
+/// An origin, and where it counts.
+#[derive(Debug)]
+pub(super) struct Placed {
+    pub origin: Origin,
+    /// Where this holds, if it is for some places.
+    pub here: Option<Marker>,
+    /// Where none of these does, since others count there.
+    pub elsewhere: Vec<Marker>,
+}
+
 /// For what a requirement stands.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Within<'a> {
@@ -50,11 +60,7 @@ impl<'a> Sources<'a> {
     }
 
     /// Each origin of a requirement, with the markers of where it counts.
-    pub(super) fn origins(
-        &self,
-        wanted: &Requirement,
-        within: Within<'_>,
-    ) -> Result<Vec<(Origin, Vec<Marker>, Vec<Marker>)>> {
+    pub(super) fn origins(&self, wanted: &Requirement, within: Within<'_>) -> Result<Vec<Placed>> {
         let mut origins = Vec::new();
         let mut covered = Vec::new();
         for (source, dir) in self.of(&wanted.name) {
@@ -70,17 +76,18 @@ impl<'a> Sources<'a> {
             let Some(origin) = self.origin(wanted, source, dir) else { continue };
             match marker {
                 Some(marker) => {
-                    origins.push((origin, vec![marker.clone()], Vec::new()));
+                    let here = Some(marker.clone());
+                    origins.push(Placed { origin, here, elsewhere: Vec::new() });
                     covered.push(marker);
                 }
-                None => return Ok(vec![(origin, Vec::new(), Vec::new())]),
+                None => return Ok(vec![Placed { origin, here: None, elsewhere: Vec::new() }]),
             }
         }
         let rest = match &wanted.url {
             Some(url) => of_url(url, &self.lock.place.dir),
             None => Origin::Index { versions: clauses(wanted.specifiers.as_ref()), index: None },
         };
-        origins.push((rest, Vec::new(), covered));
+        origins.push(Placed { origin: rest, here: None, elsewhere: covered });
         Ok(origins)
     }
 

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use super::selection::at;
 use super::uv::{RawRequirement, Uv};
-use super::uv_sources::{self, Origin, Sources, Within};
+use super::uv_sources::{self, Origin, Placed, Sources, Within};
 use crate::error::Result;
 use crate::python::{Marker, Name, Requirement};
 
@@ -106,7 +106,7 @@ fn lower(
     within: Within<'_>,
     listed: &mut Listed,
 ) -> Result<()> {
-    for (origin, here, elsewhere) in sources.origins(requirement, within)? {
+    for Placed { origin, here, elsewhere } in sources.origins(requirement, within)? {
         let plain = (requirement.name.clone(), requirement.extras.clone(), origin);
         let holding: Vec<&Marker> = markers.iter().chain(&here).collect();
         listed.push((plain, Marker::all_but(&holding, &elsewhere.iter().collect::<Vec<_>>())));
