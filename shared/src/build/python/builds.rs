@@ -182,7 +182,7 @@ fn indexes(request: &Request, project: &Project, lock: Option<&Lock>) -> Result<
         extra_index_urls: lock.indexes.extra.clone(),
         find_links: lock.indexes.find_links.clone(),
         no_index: lock.indexes.no_index,
-        trusted_hosts: Vec::new(),
+        trusted_hosts: lock.indexes.trusted_hosts.clone(),
         folder: lock.path.parent().unwrap_or(&project.dir).to_owned(),
     });
     Options::read(&Surroundings {
@@ -200,7 +200,9 @@ fn indexes(request: &Request, project: &Project, lock: Option<&Lock>) -> Result<
 pub(super) async fn lock_if_needed(request: &Request, project: &Project, events: &Events) -> Result<()> {
     let found = lock::find(&project.dir, project.pyproject.as_ref())?;
     let pinned = match &found {
-        Some(found) if found.kind == LockKind::Requirements => lock::read(&found.path, found.kind).is_ok(),
+        Some(found) if found.kind == LockKind::Requirements => {
+            lock::read_with(&found.path, found.kind, &request.variables).is_ok()
+        }
         // Made here before, and made anew.
         Some(found) => found.kind != LockKind::Pylock,
         None => !super::draft::needs_lock(project),

@@ -63,7 +63,7 @@ impl Draft {
         let described = project.dir.join(project.described_by);
         let described = if described.is_file() { &described } else { &project.dir };
         let revision = Question::ask(described);
-        let (lock, stale) = read_lock(&project, events)?;
+        let (lock, stale) = read_lock(&project, &request.variables, events)?;
         let forms = Forms::read(project.lock_dir(), lock.as_ref().map(|lock| &lock.indexes))?;
         let tools = Tools::of(request, &project, lock.as_ref(), store, events)?;
         let workspace = project.workspace.as_ref().and_then(|workspace| workspace.settings.as_ref());
@@ -275,7 +275,11 @@ fn facts(project: &Project) -> ProjectFacts<'_> {
 }
 
 /// The lock, if the project has one or needs none, and why it does not fit the project any more.
-fn read_lock(project: &Project, events: &Events) -> Result<(Option<Lock>, Option<Error>)> {
+fn read_lock(
+    project: &Project,
+    variables: &BTreeMap<String, String>,
+    events: &Events,
+) -> Result<(Option<Lock>, Option<Error>)> {
     let Some(found) = lock::find(&project.dir, project.pyproject.as_ref())? else {
         return if needs_lock(project) { Err(no_lock(project)) } else { Ok((None, None)) };
     };
@@ -284,7 +288,7 @@ fn read_lock(project: &Project, events: &Events) -> Result<(Option<Lock>, Option
         let name = found.path.file_name().unwrap_or_default().to_string_lossy();
         events.note(format!("{name} is taken, {}; {} is not read", found.reason, others.join(", ")));
     }
-    let lock = lock::read(&found.path, found.kind)?;
+    let lock = lock::read_with(&found.path, found.kind, variables)?;
     lock.notes.iter().for_each(|note| events.note(note));
     let stale = lock::check_fresh(&lock, &facts(project)).err();
     Ok((Some(lock), stale))

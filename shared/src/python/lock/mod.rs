@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::python::{Interpreter, Name, Package, Source};
+use crate::python::{Interpreter, Name, Package, Source, requirements_text};
 use crate::read;
 use crate::redact::Address;
 
@@ -116,6 +116,8 @@ pub struct Indexes {
     pub no_binary: Vec<String>,
     /// What is never built, in pip's words.
     pub only_binary: Vec<String>,
+    /// Hosts that may be spoken to without TLS.
+    pub trusted_hosts: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -133,8 +135,19 @@ enum Content {
 /// When it cannot be read, is of an unknown version, or says anything that no tool would have
 /// written: improper names and versions, weak digests, addresses that are none.
 pub fn read(path: &Path, kind: LockKind) -> Result<Lock> {
+    read_with(path, kind, &BTreeMap::new())
+}
+
+/// As [`read`], with the variables of the environment that a requirements file may name.
+///
+/// # Errors
+/// As [`read`], and when one that it names has no value.
+pub fn read_with(path: &Path, kind: LockKind, variables: &BTreeMap<String, String>) -> Result<Lock> {
     let place = Place::new(path, kind)?;
-    let text = read_text(path)?;
+    let text = match kind {
+        LockKind::Requirements => requirements_text_of(path)?,
+        _ => read_text(path)?,
+    };
     let mut indexes = Indexes::default();
     let mut notes = Vec::new();
     let (content, requires_python) = match kind {
@@ -152,7 +165,7 @@ pub fn read(path: &Path, kind: LockKind) -> Result<Lock> {
         }
         LockKind::Pdm => (Content::Pdm(pdm::read(&place, &text)?), None),
         LockKind::Requirements => {
-            let lock = requirements::read(&place, &text)?;
+            let lock = requirements::read(&place, &text, variables)?;
             indexes = lock.indexes.clone();
             notes.extend(lock.note());
             (Content::Requirements(lock), None)
@@ -161,16 +174,24 @@ pub fn read(path: &Path, kind: LockKind) -> Result<Lock> {
     Ok(Lock { path: place.path, kind, requires_python, indexes, notes, content })
 }
 
+/// The text of a requirements file, whose encoding may be one of several.
+fn requirements_text_of(path: &Path) -> Result<String> {
+    let what = || format!("cannot read {}", path.display());
+    let bytes = read::bytes(path, read::LOCK).map_err(|error| unreadable(what(), error))?;
+    requirements_text::decode(&bytes)
+        .map_err(|why| Error::usage(what()).because(why).hint("save it in UTF-8"))
+}
+
 fn read_text(path: &Path) -> Result<String> {
+    let what = format!("cannot read {}", path.display());
+    read::text(path, read::LOCK).map_err(|error| unreadable(what, error))
+}
+
+fn unreadable(what: String, error: std::io::Error) -> Error {
     use std::io::ErrorKind;
-    read::text(path, read::LOCK).map_err(|error| {
-        let what = format!("cannot read {}", path.display());
-        let ours = matches!(
-            error.kind(),
-            ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::FileTooLarge
-        );
-        if ours { Error::usage(what).because(error) } else { Error::build(what).because(error) }
-    })
+    let ours =
+        matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::FileTooLarge);
+    if ours { Error::usage(what).because(error) } else { Error::build(what).because(error) }
 }
 
 /// The distributions that the environment of `target` holds, ordered by name. The project
