@@ -9,11 +9,12 @@ use crate::build::Request;
 use crate::config::{PythonChoice, Settings, Strip};
 use crate::error::{Error, Result};
 use crate::event::Events;
+use crate::oci::Platform;
 use crate::python::build::{self, Builder, Built, Compile, LockRequest, Origin, make_lock};
 use crate::python::host::Host;
 use crate::python::index::{Downloader, Options, Requirements, Surroundings};
 use crate::python::lock::{self, Lock, LockKind};
-use crate::python::{Interpreter, LeftOut, Package, Project, Reason, Source, is_named};
+use crate::python::{Interpreter, LeftOut, Libc, Package, Project, PythonVersion, Reason, Source, is_named};
 use crate::redact::Secret;
 use crate::store::Store;
 use crate::wheel::DirectUrl;
@@ -51,12 +52,20 @@ impl Tools {
         self.host.prefer(python);
     }
 
-    /// The version that the project's build backend tells.
+    /// The version that the project's build backend tells, asked with this Python if one is named.
     ///
     /// # Errors
     /// When it cannot be built.
-    pub(super) async fn version(&self, project: &Project) -> Result<String> {
-        self.builder.version(&project.dir).await.map(|version| version.to_string())
+    pub(super) async fn version(
+        &self,
+        project: &Project,
+        python: Option<(PythonVersion, Platform)>,
+    ) -> Result<String> {
+        // Which C library the image has does not matter: nothing is built for it.
+        let libc = Libc::Glibc { major: 2, minor: 17 };
+        let target =
+            python.map(|(version, platform)| Interpreter { path: String::new(), version, libc, platform });
+        self.builder.version(&project.dir, target.as_ref()).await.map(|version| version.to_string())
     }
 
     /// The wheel of a distribution that is no wheel yet.

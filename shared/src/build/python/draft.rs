@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::builds::Tools;
-use super::interpreter;
+use super::{interpreter, version};
 use crate::build::about::{branch, created, detected, image_names, revision_text};
 use crate::build::early::Early;
 use crate::build::places::{Own, Places, Siblings, Tables};
@@ -73,16 +73,17 @@ impl Draft {
         let table = project.settings.clone();
         let dir = project.dir.clone();
         let own = Own { table: table.as_ref(), dir: &dir };
+        let early = places.fold(own, Vec::new(), project.normalized.as_str())?.values;
         if let Some(stale) = stale {
-            let values = places.fold(own, Vec::new(), project.normalized.as_str())?.values;
-            tolerate(stale, values.stale_lock.unwrap_or_default(), events)?;
+            tolerate(stale, early.stale_lock.unwrap_or_default(), events)?;
         }
         let hooks = places.hooks(&[own], project.lock_dir())?;
         let (outputs, walked) = (outputs(request, &project.dir), Mutex::default());
         let (images, carried) = (Vec::new(), BTreeMap::new());
         let mut draft = Self { project, lock, forms, tools, images, hooks, carried, outputs, walked };
         let revision = revision::answer(revision, request, &[], events);
-        draft.images = draft.images(request, &places, own, revision, events).await?;
+        let version = version::of(&draft.project, &draft.tools, request, &early, events).await?;
+        draft.images = draft.images(request, &places, own, (revision, version), events)?;
         for prefix in draft.images.iter().filter_map(|image| image.settings.python.prefix.clone()) {
             let carried = Carried::ask(&draft.project.dir.join(&prefix), &request.variables)?;
             draft.tools.prefer(&carried.executable);
@@ -91,21 +92,16 @@ impl Draft {
         Ok(draft)
     }
 
-    async fn images(
+    fn images(
         &self,
         request: &Request,
         places: &Places,
         own: Own<'_>,
-        revision: Option<Revision>,
+        (revision, version): (Option<Revision>, String),
         events: &Events,
     ) -> Result<Vec<DraftImage>> {
         let project = &self.project;
         let (created, told_by) = created(&request.variables, revision.as_ref())?;
-        let version = match project.version.text() {
-            Some(text) => text.to_owned(),
-            None if project.version.needs_backend() => self.tools.version(project).await?,
-            None => "0.0.0".into(),
-        };
         let facts = Facts { version, revision: revision.as_ref().map(revision_text), created };
         let mut wanted: BTreeSet<String> = BTreeSet::new();
         for layer in places.stack(own, Vec::new())? {
@@ -132,9 +128,6 @@ impl Draft {
             };
             let names = image_names(request, &settings, &naming, events)?;
             images.push(DraftImage { name, settings, names, facts: facts.clone() });
-        }
-        if project.version.text().is_none() && !project.version.needs_backend() {
-            events.note("the project says no version: 0.0.0 is taken");
         }
         Ok(images)
     }

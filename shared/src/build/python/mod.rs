@@ -9,6 +9,7 @@ mod install;
 mod interpreter;
 mod resolve;
 mod start;
+mod version;
 
 use std::path::PathBuf;
 

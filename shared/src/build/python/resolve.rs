@@ -13,7 +13,7 @@ use crate::plan::{
     self, Application, Distribution, EnvironmentPlan, ImagePlan, Plan, PlatformPlan, PythonImage,
     PythonPlatform, base_for, plan_python,
 };
-use crate::python::{Carried, DistFile, Forms, Interpreter, Name, Package, Source, Tags, lock};
+use crate::python::{Carried, DistFile, Forms, Interpreter, Name, Package, Project, Source, Tags, lock};
 use crate::redact::Address;
 
 /// A distribution and what of it is taken.
@@ -79,7 +79,7 @@ async fn plan_image(
     events: &Events,
 ) -> Result<(ImagePlan, Vec<Vec<Chosen>>)> {
     let settings = &image.settings;
-    let (install, why_source) = install_of(draft, settings.python.install);
+    let (install, why_source) = install_of(&draft.project, settings.python.install);
     why_source.into_iter().for_each(|why| events.note(why));
     let mut environments: Vec<Vec<Chosen>> = Vec::new();
     let mut platforms = Vec::new();
@@ -137,8 +137,7 @@ async fn plan_image(
 }
 
 /// How the project itself gets in, and a word where that may surprise.
-fn install_of(draft: &Draft, asked: Option<Install>) -> (Install, Option<String>) {
-    let project = &draft.project;
+pub(super) fn install_of(project: &Project, asked: Option<Install>) -> (Install, Option<String>) {
     let compiles = project.build_system.as_ref().is_some_and(|system| system.compiles());
     let has_code = compiles || !project.layout.packages.is_empty() || !project.layout.modules.is_empty();
     match asked {
