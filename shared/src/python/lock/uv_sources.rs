@@ -212,15 +212,15 @@ fn of_url(text: &str, dir: &Path) -> Origin {
     let subdirectory = fragment.split('&').find_map(|part| part.strip_prefix("subdirectory="));
     let subdirectory = subdirectory.unwrap_or_default();
     if let Some(git) = address.strip_prefix("git+") {
-        return match git.rsplit_once('@') {
-            Some((url, commit)) if url.contains("://") && !commit.contains('/') => {
+        return match with_reference(git) {
+            Some((url, commit)) => {
                 let mut origin = of_git(url, subdirectory);
                 if let Origin::Git { details, .. } = &mut origin {
                     details.insert(("rev".into(), commit.to_owned()));
                 }
                 origin
             }
-            _ => of_git(git, subdirectory),
+            None => of_git(git, subdirectory),
         };
     }
     match Url::parse(address)
@@ -231,6 +231,14 @@ fn of_url(text: &str, dir: &Path) -> Origin {
         Some(path) => Origin::Here { path: joined(dir, &path.to_string_lossy()), editable: false },
         None => Origin::Url { url: plain_url(address), subdirectory: subdirectory.to_owned() },
     }
+}
+
+/// A repository and what is named of it, which may have slashes: an `@` before a host belongs to a user.
+fn with_reference(text: &str) -> Option<(&str, &str)> {
+    let host = text.find("://")? + 3;
+    let path = host + text.get(host..)?.find('/')?;
+    let at = path + text.get(path..)?.rfind('@')?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// `https://host/x?rev=REF&subdirectory=y`, as locks write it.
@@ -264,5 +272,21 @@ fn index_url(text: &str, dir: &Path) -> String {
         }
         Ok(_) => plain_url(text),
         Err(_) => joined(dir, text).display().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_may_have_slashes_and_a_user_is_none() {
+        for (text, lock) in [
+            ("git+https://h.example/r.git@feat/x-y", "https://h.example/r.git?rev=feat%2Fx-y"),
+            ("git+ssh://git@h.example/r", "ssh://git@h.example/r"),
+            ("git+ssh://git@h.example/r@v1#subdirectory=py", "ssh://h.example/r?subdirectory=py&rev=v1"),
+        ] {
+            assert_eq!(of_url(text, Path::new("/")), of_git(lock, ""), "{text}");
+        }
     }
 }
