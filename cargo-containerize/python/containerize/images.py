@@ -68,6 +68,7 @@ class BuildConfig:
     python: str | Table | None = None
     repository: str | None = None
     server: str | None = None
+    stale_lock: Literal["error", "warn"] | None = None
     stop_signal: str | None = None
     strip: Literal["symbols", "debuginfo", "none"] | None = None
     tags: Strings | None = None

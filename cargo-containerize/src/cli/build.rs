@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum, ValueHint};
 use containerize_core::config::{
     BaseChoice, Bins, CheckMode, Command, Debian, FileRule, Healthcheck, Install, LabelValue, Native, Owner,
-    Partial, Port, PythonChoice, Strip,
+    Partial, Port, PythonChoice, StaleLock, Strip,
 };
 use containerize_core::oci::media_type::{Compression, Format};
 use containerize_core::sink::{Daemon, Output};
@@ -279,6 +279,9 @@ pub(crate) struct PythonArgs {
     /// How the project gets in: source or wheel [default: wheel where it has a build system]
     #[arg(long, value_name = "HOW")]
     install: Option<Install>,
+    /// What happens when the lock does not fit the project any more: error or warn [default: error]
+    #[arg(long, value_name = "HOW")]
+    stale_lock: Option<StaleLock>,
     /// Source that goes in, as globs, also where it would be left out; --exclude leaves out more
     #[arg(long, value_name = "GLOB")]
     include: Vec<String>,
@@ -422,6 +425,7 @@ impl BuildArgs {
             server: self.python.server.clone(),
             bytecode: self.python.bytecode.then_some(true),
             install: self.python.install,
+            stale_lock: self.python.stale_lock,
             include: given(&self.python.include),
             ..Partial::default()
         }

@@ -25,5 +25,5 @@ pub(crate) use settings::labels_for;
 pub use settings::{PythonSettings, Settings};
 pub use value::{
     BaseChoice, Bins, CheckMode, Command, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Hooks,
-    Install, LabelValue, Labels, Native, Owner, Port, PythonChoice, Strip, Suites,
+    Install, LabelValue, Labels, Native, Owner, Port, PythonChoice, StaleLock, Strip, Suites,
 };

@@ -9,7 +9,7 @@ use super::fold::{Origin, Origins, append, by_key, debian, replace};
 use super::natural;
 use super::value::{
     BaseChoice, Bins, CheckMode, Command, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Hooks,
-    Install, Labels, Native, Owner, Port, PythonChoice, Strip,
+    Install, Labels, Native, Owner, Port, PythonChoice, StaleLock, Strip,
 };
 use crate::oci::media_type::{Compression, Format};
 
@@ -166,6 +166,9 @@ keys! {
     bytecode("bytecode"): bool, replace, Toml, r#"true"#;
     /// Python: how the project itself gets in: its `source` as it is, or its `wheel` installed.
     install("install"): Install, replace, Text, r#""wheel""#;
+    /// Python: what happens when the lock does not fit the project any more: `error` stops, `warn` says it and takes
+    /// what it pins.
+    stale_lock("stale-lock"): StaleLock, replace, Text, r#""warn""#;
     /// Python: globs of the source that goes in, also where it would be left out otherwise.
     include("include"): Vec<String>, append, List, r#"["templates/**"]"#;
     /// Python: globs of the source that stays out.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::fold::{Folded, Origins};
 use super::value::{
     BaseChoice, CheckMode, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Install, LabelValue, Labels,
-    Native, Owner, Port, PythonChoice, Strip, Suites, is_platform_key, names_platform,
+    Native, Owner, Port, PythonChoice, StaleLock, Strip, Suites, is_platform_key, names_platform,
 };
 use crate::error::{Error, Result};
 use crate::oci::media_type::{Compression, Format};
@@ -114,6 +114,8 @@ pub struct PythonSettings {
     pub bytecode: bool,
     /// How the project gets in; `None` leaves it to the project.
     pub install: Option<Install>,
+    /// What happens when the lock does not fit the project any more.
+    pub stale_lock: StaleLock,
     /// Globs.
     pub include: Vec<String>,
     /// Globs.
@@ -189,6 +191,7 @@ impl Settings {
                 server: values.server.filter(|text| !text.is_empty()),
                 bytecode: values.bytecode.unwrap_or_default(),
                 install: values.install,
+                stale_lock: values.stale_lock.unwrap_or_default(),
                 include: values.include.unwrap_or_default(),
                 exclude: values.exclude.unwrap_or_default(),
             },

@@ -620,6 +620,29 @@ impl FromStr for CheckMode {
     }
 }
 
+/// What happens when a lock does not fit the project any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StaleLock {
+    /// The call stops.
+    #[default]
+    Error,
+    /// It is said, and what the lock pins is taken.
+    Warn,
+}
+
+impl FromStr for StaleLock {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "error" => Ok(Self::Error),
+            "warn" => Ok(Self::Warn),
+            _ => Err("write error or warn".into()),
+        }
+    }
+}
+
 /// What becomes of libraries that the image needs and nothing in it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

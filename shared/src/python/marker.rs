@@ -26,6 +26,8 @@ pub struct Marker {
 enum Expression {
     Any(Vec<Expression>),
     All(Vec<Expression>),
+    /// No marker is written with it; what is left of a place when others are taken out is one.
+    Not(Box<Expression>),
     Test(Test),
 }
 
@@ -93,6 +95,15 @@ pub struct Markers {
     pub(super) python_version: String,
     pub(super) python_full_version: String,
     pub(super) platform_release: String,
+    pub(super) system: System,
+}
+
+/// A kind of system. Images are for Linux; locks are for all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum System {
+    Linux,
+    Mac,
+    Windows,
 }
 
 impl Markers {
@@ -103,17 +114,37 @@ impl Markers {
             python_version: interpreter.version.short(),
             python_full_version: interpreter.version.to_string(),
             platform_release: String::new(),
+            system: System::Linux,
         }
+    }
+
+    /// The same interpreter on another system.
+    pub(super) fn on(mut self, system: System) -> Self {
+        self.platform_machine = match (system, self.platform_machine.as_str()) {
+            (System::Mac, "aarch64") => "arm64".into(),
+            (System::Windows, "x86_64") => "AMD64".into(),
+            (_, machine) => machine.to_owned(),
+        };
+        Self { system, ..self }
     }
 
     fn value(&self, variable: Variable) -> &str {
         match variable {
+            Variable::OsName if self.system == System::Windows => "nt",
             Variable::OsName => "posix",
-            Variable::SysPlatform => "linux",
+            Variable::SysPlatform => match self.system {
+                System::Linux => "linux",
+                System::Mac => "darwin",
+                System::Windows => "win32",
+            },
             Variable::PlatformMachine => &self.platform_machine,
             Variable::PlatformPythonImplementation => "CPython",
             Variable::PlatformRelease => &self.platform_release,
-            Variable::PlatformSystem => "Linux",
+            Variable::PlatformSystem => match self.system {
+                System::Linux => "Linux",
+                System::Mac => "Darwin",
+                System::Windows => "Windows",
+            },
             Variable::PlatformVersion => "",
             Variable::PythonVersion => &self.python_version,
             Variable::PythonFullVersion | Variable::ImplementationVersion => &self.python_full_version,
@@ -149,6 +180,22 @@ impl Marker {
         Ok(Self { text: text.trim().to_owned(), expression: parse::parse(text)? })
     }
 
+    /// Holds where all of `all` do and none of `none`; `None` where that is everywhere.
+    pub(super) fn all_but(all: &[&Self], none: &[&Self]) -> Option<Self> {
+        let inner = |marker: &&Self| format!("({})", marker.text);
+        let mut texts: Vec<String> = all.iter().map(inner).collect();
+        let mut parts: Vec<Expression> = all.iter().map(|marker| marker.expression.clone()).collect();
+        for marker in none {
+            texts.push(format!("not ({})", marker.text));
+            parts.push(Expression::Not(Box::new(marker.expression.clone())));
+        }
+        match (parts.len(), all) {
+            (0, _) => None,
+            (1, [only]) => Some((*only).clone()),
+            _ => Some(Self { text: texts.join(" and "), expression: Expression::All(parts) }),
+        }
+    }
+
     /// The marker as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -178,6 +225,7 @@ impl Expression {
         match self {
             Self::Any(parts) => parts.iter().any(|part| part.holds(asked)),
             Self::All(parts) => parts.iter().all(|part| part.holds(asked)),
+            Self::Not(part) => !part.holds(asked),
             Self::Test(test) => test.holds(asked),
         }
     }

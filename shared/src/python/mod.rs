@@ -18,6 +18,7 @@ mod marker;
 mod name;
 mod project;
 mod requirement;
+mod requirements_text;
 mod sources;
 mod specifier;
 mod tags;

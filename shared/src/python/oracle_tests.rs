@@ -66,6 +66,7 @@ impl Environment {
             python_version: self.python_version.clone(),
             python_full_version: self.python_full_version.clone(),
             platform_release: self.platform_release.clone(),
+            system: super::marker::System::Linux,
         };
         let extras: Vec<Name> = self.extra.parse().into_iter().collect();
         let groups: Vec<Name> = self.groups.iter().filter_map(|group| group.parse().ok()).collect();

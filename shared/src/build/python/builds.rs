@@ -10,11 +10,12 @@ use crate::build::Request;
 use crate::config::{Settings, Strip};
 use crate::error::{Error, Result};
 use crate::event::Events;
+use crate::oci::Platform;
 use crate::python::build::{self, Builder, Built, Compile, LockRequest, Origin, make_lock};
 use crate::python::host::Host;
 use crate::python::index::{Downloader, Options, Requirements, Surroundings};
 use crate::python::lock::{self, Lock, LockKind};
-use crate::python::{Interpreter, LeftOut, Package, Project, Reason, Source, is_named};
+use crate::python::{Interpreter, LeftOut, Libc, Package, Project, PythonVersion, Reason, Source, is_named};
 use crate::redact::Secret;
 use crate::store::Store;
 use crate::wheel::DirectUrl;
@@ -52,12 +53,20 @@ impl Tools {
         self.host.prefer(python);
     }
 
-    /// The version that the project's build backend tells.
+    /// The version that the project's build backend tells, asked with this Python if one is named.
     ///
     /// # Errors
     /// When it cannot be built.
-    pub(super) async fn version(&self, project: &Project) -> Result<String> {
-        self.builder.version(&project.dir).await.map(|version| version.to_string())
+    pub(super) async fn version(
+        &self,
+        project: &Project,
+        python: Option<(PythonVersion, Platform)>,
+    ) -> Result<String> {
+        // Which C library the image has does not matter: nothing is built for it.
+        let libc = Libc::Glibc { major: 2, minor: 17 };
+        let target =
+            python.map(|(version, platform)| Interpreter { path: String::new(), version, libc, platform });
+        self.builder.version(&project.dir, target.as_ref()).await.map(|version| version.to_string())
     }
 
     /// The wheel of a distribution that is no wheel yet.
@@ -184,7 +193,7 @@ fn indexes(request: &Request, project: &Project, lock: Option<&Lock>) -> Result<
         extra_index_urls: lock.indexes.extra.clone(),
         find_links: lock.indexes.find_links.clone(),
         no_index: lock.indexes.no_index,
-        trusted_hosts: Vec::new(),
+        trusted_hosts: lock.indexes.trusted_hosts.clone(),
         folder: lock.path.parent().unwrap_or(&project.dir).to_owned(),
     });
     Options::read(&Surroundings {
@@ -205,9 +214,9 @@ enum Unlocked {
     Open(Option<Box<Lock>>),
 }
 
-fn unlocked(project: &Project) -> Result<Unlocked> {
+fn unlocked(request: &Request, project: &Project) -> Result<Unlocked> {
     let found = lock::find(&project.dir, project.pyproject.as_ref())?;
-    let pins = |path: &Path| lock::read(path, LockKind::Requirements);
+    let pins = |path: &Path| lock::read_with(path, LockKind::Requirements, &request.variables);
     Ok(match found {
         None if !super::draft::needs_lock(project) => Unlocked::Nothing,
         None => Unlocked::Open(None),
@@ -242,7 +251,7 @@ pub(super) async fn lock_if_needed(
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         events.note(format!("{name} locks {} already, and stays", project.name));
     };
-    let pins = match unlocked(project)? {
+    let pins = match unlocked(request, project)? {
         Unlocked::Nothing => return Ok(()),
         Unlocked::Locked(path) => {
             stays(&path);

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::builds::Tools;
-use super::interpreter;
 use super::wanted::{self, Group, Wanted};
+use super::{interpreter, version};
 use crate::build::about::{branch, created, detected, image_names, revision_text};
 use crate::build::early::Early;
 use crate::build::places::{Own, Places, Siblings, Tables};
 use crate::build::workshop::BaseWish;
 use crate::build::{Request, hooks, language, revision};
-use crate::config::{BaseChoice, Layer, Origin, Partial, Settings};
+use crate::config::{BaseChoice, Layer, Origin, Partial, Settings, StaleLock};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::Reference;
@@ -79,23 +79,33 @@ impl Draft {
         let described = project.dir.join(project.described_by);
         let described = if described.is_file() { &described } else { &project.dir };
         let revision = Question::ask(described);
-        let lock = read_lock(&project, group, events)?;
+        let (lock, stale) = read_lock(&project, group, &request.variables, events)?;
         let forms = Forms::read(project.lock_dir(), lock.as_ref().map(|lock| &lock.indexes))?;
         let tools = Tools::of(request, &project, lock.as_ref(), store, events)?;
         let places = places(&of_python(request), &project, events)?;
         let table = project.settings.clone();
         let dir = project.dir.clone();
         let own = Own { table: table.as_ref(), dir: &dir };
+        let early = places.fold(own, Vec::new(), project.normalized.as_str())?.values;
+        let tolerates = early.stale_lock.unwrap_or_default();
         let is_own = |lock: &&Lock| lock.made.is_some() && group.lock.is_none();
-        if let Some(lock) = lock.as_ref().filter(is_own) {
-            Wanted::of(&places, own, &project)?.check(lock)?;
+        let other = match lock.as_ref().filter(is_own) {
+            Some(lock) => Wanted::of(&places, own, &project)?.check(lock).err(),
+            None => None,
+        };
+        for stale in stale.into_iter().chain(other) {
+            tolerate(stale, tolerates, events)?;
         }
         let hooks = places.hooks(&[own], project.root_dir())?;
         let (outputs, walked) = (outputs(request, &project.dir), Mutex::default());
         let (images, carried) = (Vec::new(), BTreeMap::new());
         let mut draft = Self { project, lock, forms, tools, images, hooks, carried, outputs, walked };
         let revision = revision::answer(revision, request, &[], events);
-        draft.images = draft.images(request, &places, own, group, revision, events, purpose).await?;
+        let version = match purpose {
+            Purpose::Images => version::of(&draft.project, &draft.tools, request, &early, events).await?,
+            Purpose::Lock => version::UNKNOWN_VERSION.into(),
+        };
+        draft.images = draft.images(request, &places, own, group, (revision, version), events)?;
         for prefix in draft.images.iter().filter_map(|image| image.settings.python.prefix.clone()) {
             let carried = Carried::ask(&draft.project.dir.join(&prefix), &request.variables)?;
             draft.tools.prefer(&carried.executable);
@@ -104,25 +114,17 @@ impl Draft {
         Ok(draft)
     }
 
-    async fn images(
+    fn images(
         &self,
         request: &Request,
         places: &Places,
         own: Own<'_>,
         group: &Group,
-        revision: Option<Revision>,
+        (revision, version): (Option<Revision>, String),
         events: &Events,
-        purpose: Purpose,
     ) -> Result<Vec<DraftImage>> {
         let project = &self.project;
         let (created, told_by) = created(&request.variables, revision.as_ref())?;
-        let version = match project.version.text() {
-            Some(text) => text.to_owned(),
-            None if purpose == Purpose::Images && project.version.needs_backend() => {
-                self.tools.version(project).await?
-            }
-            None => "0.0.0".into(),
-        };
         let facts = Facts { version, revision: revision.as_ref().map(revision_text), created };
         let several = wanted::names(places, own, project)?.len() > 1;
         // Names do not hang on how many projects a call means.
@@ -145,10 +147,6 @@ impl Draft {
             };
             let names = image_names(request, &settings, &naming, events)?;
             images.push(DraftImage { name, settings, names, facts: facts.clone() });
-        }
-        if purpose == Purpose::Images && project.version.text().is_none() && !project.version.needs_backend()
-        {
-            events.note("the project says no version: 0.0.0 is taken");
         }
         Ok(images)
     }
@@ -305,22 +303,27 @@ fn facts(project: &Project) -> ProjectFacts<'_> {
     ProjectFacts { dir: &project.dir, pyproject: project.pyproject.as_ref() }
 }
 
-/// The lock, if the project has one or needs none.
-fn read_lock(project: &Project, group: &Group, events: &Events) -> Result<Option<Lock>> {
+/// The lock, if the project has one or needs none, and why it does not fit the project any more.
+fn read_lock(
+    project: &Project,
+    group: &Group,
+    variables: &BTreeMap<String, String>,
+    events: &Events,
+) -> Result<(Option<Lock>, Option<Error>)> {
     if let Some(path) = &group.lock {
         if !path.is_file() {
             return Err(Error::usage(format!("there is no lock {}", path.display()))
                 .hint("the key `lock` is relative to the project's folder"));
         }
-        let lock = lock::read(path, lock::kind_of(path)?)?;
+        let lock = lock::read_with(path, lock::kind_of(path)?, variables)?;
         lock.notes.iter().for_each(|note| events.note(note));
-        lock::check_fresh(&lock, &facts(project))?;
-        return Ok(Some(lock));
+        let stale = lock::check_fresh(&lock, &facts(project)).err();
+        return Ok((Some(lock), stale));
     }
     let Some(mut found) = lock::find(&project.dir, project.pyproject.as_ref())? else {
-        return if needs_lock(project) { Err(no_lock(project)) } else { Ok(None) };
+        return if needs_lock(project) { Err(no_lock(project)) } else { Ok((None, None)) };
     };
-    let lock = lock::read(&found.path, found.kind)?;
+    let lock = lock::read_with(&found.path, found.kind, variables)?;
     // What a lock was made from is no other lock.
     let is_source = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -333,8 +336,21 @@ fn read_lock(project: &Project, group: &Group, events: &Events) -> Result<Option
         events.note(format!("{name} is taken, {}; {} is not read", found.reason, others.join(", ")));
     }
     lock.notes.iter().for_each(|note| events.note(note));
-    lock::check_fresh(&lock, &facts(project))?;
-    Ok(Some(lock))
+    let stale = lock::check_fresh(&lock, &facts(project)).err();
+    Ok((Some(lock), stale))
+}
+
+/// Lets a stale lock pass with a word, where that is wanted.
+///
+/// # Errors
+/// The one that is given, where it is not.
+pub(super) fn tolerate(stale: Error, mode: StaleLock, events: &Events) -> Result<()> {
+    if mode == StaleLock::Error {
+        return Err(stale);
+    }
+    let hint = stale.hint_text().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    events.warn(format!("{stale}{hint}; what it pins is taken"));
+    Ok(())
 }
 
 /// Whether the project has dependencies, which only a lock pins.

@@ -106,7 +106,7 @@ fn is_named(project: &Project, root: &Path, name: &str) -> bool {
 
 /// Without those that others need and that start nothing.
 fn without_libraries(all: Vec<Project>, events: &Events) -> Vec<Project> {
-    let needed: BTreeSet<String> = all.iter().flat_map(|project| needs(project)).collect();
+    let needed: BTreeSet<String> = all.iter().flat_map(needs).collect();
     let is_library = |project: &Project| {
         let starts = !project.scripts.is_empty() || !project.file_scripts.is_empty();
         !starts && project.settings.is_none() && needed.contains(&project.normalized.to_string())

@@ -12,6 +12,7 @@ mod members;
 mod optional;
 mod resolve;
 mod start;
+mod version;
 mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -13,7 +13,7 @@ use crate::plan::{
     self, Application, Distribution, EnvironmentPlan, ImagePlan, Plan, PlatformPlan, PythonImage,
     PythonPlatform, base_for, plan_python,
 };
-use crate::python::{Carried, DistFile, Forms, Interpreter, Name, Package, Source, Tags, lock};
+use crate::python::{Carried, DistFile, Forms, Interpreter, Name, Package, Project, Source, Tags, lock};
 use crate::redact::Address;
 
 /// A distribution and what of it is taken.
@@ -79,7 +79,7 @@ async fn plan_image(
     events: &Events,
 ) -> Result<(ImagePlan, Vec<Vec<Chosen>>)> {
     let settings = &image.settings;
-    let (install, why_source) = install_of(draft, settings.python.install);
+    let (install, why_source) = install_of(&draft.project, settings.python.install);
     why_source.into_iter().for_each(|why| events.note(why));
     let mut environments: Vec<Vec<Chosen>> = Vec::new();
     let mut platforms = Vec::new();
@@ -89,7 +89,7 @@ async fn plan_image(
         let base = bases.get(name, platform, settings)?;
         let interpreter = interpreter::of_base(draft, settings, name, base, platform)?;
         has_shell &= base.contents.follow("bin/sh").is_some();
-        let chosen = choose(draft, image, &interpreter).await?;
+        let chosen = choose(draft, image, &interpreter, events).await?;
         let path = base.image.config.config.env.iter().find_map(|line| line.strip_prefix("PATH="));
         platforms.push(PythonPlatform {
             platform: platform.clone(),
@@ -140,8 +140,7 @@ async fn plan_image(
 }
 
 /// How the project itself gets in, and a word where that may surprise.
-fn install_of(draft: &Draft, asked: Option<Install>) -> (Install, Option<String>) {
-    let project = &draft.project;
+pub(super) fn install_of(project: &Project, asked: Option<Install>) -> (Install, Option<String>) {
     let compiles = project.build_system.as_ref().is_some_and(|system| system.compiles());
     let has_code = compiles || !project.layout.packages.is_empty() || !project.layout.modules.is_empty();
     match asked {
@@ -157,11 +156,18 @@ fn install_of(draft: &Draft, asked: Option<Install>) -> (Install, Option<String>
 }
 
 /// The file of each selected distribution for one interpreter, by name.
-async fn choose(draft: &Draft, image: &DraftImage, interpreter: &Interpreter) -> Result<Vec<Chosen>> {
+async fn choose(
+    draft: &Draft,
+    image: &DraftImage,
+    interpreter: &Interpreter,
+    events: &Events,
+) -> Result<Vec<Chosen>> {
     let Some(lock) = &draft.lock else { return Ok(Vec::new()) };
     let selection = draft.selection(&image.settings)?;
     let mut packages = lock::select(lock, &selection, interpreter)?;
-    lock::check_folders_fresh(lock, &selection, interpreter)?;
+    if let Err(stale) = lock::check_folders_fresh(lock, &selection, interpreter) {
+        super::draft::tolerate(stale, image.settings.python.stale_lock, events)?;
+    }
     packages.sort_by(|a, b| a.name.cmp(&b.name));
     let listed = packages.iter().map(|package| async move {
         // Some locks name no files, and leave that to the index.

@@ -43,6 +43,11 @@ pub(super) fn on(said: &str) -> Option<String> {
     if has(&["cannot find -l"]) {
         return Some("a library to link with is missing: install the -dev package that has it".into());
     }
+    if let Some(variable) = version_variable(said) {
+        return Some(format!(
+            "its version is in the history of a repository, which is not here: set {variable}"
+        ));
+    }
     if has(&["network was disabled", "--offline", "(from versions: none)"]) {
         return Some(
             "what the build needs is not at hand: run once without --offline, or name your index".into(),
@@ -52,8 +57,24 @@ pub(super) fn on(said: &str) -> Option<String> {
         return Some("it wants another version of Python: choose one with --python".into());
     }
     missing_module(said).map(|module| {
-        format!("its build needs {module} and does not say so: a newer version of it may be better")
+        format!("its build needs {module} and does not say so: add it to build-system.requires, or take a newer version")
     })
+}
+
+/// The variable that tells the version where a tool has found no history.
+fn version_variable(said: &str) -> Option<&'static str> {
+    [
+        (
+            "setuptools-scm was unable to detect version",
+            "SETUPTOOLS_SCM_PRETEND_VERSION=1.2.3 (or SETUPTOOLS_SCM_PRETEND_VERSION_FOR_NAME, for one project alone)",
+        ),
+        ("Error getting the version from source `uv-dynamic-versioning`", "UV_DYNAMIC_VERSIONING_BYPASS=1.2.3"),
+        ("poetry-dynamic-versioning", "POETRY_DYNAMIC_VERSIONING_BYPASS=1.2.3"),
+        ("Cannot find the version from SCM", "PDM_BUILD_SCM_VERSION=1.2.3"),
+        ("Versioning for this project requires either an sdist tarball", "PBR_VERSION=1.2.3"),
+    ]
+    .into_iter()
+    .find_map(|(words, variable)| said.contains(words).then_some(variable))
 }
 
 /// Whether the network is to blame, so that trying again may help.
@@ -102,6 +123,14 @@ mod tests {
             ("Error: pg_config executable not found.", "libpq-dev"),
             ("/usr/bin/ld: cannot find -lgmp", "library to link with"),
             ("ModuleNotFoundError: No module named 'numpy'\nerror", "needs numpy"),
+            (
+                "LookupError: Error getting the version from source `vcs`: setuptools-scm was unable to detect version for /x.",
+                "set SETUPTOOLS_SCM_PRETEND_VERSION=1.2.3",
+            ),
+            (
+                "RuntimeError: Error getting the version from source `uv-dynamic-versioning`: This does not appear",
+                "set UV_DYNAMIC_VERSIONING_BYPASS=1.2.3",
+            ),
             ("ERROR: Package 'a' requires a different Python: 3.9 not in '>=3.12'", "--python"),
             ("Packages were unavailable because the network was disabled", "without --offline"),
         ] {

@@ -93,8 +93,17 @@ fn is_executable(_: &fs::Metadata) -> bool {
 
 /// Whether the project takes its version from version control, as far as its own files tell.
 pub(super) fn version_is_in_vcs(folder: &Path) -> bool {
-    const SIGNS: &[&str] =
-        &["scm", "vcs", "versioneer", "versioningit", "dunamai", "dynamic-versioning", "pbr", "git_version"];
+    const SIGNS: &[&str] = &[
+        "scm",
+        "vcs",
+        "versioneer",
+        "versioningit",
+        "dunamai",
+        "dynamic-versioning",
+        "pbr",
+        "git_version",
+        "git-version",
+    ];
     ["pyproject.toml", "setup.py", "setup.cfg"].iter().any(|name| {
         let text = read::text(&folder.join(name), read::DOCUMENT).unwrap_or_default();
         SIGNS.iter().any(|sign| text.contains(sign))

@@ -33,14 +33,13 @@ mod tests;
 mod tool;
 mod unpack;
 mod variables;
+mod version;
 mod workspace;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-
-use pep440_rs::Version;
 
 pub use compile::{Compile, Strip};
 pub use lock::{LockRequest, Locked, make_lock};
@@ -149,22 +148,6 @@ impl Builder {
             }
         }
         Err(first.unwrap_or_else(|| Error::bug("there was no way to build a wheel")))
-    }
-
-    /// The version of the project in `folder`, where only a build tells. Its wheel is kept, so
-    /// that building it next costs nothing, as long as the same Python will do.
-    ///
-    /// # Errors
-    /// As [`Builder::wheel`].
-    pub async fn version(&self, folder: &Path) -> Result<Version> {
-        let origin = Origin::Directory(folder);
-        let source = self.source_key(origin).await?;
-        let _turn = self.turn(&source).await?;
-        let attempts = self.attempts(None).await?;
-        let attempt = attempts.first().ok_or_else(|| Error::bug("there was no way to build a wheel"))?;
-        let shown = folder.display().to_string();
-        let record = self.record(&shown, origin, &source, attempt).await??;
-        Ok(WheelName::parse(&record.filename)?.version)
     }
 
     async fn attempts(&self, target: Option<&Interpreter>) -> Result<Vec<Attempt>> {
@@ -299,7 +282,8 @@ impl Builder {
                     let digest = content::digest(&folder)?;
                     let vcs =
                         content::version_is_in_vcs(&folder).then(|| workspace::describe(&host, &folder));
-                    Ok(format!("folder {digest} {}", vcs.unwrap_or_default()))
+                    let told = variables::told_versions(host.variables());
+                    Ok(format!("folder {digest} {}{told}", vcs.unwrap_or_default()))
                 })
                 .await
             }

@@ -89,7 +89,7 @@ async fn pip_builds_what_uv_builds() {
     for (tool, variables) in [("uv", variables()), ("pip", pip)] {
         let builder = builder(&variables, &stores.path().join(tool));
         assert_eq!(builder.host.uv().is_some(), tool == "uv");
-        assert_eq!(builder.version(folder.path()).await.expect("version").to_string(), "3", "{tool}");
+        assert_eq!(builder.version(folder.path(), None).await.expect("version").to_string(), "3", "{tool}");
         let python = builder.host.any_python(|_| true).expect("python");
         let arm = target(&python, "arm64", 36);
         let built = builder.wheel(&name, Origin::Directory(folder.path()), &arm).await.expect("pure");

@@ -69,7 +69,7 @@ async fn a_pure_wheel_is_built_once_for_all_targets() {
     for other in [target("linux/amd64", 11), target("linux/arm64", 13)] {
         assert_eq!(build(&machine, &other).await.expect("remembered"), built);
     }
-    assert_eq!(builder(&machine).version(machine.project()).await.expect("version").to_string(), "1.4");
+    assert_eq!(builder(&machine).version(machine.project(), None).await.expect("version").to_string(), "1.4");
     assert_eq!(builds(&machine).len(), 1);
     assert_eq!(left(&machine), 0, "neither folder nor log");
     machine.file("demo.py", "x = 2");

@@ -61,6 +61,21 @@ pub(super) fn base(
     variables
 }
 
+/// The variables that tell a version in the place of version control, for what is remembered of builds.
+pub(super) fn told_versions(user: &BTreeMap<String, String>) -> String {
+    const TELL: &[&str] = &[
+        "SETUPTOOLS_SCM_PRETEND_",
+        "SETUPTOOLS_SCM_OVERRIDES",
+        "VCS_VERSIONING_",
+        "POETRY_DYNAMIC_VERSIONING_",
+        "UV_DYNAMIC_VERSIONING_",
+        "PDM_BUILD_SCM_VERSION",
+        "PBR_VERSION",
+    ];
+    let told = user.iter().filter(|(name, _)| TELL.iter().any(|begin| name.starts_with(begin)));
+    told.map(|(name, value)| format!(" {name}={value}")).collect()
+}
+
 /// With these, what setuptools writes beside its wheel stays out of the user's folder, and what an
 /// older build left there stays out of the wheel. `folder` must have the folders `base` and `egg`.
 pub(super) fn setuptools_settings(folder: &Path) -> String {

@@ -43,20 +43,23 @@ impl Check {
 
     /// Compares; `digest` is the SHA-256 of the same bytes.
     pub(super) fn finish(self, digest: &Digest) -> Result<(), Mismatch> {
-        let sha384 = self.sha384.map(|hash| hex(&hash.finalize()));
-        let sha512 = self.sha512.map(|hash| hex(&hash.finalize()));
-        for expected in self.wanted {
-            let found = match expected.algorithm {
-                HashAlgorithm::Sha256 => Some(digest.hex()),
-                HashAlgorithm::Sha384 => sha384.clone(),
-                HashAlgorithm::Sha512 => sha512.clone(),
-            };
-            let found = Hash { algorithm: expected.algorithm, hex: found.unwrap_or_default() };
+        for expected in self.wanted.clone() {
+            let found = self.clone().of(&expected, digest);
             if found != expected {
                 return Err(Mismatch { expected, found });
             }
         }
         Ok(())
+    }
+
+    /// What the bytes have of the same algorithm; `digest` is their SHA-256.
+    pub(super) fn of(self, wanted: &Hash, digest: &Digest) -> Hash {
+        let hex = match wanted.algorithm {
+            HashAlgorithm::Sha256 => Some(digest.hex()),
+            HashAlgorithm::Sha384 => self.sha384.map(|hash| hex(&hash.finalize())),
+            HashAlgorithm::Sha512 => self.sha512.map(|hash| hex(&hash.finalize())),
+        };
+        Hash { algorithm: wanted.algorithm, hex: hex.unwrap_or_default() }
     }
 }
 

@@ -70,6 +70,14 @@ impl Credentials {
         listed.or(known).cloned()
     }
 
+    /// The login for a URL that came with a user name alone, or with none: a password that is known for it
+    /// is taken if it is that user's.
+    pub(super) fn named(&self, url: &Url, own: Option<&Login>) -> Option<Login> {
+        let found = self.find(url);
+        let Some(own) = own else { return found };
+        found.filter(|found| found.username == own.username).or_else(|| Some(own.clone()))
+    }
+
     /// What the keyring knows about a URL. `None` too when it cannot be asked: a refusal of the
     /// index says more than a missing program would.
     pub(super) async fn ask_keyring(&self, url: &Url, username: &str) -> Option<Login> {

@@ -3,13 +3,14 @@
 use std::io::{Read, Write};
 use std::path::Path;
 
-use super::check::{Check, agree, sha256};
+use super::check::{Check, Mismatch, agree, sha256};
+use super::options::take_login;
 use super::transfer::{Wanted, wrong_hash};
 use super::{Downloader, Fetched, caches};
 use crate::error::{Context, Error, Result};
 use crate::http::Url;
 use crate::oci::Digest;
-use crate::python::Hash;
+use crate::python::{DistFile, Hash, Package};
 use crate::read;
 use crate::store::Store;
 
@@ -61,6 +62,41 @@ impl Downloader {
         })
     }
 
+    /// A lock may have hashes without saying which file each is of, and an index files without hashes:
+    /// then the content must have one of them.
+    pub(super) async fn check_one_of(
+        &self,
+        package: &Package,
+        file: &DistFile,
+        fetched: &Fetched,
+    ) -> Result<()> {
+        let wanted = nameless_hashes(package);
+        if !file.hashes.is_empty() || wanted.is_empty() {
+            return Ok(());
+        }
+        let (path, digest, hashes) = (fetched.path.clone(), fetched.digest, wanted.clone());
+        let found = tokio::task::spawn_blocking(move || {
+            let mut check = Check::new(&hashes);
+            read(&path, |bytes| {
+                check.update(bytes);
+                Ok(())
+            })?;
+            let is_it = |hash: &&Hash| check.clone().of(hash, &digest) == **hash;
+            Ok::<_, Error>(
+                hashes.iter().find(is_it).or(hashes.first()).map(|hash| check.clone().of(hash, &digest)),
+            )
+        });
+        let found = found.await.map_err(|error| Error::bug("hashing a file failed").because(error))??;
+        let Some(found) = found else { return Ok(()) };
+        match wanted.iter().find(|hash| **hash != found).filter(|_| !wanted.contains(&found)) {
+            None => Ok(()),
+            Some(expected) => {
+                let mismatch = Mismatch { expected: expected.clone(), found };
+                Err(wrong_hash(&file.filename, "the index", &mismatch))
+            }
+        }
+    }
+
     /// Remembers which file the hashes other than SHA-256 are of.
     pub(super) fn remember_hashes(&self, hashes: &[Hash], fetched: &Fetched) {
         for hash in hashes.iter().filter(|hash| sha256(std::slice::from_ref(*hash)).is_none()) {
@@ -93,7 +129,7 @@ impl Downloader {
     /// What pip has kept of a URL, if it is the file.
     pub(super) async fn kept_by_pip(&self, url: &Url, wanted: Wanted<'_>) -> Option<Fetched> {
         let cache = self.0.options.caches.pip.as_ref().filter(|_| !wanted.hashes.is_empty())?;
-        let body = caches::pip_body(cache, url)?;
+        let body = caches::pip_body(cache, &take_login(url.clone()).0)?;
         self.import_if_right(&body, wanted).await
     }
 
@@ -114,6 +150,12 @@ impl Downloader {
             }
         }
     }
+}
+
+/// The hashes of a lock that does not say which file each is of.
+pub(super) fn nameless_hashes(package: &Package) -> Vec<Hash> {
+    let nameless = package.files.iter().filter(|file| file.filename.is_empty());
+    nameless.flat_map(|file| file.hashes.clone()).collect()
 }
 
 fn copy(store: &Store, path: &Path, hashes: &[Hash]) -> Result<Fetched> {

@@ -7,7 +7,7 @@ use pep440_rs::Version;
 use super::check::{agree, mismatch, same};
 use super::filename::{is_usable, version};
 use super::import::may_be;
-use super::options::{Index, Kind as IndexKind, Role, is_pypi, take_login};
+use super::options::{Index, Kind as IndexKind, Role, is_pypi};
 use super::page::Listed;
 use super::transfer::{Wanted, wrong_hash};
 use super::{Downloader, Fetched};
@@ -37,6 +37,7 @@ impl Downloader {
             return Ok(package.files.clone());
         };
         let hashed = package.files.iter().any(|file| !file.hashes.is_empty());
+        let nameless = package.files.iter().filter(|file| file.filename.is_empty()).cloned();
         let mut found: Vec<Listed> = Vec::new();
         let mut asked = Vec::new();
         let mut failures = Vec::new();
@@ -64,7 +65,10 @@ impl Downloader {
             let what = format!("{} {wanted}", package.name);
             return Err(nothing(&what, &asked, failures));
         }
-        Ok(found.into_iter().map(Listed::into_file).collect())
+        // Where nothing but its content tells which file one is, the lock's hashes go along.
+        let untold = hashed && found.iter().any(|file| file.hashes().is_empty());
+        let files = found.into_iter().map(Listed::into_file);
+        Ok(files.chain(nameless.filter(|_| untold)).collect())
     }
 
     /// Brings a file from a folder or the network into the store.
@@ -141,7 +145,7 @@ impl Downloader {
             let url = Url::parse(address.expose())
                 .ok()
                 .filter(|url| matches!(url.scheme(), "http" | "https" | "file"));
-            url.map(|url| take_login(url).0).ok_or_else(|| {
+            url.ok_or_else(|| {
                 Error::usage(format!("the lock has no usable URL for {}", file.filename))
                     .hint("the lock is damaged: make it anew")
             })
@@ -269,11 +273,14 @@ fn path_of(url: &Url) -> Result<std::path::PathBuf> {
 
 /// The files of a version. A version without a local part means those with one where there are
 /// no others (PEP 440), of which the highest counts. If the lock has hashes, only the files that
-/// they are of.
+/// they are of, and those of which the index does not tell any.
 fn of_version(listed: Vec<Listed>, package: &Package, wanted: &Version) -> Vec<Listed> {
     let wanted_hashes: Vec<_> = package.files.iter().flat_map(|file| &file.hashes).cloned().collect();
     let is_locked = |file: &Listed| {
-        wanted_hashes.is_empty() || file.hashes().iter().any(|hash| wanted_hashes.contains(hash))
+        let hashes = file.hashes();
+        wanted_hashes.is_empty()
+            || hashes.is_empty()
+            || hashes.iter().any(|hash| wanted_hashes.contains(hash))
     };
     let versions =
         listed.into_iter().filter_map(|file| Some((version(&file.filename, &package.name)?, file)));

@@ -174,6 +174,7 @@ impl Downloader {
         let outcome = if fetched.is_ok() { Outcome::Done } else { Outcome::Failed };
         task.end(outcome);
         let fetched = fetched?;
+        self.check_one_of(package, file, &fetched).await?;
         self.remember_hashes(&file.hashes, &fetched);
         Ok(fetched)
     }

@@ -9,8 +9,16 @@ impl Downloader {
     /// Sends a request with the login for its URL. Where that is refused, or there is none, the
     /// keyring is asked once.
     pub(super) async fn send(&self, request: Request) -> Result<Response, Failure> {
+        self.send_as(request, None).await
+    }
+
+    /// As [`Downloader::send`]; `own` is the login that the URL came with, and counts before all others.
+    pub(super) async fn send_as(&self, request: Request, own: Option<&Login>) -> Result<Response, Failure> {
         self.refuse_plain(request.url())?;
-        let login = self.0.options.credentials.find(request.url());
+        let login = match own.filter(|own| own.password.is_some()) {
+            Some(own) => Some(own.clone()),
+            None => self.0.options.credentials.named(request.url(), own),
+        };
         let authorization =
             login.as_ref().filter(|login| login.password.is_some() || !login.username.is_empty());
         let first = request.clone().authorization(authorization.map(Login::authorization));

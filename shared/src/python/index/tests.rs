@@ -645,3 +645,5 @@ async fn a_real_wheel_is_fetched_by_every_kind_of_lock() {
         assert!(fresh.record.words().is_empty());
     }
 }
+
+mod untold;

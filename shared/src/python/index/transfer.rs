@@ -11,6 +11,7 @@ use std::io::Write;
 use tokio::sync::Mutex;
 
 use super::check::{Check, Mismatch};
+use super::options::take_login;
 use super::send::refusal;
 use super::{Downloader, Fetched};
 use crate::error::{Context, Error, Result};
@@ -50,11 +51,12 @@ impl Downloader {
     /// # Errors
     /// Kind network when it cannot be had; kind integrity when it is another one.
     pub(super) async fn download(&self, url: &Url, wanted: Wanted<'_>, task: &Task) -> Result<Fetched> {
+        let (url, own) = &take_login(url.clone());
         let state = Mutex::new(State::open(&self.0.store, url, wanted, task).await?);
         let fetched = self.0.http.retry(|_| async {
             let mut state = state.lock().await;
             if !state.is_complete() {
-                let response = self.send(state.request(url)).await?;
+                let response = self.send_as(state.request(url), own.as_ref()).await?;
                 state.take(response).await?;
             }
             state.verify(url)

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
+use super::import::nameless_hashes;
 use crate::event::Events;
 use crate::python::{DistFile, Hash, Package};
 
@@ -23,7 +24,10 @@ impl Unhashed {
     /// A file was verified by these hashes. They are the lock's when the package lists them.
     pub(super) fn note(&self, package: &Package, file: &DistFile, verified_by: &[Hash]) {
         let locked = package.files.iter().flat_map(|locked| &locked.hashes);
-        let of_lock = verified_by.iter().any(|hash| locked.clone().any(|locked| locked == hash));
+        // With hashes of which the lock does not say the file, the content is compared in the end.
+        let by_content = verified_by.is_empty() && !nameless_hashes(package).is_empty();
+        let of_lock =
+            by_content || verified_by.iter().any(|hash| locked.clone().any(|locked| locked == hash));
         if of_lock {
             return;
         }

@@ -99,7 +99,7 @@ pub fn kind_of(path: &Path) -> Result<LockKind> {
 
 /// Whether each requirement of a `requirements.txt` looks pinned; a file that cannot be read does not.
 fn pins(path: &Path) -> bool {
-    let Ok(text) = read::text(path, read::LOCK) else { return false };
+    let Ok(text) = super::requirements_text_of(path) else { return false };
     let requirements =
         text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', '-']));
     requirements.into_iter().all(|line| line.contains("==") || line.contains('@'))

@@ -172,7 +172,13 @@ fn a_changed_member_or_python_makes_a_lock_of_a_workspace_stale() {
         ("packages/lib/pyproject.toml", "\"attrs\"", "\"attrs>1\"", "lib: attrs is required differently"),
         ("packages/virt/pyproject.toml", "\"certifi\"", "\"certifi\", \"six\"", "virt: it lacks six"),
         ("packages/outside/pyproject.toml", "[\"click\"]", "[]", "outside: click is not required any more"),
-        ("pyproject.toml", "python = \">=3.12\"", "python = \">=3.11\"", "it lacks packaging"),
+        ("pyproject.toml", "python = \">=3.12\"", "python = \">=3.11\"", "packaging is required differently"),
+        (
+            "pyproject.toml",
+            "[tool.uv.sources]",
+            "[tool.uv.sources]\nsix = [{ url = 'https://h.example/x', marker = 'os_name == \"nt\"' }]",
+            "six comes from elsewhere now",
+        ),
         ("pyproject.toml", "lib = { workspace = true }", "", "lib comes from elsewhere now"),
         (
             "pyproject.toml",
@@ -180,6 +186,25 @@ fn a_changed_member_or_python_makes_a_lock_of_a_workspace_stale() {
             "[tool.uv.sources]\nsix = { git = 'https://h.example/six' }",
             "six comes from elsewhere now",
         ),
+        (
+            "pyproject.toml",
+            "[tool.uv.sources]",
+            "[tool.uv]\nno-sources = true\n[tool.uv.sources]",
+            "lib comes from elsewhere now",
+        ),
+        (
+            "pyproject.toml",
+            "[tool.uv.sources]",
+            "[tool.uv]\nconstraint-dependencies = ['six<2']\n[tool.uv.sources]",
+            "it lacks six",
+        ),
+        (
+            "pyproject.toml",
+            "[tool.uv.sources]",
+            "[tool.uv]\nprerelease = 'allow'\n[tool.uv.sources]",
+            "prerelease is another one now",
+        ),
+        ("pyproject.toml", "o = [\"outside\"]", "o = [\"outside\"]\nnew = []", "it lacks the extra new"),
         (
             "packages/lib/pyproject.toml",
             "{ workspace = true }",
@@ -203,17 +228,7 @@ fn what_a_workspace_cannot_tell_or_does_not_need_leaves_its_lock_fresh() {
         ("packages/outside/pyproject.toml", ">=3.7", ">=3.9"),
         ("packages/outside/pyproject.toml", "dependencies = [\"click\"]", "dynamic = [\"dependencies\"]"),
         ("packages/outside/pyproject.toml", "[project]", "[other]"),
-        (
-            "pyproject.toml",
-            "[tool.uv.sources]",
-            "[tool.uv.sources]\nsix = [{ url = 'https://h.example/x', marker = 'x' }]",
-        ),
         ("pyproject.toml", "[tool.uv.sources]", "[tool.uv.sources]\nsix = { index = 'own' }"),
-        (
-            "pyproject.toml",
-            "[tool.uv.sources]",
-            "[tool.uv]\nno-sources = true\n[tool.uv.sources]\nsix = { url = 'x' }",
-        ),
     ] {
         workspace_freshness(file, from, to).expect(to);
     }

@@ -18,6 +18,7 @@ mod pdm_walk;
 mod place;
 mod poetry;
 mod poetry_walk;
+mod points;
 mod pylock;
 mod requirements;
 mod requirements_line;
@@ -27,13 +28,14 @@ mod uv;
 mod uv_fresh;
 mod uv_sources;
 mod uv_walk;
+mod uv_wants;
 
 use crate::python::Constraint;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::python::{Hash, Interpreter, Name, Package, Requirement, Source};
+use crate::python::{Hash, Interpreter, Name, Package, Requirement, Source, requirements_text};
 use crate::read;
 use crate::redact::Address;
 
@@ -120,6 +122,8 @@ pub struct Indexes {
     pub no_binary: Vec<String>,
     /// What is never built, in pip's words.
     pub only_binary: Vec<String>,
+    /// Hosts that may be spoken to without TLS.
+    pub trusted_hosts: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -137,8 +141,19 @@ enum Content {
 /// When it cannot be read, is of an unknown version, or says anything that no tool would have
 /// written: improper names and versions, weak digests, addresses that are none.
 pub fn read(path: &Path, kind: LockKind) -> Result<Lock> {
+    read_with(path, kind, &BTreeMap::new())
+}
+
+/// As [`read`], with the variables of the environment that a requirements file may name.
+///
+/// # Errors
+/// As [`read`], and when one that it names has no value.
+pub fn read_with(path: &Path, kind: LockKind, variables: &BTreeMap<String, String>) -> Result<Lock> {
     let place = Place::new(path, kind)?;
-    let text = read_text(path)?;
+    let text = match kind {
+        LockKind::Requirements => requirements_text_of(path)?,
+        _ => read_text(path)?,
+    };
     let mut indexes = Indexes::default();
     let mut notes = Vec::new();
     let mut resolved = true;
@@ -157,13 +172,13 @@ pub fn read(path: &Path, kind: LockKind) -> Result<Lock> {
             resolved = lock.resolved;
             made = lock.made.clone();
             if let Some(made) = &made {
-                indexes = of_inputs(&place, made).unwrap_or_default();
+                indexes = of_inputs(&place, made, variables).unwrap_or_default();
             }
             (Content::Pylock(lock), python)
         }
         LockKind::Pdm => (Content::Pdm(pdm::read(&place, &text)?), None),
         LockKind::Requirements => {
-            let lock = requirements::read(&place, &text)?;
+            let lock = requirements::read(&place, &text, variables)?;
             resolved = says_resolver(&text);
             indexes = lock.indexes.clone();
             notes.extend(lock.note());
@@ -175,12 +190,16 @@ pub fn read(path: &Path, kind: LockKind) -> Result<Lock> {
 
 /// The indexes that the requirements files name that a lock was made from: its files may be behind a login
 /// that only they know.
-fn of_inputs(place: &Place, made: &Made) -> Result<Indexes> {
+fn of_inputs(place: &Place, made: &Made, variables: &BTreeMap<String, String>) -> Result<Indexes> {
     let files = made.from.iter().map(|file| place.dir.join(file));
     let mut files = files.filter(|path| LockKind::of(path) == Some(LockKind::Requirements));
     let Some(path) = files.find(|path| path.is_file()) else { return Ok(Indexes::default()) };
     // Whether it is pinned matters no more.
-    requirements::indexes(&Place::new(&path, LockKind::Requirements)?, &read_text(&path)?)
+    requirements::indexes(
+        &Place::new(&path, LockKind::Requirements)?,
+        &requirements_text_of(&path)?,
+        variables,
+    )
 }
 
 /// Whether the head of a requirements file names a resolver that wrote all that is needed.
@@ -214,16 +233,24 @@ impl Lock {
     }
 }
 
+/// The text of a requirements file, whose encoding may be one of several.
+fn requirements_text_of(path: &Path) -> Result<String> {
+    let what = || format!("cannot read {}", path.display());
+    let bytes = read::bytes(path, read::LOCK).map_err(|error| unreadable(what(), error))?;
+    requirements_text::decode(&bytes)
+        .map_err(|why| Error::usage(what()).because(why).hint("save it in UTF-8"))
+}
+
 fn read_text(path: &Path) -> Result<String> {
+    let what = format!("cannot read {}", path.display());
+    read::text(path, read::LOCK).map_err(|error| unreadable(what, error))
+}
+
+fn unreadable(what: String, error: std::io::Error) -> Error {
     use std::io::ErrorKind;
-    read::text(path, read::LOCK).map_err(|error| {
-        let what = format!("cannot read {}", path.display());
-        let ours = matches!(
-            error.kind(),
-            ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::FileTooLarge
-        );
-        if ours { Error::usage(what).because(error) } else { Error::build(what).because(error) }
-    })
+    let ours =
+        matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::FileTooLarge);
+    if ours { Error::usage(what).because(error) } else { Error::build(what).because(error) }
 }
 
 /// The distributions that the environment of `target` holds, ordered by name. The project

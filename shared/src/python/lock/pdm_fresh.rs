@@ -11,10 +11,13 @@ use toml::{Table, Value};
 use super::content_hash::{hex, pdm_digest};
 use super::pdm::Pdm;
 use super::pdm_groups::{PdmGroups, parsed};
+use super::points::{Points, versions};
 use super::selection::{ProjectFacts, at};
-use super::uv_fresh::{targets, versions};
-use crate::python::{Constraint, Markers, Name, Requirement};
+use crate::python::{Constraint, Marker, Name, Requirement};
 use crate::read;
+
+/// A distribution with its extras.
+type Named = (Name, BTreeSet<Name>);
 
 /// The words that begin a requirement which is known by its digest only.
 const OPAQUE: &str = "url-sha256:";
@@ -139,16 +142,12 @@ fn same_groups(lock: &Pdm, inputs: &Table, pyproject: &Table) -> bool {
 }
 
 fn same(now: &[Requirement], then: &[Requirement]) -> bool {
-    targets().all(|target| {
-        let markers = Markers::of(&target);
-        let holding = |list: &[Requirement]| -> BTreeSet<(Name, BTreeSet<Name>)> {
-            let holds = |wanted: &&Requirement| {
-                wanted.marker.as_ref().is_none_or(|marker| marker.holds(&markers, &[], &[]))
-            };
-            list.iter().filter(holds).map(|wanted| (wanted.name.clone(), wanted.extras.clone())).collect()
-        };
-        holding(now) == holding(then)
-    })
+    let listed = |list: &[Requirement]| -> Vec<(Named, Option<Marker>)> {
+        list.iter()
+            .map(|wanted| ((wanted.name.clone(), wanted.extras.clone()), wanted.marker.clone()))
+            .collect()
+    };
+    Points { python: None, extras: &BTreeSet::new() }.odd(&listed(now), &listed(then)).is_none()
 }
 
 /// Whether some locked version will do, unless the project overrides what is asked for.

@@ -6,13 +6,18 @@ use std::path::{Path, PathBuf};
 
 use pep440_rs::{Operator, Version};
 
+use super::Indexes;
 use super::place::{Place, decoded, is_archive, joined, short};
 use super::requirements_line::{Line, logical_lines, parse};
-use super::requirements_url::{Elsewhere, from_url, name_of_archive};
-use super::{Indexes, Selection};
+use super::requirements_url::{Elsewhere, from_url, hash_in};
 use crate::error::{Error, Result};
-use crate::python::{DistFile, Hash, Interpreter, Marker, Markers, Name, Package, Requirement, Source};
+use crate::python::requirements_text::{expand, unset};
+use crate::python::{Hash, Marker, Name, Requirement, Source};
 use crate::read;
+
+mod select;
+
+pub(super) use select::select;
 
 /// A requirements file with all that it includes.
 #[derive(Debug, Clone)]
@@ -38,7 +43,7 @@ enum Wanted {
     /// A distribution of an index.
     Named(Requirement),
     /// A path, which is relative to the project, and a name where one is given.
-    Local { path: String, editable: bool, name: Option<Name> },
+    Local { path: String, editable: bool, name: Option<Name>, hash: Option<Hash> },
     /// An archive or a repository by its URL.
     Elsewhere(Elsewhere),
 }
@@ -75,6 +80,7 @@ impl At {
 
 struct Reader<'a> {
     place: &'a Place,
+    variables: &'a BTreeMap<String, String>,
     found: Requirements,
     /// The files that are being read, the outermost first.
     open: Vec<PathBuf>,
@@ -82,8 +88,8 @@ struct Reader<'a> {
 }
 
 /// Reads the text of a requirements file, and the files that it includes.
-pub(super) fn read(place: &Place, text: &str) -> Result<Requirements> {
-    let found = collect(place, text)?;
+pub(super) fn read(place: &Place, text: &str, variables: &BTreeMap<String, String>) -> Result<Requirements> {
+    let found = lines(place, text, variables)?;
     for pin in &found.pins {
         check_pinned(&found, pin)?;
     }
@@ -91,32 +97,34 @@ pub(super) fn read(place: &Place, text: &str) -> Result<Requirements> {
     Ok(found)
 }
 
-/// What a file and those that it includes say, pinned or not.
-fn collect(place: &Place, text: &str) -> Result<Requirements> {
+/// The indexes that a requirements file names, and those that it includes do.
+pub(super) fn indexes(place: &Place, text: &str, variables: &BTreeMap<String, String>) -> Result<Indexes> {
+    lines(place, text, variables).map(|found| found.indexes)
+}
+
+/// What the lines say, whether or not it is enough.
+fn lines(place: &Place, text: &str, variables: &BTreeMap<String, String>) -> Result<Requirements> {
     let found = Requirements {
         place: place.clone(),
         pins: Vec::new(),
         constraints: Vec::new(),
         indexes: Indexes::default(),
     };
-    let mut reader = Reader { place, found, open: vec![place.path.clone()], files: 1 };
+    let mut reader = Reader { place, variables, found, open: vec![place.path.clone()], files: 1 };
     reader.read_file(&place.path, text, false)?;
     Ok(reader.found)
 }
 
-/// The indexes that a requirements file names, and those that it includes do.
-pub(super) fn indexes(place: &Place, text: &str) -> Result<Indexes> {
-    collect(place, text).map(|found| found.indexes)
-}
-
-/// Each name has an exact version, its own or a constraint's.
+/// Each name has an exact version: its own, that of another line, or a constraint's.
 fn check_pinned(found: &Requirements, pin: &Pin) -> Result<()> {
     let Wanted::Named(requirement) = &pin.wanted else { return Ok(()) };
     let constrained = found
         .constraints
         .iter()
         .any(|constraint| constraint.name == requirement.name && exact(constraint).is_some());
-    if exact(requirement).is_some() || constrained {
+    // An extra may stand on a line of its own, beside the one that pins the name.
+    let elsewhere = || found.pins.iter().any(|other| other.pins(&requirement.name));
+    if exact(requirement).is_some() || constrained || elsewhere() {
         return Ok(());
     }
     let name = if pin.at.quotable { requirement.name.as_str() } else { "the requirement" };
@@ -138,6 +146,15 @@ fn check_hashes(found: &Requirements) -> Result<()> {
 }
 
 impl Pin {
+    /// Whether it leaves one choice for a name.
+    fn pins(&self, name: &Name) -> bool {
+        match &self.wanted {
+            Wanted::Named(requirement) => requirement.name == *name && exact(requirement).is_some(),
+            Wanted::Local { name: own, .. } => own.as_ref() == Some(name),
+            Wanted::Elsewhere(elsewhere) => elsewhere.name == *name,
+        }
+    }
+
     /// Whether what it names proves itself: a commit, a digest in the URL.
     fn is_proven(&self) -> bool {
         match &self.wanted {
@@ -197,12 +214,28 @@ impl Reader<'_> {
 
     fn read_line(&mut self, path: &Path, at: &At, line: &str, constraints: bool) -> Result<()> {
         let wrong = |e: Error| Error::usage(format!("{at} cannot be read: {}", short(line))).because(e);
-        if line.contains("${") && line.contains('}') {
-            let error = Error::usage(format!("{at} asks for a variable of the environment"));
-            return Err(error.hint("write the value, or give indexes and credentials to containerize itself"));
+        if let Some(name) = unset(line, self.variables) {
+            let error = Error::usage(format!("{at} asks for the variable {name}, which is not set"));
+            return Err(error.hint(format!("set {name}, or write what it stands for")));
         }
-        for said in parse(line).map_err(wrong)? {
-            self.take(path, at, said, constraints)?;
+        let expanded = expand(line, self.variables);
+        if expanded == line {
+            return parse(line)
+                .map_err(wrong)?
+                .into_iter()
+                .try_for_each(|said| self.take(path, at, said, constraints));
+        }
+        // What a variable holds may be a secret, so no message repeats it.
+        let discreet = |e: Error| {
+            let hint = e.hint_text().unwrap_or("look at the values of its variables").to_owned();
+            Error::new(e.kind(), format!("{at} cannot be read: {}", short(line))).hint(hint)
+        };
+        let said = parse(&expanded).map_err(discreet)?;
+        let written = parse(line).unwrap_or_default();
+        let same = said.len() == written.len();
+        for (place, said) in said.into_iter().enumerate() {
+            let written = written.get(place).filter(|_| same).cloned();
+            self.take(path, at, said.or_written(written), constraints).map_err(discreet)?;
         }
         Ok(())
     }
@@ -215,6 +248,7 @@ impl Reader<'_> {
             Line::Index(url) => indexes.index = Some(address(at, &url)?.into()),
             Line::ExtraIndex(url) => indexes.extra.push(address(at, &url)?.into()),
             Line::NoIndex => indexes.no_index = true,
+            Line::TrustedHost(host) => indexes.trusted_hosts.push(host),
             Line::NoBinary(words) => indexes.no_binary.push(words),
             Line::OnlyBinary(words) => indexes.only_binary.push(words),
             Line::FindLinks(text) => {
@@ -253,7 +287,7 @@ impl Reader<'_> {
         if self.files > MOST_FILES {
             return Err(Error::usage(format!("{at}: more than {MOST_FILES} files are included")));
         }
-        let text = super::read_text(&path)
+        let text = super::requirements_text_of(&path)
             .map_err(|e| Error::usage(format!("{at} includes {name}, which cannot be read")).because(e))?;
         self.open.push(path.clone());
         self.read_file(&path, &text, constraints)?;
@@ -275,18 +309,22 @@ impl Reader<'_> {
     }
 
     fn wanted(&self, text: &str, editable: bool) -> Result<(Wanted, Option<Marker>)> {
-        let (bare, marker) = match text.split_once(" ;").or_else(|| text.split_once("; ")) {
+        // A semicolon with nothing behind it says nothing.
+        let text = if is_url(text) { text } else { text.strip_suffix(';').map_or(text, str::trim_end) };
+        let split = |sign: &str| match text.split_once(sign) {
             Some((bare, marker)) => (bare.trim(), Some(marker)),
             None => (text, None),
         };
+        // A URL may hold a semicolon.
+        let (bare, marker) = if is_url(text) { split("; ") } else { split(";") };
         if is_url(bare) {
             let marker = marker.map(Marker::parse).transpose()?;
             return Ok((self.elsewhere(None, bare, editable)?, marker));
         }
-        if editable || is_path(bare) {
+        if !names_url(text) && (editable || is_path(bare)) {
             let marker = marker.map(Marker::parse).transpose()?;
             let path = without_extras(bare).to_owned();
-            return Ok((Wanted::Local { path, editable, name: None }, marker));
+            return Ok((Wanted::Local { path, editable, name: None, hash: None }, marker));
         }
         let requirement: Requirement = text.parse()?;
         let marker = requirement.marker.clone();
@@ -298,10 +336,11 @@ impl Reader<'_> {
 
     fn elsewhere(&self, name: Option<Name>, url: &str, editable: bool) -> Result<Wanted> {
         if let Some(path) = url.strip_prefix("file:") {
+            let hash = hash_in(self.place, name.as_ref(), url)?;
             let path = decoded(path.split('#').next().unwrap_or(path));
             let path = path.strip_prefix("//").unwrap_or(&path);
             let path = path.strip_prefix("localhost").unwrap_or(path);
-            return Ok(Wanted::Local { path: without_extras(path).to_owned(), editable, name });
+            return Ok(Wanted::Local { path: without_extras(path).to_owned(), editable, name, hash });
         }
         from_url(self.place, name, url).map(Wanted::Elsewhere)
     }
@@ -319,6 +358,18 @@ fn is_url(text: &str) -> bool {
     let scheme = text.split_once(':').map(|(scheme, _)| scheme).unwrap_or_default();
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '.' | '-');
     !scheme.is_empty() && scheme.chars().all(good) && (text.contains("://") || scheme == "file")
+}
+
+/// Whether it is `name @ URL` or `name[extra]@URL`.
+fn names_url(text: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let rest = text.trim_start_matches(good);
+    let rest = if rest.len() < text.len() { rest.trim_start() } else { "" };
+    let rest = match rest.strip_prefix('[') {
+        Some(extras) => extras.split_once(']').map_or("", |(_, rest)| rest).trim_start(),
+        None => rest,
+    };
+    text.starts_with(|c: char| c.is_ascii_alphanumeric()) && rest.starts_with('@')
 }
 
 fn is_path(text: &str) -> bool {
@@ -343,90 +394,5 @@ fn exact(requirement: &Requirement) -> Option<Version> {
     exact.next().map(|clause| clause.version().clone())
 }
 
-/// The packages that a target needs.
-pub(super) fn select(
-    lock: &Requirements,
-    selection: &Selection<'_>,
-    target: &Interpreter,
-) -> Result<Vec<Package>> {
-    selection.check(&lock.place.shown(), &BTreeSet::new(), &BTreeSet::new())?;
-    let markers = Markers::of(target);
-    let holds = |marker: Option<&Marker>| marker.is_none_or(|marker| marker.holds(&markers, &[], &[]));
-    let constraints: Vec<&Requirement> =
-        lock.constraints.iter().filter(|constraint| holds(constraint.marker.as_ref())).collect();
-    let mut found: BTreeMap<usize, Package> = BTreeMap::new();
-    for (at, pin) in lock.pins.iter().enumerate().filter(|(_, pin)| holds(pin.marker.as_ref())) {
-        let package = match &pin.wanted {
-            Wanted::Named(requirement) => Some(named(pin, requirement, &constraints)?),
-            Wanted::Local { path, editable, name } => local(pin, selection, path, *editable, name.as_ref())?,
-            Wanted::Elsewhere(elsewhere) => Some(elsewhere.package(&lock.place, &pin.hashes)?),
-        };
-        found.extend(package.map(|package| (at, package)));
-    }
-    Ok(found.into_values().collect())
-}
-
-fn named(pin: &Pin, requirement: &Requirement, constraints: &[&Requirement]) -> Result<Package> {
-    let name = &requirement.name;
-    let mine = || constraints.iter().filter(|constraint| constraint.name == *name);
-    let version = exact(requirement).or_else(|| mine().find_map(|constraint| exact(constraint)));
-    let Some(version) = version else {
-        return Err(Error::usage(format!("{}: {name} has no exact version here", pin.at)));
-    };
-    let refused = mine().find(|constraint| !constraint.allows(&version));
-    if let Some(refused) = refused.copied().or_else(|| Some(requirement).filter(|r| !r.allows(&version))) {
-        return Err(Error::usage(format!("{}: {name} {version} is not what {refused} allows", pin.at)));
-    }
-    // Which digest is which file's, the format does not say: one entry each, without a name.
-    let files = pin.hashes.iter().map(|hash| DistFile {
-        filename: String::new(),
-        url: None,
-        size: None,
-        hashes: vec![hash.clone()],
-        yanked: false,
-    });
-    Ok(Package {
-        name: name.clone(),
-        version: Some(version),
-        source: Source::Index { url: None },
-        files: files.collect(),
-    })
-}
-
-/// A path; `None` for the project itself.
-fn local(
-    pin: &Pin,
-    selection: &Selection<'_>,
-    path: &str,
-    editable: bool,
-    name: Option<&Name>,
-) -> Result<Option<Package>> {
-    let dir = std::path::absolute(selection.project.dir)
-        .map_err(|e| Error::usage(format!("{} is no path", selection.project.dir.display())).because(e))?;
-    let dir = joined(&dir, ".");
-    let path = joined(&dir, path);
-    if path == dir {
-        return Ok(None);
-    }
-    let nameless = || {
-        Error::usage(format!("{}: what is in {} has no name", pin.at, path.display()))
-            .hint("write it as name @ file:///path")
-    };
-    if is_archive(&path) {
-        let filename = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let name = name.cloned().or_else(|| name_of_archive(&filename)).ok_or_else(nameless)?;
-        let file = DistFile { filename, url: None, size: None, hashes: pin.hashes.clone(), yanked: false };
-        let files = if pin.hashes.is_empty() { Vec::new() } else { vec![file] };
-        return Ok(Some(Package { name, version: None, source: Source::File { path }, files }));
-    }
-    let name = name.cloned().or_else(|| name_of_folder(&path)).ok_or_else(nameless)?;
-    let source = Source::Directory { path, editable };
-    Ok(Some(Package { name, version: None, source, files: Vec::new() }))
-}
-
-/// The name that a project's `pyproject.toml` gives it.
-fn name_of_folder(path: &Path) -> Option<Name> {
-    let text = read::text(&path.join("pyproject.toml"), read::DOCUMENT).ok()?;
-    let table: toml::Table = toml::from_str(&text).ok()?;
-    super::ProjectFacts { dir: path, pyproject: Some(&table) }.name()
-}
+#[cfg(test)]
+mod pip_tests;

@@ -17,6 +17,8 @@ pub(super) enum Line {
     FindLinks(String),
     /// `--no-index`
     NoIndex,
+    /// `--trusted-host HOST`
+    TrustedHost(String),
     /// `--no-binary NAMES`
     NoBinary(String),
     /// `--only-binary NAMES`
@@ -28,8 +30,9 @@ pub(super) enum Line {
 }
 
 /// Options with a value that say nothing about which distributions are meant.
-const SILENT: [&str; 6] = [
-    "--trusted-host",
+const SILENT: [&str; 7] = [
+    "--all-releases",
+    "--only-final",
     "--use-feature",
     "--config-settings",
     "--config-setting",
@@ -38,23 +41,48 @@ const SILENT: [&str; 6] = [
 ];
 
 /// The same without a value.
-const FLAGS: [&str; 5] =
-    ["--require-hashes", "--pre", "--prefer-binary", "--always-unzip", "--no-build-isolation"];
+const FLAGS: [&str; 6] = [
+    "--require-hashes",
+    "--no-require-hashes",
+    "--pre",
+    "--prefer-binary",
+    "--always-unzip",
+    "--no-build-isolation",
+];
+
+impl Line {
+    /// An address as it is written, with its variables, where that is one: what they hold may be a secret.
+    pub(super) fn or_written(self, written: Option<Self>) -> Self {
+        let is_one = |text: &str| {
+            text.contains("${")
+                && url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+        };
+        match (&self, written) {
+            (Self::Index(_), Some(Self::Index(url))) if is_one(&url) => Self::Index(url),
+            (Self::ExtraIndex(_), Some(Self::ExtraIndex(url))) if is_one(&url) => Self::ExtraIndex(url),
+            (Self::FindLinks(_), Some(Self::FindLinks(url))) if is_one(&url) => Self::FindLinks(url),
+            _ => self,
+        }
+    }
+}
 
 /// The lines with their numbers, continued ones joined, without comments.
 pub(super) fn logical_lines(text: &str) -> Vec<(usize, String)> {
     let mut lines = Vec::new();
     let mut open: Option<(usize, String)> = None;
-    for (at, line) in text.lines().enumerate() {
+    for (at, line) in physical_lines(text).into_iter().enumerate() {
         let (start, mut joined) = open.take().unwrap_or((at + 1, String::new()));
         let is_comment = line.trim_start().starts_with('#');
-        match line.strip_suffix('\\').filter(|_| !is_comment) {
-            Some(begun) => {
-                joined.push_str(begun);
+        match line.ends_with('\\') && !is_comment {
+            true => {
+                joined.push_str(line.trim_matches('\\'));
                 open = Some((start, joined));
             }
-            None => {
-                joined.push(' ');
+            false => {
+                // A comment stays one behind what it is joined to.
+                if is_comment {
+                    joined.push(' ');
+                }
                 joined.push_str(line);
                 lines.push((start, joined));
             }
@@ -63,6 +91,23 @@ pub(super) fn logical_lines(text: &str) -> Vec<(usize, String)> {
     lines.extend(open);
     let uncommented = lines.into_iter().map(|(at, line)| (at, without_comment(&line).trim().to_owned()));
     uncommented.filter(|(_, line)| !line.is_empty()).collect()
+}
+
+/// The lines as Python divides text.
+fn physical_lines(text: &str) -> Vec<&str> {
+    let ends = ['\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'];
+    let mut lines = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(ends) {
+        let (line, after) = rest.split_at(at);
+        lines.push(line);
+        let end = after.chars().next().map_or(0, char::len_utf8);
+        rest = after.strip_prefix("\r\n").or_else(|| after.get(end..)).unwrap_or_default();
+    }
+    if !rest.is_empty() {
+        lines.push(rest);
+    }
+    lines
 }
 
 /// A `#` begins a comment at the start or after white space; elsewhere it is part of a URL.
@@ -86,6 +131,7 @@ pub(super) fn parse(line: &str) -> Result<Vec<Line>> {
     let mut hashes = Vec::new();
     while let Some(word) = words.next() {
         let (option, attached) = split_word(&word);
+        let option = whole(option);
         if FLAGS.contains(&option) {
             continue;
         }
@@ -109,16 +155,33 @@ pub(super) fn parse(line: &str) -> Result<Vec<Line>> {
             "--no-binary" => lines.push(Line::NoBinary(value)),
             "--only-binary" => lines.push(Line::OnlyBinary(value)),
             "--editable" => lines.push(Line::Editable(value)),
+            "--trusted-host" => lines.push(Line::TrustedHost(value)),
             _ => {}
         }
     }
     if !text.is_empty() {
+        // Behind a requirement only what is about it counts.
+        lines.clear();
         lines.push(Line::Requirement { text: text.to_owned(), hashes });
     }
     Ok(lines)
 }
 
-const LONG: [&str; 9] = [
+/// The option that an abbreviation can only mean.
+fn whole(option: &str) -> &str {
+    let all = || LONG.iter().chain(&SILENT).chain(&FLAGS).copied().chain(["--hash", "--no-index"]);
+    if !option.starts_with("--") || all().any(|known| known == option) {
+        return option;
+    }
+    let mut meant = all().filter(|known| known.starts_with(option));
+    match (meant.next(), meant.next()) {
+        (Some(known), None) => known,
+        _ => option,
+    }
+}
+
+const LONG: [&str; 10] = [
+    "--trusted-host",
     "--no-binary",
     "--only-binary",
     "--requirement",
@@ -183,7 +246,7 @@ mod tests {
         let shown: Vec<(usize, &str)> = found.iter().map(|(at, line)| (*at, line.as_str())).collect();
         assert_eq!(
             shown,
-            [(2, "a==1     --hash=x      --hash=y"), (7, "b @ https://h/x#egg=b"), (8, "c"), (10, "e")]
+            [(2, "a==1     --hash=x     --hash=y"), (7, "b @ https://h/x#egg=b"), (8, "c"), (10, "e")]
         );
     }
 

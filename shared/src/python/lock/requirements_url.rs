@@ -66,10 +66,22 @@ pub(super) fn from_url(place: &Place, name: Option<Name>, text: &str) -> Result<
             subdirectory: subdirectory.map(|folder| place.inner_folder(&name, &folder)).transpose()?,
         },
     };
-    let strong = ["sha256", "sha384", "sha512"];
-    let hash = strong.iter().find_map(|algorithm| Some(format!("{algorithm}:{}", part(algorithm)?)));
-    let hash = hash.map(|text| place.hash(&name, &text)).transpose()?;
+    let hash = hash_in(place, Some(&name), text)?;
     Ok(Elsewhere { name, source, hash })
+}
+
+/// The digest in the fragment of a URL.
+pub(super) fn hash_in(place: &Place, name: Option<&Name>, url: &str) -> Result<Option<Hash>> {
+    let fragment = url.split_once('#').map_or("", |(_, fragment)| fragment);
+    let strong = ["sha256", "sha384", "sha512"];
+    let found =
+        fragment.split('&').filter_map(|part| part.split_once('=')).find(|(key, _)| strong.contains(key));
+    let Some((algorithm, hex)) = found else { return Ok(None) };
+    let text = format!("{algorithm}:{}", decoded(hex));
+    match name {
+        Some(name) => place.hash(name, &text).map(Some),
+        None => Ok(Hash::parse(&text)),
+    }
 }
 
 /// The commit is after the last `@` of the path; an `@` before a host belongs to a user.

@@ -196,3 +196,127 @@ fn a_lock_of_pdm_may_hold_repositories_and_folders() {
     assert_eq!(shown(&found), ["a 1", "b 2"]);
     assert_eq!(found[1].source, Source::Directory { path: dir.path().join("libs/b"), editable: true });
 }
+
+/// What is selected of a requirements file, with these variables.
+fn of_requirements(text: &[u8], variables: &[(&str, &str)]) -> Result<Vec<Package>> {
+    let dir = TempDir::new().expect("a folder");
+    let path = dir.path().join("requirements.txt");
+    fs::write(&path, text).expect("a file");
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let lock = read_with(&path, LockKind::Requirements, &variables)?;
+    let project = ProjectFacts { dir: dir.path(), pyproject: None };
+    let selection = Selection { groups: BTreeSet::new(), extras: BTreeSet::new(), project };
+    select(&lock, &selection, &python("3.13.5"))
+}
+
+#[test]
+fn a_name_may_be_pinned_on_one_line_and_have_its_extra_on_another() {
+    for (text, expected) in [
+        ("bleach[css]\nbleach==6.3.0\n", &["bleach 6.3.0"][..]),
+        ("bleach>=6,<7\nbleach==6.3.0\n", &["bleach 6.3.0"]),
+        ("bleach[css]\nbleach @ https://h.example/bleach-6.3.0-py3-none-any.whl\n", &["bleach -"]),
+        ("a==1 ; os_name == 'nt'\na==2 ; os_name == 'posix'\na[x]\n", &["a 2"]),
+    ] {
+        assert_eq!(shown(&of_requirements(text.as_bytes(), &[]).expect(text)), expected, "{text}");
+    }
+    let error = of_requirements(b"bleach[css]>=7\nbleach==6.3.0\n", &[]).expect_err("too old");
+    assert!(error.to_string().contains("bleach 6.3.0 is not what"), "{error}");
+    let error = of_requirements(b"a[x]\na==1 ; os_name == 'nt'\n", &[]).expect_err("not pinned here");
+    assert!(error.to_string().ends_with("a has no exact version here"), "{error}");
+}
+
+#[test]
+fn variables_are_taken_from_the_environment_and_never_shown() {
+    let text =
+        b"-i https://u:${TOKEN}@i.example/simple\na==${V_1}\nb @ https://u:${TOKEN}@h.example/b-1.zip\n";
+    let found = of_requirements(text, &[("TOKEN", "hunter22"), ("V_1", "1.5")]).expect("a selection");
+    assert_eq!(shown(&found), ["a 1.5", "b -"]);
+    let Source::Url { url, .. } = &found[1].source else { panic!("{:?}", found[1].source) };
+    assert_eq!(url.expose(), "https://u:hunter22@h.example/b-1.zip");
+    assert!(!format!("{found:?}").contains("hunter22"));
+    let error = of_requirements(b"a==${TOKEN}\n", &[("TOKEN", "hunter22 x")]).expect_err("no version");
+    assert!(!format!("{error:?}").contains("hunter22"), "{error:?}");
+    assert_eq!(error.to_string(), "requirements.txt line 1 cannot be read: a==${TOKEN}");
+}
+
+#[test]
+fn a_requirements_file_may_be_in_utf_16() {
+    let text: Vec<u8> = "\u{feff}a==1\r\nb==2\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(shown(&of_requirements(&text, &[]).expect("a selection")), ["a 1", "b 2"]);
+    let error = of_requirements(b"a==1 # \xe4\n", &[]).expect_err("no text");
+    assert_eq!(error.hint_text(), Some("save it in UTF-8"));
+}
+
+#[test]
+fn a_root_of_a_workspace_that_is_no_project_is_said_to_be_one() {
+    let text = "version = 1\nrequires-python = '>=3.10'\n[manifest]\nmembers = ['app']\n\
+                [[package]]\nname = 'app'\nversion = '1'\nsource = { editable = 'backend' }\n";
+    let dir = folder(&[("pyproject.toml", "[tool.uv.workspace]\nmembers = ['backend']"), ("uv.lock", text)]);
+    let pyproject: Table = "[tool.uv.workspace]\nmembers = ['backend']".parse().expect("a table");
+    let lock = read(&dir.path().join("uv.lock"), LockKind::Uv).expect("a lock");
+    let project = ProjectFacts { dir: dir.path(), pyproject: Some(&pyproject) };
+    let error = check_fresh(&lock, &project).expect_err("no project");
+    assert!(error.to_string().ends_with("is the root of a workspace and has no [project]"), "{error}");
+    assert_eq!(error.causes(), ["its only member is backend"]);
+    assert_eq!(error.hint_text(), Some("name the folder of a member: -C backend"));
+}
+
+/// A lock of a project that leaves its version to the build and requires its own extras, as uv 0.13 makes
+/// it: with the extras flattened.
+#[test]
+fn extras_that_require_each_other_are_compared_flat_where_the_version_is_dynamic() {
+    let lock = "version = 1\nrevision = 3\nrequires-python = '>=3.10'\n\
+                [[package]]\nname = 'hello'\nsource = { virtual = '.' }\n\
+                [package.metadata]\nrequires-dist = [\n\
+                { name = 'idna', marker = \"extra == 'a'\" },\n{ name = 'idna', marker = \"extra == 'all'\" },\n\
+                { name = 'six', marker = \"extra == 'all'\" },\n{ name = 'six', marker = \"extra == 'b'\" },\n]\n\
+                provides-extras = ['a', 'all', 'b']\n";
+    let project = |all: &str| {
+        format!(
+            "[project]\nname = 'hello'\ndynamic = ['version']\nrequires-python = '>=3.10'\n\
+             [project.optional-dependencies]\na = ['idna']\nb = ['six']\nall = [\"{all}\"]"
+        )
+    };
+    let dir = folder(&[("uv.lock", lock)]);
+    let lock = read(&dir.path().join("uv.lock"), LockKind::Uv).expect("a lock");
+    let check = |all: &str| {
+        let pyproject: Table = project(all).parse().expect("a table");
+        check_fresh(&lock, &ProjectFacts { dir: dir.path(), pyproject: Some(&pyproject) })
+    };
+    check("hello[a,b]").expect("fresh");
+    check("hello[b,a] ; python_version >= '3'").expect("fresh");
+    let error = check("hello[a]").expect_err("stale");
+    assert!(error.to_string().contains("does not fit"), "{error}");
+}
+
+/// A name with several sources: each counts where its marker holds, and the index elsewhere.
+#[test]
+fn sources_for_some_places_are_compared_where_they_hold() {
+    let wheel = |arch: &str| format!("https://h.example/m-3.0.2-cp312-cp312-linux_{arch}.whl");
+    let (arm, amd) = (wheel("aarch64"), wheel("x86_64"));
+    let lock = format!(
+        "version = 1\nrevision = 3\nrequires-python = '>=3.12'\n\
+         [[package]]\nname = 'hello'\nversion = '1'\nsource = {{ virtual = '.' }}\n\
+         [package.metadata]\nrequires-dist = [\n\
+         {{ name = 'm', marker = \"platform_machine == 'aarch64' and extra == 'x'\", url = '{arm}' }},\n\
+         {{ name = 'm', marker = \"platform_machine == 'x86_64' and extra == 'x'\", url = '{amd}' }},\n\
+         {{ name = 'm', marker = \"platform_machine != 'aarch64' and platform_machine != 'x86_64' and extra == 'x'\", \
+         specifier = '==3.0.2' }},\n]\nprovides-extras = ['x']\n"
+    );
+    let dir = folder(&[("uv.lock", &lock)]);
+    let lock = read(&dir.path().join("uv.lock"), LockKind::Uv).expect("a lock");
+    let check = |version: &str, amd: &str| {
+        let text = format!(
+            "[project]\nname = 'hello'\nversion = '1'\nrequires-python = '>=3.12'\n\
+             [project.optional-dependencies]\nx = ['m=={version}']\n[tool.uv.sources]\nm = [\n\
+             {{ url = '{arm}', marker = \"platform_machine == 'aarch64'\" }},\n\
+             {{ url = '{amd}', marker = \"platform_machine == 'x86_64'\" }},\n]\n"
+        );
+        let pyproject: Table = text.parse().expect("a table");
+        check_fresh(&lock, &ProjectFacts { dir: dir.path(), pyproject: Some(&pyproject) })
+    };
+    check("3.0.2", &amd).expect("fresh");
+    for (version, amd) in [("3.0.3", amd.as_str()), ("3.0.2", arm.as_str())] {
+        check(version, amd).expect_err(version);
+    }
+}

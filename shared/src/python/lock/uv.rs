@@ -22,6 +22,17 @@ pub(super) struct Uv {
     pub has_conflicts: bool,
     /// The members of the workspace; none where the project is alone.
     pub members: BTreeSet<Name>,
+    /// What the root of the workspace asked of the resolution.
+    pub manifest: RawManifest,
+    pub options: RawOptions,
+    revision: Option<i64>,
+}
+
+impl Uv {
+    /// Whether the lock lists extras that add nothing, which it does since its revision 1.
+    pub(super) fn tells_extras(&self) -> bool {
+        self.revision.is_some_and(|revision| revision >= 1)
+    }
 }
 
 /// A package.
@@ -55,18 +66,38 @@ pub(super) struct Dependency {
 #[serde(rename_all = "kebab-case")]
 struct RawLock {
     version: Option<Value>,
+    revision: Option<i64>,
     requires_python: Option<String>,
     conflicts: Option<Value>,
     #[serde(default)]
     manifest: RawManifest,
     #[serde(default)]
+    options: RawOptions,
+    #[serde(default)]
     package: Vec<RawPackage>,
 }
 
-#[derive(Default, Deserialize)]
-struct RawManifest {
+/// What the root of a workspace asks of the resolution.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct RawManifest {
     #[serde(default)]
     members: Vec<String>,
+    #[serde(default)]
+    pub constraints: Vec<RawRequirement>,
+    #[serde(default)]
+    pub overrides: Vec<RawRequirement>,
+    #[serde(default)]
+    pub build_constraints: Vec<RawRequirement>,
+}
+
+/// How versions were chosen, where that is not as usual.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct RawOptions {
+    pub resolution_mode: Option<String>,
+    pub prerelease_mode: Option<String>,
+    pub fork_strategy: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -128,7 +159,9 @@ pub(super) struct RawRequirement {
     pub extras: Vec<String>,
     pub specifier: Option<String>,
     pub marker: Option<String>,
+    pub index: Option<String>,
     pub url: Option<String>,
+    pub subdirectory: Option<String>,
     pub git: Option<String>,
     pub path: Option<String>,
     pub directory: Option<String>,
@@ -151,7 +184,16 @@ pub(super) fn read(place: &Place, text: &str) -> Result<(Uv, Option<Constraint>)
     let entries = raw.package.iter().map(|package| entry(place, package)).collect::<Result<_>>()?;
     let has_conflicts = raw.conflicts.is_some();
     let members = raw.manifest.members.iter().map(|name| place.name(name)).collect::<Result<_>>()?;
-    Ok((Uv { place: place.clone(), entries, has_conflicts, members }, python))
+    let lock = Uv {
+        place: place.clone(),
+        entries,
+        has_conflicts,
+        members,
+        manifest: raw.manifest,
+        options: raw.options,
+        revision: raw.revision,
+    };
+    Ok((lock, python))
 }
 
 fn check_version(place: &Place, version: Option<&Value>) -> Result<()> {

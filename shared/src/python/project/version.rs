@@ -63,7 +63,7 @@ pub(super) fn find(
 ) -> Result<ProjectVersion> {
     let found = match root.map_or_else(|| Ok(in_cfg(inputs)), |root| written(root, inputs))? {
         Some(version) => Some(version),
-        None => left_to_backend(inputs, backend, layout)?,
+        None => left_to_backend(inputs, backend, layout)?.or_else(|| listed(inputs)),
     };
     // In a source distribution the answer is written down already.
     let answered = inputs.pkg_info.as_ref().and_then(|info| info.get("Version"));
@@ -117,11 +117,15 @@ fn left_to_backend(
         Some(Backend::Pdm) => pdm(table, &inputs.dir),
         Some(Backend::Flit) => flit(inputs, layout),
         Some(Backend::Maturin) => maturin(table, &inputs.dir),
-        Some(Backend::Poetry | Backend::Uv | Backend::ScikitBuild | Backend::Other) | None => {
-            let listed = peek_texts(table, &["project", "dynamic"]).iter().any(|key| key == "version");
-            Ok(listed.then(|| ProjectVersion::dynamic("the build backend")))
-        }
+        Some(Backend::Poetry | Backend::Uv | Backend::ScikitBuild | Backend::Other) | None => Ok(None),
     }
+}
+
+/// Whatever the backend, and whichever plugin of it: a version that is listed as dynamic is its to tell.
+fn listed(inputs: &Inputs) -> Option<ProjectVersion> {
+    let table = inputs.pyproject.as_ref().map(|document| &document.table)?;
+    let listed = peek_texts(table, &["project", "dynamic"]).iter().any(|key| key == "version");
+    listed.then(|| ProjectVersion::dynamic("the build backend"))
 }
 
 /// The plugin that asks git, if the project has one.

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use super::netrc::Netrc;
 use super::options::{Caches, Index, Kind, Options, Role};
 use crate::error::{Error, Result};
+use crate::python::requirements_text::expand;
 use crate::read;
 use crate::redact::Address;
 
@@ -97,28 +98,6 @@ fn of_requirements(options: &mut Options, said: &Requirements, around: &Surround
     options.no_index |= said.no_index;
     options.trusted_hosts.extend(said.trusted_hosts.iter().cloned());
     Ok(())
-}
-
-/// Replaces `${NAME}`, as pip does in requirements files; a name without a value stays.
-fn expand(text: &str, variables: &BTreeMap<String, String>) -> String {
-    let mut expanded = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
-        expanded.push_str(before);
-        let value = after.split_once('}').and_then(|(name, after)| Some((variables.get(name)?, after)));
-        match value {
-            Some((value, after)) => {
-                expanded.push_str(value);
-                rest = after;
-            }
-            None => {
-                expanded.push_str("${");
-                rest = after;
-            }
-        }
-    }
-    expanded.push_str(rest);
-    expanded
 }
 
 /// The error, with the place of what is wrong.
