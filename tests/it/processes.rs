@@ -196,7 +196,8 @@ fn what_builds_gets_no_credentials_of_registries_and_hooks_get_them() {
          std::fs::write(std::env::var(\"PLACE\").unwrap() + \"/build\", all).unwrap(); }";
     let hooks = "[package.metadata.containerize]\nhooks = { pre = [\"env > $PLACE/hook\"] }\n";
     let scene = Scene::new(build_script, hooks);
-    // Git is started as well: by its name, so that a script can stand for it.
+    // Git is started as well, where there is a repository: by its name, so that a script can stand for it.
+    fs::create_dir(scene.project.path().join(".git")).expect("folder");
     let bin = scene.home.path().join("bin");
     fs::create_dir(&bin).expect("folder");
     script(
