@@ -56,7 +56,13 @@ def names(outcome: Outcome) -> list[str]:
 def test_one_file_configures_all_services_of_a_repository(
     program: Program, podman_kept: Podman, repository: Path, tmp_path: Path
 ) -> None:
+    root = repository / "pyproject.toml"
+    hooks = (
+        '[tool.containerize.hooks]\npre = ["echo pre >> said"]\npost = ["echo $CONTAINERIZE_NAME >> said"]\n'
+    )
+    root.write_text(root.read_text() + hooks)
     done = program("-o", f"oci:{tmp_path}/layout", cwd=repository)
+    assert (repository / "said").read_text().split() == ["pre", "api", "jobs", "reader", "writer"]
     digests = dict(line.split("@") for line in done.out.splitlines())
     assert list(digests) == ["api", "jobs", "reader", "writer"]
     index = json.loads((tmp_path / "layout" / "index.json").read_text())["manifests"]

@@ -113,11 +113,19 @@ pub(super) fn top(dir: &Path) -> Option<PathBuf> {
 /// Whether the configuration of the repository around `dir` is one file without a word on filters, nor on other
 /// files that may have one. Most are, and looking is much cheaper than asking git.
 pub(super) fn is_plain(dir: &Path) -> bool {
-    let Some(git) = top(dir).map(|top| top.join(".git")) else { return true };
-    if git.join("commondir").exists() {
+    let (Some(top), Ok(real)) = (top(dir), dir.canonicalize()) else { return false };
+    let git = top.join(".git");
+    // Git passes over a `.git` that is no repository, and takes a folder that is one itself.
+    let mut between = real.ancestors().take_while(|dir| dir.starts_with(&top));
+    if !is_repository(&git) || between.any(is_repository) || git.join("commondir").exists() {
         return false;
     }
     let Ok(text) = read::text(&git.join("config"), read::DOCUMENT) else { return false };
     let text = text.to_ascii_lowercase();
     !["filter", "include", "worktreeconfig", "lfs"].iter().any(|word| text.contains(word))
+}
+
+/// Whether git would take the folder itself for a repository.
+fn is_repository(dir: &Path) -> bool {
+    dir.join("HEAD").symlink_metadata().is_ok() && dir.join("objects").is_dir() && dir.join("refs").is_dir()
 }

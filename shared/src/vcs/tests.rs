@@ -202,7 +202,31 @@ fn a_configuration_is_plain_only_where_it_can_name_no_filter() {
     let tree = other.path().join("tree");
     git(main.path(), &["worktree", "add", "-q", &tree.display().to_string()]);
     assert!(!call::is_plain(&tree), "its configuration is elsewhere");
-    assert!(call::is_plain(other.path()), "there is none");
+    assert!(!call::is_plain(other.path()), "there is none");
+}
+
+#[test]
+fn the_repository_that_git_takes_is_the_one_whose_filters_are_switched_off() {
+    let outside = tempfile::tempdir().expect("folder");
+    let (run, trace) = trap(outside.path());
+    // A `.git` without a repository hides the one around it.
+    let outer = repository();
+    fs::write(outer.path().join(".gitattributes"), "file filter=evil\n").expect("write");
+    commit(outer.path());
+    git(outer.path(), &["config", "filter.evil.clean", &run]);
+    fs::create_dir(outer.path().join("sub/.git")).expect("mkdir");
+    fs::write(outer.path().join("sub/.git/config"), "[core]\n").expect("write");
+    touch(&outer.path().join("sub/file"));
+    assert!(!call::is_plain(&outer.path().join("sub")));
+    let _ = answer(&outer.path().join("sub"));
+    assert!(!trace.exists(), "something was run");
+
+    // A folder may be a repository itself.
+    let inner = repository();
+    let bare = inner.path().join("sub");
+    git(&bare, &["init", "-q", "--bare", "."]);
+    git(&bare, &["config", "filter.evil.clean", &run]);
+    assert!(!call::is_plain(&bare));
 }
 
 #[test]

@@ -113,7 +113,14 @@ impl Tools {
         interpreter: &Interpreter,
     ) -> Result<Built> {
         let hashes: Vec<_> = chosen.package.files.iter().flat_map(|file| file.hashes.clone()).collect();
-        let fetched = self.downloads.import(path, &hashes).await?;
+        let mut imported = self.downloads.import(path, hashes.get(..1).unwrap_or_default()).await;
+        // Of several digests one must be right.
+        for hash in hashes.iter().skip(1) {
+            if imported.is_err() {
+                imported = self.downloads.import(path, std::slice::from_ref(hash)).await;
+            }
+        }
+        let fetched = imported?;
         let filename = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if filename.ends_with(".whl") {
             let (path, digest, size) = (fetched.path, fetched.digest, fetched.size);
@@ -226,9 +233,15 @@ fn unlocked(request: &Request, project: &Project) -> Result<Unlocked> {
             Ok(lock) => Unlocked::Open(Some(Box::new(lock))),
             Err(_) => Unlocked::Open(None),
         },
-        // Made here before, and made anew, from what it was made from.
+        // Made here before, and made anew, from what it was made from; another tool's own stays.
         Some(found) if found.kind == LockKind::Pylock => {
-            let made = lock::read(&found.path, found.kind).ok().and_then(|lock| lock.made);
+            let (made, resolved) = match lock::read(&found.path, found.kind) {
+                Ok(lock) => (lock.made, lock.resolved),
+                Err(_) => (None, false),
+            };
+            if made.is_none() && resolved {
+                return Ok(Unlocked::Locked(found.path));
+            }
             let completes = made.is_some_and(|made| made.from.iter().any(|file| file == REQUIREMENTS));
             let pins = completes.then(|| pins(&project.dir.join(REQUIREMENTS)).ok()).flatten();
             Unlocked::Open(pins.map(Box::new))
@@ -260,7 +273,7 @@ pub(super) async fn lock_if_needed(
         Unlocked::Open(pins) => pins,
     };
     if wanted.differ {
-        events.note("each image gets the extras and groups of all, which a pylock.toml has together; uv.lock tells them apart");
+        events.note("a pylock.toml cannot tell the images' extras and groups apart, so each image gets all of them; uv.lock can");
     }
     let options = indexes(request, project, pins.as_deref())?;
     let asked = LockRequest {

@@ -132,11 +132,12 @@ pub(super) fn judge(draft: &Draft, mut unmet: Vec<Unmet>, events: &Events) -> Re
             let more = unmet.len().saturating_sub(MOST_NAMED);
             let more = if more == 0 { String::new() } else { format!(" and {more} more") };
             events.note(format!(
-                "{file} is followed where distributions need something else: {}{more}",
+                "{file} does not meet all that distributions ask for, and is followed: {}{more}",
                 all.join(", ")
             ));
             Ok(())
         }
+        (unmet, false) if draft.lock_is_named => Err(refusal(&file, unmet, NAMED)),
         (unmet, false) if lock.made.is_some() => Err(refusal(&file, unmet, BY_PIP)),
         (unmet, false) => Err(refusal(&file, unmet, COMPLETED)),
     }
@@ -149,6 +150,9 @@ fn need(one: &Unmet) -> String {
 
 /// The way out for a file that only pins.
 const COMPLETED: &str = "containerize lock makes a pylock.toml with all that is needed";
+
+/// The way out for a file that the key `lock` names, which nobody else makes.
+const NAMED: &str = "`uv pip compile` makes a file with all that is needed of one that only names it";
 
 /// The way out for a lock that was made here without uv.
 const BY_PIP: &str =
@@ -183,7 +187,7 @@ fn refusal(file: &str, unmet: &[Unmet], way_out: &str) -> Error {
     };
     let rest = if others.is_empty() { "" } else { ", ..." };
     error.hint(format!(
-        "{advice}; what is meant to be so is named by missing = [\"{name}\"{rest}] in the settings"
+        "{advice}; if it is meant to be so, write missing = [\"{name}\"{rest}] in the settings"
     ))
 }
 

@@ -41,6 +41,8 @@ pub(super) enum Purpose {
 pub(super) struct Draft {
     pub(super) project: Project,
     pub(super) lock: Option<Lock>,
+    /// Whether the settings name it.
+    pub(super) lock_is_named: bool,
     /// In which form the project's own tools would take distributions.
     forms: Forms,
     pub(super) tools: Tools,
@@ -86,11 +88,16 @@ impl Draft {
         let table = project.settings.clone();
         let dir = project.dir.clone();
         let own = Own { table: table.as_ref(), dir: &dir };
-        let early = places.fold(own, Vec::new(), project.normalized.as_str())?.values;
-        let tolerates = early.stale_lock.unwrap_or_default();
-        let is_own = |lock: &&Lock| lock.made.is_some() && group.lock.is_none();
-        let other = match lock.as_ref().filter(is_own) {
-            Some(lock) => Wanted::of(&places, own, &project)?.check(lock).err(),
+        let first = group.names.first().map_or(project.normalized.as_str(), String::as_str);
+        let early = places.fold(own, Vec::new(), first)?.values;
+        let mut tolerates = StaleLock::Warn;
+        for name in &group.names {
+            if places.fold(own, Vec::new(), name)?.values.stale_lock.unwrap_or_default() == StaleLock::Error {
+                tolerates = StaleLock::Error;
+            }
+        }
+        let other = match lock.as_ref().filter(|lock| lock.made.is_some()) {
+            Some(lock) => Wanted::of(&places, own, &group.names)?.check(lock).err(),
             None => None,
         };
         for stale in stale.into_iter().chain(other) {
@@ -99,7 +106,9 @@ impl Draft {
         let hooks = places.hooks(&[own], project.root_dir())?;
         let (outputs, walked) = (outputs(request, &project.dir), Mutex::default());
         let (images, carried) = (Vec::new(), BTreeMap::new());
-        let mut draft = Self { project, lock, forms, tools, images, hooks, carried, outputs, walked };
+        let lock_is_named = group.lock.is_some();
+        let mut draft =
+            Self { project, lock, lock_is_named, forms, tools, images, hooks, carried, outputs, walked };
         let revision = revision::answer(revision, request, &[], events);
         let version = match purpose {
             Purpose::Images => version::of(&draft.project, &draft.tools, request, &early, events).await?,
@@ -312,8 +321,9 @@ fn read_lock(
 ) -> Result<(Option<Lock>, Option<Error>)> {
     if let Some(path) = &group.lock {
         if !path.is_file() {
-            return Err(Error::usage(format!("there is no lock {}", path.display()))
-                .hint("the key `lock` is relative to the project's folder"));
+            return Err(Error::usage(format!("there is no lock {}", path.display())).hint(
+                "the key `lock` is relative to the project's folder, in the root's table to the root",
+            ));
         }
         let lock = lock::read_with(path, lock::kind_of(path)?, variables)?;
         lock.notes.iter().for_each(|note| events.note(note));

@@ -21,10 +21,10 @@ pub(super) fn selected(request: &Request, events: &Events) -> Result<Vec<Project
     let here = super::draft::project(request)?;
     let scope = &request.scope;
     let Some(workspace) = here.workspace.clone() else {
-        return match scope.packages.first() {
+        let unknown = scope.packages.iter().find(|name| !is_named(&here, &here.dir, name));
+        return match unknown {
             None if !scope.workspace => Ok(vec![here]),
             None => Err(Error::usage(format!("{} is in no workspace", here.name)).hint(HOW)),
-            Some(name) if is_named(&here, &here.dir, name) => Ok(vec![here]),
             Some(name) => {
                 Err(Error::usage(format!("there is no project {name}: {} is in no workspace", here.name))
                     .hint(HOW))
@@ -39,7 +39,12 @@ pub(super) fn selected(request: &Request, events: &Events) -> Result<Vec<Project
     }
     let (all, wanted) = (all(&here, &workspace)?, wanted(&here)?);
     if scope.workspace || (wanted.is_empty() && !workspace.has_lock) {
-        return Ok(without_libraries(all, events));
+        let found = without_libraries(all.clone(), events);
+        if found.is_empty() {
+            return Err(Error::usage(format!("no member of {} starts anything", workspace.root.display()))
+                .hint(format!("name one of {} with --package", list(&all))));
+        }
+        return Ok(found);
     }
     if !wanted.is_empty() {
         return named(&all, &workspace.root, &wanted);
@@ -47,7 +52,7 @@ pub(super) fn selected(request: &Request, events: &Events) -> Result<Vec<Project
     match without_libraries(all.clone(), &Events::silent()).as_slice() {
         [only] => Ok(vec![only.clone()]),
         several => Err(Error::usage(format!(
-            "{} is the root of several projects, and none itself",
+            "{} is the root of several projects, and is not one itself",
             here.dir.display()
         ))
         .because(format!("its members are {}", list(if several.is_empty() { &all } else { several })))
@@ -113,7 +118,10 @@ fn without_libraries(all: Vec<Project>, events: &Events) -> Vec<Project> {
     };
     let (libraries, rest): (Vec<Project>, Vec<Project>) = all.into_iter().partition(is_library);
     if !libraries.is_empty() {
-        events.note(format!("no image is made of what others need and nothing starts: {}", list(&libraries)));
+        events.note(format!(
+            "no image is made of projects that others need and that start nothing: {}",
+            list(&libraries)
+        ));
     }
     rest
 }

@@ -78,10 +78,13 @@ pub(super) async fn run(request: &Request, events: &Events) -> Result<Outcome> {
         return Ok(Outcome::Planned(plan));
     }
     plan.images.iter().for_each(|image| events.step("Planned", image.summary()));
-    let mut prepared = BTreeSet::new();
-    for draft in drafts.iter().filter(|draft| prepared.insert(draft.project.dir.clone())) {
-        hooks::before(&draft.hooks, events)?;
+    let mut planned = hooks::Planned::new();
+    for hooks in drafts.iter().flat_map(|draft| &draft.hooks) {
+        if !planned.contains(hooks) {
+            planned.push(hooks.clone());
+        }
     }
+    hooks::before(&planned, events)?;
     let make = async || {
         let mut sets = Vec::new();
         for part in &parts {
@@ -90,16 +93,20 @@ pub(super) async fn run(request: &Request, events: &Events) -> Result<Outcome> {
         Ok(sets)
     };
     let [first, ..] = parts.as_slice() else { return Ok(Outcome::Built(Vec::new())) };
-    let default = match parts.len() {
-        1 => first.draft.project.dir.join("dist/image"),
-        _ => first.draft.root().join("dist/image"),
-    };
+    let is_alone = parts.iter().all(|part| part.draft.project.dir == first.draft.project.dir);
+    let default = if is_alone { &first.draft.project.dir } else { first.draft.root() }.join("dist/image");
     let delivered = finish(&first.workshop, &plan, &default, make).await?;
-    let mut rest = delivered.as_slice();
-    for part in &parts {
-        let (own, others) = rest.split_at(part.plan.images.len().min(rest.len()));
-        hooks::after(&part.draft.hooks, own, events)?;
-        rest = others;
+    for hooks in planned {
+        let mut own = Vec::new();
+        let mut rest = delivered.as_slice();
+        for part in &parts {
+            let (of_part, others) = rest.split_at(part.plan.images.len().min(rest.len()));
+            if part.draft.hooks.contains(&hooks) {
+                own.extend_from_slice(of_part);
+            }
+            rest = others;
+        }
+        hooks::after(&vec![hooks], &own, events)?;
     }
     Ok(Outcome::Built(delivered))
 }

@@ -11,17 +11,19 @@ pub(super) fn of(draft: &Draft) -> Vec<Optional> {
     let Some(pyproject) = &draft.project.pyproject else { return Vec::new() };
     // These locks have only what they were made with.
     let kind = draft.lock.as_ref().map(|lock| lock.kind);
-    let relock = matches!(kind, None | Some(LockKind::Pylock | LockKind::Requirements));
-    let way = |flag: &str, name: &str| match relock {
-        true => format!("run `containerize lock {flag} {name}`"),
-        false => format!("give {flag} {name}"),
+    let way = |key: &str, flag: &str, name: &str| match kind {
+        None | Some(LockKind::Pylock) => {
+            format!("write {key} = [\"{name}\"] into the settings, and run `containerize lock`")
+        }
+        Some(LockKind::Requirements) => "add it to the requirements".to_owned(),
+        Some(_) => format!("give {flag} {name}"),
     };
     let mut found = Vec::new();
     for (group, names) in groups(pyproject) {
         let make = |distribution| Optional {
             distribution,
             within: format!("the group {group}"),
-            way: way("--group", group),
+            way: way("groups", "--group", group),
         };
         found.extend(names.into_iter().map(make));
     }
@@ -29,7 +31,7 @@ pub(super) fn of(draft: &Draft) -> Vec<Optional> {
         let make = |distribution| Optional {
             distribution,
             within: format!("the extra {extra}"),
-            way: way("--extra", extra),
+            way: way("extras", "--extra", extra),
         };
         found.extend(names.into_iter().map(make));
     }

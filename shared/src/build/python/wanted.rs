@@ -38,7 +38,10 @@ impl Wanted {
         // What is to be said of the places is said when the images are planned.
         let places = places(&of_python(request), project, &Events::silent())?;
         let own = Own { table: project.settings.as_ref(), dir: &project.dir };
-        let mut found = Self::of(&places, own, project)?;
+        let groups = groups(request, project)?;
+        let unnamed = groups.into_iter().filter(|group| group.lock.is_none());
+        let images: BTreeSet<String> = unnamed.flat_map(|group| group.names).collect();
+        let mut found = Self::of(&places, own, &images)?;
         found.look_for_python(request, &places, own, project)?;
         Ok(found)
     }
@@ -47,11 +50,11 @@ impl Wanted {
     ///
     /// # Errors
     /// As [`of_call`](Self::of_call).
-    pub(super) fn of(places: &Places, own: Own<'_>, project: &Project) -> Result<Self> {
+    pub(super) fn of(places: &Places, own: Own<'_>, images: &BTreeSet<String>) -> Result<Self> {
         let mut found = Self::default();
         let mut first = None;
-        for name in names(places, own, project)? {
-            let Folded { values, origins } = places.fold(own, Vec::new(), &name)?;
+        for name in images {
+            let Folded { values, origins } = places.fold(own, Vec::new(), name)?;
             let asked =
                 (values.extras.clone().unwrap_or_default(), values.groups.clone().unwrap_or_default());
             found.differ |= first.get_or_insert_with(|| asked.clone()) != &asked;
@@ -65,7 +68,7 @@ impl Wanted {
                         Some(Origin::File(file)) => format!(" --config {file}"),
                         _ => String::new(),
                     };
-                    if !found.flags.contains(&said) {
+                    if !format!("{} ", found.flags).contains(&format!("{said} ")) {
                         found.flags.push_str(&said);
                     }
                     if !all.contains(&name) {

@@ -61,8 +61,8 @@ fn other_than(built: &[&str], cargo: &Cargo) -> Option<String> {
     };
     let other = configured.iter().find(|triple| !triple.is_empty() && !built.contains(&triple.as_str()))?;
     Some(format!(
-        "cargo is configured for {other} ([build] target or CARGO_BUILD_TARGET), which is not asked: the program is \
-         built for {}; --target names another",
+        "cargo is configured for {other} ([build] target or CARGO_BUILD_TARGET), which is not used: the program is \
+         built for {}; name another target with --target",
         built.join(", ")
     ))
 }

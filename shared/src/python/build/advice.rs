@@ -43,15 +43,15 @@ pub(super) fn on(said: &str) -> Option<String> {
     if has(&["cannot find -l"]) {
         return Some("a library to link with is missing: install the -dev package that has it".into());
     }
-    if let Some(variable) = version_variable(said) {
-        return Some(format!(
-            "its version is in the history of a repository, which is not here: set {variable}"
-        ));
-    }
     if has(&["network was disabled", "--offline", "(from versions: none)"]) {
         return Some(
             "what the build needs is not at hand: run once without --offline, or name your index".into(),
         );
+    }
+    if let Some(variable) = version_variable(said) {
+        return Some(format!(
+            "its version is in the history of a repository, which is not here: set {variable}"
+        ));
     }
     if has(&["requires a different Python", "does not satisfy Python", "not supported by this Python"]) {
         return Some("it wants another version of Python: choose one with --python".into());

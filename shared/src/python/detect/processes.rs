@@ -74,7 +74,8 @@ pub(super) fn web(question: &Question) -> Result<Option<Answer>> {
     });
     let Some(chosen) = chosen else { return Ok(None) };
     let mut answer = chosen.answer(question)?;
-    answer.also = others(question, &all, Some(chosen.name));
+    let command = answer.command.clone();
+    answer.also = others(question, &all, Some(&command));
     Ok(Some(answer))
 }
 
@@ -90,13 +91,13 @@ pub(super) fn only(question: &Question) -> Result<Option<Answer>> {
 }
 
 /// What else the `Procfile` has, each with what chooses it.
-pub(super) fn others(question: &Question, all: &[Process], chosen: Option<&str>) -> Vec<String> {
-    let others = all.iter().filter(|process| Some(process.name) != chosen);
+pub(super) fn others(question: &Question, all: &[Process], chosen: Option<&[String]>) -> Vec<String> {
     let told = |process: &Process| match process.answer(question) {
-        Ok(answer) => format!("{}: {}", process.described(), answer.chosen_by()),
-        Err(error) => format!("{} ({error})", process.described()),
+        Ok(answer) if chosen == Some(answer.command.as_slice()) => None,
+        Ok(answer) => Some(format!("{}: {}", process.described(), answer.chosen_by())),
+        Err(error) => Some(format!("{} ({error})", process.described())),
     };
-    others.take(MOST_OTHERS).map(told).collect()
+    all.iter().filter_map(told).take(MOST_OTHERS).collect()
 }
 
 impl Process<'_> {
@@ -257,14 +258,19 @@ fn last_command(line: &str) -> (&str, &str) {
     if shlex::split(before).is_none() || shlex::split(last).is_none() { ("", line) } else { (before, last) }
 }
 
+/// Words that the shell itself understands: nothing takes its place.
+const OF_SHELL: &[&str] = &[
+    "exec", "cd", "export", "source", ".", "fi", "done", "esac", "wait", "eval", "set", "if", "for", "while",
+    "until", "case", "then", "else", "do", "}", "!", "trap", "read",
+];
+
 /// A line whose last command takes the shell's place, so that signals reach it.
 fn with_exec(line: &str) -> String {
     let (before, last) = last_command(line);
     let last = last.trim();
     let is_simple = !last.contains(['|', '(', ')', '{', '<', '>', '`']) || last.contains("${");
     let first = words(last).into_iter().next().unwrap_or_default();
-    let assigns =
-        assignment(&first).is_some() || matches!(first.as_str(), "exec" | "cd" | "export" | "source" | ".");
+    let assigns = assignment(&first).is_some() || OF_SHELL.contains(&first.as_str());
     let single = !last.contains(['|', '&', '`', '(']);
     if !is_simple || !single || assigns {
         return line.to_owned();

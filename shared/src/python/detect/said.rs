@@ -77,7 +77,8 @@ pub(super) fn others<'c, 'a: 'c>(
             _ => Some(format!("{}, for which the lock has no server", candidate.describe())),
         })
         .collect();
-    told.extend(processes::others(question, &processes::of_procfile(question), None));
+    let started = chosen.map(|chosen| chosen.command.as_slice());
+    told.extend(processes::others(question, &processes::of_procfile(question), started));
     told.extend(plain::other_scripts(question, chosen));
     let rest = told.len().saturating_sub(MOST);
     told.truncate(MOST);

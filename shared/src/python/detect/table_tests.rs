@@ -253,6 +253,11 @@ fn a_procfile_is_what_the_project_says_itself() {
         ),
         case(
             "gunicorn",
+            "web: if [ -n \"$X\" ]; then gunicorn wsgi:app; else gunicorn wsgi:other; fi",
+            "sh -c if [ -n \"$X\" ]; then gunicorn wsgi:app; else gunicorn wsgi:other; fi",
+        ),
+        case(
+            "gunicorn",
             "web: gunicorn wsgi:app -w $N -b :$PORT",
             "PORT=8000 sh -c exec gunicorn wsgi:app -w $N -b :$PORT",
         ),

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::place::joined;
+use super::requirements::MOST_FILES;
 use super::requirements_line::logical_lines;
 use super::selection::at;
-use super::{LockKind, read_text};
+use super::{LockKind, read_text, requirements_text_of};
 use crate::error::{Error, Result};
 use crate::oci::Digest;
 use crate::python::{Name, Requirement};
@@ -176,7 +177,13 @@ impl Reader {
         if !self.seen.insert((path.to_owned(), role.to_owned())) {
             return Ok(());
         }
-        for (_, line) in logical_lines(&read_text(path)?) {
+        if self.seen.len() > MOST_FILES {
+            return Err(Error::usage(format!(
+                "{}: more than {MOST_FILES} files are included",
+                path.display()
+            )));
+        }
+        for (_, line) in logical_lines(&requirements_text_of(path)?) {
             let folder = path.parent().unwrap_or(path);
             match included(&line) {
                 // What is elsewhere is its resolver's matter.

@@ -49,7 +49,7 @@ enum Wanted {
 }
 
 /// More files than any project includes.
-const MOST_FILES: usize = 200;
+pub(super) const MOST_FILES: usize = 200;
 
 /// A line of a file, for messages.
 #[derive(Debug, Clone)]

@@ -1,5 +1,7 @@
 //! URLs in requirements: archives and git repositories.
 
+use std::collections::BTreeSet;
+
 use super::place::{GitRest, Place, decoded, short};
 use crate::error::{Error, Result};
 use crate::python::{DistFile, Hash, Name, Package, Source};
@@ -17,20 +19,25 @@ impl Elsewhere {
     /// As what is to be installed.
     pub(super) fn package(&self, place: &Place, hashes: &[Hash]) -> Result<Package> {
         let files = match &self.source {
-            // One file, and a list of digests of which one must be right: one entry each.
+            // One file, and maybe several digests of which one must be right: these have entries without a name.
             Source::Url { url, .. } => {
                 let filename = place.name_in_url(&self.name, url.expose())?;
-                let file = |hashes| DistFile {
-                    filename: filename.clone(),
-                    url: Some(url.clone()),
+                let file = |filename: &str, url, hashes| DistFile {
+                    filename: filename.to_owned(),
+                    url,
                     size: None,
                     hashes,
                     yanked: false,
                 };
-                let hashes: Vec<&Hash> = hashes.iter().chain(&self.hash).collect();
-                match hashes.is_empty() {
-                    true => vec![file(Vec::new())],
-                    false => hashes.into_iter().map(|hash| file(vec![hash.clone()])).collect(),
+                let hashes: BTreeSet<&Hash> = hashes.iter().chain(&self.hash).collect();
+                let one = |hash: &Hash| vec![hash.clone()];
+                match hashes.len() {
+                    0 => vec![file(&filename, Some(url.clone()), Vec::new())],
+                    1 => vec![file(&filename, Some(url.clone()), hashes.into_iter().flat_map(one).collect())],
+                    _ => {
+                        let all = hashes.into_iter().map(|hash| file("", None, one(hash)));
+                        [file(&filename, Some(url.clone()), Vec::new())].into_iter().chain(all).collect()
+                    }
                 }
             }
             _ => Vec::new(),

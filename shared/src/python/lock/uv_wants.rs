@@ -81,12 +81,13 @@ fn flattened(all: &[Wanted], project: &Name) -> Vec<Wanted> {
     let mut seen = BTreeSet::new();
     while let Some(own) = open.pop() {
         for extra in &own.requirement.extras {
-            let within: Vec<String> = own.markers.iter().map(ToString::to_string).collect();
-            if !seen.insert((own.extra.clone(), extra.clone(), within)) {
+            let within: BTreeSet<String> = own.markers.iter().map(ToString::to_string).collect();
+            if !seen.insert((own.extra.clone(), extra.clone(), within.clone())) {
                 continue;
             }
             for inner in all.iter().filter(|inner| inner.extra.as_ref() == Some(extra)) {
-                let markers = own.markers.iter().chain(&inner.markers).cloned().collect();
+                let new = inner.markers.iter().filter(|marker| !within.contains(&marker.to_string()));
+                let markers = own.markers.iter().chain(new).cloned().collect();
                 let one = Wanted { extra: own.extra.clone(), markers, ..inner.clone() };
                 match is_own(&&one) {
                     true => open.push(one),
@@ -171,7 +172,7 @@ impl<'a> Groups<'a> {
     /// What a group and those that it includes require.
     pub(super) fn required(&self, group: &Name, sources: &Sources<'_>) -> Result<Listed> {
         let mut listed = Vec::new();
-        self.add(group, sources, &[], &mut Vec::new(), &mut listed)?;
+        self.add(group, sources, &[], &mut BTreeSet::new(), &mut listed)?;
         Ok(listed)
     }
 
@@ -180,15 +181,16 @@ impl<'a> Groups<'a> {
         group: &Name,
         sources: &Sources<'_>,
         outer: &[Marker],
-        open: &mut Vec<Name>,
+        seen: &mut BTreeSet<(Name, BTreeSet<String>)>,
         listed: &mut Listed,
     ) -> Result<()> {
-        // One that includes itself is refused by uv.
-        if open.contains(group) {
+        let within: BTreeSet<String> = outer.iter().map(ToString::to_string).collect();
+        let new = self.markers.get(group).filter(|marker| !within.contains(&marker.to_string()));
+        let limits: Vec<Marker> = outer.iter().chain(new).cloned().collect();
+        // One that includes itself is refused by uv; what comes in on several ways is the same.
+        if !seen.insert((group.clone(), within)) {
             return Ok(());
         }
-        open.push(group.clone());
-        let limits: Vec<Marker> = outer.iter().chain(self.markers.get(group)).cloned().collect();
         for value in self.lists.get(group).into_iter().flatten() {
             if let Some(text) = value.as_str() {
                 let Wanted { requirement, markers, .. } = wanted(text, None)?;
@@ -197,10 +199,9 @@ impl<'a> Groups<'a> {
             } else if let Some(included) = value.get("include-group").and_then(Value::as_str)
                 && let Ok(included) = included.parse()
             {
-                self.add(&included, sources, &limits, open, listed)?;
+                self.add(&included, sources, &limits, seen, listed)?;
             }
         }
-        open.pop();
         Ok(())
     }
 }
@@ -213,4 +214,19 @@ fn python_marker(specifiers: &str) -> String {
         format!("python_full_version {sign} '{}'", version.trim())
     });
     clauses.collect::<Vec<_>>().join(" and ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_extra_that_asks_for_itself_ends() {
+        let all = [
+            wanted("a[x] ; python_version > '3'", Some("x".parse().expect("name"))).expect("requirement"),
+            wanted("b ; python_version > '3'", Some("x".parse().expect("name"))).expect("requirement"),
+        ];
+        let flat = flattened(&all, &"a".parse().expect("name"));
+        assert!(flat.iter().all(|one| one.requirement.name.to_string() == "b" && one.markers.len() == 1));
+    }
 }
