@@ -127,12 +127,14 @@ impl Cli {
 
 /// Where an argument is missing, clap's own line of usage shows flags that variables set as if they were needed.
 fn with_plain_usage(mut command: clap::Command) -> clap::Command {
-    command.build();
-    for verb in command.get_subcommands_mut().filter(|verb| verb.get_name() != "help") {
-        let usage = verb.render_usage().to_string();
+    let plain = |command: &mut clap::Command| {
+        let usage = command.render_usage().to_string();
         let plain = usage.trim_start_matches("Usage: ").to_owned();
-        *verb = std::mem::take(verb).override_usage(plain);
-    }
+        *command = std::mem::take(command).override_usage(plain);
+    };
+    command.build();
+    command.get_subcommands_mut().filter(|verb| verb.get_name() != "help").for_each(plain);
+    plain(&mut command);
     command
 }
 
