@@ -119,7 +119,12 @@ impl Client {
             }
         };
         let answer = answer.map_err(|_| Failure::stalled(&request.url, limit))?;
-        let inner = answer.map_err(|error| Failure::transport(&request.url, error))?;
+        let proxy = || self.0.options.proxies.between(&request.url).filter(|_| !is_loopback(&request.url));
+        let inner = answer.map_err(|error| {
+            let connecting = error.is_connect();
+            let failed = Failure::transport(&request.url, error);
+            if connecting { failed.by_way_of(proxy()) } else { failed }
+        })?;
         tracing::debug!(?request, status = inner.status().as_u16(), "answered");
         let (method, url, secrets) = (request.method.clone(), request.url.clone(), request.secrets());
         Ok(Response { method, url, secrets, inner, limit })

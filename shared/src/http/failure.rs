@@ -133,6 +133,18 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// That a connection was made by way of a proxy, if one is given: it may be what cannot be reached.
+    pub(super) fn by_way_of(self, proxy: Option<String>) -> Self {
+        let Some(proxy) = proxy else { return self };
+        let Self { error, again, cause } = self;
+        let error = Error::network(format!("{error} by way of the proxy {proxy}"))
+            .because(Error::network(error.causes().join(": ")))
+            .hint("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names it, and NO_PROXY the hosts that need none");
+        Self { error, again, cause }
+    }
+}
+
 /// Host and port, which is what a connection is made to.
 fn place(url: &Url) -> String {
     let port = url.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();

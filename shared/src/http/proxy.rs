@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use reqwest::{ClientBuilder, NoProxy, Proxy};
+use url::Url;
 
 use super::Secret;
 use crate::error::{Error, Result};
@@ -50,14 +51,40 @@ impl Proxies {
         for (variable, address) in [("HTTPS_PROXY", &self.https), ("HTTP_PROXY", &self.http)] {
             let Some(address) = address else { continue };
             let make = if variable == "HTTPS_PROXY" { Proxy::https::<&str> } else { Proxy::http::<&str> };
-            // The parser's words would hold the password.
-            let proxy = make(address.expose()).map_err(|_| {
+            let wrong = || {
                 Error::usage(format!("the variable {variable} (or ALL_PROXY) holds no address of a proxy"))
                     .hint("write it as http://HOST:PORT or socks5h://HOST:PORT")
-            })?;
+            };
+            // Of other kinds nothing would be said, and the connection be made without them.
+            if address.expose().split_once("://").is_some_and(|(scheme, _)| !SCHEMES.contains(&scheme)) {
+                return Err(wrong());
+            }
+            // The parser's words would hold the password.
+            let proxy = make(address.expose()).map_err(|_| wrong())?;
             builder = builder.proxy(proxy.no_proxy(none.clone()));
         }
         Ok(builder)
+    }
+}
+
+/// The kinds of proxies that are spoken to.
+const SCHEMES: [&str; 4] = ["http", "https", "socks5", "socks5h"];
+
+impl Proxies {
+    /// Host and port of the proxy that is between us and `url`, if there is one.
+    pub(super) fn between(&self, url: &Url) -> Option<String> {
+        let address = if url.scheme() == "https" { &self.https } else { &self.http }.as_ref()?;
+        let host = url.host_str()?;
+        let excepts = |name: &str| {
+            let name = name.trim().trim_start_matches("*.").trim_start_matches('.');
+            !name.is_empty() && (name == "*" || host == name || host.ends_with(&format!(".{name}")))
+        };
+        if self.none.iter().flat_map(|names| names.split(',')).any(excepts) {
+            return None;
+        }
+        let rest = address.expose().split_once("://").map_or(address.expose(), |(_, rest)| rest);
+        let rest = rest.split('/').next().unwrap_or_default();
+        Some(rest.rsplit_once('@').map_or(rest, |(_, place)| place).to_owned())
     }
 }
 
@@ -80,6 +107,33 @@ mod tests {
         assert_eq!(of(&[("ALL_PROXY", "socks5://p")]), (some("socks5://p"), some("socks5://p")));
         assert_eq!(of(&[("HTTPS_PROXY", " ")]), (None, None));
         assert_eq!(of(&[("HTTP_PROXY", "http://evil"), ("REQUEST_METHOD", "GET")]), (None, None));
+    }
+
+    #[test]
+    fn the_proxy_in_between_is_named_without_its_login() {
+        let variables =
+            [("HTTPS_PROXY", "http://u:hunter2@proxy:3128/"), ("NO_PROXY", "inside.example, .local")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let proxies = Proxies::of(&variables.into());
+        let between = |url: &str| proxies.between(&url.parse().expect("url"));
+        assert_eq!(between("https://ghcr.io/v2/").as_deref(), Some("proxy:3128"));
+        for direct in
+            ["http://ghcr.io/", "https://inside.example/", "https://a.inside.example/", "https://x.local/"]
+        {
+            assert_eq!(between(direct), None, "{direct}");
+        }
+    }
+
+    #[test]
+    fn other_kinds_of_proxies_are_refused() {
+        for address in ["foo://p:1", "socks4://p:1", "socks://p:1"] {
+            let proxies = Proxies { http: Some(Secret::new(address)), ..Proxies::default() };
+            assert!(proxies.install(reqwest::Client::builder()).is_err(), "{address}");
+        }
+        for address in ["http://p:1", "p:1", "socks5h://p:1"] {
+            let proxies = Proxies { http: Some(Secret::new(address)), ..Proxies::default() };
+            assert!(proxies.install(reqwest::Client::builder()).is_ok(), "{address}");
+        }
     }
 
     #[test]
