@@ -137,11 +137,12 @@ impl Failure {
     /// That a connection was made by way of a proxy, if one is given: it may be what cannot be reached.
     pub(super) fn by_way_of(self, proxy: Option<String>) -> Self {
         let Some(proxy) = proxy else { return self };
-        let Self { error, again, cause } = self;
+        let Self { error, again, .. } = self;
         let error = Error::network(format!("{error} by way of the proxy {proxy}"))
             .because(Error::network(error.causes().join(": ")))
             .hint("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names it, and NO_PROXY the hosts that need none");
-        Self { error, again, cause }
+        // Who cannot be reached is not known.
+        Self { error, again, cause: Cause::Other }
     }
 }
 
