@@ -161,6 +161,8 @@ def test_shown_settings_are_accepted(example: str, settings: str, program, clone
         (folder / source).mkdir(exist_ok=True)
     name = DEBIAN if carries else PYTHON
     base = ["--base", lab_image(name)] if python else []
+    for lock in re.findall(r'^lock = "(.*)"$', text, re.MULTILINE):
+        (folder / lock).write_text("")
     done = program("--dry-run", *base, cwd=folder)
     assert table in done.out
 
