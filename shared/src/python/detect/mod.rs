@@ -129,8 +129,9 @@ pub fn detect(question: &Question) -> Result<Answer> {
     {
         return Ok(answer);
     }
-    let choice = said::of_fastapi(question).unwrap_or_else(|| choose::application(question));
-    let script = plain::own_script(question).filter(|_| wanted.is_none());
+    let named = said::of_fastapi(question);
+    let script = plain::own_script(question).filter(|_| wanted.is_none() && named.is_none());
+    let choice = named.unwrap_or_else(|| choose::application(question));
     let served = match choice.best.as_slice() {
         [one] => servers::serve(question, one, wanted)?,
         _ => None,
