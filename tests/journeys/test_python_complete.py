@@ -116,7 +116,7 @@ override-dependencies = ["two==1.0", "three; python_version < '3'"]
     run([uv(), "lock", "-q", "--offline"], cwd=app)
     options = [*flags("slim"), "--entrypoint", "python /app/main.py"]
     made = program(*options, "-o", f"oci:{tmp_path}/layout:made", cwd=app)
-    notes = [line for line in made.err.splitlines() if "uv.lock is followed" in line]
+    notes = [line for line in made.err.splitlines() if "uv.lock does not meet all" in line]
     assert len(notes) == 1
     assert "one 1.0 needs three, one 1.0 needs two>=2 (it is 1.0)" in notes[0]
 
