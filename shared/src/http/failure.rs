@@ -136,7 +136,9 @@ impl Failure {
 impl Failure {
     /// That a connection was made by way of a proxy, if one is given: it may be what cannot be reached.
     pub(super) fn by_way_of(self, proxy: Option<String>) -> Self {
-        let Some(proxy) = proxy else { return self };
+        let Some(proxy) = proxy.filter(|_| matches!(self.cause, Cause::Refused | Cause::NoHost)) else {
+            return self;
+        };
         let Self { error, again, .. } = self;
         let error = Error::network(format!("{error} by way of the proxy {proxy}"))
             .because(Error::network(error.causes().join(": ")))
