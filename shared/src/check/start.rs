@@ -223,7 +223,7 @@ impl<'a> Walk<'_, 'a, '_> {
         if let (None, [first, ..]) = (&facts.interpreter, facts.needed.as_slice()) {
             let message = format!("{path} needs {first}, and names no loader that would find it");
             let fix = "link it statically as a whole, or dynamically: it was linked for musl with a library of glibc";
-            // What it needs is no matter any more.
+            // It never gets as far as its libraries.
             self.started.reached.insert(path.trim_start_matches('/').to_owned());
             return self.add(Kind::NoInterpreter, message, Some(fix.into()));
         }
