@@ -233,7 +233,7 @@ fn unlocked(request: &Request, project: &Project) -> Result<Unlocked> {
             Ok(lock) => Unlocked::Open(Some(Box::new(lock))),
             Err(_) => Unlocked::Open(None),
         },
-        // Made here before, and made anew, from what it was made from; another tool's own stays.
+        // One that `containerize lock` made is made again from the same files; another tool's is kept.
         Some(found) if found.kind == LockKind::Pylock => {
             let (made, resolved) = match lock::read(&found.path, found.kind) {
                 Ok(lock) => (lock.made, lock.resolved),

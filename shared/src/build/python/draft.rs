@@ -72,6 +72,7 @@ impl Draft {
     pub(super) async fn read(
         request: &Request,
         project: Project,
+        places: &Places,
         group: &Group,
         store: &Store,
         events: &Events,
@@ -84,20 +85,18 @@ impl Draft {
         let (lock, stale) = read_lock(&project, group, &request.variables, events)?;
         let forms = Forms::read(project.lock_dir(), lock.as_ref().map(|lock| &lock.indexes))?;
         let tools = Tools::of(request, &project, lock.as_ref(), store, events)?;
-        let places = places(&of_python(request), &project, events)?;
         let table = project.settings.clone();
         let dir = project.dir.clone();
         let own = Own { table: table.as_ref(), dir: &dir };
-        let first = group.names.first().map_or(project.normalized.as_str(), String::as_str);
-        let early = places.fold(own, Vec::new(), first)?.values;
-        let mut tolerates = StaleLock::Warn;
-        for name in &group.names {
-            if places.fold(own, Vec::new(), name)?.values.stale_lock.unwrap_or_default() == StaleLock::Error {
-                tolerates = StaleLock::Error;
-            }
-        }
+        let fold = |name: &String| Ok(places.fold(own, Vec::new(), name)?.values);
+        let all = group.names.iter().map(fold).collect::<Result<Vec<_>>>()?;
+        let tolerates = match all.iter().all(|values| values.stale_lock == Some(StaleLock::Warn)) {
+            true => StaleLock::Warn,
+            false => StaleLock::Error,
+        };
+        let early = all.into_iter().next().unwrap_or_default();
         let other = match lock.as_ref().filter(|lock| lock.made.is_some()) {
-            Some(lock) => Wanted::of(&places, own, &group.names)?.check(lock).err(),
+            Some(lock) => Wanted::of(places, own, &group.names)?.check(lock).err(),
             None => None,
         };
         for stale in stale.into_iter().chain(other) {
@@ -114,7 +113,7 @@ impl Draft {
             Purpose::Images => version::of(&draft.project, &draft.tools, request, &early, events).await?,
             Purpose::Lock => version::UNKNOWN_VERSION.into(),
         };
-        draft.images = draft.images(request, &places, own, group, (revision, version), events)?;
+        draft.images = draft.images(request, places, own, group, (revision, version), events)?;
         for prefix in draft.images.iter().filter_map(|image| image.settings.python.prefix.clone()) {
             let carried = Carried::ask(&draft.project.dir.join(&prefix), &request.variables)?;
             draft.tools.prefer(&carried.executable);
@@ -319,22 +318,38 @@ fn read_lock(
     variables: &BTreeMap<String, String>,
     events: &Events,
 ) -> Result<(Option<Lock>, Option<Error>)> {
-    if let Some(path) = &group.lock {
-        if !path.is_file() {
-            return Err(Error::usage(format!("there is no lock {}", path.display())).hint(
-                "the key `lock` is relative to the project's folder, in the root's table to the root",
-            ));
-        }
-        let lock = lock::read_with(path, lock::kind_of(path)?, variables)?;
-        lock.notes.iter().for_each(|note| events.note(note));
-        let stale = lock::check_fresh(&lock, &facts(project)).err();
-        return Ok((Some(lock), stale));
+    let lock = match &group.lock {
+        Some(path) => named_lock(path, variables)?,
+        None => match found_lock(project, variables, events)? {
+            Some(lock) => lock,
+            None => return Ok((None, None)),
+        },
+    };
+    lock.notes.iter().for_each(|note| events.note(note));
+    let stale = lock::check_fresh(&lock, &facts(project)).err();
+    Ok((Some(lock), stale))
+}
+
+/// The lock that the settings name.
+fn named_lock(path: &Path, variables: &BTreeMap<String, String>) -> Result<Lock> {
+    if !path.is_file() {
+        return Err(Error::usage(format!("there is no lock {}", path.display()))
+            .hint("the key `lock` is relative to the project's folder, in the root's table to the root"));
     }
+    lock::read_with(path, lock::kind_of(path)?, variables)
+}
+
+/// The lock that is found, if the project has one or needs none.
+fn found_lock(
+    project: &Project,
+    variables: &BTreeMap<String, String>,
+    events: &Events,
+) -> Result<Option<Lock>> {
     let Some(mut found) = lock::find(&project.dir, project.pyproject.as_ref())? else {
-        return if needs_lock(project) { Err(no_lock(project)) } else { Ok((None, None)) };
+        return if needs_lock(project) { Err(no_lock(project)) } else { Ok(None) };
     };
     let lock = lock::read_with(&found.path, found.kind, variables)?;
-    // What a lock was made from is no other lock.
+    // A file that the lock was made from does not count as another lock.
     let is_source = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         lock.made.as_ref().is_some_and(|made| made.from.iter().any(|file| *file == name))
@@ -345,9 +360,7 @@ fn read_lock(
         let name = found.path.file_name().unwrap_or_default().to_string_lossy();
         events.note(format!("{name} is taken, {}; {} is not read", found.reason, others.join(", ")));
     }
-    lock.notes.iter().for_each(|note| events.note(note));
-    let stale = lock::check_fresh(&lock, &facts(project)).err();
-    Ok((Some(lock), stale))
+    Ok(Some(lock))
 }
 
 /// Lets a stale lock pass with a word, where that is wanted.

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use globset::GlobBuilder;
 
+use super::optional::name_of;
 use crate::build::Request;
 use crate::config::{Origin, from_table};
 use crate::error::{Error, Result};
 use crate::event::Events;
-use crate::python::{Project, Workspace};
+use crate::python::{Name, Project, Workspace};
 
 /// The projects that the call means, in the order of their folders: those that `--package` names, all with
 /// `--workspace`, else the one of the folder. A folder that is the root of others and no project itself means those
@@ -99,9 +100,7 @@ fn named(all: &[Project], root: &Path, names: &[String]) -> Result<Vec<Project>>
 fn is_named(project: &Project, root: &Path, name: &str) -> bool {
     let folder = project.dir.strip_prefix(root).unwrap_or(&project.dir);
     let text = name.trim_start_matches("./").trim_end_matches('/');
-    if text.parse().is_ok_and(|name: crate::python::Name| name == project.normalized)
-        || folder == Path::new(text)
-    {
+    if text.parse().is_ok_and(|name: Name| name == project.normalized) || folder == Path::new(text) {
         return true;
     }
     let glob = GlobBuilder::new(text).literal_separator(true).build();
@@ -111,10 +110,12 @@ fn is_named(project: &Project, root: &Path, name: &str) -> bool {
 
 /// Without those that others need and that start nothing.
 fn without_libraries(all: Vec<Project>, events: &Events) -> Vec<Project> {
-    let needed: BTreeSet<String> = all.iter().flat_map(needs).collect();
+    let needs =
+        |project: &Project| project.dependencies.iter().filter_map(|text| name_of(text)).collect::<Vec<_>>();
+    let needed: BTreeSet<Name> = all.iter().flat_map(needs).collect();
     let is_library = |project: &Project| {
         let starts = !project.scripts.is_empty() || !project.file_scripts.is_empty();
-        !starts && project.settings.is_none() && needed.contains(&project.normalized.to_string())
+        !starts && project.settings.is_none() && needed.contains(&project.normalized)
     };
     let (libraries, rest): (Vec<Project>, Vec<Project>) = all.into_iter().partition(is_library);
     if !libraries.is_empty() {
@@ -124,16 +125,6 @@ fn without_libraries(all: Vec<Project>, events: &Events) -> Vec<Project> {
         ));
     }
     rest
-}
-
-/// The normalised names that a project's dependencies begin with.
-fn needs(project: &Project) -> impl Iterator<Item = String> + '_ {
-    let name = |text: &String| {
-        let end =
-            text.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).unwrap_or(text.len());
-        text[..end].parse::<crate::python::Name>().ok().map(|name| name.to_string())
-    };
-    project.dependencies.iter().filter_map(name)
 }
 
 fn list(projects: &[Project]) -> String {

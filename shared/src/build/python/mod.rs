@@ -35,6 +35,7 @@ use crate::registry::Client;
 use crate::store::Store;
 use draft::{Draft, Purpose};
 use resolve::Resolved;
+use wanted::{Group, Wanted};
 
 /// One project of a call, ready to be built.
 struct Part<'a> {
@@ -117,23 +118,24 @@ async fn drafts(request: &Request, store: &Store, events: &Events, purpose: Purp
     let mut wanted = Vec::new();
     let mut names = BTreeMap::new();
     for project in members::selected(request, events)? {
-        for group in wanted::groups(request, &project)? {
-            for name in &group.names {
-                if let Some(other) = names.insert(name.clone(), project.dir.clone()) {
-                    let (first, second) = (other.display(), project.dir.display());
-                    return Err(Error::usage(format!("{first} and {second} both have an image {name}"))
-                        .hint(
-                            "give one of them another name, in `project.name` or as a table `image.NAME`",
-                        ));
-                }
+        let places = draft::places(&draft::of_python(request), &project, events)?;
+        let groups = wanted::groups(&places, &project)?;
+        for name in groups.iter().flat_map(|group| &group.names) {
+            if let Some(other) = names.insert(name.clone(), project.dir.clone()) {
+                let (first, second) = (other.display(), project.dir.display());
+                return Err(Error::usage(format!("{first} and {second} both have an image {name}"))
+                    .hint("give one of them another name, in `project.name` or as a table `image.NAME`"));
             }
-            wanted.push((project.clone(), group));
         }
+        wanted.push((project, places, groups));
     }
+    let is_one_of_several = names.len() > 1;
     let mut drafts = Vec::new();
-    for (project, mut group) in wanted {
-        group.is_one_of_several = names.len() > 1;
-        drafts.push(Draft::read(request, project, &group, store, events, purpose).await?);
+    for (project, places, groups) in &wanted {
+        for group in groups {
+            let group = Group { is_one_of_several, ..group.clone() };
+            drafts.push(Draft::read(request, project.clone(), places, &group, store, events, purpose).await?);
+        }
     }
     Ok(drafts)
 }
@@ -142,24 +144,13 @@ impl Part<'_> {
     async fn make(&self) -> Result<Vec<ImageSet>> {
         let Self { draft, workshop, bases, plan, resolved } = self;
         let environments = install::environments(workshop, draft, plan, resolved).await?;
-        packed(workshop, draft, plan, bases, resolved, &environments)
-    }
-}
-
-fn packed(
-    workshop: &Workshop<'_>,
-    draft: &Draft,
-    plan: &Plan,
-    bases: &Bases,
-    resolved: &Resolved,
-    environments: &[Environment],
-) -> Result<Vec<ImageSet>> {
-    tokio::task::block_in_place(|| {
-        pack(workshop, plan, bases, |image, platform, _| {
-            let index = resolved.index(plan, image, platform)?;
-            Ok((Parts::Environment(&environments[index]), draft.project.dir.as_path()))
+        tokio::task::block_in_place(|| {
+            pack(workshop, plan, bases, |image, platform, _| {
+                let index = resolved.index(plan, image, platform)?;
+                Ok((Parts::Environment(&environments[index]), draft.project.dir.as_path()))
+            })
         })
-    })
+    }
 }
 
 /// What is to be pinned for a project.
@@ -175,11 +166,9 @@ pub(super) struct ToPin {
 /// Makes locks for projects that have none. Returns what else is to be pinned.
 pub(super) async fn lock(request: &Request, events: &Events) -> Result<ToPin> {
     for project in members::selected(request, events)? {
-        if wanted::groups(request, &project)?.iter().all(|group| group.lock.is_some()) {
-            continue;
+        if let Some(wanted) = Wanted::of_call(request, &project)? {
+            builds::lock_if_needed(request, &project, &wanted, events).await?;
         }
-        let wanted = wanted::Wanted::of_call(request, &project)?;
-        builds::lock_if_needed(request, &project, &wanted, events).await?;
     }
     let store = Store::open(&request.cache_dir)?.telling(events);
     let drafts = drafts(request, &store, events, Purpose::Lock).await?;

@@ -67,7 +67,7 @@ fn extras(pyproject: &Table) -> Vec<(&str, Vec<Name>)> {
 }
 
 /// The distribution that a requirement is about.
-fn name_of(requirement: &str) -> Option<Name> {
+pub(super) fn name_of(requirement: &str) -> Option<Name> {
     let end = requirement.find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '.'));
     requirement.get(..end.unwrap_or(requirement.len()))?.trim().parse().ok()
 }

@@ -30,20 +30,20 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// What all places together ask for.
+    /// What all places together ask for; `None` where every image names its lock.
     ///
     /// # Errors
     /// Usage: a place has an unknown key or a wrong value; a Python that is to be carried does not work.
-    pub(super) fn of_call(request: &Request, project: &Project) -> Result<Self> {
+    pub(super) fn of_call(request: &Request, project: &Project) -> Result<Option<Self>> {
         // What is to be said of the places is said when the images are planned.
         let places = places(&of_python(request), project, &Events::silent())?;
         let own = Own { table: project.settings.as_ref(), dir: &project.dir };
-        let groups = groups(request, project)?;
-        let unnamed = groups.into_iter().filter(|group| group.lock.is_none());
-        let images: BTreeSet<String> = unnamed.flat_map(|group| group.names).collect();
-        let mut found = Self::of(&places, own, &images)?;
+        let Some(unnamed) = groups(&places, project)?.into_iter().find(|group| group.lock.is_none()) else {
+            return Ok(None);
+        };
+        let mut found = Self::of(&places, own, &unnamed.names)?;
         found.look_for_python(request, &places, own, project)?;
-        Ok(found)
+        Ok(Some(found))
     }
 
     /// The extras and groups that the places ask for.
@@ -155,12 +155,11 @@ pub(super) struct Group {
 ///
 /// # Errors
 /// Usage: a place has an unknown key or a wrong value.
-pub(super) fn groups(request: &Request, project: &Project) -> Result<Vec<Group>> {
-    let places = places(&of_python(request), project, &Events::silent())?;
+pub(super) fn groups(places: &Places, project: &Project) -> Result<Vec<Group>> {
     let own = Own { table: project.settings.as_ref(), dir: &project.dir };
     let of_workspace = Origin::Table(super::draft::TABLES.workspace.into());
     let mut groups: Vec<Group> = Vec::new();
-    for name in names(&places, own, project)? {
+    for name in names(places, own, project)? {
         let Folded { values, origins } = places.fold(own, Vec::new(), &name)?;
         let beside =
             if origins.is_from("lock", &of_workspace) { project.root_dir() } else { project.dir.as_path() };

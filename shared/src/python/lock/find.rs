@@ -82,15 +82,8 @@ pub fn find(dir: &Path, pyproject: Option<&Table>) -> Result<Option<Found>> {
 /// # Errors
 /// Usage: no lock has such a name.
 pub fn kind_of(path: &Path) -> Result<LockKind> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let known = ORDER.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
-    let by_form = || match name.as_ref() {
-        // PEP 751: pylock.NAME.toml.
-        name if name.starts_with("pylock.") && name.ends_with(".toml") => Some(LockKind::Pylock),
-        name if name.ends_with(".txt") => Some(LockKind::Requirements),
-        _ => None,
-    };
-    known.or_else(by_form).ok_or_else(|| {
+    let is_text = path.extension().is_some_and(|extension| extension == "txt");
+    LockKind::of(path).or_else(|| is_text.then_some(LockKind::Requirements)).ok_or_else(|| {
         Error::usage(format!("{} has the name of no lock", path.display())).hint(
             "locks are uv.lock, poetry.lock, pdm.lock, pylock.NAME.toml and requirements files, as api.txt",
         )
