@@ -14,6 +14,7 @@ mod mistakes;
 mod outcomes;
 #[cfg(target_os = "linux")]
 mod processes;
+mod python;
 mod race;
 mod registry;
 mod reproducible;

@@ -6,6 +6,7 @@ pub mod image;
 pub mod lab;
 pub mod layout;
 pub mod program;
+pub mod python;
 pub mod registry;
 pub mod skip;
 pub mod socks;

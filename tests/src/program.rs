@@ -121,14 +121,16 @@ impl Project {
     }
 }
 
-/// Takes away what the machine's owner has set for this program, cargo and registries.
+/// Takes away what the machine's owner has set for this program, cargo, registries and indexes.
 fn clean(command: &mut Command, home: &Path) {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         let build = name.starts_with("CARGO_BUILD_") || name.starts_with("CARGO_PROFILE_");
         let flags = name.ends_with("RUSTFLAGS") || name == "CARGO_TARGET_DIR" || name == "SOURCE_DATE_EPOCH";
         let proxy = name.to_ascii_lowercase().ends_with("_proxy");
-        if name.starts_with("CONTAINERIZE_") || name.starts_with("CARGO_PKG_") || build || flags || proxy {
+        let ours = name.starts_with("CONTAINERIZE_") || name.starts_with("CARGO_PKG_");
+        let indexes = name.starts_with("PIP_") || name.starts_with("UV_");
+        if ours || indexes || build || flags || proxy {
             command.env_remove(&*name);
         }
     }

@@ -1,0 +1,136 @@
+use containerize_tests::python::{Base, Wheel};
+use snapbox::{assert_data_eq, str};
+
+use super::{BESIDE, TABLE, call, greeting, project, refused};
+
+#[test]
+fn a_wheel_that_is_not_what_the_lock_says() {
+    let project = project();
+    greeting().file("greeting/__init__.py", "WORDS = 'other'\n").write(&project.at("wheels"));
+    assert_data_eq!(
+        refused(&project, &[]),
+        str![[r#"
+exit code 4
+--- stderr
+error: greeting-1.0-py3-none-any.whl from the index is not the locked one: expected sha256:[..], found sha256:[..]
+  hint: the file was changed after it was locked, or on its way: find out which before you lock again
+
+"#]]
+    );
+}
+
+#[test]
+fn a_requirement_of_a_requirement_is_missing() {
+    let project = project();
+    greeting().requires("colour>=2").write(&project.at("wheels"));
+    project.write(&[("requirements.txt", &format!("{BESIDE}greeting==1.0\n"))]);
+    assert_data_eq!(
+        refused(&project, &[]),
+        str![[r#"
+exit code 2
+--- stderr
+     warning 1 file has no hash anywhere (greeting-1.0-py3-none-any.whl): taken as they came
+error: greeting 1.0 needs colour>=2, which requirements.txt does not pin
+  hint: containerize lock makes a pylock.toml with all that is needed; if it is meant to be so, write missing = ["colour"] in the settings
+
+"#]]
+    );
+}
+
+#[test]
+fn a_requirement_of_a_requirement_is_too_old() {
+    let project = project();
+    greeting().requires("colour>=2").write(&project.at("wheels"));
+    Wheel::new("colour", "1.0").write(&project.at("wheels"));
+    project.write(&[("requirements.txt", &format!("{BESIDE}greeting==1.0\ncolour==1.0\n"))]);
+    assert_data_eq!(
+        refused(&project, &[]),
+        str![[r#"
+exit code 2
+--- stderr
+     warning 2 files have no hash anywhere (colour-1.0-py3-none-any.whl, greeting-1.0-py3-none-any.whl): taken as they came
+error: greeting 1.0 needs colour>=2, and requirements.txt pins 1.0
+  hint: pin a version that fits; if it is meant to be so, write missing = ["colour"] in the settings
+
+"#]]
+    );
+}
+
+#[test]
+fn a_version_that_is_not_in_the_folder() {
+    let project = project();
+    project.write(&[("requirements.txt", &format!("{BESIDE}greeting==2.0\n"))]);
+    assert_data_eq!(
+        refused(&project, &[]),
+        str![[r#"
+exit code 3
+--- stderr
+error: cannot find greeting 2.0: <PROJECT>/wheels
+  hint: name the index that has it in the project or in PIP_EXTRA_INDEX_URL
+
+"#]]
+    );
+}
+
+#[test]
+fn a_python_that_the_project_does_not_want() {
+    let project = project();
+    project.write(&[("pyproject.toml", &format!("{TABLE}requires-python = \">=3.14\"\n"))]);
+    assert_data_eq!(
+        refused(&project, &[]),
+        str![[r#"
+exit code 2
+--- stderr
+error: shop requires Python >=3.14, not 3.13
+  hint: choose another base with --base
+
+"#]]
+    );
+}
+
+#[test]
+fn a_base_without_a_python() {
+    let project = project();
+    Base::bare().write(&project.at("base"));
+    assert_data_eq!(
+        refused(&project, &[]),
+        str![[r#"
+exit code 2
+--- stderr
+error: the base oci:base:py has no Python interpreter
+  hint: take one that has, as python:3.13-slim; add Debian's: debian = ["python3"]; or carry this machine's along: python = { prefix = "/usr/local" }
+
+"#]]
+    );
+}
+
+#[test]
+fn two_platforms_do_not_fit_into_an_archive_of_dockers_format() {
+    let project = project();
+    let both = ["--platform", "linux/amd64,linux/arm64", "-o", "docker-archive:out.tar"];
+    assert_data_eq!(
+        call(&project, &both).fail().shown(),
+        str![[r#"
+exit code 2
+--- stderr
+error: a docker-archive holds one platform only
+  hint: name one with --platform, or write an oci-archive
+
+"#]]
+    );
+}
+
+#[test]
+fn an_entrypoint_that_the_image_has_not() {
+    let project = project();
+    assert_data_eq!(
+        refused(&project, &["--entrypoint", "gunicorn main"]),
+        str![[r#"
+exit code 1
+--- stderr
+error: shop (linux/amd64) would fail: the image starts gunicorn, which is in no folder of PATH
+  hint: name what is in the image, with --entrypoint or the key entrypoint; `--check warn` goes on all the same
+
+"#]]
+    );
+}
