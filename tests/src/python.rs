@@ -181,8 +181,13 @@ impl Base {
         fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("a mark");
     }
 
+    /// The tar of its layer, for `linux/amd64`.
+    pub fn layer(&self) -> Vec<u8> {
+        self.layer_for(&MACHINES[0])
+    }
+
     fn manifest(&self, layout: &Path, machine: &Machine) -> Value {
-        let tar = self.layer(machine);
+        let tar = self.layer_for(machine);
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(&tar).expect("memory");
         let layer = "application/vnd.oci.image.layer.v1.tar+gzip";
@@ -202,7 +207,7 @@ impl Base {
         manifest
     }
 
-    fn layer(&self, machine: &Machine) -> Vec<u8> {
+    fn layer_for(&self, machine: &Machine) -> Vec<u8> {
         let (loader, libc) = match self.libc {
             Libc::Glibc => (machine.glibc, "lib/libc.so.6"),
             Libc::Musl => (machine.musl, machine.musl),
@@ -280,8 +285,8 @@ fn blob(layout: &Path, media_type: &str, bytes: &[u8]) -> Value {
 }
 
 /// The least that is an ELF file of 64 bits: its header, a segment that names the loader where there is
-/// one, and other bytes behind.
-fn elf(machine: u8, loader: Option<&str>, content: &[u8]) -> Vec<u8> {
+/// one, and other bytes behind. `machine` is the number of its processor (`e_machine`).
+pub fn elf(machine: u8, loader: Option<&str>, content: &[u8]) -> Vec<u8> {
     let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
     bytes.resize(16, 0);
     bytes.extend([3, 0, machine, 0, 1, 0, 0, 0]);

@@ -6,7 +6,7 @@ use crate::http::{HeaderMap, Url, header::WWW_AUTHENTICATE};
 
 /// How to prove who we are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Challenge {
+pub enum Challenge {
     /// User name and password with each request.
     Basic,
     /// A token from a service (distribution's "Token Authentication Specification").
@@ -23,7 +23,7 @@ pub(super) enum Challenge {
 impl Challenge {
     /// The best challenge in an answer of `base`: a token before a password, since a registry
     /// that offers both takes the password for its own API only.
-    pub(super) fn of(headers: &HeaderMap, base: &Url) -> Option<Self> {
+    pub fn of(headers: &HeaderMap, base: &Url) -> Option<Self> {
         let texts = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
         let all: Vec<Parsed> = texts.flat_map(parse).collect();
         let bearer = all.iter().filter(|challenge| challenge.scheme == "bearer").find_map(|challenge| {

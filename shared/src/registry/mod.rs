@@ -32,6 +32,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use challenge::Challenge;
 pub use credentials::{Credential, Credentials, Environment, Explicit, Found, variable_name};
 pub use homes::{home, remember_home};
 pub use manifest::{FetchedManifest, is_about_missing_blobs};
