@@ -4,6 +4,8 @@
 //! libraries that it needs, by the rules that the kernel and the loaders follow. Extension
 //! modules of Python are loaded in the same way into their interpreter. What rules alone cannot
 //! tell is left alone, and said.
+//!
+//! The reasons are in `docs/design/check.md`.
 
 mod access;
 mod distributions;

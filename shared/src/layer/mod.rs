@@ -2,6 +2,8 @@
 //!
 //! This is the only place that writes layers. What their bytes look like is a contract
 //! (`ARCHITECTURE.md`, "The contract"): the same entries give the same digest anywhere.
+//!
+//! The reasons are in `docs/design/contract.md`.
 
 mod collect;
 mod compress;

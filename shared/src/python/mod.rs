@@ -2,6 +2,8 @@
 //!
 //! Knows no images: what comes out of here is a list of distributions, files and words, from
 //! which [`crate::plan`] decides and [`crate::layer`] writes.
+//!
+//! The reasons are in `docs/design/python.md`.
 
 pub mod build;
 mod carry;

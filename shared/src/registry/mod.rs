@@ -10,6 +10,8 @@
 //! this registry names, and only encrypted, on this machine, or where the user gave up
 //! encryption for this registry by name. A token goes to its registry. An upload or a download
 //! that continues on another host goes there without either.
+//!
+//! The reasons are in `docs/design/registry.md`.
 
 mod challenge;
 mod chunks;

@@ -9,6 +9,8 @@
 //!
 //! A folder that cannot be written serves as far as it goes: what is there is read, and what is new goes
 //! to a temporary folder in its place ([`spare`]).
+//!
+//! The reasons are in `docs/design/cache.md`.
 
 mod exclusive;
 mod heal;

@@ -9,6 +9,8 @@
 //! Everything is inflated once, since the digest of the tar stream is needed anyway, and so what
 //! is copied is known to be sound. What the bytes depend on is the entries alone; where all
 //! larger files are deflated, not even the encoder's version matters.
+//!
+//! The reasons are in `docs/design/splice.md`.
 
 mod member;
 mod plain;
