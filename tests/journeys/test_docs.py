@@ -13,7 +13,7 @@ from harness import AMD64, ARM64, REPOSITORY, Registry, lab_image, need_target, 
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-INSTALL = "cargo install --locked --path cargo-containerize"
+INSTALL = "cargo install --locked --profile dist --path cargo-containerize"
 #: Bases of the documentation and what the lab has in their place.
 BASES = {
     "gcr.io/distroless/cc-debian13:nonroot": "distroless/cc-debian12:nonroot",
