@@ -27,7 +27,7 @@ pub fn file(path: &Path) -> io::Result<File> {
 /// The content of a file of no more than `most` bytes.
 ///
 /// # Errors
-/// As for [`file`]; and when it has more bytes.
+/// As for [`file()`]; and when it has more bytes.
 pub fn bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     rest(&file(path)?, most)
 }
@@ -35,7 +35,7 @@ pub fn bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 /// What a file that is open already holds from where it stands, no more than `most` bytes.
 ///
 /// # Errors
-/// As for [`bytes`].
+/// As for [`bytes()`].
 pub fn rest(file: &File, most: u64) -> io::Result<Vec<u8>> {
     let about = file.metadata()?;
     regular(&about)?;
@@ -54,7 +54,7 @@ pub fn rest(file: &File, most: u64) -> io::Result<Vec<u8>> {
 /// The text of a file of no more than `most` bytes, without a byte order mark.
 ///
 /// # Errors
-/// As for [`bytes`]; and when it is not UTF-8 (of kind [`ErrorKind::InvalidData`]).
+/// As for [`bytes()`]; and when it is not UTF-8 (of kind [`ErrorKind::InvalidData`]).
 pub fn text(path: &Path, most: u64) -> io::Result<String> {
     let text = String::from_utf8(bytes(path, most)?)
         .map_err(|error| io::Error::new(ErrorKind::InvalidData, NotText(error.utf8_error())))?;
@@ -81,7 +81,7 @@ pub fn given(path: &Path, most: u64) -> io::Result<String> {
 /// The end of a file, from the byte `from` on: its last `most` bytes if there are more.
 ///
 /// # Errors
-/// As for [`file`].
+/// As for [`file()`].
 pub fn end(path: &Path, from: u64, most: u64) -> io::Result<Vec<u8>> {
     let mut file = file(path)?;
     let length = file.metadata()?.len();

@@ -25,10 +25,10 @@ pub struct Head {
     pub format: Format,
 }
 
-/// As [`write`]; `spec` is only asked for when the layer is not known under its key.
+/// As [`write()`]; `spec` is only asked for when the layer is not known under its key.
 ///
 /// # Errors
-/// As [`write`], and those of `spec`.
+/// As [`write()`], and those of `spec`.
 pub fn write_keyed(
     head: &Head,
     spec: impl FnOnce() -> Result<Spec>,

@@ -10,7 +10,7 @@
 //! system knows no process groups, its own means of ending a tree of processes serves.
 //!
 //! No program gets input unless it is given some, and what builds gets no credentials of registries
-//! ([`secrets`]).
+//! (`secrets`).
 
 mod ask;
 mod group;

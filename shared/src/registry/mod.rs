@@ -2,7 +2,7 @@
 //! registry. It moves bytes and knows nothing of images.
 //!
 //! Each operation is one sentence for the user if it fails, and is repeated as a whole when a
-//! part of it fails in a way that passes. Below them are, from the outside in: a [`host::Host`]
+//! part of it fails in a way that passes. Below them are, from the outside in: a `host::Host`
 //! for each registry, which knows whether it speaks TLS, what it wants as proof and which
 //! tokens it gave; then the HTTP client.
 //!

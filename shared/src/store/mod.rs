@@ -5,10 +5,10 @@
 //! safe.
 //!
 //! A store that grew over its size loses what was not used for the longest time. Every open store has
-//! a mark ([`living`]), and what a run that lives may use is never removed.
+//! a mark (`living`), and what a run that lives may use is never removed.
 //!
 //! A folder that cannot be written serves as far as it goes: what is there is read, and what is new goes
-//! to a temporary folder in its place ([`spare`]).
+//! to a temporary folder in its place (`spare`).
 //!
 //! The reasons are in `docs/design/cache.md`.
 

@@ -3,7 +3,7 @@
 //! [`Wheel::open`] reads the archive's headers and the few files that describe the
 //! distribution, and refuses what is not sound: what it lets through means the same to every
 //! reader, names no place outside of the environment, and is listed in RECORD to the last file.
-//! [`Wheel::install`] then says what goes where, as [`crate::layer`] entries whose content stays in
+//! [`install`] then says what goes where, as [`crate::layer`] entries whose content stays in
 //! the archive. It reads nothing: the same wheel, environment and origin give the same entries.
 //!
 //! The rules are those of the PyPA specifications "Binary distribution format", "Recording installed

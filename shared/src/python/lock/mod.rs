@@ -144,10 +144,10 @@ pub fn read(path: &Path, kind: LockKind) -> Result<Lock> {
     read_with(path, kind, &BTreeMap::new())
 }
 
-/// As [`read`], with the variables of the environment that a requirements file may name.
+/// As [`read()`], with the variables of the environment that a requirements file may name.
 ///
 /// # Errors
-/// As [`read`], and when one that it names has no value.
+/// As [`read()`], and when one that it names has no value.
 pub fn read_with(path: &Path, kind: LockKind, variables: &BTreeMap<String, String>) -> Result<Lock> {
     let place = Place::new(path, kind)?;
     let text = match kind {
