@@ -74,9 +74,26 @@ impl Opener<'_> {
     /// When the base is not there, is broken, or has no image for the platform.
     pub async fn open(&self, spec: &BaseSpec, platform: &Platform) -> Result<BaseImage> {
         let opened = self.read(spec, platform).await;
-        let mut opened = opened.context(|| format!("cannot use the base {spec} for {platform}"))?;
+        let opened = opened.context(|| format!("cannot use the base {spec} for {platform}"));
+        let mut opened = opened.map_err(|error| self.with_place(error, spec))?;
         inherit(&mut opened, spec).into_iter().for_each(|note| self.events.note(note));
         Ok(opened)
+    }
+
+    /// Says that a name which a registry does not have is that of something here.
+    fn with_place(&self, error: Error, spec: &BaseSpec) -> Error {
+        let BaseSpec::Registry(reference) = spec else { return error };
+        let name = &reference.repository.name;
+        let name = name.strip_prefix("library/").unwrap_or(name);
+        let place = self.dir.join(name);
+        if reference.repository.registry != "docker.io" || !place.exists() {
+            return error;
+        }
+        let forms = match place.join("oci-layout").exists() {
+            true => format!("oci:{name}"),
+            false => format!("oci:{name}, oci-archive:{name} or docker-archive:{name}"),
+        };
+        error.hint(format!("for what is at {} write {forms}", place.display()))
     }
 
     /// Opens any image, be it a base or not.
