@@ -39,10 +39,10 @@ pub(super) fn command(text: &str) -> Result<containerize_core::config::Command, 
 pub(crate) struct Mirrors(pub(crate) Vec<Mirror>);
 
 impl std::str::FromStr for Mirrors {
-    type Err = containerize_core::Error;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Mirror::parse_list(text).map(Self)
+    fn from_str(text: &str) -> Result<Self, String> {
+        Mirror::parse_list(text).map(Self).map_err(in_words)
     }
 }
 
