@@ -74,15 +74,13 @@ impl Opener<'_> {
     /// When the base is not there, is broken, or has no image for the platform.
     pub async fn open(&self, spec: &BaseSpec, platform: &Platform) -> Result<BaseImage> {
         let opened = self.read(spec, platform).await;
-        let opened = opened.context(|| format!("cannot use the base {spec} for {platform}"));
-        let mut opened = opened.map_err(|error| self.with_place(error, spec))?;
+        let mut opened = opened.context(|| format!("cannot use the base {spec} for {platform}"))?;
         inherit(&mut opened, spec).into_iter().for_each(|note| self.events.note(note));
         Ok(opened)
     }
 
     /// Says that a name which a registry does not have is that of something here.
-    fn with_place(&self, error: Error, spec: &BaseSpec) -> Error {
-        let BaseSpec::Registry(reference) = spec else { return error };
+    fn with_place(&self, error: Error, reference: &Reference) -> Error {
         let name = &reference.repository.name;
         let name = name.strip_prefix("library/").unwrap_or(name);
         let place = self.dir.join(name);
@@ -189,7 +187,8 @@ impl Opener<'_> {
     async fn in_registry(&self, reference: &Reference) -> Result<(Content, Descriptor)> {
         let content =
             Content::Registry(self.client.clone(), reference.repository.clone(), self.store.clone());
-        Ok((content, self.root(reference).await?))
+        let root = self.root(reference).await;
+        Ok((content, root.map_err(|error| self.with_place(error, reference))?))
     }
 
     /// The index or manifest that a reference leads to; its bytes are in the store afterwards.

@@ -371,7 +371,7 @@ mod tests {
     fn binaries_are_named_by_globs_as_for_cargo() {
         let project = project(&[("app", &["serve", "send", "run"], None, true)]);
         let named = |bin: &str| binaries(&project, &Scope::default(), &[bin.into()]);
-        assert_eq!(names(named("se*")), ["app:serve", "app:send"]);
+        assert_eq!(names(named("se*")), ["app:send", "app:serve"]);
         assert_eq!(names(named("r?n")), ["app:run"]);
         assert_eq!(failure(named("x*")).0, "there is no binary x*");
         assert_eq!(failure(named("[")).0, "\"[\" is no name of a binary or glob");
