@@ -28,7 +28,8 @@ pub fn main() -> ExitCode {
     say_bugs_in_one_sentence();
     let words: Vec<std::ffi::OsString> = std::env::args_os().collect();
     let json = wants_json(&words);
-    let document = std::env::var_os(front_end::VARIABLE).map(|path| front_end::take(path.as_ref()));
+    let path = std::env::var_os(front_end::VARIABLE).filter(|path| !path.is_empty());
+    let document = path.map(|path| front_end::take(path.as_ref()));
     let told = document.transpose().map(Option::flatten);
     let front_end = match told.and_then(|text| FrontEnd::read(text.as_deref())) {
         Ok(front_end) => front_end,
@@ -240,8 +241,9 @@ fn start_log(verbose: u8) {
         2 => "containerize_core=debug",
         _ => "containerize_core=trace",
     };
-    let filter =
-        tracing_subscriber::EnvFilter::try_from_env("CONTAINERIZE_LOG").unwrap_or_else(|_| default.into());
+    let asked = std::env::var("CONTAINERIZE_LOG").ok().filter(|text| !text.trim().is_empty());
+    let filter = asked.and_then(|text| tracing_subscriber::EnvFilter::try_new(text).ok());
+    let filter = filter.unwrap_or_else(|| default.into());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| CleanLog).without_time();
     // Fails only if a log was started before.
     let _ = log.try_init();
@@ -251,7 +253,7 @@ fn start_log(verbose: u8) {
 fn print_refusal(error: &clap::Error) {
     // It quotes the words of the call, in which people write logins.
     let said = error.to_string();
-    let _ = match redact::clean(&said) {
+    let _ = match redact::clean_call(&said) {
         std::borrow::Cow::Borrowed(_) => error.print(),
         std::borrow::Cow::Owned(clean) => anstream::stderr().write_all(clean.as_bytes()),
     };

@@ -108,7 +108,7 @@ pub(crate) fn error_json(error: &Error, front_end: &FrontEnd) -> String {
 
 /// A call that was not understood as one JSON document.
 pub(crate) fn refusal_json(error: &clap::Error) -> String {
-    let text = redact::clean(&error.to_string()).into_owned();
+    let text = redact::clean_call(&error.to_string()).into_owned();
     let mut parts = text.split("\n\n").map(str::trim).filter(|part| !part.is_empty());
     let message = parts.next().unwrap_or_default();
     let message = message.strip_prefix("error: ").unwrap_or(message);

@@ -1,7 +1,7 @@
 //! From flags and environment to the library's request: the only place that reads either.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,16 +13,20 @@ use containerize_core::http::{Options, Proxies, Secret, usual_cert_dirs};
 use containerize_core::registry::{self, Client, Credentials, Explicit};
 use containerize_core::sink::Stream;
 use containerize_core::store::{DEFAULT_SIZE, Store, parse_size};
-use containerize_core::{Error, Result};
+use containerize_core::{Error, Result, read};
 
 use crate::cli::{BuildArgs, CheckArgs, IndexArgs, TransferArgs};
 use crate::front_end::{self, FrontEnd};
+
+/// Passwords are not longer, in bytes: some are tokens that hold certificates.
+const PASSWORD: u64 = 1 << 20;
 
 /// The request that a call means.
 ///
 /// # Errors
 /// When the current folder or the password cannot be read, or a folder is not there.
 pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Result<Request> {
+    check_certificates()?;
     let dir = project_dir(arguments, front_end)?;
     let cargo = &arguments.cargo;
     let transfer = &arguments.transfer;
@@ -92,6 +96,7 @@ pub(crate) fn for_check(arguments: &CheckArgs, events: &Events) -> Result<(Clien
 
 /// A client whose login, if the call has one, is for `registry`, and the cache.
 fn means(transfer: &TransferArgs, registry: Option<&str>, events: &Events) -> Result<(Client, Store)> {
+    check_certificates()?;
     let mut credentials = Credentials::new(registry::Environment::from_process());
     if let Some(registry) = registry
         && let Some(Login { username, password, source }) = login(transfer, |name| std::env::var(name))?
@@ -108,8 +113,27 @@ fn variables() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os().filter(|(name, _)| name != front_end::VARIABLE)
 }
 
+/// Refuses a `SSL_CERT_FILE` that the TLS library would read without end.
+fn check_certificates() -> Result<()> {
+    let Some(path) = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from) else { return Ok(()) };
+    match read::bytes(&path, read::DOCUMENT) {
+        Err(error) if !path.as_os_str().is_empty() && !read::is_absent(&error) => {
+            Err(Error::usage(format!("SSL_CERT_FILE names {}, which cannot be read", path.display()))
+                .because(error)
+                .hint("let it name a file with certificates in PEM, or unset it"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Warns of variables that name certificates where there are none: the TLS library passes over them.
 pub(crate) fn warn_of_certificates(events: &Events) {
+    if let Some(path) = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from)
+        && let Ok(bytes) = read::bytes(&path, read::DOCUMENT)
+        && !bytes.windows(CERTIFICATE.len()).any(|part| part == CERTIFICATE)
+    {
+        events.warn(format!("SSL_CERT_FILE names {}, which holds no certificates in PEM", path.display()));
+    }
     for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
         if let Some(path) = std::env::var_os(name).filter(|path| !path.is_empty())
             && !Path::new(&path).exists()
@@ -118,6 +142,9 @@ pub(crate) fn warn_of_certificates(events: &Events) {
         }
     }
 }
+
+/// How a certificate begins in PEM.
+const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// How registries are spoken to.
 fn registry_options(transfer: &TransferArgs, offline: bool) -> registry::Options {
@@ -213,18 +240,11 @@ fn login(
     };
     let unreadable = |place: &str| Error::usage(format!("cannot read the password from {place}"));
     let (password, place) = if transfer.password_stdin {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .map_err(|error| unreadable("standard input").because(error))?;
-        (text, "standard input".to_owned())
+        let text = read::stream(std::io::stdin(), PASSWORD);
+        (text.map_err(|error| unreadable("standard input").because(error))?, "standard input".to_owned())
     } else if let Some(file) = &transfer.password_file {
         let place = file.display().to_string();
-        (
-            containerize_core::read::given(file, containerize_core::read::DOCUMENT)
-                .map_err(|error| unreadable(&place).because(error))?,
-            place,
-        )
+        (read::given(file, PASSWORD).map_err(|error| unreadable(&place).because(error))?, place)
     } else if let Some(password) = password {
         (password, "CONTAINERIZE_PASSWORD".to_owned())
     } else {

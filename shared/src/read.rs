@@ -71,8 +71,16 @@ pub fn given(path: &Path, most: u64) -> io::Result<String> {
     if about.is_file() || about.is_dir() {
         return text(path, most);
     }
+    stream(File::open(path)?, most)
+}
+
+/// The text of a stream that the user led here, such as standard input.
+///
+/// # Errors
+/// When it cannot be read, is not UTF-8, or has more than `most` bytes.
+pub fn stream(stream: impl Read, most: u64) -> io::Result<String> {
     let mut text = String::new();
-    match File::open(path)?.take(most + 1).read_to_string(&mut text)? as u64 > most {
+    match stream.take(most + 1).read_to_string(&mut text)? as u64 > most {
         true => Err(too_large(most)),
         false => Ok(text),
     }

@@ -4,6 +4,7 @@ use clap::Args;
 use containerize_core::base::spec::BaseSpec;
 use containerize_core::oci::Platform;
 
+use super::values::image;
 use super::{SayArgs, TransferArgs};
 
 /// The flags of `check`.
@@ -11,7 +12,7 @@ use super::{SayArgs, TransferArgs};
 pub(crate) struct CheckArgs {
     /// A reference, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker-daemon:IMAGE or
     /// containers-storage:IMAGE
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", value_parser = image)]
     pub(crate) image: BaseSpec,
     /// Only these platforms [default: all that the image has]
     #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]

@@ -112,6 +112,7 @@ impl Cli {
                 command = command.mut_subcommand(verb, GroupFlags::augment_args);
             }
         }
+        let command = without_empty_variables(command);
         let command = match &front_end.command {
             Some(words) => command.name(words.replace(' ', "-")).bin_name(words.clone()),
             None => command,
@@ -123,6 +124,17 @@ impl Cli {
             _ => with_plain_usage(command),
         }
     }
+}
+
+/// CI systems leave variables empty that nobody has set: they count as not set.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |arg: &clap::Arg| {
+        arg.get_env()
+            .and_then(std::env::var_os)
+            .is_some_and(|value| value.to_string_lossy().trim().is_empty())
+    };
+    let command = command.mut_args(|arg| if is_empty(&arg) { arg.env(None) } else { arg });
+    command.mut_subcommands(without_empty_variables)
 }
 
 /// Where an argument is missing, clap's own line of usage shows flags that variables set as if they were needed.

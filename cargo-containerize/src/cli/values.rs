@@ -1,6 +1,7 @@
 //! Reading single values of flags.
 
 use containerize_core::Error;
+use containerize_core::base::spec::BaseSpec;
 use containerize_core::registry::Mirror;
 use containerize_core::sink::{Daemon, Output};
 
@@ -12,6 +13,11 @@ pub(super) fn output(text: &str) -> Result<Output, String> {
 /// Reads the name of an engine.
 pub(super) fn daemon(text: &str) -> Result<Daemon, String> {
     text.parse().map_err(in_words)
+}
+
+/// Reads the name of an image that is there.
+pub(super) fn image(text: &str) -> Result<BaseSpec, String> {
+    text.parse().map_err(|error: Error| in_words(error))
 }
 
 /// clap shows one text only: the hint must be in it.
@@ -39,10 +45,10 @@ pub(super) fn command(text: &str) -> Result<containerize_core::config::Command, 
 pub(crate) struct Mirrors(pub(crate) Vec<Mirror>);
 
 impl std::str::FromStr for Mirrors {
-    type Err = containerize_core::Error;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Mirror::parse_list(text).map(Self)
+    fn from_str(text: &str) -> Result<Self, String> {
+        Mirror::parse_list(text).map(Self).map_err(in_words)
     }
 }
 
@@ -61,6 +67,12 @@ mod tests {
     fn a_refused_place_shows_the_forms() {
         let refusal = output("dir:x").expect_err("refused");
         assert!(refusal.contains("no known kind") && refusal.contains("oci:FOLDER"), "{refusal}");
+    }
+
+    #[test]
+    fn a_path_is_answered_with_the_forms_of_images() {
+        let refusal = image("./layout").expect_err("refused");
+        assert!(refusal.contains("oci:./layout"), "{refusal}");
     }
 
     #[test]

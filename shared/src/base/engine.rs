@@ -206,11 +206,9 @@ impl Engine {
     fn start(&self, call: &[&str], stdin: Stdio, stdout: Stdio) -> Result<Running<Child>> {
         let mut command = Command::new(&self.program);
         command.args(call).stdout(stdout).stderr(Stdio::piped());
-        Program::trusted(command).stdin(stdin).spawn().map_err(|e| {
-            Error::build(format!("cannot run {}", self.daemon)).because(e).hint(format!(
-                "install {}, or use a file in its place: docker-archive:image.tar",
-                self.daemon
-            ))
+        Program::trusted(command).stdin(stdin).spawn().map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => not_there(self.daemon),
+            _ => Error::build(format!("cannot run {}", self.daemon)).because(e).hint(INSTEAD),
         })
     }
 
@@ -260,6 +258,16 @@ impl Engine {
             .because(cause)
             .hint(format!("see that `{} info` works", self.daemon))
     }
+}
+
+/// What to do without an engine.
+const INSTEAD: &str = "use a file in its place: docker-archive:image.tar";
+
+/// Says that an engine's program is missing.
+pub(crate) fn not_there(daemon: Daemon) -> Error {
+    Error::build(format!("cannot run {daemon}"))
+        .because(format!("there is no program {daemon} on the search path"))
+        .hint(format!("install {daemon}, or {INSTEAD}"))
 }
 
 /// Collects what a program says about its failure while its streams are busy.

@@ -375,11 +375,16 @@ fn read_verified(
     Ok((Known { diff_id, size, facts }, details))
 }
 
-/// Undoes the compression of a layer or archive.
+/// Undoes the compression of a layer or archive. What its beginning says counts more than what it is called, as
+/// for containerd and Docker.
 ///
 /// # Errors
-/// When no memory is left.
-pub(super) fn decoder<'a>(reader: impl Read + 'a, compression: Compression) -> Result<Box<dyn Read + 'a>> {
+/// When no memory is left, or nothing can be read.
+pub(super) fn decoder<'a>(mut reader: impl Read + 'a, called: Compression) -> Result<Box<dyn Read + 'a>> {
+    let mut head = Vec::new();
+    reader.by_ref().take(4).read_to_end(&mut head).context(|| "cannot read the layer".into())?;
+    let compression = compression_of_head(&head, called);
+    let reader = io::Cursor::new(head).chain(reader);
     Ok(match compression {
         // pigz, eStargz and others write several members.
         Compression::Gzip => Box::new(MultiGzDecoder::new(reader)),
@@ -388,6 +393,26 @@ pub(super) fn decoder<'a>(reader: impl Read + 'a, compression: Compression) -> R
         }
         Compression::None => Box::new(reader),
     })
+}
+
+/// How something is compressed that begins with these bytes; damaged or empty, it is what it is called.
+fn compression_of_head(head: &[u8], called: Compression) -> Compression {
+    match head {
+        [0x1f, 0x8b, ..] => Compression::Gzip,
+        // A frame, or one that decoders skip.
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
+        // A name, as the headers of a tar begin with; or zeros, where it is empty.
+        [0, 0, 0, 0, ..] => Compression::None,
+        [first, rest @ ..] if first.is_ascii_graphic() && !rest.is_empty() && rest.iter().all(is_of_name) => {
+            Compression::None
+        }
+        _ => called,
+    }
+}
+
+/// Whether a byte may be part of a name in a header, or behind it.
+fn is_of_name(byte: &u8) -> bool {
+    *byte == 0 || *byte >= b' '
 }
 
 #[cfg(test)]

@@ -79,6 +79,21 @@ impl Opener<'_> {
         Ok(opened)
     }
 
+    /// Says that a name which a registry does not have is that of something here.
+    fn with_place(&self, error: Error, reference: &Reference) -> Error {
+        let name = &reference.repository.name;
+        let name = name.strip_prefix("library/").unwrap_or(name);
+        let place = self.dir.join(name);
+        if reference.repository.registry != "docker.io" || !place.exists() {
+            return error;
+        }
+        let forms = match place.join("oci-layout").exists() {
+            true => format!("oci:{name}"),
+            false => format!("oci:{name}, oci-archive:{name} or docker-archive:{name}"),
+        };
+        error.hint(format!("for what is at {} write {forms}", place.display()))
+    }
+
     /// Opens any image, be it a base or not.
     ///
     /// # Errors
@@ -172,7 +187,8 @@ impl Opener<'_> {
     async fn in_registry(&self, reference: &Reference) -> Result<(Content, Descriptor)> {
         let content =
             Content::Registry(self.client.clone(), reference.repository.clone(), self.store.clone());
-        Ok((content, self.root(reference).await?))
+        let root = self.root(reference).await;
+        Ok((content, root.map_err(|error| self.with_place(error, reference))?))
     }
 
     /// The index or manifest that a reference leads to; its bytes are in the store afterwards.

@@ -106,9 +106,14 @@ impl FromStr for BaseSpec {
                     let (file, name) = place(rest, "file")?;
                     Self::DockerArchive { file, name }
                 }
-                None if text.ends_with(".tar") => {
+                None if [".tar", ".tar.gz", ".tgz", ".tar.zst"].iter().any(|end| text.ends_with(end)) => {
                     return Err(Error::usage(format!("{text:?} does not say what kind of archive it is"))
                         .hint(format!("write oci-archive:{text} or docker-archive:{text}")));
+                }
+                _ if text.starts_with(['.', '/', '~']) => {
+                    return Err(Error::usage(format!("{text:?} does not say what is there")).hint(format!(
+                        "write oci:{text} for a layout, oci-archive:{text} or docker-archive:{text} for an archive"
+                    )));
                 }
                 Some(("deb", rest)) => Self::Debian(Suite::parse(rest)?),
                 Some(("docker-daemon", rest)) => local(Daemon::Docker, rest, text)?,
@@ -174,8 +179,8 @@ mod tests {
             "containers-storage:[overlay@/x]y",
             "docker-daemon:a b",
         ];
-        for text in ["oci:", "oci:dir:", "docker-archive:", "", "Debian", "a/image.tar"].iter().chain(&local)
-        {
+        let paths = ["a/image.tar", "s.tar.gz", "s.tgz", "./layout", "../x:1", "/abs"];
+        for text in ["oci:", "oci:dir:", "docker-archive:", "", "Debian"].iter().chain(&paths).chain(&local) {
             let error = text.parse::<BaseSpec>().expect_err(text);
             assert!(error.hint_text().is_some(), "{text}");
         }

@@ -41,9 +41,13 @@ const BRANCH_VARIABLES: [&str; 5] =
 /// The branch, if a tag asks for it: the one that is checked out in `dir`, else what a CI system says.
 pub(super) fn branch(settings: &Settings, request: &Request, dir: &Path) -> Option<String> {
     let asks = settings.tags.iter().flatten().any(|tag| tag.contains("{branch}"));
-    let told = || BRANCH_VARIABLES.iter().find_map(|name| request.variables.get(*name)).cloned();
-    let named = |branch: &String| !branch.is_empty();
-    if asks { vcs::branch(dir).or_else(told).filter(named) } else { None }
+    if asks { vcs::branch(dir).or_else(|| told_branch(&request.variables)) } else { None }
+}
+
+/// The branch that a CI system says. Those that do not mean this call are there and empty.
+fn told_branch(variables: &BTreeMap<String, String>) -> Option<String> {
+    let set = BRANCH_VARIABLES.iter().filter_map(|name| variables.get(*name));
+    set.map(|text| text.trim()).find(|text| !text.is_empty()).map(str::to_owned)
 }
 
 /// The names of an image, and what the user should know of them.
@@ -66,6 +70,7 @@ pub(super) fn image_names(
             ),
         ));
     }
+    check_targets(request, settings, &names)?;
     let named =
         settings.repository.as_deref().filter(|_| settings.origins.of("repository") == Some(&Origin::Flag));
     if let Some(repository) = named {
@@ -85,6 +90,31 @@ pub(super) fn image_names(
         }
     }
     Ok(names)
+}
+
+/// Refuses tags that nothing would get.
+fn check_targets(request: &Request, settings: &Settings, names: &Names) -> Result<()> {
+    let is_pushed = |tag: &&String| names.references.iter().any(|name| name.tag.as_ref() == Some(tag));
+    if request.push
+        && let Some(tag) = names.tags.iter().find(|tag| !is_pushed(tag))
+    {
+        let beside = names.references.first().map_or_else(String::new, |name| name.repository.to_string());
+        return Err(Error::usage(format!("--push does not know where the tag {tag} goes")).hint(format!(
+            "write it in full, as --tag {beside}:{tag}, or give --repository {beside} and tags alone"
+        )));
+    }
+    let own_name = |output: &Output| {
+        matches!(output, Output::Layout { name: Some(_), .. } | Output::DockerArchive { name: Some(_), .. })
+    };
+    let is_kept = request.push || !request.load.is_empty() || !request.outputs.iter().all(own_name);
+    match request.outputs.first() {
+        Some(output) if !is_kept && settings.origins.of("tags") == Some(&Origin::Flag) => {
+            let tags = settings.tags.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(", ");
+            Err(Error::usage(format!("--tag {tags} goes nowhere: --output {output} names the image itself"))
+                .hint("leave out one of the two names"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A commit as labels name it.
@@ -139,6 +169,13 @@ mod tests {
         for wrong in ["yesterday", "99999999999999999"] {
             assert_eq!(told(Some(wrong), None).expect_err("refused").kind(), crate::Kind::Usage);
         }
+    }
+
+    #[test]
+    fn a_variable_that_is_empty_names_no_branch() {
+        let variables = [("GITHUB_HEAD_REF", ""), ("GITHUB_REF_NAME", "main"), ("BRANCH_NAME", "other")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        assert_eq!(told_branch(&variables).as_deref(), Some("main"));
     }
 
     #[test]

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::deliver::wants_default;
 use super::{Request, hooks};
+use crate::base::engine;
 use crate::config::{ExtraLayer, Settings};
 use crate::error::{Error, Result};
+use crate::layer;
 use crate::oci::media_type::Format;
 use crate::oci::{Reference, Repository};
 use crate::registry::Client;
@@ -40,6 +42,21 @@ pub(super) fn check(
             check_place(output, request.cargo.dir())?;
         }
     }
+    for daemon in &request.load {
+        // Elsewhere a program has more than one possible name.
+        if cfg!(unix) && request.cargo.find_program(daemon.program()).is_none() {
+            return Err(engine::not_there(*daemon));
+        }
+    }
+    for (image, rule) in
+        images.iter().flat_map(|image| image.settings.files.iter().map(move |rule| (image, rule)))
+    {
+        layer::check_globs(&rule.exclude).map_err(|error| {
+            let place = image.settings.origins.describe("files");
+            Error::usage(format!("files ({place}): what is left out of {} cannot be told", rule.from))
+                .because(error)
+        })?;
+    }
     let may_be_made = |path: &Path| made.iter().any(|dir| path.starts_with(dir));
     if hooks.iter().any(|(_, hooks)| !hooks.pre.is_empty()) {
         return Ok(());
@@ -65,12 +82,15 @@ pub(super) fn check(
 fn missing(image: &Early<'_>, key: &str, path: &Path) -> Error {
     let what = if key == "layers" { "folder" } else { "file or folder" };
     let shown: PathBuf = path.components().collect();
-    Error::usage(format!(
+    let error = Error::usage(format!(
         "{key} ({}): there is no {what} {}",
         image.settings.origins.describe(key),
         shown.display()
-    ))
-    .hint("paths are relative to the package, and in the workspace's table to the workspace")
+    ));
+    error.hint(match path.to_string_lossy().contains(['*', '?', '[']) {
+        true => "globs are not expanded here: name the folder; `exclude` in its entry of `files` leaves out what is too much",
+        false => "paths are relative to the package, and in the workspace's table to the workspace",
+    })
 }
 
 /// Standard output takes one archive, and a terminal none.
@@ -137,6 +157,9 @@ fn check_place(output: &Output, dir: &Path) -> Result<()> {
     if !there.is_dir() {
         return Err(failed(std::io::Error::from(std::io::ErrorKind::NotADirectory)));
     }
+    if is_layout {
+        sink::check_folder(&path)?;
+    }
     // Removed at once, as nobody has seen its name.
     tempfile::tempfile_in(there).map(drop).map_err(failed)
 }
@@ -162,6 +185,17 @@ pub(super) async fn check_push<'a>(
     futures_util::future::try_join_all(asked).await.map(drop)
 }
 
+/// Asks the engines that are loaded into whether they answer, but for those that took an image before.
+///
+/// # Errors
+/// When one does not.
+pub(super) fn check_engines(request: &Request, store: &Store) -> Result<()> {
+    let unknown = request.load.iter().filter(|daemon| !sink::has_loaded(store, **daemon));
+    tokio::task::block_in_place(|| {
+        unknown.into_iter().try_for_each(|daemon| engine::Engine::of(*daemon).images().map(drop))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,7 +212,7 @@ mod tests {
         for good in ["oci:out", "oci:a/b/c", "oci-archive:new/x.tar", "docker-archive:file"] {
             place(good, dir).expect(good);
         }
-        for wrong in ["oci:file", "oci:file/x", "oci-archive:file/x.tar", "oci-archive:."] {
+        for wrong in ["oci:file", "oci:file/x", "oci-archive:file/x.tar", "oci-archive:.", "oci:."] {
             assert!(place(wrong, dir).is_err(), "{wrong}");
         }
         assert_eq!(std::fs::read_dir(dir).expect("read").count(), 1, "nothing is left behind");

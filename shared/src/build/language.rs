@@ -5,24 +5,23 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::Request;
+pub use crate::config::Language;
+use crate::config::Origin;
 use crate::error::{Error, Kind, Result};
 use crate::read;
-
-/// A kind of project.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
-    /// A cargo package or workspace.
-    Rust,
-    /// A project of any of Python's tools.
-    Python,
-}
 
 /// The kind of project that `request` means: what the call says, or flags that only one kind has;
 /// else what is in the nearest folder, upwards from the call's, that holds a project.
 ///
 /// # Errors
-/// Usage: there is no project.
+/// Usage: there is no project, or a flag is for the other kind.
 pub(super) fn of(request: &Request) -> Result<Language> {
+    let language = meant(request)?;
+    check_flags(request, language).map_err(|error| with_way_out(error, language, request))?;
+    Ok(language)
+}
+
+fn meant(request: &Request) -> Result<Language> {
     if let Some(language) = request.language {
         return Ok(language);
     }
@@ -37,24 +36,51 @@ pub(super) fn of(request: &Request) -> Result<Language> {
                 "name its folder with -C: one with a Cargo.toml, a pyproject.toml or a requirements.txt",
             )
         })?;
-    let for_cargo = found == Language::Python && cargo_flag(request).is_some() && holds_cargo(folder);
-    Ok(if for_cargo { Language::Rust } else { found })
+    let holds_other = match found {
+        Language::Python => holds_cargo(folder),
+        Language::Rust => is_python(folder),
+    };
+    let for_other = holds_other && flag_of(request, found.other()).is_some();
+    Ok(if for_other { found.other() } else { found })
 }
 
-/// A flag of the call that only cargo understands.
-pub(super) fn cargo_flag(request: &Request) -> Option<&'static str> {
-    let flags = &request.flags;
-    let asked = [
-        ("--bin", flags.bin.is_some()),
-        ("--profile", flags.profile.is_some()),
-        ("--target", flags.target.is_some()),
-        ("--target-dir", request.target_dir.is_some()),
-        ("--bins", request.scope.bins),
-        ("--features", flags.features.is_some()),
-        ("--all-features", flags.all_features.is_some()),
-        ("--no-default-features", flags.no_default_features.is_some()),
-    ];
-    asked.into_iter().find_map(|(flag, asked)| asked.then_some(flag))
+/// A flag of the call that only projects of this kind understand.
+fn flag_of(request: &Request, language: Language) -> Option<String> {
+    let key = language.key_of_its_own(&request.flags);
+    let of_key = key.map(|key| match &*key {
+        "profile" if request.flags.profile.as_deref() == Some("release") => "--release".to_owned(),
+        key => Origin::Flag.describe(key),
+    });
+    let cargo = &request.cargo;
+    // What colour cargo's words have is asked for together with that of ours.
+    let build_flag = cargo.build_flags().iter().find(|flag| !flag.starts_with("--color"));
+    let groups = &request.groups;
+    let others = match language {
+        Language::Rust => vec![
+            (request.target_dir.is_some(), "--target-dir"),
+            (request.scope.bins, "--bins"),
+            (!cargo.unstable().is_empty(), "-Z"),
+            (!cargo.overrides().is_empty(), "--config KEY=VALUE"),
+            (build_flag.is_some(), build_flag.map_or("", |flag| flag.split('=').next().unwrap_or(flag))),
+        ],
+        Language::Python => vec![
+            (!groups.with.is_empty(), "--with"),
+            (!groups.without.is_empty(), "--without"),
+            (groups.only.is_some(), "--only"),
+        ],
+    };
+    of_key.or_else(|| others.into_iter().find_map(|(given, flag)| given.then(|| flag.to_owned())))
+}
+
+/// Refuses flags that only projects of the other kind understand.
+fn check_flags(request: &Request, language: Language) -> Result<()> {
+    let Some(flag) = flag_of(request, language.other()) else { return Ok(()) };
+    let other = match language {
+        Language::Python => "leave it out, or name the Cargo.toml of a Rust project with --manifest-path",
+        Language::Rust => "leave it out, or name the folder of a Python project with -C",
+    };
+    let (is_for, this) = (language.other(), language);
+    Err(Error::usage(format!("{flag} is for {is_for} projects, and this is a {this} project")).hint(other))
 }
 
 /// Adds to a refusal how the other kind of project is meant, in a folder that is both.

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::hooks;
 use super::python::Environment;
 use super::upload::Uploads;
+use super::{brought, hooks};
 use crate::base::tree::Tree;
 use crate::config::{Command, ExtraLayer, FileRule, Owner};
 use crate::error::{Context, Error, Result};
@@ -162,6 +162,9 @@ impl Maker<'_> {
         let from = self.dir.join(&rule.from);
         let mut entries =
             layer::collect(&from, &rule.to, mode, (owner.uid, owner.gid), &rule.exclude).context(failed)?;
+        if from.is_dir() {
+            brought::words(&rule.from, &from, &entries).into_iter().for_each(|words| self.events.warn(words));
+        }
         match (&rule.capabilities, &mut entries[..]) {
             (None, entries) => self.tell_capabilities(entries),
             (Some(capabilities), [Entry { kind: EntryKind::File(_), capabilities: slot, .. }]) => {

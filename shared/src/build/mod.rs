@@ -2,6 +2,7 @@
 //! packed, put together and delivered.
 
 mod about;
+mod brought;
 mod debian;
 mod deliver;
 mod early;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{GroupChanges, Request};
 use crate::cargo::select::Scope;
-use crate::config::{self, Folded, Hooks, Layer, Origin, Partial, Settings};
+use crate::config::{self, Folded, Hooks, Language, Layer, Origin, Partial, Settings};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::Platform;
@@ -35,6 +35,8 @@ const RESERVED: &[&str] = &[
 /// How the tables of a kind of project are called.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tables {
+    /// The kind of project.
+    pub(super) language: Language,
     /// The project's or package's own table.
     pub(super) own: &'static str,
     /// The workspace's table.
@@ -104,7 +106,7 @@ impl Places {
             tables,
             root: root.to_owned(),
             defaults: layer(Origin::Default, defaults),
-            workspace: workspace.map(|value| table(value, tables.workspace)).transpose()?,
+            workspace: workspace.map(|value| table(value, tables.language, tables.workspace)).transpose()?,
             file,
             environment: layer(Origin::Environment, environment),
             told: request.told.clone(),
@@ -119,7 +121,7 @@ impl Places {
     /// # Errors
     /// Usage: an unknown key or a wrong value.
     pub(super) fn with_tool(mut self, value: Option<&Value>, name: &str) -> Result<Self> {
-        self.tool = value.map(|value| table(value, name)).transpose()?;
+        self.tool = value.map(|value| table(value, self.tables.language, name)).transpose()?;
         Ok(self)
     }
 
@@ -150,7 +152,8 @@ impl Places {
         stack.extend(
             self.workspace.clone().map(|layer| Layer { values: layer.values.seen_from(&way), ..layer }),
         );
-        stack.extend(own.table.map(|value| table(value, self.tables.own)).transpose()?);
+        let own = own.table.map(|value| table(value, self.tables.language, self.tables.own));
+        stack.extend(own.transpose()?);
         stack.extend(self.tool.clone());
         stack.extend(self.file.clone());
         Ok(stack)
@@ -208,9 +211,18 @@ fn way_up(dir: &Path, root: &Path) -> String {
     }
 }
 
-fn table(value: &Value, name: &str) -> Result<Layer> {
+/// A table of a project's own. Other places may be shared by projects of both languages, and hold keys of both.
+fn table(value: &Value, language: Language, name: &str) -> Result<Layer> {
     let origin = Origin::Table(name.into());
-    config::from_table(value, &origin).map(|values| Layer { origin, values })
+    let values = config::from_table(value, &origin)?;
+    let other = language.other();
+    match other.key_of_its_own(&values) {
+        Some(key) => Err(Error::usage(format!(
+            "`{key}` in {origin} is for {other} projects, and this is a {language} project"
+        ))
+        .hint("leave it out")),
+        None => Ok(Layer { origin, values }),
+    }
 }
 
 /// The groups after the changes. The main dependencies are no group here, and always there.

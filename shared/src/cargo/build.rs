@@ -3,6 +3,7 @@
 //! workspace.
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -12,11 +13,11 @@ use super::remap::Remap;
 use super::rustc::Facts;
 use super::settings::Settings;
 use super::target::{self, Linking};
-use super::{Binary, Cargo, Locking, Project, lockfile, rustflags, trouble};
+use super::{Binary, Cargo, Locking, Project, local, lockfile, rustflags, trouble};
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::interrupt;
-use crate::process::Program;
+use crate::process::{Program, relay};
 use crate::redact;
 use crate::store::Store;
 
@@ -290,11 +291,25 @@ impl<'a> Call<'a> {
         let mut command = cargo.command(cargo.program());
         command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
         command.stdout(Stdio::piped());
+        if local::names_logins(project) {
+            let color = if std::io::stderr().is_terminal() { "always" } else { "auto" };
+            if cargo.environment().get("CARGO_TERM_COLOR").is_none() {
+                command.env("CARGO_TERM_COLOR", color);
+            }
+            command.stderr(Stdio::piped());
+        }
         // Git may ask for the password of a dependency's repository.
         let program = Program::new(command).may_ask();
         let mut running = program.start().map_err(|e| not_runnable(cargo, e))?;
         let stdout = running.child.stdout.take().ok_or_else(|| Error::bug("cargo has no standard output"))?;
-        let messages = Messages::read(stdout).await.context(|| "cannot read what cargo says".into())?;
+        let stderr = running.child.stderr.take();
+        let said = async {
+            if let Some(stderr) = stderr {
+                relay(stderr, std::io::stderr()).await;
+            }
+        };
+        let (messages, ()) = tokio::join!(Messages::read(stdout), said);
+        let messages = messages.context(|| "cannot read what cargo says".into())?;
         let status = running.wait().await.context(|| "cannot wait for cargo".into())?;
         interrupt::check()?;
         if !status.success() {

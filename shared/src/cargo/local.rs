@@ -11,6 +11,7 @@ use toml::{Table, Value};
 use super::Project;
 use super::settings::Settings;
 use crate::read;
+use crate::redact::holds_login;
 
 /// The tables of a manifest that name packages by paths.
 const DEPENDENCIES: &[&str] = &["dependencies", "build-dependencies", "dev-dependencies"];
@@ -46,6 +47,16 @@ pub fn packages(project: &Project, settings: &Settings) -> BTreeMap<PathBuf, Str
         }
     }
     found
+}
+
+/// Whether a dependency's address holds a login, which cargo would repeat.
+pub(super) fn names_logins(project: &Project) -> bool {
+    let dependencies = project.metadata.packages.iter().flat_map(|package| &package.dependencies);
+    let lock = read::text(&project.workspace_root.join("Cargo.lock"), read::LOCK).unwrap_or_default();
+    dependencies
+        .filter_map(|dependency| dependency.source.as_ref())
+        .any(|source| holds_login(&source.to_string()))
+        || holds_login(&lock)
 }
 
 fn manifest_in(folder: &Path) -> Option<Table> {

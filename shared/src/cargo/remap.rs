@@ -13,7 +13,7 @@ use cargo_metadata::semver::Version;
 use super::rustc::Facts;
 use super::settings::Settings;
 use super::target::is_foreign;
-use super::{Cargo, Environment, Project, local};
+use super::{Cargo, Environment, Project, local, lockfile};
 
 /// Folders and what they are called in the binary; where several fit, the last one wins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +93,33 @@ pub fn of_machine(cargo: &Cargo, project: &Project, target_dir: &Path) -> Vec<St
     let mut names: Vec<String> = specific.filter_map(|folder| Some(folder.to_str()?.to_owned())).collect();
     names.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
     names
+}
+
+/// What of a build hangs on the folder that it is made in, whatever is remapped.
+pub fn folder_notes(cargo: &Cargo, project: &Project, folders: &[String]) -> Vec<String> {
+    let outside: Vec<String> = outside(project, &Settings::read(cargo))
+        .into_iter()
+        .filter_map(|(_, name)| name.split('/').nth(2).map(str::to_owned))
+        .collect();
+    let mut notes = Vec::new();
+    if !outside.is_empty() {
+        notes.push(format!(
+            "outside of the workspace's folder: {}; cargo names such code after the folder that it is in, so the \
+             image may be another one when it is made in another folder",
+            outside.join(", ")
+        ));
+    }
+    // Clang takes what is before the first `=` of `-ffile-prefix-map` for the folder, and knows no way to quote it.
+    let odd = folders.iter().filter(|folder| folder.contains('=')).min_by_key(|folder| folder.len());
+    if let Some(folder) = odd
+        && lockfile::oldest(project, "cc").is_some()
+    {
+        notes.push(format!(
+            "{folder} has a = in its name, which some C compilers cannot leave out of a program: the image may be \
+             another one when it is made in another folder"
+        ));
+    }
+    notes
 }
 
 /// The folders of the project and of cargo, and what they are called.
@@ -203,14 +230,37 @@ mod tests {
         }
     }
 
-    fn remap(home: &str, root: &str, target: &str) -> Remap {
+    fn metadata(root: &str, target: &str) -> cargo_metadata::Metadata {
         let metadata = serde_json::json!({"workspace_members": [], "workspace_default_members": [], "packages": [],
             "target_directory": target, "version": 1, "workspace_root": root});
-        let metadata = cargo_metadata::MetadataCommand::parse(metadata.to_string()).expect("metadata");
+        cargo_metadata::MetadataCommand::parse(metadata.to_string()).expect("metadata")
+    }
+
+    #[test]
+    fn a_folder_that_c_compilers_cannot_rename_is_named_where_there_is_c() {
+        let folder = tempfile::tempdir().expect("folder");
+        let cargo = Cargo::new(folder.path(), Environment::default());
+        let project = Project::from_metadata(metadata(&folder.path().display().to_string(), "/t"));
+        let notes = |folders: &[&str]| {
+            let folders: Vec<String> = folders.iter().map(|&folder| folder.to_owned()).collect();
+            folder_notes(&cargo, &project, &folders)
+        };
+        let lock = |name: &str| {
+            let text = format!("version = 4\n[[package]]\nname = '{name}'\nversion = '1.2.0'\n");
+            std::fs::write(folder.path().join("Cargo.lock"), text).expect("lock");
+        };
+        lock("cc");
+        assert!(notes(&["/a=b/target", "/a=b", "/c"])[0].starts_with("/a=b has a = in its name"));
+        assert!(notes(&["/a/target", "/c"]).is_empty());
+        lock("other");
+        assert!(notes(&["/a=b"]).is_empty(), "no C is compiled");
+    }
+
+    fn remap(home: &str, root: &str, target: &str) -> Remap {
         let cargo = Cargo::new("/", [("CARGO_HOME", home)].into_iter().collect());
         Remap::new(
             &cargo,
-            &Project::from_metadata(metadata),
+            &Project::from_metadata(metadata(root, target)),
             &Settings::default(),
             Path::new(target),
             &facts(),
@@ -289,6 +339,10 @@ mod tests {
         let root = folder.path().join("app").display().to_string();
         let flags = remap("/h", &root, "/t").rustflags().join("\n");
         let place = folder.path().display();
+        let metadata = metadata(&root, "/t");
+        let cargo = Cargo::new(&root, Environment::default());
+        let notes = folder_notes(&cargo, &Project::from_metadata(metadata), &[]);
+        assert!(notes[0].starts_with("outside of the workspace's folder: lib, lib; cargo"), "{notes:?}");
         assert!(flags.contains(&format!("{place}/x/lib=/dep/lib\n")), "{flags}");
         assert!(flags.contains(&format!("{place}/y/lib=/dep/lib/2")), "{flags}");
     }

@@ -73,9 +73,11 @@ pub fn binaries_of(
         by_package(project, scope, packages, &mut selection)?;
     } else {
         for name in bins {
-            let binary = by_name(project, packages, name)?;
-            if !selection.binaries.contains(&binary) {
-                selection.binaries.push(binary);
+            for name in named(packages, name)? {
+                let binary = by_name(project, packages, &name)?;
+                if !selection.binaries.contains(&binary) {
+                    selection.binaries.push(binary);
+                }
             }
         }
     }
@@ -138,6 +140,19 @@ impl<'a> Spec<'a> {
     fn matches(&self, package: &Package) -> bool {
         self.name.is_match(&package.name) && self.version.is_none_or(|version| package.version == version)
     }
+}
+
+/// The binaries that a name or a glob means, as cargo takes both; a name that means none stays as it is.
+fn named(packages: &[&Package], text: &str) -> Result<Vec<String>> {
+    if !text.contains(['*', '?', '[']) {
+        return Ok(vec![text.to_owned()]);
+    }
+    let glob = globset::Glob::new(text)
+        .and_then(|glob| globset::GlobSet::new([glob]))
+        .map_err(|e| Error::usage(format!("{text:?} is no name of a binary or glob")).because(e))?;
+    let names = packages.iter().flat_map(|package| candidates(package)).map(|bin| bin.name.clone());
+    let found: Vec<String> = names.filter(|name| glob.is_match(name)).collect();
+    Ok(if found.is_empty() { vec![text.to_owned()] } else { found })
 }
 
 fn by_name(project: &Project, packages: &[&Package], name: &str) -> Result<Binary> {
@@ -350,6 +365,16 @@ mod tests {
         let project = project(&[("app", &["a", "b"], Some("b"), true)]);
         assert_eq!(names(binaries(&project, &Scope::default(), &[])), ["app:b"]);
         assert_eq!(names(binaries(&project, &Scope::default(), &["a".into()])), ["app:a"]);
+    }
+
+    #[test]
+    fn binaries_are_named_by_globs_as_for_cargo() {
+        let project = project(&[("app", &["serve", "send", "run"], None, true)]);
+        let named = |bin: &str| binaries(&project, &Scope::default(), &[bin.into()]);
+        assert_eq!(names(named("se*")), ["app:send", "app:serve"]);
+        assert_eq!(names(named("r?n")), ["app:run"]);
+        assert_eq!(failure(named("x*")).0, "there is no binary x*");
+        assert_eq!(failure(named("[")).0, "\"[\" is no name of a binary or glob");
     }
 
     #[test]

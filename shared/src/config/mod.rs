@@ -8,6 +8,7 @@
 
 mod capabilities;
 mod fold;
+mod language;
 mod mode;
 mod natural;
 mod partial;
@@ -17,6 +18,7 @@ mod value;
 
 pub use capabilities::Capabilities;
 pub use fold::{Folded, Layer, Origin, Origins, fold};
+pub use language::Language;
 pub use mode::Mode;
 pub use partial::{KEYS, Key, KeyKind, Partial, schema};
 

@@ -59,7 +59,7 @@ pub fn from_toml(text: &str, origin: &Origin) -> Result<Partial> {
     from_table(&value, origin)
 }
 
-/// Reads the `CONTAINERIZE_*` variables among `variables`; others are ignored, and so are
+/// Reads the `CONTAINERIZE_*` variables among `variables`; others are ignored, and so are empty ones and
 /// those in `reserved`, which are no keys. Returns warnings about names that are no keys.
 ///
 /// # Errors
@@ -70,7 +70,8 @@ pub fn from_environment(
 ) -> Result<(Partial, Vec<String>)> {
     let mut table = Map::new();
     let mut warnings = Vec::new();
-    for (name, text) in variables.iter().filter(|(name, _)| name.starts_with("CONTAINERIZE_")) {
+    let set = variables.iter().filter(|(_, text)| !text.trim().is_empty());
+    for (name, text) in set.filter(|(name, _)| name.starts_with("CONTAINERIZE_")) {
         if let Some(key) = KEYS.iter().find(|key| key.variable() == *name) {
             table.insert(key.name.into(), variable_value(key, text)?);
         } else if !reserved.iter().any(|r| name == r || (r.ends_with('_') && name.starts_with(r))) {
@@ -127,7 +128,11 @@ fn explain(message: &str, path: &str, origin: &Origin) -> Error {
     let parent = path.strip_suffix(unknown).unwrap_or(path).trim_end_matches('.');
     let place = if matches!(parent, "" | ".") { String::new() } else { format!("`{parent}` in ") };
     let error = Error::usage(format!("there is no key `{unknown}` in {place}{origin}"));
+    let is_key_of_all = known.iter().any(|key| key == "hooks");
     match nearest(unknown, known.iter().cloned()) {
+        _ if is_key_of_all && FLAGS.contains(&unknown) => {
+            error.hint(format!("give the flag --{unknown}: it is about one call, not about the image"))
+        }
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error.hint(format!("the keys are {}", known.join(", "))),
     }
@@ -135,10 +140,10 @@ fn explain(message: &str, path: &str, origin: &Origin) -> Error {
 
 /// A value that a key cannot have, with one that it can.
 fn wrong_value(message: &str, path: &str, origin: &Origin) -> Error {
-    let place = if path == "." { String::new() } else { format!("`{path}` in ") };
+    let place = place_of(path, origin);
     let error = match found(message) {
-        Some(found) => Error::usage(format!("{place}{origin} cannot be {found}")),
-        None => Error::usage(format!("{place}{origin} is wrong: {}", in_our_words(message))),
+        Some(found) => Error::usage(format!("{place} cannot be {found}")),
+        None => Error::usage(format!("{place} is wrong: {}", in_our_words(message))),
     };
     // `image.NAME.KEY`, `KEY[0].field`: the hint is about the key.
     let mut words = path.split(['.', '[']);
@@ -152,9 +157,24 @@ fn wrong_value(message: &str, path: &str, origin: &Origin) -> Error {
     }
 }
 
+/// A value and where it stands; of a variable, which one.
+fn place_of(path: &str, origin: &Origin) -> String {
+    let end = path.find(['.', '[']).unwrap_or(path.len());
+    let (key, rest) = path.split_at(end);
+    match KEYS.iter().find(|known| known.name == key) {
+        _ if path == "." => origin.to_string(),
+        Some(key) if *origin == Origin::Environment => match rest.trim_start_matches('.') {
+            "" => format!("the variable {}", key.variable()),
+            rest => format!("`{rest}` in the variable {}", key.variable()),
+        },
+        _ => format!("`{path}` in {origin}"),
+    }
+}
+
 /// What of a wrong type was found, in words of TOML; serde says `invalid type: FOUND, expected WANTED`.
 fn found(message: &str) -> Option<String> {
-    let (found, _) = message.strip_prefix("invalid type: ")?.rsplit_once(", expected ")?;
+    let wrong = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
+    let (found, _) = wrong?.rsplit_once(", expected ")?;
     let (kind, value) = found.split_once(' ').unwrap_or((found, ""));
     let value = value.trim_start_matches("point ").trim_matches('`');
     Some(match kind {
@@ -290,6 +310,52 @@ mod tests {
         assert_eq!(
             warnings,
             ["the variable CONTAINERIZE_PORT is not known; did you mean CONTAINERIZE_PORTS?"]
+        );
+    }
+
+    #[test]
+    fn an_empty_variable_is_not_set() {
+        for key in KEYS {
+            let variables = [(key.variable(), " ".to_owned())].into();
+            assert_eq!(
+                from_environment(&variables, &[]).expect(key.name).0,
+                Partial::default(),
+                "{}",
+                key.name
+            );
+        }
+    }
+
+    #[test]
+    fn a_wrong_variable_is_named() {
+        let said = |name: &str, text: &str| {
+            let variables = [(name.to_owned(), text.to_owned())].into();
+            from_environment(&variables, &[]).expect_err(name).to_string()
+        };
+        assert_eq!(
+            said("CONTAINERIZE_MAX_LAYERS", "-1"),
+            "the variable CONTAINERIZE_MAX_LAYERS cannot be -1"
+        );
+        assert_eq!(
+            said("CONTAINERIZE_PORTS", "http"),
+            "`[0]` in the variable CONTAINERIZE_PORTS is wrong: \"http\" is not a port: write 8080, 8080/tcp or 53/udp"
+        );
+        assert_eq!(
+            said("CONTAINERIZE_HEALTHCHECK", "{ command = 'x', interval = 5 }"),
+            "`interval` in the variable CONTAINERIZE_HEALTHCHECK cannot be 5"
+        );
+    }
+
+    #[test]
+    fn a_key_that_is_a_flag_names_the_flag() {
+        assert_eq!(
+            refusal("push = true"),
+            "there is no key `push` in [package.metadata.containerize] | give the flag --push: it is about one call, \
+             not about the image"
+        );
+        assert!(
+            refusal("max-layers = -1")
+                .starts_with("`max-layers` in [package.metadata.containerize] cannot be -1")
         );
     }
 

@@ -278,7 +278,22 @@ impl Check<'_> {
         let part = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c == ':');
         let good =
             user.is_empty() || user.split_once(':').map_or_else(|| part(&user), |(u, g)| part(u) && part(g));
-        if good { Ok(user) } else { Err(self.wrong("user", format_args!("{user:?} is not uid:gid"))) }
+        let hint = "write numbers, as 1000 or 1000:1000, or names that the base knows";
+        if !good {
+            return Err(self.wrong("user", format_args!("{user:?} is not uid:gid")).hint(hint));
+        }
+        // Linux knows ids of 32 bits, and the highest means "no id".
+        let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let no_id = |part: &&str| match is_number(part) {
+            true => part.parse::<u32>().map_or(true, |id| id == u32::MAX),
+            false => part.starts_with('-'),
+        };
+        match user.split(':').find(|part| !part.is_empty() && no_id(part)) {
+            Some(part) => Err(self
+                .wrong("user", format_args!("{part:?} is neither an id nor a name"))
+                .hint("ids are numbers from 0 to 4294967294")),
+            None => Ok(user),
+        }
     }
 
     fn signal(&self, signal: &str) -> Result<String> {
@@ -451,6 +466,9 @@ mod tests {
             ("debian = { snapshot = 'now' }", "debian (--debian): \"now\" is not the time of a snapshot"),
             ("debian = { suite = '../x' }", "debian (--debian): \"../x\" is not a suite"),
             ("user = 'a b'", "user (--user): \"a b\" is not uid:gid"),
+            ("user = -1", "user (--user): \"-1\" is neither an id nor a name"),
+            ("user = 99999999999", "user (--user): \"99999999999\" is neither an id nor a name"),
+            ("user = '0:4294967295'", "user (--user): \"4294967295\" is neither an id nor a name"),
             ("max-layers = 0", "max-layers (--max-layers): 0 is not between 1 and 120"),
             ("env = { 'A=B' = '1' }", "env (default): \"A=B\" cannot be a variable's name"),
             (

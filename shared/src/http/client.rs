@@ -130,6 +130,12 @@ impl Client {
         Ok(Response { method, url, secrets, inner, limit })
     }
 
+    /// Does what a request needs before, and says what is waited for when it takes long.
+    pub(crate) async fn waiting<T>(&self, what: impl FnOnce() -> String, work: impl Future<Output = T>) -> T {
+        let Options { events, waiting, .. } = &self.0.options;
+        waiting.during(events, what, work).await
+    }
+
     fn transport(&self, url: &Url) -> Result<reqwest::Client, Failure> {
         if let Some(client) = self.own_transport(url)? {
             return Ok(client);

@@ -145,10 +145,20 @@ fn is_executable(_: &std::fs::Metadata) -> bool {
     false
 }
 
+/// Whether what is left out can be told.
+///
+/// # Errors
+/// Usage: one of these is no glob.
+pub(crate) fn check_globs(patterns: &[String]) -> Result<()> {
+    globs(patterns).map(drop)
+}
+
 /// Globs in which `*` stays within a folder and `**` does not. A pattern without a slash
 /// matches names at any depth, as in ignore files.
 fn globs(patterns: &[String]) -> Result<GlobSet> {
-    let wrong = |pattern: &str, e| Error::usage(format!("exclude: {pattern:?} is no glob")).because(e);
+    let wrong = |pattern: &str, e: globset::Error| {
+        Error::usage(format!("exclude: {pattern:?} is no glob")).because(e.kind().to_string())
+    };
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
         let trimmed = pattern.trim_start_matches("./").trim_matches('/');

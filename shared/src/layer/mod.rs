@@ -20,6 +20,7 @@ mod unpack;
 mod unzip;
 mod write;
 
+pub(crate) use collect::check_globs;
 pub use collect::{collect, has_capability};
 pub use entry::{Content, Entry, EntryKind, ZipMethod, Zipped};
 pub use keyed::{Head, write_keyed};

@@ -52,6 +52,14 @@ pub fn names(settings: &Settings, naming: &Naming<'_>) -> Result<Names> {
             bare.push(filled);
             continue;
         }
+        if !filled.contains(['/', ':', '@']) {
+            let place = settings.origins.describe("tags");
+            let shown = crate::redact::excerpt(&filled, 40);
+            return Err(Error::usage(format!("tags ({place}): {shown:?} is no tag")).hint(
+                "a tag has at most 128 letters, digits, _, . and -, and begins with none of the last two; a full \
+                 reference has a / or a :",
+            ));
+        }
         if naming.is_one_of_several && !text.contains("{name}") {
             return Err(Error::usage(format!("the reference {text:?} cannot name several images")).hint(
                 "put {name} into it, or give --repository and bare tags, or choose one binary with --bin",
@@ -69,7 +77,13 @@ pub fn names(settings: &Settings, naming: &Naming<'_>) -> Result<Names> {
     if tags.is_empty() {
         tags.push(default_tag);
     }
-    references.dedup();
+    let mut seen = Vec::new();
+    references.retain(|reference| {
+        !seen.contains(reference) && {
+            seen.push(reference.clone());
+            true
+        }
+    });
     Ok(Names { references, tags, has_siblings: naming.has_siblings })
 }
 
@@ -231,5 +245,9 @@ mod tests {
         assert_eq!(error.to_string(), "repository (--repository): \"ghcr.io/A\" cannot be used");
         assert!(try_names("repository = 'ghcr.io/a:1'").is_err());
         assert!(try_names("tags = ['a b']").is_err());
+        for text in ["x".repeat(129), "-x".into(), String::new()] {
+            let error = try_names(&format!("tags = ['{text}']")).expect_err("no tag");
+            assert!(error.to_string().ends_with(" is no tag"), "{error}");
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! The plan of a Rust image: one static program on a small base.
 
 use super::labels::Facts;
-use super::shared::{base_for, file_items, format_notes, image_plan, outside_layers, runtime, within_limit};
+use super::shared::{
+    base_for, file_items, format_notes, image_plan, outside_layers, refuse_place, runtime, within_limit,
+};
 use super::{Binary, ImagePlan, Item, LayerPlan, Linkage, Names, PlatformPlan, ProjectPlan, TargetPlan};
 use crate::base::spec::BaseSpec;
 use crate::config::Settings;
@@ -85,6 +87,7 @@ fn plan_platform(
 fn layers(path: &str, bin: &str, settings: &Settings) -> Result<Vec<LayerPlan>> {
     let owner = settings.owner;
     let mut layers = outside_layers(settings);
+    refuse_place(path, settings)?;
     let items = file_items(settings)?;
     if !items.is_empty() {
         layers.push(LayerPlan { title: "files".into(), items });
@@ -186,10 +189,34 @@ mod tests {
     }
 
     #[test]
+    fn the_place_of_the_program_is_taken() {
+        for (text, key) in [
+            ("volumes = ['/usr/local/bin/web']", "volumes (--volume)"),
+            ("dirs = [{ path = '/usr//local/bin/web' }]", "dirs (--dirs)"),
+            ("files = [{ from = 'x', to = '/usr/local/bin/web' }]", "files (--file)"),
+        ] {
+            let error = super::tests::plan(text).expect_err(text);
+            assert_eq!(error.to_string(), format!("{key}: /usr/local/bin/web is the place of the program"));
+        }
+        assert!(
+            plan("files = [{ from = 'x', to = '/usr/local/bin/web/' }]\nvolumes = ['/usr/local/bin']")
+                .is_ok()
+        );
+    }
+
+    #[test]
     fn what_only_a_shell_understands_is_said() {
         let said = |text: &str| notes(text).join("\n");
         assert!(said("cmd = 'a && b'").contains("cmd (--cmd) holds `&&`"));
         assert!(said("healthcheck = { command = 'hello || exit 1' }").contains("holds `||`"));
+        for word in ["$HOME/x", "--port=${PORT}", "$(hostname)", "~/data", "*.conf", "/etc/*.d/x", "`id`"] {
+            let cmd = format!("cmd = ['--all', '{word}']");
+            assert!(said(&cmd).contains(&format!("cmd (--cmd) holds `{word}`")), "{word}");
+            assert!(!said(&format!("entrypoint = ['/bin/sh', '-c']\n{cmd}")).contains("holds `"), "{word}");
+        }
+        for word in ["*", "US$", "$5", "a~b", "^x.*$", "http://h/~me", "*/5 * * * *"] {
+            assert!(!said(&format!("cmd = ['{word}']")).contains("holds `"), "{word}");
+        }
         for right in ["cmd = ['sh', '-c', 'a && b']", "healthcheck = { command = ['CMD-SHELL', 'a || b'] }"] {
             assert!(!said(right).contains("holds `"), "{right}");
         }

@@ -109,6 +109,25 @@ pub(super) fn file_items(settings: &Settings) -> Result<Vec<Item>> {
     Ok(items)
 }
 
+/// Refuses what goes to the place of the program at `path`.
+///
+/// # Errors
+/// Usage, naming it.
+pub(super) fn refuse_place(path: &str, settings: &Settings) -> Result<()> {
+    let volumes = settings.volumes.iter().map(|path| ("volumes", path));
+    let dirs = settings.dirs.iter().map(|dir| ("dirs", &dir.path));
+    let files = settings.files.iter().map(|rule| ("files", &rule.to));
+    match volumes.chain(dirs).chain(files).find(|(_, other)| same_path(path, other) && !other.ends_with('/'))
+    {
+        Some((key, _)) => Err(Error::usage(format!(
+            "{key} ({}): {path} is the place of the program",
+            settings.origins.describe(key)
+        ))
+        .hint("give it another place")),
+        None => Ok(()),
+    }
+}
+
 fn same_path(a: &str, b: &str) -> bool {
     let parts = |path| str::split(path, '/').filter(|part| !part.is_empty());
     parts(a).eq(parts(b))
@@ -137,6 +156,19 @@ fn user_id(settings: &Settings) -> Result<u64> {
 /// Words that only a shell understands.
 const OPERATORS: [&str; 12] = ["||", "&&", "|", "&", ";", ">", ">>", "<", "<<", "2>", "2>&1", ">&2"];
 
+/// Programs that read their words as a shell does.
+const SHELLS: [&str; 7] = ["ash", "bash", "busybox", "dash", "ksh", "sh", "zsh"];
+
+/// Whether a shell would put something else in the place of the word: a variable, a command's output, the home
+/// folder, files that fit.
+fn is_expanded(word: &str) -> bool {
+    let named = |next: char| next.is_ascii_alphabetic() || matches!(next, '_' | '{' | '(');
+    let dollar = word.split('$').skip(1).any(|rest| rest.starts_with(named));
+    let home = word == "~" || word.starts_with("~/");
+    let files = word.starts_with("*.") || word.starts_with('/') && word.contains("/*");
+    dollar || home || files || word.len() > 2 && word.starts_with('`') && word.ends_with('`')
+}
+
 /// Says which commands are written for a shell, which none of them gets.
 fn shell_notes(settings: &Settings, notes: &mut Vec<String>) {
     let words = |words: &Option<Vec<String>>| words.clone().unwrap_or_default();
@@ -147,7 +179,11 @@ fn shell_notes(settings: &Settings, notes: &mut Vec<String>) {
         ("cmd", words(&settings.cmd)),
         ("healthcheck", words(&test)),
     ] {
-        if let Some(word) = words.iter().find(|word| OPERATORS.contains(&word.as_str())) {
+        let is_shell = |word: &String| SHELLS.iter().any(|shell| word.rsplit('/').next() == Some(shell));
+        let has_shell = words.iter().chain(settings.entrypoint.iter().flatten()).any(is_shell);
+        let only_for_a_shell =
+            |word: &&String| OPERATORS.contains(&word.as_str()) || !has_shell && is_expanded(word);
+        if let Some(word) = words.iter().find(only_for_a_shell) {
             notes.push(format!(
                 "{key} ({}) holds `{word}`, which is passed on as a word, as no shell reads it; on a base with a shell \
                  write [\"sh\", \"-c\", \"...\"]",

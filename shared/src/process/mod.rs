@@ -14,6 +14,7 @@
 
 mod ask;
 mod group;
+mod relay;
 mod run;
 mod secrets;
 #[cfg(target_os = "linux")]
@@ -21,5 +22,6 @@ mod table;
 
 pub(crate) use ask::Silence;
 pub use group::{end_all, kill_all};
+pub(crate) use relay::relay;
 pub(crate) use run::{Program, Running};
 pub(crate) use secrets::AUTH_PREFIX;

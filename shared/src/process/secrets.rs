@@ -7,13 +7,25 @@ use std::process::Command;
 pub(crate) const AUTH_PREFIX: &str = "CONTAINERIZE_AUTH_";
 
 /// Other variables in which this program finds credentials for registries.
-const NAMES: [&str; 4] =
-    ["CONTAINERIZE_USERNAME", "CONTAINERIZE_PASSWORD", "DOCKER_AUTH_CONFIG", "GITHUB_TOKEN"];
+const NAMES: [&str; 6] = [
+    "CONTAINERIZE_USERNAME",
+    "CONTAINERIZE_PASSWORD",
+    "DOCKER_AUTH_CONFIG",
+    "DOCKER_CONFIG",
+    "GITHUB_TOKEN",
+    "REGISTRY_AUTH_FILE",
+];
+
+/// Those in which GitLab gives passwords of registries. Others of its variables, such as `CI_JOB_TOKEN`, fetch
+/// dependencies too.
+const OF_GITLAB: [&str; 4] =
+    ["CI_DEPENDENCY_PROXY_PASSWORD", "CI_DEPLOY_PASSWORD", "CI_REGISTRY_PASSWORD", "CI_REGISTRY_USER"];
 
 fn is_secret(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else { return false };
     let same = |secret: &str| if cfg!(windows) { name.eq_ignore_ascii_case(secret) } else { name == secret };
-    NAMES.into_iter().any(same) || name.get(..AUTH_PREFIX.len()).is_some_and(|start| start == AUTH_PREFIX)
+    NAMES.into_iter().chain(OF_GITLAB).any(same)
+        || name.get(..AUTH_PREFIX.len()).is_some_and(|start| start == AUTH_PREFIX)
 }
 
 /// Takes the credentials for registries from what the program will find in its environment, whether it
@@ -38,7 +50,16 @@ mod tests {
             ("CONTAINERIZE_PASSWORD", false),
             ("CONTAINERIZE_AUTH_GHCR_IO", false),
             ("DOCKER_AUTH_CONFIG", false),
+            ("DOCKER_CONFIG", false),
+            ("REGISTRY_AUTH_FILE", false),
             ("GITHUB_TOKEN", false),
+            ("CI_REGISTRY_PASSWORD", false),
+            ("CI_DEPLOY_PASSWORD", false),
+            ("CI_DEPENDENCY_PROXY_PASSWORD", false),
+            ("CI_REGISTRY", true),
+            ("CI_JOB_TOKEN", true),
+            ("AWS_SECRET_ACCESS_KEY", true),
+            ("GOOGLE_APPLICATION_CREDENTIALS", true),
             ("CONTAINERIZE_BASE", true),
             ("CARGO_REGISTRIES_MINE_TOKEN", true),
             ("UV_INDEX_MINE_PASSWORD", true),

@@ -47,3 +47,4 @@ pub use project::{
 pub use sources::{
     LARGE, LeftOut, Reason, SourceFile, SourceKind, SourceOptions, SourceSet, is_named, sources, words,
 };
+pub(crate) use sources::{is_secret_member, is_tagged_cache};

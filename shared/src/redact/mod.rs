@@ -14,7 +14,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 pub use given::{is_secret_variable, shown_variable, variables, without};
-pub use text::{clean, excerpt, holds_login};
+pub use text::{clean, clean_call, excerpt, holds_login};
 
 /// What stands in the place of a secret.
 pub const BLANK: &str = "****";

@@ -48,6 +48,21 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     clean
 }
 
+/// As [`clean`], for what repeats the words of a call: there `x:y@z` is taken for a login whatever `z` is.
+pub fn clean_call(text: &str) -> Cow<'_, str> {
+    let text = clean(text);
+    if !text.contains('@') {
+        return text;
+    }
+    let word = |word: &str| {
+        let login = word.rfind('@').filter(|at| word.get(..*at).is_some_and(|before| before.contains(':')));
+        let Some(at) = login.filter(|_| !word.contains("@sha256:")) else { return word.to_owned() };
+        let start = word.find(|c: char| !matches!(c, '"' | '\'' | '`')).unwrap_or_default();
+        format!("{}{BLANK}{}", word.get(..start).unwrap_or_default(), word.get(at..).unwrap_or_default())
+    };
+    text.split_inclusive(char::is_whitespace).map(word).collect::<String>().into()
+}
+
 /// The beginning of a text that others wrote, at most `most` characters of it. What is cut first may
 /// leave half of a login, whose form nobody knows again.
 pub fn excerpt(text: &str, most: usize) -> String {
@@ -253,6 +268,20 @@ fn without_authorizations(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_words_of_a_call_are_judged_more_strictly() {
+        for (text, expected) in [
+            (
+                "value 'oci:u:pw@x' for '--output <OUTPUT>': the output \"oci:u:pw@x\" has",
+                "value '****@x' for '--output <OUTPUT>': the output \"****@x\" has",
+            ),
+            ("'docker.io user:hunter2@h'", "'docker.io ****@h'"),
+            ("a@b c:d x/y:1@sha256:0", "a@b c:d x/y:1@sha256:0"),
+        ] {
+            assert_eq!(clean_call(text), expected);
+        }
+    }
 
     #[test]
     fn logins_are_never_shown() {

@@ -130,11 +130,12 @@ impl Host {
     /// The credential for a repository, looked up once.
     pub(super) async fn credential(&self, repository: &Repository) -> Result<Option<Arc<Found>>, Failure> {
         let (credentials, repository) = (self.credentials.clone(), repository.clone());
-        let name = repository.name.clone();
+        let (http, name) = (self.http.clone(), repository.name.clone());
         let find = || async move {
+            let (sources, registry) = (credentials.clone(), repository.registry.clone());
             let found = tokio::task::spawn_blocking(move || credentials.find(&repository));
-            let found =
-                found.await.map_err(|error| Error::bug("looking for credentials failed").because(error));
+            let found = http.waiting(|| sources.asked(&registry), found).await;
+            let found = found.map_err(|error| Error::bug("looking for credentials failed").because(error));
             Ok(found??.map(Arc::new))
         };
         self.found.get(&name, |_| true, find).await

@@ -29,6 +29,14 @@ pub struct Loader<'a> {
     pub events: &'a Events,
 }
 
+/// The memo table of engines that took an image.
+const LOADED: &str = "loaded-into";
+
+/// Whether the engine took an image before.
+pub(crate) fn has_loaded(store: &Store, daemon: Daemon) -> bool {
+    store.recall::<bool>(LOADED, daemon.program()).unwrap_or_default()
+}
+
 impl Loader<'_> {
     /// Brings the set, which must hold one image, to the engine under all the names. What the
     /// engine has is neither sent nor fetched.
@@ -37,7 +45,9 @@ impl Loader<'_> {
     /// When the program is missing or refuses, with its own words as the cause; when a layer
     /// cannot be fetched.
     pub async fn load(self, daemon: Daemon, names: &[Reference], set: &ImageSet) -> Result<()> {
-        self.load_into(&Engine::of(daemon), names, set).await
+        self.load_into(&Engine::of(daemon), names, set).await?;
+        self.store.remember(LOADED, daemon.program(), &true);
+        Ok(())
     }
 
     async fn load_into(self, engine: &Engine, names: &[Reference], set: &ImageSet) -> Result<()> {

@@ -13,7 +13,9 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 
 pub use archive::{docker_archive, oci_archive, write_file};
+pub(crate) use daemon::has_loaded;
 pub use daemon::{Daemon, Loader};
+pub(crate) use layout::check_folder;
 pub use layout::write_layout;
 pub use output::Output;
 pub(crate) use registry::has_taken;

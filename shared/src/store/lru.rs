@@ -65,7 +65,15 @@ impl Store {
     pub fn prune(&self, size: u64) -> Result<Removed> {
         self.shrink(size, Duration::ZERO).map_err(|error| {
             let failed = Error::build(format!("cannot remove anything from {}", self.root.display()));
-            failed.because(error).hint("call it as the user whose cache it is")
+            // What it is that denies it, a new file is told.
+            let error = tempfile::tempfile_in(&self.root).err().unwrap_or(error);
+            let hint = match error.kind() {
+                io::ErrorKind::ReadOnlyFilesystem => {
+                    "it is on a file system that can only be read; mount it to be written"
+                }
+                _ => "call it as the user whose cache it is",
+            };
+            failed.because(error).hint(hint)
         })
     }
 

@@ -99,3 +99,74 @@ fn paths_of_the_workspaces_table_are_the_workspaces() {
     let done = project.call(["--dry-run"]).succeed();
     assert!(done.stdout().contains("../conf -> /etc/app"), "{}", done.shown());
 }
+
+#[test]
+fn flags_and_keys_of_the_other_language() {
+    let rust = ["--extra x", "--group x", "--python 3.13", "--server uvicorn", "--bytecode", "--include x"];
+    let python =
+        ["--bin x", "--features x", "--timings", "-Z x", "--release", "--config a.b=1", "--target-dir x"];
+    let of_rust = (broken(""), &rust[..], "is for Python projects, and this is a Rust project");
+    let of_python = (self::python(""), &python[..], "is for Rust projects, and this is a Python");
+    for (project, flags, said) in [of_rust, of_python] {
+        for flag in flags {
+            let shown = refusal(&project, &flag.split(' ').collect::<Vec<_>>());
+            assert!(shown.starts_with("exit code 2\n") && shown.contains(said), "{flag}: {shown}");
+        }
+    }
+    let shown = refusal(&broken("image.app.extras = ['x']"), &[]);
+    let said = "`image.app.extras` in [package.metadata.containerize] is for Python projects";
+    assert!(shown.contains(said), "{shown}");
+    let shown = refusal(&self::python("features = ['x']"), &[]);
+    assert!(shown.contains("`features` in [tool.containerize] is for Rust projects"), "{shown}");
+    broken("").call(["--dry-run"]).env("CONTAINERIZE_EXTRAS", "x").succeed();
+}
+
+#[test]
+fn a_flag_says_which_of_two_projects_is_meant() {
+    let project = broken("");
+    project.write(&[
+        ("pyproject.toml", "[project]\nname = 'helper'\nversion = '1.0.0'\n"),
+        ("helper.py", "print(1)\n"),
+    ]);
+    project.call(["--dry-run"]).succeed();
+    let shown = refusal(&project, &["--extra", "x", "--base", "127.0.0.1:9/none:1", "--retries", "0"]);
+    assert!(shown.contains("127.0.0.1:9/none"), "the Python project's base is asked for: {shown}");
+    let shown = refusal(&project, &["--extra", "x", "--bin", "app"]);
+    assert!(shown.contains("--bin is for Rust projects"), "{shown}");
+}
+
+#[test]
+fn tags_that_nothing_would_get() {
+    let nowhere = "127.0.0.1:9/app";
+    for (arguments, said) in [
+        (
+            vec!["--push", "-t", "latest", "-t", "127.0.0.1:9/app:1"],
+            "--push does not know where the tag latest goes",
+        ),
+        (vec!["-o", "oci:a:x", "-t", "y"], "--tag y goes nowhere: --output oci:a:x names the image itself"),
+    ] {
+        let shown = refusal(&broken(""), &arguments);
+        assert!(shown.starts_with("exit code 2\n") && shown.contains(said), "{shown}");
+    }
+    for right in [
+        vec!["-t", "latest", "-t", "127.0.0.1:9/app:1"],
+        vec!["-o", "oci:a:x", "-o", "oci:b", "-t", "y"],
+        vec!["--push", "-t", "latest", "-t", "127.0.0.1:9/app:1", "--repository", nowhere],
+    ] {
+        broken("").call([&right[..], &["--dry-run"]].concat()).succeed();
+    }
+}
+
+#[test]
+fn what_would_be_told_late() {
+    for project in [broken, python] {
+        let shown = refusal(&project("files = [{ from = '.', to = '/x', exclude = ['['] }]"), &["--dry-run"]);
+        assert!(shown.contains("what is left out of . cannot be told"), "{shown}");
+        let shown = refusal(&project(""), &["--user=-1"]);
+        assert!(shown.contains("user (--user): \"-1\" is neither an id nor a name"), "{shown}");
+        let full = project("");
+        full.write(&[("full/other", "")]);
+        let shown = refusal(&full, &["-o", "oci:full"]);
+        assert!(shown.contains("full holds other things than an OCI layout"), "{shown}");
+    }
+}

@@ -243,6 +243,11 @@ fn every_compression_gives_the_same_facts() {
     assert_eq!(names(&plain), ["a", "a/b", "c"]);
     assert_eq!(read_layer(&members[..], Compression::Gzip).expect("gzip"), plain);
     assert_eq!(read_layer(&frames[..], Compression::Zstd).expect("zstd"), plain);
+    for called in [Compression::Gzip, Compression::Zstd, Compression::None] {
+        for bytes in [&tar[..], &members[..], &frames[..]] {
+            assert_eq!(read_layer(bytes, called).expect("by what it is, not by what it is called"), plain);
+        }
+    }
     for (bytes, compression) in [(&members, Compression::Gzip), (&frames, Compression::Zstd)] {
         assert!(refusal(read_layer(&bytes[..bytes.len() / 2], compression)).contains("damaged"));
         assert!(refusal(read_layer(&[bytes, &b"junk"[..]].concat()[..], compression)).contains("damaged"));

@@ -11,8 +11,8 @@ use crate::build::about::{branch, created, detected, image_names, revision_text}
 use crate::build::early::Early;
 use crate::build::places::{Own, Places, Siblings, Tables};
 use crate::build::workshop::BaseWish;
-use crate::build::{Request, hooks, language, revision};
-use crate::config::{BaseChoice, Layer, Origin, Partial, Settings, StaleLock};
+use crate::build::{Request, hooks, revision};
+use crate::config::{BaseChoice, Language, Layer, Origin, Partial, Settings, StaleLock};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::Reference;
@@ -22,8 +22,11 @@ use crate::python::{Carried, Forms, Name, Project, SourceOptions, SourceSet, Too
 use crate::store::Store;
 use crate::vcs::{Question, Revision};
 
-pub(super) const TABLES: Tables =
-    Tables { own: "tool.containerize", workspace: "tool.containerize of the workspace" };
+pub(super) const TABLES: Tables = Tables {
+    language: Language::Python,
+    own: "tool.containerize",
+    workspace: "tool.containerize of the workspace",
+};
 
 /// The table that Hatch keeps of its build target.
 const HATCH_TABLE: &str = "tool.hatch.build.targets.containerize";
@@ -424,15 +427,6 @@ pub(super) fn of_python(request: &Request) -> Request {
         request.flags.exclude = Some(excluded);
     }
     request
-}
-
-/// Refuses flags that only cargo understands.
-pub(super) fn check_flags(request: &Request) -> Result<()> {
-    match language::cargo_flag(request) {
-        Some(flag) => Err(Error::usage(format!("{flag} is for Rust projects, and this is a Python project"))
-            .hint("leave it out, or name the Cargo.toml of a Rust project with --manifest-path")),
-        None => Ok(()),
-    }
 }
 
 fn about(project: &Project, version: &str) -> About {

@@ -11,6 +11,7 @@ use super::resolve::{Chosen, Form, Resolved};
 use crate::build::workshop::Workshop;
 use crate::config::Install;
 use crate::error::{Error, Result};
+use crate::event::Events;
 use crate::layer::{Content, Entry};
 use crate::plan::{APP, EnvironmentPlan, ImagePlan, Plan, TargetPlan};
 use crate::python::closed::Present;
@@ -179,6 +180,19 @@ fn say_once(words: Vec<String>, said: &mut Vec<String>) {
 
 fn within_app(path: &str) -> String {
     if path.is_empty() { APP.to_owned() } else { format!("{APP}/{path}") }
+}
+
+/// Says what of the source stays out of the images of a plan that is not carried out. What stays out of a wheel is
+/// known only when it is built.
+pub(super) fn tell_left_out(draft: &Draft, plan: &Plan, events: &Events) -> Result<()> {
+    let mut said = Vec::new();
+    for image in &plan.images {
+        if image.python().is_some_and(|application| application.install == Install::Source) {
+            say_once(draft.source(&image.settings)?.words(), &mut said);
+        }
+    }
+    said.into_iter().for_each(|words| events.note(words));
+    Ok(())
 }
 
 fn source_entries(draft: &Draft, image: &ImagePlan, left_out: &mut Vec<String>) -> Result<Vec<Entry>> {

@@ -62,6 +62,7 @@ pub(super) async fn run(request: &Request, events: &Events) -> Result<Outcome> {
     let client = Client::new(request.registry.clone(), credentials, events.clone())?;
     if !request.dry_run {
         early::check_push(request, &client, &store, references()).await?;
+        early::check_engines(request, &store)?;
     }
     let read_lock = |draft: &Draft| BaseLock::read(&draft.root().join(base::lock::FILE));
     let locks = drafts.iter().map(read_lock).collect::<Result<Vec<_>>>()?;
@@ -76,6 +77,7 @@ pub(super) async fn run(request: &Request, events: &Events) -> Result<Outcome> {
     let images = parts.iter().flat_map(|part| part.plan.images.clone()).collect();
     let plan = Plan { push: request.push, images };
     if request.dry_run {
+        parts.iter().try_for_each(|part| install::tell_left_out(part.draft, &part.plan, events))?;
         return Ok(Outcome::Planned(plan));
     }
     plan.images.iter().for_each(|image| events.step("Planned", image.summary()));
@@ -114,7 +116,6 @@ pub(super) async fn run(request: &Request, events: &Events) -> Result<Outcome> {
 
 /// What is known of the projects that the call means.
 async fn drafts(request: &Request, store: &Store, events: &Events, purpose: Purpose) -> Result<Vec<Draft>> {
-    draft::check_flags(request)?;
     let mut wanted = Vec::new();
     let mut names = BTreeMap::new();
     for project in members::selected(request, events)? {

@@ -6,15 +6,18 @@ use crate::build::about::{branch, created, detected, image_names, revision_text}
 use crate::build::places::{Own, Places, Siblings, Tables};
 use crate::build::{Request, hooks};
 use crate::cargo::{self, BinTarget, Package, Project};
-use crate::config::{self, Partial, Settings};
+use crate::config::{self, Language, Partial, Settings};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::plan::{About, Facts, ImagePlan, Naming, Plan, RustImage, plan_rust};
 use crate::vcs::Revision;
 
 /// How the tables of a Rust project are called.
-pub(super) const TABLES: Tables =
-    Tables { own: "package.metadata.containerize", workspace: "workspace.metadata.containerize" };
+pub(super) const TABLES: Tables = Tables {
+    language: Language::Rust,
+    own: "package.metadata.containerize",
+    workspace: "workspace.metadata.containerize",
+};
 
 /// Reads the places that configure the project.
 ///

@@ -38,6 +38,7 @@ pub(super) async fn run(request: &Request, events: &Events) -> Result<Outcome> {
     let store = Store::open(&request.cache_dir)?.telling(events);
     let client = Client::new(request.registry.clone(), credentials, events.clone())?;
     early::check_push(request, &client, &store, prepared.plan.references()).await?;
+    early::check_engines(request, &store)?;
     hooks::before(&prepared.hooks, events)?;
 
     let Prepared { project, plan, hooks, .. } = prepared.settled(request, &store).await?;
@@ -144,6 +145,8 @@ async fn make(workshop: &Workshop<'_>, project: &Project, plan: &Plan) -> Result
         tokio::try_join!(workshop.bases(wishes(plan)), programs::build(workshop, project, plan))?;
     let request = workshop.request;
     let folders = cargo::remap::of_machine(&request.cargo, project, &target_dir(request, project));
+    let notes = cargo::remap::folder_notes(&request.cargo, project, &folders);
+    notes.into_iter().for_each(|note| workshop.events.note(note));
     tokio::task::block_in_place(|| {
         pack(workshop, plan, &bases, |image, platform, base| {
             let program = programs.get(image, platform)?;

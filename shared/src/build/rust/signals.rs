@@ -14,18 +14,25 @@ const HANDLERS: [&str; 6] =
 /// Crates with which a package may handle them by its own `unsafe` code.
 const RAW: [&str; 3] = ["libc", "rustix", "linux-raw-sys"];
 
-/// Crates that only programs have which serve until they are stopped.
-const SERVERS: [&str; 11] = [
+/// Crates that only programs have which serve, or do work that never ends, until they are stopped.
+const SERVERS: [&str; 18] = [
     "actix-http",
+    "apalis-core",
     "axum",
+    "clokwerk",
+    "kube-runtime",
     "poem",
     "rocket",
     "rouille",
     "salvo",
+    "serenity",
+    "teloxide",
     "tide",
     "tiny_http",
+    "tokio-cron-scheduler",
     "tonic",
     "trillium-http",
+    "twilight-gateway",
     "warp",
 ];
 
@@ -72,6 +79,7 @@ mod tests {
     fn a_server_that_cannot_handle_signals_is_named() {
         assert!(said("ports = [80]", &[], &["app"]));
         assert!(said("", &["axum"], &["app", "axum", "tokio"]));
+        assert!(said("", &["apalis"], &["app", "apalis", "apalis-core"]), "a worker has no port");
     }
 
     #[test]

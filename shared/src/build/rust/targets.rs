@@ -55,7 +55,7 @@ pub(super) fn unused(cargo: &Cargo, plan: &ImagePlan) -> Option<String> {
 }
 
 fn other_than(built: &[&str], cargo: &Cargo) -> Option<String> {
-    let configured = match cargo.environment().text("CARGO_BUILD_TARGET") {
+    let configured = match cargo.environment().text("CARGO_BUILD_TARGET").filter(|text| !text.is_empty()) {
         Some(triple) => vec![triple.to_owned()],
         None => Settings::read(cargo).words(&["build", "target"]),
     };

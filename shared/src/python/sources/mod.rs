@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use self::docker::DockerIgnore;
 use self::ignored::{Ignored, Ignores};
-pub(super) use self::rules::is_secret_member;
+pub(crate) use self::rules::{is_secret_member, is_tagged_cache};
 use self::select::{Asked, Selection};
 use crate::error::{Context, Error, Result};
 use crate::interrupt;
@@ -146,7 +146,10 @@ pub fn words(left_out: &[LeftOut], said: &str) -> Vec<String> {
         let named = paths.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
         match paths.len().saturating_sub(NAMED) {
             0 => format!("{said}, {}: {named}", reason.as_str()),
-            more => format!("{said}, {}: {named} and {more} more", reason.as_str()),
+            more => {
+                tracing::info!("{said}, {}: {}", reason.as_str(), paths.join(", "));
+                format!("{said}, {}: {named} and {more} more, which -v names", reason.as_str())
+            }
         }
     };
     reasons.into_iter().map(sentence).collect()

@@ -58,7 +58,7 @@ fn folder(name: &str, path: &Path, at_root: bool) -> Option<Reason> {
 }
 
 /// A folder marked as a cache: <https://bford.info/cachedir/>.
-fn is_tagged_cache(path: &Path) -> bool {
+pub(crate) fn is_tagged_cache(path: &Path) -> bool {
     const SIGNATURE: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55";
     let mut start = vec![0; SIGNATURE.len()];
     let tag = read::file(&path.join("CACHEDIR.TAG"));
@@ -95,7 +95,7 @@ fn file(name: &str, path: &Path) -> Option<Reason> {
 
 /// Whether what a backend packed at `path`, relative and with `/`, is a secret by its name or content, or
 /// that of a version control system.
-pub(in crate::python) fn is_secret_member<R: Read>(path: &str, open: impl FnOnce() -> Option<R>) -> bool {
+pub(crate) fn is_secret_member<R: Read>(path: &str, open: impl FnOnce() -> Option<R>) -> bool {
     let lower = path.to_ascii_lowercase();
     let (folders, name) = lower.rsplit_once('/').unwrap_or(("", &lower));
     let within = |is: fn(&str) -> bool| folders.split('/').any(is);

@@ -247,7 +247,7 @@ fn names_that_are_not_unicode_are_refused_unless_left_out() {
 fn many_things_of_one_kind_are_counted() {
     let left_out = (0..9).map(|n| LeftOut { path: format!("{n}.key"), reason: Reason::Secret }).collect();
     let set = SourceSet { left_out, ..SourceSet::default() };
-    assert_eq!(set.words(), ["left out, secrets: 0.key, 1.key, 2.key, 3.key and 5 more"]);
+    assert_eq!(set.words(), ["left out, secrets: 0.key, 1.key, 2.key, 3.key and 5 more, which -v names"]);
 }
 
 /// Prints what is left out of the projects below the folder that `CONTAINERIZE_TEST_PROJECTS` names, to look

@@ -71,7 +71,7 @@ impl AuthFile {
     }
 
     /// The registry's own helper, else the one for all; an empty name means none.
-    fn helper(&self, registry: &str) -> Option<&str> {
+    pub(super) fn helper(&self, registry: &str) -> Option<&str> {
         let own =
             self.content.cred_helpers.iter().flatten().find(|(key, _)| registry_of_key(key) == registry);
         own.map(|(_, helper)| helper.as_str())

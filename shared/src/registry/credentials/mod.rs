@@ -117,18 +117,35 @@ impl Credentials {
         }))
     }
 
+    /// What is waited for while credentials for the registry are looked for: the helper that may ask somebody
+    /// something, where there is one. It reads files.
+    pub(super) fn asked(&self, registry: &str) -> String {
+        let helper = self.of_files(|file| file.helper(registry).map(str::to_owned));
+        match helper {
+            Some(helper) => {
+                format!("for docker-credential-{helper}, which is asked for the login at {registry}")
+            }
+            None => format!("for the login at {registry}"),
+        }
+    }
+
+    /// The first answer of a file that holds credentials.
+    fn of_files<T>(&self, answer: impl Fn(&AuthFile) -> Option<T>) -> Option<T> {
+        let variable = self.environment.docker_auth_config.as_ref();
+        let of_variable =
+            variable.and_then(|text| AuthFile::parse(text.expose(), "DOCKER_AUTH_CONFIG").ok()?);
+        of_variable.and_then(|file| answer(&file)).or_else(|| {
+            self.environment.auth_files().iter().find_map(|file| {
+                let text = read::text(file, read::DOCUMENT).ok()?;
+                answer(&AuthFile::parse(&text, &file.display().to_string()).ok()??)
+            })
+        })
+    }
+
     /// What the user should know of a helper that gave no credential for the registry. It reads files.
     pub(super) fn about_helper(&self, registry: &str) -> Option<String> {
         let path = self.environment.path.as_deref();
-        let about = |file: Option<AuthFile>| file?.about_helper(registry, path);
-        let variable = self.environment.docker_auth_config.as_ref();
-        let of_variable = variable.and_then(|text| AuthFile::parse(text.expose(), "DOCKER_AUTH_CONFIG").ok());
-        of_variable.and_then(about).or_else(|| {
-            self.environment.auth_files().iter().find_map(|file| {
-                let text = read::text(file, read::DOCUMENT).ok()?;
-                about(AuthFile::parse(&text, &file.display().to_string()).ok()?)
-            })
-        })
+        self.of_files(|file| file.about_helper(registry, path))
     }
 
     fn of_call(&self, repository: &Repository) -> Option<Found> {
@@ -229,6 +246,17 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn the_helper_that_is_waited_for_is_named() {
+        let folder = tempfile::tempdir().expect("folder");
+        let file = folder.path().join("config.json");
+        std::fs::write(&file, r#"{"credHelpers": {"ghcr.io": "slow"}}"#).expect("file");
+        let environment = Environment { docker_config: Some(folder.path().into()), ..Environment::default() };
+        let asked = |registry: &str| Credentials::new(environment.clone()).asked(registry);
+        assert_eq!(asked("ghcr.io"), "for docker-credential-slow, which is asked for the login at ghcr.io");
+        assert_eq!(asked("quay.io"), "for the login at quay.io");
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Claim {
     pub(super) fn take(dir: &Path, events: &Events) -> Result<Self> {
         let failed = || cannot_write(dir);
         let waiting = || events.step("Waiting", format!("for another process to write {}", dir.display()));
-        refuse_foreign_folder(dir)?;
+        check_folder(dir)?;
         let mut attempts = 0..ATTEMPTS;
         let mut lock = loop {
             fs::create_dir_all(dir).context(failed)?;
@@ -188,7 +188,10 @@ fn seconds(time: SystemTime) -> u64 {
 }
 
 /// A folder with something else in it is not ours to fill.
-fn refuse_foreign_folder(dir: &Path) -> Result<()> {
+///
+/// # Errors
+/// Usage when it holds something else than a layout; when it cannot be read.
+pub(crate) fn check_folder(dir: &Path) -> Result<()> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
+pub(crate) use self::claim::check_folder;
 use self::claim::{Claim, temporary};
 use super::{REF_NAME, copy_blob, persist};
 use crate::error::{Context, Error, Result};
