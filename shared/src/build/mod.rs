@@ -19,6 +19,7 @@ mod python;
 mod revision;
 mod rust;
 mod upload;
+mod user;
 mod workshop;
 
 use std::collections::BTreeMap;
