@@ -340,6 +340,7 @@ fn item_text(item: &containerize_core::plan::Item) -> String {
     match item {
         Item::Wheels => "a layer for each large wheel, and one for the rest".into(),
         Item::Bytecode => "what the wheels compile to".into(),
+        Item::ProjectBytecode => "what the project compiles to".into(),
         Item::Interpreter => format!("{PYTHON_PREFIX}/bin, and the standard library"),
         Item::Skeleton => format!("{PREFIX}/pyvenv.cfg and the interpreter's names"),
         Item::Project => "the project itself".into(),

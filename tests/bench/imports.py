@@ -1,6 +1,6 @@
 """How long Python imports take in containers, with bytecode in the image and without.
 
-The projects are python-web and python-science. The base's own CPython compiles, on this machine. The base has
+The projects are python-web and python-science. The base's own CPython compiles. The base has
 no bytecode of the standard library, as the public one, so that part of the imports costs the same on both
 sides. Needs CONTAINERIZE_LAB (../shared/lab, if there), and as root podman, runc and skopeo.
 """
@@ -13,12 +13,11 @@ import statistics
 import subprocess
 from pathlib import Path
 
-from base_python import base_python
 from costs import measure, row
 
 HERE = Path(__file__).resolve().parent
 LAB = Path(os.environ.get("CONTAINERIZE_LAB") or HERE.parents[2] / "shared" / "lab")
-BASE, PYTHON = "python:3.13-slim-bookworm", "3.13"
+BASE = "python:3.13-slim-bookworm"
 NEEDS = ["podman", "runc", "skopeo", "unshare"]
 #: What each set imports.
 SETS = {
@@ -43,16 +42,11 @@ class ImportBench:
             print(f"bytecode: not measured, as there is no {' and no '.join(missing)}")
             return
         self.work.mkdir()
-        python = base_python(LAB / "base-images", BASE, PYTHON, self.work / "python")
         store = self.work / "store"
         store.mkdir()
         storage = f'[storage]\ndriver = "overlay"\ngraphroot = "{store}/graph"\nrunroot = "{store}/run"\n'
         (store / "storage.conf").write_text(storage)
-        self.env = {
-            **self.env,
-            "PATH": f"{python}:{self.env['PATH']}",
-            "CONTAINERS_STORAGE_CONF": f"{store}/storage.conf",
-        }
+        self.env = {**self.env, "CONTAINERS_STORAGE_CONF": f"{store}/storage.conf"}
         for name, modules in SETS.items():
             self.compare(name, modules)
 

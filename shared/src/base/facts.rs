@@ -5,12 +5,14 @@
 //! and the diff_id of the tar within), and what was found is remembered under the layer's digest.
 //! The layers are then laid over one another by the rules of image-spec `layer.md`.
 
+mod extract;
 mod pax;
 mod scan;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
+pub use extract::extract;
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 

@@ -6,6 +6,8 @@ mod layers;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+pub(super) use layers::list_with;
+
 use super::workshop::{Base, BaseWish, Workshop};
 use crate::base::facts::Contents;
 use crate::base::lock::LockedPackages;

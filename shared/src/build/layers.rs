@@ -22,7 +22,7 @@ pub(super) enum Parts<'a> {
     /// A program.
     Program(&'a Path),
     /// A Python environment.
-    Environment(&'a Environment),
+    Environment(&'a Environment<'a>),
 }
 
 impl Parts<'_> {
@@ -33,7 +33,7 @@ impl Parts<'_> {
         }
     }
 
-    fn environment(&self) -> Result<&Environment> {
+    fn environment(&self) -> Result<&Environment<'_>> {
         match self {
             Self::Program(_) => Err(Error::bug("a Rust image has no environment")),
             Self::Environment(environment) => Ok(environment),
@@ -93,6 +93,12 @@ impl Maker<'_> {
                 layers.push(layer);
                 continue;
             }
+            if let ([Item::ProjectBytecode], Parts::Environment(environment)) = (&plan.items[..], parts) {
+                let layer = environment.project_bytecode_layer(self, &below, &plan.title)?;
+                layer.iter().for_each(|layer| self.send(layer));
+                layers.extend(layer);
+                continue;
+            }
             // Lives as long as the layer is read from it.
             let scratch = scratch::folder()?;
             let mut entries = Vec::new();
@@ -143,7 +149,9 @@ impl Maker<'_> {
                 let content = Content::of_file(parts.program()?)?;
                 Ok(vec![entry(path, EntryKind::File(content), 0o755, *owner)])
             }
-            Item::Wheels | Item::Bytecode => Err(Error::bug("wheels share a layer with something else")),
+            Item::Wheels | Item::Bytecode | Item::ProjectBytecode => {
+                Err(Error::bug("wheels share a layer with something else"))
+            }
             Item::Interpreter => Ok(parts.environment()?.interpreter.clone()),
             Item::Skeleton => Ok(parts.environment()?.skeleton.clone()),
             Item::Project => Ok(parts.environment()?.project.clone()),

@@ -20,6 +20,7 @@ mod python;
 mod revision;
 mod rust;
 mod upload;
+mod user;
 mod workshop;
 
 use std::collections::BTreeMap;

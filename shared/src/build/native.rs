@@ -19,6 +19,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use self::host::{Host, Library, package_of};
+use super::debian::list_with;
 use super::layers::Maker;
 use super::preflight;
 use super::workshop::{Base, Workshop};
@@ -100,6 +101,9 @@ pub(super) fn bundle(
             entries.push(Entry::symlink(format!("{FOLDER}/{name}"), &library.file, owner));
         }
     }
+    // `ctypes.util.find_library` asks the list, whatever the variable says.
+    let places = choice.found.keys().map(|name| (name.clone(), format!("/{FOLDER}/{name}")));
+    entries.extend(list_with(base, places.collect(), &image.platform));
     let (licences, words) = licences(&choice, owner)?;
     entries.extend(licences);
     words.into_iter().for_each(|words| workshop.events.note(words));

@@ -49,6 +49,10 @@ pub(super) struct BaseWish {
     pub(super) max_layers: usize,
     /// Whether it gets an init.
     pub(super) init: bool,
+    /// Whom images on it run as.
+    pub(super) user: String,
+    /// Whether that user gets a name where the base has none.
+    pub(super) names_user: bool,
 }
 
 /// A base that is open: the image and what is in it.
@@ -64,10 +68,11 @@ pub(super) struct Base {
 /// Open bases by name, platform and what was added to them.
 pub(super) struct Bases(BTreeMap<Key, Base>);
 
-type Key = (String, String, String, bool);
+type Key = (String, String, String, bool, String);
 
-fn key(name: &str, platform: &Platform, debian: &Debian, init: bool) -> Key {
-    (name.to_owned(), platform.to_string(), serde_json::json!(debian).to_string(), init)
+fn key(name: &str, platform: &Platform, debian: &Debian, init: bool, user: &str) -> Key {
+    let debian = serde_json::json!(debian).to_string();
+    (name.to_owned(), platform.to_string(), debian, init, user.to_owned())
 }
 
 impl Bases {
@@ -77,7 +82,7 @@ impl Bases {
     /// A bug when it was not opened.
     pub(super) fn get(&self, name: &str, platform: &Platform, settings: &Settings) -> Result<&Base> {
         self.0
-            .get(&key(name, platform, &settings.debian, settings.init))
+            .get(&key(name, platform, &settings.debian, settings.init, &settings.user))
             .ok_or_else(|| Error::bug(format!("the base {name} for {platform} is lost")))
     }
 }
@@ -111,12 +116,14 @@ impl Workshop<'_> {
     pub(super) async fn bases(&self, wishes: Vec<BaseWish>) -> Result<Bases> {
         let mut unique: BTreeMap<Key, BaseWish> = BTreeMap::new();
         for wish in wishes {
-            unique.entry(key(&wish.name, &wish.platform, &wish.debian, wish.init)).or_insert(wish);
+            let key = key(&wish.name, &wish.platform, &wish.debian, wish.init, &wish.user);
+            unique.entry(key).or_insert(wish);
         }
         let opened = unique.into_iter().map(|(key, wish)| async move {
             let base = self.base(&wish).await?;
             let base = self.with_packages(base, &wish).await?;
-            Ok((key, self.with_init(base, &wish).await?))
+            let base = self.with_init(base, &wish).await?;
+            Ok((key, self.with_user(base, &wish).await?))
         });
         Ok(Bases(futures_util::future::try_join_all(opened).await?.into_iter().collect()))
     }

@@ -12,6 +12,7 @@ mod distributions;
 mod fixes;
 mod imports;
 mod loader;
+mod loads;
 mod modules;
 mod named;
 mod process;
@@ -20,6 +21,7 @@ mod start;
 
 use std::collections::BTreeMap;
 
+pub use loads::{Loads, loads};
 use serde::{Deserialize, Serialize};
 
 use crate::base::details::{Detail, FileSystem};

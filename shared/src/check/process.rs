@@ -68,6 +68,12 @@ impl<'a, 's> Process<'a, 's> {
         self.objects.iter().skip(count).map(|object| object.real.as_str())
     }
 
+    /// The libraries that were loaded, under all names that were asked for, and their real paths.
+    pub(super) fn libraries(&self) -> impl Iterator<Item = (&str, &str)> {
+        let libraries = self.objects.iter().skip(1);
+        libraries.flat_map(|object| object.names.iter().map(|name| (name.as_str(), object.real.as_str())))
+    }
+
     /// Loads the file at `path` and all that it needs. What asks for it is the program, if there
     /// is one already. Nothing is said about what is no ELF file.
     pub(super) fn load(&mut self, path: &str) -> Vec<Problem> {

@@ -70,6 +70,25 @@ fn config(words: &[&str]) -> ImageConfig {
     config
 }
 
+#[test]
+fn a_program_is_loaded_with_its_libraries_under_all_their_names() {
+    let path = "/usr/local/bin/python3.13";
+    let found = |files: Files| {
+        let mut fs = FileSystem::default();
+        fs.apply(files.facts, files.details, false);
+        loads(&fs, &config(&[]), path)
+    };
+    let named = ElfFacts { soname: Some("libx.so.1".into()), ..library(&["libc.so.6"]) };
+    let files = python().program(&path[1..], &["libx.so", "libc.so.6"]).elf("usr/lib/libx.so.1.2", named);
+    let files = files.link("usr/lib/libx.so", "libx.so.1.2");
+    let loads = found(files).expect("all is there");
+    assert_eq!((loads.loader.as_str(), loads.musl), (&LOADER[1..], false));
+    let x = "usr/lib/libx.so.1.2";
+    let expected = [("libc.so.6", "lib/x86_64-linux-gnu/libc.so.6"), ("libx.so", x), ("libx.so.1", x)];
+    assert_eq!(loads.libraries, expected.map(|(name, path)| (name.to_owned(), path.to_owned())).into());
+    assert_eq!(found(python().program(&path[1..], &["libgone.so"])), None);
+}
+
 fn examined(base: Files, own: Files, config: &ImageConfig) -> Report {
     let mut fs = FileSystem::default();
     fs.apply(base.facts, base.details, false);

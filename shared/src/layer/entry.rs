@@ -116,7 +116,7 @@ impl Content {
 
     /// What names the content and nothing else: its digest, or where it is in an archive with a
     /// digest.
-    pub(super) fn identity(&self) -> String {
+    pub(crate) fn identity(&self) -> String {
         match self {
             Self::Bytes(bytes) => Digest::of(bytes).hex(),
             Self::File { digest, .. } => digest.hex(),

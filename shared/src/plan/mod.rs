@@ -205,6 +205,8 @@ pub enum Item {
     Wheels,
     /// Compiled bytecode of the distributions.
     Bytecode,
+    /// Compiled bytecode of the project.
+    ProjectBytecode,
     /// An interpreter of this machine.
     Interpreter,
     /// What makes a folder a virtual environment.

@@ -217,6 +217,9 @@ fn layers(
         layers.push(layer("files", items));
     }
     layers.push(layer(name, vec![Item::Project]));
+    if application.bytecode {
+        layers.push(layer(&format!("bytecode of {name}"), vec![Item::ProjectBytecode]));
+    }
     within_limit(layers.len(), settings)?;
     Ok(layers)
 }

@@ -42,10 +42,27 @@ pub(super) fn scan(stream: impl Read) -> Result<Scanned> {
     scan_within(stream, LIMITS)
 }
 
-fn scan_within(stream: impl Read, limits: Limits) -> Result<Scanned> {
+fn scan_within(mut stream: impl Read, limits: Limits) -> Result<Scanned> {
+    let mut scan = Scan { found: Scanned::default(), limits, names: 0 };
+    each_within(&mut stream, limits, |entry| scan.take_in(entry))?;
+    Ok(scan.found)
+}
+
+/// Hands out the entries of an uncompressed layer as [`scan`] reads them, to its very end.
+pub(super) fn each_entry(
+    stream: &mut dyn Read,
+    take: impl FnMut(&mut Entry<'_, Allowed<'_>>) -> Result<()>,
+) -> Result<()> {
+    each_within(stream, LIMITS, take)
+}
+
+fn each_within(
+    stream: &mut dyn Read,
+    limits: Limits,
+    mut take: impl FnMut(&mut Entry<'_, Allowed<'_>>) -> Result<()>,
+) -> Result<()> {
     let between = Between { allowance: Cell::new(MAX_HEADERS), ..Between::default() };
     let mut archive = Archive::new(Allowed { inner: stream, between: &between });
-    let mut scan = Scan { found: Scanned::default(), limits, names: 0 };
     let mut count = 0;
     for entry in archive.entries().map_err(unreadable)? {
         let mut entry = entry.map_err(unreadable)?;
@@ -55,10 +72,10 @@ fn scan_within(stream: impl Read, limits: Limits) -> Result<Scanned> {
         if count > limits.entries {
             return Err(Error::integrity(format!("the layer has more than {} entries", limits.entries)));
         }
-        scan.take_in(&mut entry)?;
+        take(&mut entry)?;
     }
     io::copy(&mut archive.into_inner().inner, &mut io::sink()).map_err(unreadable)?;
-    Ok(scan.found)
+    Ok(())
 }
 
 /// The bytes that an entry's content takes in the archive, or fewer. That of a sparse file is
@@ -99,12 +116,12 @@ impl Between {
 }
 
 /// Refuses to read more than the allowance.
-struct Allowed<'a, R> {
-    inner: R,
+pub(super) struct Allowed<'a> {
+    inner: &'a mut dyn Read,
     between: &'a Between,
 }
 
-impl<R: Read> Read for Allowed<'_, R> {
+impl Read for Allowed<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.between.allowance.get();
         if left == 0 {
@@ -270,7 +287,7 @@ fn hidden_path(parent: &str, name: &str) -> Result<String> {
     }
 }
 
-fn normal_path(raw: &[u8]) -> Result<String> {
+pub(super) fn normal_path(raw: &[u8]) -> Result<String> {
     let text = legal_text(raw)?;
     let mut path = String::with_capacity(text.len());
     for part in text.split('/') {

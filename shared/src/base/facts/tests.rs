@@ -36,7 +36,7 @@ impl Tar {
         self.entry(EntryType::Directory, path.as_bytes(), "", b"")
     }
 
-    fn entry(self, kind: EntryType, path: &[u8], target: &str, content: &[u8]) -> Self {
+    pub(super) fn entry(self, kind: EntryType, path: &[u8], target: &str, content: &[u8]) -> Self {
         let mut header = Header::new_gnu();
         header.as_old_mut().name[..path.len()].copy_from_slice(path);
         header.as_old_mut().linkname[..target.len()].copy_from_slice(target.as_bytes());

@@ -16,12 +16,15 @@ use crate::debian::{
 use crate::error::Result;
 use crate::layer::{self, Content, Entry, Head, Spec};
 use crate::oci::media_type::Format;
-use crate::oci::{Digest, History, MOST_LAYERS};
+use crate::oci::{Digest, History, MOST_LAYERS, Platform};
 use crate::plan::wheel_layers;
 use crate::store::scratch;
 
 /// The scripts of packages that do something, by the digests of their files.
 const SCRIPTS: &str = "debian-scripts";
+
+/// The dynamic linker's list.
+const LIST: &str = "etc/ld.so.cache";
 
 /// The package that has `ldconfig`.
 const LDCONFIG_PACKAGE: &str = "libc-bin";
@@ -94,7 +97,7 @@ impl List {
         if !there && !base.debian.iter().any(|package| package.name == LDCONFIG_PACKAGE) {
             return Self::Unread;
         }
-        match base.contents.note("etc/ld.so.cache") {
+        match base.contents.note(LIST) {
             Some(Note::LoaderCache(text)) => BASE64.decode(text).map_or(Self::Unread, Self::There),
             _ => Self::Missing(libraries_in(&base.contents.tree)),
         }
@@ -111,6 +114,16 @@ impl List {
             }
         }
     }
+}
+
+/// The dynamic linker's list with more libraries (name and path) than the base has; `None` where nothing prints it.
+pub(in crate::build) fn list_with(
+    base: &Base,
+    libraries: Vec<(String, String)>,
+    platform: &Platform,
+) -> Option<Entry> {
+    let list = List::of(base).with(libraries, architecture(platform).unwrap_or_default())?;
+    Some(Entry::file(LIST, Content::Bytes(list.into()), 0o644, (0, 0)))
 }
 
 /// What of the base the layers depend on beside the packages.
@@ -230,7 +243,7 @@ impl Adder<'_> {
         }
         let libraries: Vec<(String, String)> = all.iter().flat_map(Unpacked::libraries).collect();
         let list = self.below.list.with(libraries, architecture(&self.wish.platform).unwrap_or_default());
-        entries.extend(list.map(|bytes| file("etc/ld.so.cache", bytes)));
+        entries.extend(list.map(|bytes| file(LIST, bytes)));
         entries
     }
 }

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::bytecode::Compiler;
 use super::environment::ReadyWheel;
 use super::resolve::{Chosen, Form};
 use super::wanted::Wanted;
@@ -148,21 +147,10 @@ impl Tools {
         Ok(ReadyWheel { name: name.clone(), filename, path, digest, size, origin: None, left_out })
     }
 
-    /// What compiles bytecode for this interpreter.
-    ///
-    /// # Errors
-    /// Usage: this machine has no CPython of its minor version.
-    pub(super) fn compiler(&self, interpreter: &Interpreter) -> Result<Compiler> {
-        let version = interpreter.version;
-        let found = self.host.python_where(version.major, version.minor, |python| {
-            python.implementation.eq_ignore_ascii_case("cpython")
-        });
-        let python = found.ok_or_else(|| {
-            let short = version.short();
-            Error::usage(format!("bytecode for Python {short} needs a CPython {short} on this machine"))
-                .hint(format!("install it (`uv python install {short}`), or leave out bytecode"))
-        })?;
-        Ok(Compiler { program: python.path, version: python.version.to_string() })
+    /// A CPython of this machine of exactly this version.
+    pub(super) fn exactly(&self, version: PythonVersion) -> Option<PathBuf> {
+        let found = self.host.python_where(version.major, version.minor, |python| python.version == version);
+        found.map(|python| python.path)
     }
 }
 

@@ -1,67 +1,96 @@
-//! Compiled bytecode of the distributions, in a layer of its own: its bytes depend on the CPython
-//! that compiles, and all others must not.
+//! Compiled bytecode, in layers of its own: one of the distributions, one of the project.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::collections::BTreeSet;
 
+use super::compiler::Compiler;
 use super::environment::{Environment, below};
 use crate::base::tree::Tree;
 use crate::build::layers::Maker;
-use crate::error::{Context, Error, Result};
-use crate::layer::{self, EntryKind, Head, Layer, Spec};
-use crate::process::Program;
+use crate::error::{Error, Result};
+use crate::layer::{self, Entry, EntryKind, Head, Layer, Spec};
+use crate::oci::Digest;
+use crate::plan::APP;
 use crate::store::scratch;
 
 /// The end of the name of what is compiled.
 const MODULE: &str = ".py";
 
-/// Compiles all modules below a folder, by so many processes. Not `-m compileall`, which ends alike when a
-/// module does not compile and when its processes are gone.
-const COMPILE: &str = "\
-import compileall, py_compile, sys
-compileall.compile_dir(sys.argv[1], quiet=2, force=True, workers=int(sys.argv[2]), stripdir=sys.argv[1],
-    prependdir='/', invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)";
+/// A folder with what was compiled before, which is passed over.
+const COMPILED: &str = "__pycache__";
 
-/// What would lead the compiler to other modules, or to other bytecode.
-const NOT_FOR_COMPILING: [&str; 6] =
-    ["PYTHONPATH", "PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONWARNINGS", "PYTHONINSPECT", "PYTHONPLATLIBDIR"];
-
-/// A CPython of this machine that compiles.
-#[derive(Debug, Clone)]
-pub(in crate::build) struct Compiler {
-    /// The program.
-    pub(super) program: PathBuf,
-    /// Its full version, which its bytecode depends on.
-    pub(super) version: String,
-}
-
-impl Environment {
+impl Environment<'_> {
     /// The layer with the bytecode of all wheels on top of `base`.
     ///
     /// # Errors
-    /// When the compiler cannot be run.
+    /// When nothing that may compile can be run.
     pub(in crate::build) fn bytecode_layer(&self, maker: &Maker<'_>, base: &Tree) -> Result<Layer> {
-        let compiler = self.compiler.as_ref().ok_or_else(|| Error::bug("there is no compiler"))?;
+        let compiler = self.compiler()?;
         let wheels: Vec<_> = self.wheels.iter().collect();
+        let key = self.key(&wheels, &below(base, &self.target.prefix));
+        let entries = || {
+            let mut entries = Vec::new();
+            for wheel in &wheels {
+                entries.extend(wheel.entries(&self.target)?);
+            }
+            Ok(entries)
+        };
+        self.compiled(maker, base, "bytecode", &key, compiler, entries)
+    }
+
+    /// The layer with the bytecode of the project, above the project's own; `None` where it has no modules.
+    ///
+    /// # Errors
+    /// As [`Environment::bytecode_layer`].
+    pub(in crate::build) fn project_bytecode_layer(
+        &self,
+        maker: &Maker<'_>,
+        tree: &Tree,
+        title: &str,
+    ) -> Result<Option<Layer>> {
+        let modules: Vec<&Entry> = self.project.iter().filter(|entry| is_module(entry)).collect();
+        if modules.is_empty() {
+            return Ok(None);
+        }
+        let mut key = format!("project {:?} {}", self.target.owner, below(tree, APP.trim_start_matches('/')));
+        for entry in &modules {
+            if let EntryKind::File(content) = &entry.kind {
+                key.push_str(&format!(" {:?} {}", entry.path, content.identity()));
+            }
+        }
+        let key = Digest::of(key.as_bytes()).to_string();
+        let entries = || Ok(modules.into_iter().cloned().collect());
+        self.compiled(maker, tree, title, &key, self.compiler()?, entries).map(Some)
+    }
+
+    fn compiler(&self) -> Result<&Compiler<'_>> {
+        self.compiler.as_ref().ok_or_else(|| Error::bug("there is no compiler"))
+    }
+
+    /// The layer with what the modules among `entries` compile to.
+    fn compiled(
+        &self,
+        maker: &Maker<'_>,
+        tree: &Tree,
+        title: &str,
+        key: &str,
+        compiler: &Compiler<'_>,
+        entries: impl FnOnce() -> Result<Vec<Entry>>,
+    ) -> Result<Layer> {
+        let version = compiler.version;
         let head = Head {
-            key: format!(
-                "bytecode {} {}",
-                compiler.version,
-                self.key(&wheels, &below(base, &self.target.prefix))
-            ),
-            title: format!("bytecode by CPython {}", compiler.version),
+            key: format!("bytecode-2 {version} {key}"),
+            title: format!("{title} by CPython {version}"),
             compression: maker.compression,
             format: maker.format,
         };
         // Lives as long as the layer is read from it.
         let root = scratch::folder()?;
         let spec = || {
-            for wheel in &wheels {
-                let entries = wheel.entries(&self.target)?;
-                let modules = entries.iter().filter(|entry| entry.path.ends_with(MODULE));
-                layer::unpack(modules, root.path())?;
-            }
-            compiler.compile(root.path(), maker.jobs)?;
+            let entries = entries()?;
+            let modules = || entries.iter().filter(|entry| is_module(entry));
+            layer::unpack(modules(), root.path())?;
+            let names: BTreeSet<&str> = modules().map(|entry| entry.path.as_str()).collect();
+            compiler.compile(root.path(), &names.into_iter().collect::<Vec<_>>(), maker.jobs)?;
             let mut entries =
                 layer::collect(root.path(), "/", Some(0o644), self.target.owner, &["**/*.py".into()])?;
             // Of folders, only those that hold something.
@@ -74,64 +103,11 @@ impl Environment {
                 format: head.format,
             })
         };
-        layer::write_keyed(&head, spec, base, maker.store, maker.use_memo, maker.jobs, maker.events)
+        layer::write_keyed(&head, spec, tree, maker.store, maker.use_memo, maker.jobs, maker.events)
     }
 }
 
-impl Compiler {
-    /// Compiles all modules below `root`, which stands for the image's root. What does not compile
-    /// (templates, syntax of other versions) is left as it is, as installers do.
-    fn compile(&self, root: &Path, jobs: usize) -> Result<()> {
-        let failed = || format!("cannot compile bytecode with {}", self.program.display());
-        let mut command = Command::new(&self.program);
-        // Instead of `-I`, which would ignore the seed as well.
-        for name in NOT_FOR_COMPILING {
-            command.env_remove(name);
-        }
-        // The order of sets is the order of hashes.
-        command.env("PYTHONHASHSEED", "0").current_dir(root);
-        command.args(["-s", "-c", COMPILE]).arg(root).arg(jobs.to_string());
-        let done = Program::new(command).output().context(failed)?;
-        if done.status.success() {
-            return Ok(());
-        }
-        let said = String::from_utf8_lossy(&done.stderr);
-        let why = said.lines().last().map_or_else(|| format!("it ended with {}", done.status), str::to_owned);
-        Err(Error::build(failed()).because(why))
-    }
-}
-
-#[cfg(test)]
-#[cfg(unix)]
-mod tests {
-
-    use containerize_tests::fixture::script as write_script;
-
-    use super::*;
-
-    fn compiler(folder: &Path, script: &str) -> Compiler {
-        let program = folder.join("python3.13");
-        write_script(&program, &format!("#!/bin/sh\n{script}\n"));
-        Compiler { program, version: "3.13.5".into() }
-    }
-
-    #[test]
-    fn a_compiler_that_ends_early_is_an_error_with_its_last_words() {
-        let folder = tempfile::tempdir().expect("folder");
-        let broken = compiler(folder.path(), "echo Traceback >&2; echo 'A process was killed' >&2; exit 1");
-        let error = broken.compile(folder.path(), 2).expect_err("refused");
-        assert_eq!(error.kind(), crate::error::Kind::Build);
-        assert!(error.to_string().starts_with("cannot compile bytecode with /"), "{error}");
-        assert!(format!("{error:?}").contains("A process was killed"), "{error:?}");
-        let silent = compiler(folder.path(), "exit 9").compile(folder.path(), 2).expect_err("refused");
-        assert!(format!("{silent:?}").contains("9"), "{silent:?}");
-    }
-
-    #[test]
-    fn the_seed_of_hashes_is_fixed_and_the_users_settings_do_not_count() {
-        let folder = tempfile::tempdir().expect("folder");
-        let asks =
-            compiler(folder.path(), "test \"$PYTHONHASHSEED $PYTHONPATH$1 $5\" = '0 -s 3' && test $PWD = $4");
-        asks.compile(&folder.path().canonicalize().expect("path"), 3).expect("as it is to be");
-    }
+fn is_module(entry: &Entry) -> bool {
+    let is_compiled = || entry.path.split('/').any(|part| part == COMPILED);
+    matches!(entry.kind, EntryKind::File(_)) && entry.path.ends_with(MODULE) && !is_compiled()
 }

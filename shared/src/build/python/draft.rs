@@ -15,7 +15,7 @@ use crate::build::{Request, hooks, revision};
 use crate::config::{BaseChoice, Language, Layer, Origin, Partial, Settings, StaleLock};
 use crate::error::{Error, Result};
 use crate::event::Events;
-use crate::oci::Reference;
+use crate::oci::{Platform, Reference};
 use crate::plan::{APP, About, Facts, Names, Naming, base_for};
 use crate::python::lock::{self, Lock, ProjectFacts, Selection};
 use crate::python::{Carried, Forms, Name, Project, SourceOptions, SourceSet, Tool, sources};
@@ -208,14 +208,7 @@ impl Draft {
         let mut wishes = Vec::new();
         for image in &self.images {
             for platform in &image.settings.platforms {
-                wishes.push(BaseWish {
-                    name: base_for(&image.settings, platform)?.to_owned(),
-                    platform: platform.clone(),
-                    compression: image.settings.compression,
-                    debian: image.settings.debian.clone(),
-                    max_layers: image.settings.max_layers,
-                    init: image.settings.init,
-                });
+                wishes.push(wish(base_for(&image.settings, platform)?, platform, &image.settings));
             }
         }
         Ok(wishes)
@@ -287,6 +280,20 @@ impl Draft {
             extras: names(&settings.python.extras)?,
             project: facts(&self.project),
         })
+    }
+}
+
+/// The base `name` for a platform, with what the settings add to it.
+pub(super) fn wish(name: &str, platform: &Platform, settings: &Settings) -> BaseWish {
+    BaseWish {
+        name: name.to_owned(),
+        platform: platform.clone(),
+        compression: settings.compression,
+        debian: settings.debian.clone(),
+        max_layers: settings.max_layers,
+        init: settings.init,
+        user: settings.user.clone(),
+        names_user: true,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::bytecode::Compiler;
+use super::compiler::Compiler;
 use crate::base::tree::Tree;
 use crate::build::layers::Maker;
 use crate::build::parallel::in_parallel;
@@ -32,13 +32,13 @@ pub(in crate::build) struct ReadyWheel {
 }
 
 /// What was made for one platform's image.
-pub(in crate::build) struct Environment {
+pub(in crate::build) struct Environment<'a> {
     /// How wheels are installed.
     pub(super) target: wheel::Environment,
     /// By name.
     pub(super) wheels: Vec<ReadyWheel>,
     /// What compiles bytecode, where that is asked for.
-    pub(super) compiler: Option<Compiler>,
+    pub(super) compiler: Option<Compiler<'a>>,
     /// The interpreter, where the base has none.
     pub(in crate::build) interpreter: Vec<Entry>,
     /// What makes a folder an environment.
@@ -101,7 +101,7 @@ impl ReadyWheel {
     }
 }
 
-impl Environment {
+impl Environment<'_> {
     /// The layers of the wheels on top of `base`, at most `budget`.
     ///
     /// # Errors

@@ -1,19 +1,23 @@
 //! From chosen distributions to environments: fetched, built, and the project itself.
 
+use std::sync::Mutex;
+
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::runtime::Handle;
 
 use super::carried;
+use super::compiler::Compiler;
 use super::complete::{self, Laid};
-use super::draft::Draft;
+use super::draft::{Draft, wish};
 use super::environment::{Environment, ReadyWheel, skeleton, target};
 use super::resolve::{Chosen, Form, Resolved};
-use crate::build::workshop::Workshop;
+use crate::build::workshop::{Bases, Workshop};
 use crate::config::Install;
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::layer::{Content, Entry};
-use crate::plan::{APP, EnvironmentPlan, ImagePlan, Plan, TargetPlan};
+use crate::plan::{APP, EnvironmentPlan, ImagePlan, Plan, PlatformPlan, TargetPlan};
 use crate::python::closed::Present;
 use crate::python::index::Fetched;
 use crate::python::{Carried, DistFile, Interpreter, Package, Source, SourceKind, is_command_line};
@@ -23,12 +27,13 @@ use crate::wheel::{self, DirectUrl, Script, Wheel};
 ///
 /// # Errors
 /// When something cannot be fetched or built, or is not what the lock says.
-pub(super) async fn environments(
-    workshop: &Workshop<'_>,
-    draft: &Draft,
-    plan: &Plan,
+pub(super) async fn environments<'a>(
+    workshop: &'a Workshop<'a>,
+    draft: &'a Draft,
+    plan: &'a Plan,
     resolved: &Resolved,
-) -> Result<Vec<Environment>> {
+    bases: &'a Bases,
+) -> Result<Vec<Environment<'a>>> {
     let mut made = Vec::new();
     // The same for each platform, and told once.
     let mut left_out = Vec::new();
@@ -45,7 +50,10 @@ pub(super) async fn environments(
         let files: Vec<Fetched> = fetched.by_ref().take(chosen.iter().filter_map(wheel_of).count()).collect();
         let carried = draft.carried(&image.settings)?;
         let maker = EnvironmentMaker { workshop, draft, image, interpreter, carried };
-        let (environment, local) = maker.make(chosen, files, install, &mut left_out).await?;
+        let (mut environment, local) = maker.make(chosen, files, install, &mut left_out).await?;
+        if image.settings.python.bytecode {
+            environment.compiler = Some(maker.compiler(platform, bases)?);
+        }
         let laid = Laid { wheels: &environment.wheels, local, project_is_laid: install == Install::Wheel };
         unmet.extend(complete::unmet(workshop, draft, &image.settings, interpreter, &laid)?);
         made.push(environment);
@@ -70,14 +78,30 @@ struct EnvironmentMaker<'a> {
     carried: Option<&'a Carried>,
 }
 
-impl EnvironmentMaker<'_> {
+impl<'a> EnvironmentMaker<'a> {
+    /// What compiles for the image, should something have to be compiled.
+    fn compiler(&self, platform: &PlatformPlan, bases: &'a Bases) -> Result<Compiler<'a>> {
+        let Self { workshop, draft, image, interpreter, carried } = *self;
+        Ok(Compiler {
+            workshop: *workshop,
+            runtime: Handle::current(),
+            tools: &draft.tools,
+            base: bases.get(&platform.base, &platform.platform, &image.settings)?,
+            wish: wish(&platform.base, &platform.platform, &image.settings),
+            path: &interpreter.path,
+            version: interpreter.version,
+            carried: carried.map(|carried| carried.executable.as_path()),
+            found: Mutex::default(),
+        })
+    }
+
     async fn make(
         &self,
         chosen: &[Chosen],
         files: Vec<Fetched>,
         install: Install,
         left_out: &mut Vec<String>,
-    ) -> Result<(Environment, Vec<Present>)> {
+    ) -> Result<(Environment<'a>, Vec<Present>)> {
         let owner = (self.image.settings.owner.uid, self.image.settings.owner.gid);
         let target = target(self.interpreter, owner);
         let mut files = files.into_iter();
@@ -129,14 +153,12 @@ impl EnvironmentMaker<'_> {
         if install == Install::Source {
             project.extend(self.source(&target, left_out)?);
         }
-        let wanted = self.image.settings.python.bytecode;
-        let compiler = wanted.then(|| self.draft.tools.compiler(self.interpreter)).transpose()?;
         let interpreter = match self.carried {
             Some(carried) => carried::entries(carried, owner)?,
             None => Vec::new(),
         };
         let skeleton = skeleton(self.interpreter, owner);
-        Ok((Environment { compiler, interpreter, skeleton, project, target, wheels }, local))
+        Ok((Environment { compiler: None, interpreter, skeleton, project, target, wheels }, local))
     }
 
     /// What the project's source adds; what of it stays out is told in `left_out`.

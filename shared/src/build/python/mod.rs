@@ -3,11 +3,13 @@
 mod builds;
 mod bytecode;
 mod carried;
+mod compiler;
 mod complete;
 mod draft;
 mod environment;
 mod install;
 mod interpreter;
+mod lent;
 mod members;
 mod optional;
 mod resolve;
@@ -144,7 +146,7 @@ async fn drafts(request: &Request, store: &Store, events: &Events, purpose: Purp
 impl Part<'_> {
     async fn make(&self) -> Result<Vec<ImageSet>> {
         let Self { draft, workshop, bases, plan, resolved } = self;
-        let environments = install::environments(workshop, draft, plan, resolved).await?;
+        let environments = install::environments(workshop, draft, plan, resolved, bases).await?;
         tokio::task::block_in_place(|| {
             pack(workshop, plan, bases, |image, platform, _| {
                 let index = resolved.index(plan, image, platform)?;

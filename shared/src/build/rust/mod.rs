@@ -168,6 +168,9 @@ pub(super) fn wishes(plan: &Plan) -> Vec<BaseWish> {
         debian: image.settings.debian.clone(),
         max_layers: image.settings.max_layers,
         init: image.settings.init,
+        user: image.settings.user.clone(),
+        // Programs need none: an image of one static program stays one layer.
+        names_user: false,
     };
     plan.each().map(wish).collect()
 }
