@@ -34,8 +34,11 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Reads a command of one line, split like a shell would.
+/// Reads a command of one line, split like a shell would; or a list in JSON, as Dockerfiles have it.
 pub(super) fn command(text: &str) -> Result<containerize_core::config::Command, String> {
+    if let Ok(words) = serde_json::from_str(text) {
+        return Ok(containerize_core::config::Command::Words(words));
+    }
     let command = containerize_core::config::Command::Line(text.to_owned());
     command.words().map(|_| command).ok_or_else(|| "a quote is left open".into())
 }
@@ -61,6 +64,15 @@ mod tests {
         assert_eq!(pair("A=b=c"), Ok(("A".into(), "b=c".into())));
         assert_eq!(pair("A="), Ok(("A".into(), String::new())));
         assert!(pair("A").is_err() && pair("=b").is_err());
+    }
+
+    #[test]
+    fn a_command_is_a_line_or_a_list() {
+        let words = |text: &str| command(text).map(|command| command.words().unwrap_or_default());
+        assert_eq!(words("serve 'a b'"), Ok(vec!["serve".into(), "a b".into()]));
+        assert_eq!(words(r#"["serve", "a b"]"#), Ok(vec!["serve".into(), "a b".into()]));
+        assert_eq!(words("[ -f x ]"), Ok(["[", "-f", "x", "]"].map(str::to_owned).to_vec()));
+        assert!(words("serve 'a").is_err());
     }
 
     #[test]
