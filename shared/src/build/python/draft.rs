@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::Reference;
 use crate::plan::{APP, About, Facts, Names, Naming, base_for};
-use crate::python::lock::{self, Lock, ProjectFacts, Selection};
+use crate::python::lock::{self, Lock, LockKind, ProjectFacts, Selection};
 use crate::python::{Carried, Forms, Name, Project, SourceOptions, SourceSet, Tool, sources};
 use crate::store::Store;
 use crate::vcs::{Question, Revision};
@@ -100,6 +100,7 @@ impl Draft {
             None => None,
         };
         for stale in stale.into_iter().chain(other) {
+            let stale = if group.lock.is_some() { renamed(stale, lock.as_ref()) } else { stale };
             tolerate(stale, tolerates, events)?;
         }
         let hooks = places.hooks(&[own], project.root_dir())?;
@@ -308,7 +309,9 @@ pub(super) fn project(request: &Request) -> Result<Project> {
 
 /// What locks need to know of a project.
 fn facts(project: &Project) -> ProjectFacts<'_> {
-    ProjectFacts { dir: &project.dir, pyproject: project.pyproject.as_ref() }
+    let workspace = project.workspace.as_ref().filter(|workspace| workspace.has_lock);
+    let members = workspace.map_or(&[][..], |workspace| workspace.members.as_slice());
+    ProjectFacts { dir: &project.dir, pyproject: project.pyproject.as_ref(), members: Some(members) }
 }
 
 /// The lock, if the project has one or needs none, and why it does not fit the project any more.
@@ -361,6 +364,18 @@ fn found_lock(
         events.note(format!("{name} is taken, {}; {} is not read", found.reason, others.join(", ")));
     }
     Ok(Some(lock))
+}
+
+/// `containerize lock` passes over a lock that the settings name: it would not help.
+fn renamed(stale: Error, lock: Option<&Lock>) -> Error {
+    let Some(lock) = lock.filter(|lock| matches!(lock.kind, LockKind::Pylock | LockKind::Requirements))
+    else {
+        return stale;
+    };
+    let name = lock.path.file_name().unwrap_or_default().to_string_lossy();
+    stale.hint(format!(
+        "leave out the key `lock` and run containerize lock; then give the pylock.toml that it makes the name {name}"
+    ))
 }
 
 /// Lets a stale lock pass with a word, where that is wanted.
