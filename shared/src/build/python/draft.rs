@@ -59,6 +59,8 @@ pub(super) struct Draft {
 /// An image before its base is open.
 pub(super) struct DraftImage {
     pub(super) name: String,
+    /// How its table is called, and the process that it starts.
+    pub(super) table: String,
     pub(super) settings: Settings,
     pub(super) names: Names,
     pub(super) facts: Facts,
@@ -89,11 +91,12 @@ impl Draft {
         let dir = project.dir.clone();
         let own = Own { table: table.as_ref(), dir: &dir };
         let fold = |name: &String| Ok(places.fold(own, Vec::new(), name)?.values);
-        let all = group.names.iter().map(fold).collect::<Result<Vec<_>>>()?;
+        let all = group.names.keys().map(fold).collect::<Result<Vec<_>>>()?;
         let tolerates = match all.iter().all(|values| values.stale_lock == Some(StaleLock::Warn)) {
             true => StaleLock::Warn,
             false => StaleLock::Error,
         };
+        let needs_version = all.iter().any(|values| values.version.is_none());
         let early = all.into_iter().next().unwrap_or_default();
         let other = match lock.as_ref().filter(|lock| lock.made.is_some()) {
             Some(lock) => Wanted::of(places, own, &group.names)?.check(lock).err(),
@@ -111,8 +114,10 @@ impl Draft {
             Self { project, lock, lock_is_named, forms, tools, images, hooks, carried, outputs, walked };
         let revision = revision::answer(revision, request, &[], events);
         let version = match purpose {
-            Purpose::Images => version::of(&draft.project, &draft.tools, request, &early, events).await?,
-            Purpose::Lock => version::UNKNOWN_VERSION.into(),
+            Purpose::Images if needs_version => {
+                version::of(&draft.project, &draft.tools, request, &early, events).await?
+            }
+            _ => version::UNKNOWN_VERSION.into(),
         };
         draft.images = draft.images(request, places, own, group, (revision, version), events)?;
         for prefix in draft.images.iter().filter_map(|image| image.settings.python.prefix.clone()) {
@@ -134,17 +139,19 @@ impl Draft {
     ) -> Result<Vec<DraftImage>> {
         let project = &self.project;
         let (created, told_by) = created(&request.variables, revision.as_ref())?;
-        let facts = Facts { version, revision: revision.as_ref().map(revision_text), created };
+        let project_facts = Facts { version, revision: revision.as_ref().map(revision_text), created };
         let several = wanted::names(places, own, project)?.len() > 1;
         // Names do not hang on how many projects a call means.
         let is_member = project.workspace.as_ref().is_some_and(|workspace| workspace.members.len() > 1);
         let in_project = several || is_member;
         let siblings = Siblings { in_package: several, in_project };
         let mut images = Vec::new();
-        for name in group.names.clone() {
-            let about = About { name: name.clone(), ..about(project, &facts.version) };
+        for (table, name) in group.names.clone() {
+            let about = About { name: name.clone(), ..about(project, &project_facts.version) };
             let detected = detected(&about, project.described_by, revision.is_some(), told_by.clone());
-            let settings = self.settings(places, own, detected, &name)?;
+            let settings = self.settings(places, own, detected, &table)?;
+            let mut facts = project_facts.clone();
+            settings.version.iter().for_each(|said| facts.version.clone_from(said));
             let branch = branch(&settings, request, &project.dir);
             let naming = Naming {
                 name: &name,
@@ -155,7 +162,7 @@ impl Draft {
                 is_one_of_several: group.is_one_of_several,
             };
             let names = image_names(request, &settings, &naming, events)?;
-            images.push(DraftImage { name, settings, names, facts: facts.clone() });
+            images.push(DraftImage { name, table, settings, names, facts });
         }
         Ok(images)
     }
