@@ -6,6 +6,7 @@ mod carried;
 mod complete;
 mod draft;
 mod environment;
+mod fitting;
 mod install;
 mod interpreter;
 mod members;
