@@ -167,6 +167,9 @@ fn image_rows(image: &ImagePlan, push: bool) -> Vec<Row> {
     let settings = &image.settings;
     let from = |key: &str| settings.origins.describe(key);
     let mut rows: Vec<Row> = Vec::new();
+    for (key, value) in [("name", &settings.name), ("version", &settings.version)] {
+        rows.extend(value.iter().map(|value| (key, value.clone(), from(key))));
+    }
     for reference in &image.references {
         let word = if push { "push to" } else { "name" };
         rows.push((word, reference.to_string(), format!("{}, {}", from("repository"), from("tags"))));

@@ -7,6 +7,7 @@ import copy
 import hashlib
 import json
 import random
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,7 @@ def wheelhouse(folder: Path) -> None:
 def toml(document: Document) -> str:
     """A document as text; values below the second level are inline."""
     lines: list[str] = []
+    document = {table: content for table, content in document.items() if table != "folders"}
 
     def value(what: object) -> str:
         if isinstance(what, dict):
@@ -66,6 +68,15 @@ def toml(document: Document) -> str:
             lines.append(f"[{table}.{json.dumps(name)}]" if name else f"[{table}]")
             lines += [f"{json.dumps(key)} = {value(what)}" for key, what in values.items()]
     return "\n".join(lines) + "\n"
+
+
+def write(project: Path, document: Document) -> None:
+    """Writes the files of a project, and of the members of its workspace."""
+    (project / "pyproject.toml").write_text(toml(document))
+    shutil.rmtree(project / "libs", ignore_errors=True)
+    for name, inner in document.get("folders", {}).items():
+        (project / name).mkdir(parents=True)
+        (project / name / "pyproject.toml").write_text(toml(inner))
 
 
 #: A build backend that needs nothing, and tells metadata alone.
@@ -128,7 +139,35 @@ SOURCED: Document = {
         }
     },
 }
-PROJECTS = {"plain": PLAIN, "dynamic": DYNAMIC, "sourced": SOURCED}
+#: The root of a workspace; what is below "folders" are the files of its members.
+MEMBERS: Document = {
+    "project": {"version": "1.0", **PROJECT, "dependencies": ["alpha>=1", "one"]},
+    "dependency-groups": {"dev": ["gamma"]},
+    "tool": {
+        "uv": {
+            **UV,
+            "package": False,
+            "sources": {"one": {"workspace": True}},
+            "workspace": {"members": ["libs/*"]},
+            "environments": ["sys_platform == 'linux'", "sys_platform == 'darwin'"],
+            "conflicts": [[{"extra": "a"}, {"extra": "b"}]],
+        }
+    },
+    "folders": {
+        "libs/one": {
+            "project": {
+                "name": "one",
+                "version": "1.0",
+                "requires-python": ">=3.10",
+                "dependencies": ["gamma"],
+            }
+        },
+        "libs/two": {
+            "project": {"name": "two", "version": "1.0", "requires-python": ">=3.10", "dependencies": []}
+        },
+    },
+}
+PROJECTS = {"plain": PLAIN, "dynamic": DYNAMIC, "sourced": SOURCED, "members": MEMBERS}
 
 SPECIFIERS = ["", ">=1", ">=1.0", "==1.0", "==1.0.0", "~=1.0", "<2", ">=1,<3", "!=0.9"]
 MARKERS = [
@@ -242,6 +281,66 @@ def setting(document: Document, dice: random.Random) -> None:
     document["tool"]["uv"][key] = value
 
 
+def conflict(document: Document, dice: random.Random) -> None:
+    document["tool"]["uv"]["conflicts"] = dice.choice(
+        [
+            [],
+            [[{"extra": "a"}, {"extra": "b"}]],
+            [[{"extra": "b"}, {"extra": "a"}]],
+            [[{"package": "hello", "extra": "a"}, {"extra": "b"}]],
+            [[{"extra": "a"}, {"group": "dev"}]],
+        ]
+    )
+
+
+def environment(document: Document, dice: random.Random) -> None:
+    key = dice.choice(["environments", "environments", "required-environments"])
+    document["tool"]["uv"][key] = dice.choice(
+        [
+            [],
+            ["sys_platform == 'linux'"],
+            ["sys_platform == 'darwin'", "sys_platform == 'linux'"],
+            ["sys_platform == 'linux'", "sys_platform == 'darwin'"],
+            ["sys_platform=='linux' ", 'sys_platform == "darwin"'],
+        ]
+    )
+
+
+def newer(document: Document, dice: random.Random) -> None:
+    settings = document["tool"]["uv"]
+    when = dice.choice([None, "2030-01-01T00:00:00Z", "2030-01-01", "2031-06-01T12:00:00+02:00"])
+    if when is None:
+        settings["exclude-newer-package"] = {"alpha": "2030-01-01T00:00:00Z"}
+    else:
+        settings["exclude-newer"] = when
+
+
+def member(document: Document, dice: random.Random) -> None:
+    """Something of the members of a workspace."""
+    folders, settings = document.get("folders", {}), document["tool"]["uv"]
+    if not folders:
+        return
+    what = dice.choice(["add", "remove", "exclude", "name", "version", "needs", "python", "project"])
+    two = folders["libs/two"]["project"]
+    if what == "add":
+        new = {"name": "three", "version": "1.0", "requires-python": ">=3.10", "dependencies": []}
+        folders["libs/three"] = {"project": new}
+    elif what == "remove":
+        del folders["libs/two"]
+    elif what == "exclude":
+        settings["workspace"]["exclude"] = ["libs/two"]
+    elif what == "name":
+        two["name"] = dice.choice(["Two", "second"])
+    elif what == "version":
+        two["version"] = "1.1"
+    elif what == "needs":
+        two["dependencies"] = dice.choice([["gamma"], ["alpha"], ["alpha ; os_name == 'nt'"]])
+    elif what == "python":
+        two["requires-python"] = dice.choice([">=3.10.0", ">=3.11"])
+    else:
+        folders["libs/one"]["project"]["dependencies"] = dice.choice([[], ["gamma>=1"], ["gamma", "gamma"]])
+
+
 def words(document: Document, _: random.Random) -> None:
     document["project"]["description"] = "Says hello."
     document["project"]["scripts"] = {"hello": "hello:main"}
@@ -262,13 +361,16 @@ CHANGES: list[Change] = [
     setting,
     words,
 ]
+#: What is changed in the settings of a workspace.
+OF_WORKSPACES: list[Change] = [conflict, environment, newer, member, member, setting, change, words]
 
 
 def changed(document: Document, seed: int) -> tuple[str, Document]:
     """A document after one or two changes, with their names."""
     dice = random.Random(seed)
     document = copy.deepcopy(document)
-    chosen = dice.sample(CHANGES, dice.choice([1, 1, 2]))
+    changes = OF_WORKSPACES if "folders" in document else [*CHANGES, conflict, environment, newer]
+    chosen = dice.sample(changes, dice.choice([1, 1, 2]))
     for one in chosen:
         one(document, dice)
     return ", ".join(one.__name__ for one in chosen), document

@@ -108,6 +108,21 @@ def test_static_files_of_django_are_a_layer_of_their_own(program, tmp_path: Path
     assert not [name for name in files if name.startswith(str(tmp_path).strip("/"))]
     assert make(program, project, tmp_path / "again", env=env).digest == made.digest
 
+    # With a manifest, whose names are sorted.
+    block = page[page.index('layers = [{ command = """') :]
+    block = block[: block.index("```")].replace(
+        "uv run --frozen", f"{uv()} run --no-project --with django=={django}"
+    )
+    table = project / "pyproject.toml"
+    table.write_text(table.read_text().replace(command, block))
+    with (project / "config" / "settings.py").open("a") as settings:
+        storage = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
+        settings.write(f'STORAGES = {{"staticfiles": {{"BACKEND": "{storage}"}}}}\n')
+    made = make(program, project, tmp_path / "manifest", env=env)
+    manifest = made.unpack(tmp_path / "root") / "app" / "staticfiles" / "staticfiles.json"
+    names = list(json.loads(manifest.read_text())["paths"])
+    assert len(names) > 10 and names == sorted(names)
+
 
 def blob(layout: Path, digest: str) -> dict:
     return json.loads((layout / "blobs" / digest.replace(":", "/")).read_text())

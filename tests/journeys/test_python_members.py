@@ -85,6 +85,23 @@ def test_one_file_configures_all_services_of_a_repository(
     assert "example.com/x/jobs" in chosen.out and "1000:0" in chosen.out
 
 
+def test_services_say_their_names_and_versions(program: Program, repository: Path) -> None:
+    root = repository / "pyproject.toml"
+    named = '[tool.containerize.image.{0}]\nname = "acme-{0}"\nversion = "{1}"\n'
+    root.write_text(root.read_text() + named.format("api", "3.1"))
+    sessions = repository / "sessions" / "pyproject.toml"
+    own = sessions.read_text().replace("image.reader]", 'image.reader]\nname = "acme-reader"')
+    sessions.write_text(own)
+    told = program("--dry-run", cwd=repository)
+    assert names(told) == ["acme-api", "jobs", "acme-reader", "writer"]
+    for reference in ["acme-api:3.1", "jobs:0.0.0", "acme-reader:1.2", "writer:1.2"]:
+        assert f"example.com/x/{reference} " in told.out
+    assert told.err.count("says no version") == 1, "jobs alone has none"
+    sessions.write_text(own.replace("acme-reader", "writer"))
+    refused = program("--dry-run", cwd=repository, code=2)
+    assert "two images that are named writer" in refused.err and "key `name`" in refused.err
+
+
 def test_a_name_that_means_no_member_is_refused(program: Program, repository: Path, tmp_path: Path) -> None:
     refused = program("--package", "nope", cwd=repository, code=2)
     assert "there is no project nope" in refused.err and "api, jobs, sessions" in refused.err

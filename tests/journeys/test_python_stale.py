@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from harness import FIXTURES, Program, run
 from python_projects import flags, uv
-from stale import BACKEND_TEXT, PROJECTS, changed, toml, wheelhouse
+from stale import BACKEND_TEXT, PROJECTS, changed, toml, wheelhouse, write
 from test_python_locking import PINNED
 
 STALE = "does not fit pyproject.toml any more"
@@ -39,7 +39,7 @@ def locked(name: str, folder: Path) -> Path:
     project.mkdir()
     (project / "hello.py").write_text("def main(): ...\n")
     (project / "backend.py").write_text(BACKEND_TEXT)
-    (project / "pyproject.toml").write_text(toml(PROJECTS[name]))
+    write(project, PROJECTS[name])
     run([uv(), "lock", "--offline"], cwd=project, env={"VIRTUAL_ENV": None})
     return project
 
@@ -50,7 +50,7 @@ def compared(program: Program, project: Path, name: str, seeds: range) -> int:
     different, told = [], 0
     for seed in seeds:
         what, document = changed(PROJECTS[name], seed)
-        (project / "pyproject.toml").write_text(toml(document))
+        write(project, document)
         (project / "uv.lock").write_text(lock)
         theirs = of_uv(project)
         if theirs is None:
@@ -58,7 +58,8 @@ def compared(program: Program, project: Path, name: str, seeds: range) -> int:
         told += 1
         if ours(program, project) != theirs:
             different.append(
-                f"{name} {seed}: {what}; uv calls it {'stale' if theirs else 'fresh'}\n{toml(document)}"
+                f"{name} {seed}: {what}; uv calls it {'stale' if theirs else 'fresh'}\n"
+                f"{toml(document)}{document.get('folders', '')}"
             )
     assert not different, f"{len(different)} of {told} differ:\n" + "\n".join(different)
     return told

@@ -57,6 +57,7 @@ class BuildConfig:
     lock: str | None = None
     max_layers: int | None = None
     missing: Strings | None = None
+    name: str | None = None
     native: Literal["error", "bundle"] | None = None
     no_binary: Strings | None = None
     no_default_features: bool | None = None
@@ -75,6 +76,7 @@ class BuildConfig:
     target: str | None = None
     unset_env: Strings | None = None
     user: str | None = None
+    version: str | None = None
     volumes: Strings | None = None
     workdir: str | None = None
     #: Further flags of the program, as ``["--offline"]``.

@@ -3,8 +3,10 @@
 //! [`LayerFacts`], and remembered apart from them: only a check asks for it.
 
 mod cache;
+mod opened;
 
 pub use cache::libraries as loader_cache;
+pub use opened::Opened;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -50,6 +52,8 @@ pub enum Detail {
     Record(Vec<String>),
     /// What the METADATA of an installed distribution says of what it needs.
     Metadata(Metadata),
+    /// The libraries that an installed module of Python opens by name.
+    Opened(Vec<Opened>),
 }
 
 /// An installed distribution of Python.
@@ -72,6 +76,7 @@ impl Detail {
             Self::Script(text) | Self::Text(text) => text.len(),
             Self::LoaderCache(all) => sum(&mut all.iter().flat_map(|(name, path)| [name, path])),
             Self::Record(all) => sum(&mut all.iter()),
+            Self::Opened(all) => sum(&mut all.iter().map(|opened| &opened.name)),
             Self::Metadata(Metadata { name, version, requires }) => {
                 sum(&mut requires.iter().chain([name, version]))
             }
@@ -131,6 +136,9 @@ pub(super) fn read(
         Some(Detail::Metadata(metadata(&lossy(&text(MAX_HEADERS)?))))
     } else if is_text(path, parent, name) {
         Some(Detail::Text(lossy(&text(MAX_TEXT)?)))
+    } else if opened::is_module(path) {
+        let found = opened::opened(&lossy(&text(opened::MAX_MODULE)?));
+        (!found.is_empty()).then_some(Detail::Opened(found))
     } else if head.starts_with(b"#!") {
         Some(Detail::Script(lossy(&text(MAX_SCRIPT)?)))
     } else {

@@ -15,6 +15,7 @@ mod loader;
 mod loads;
 mod modules;
 mod named;
+mod opened;
 mod process;
 mod python;
 mod start;
@@ -29,7 +30,7 @@ use crate::oci::{History, ImageConfig, MOST_LAYERS};
 
 /// The version of the rules. What was remembered under another one is forgotten: verdicts, and
 /// which libraries of the building machine an image needs.
-pub const RULES: u32 = 4;
+pub const RULES: u32 = 5;
 
 /// How sure it is that something fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -143,6 +144,7 @@ pub fn examine(fs: &FileSystem, config: &ImageConfig) -> Report {
     let started = start::examine(&image, &mut report);
     modules::examine(&image, &started, &mut report);
     named::examine(&image, &mut report);
+    opened::examine(&image, &mut report);
     distributions::examine(&image, &started, &mut report);
     report.findings.sort_by(|a, b| (a.severity, a.kind, &a.message).cmp(&(b.severity, b.kind, &b.message)));
     report

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use super::{Finding, Image, Kind, Report, Severity};
 use crate::base::details::Detail;
+use crate::base::notes::Note;
 
 /// What a distribution opens or runs.
 struct Opened {
@@ -47,6 +48,7 @@ const TABLE: &[Opened] = &[
     opened("gitpython", &[], Program("git"), &["git"]),
     opened("graphviz", &[], Program("dot"), &["graphviz"]),
     opened("libarchive-c", &[], Found("libarchive.so.13"), &["libarchive13"]),
+    opened("openslide-python", &["openslide-bin"], Library("libopenslide.so.0"), &["libopenslide0"]),
     opened("opuslib", &[], Found("libopus.so.0"), &["libopus0"]),
     opened("pdf2image", &[], Program("pdftoppm"), &["poppler-utils"]),
     opened("psycopg", &["psycopg-binary", "psycopg-c"], Found("libpq.so.5"), &["libpq5"]),
@@ -69,6 +71,10 @@ const TABLE: &[Opened] = &[
     opened("wand", &[], Found("libMagickWand-6.Q16.so.6"), &["libmagickwand-6.q16-6"]),
     opened("weasyprint", &[], Library("libpango-1.0.so.0"), &["libpango-1.0-0", "libpangoft2-1.0-0"]),
 ];
+
+/// Libraries that Debian has had by another name since this release: the name before, the one since, and its package.
+const RENAMED: &[(&str, u32, &str, &str)] =
+    &[("libMagickWand-6.Q16.so.6", 13, "libMagickWand-7.Q16.so.10", "libmagickwand-7.q16-10")];
 
 /// Warns of what installed distributions open by name and the image does not have.
 pub(super) fn examine(image: &Image<'_>, report: &mut Report) {
@@ -94,18 +100,18 @@ pub(super) fn examine(image: &Image<'_>, report: &mut Report) {
 
 /// What the distribution does in vain, and the packages that help.
 fn lacks(image: &Image<'_>, opened: &Opened) -> Option<(String, Vec<&'static str>)> {
-    let mut packages = opened.packages.to_vec();
-    let what = match opened.what {
+    let (asked, mut packages) = renamed(image, opened);
+    let what = match asked {
         Program(name) => {
             let folders = image.folders("PATH");
             let is_there = folders.iter().any(|folder| image.exists(&format!("{folder}/{name}")));
             (!is_there).then(|| format!("runs {name}, which is not in the image"))
         }
         Library(name) => {
-            let is_there = image.libraries.contains_key(name) || is_carried(image, name);
+            let is_there = image.libraries.contains_key(name) || carries(image, name);
             (!is_there).then(|| format!("opens {name}, which is not in the image"))
         }
-        Found(name) if is_carried(image, name) => None,
+        Found(name) if carries(image, name) => None,
         Found(name) => {
             let (is_there, has_list) = (image.libraries.contains_key(name), has_ldconfig(image));
             if !has_list {
@@ -123,6 +129,41 @@ fn lacks(image: &Image<'_>, opened: &Opened) -> Option<(String, Vec<&'static str
     what.map(|what| (what, packages))
 }
 
+/// The libraries that installed distributions of the table open, whether they are there or not.
+pub(super) fn libraries(image: &Image<'_>) -> BTreeSet<&'static str> {
+    let installed = distributions(image);
+    let known = TABLE.iter().filter(|opened| installed.contains(opened.distribution));
+    known
+        .filter_map(|opened| match opened.what {
+            Library(name) | Found(name) => Some(name),
+            Program(_) => None,
+        })
+        .collect()
+}
+
+/// The library as the image's Debian has it, and the packages that have it.
+fn renamed(image: &Image<'_>, opened: &Opened) -> (What, Vec<&'static str>) {
+    let asked = match opened.what {
+        Library(name) | Found(name) => RENAMED.iter().find(|(before, ..)| *before == name),
+        Program(_) => None,
+    };
+    match asked {
+        Some((_, since, name, package)) if release(image).is_some_and(|release| release >= *since) => {
+            (Found(name), vec![*package])
+        }
+        _ => (opened.what, opened.packages.to_vec()),
+    }
+}
+
+/// The release of the image's Debian.
+fn release(image: &Image<'_>) -> Option<u32> {
+    let Note::Text(text) = image.fs.contents.note("etc/os-release")? else { return None };
+    let value =
+        |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(|value| value.trim_matches('"'));
+    value("ID=").filter(|id| *id == "debian")?;
+    value("VERSION_ID=")?.parse().ok()
+}
+
 /// The normalised names of what is installed in the image's own layers.
 fn distributions(image: &Image<'_>) -> BTreeSet<String> {
     let own = image
@@ -137,7 +178,7 @@ fn distributions(image: &Image<'_>) -> BTreeSet<String> {
 }
 
 /// Whether a wheel carries the library, under whatever name: `libsndfile_x86_64.so`, `libpq-9b38f5e3.so.5`.
-fn is_carried(image: &Image<'_>, name: &str) -> bool {
+pub(super) fn carries(image: &Image<'_>, name: &str) -> bool {
     let stem = name.split(".so").next().unwrap_or(name);
     let is_it = |file: &str| {
         file.strip_prefix(stem).is_some_and(|rest| rest.starts_with(['.', '-', '_']) && rest.contains(".so"))

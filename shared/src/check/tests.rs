@@ -1,5 +1,5 @@
 use super::*;
-use crate::base::details::{LayerDetails, Metadata};
+use crate::base::details::{LayerDetails, Metadata, Opened};
 use crate::base::facts::LayerFacts;
 use crate::base::tree::{Node, NodeKind};
 use crate::elf::ElfFacts;
@@ -518,6 +518,54 @@ fn what_is_opened_by_name_and_is_not_there_is_a_warning() {
         .elf(&format!("{SITE}/_soundfile_data/libsndfile_x86_64.so"), library(&[]));
     assert_eq!(opened_by_name(python(), bundled), []);
     assert_eq!(opened_by_name(python(), with_distributions(&["soundfile-0.13.1"])).len(), 1);
+}
+
+#[test]
+fn what_the_code_of_modules_opens_by_name_is_looked_for() {
+    let module = |path: &str, name: &str, searched: bool| {
+        let opened = vec![Opened { name: name.into(), searched }];
+        Files::default().file(&format!("{SITE}/{path}"), 0o644, Detail::Opened(opened))
+    };
+    let usb = || module("hid/__init__.py", "libhidapi-hidraw.so.0", false);
+    let (message, fix) = opened_by_name(python(), usb()).remove(0);
+    assert_eq!(message, "hid opens libhidapi-hidraw.so.0, which is not in the image");
+    assert!(fix.contains("debian = [\"libhidapi-hidraw0\"]"), "{fix}");
+    let lib = |name: &str| python().elf(&format!("usr/lib/{name}"), library(&[]));
+    assert_eq!(opened_by_name(lib("libhidapi-hidraw.so.0"), usb()), []);
+    assert_eq!(opened_by_name(lib("libhidapi-hidraw.so.0.13"), usb()).len(), 1, "it is another name");
+    // What is looked for is found under any number.
+    let found = || module("sound.py", "openal", true);
+    assert_eq!(
+        opened_by_name(python(), found())[0].0,
+        "sound opens libopenal.so.1, which is not in the image"
+    );
+    assert_eq!(opened_by_name(lib("libopenal.so.1.23"), found()), []);
+    let carried = found().elf(&format!("{SITE}/sound.libs/libopenal-0f3.so.1"), library(&[]));
+    assert_eq!(opened_by_name(python(), carried), []);
+    // Nobody knows what else is called so, and what the base brings is its own matter.
+    assert_eq!(opened_by_name(python(), module("own.py", "libown.so.1", false)), []);
+    assert_eq!(opened_by_name(usb(), python()), []);
+    // Of a distribution that is known it is said once.
+    let both = module("magic/loader.py", "magic", true).file(
+        &format!("{SITE}/python_magic-0.4.27.dist-info/RECORD"),
+        0o644,
+        Detail::Record(Vec::new()),
+    );
+    assert_eq!(opened_by_name(python(), both).len(), 1);
+}
+
+#[test]
+fn the_package_is_that_of_the_images_debian() {
+    let wand = |release: &str| {
+        let mut base = python();
+        let text = format!("ID=debian\nVERSION_ID=\"{release}\"\n");
+        base.facts.notes.insert("etc/os-release".into(), crate::base::notes::Note::Text(text));
+        opened_by_name(base.text("etc/os-release", "ID=debian"), with_distributions(&["wand-0.7.2"]))
+            .remove(0)
+            .1
+    };
+    assert!(wand("12").contains("libmagickwand-6.q16-6"), "{}", wand("12"));
+    assert!(wand("13").contains("libmagickwand-7.q16-10"), "{}", wand("13"));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 /// Keys with one text, which may be written as an integer.
-const TEXTS: [&str; 2] = ["user", "stop-signal"];
+const TEXTS: [&str; 3] = ["user", "stop-signal", "version"];
 
 /// Keys with texts by name, which may be written as integers or truth values.
 const TABLES: [&str; 2] = ["env", "build-env"];

@@ -22,6 +22,8 @@ pub enum KeyKind {
     List,
     /// In TOML.
     Toml,
+    /// Not at all: hooks are given a variable of that name.
+    NoVariable,
 }
 
 /// One key of the configuration.
@@ -36,9 +38,10 @@ pub struct Key {
 }
 
 impl Key {
-    /// The name of its environment variable.
-    pub fn variable(&self) -> String {
-        format!("CONTAINERIZE_{}", self.name.to_uppercase().replace('-', "_"))
+    /// The name of its environment variable, if it has one.
+    pub fn variable(&self) -> Option<String> {
+        let name = || format!("CONTAINERIZE_{}", self.name.to_uppercase().replace('-', "_"));
+        (self.kind != KeyKind::NoVariable).then(name)
     }
 }
 
@@ -70,6 +73,10 @@ macro_rules! keys {
 }
 
 keys! {
+    /// The image's name, where it is not the project's, the binary's or that of its table.
+    name("name"): String, replace, NoVariable, r#""worker""#;
+    /// The image's version, where it is not the project's.
+    version("version"): String, replace, NoVariable, r#""1.2.0""#;
     /// Where `--push` goes, without a tag; may hold `{name}`.
     repository("repository"): String, replace, Text, r#""ghcr.io/you/app""#;
     /// Tags for `repository`, or full references. The version by default.
@@ -247,6 +254,6 @@ mod tests {
     #[test]
     fn variables_are_upper_case_with_underscores() {
         let key = KEYS.iter().find(|key| key.name == "stop-signal").expect("the key");
-        assert_eq!(key.variable(), "CONTAINERIZE_STOP_SIGNAL");
+        assert_eq!(key.variable().as_deref(), Some("CONTAINERIZE_STOP_SIGNAL"));
     }
 }

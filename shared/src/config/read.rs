@@ -72,8 +72,8 @@ pub fn from_environment(
     let mut warnings = Vec::new();
     let set = variables.iter().filter(|(_, text)| !text.trim().is_empty());
     for (name, text) in set.filter(|(name, _)| name.starts_with("CONTAINERIZE_")) {
-        if let Some(key) = KEYS.iter().find(|key| key.variable() == *name) {
-            table.insert(key.name.into(), variable_value(key, text)?);
+        if let Some(key) = KEYS.iter().find(|key| key.variable().as_ref() == Some(name)) {
+            table.insert(key.name.into(), variable_value(key, name, text)?);
         } else if !reserved.iter().any(|r| name == r || (r.ends_with('_') && name.starts_with(r))) {
             warnings.push(format!("the variable {name} is not known{}", advice(name)));
         }
@@ -90,26 +90,26 @@ fn advice(name: &str) -> String {
     // Without what all have in common, so that unlike words are not taken for alike.
     match nearest(&word, KEYS.iter().map(|key| key.name.to_owned()))
         .and_then(|near| KEYS.iter().find(|k| k.name == near))
-        .map(Key::variable)
+        .and_then(Key::variable)
     {
         Some(near) => format!("; did you mean {near}?"),
         None => String::new(),
     }
 }
 
-fn variable_value(key: &Key, text: &str) -> Result<Value> {
+fn variable_value(key: &Key, name: &str, text: &str) -> Result<Value> {
     let toml = key.kind == KeyKind::Toml || text.trim_start().starts_with(['[', '{']);
     if !toml {
         let value = Value::String(text.to_owned());
         return Ok(if key.kind == KeyKind::List { Value::Array(vec![value]) } else { value });
     }
     let table: toml::Table = toml::from_str(&format!("value = {text}")).map_err(|e| {
-        Error::usage(format!("the variable {} is not valid TOML", key.variable()))
-            .because(e.message().to_owned())
-            .hint(format!(
+        Error::usage(format!("the variable {name} is not valid TOML")).because(e.message().to_owned()).hint(
+            format!(
                 "write it as the value of the key {} is written in TOML, lists in [] and tables in {{}}",
                 key.name
-            ))
+            ),
+        )
     })?;
     serde_json::to_value(table)
         .map(|mut table| table["value"].take())
@@ -161,13 +161,14 @@ fn wrong_value(message: &str, path: &str, origin: &Origin) -> Error {
 fn place_of(path: &str, origin: &Origin) -> String {
     let end = path.find(['.', '[']).unwrap_or(path.len());
     let (key, rest) = path.split_at(end);
-    match KEYS.iter().find(|known| known.name == key) {
+    let variable = KEYS.iter().find(|known| known.name == key).and_then(Key::variable);
+    match variable.filter(|_| *origin == Origin::Environment) {
         _ if path == "." => origin.to_string(),
-        Some(key) if *origin == Origin::Environment => match rest.trim_start_matches('.') {
-            "" => format!("the variable {}", key.variable()),
-            rest => format!("`{rest}` in the variable {}", key.variable()),
+        Some(variable) => match rest.trim_start_matches('.') {
+            "" => format!("the variable {variable}"),
+            rest => format!("`{rest}` in the variable {variable}"),
         },
-        _ => format!("`{path}` in {origin}"),
+        None => format!("`{path}` in {origin}"),
     }
 }
 
@@ -300,9 +301,17 @@ mod tests {
             ("CONTAINERIZE_AUTH_GHCR_IO", "secret"),
             ("CONTAINERIZE_PORT", "1"),
             ("PATH", "/bin"),
+            // A hook that calls this program again: these tell it of the image, and do not name another one.
+            ("CONTAINERIZE_NAME", "web"),
+            ("CONTAINERIZE_VERSION", "1.0"),
         ];
         let variables = variables.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-        let (partial, warnings) = from_environment(&variables, &["CONTAINERIZE_AUTH_"]).expect("valid");
+        let (partial, warnings) = from_environment(
+            &variables,
+            &["CONTAINERIZE_AUTH_", "CONTAINERIZE_NAME", "CONTAINERIZE_VERSION"],
+        )
+        .expect("valid");
+        assert_eq!((partial.name, partial.version), (None, None));
         assert_eq!(partial.user.as_deref(), Some("1000:1000"));
         assert_eq!(partial.tags, Some(vec!["latest".into()]));
         assert_eq!(partial.ports.map(|p| p.len()), Some(2));
@@ -316,7 +325,8 @@ mod tests {
     #[test]
     fn an_empty_variable_is_not_set() {
         for key in KEYS {
-            let variables = [(key.variable(), " ".to_owned())].into();
+            let Some(variable) = key.variable() else { continue };
+            let variables = [(variable, " ".to_owned())].into();
             assert_eq!(
                 from_environment(&variables, &[]).expect(key.name).0,
                 Partial::default(),

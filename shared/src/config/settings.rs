@@ -17,6 +17,10 @@ use crate::redact::{self, Secret};
 /// The settings of one image. Nothing is missing any more, except what may be absent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Settings {
+    /// The image's name, where the settings say one.
+    pub name: Option<String>,
+    /// Its version, where they say one.
+    pub version: Option<String>,
     /// Where pushes go; may hold `{name}`.
     pub repository: Option<String>,
     /// Tags or full references; `None` leaves the default.
@@ -129,7 +133,7 @@ impl Settings {
     /// Usage, naming the key and where its value came from.
     pub fn new(folded: Folded) -> Result<Self> {
         let Folded { values, origins } = folded;
-        let (version, prefix) = match values.python {
+        let (python, prefix) = match values.python {
             Some(PythonChoice::Version(version)) => (Some(version), None),
             Some(PythonChoice::Carried { prefix }) => (None, Some(prefix)),
             None => (None, None),
@@ -143,6 +147,8 @@ impl Settings {
                 .hint("leave out image-format, or take gzip"));
         }
         let settings = Self {
+            name: values.name.map(|name| check.name(name)).transpose()?,
+            version: values.version.map(|version| check.version(version)).transpose()?,
             repository: values.repository.filter(|text| !text.is_empty()),
             tags: values.tags,
             platforms: check.platforms(values.platforms.unwrap_or_default())?,
@@ -179,7 +185,7 @@ impl Settings {
             python: PythonSettings {
                 groups: values.groups.unwrap_or_default(),
                 extras: values.extras.unwrap_or_default(),
-                version: version.filter(|text| !text.is_empty()),
+                version: python.filter(|text| !text.is_empty()),
                 prefix,
                 no_binary: values.no_binary.unwrap_or_default(),
                 missing: values.missing.unwrap_or_default(),
@@ -211,6 +217,25 @@ struct Check<'a> {
 impl Check<'_> {
     fn wrong(&self, key: &str, why: impl std::fmt::Display) -> Error {
         Error::usage(format!("{key} ({}): {why}", self.origins.describe(key)))
+    }
+
+    /// A name that can be the end of a repository.
+    fn name(&self, name: String) -> Result<String> {
+        let of_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let is_end = |c: char| c.is_ascii_alphanumeric();
+        if name.starts_with(is_end) && name.ends_with(is_end) && name.chars().all(of_name) {
+            return Ok(name);
+        }
+        Err(self.wrong("name", format_args!("{name:?} cannot be the name of an image")).hint(
+            "write letters and digits, with - . or _ between them; where it goes is said by `repository`",
+        ))
+    }
+
+    fn version(&self, version: String) -> Result<String> {
+        if version.trim().is_empty() || version.contains(char::is_control) {
+            return Err(self.wrong("version", format_args!("{version:?} is no version")).hint("write 1.2.0"));
+        }
+        Ok(version)
     }
 
     fn platforms(&self, texts: Vec<String>) -> Result<Vec<Platform>> {

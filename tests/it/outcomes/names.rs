@@ -68,6 +68,34 @@ fn an_image_tables_repository_is_that_images_alone() {
 }
 
 #[test]
+fn an_image_may_have_another_name_and_version_than_its_binary() {
+    let tables = "[package.metadata.containerize]\nrepository = 'r.io/a'\nversion = 7\n[package.metadata.containerize.image.api]\n\
+                  name = 'acme-api'\nversion = '2.5'\n[package.metadata.containerize.image.worker]\nname = 'acme-worker'";
+    let project = workspace("", tables, "");
+    assert_eq!(pushed(&project, &["-p", "api"]), ["r.io/a/acme-api:2.5", "r.io/a/acme-worker:7"]);
+    assert_eq!(images(&project, &["-p", "api"]), ["acme-api", "acme-worker"]);
+    // Hooks are given variables of these names, which are no settings of a call in them.
+    let call = project.call(["--dry-run", "-p", "api"]);
+    let done = call.env("CONTAINERIZE_NAME", "other").env("CONTAINERIZE_VERSION", "9").succeed();
+    assert!(!done.shown().contains("other") && !done.shown().contains(":9"), "{}", done.shown());
+}
+
+#[test]
+fn two_images_of_a_call_cannot_have_one_name() {
+    let tables = "[package.metadata.containerize]\nname = 'same'\n[package.metadata.containerize.image.api]\n\
+                  [package.metadata.containerize.image.worker]";
+    let said = refusal(&workspace("", tables, ""), &["-p", "api"]);
+    assert!(said.contains("two images are named same") && said.contains("key `name`"), "{said}");
+    for (table, why) in
+        [("name = 'a/b'", "cannot be the name of an image"), ("version = ' '", "is no version")]
+    {
+        let project = Project::app(&format!("[package.metadata.containerize]\n{table}\n"));
+        let said = refusal(&project, &[]);
+        assert!(said.contains(why) && said.contains("hint: write"), "{said}");
+    }
+}
+
+#[test]
 fn a_single_image_keeps_the_repository_as_it_is() {
     let project = Project::app("[package.metadata.containerize]\nrepository = 'r.io/app'\n");
     assert_eq!(pushed(&project, &[]), ["r.io/app:1.0.0"]);

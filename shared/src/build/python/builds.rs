@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::environment::ReadyWheel;
+use super::fitting;
 use super::resolve::{Chosen, Form};
 use super::wanted::Wanted;
 use crate::build::Request;
@@ -14,7 +15,9 @@ use crate::python::build::{self, Builder, Built, Compile, LockRequest, Origin, m
 use crate::python::host::Host;
 use crate::python::index::{Downloader, Options, Requirements, Surroundings};
 use crate::python::lock::{self, Lock, LockKind};
-use crate::python::{Interpreter, LeftOut, Libc, Package, Project, PythonVersion, Reason, Source, is_named};
+use crate::python::{
+    DistFile, Interpreter, LeftOut, Libc, Package, Project, PythonVersion, Reason, Source, is_named,
+};
 use crate::redact::Secret;
 use crate::store::Store;
 use crate::wheel::DirectUrl;
@@ -88,7 +91,14 @@ impl Tools {
                     Source::Url { subdirectory, .. } => subdirectory.as_deref(),
                     _ => None,
                 };
-                wheel(Origin::Archive { path: &fetched.path, digest: &fetched.digest, subdirectory }).await?
+                let origin = Origin::Archive { path: &fetched.path, digest: &fetched.digest, subdirectory };
+                match wheel(origin).await {
+                    Ok(built) => built,
+                    Err(error) => {
+                        let listed = self.all_files(&chosen.package).await;
+                        return Err(fitting::explain(error, &chosen.package, &listed, interpreter));
+                    }
+                }
             }
             (_, Source::Directory { path, .. }) => wheel(Origin::Directory(path)).await?,
             (_, Source::Git { url, commit, subdirectory, .. }) => {
@@ -101,6 +111,16 @@ impl Tools {
             }
         };
         Ok(ready(&chosen.package, built, settings))
+    }
+
+    /// All files of a version, also those that a lock for one Python does not list.
+    async fn all_files(&self, package: &Package) -> Vec<DistFile> {
+        let is_wheel = |file: &DistFile| file.filename.ends_with(".whl");
+        if package.files.iter().any(is_wheel) {
+            return package.files.clone();
+        }
+        // Where nobody answers, less is said.
+        self.downloads.files(&Package { files: Vec::new(), ..package.clone() }).await.unwrap_or_default()
     }
 
     /// A file of this machine: a wheel is taken as it is.

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::{Platform, Reference};
 use crate::plan::{APP, About, Facts, Names, Naming, base_for};
-use crate::python::lock::{self, Lock, ProjectFacts, Selection};
+use crate::python::lock::{self, Lock, LockKind, ProjectFacts, Selection};
 use crate::python::{Carried, Forms, Name, Project, SourceOptions, SourceSet, Tool, sources};
 use crate::store::Store;
 use crate::vcs::{Question, Revision};
@@ -62,6 +62,8 @@ pub(super) struct Draft {
 /// An image before its base is open.
 pub(super) struct DraftImage {
     pub(super) name: String,
+    /// How its table is called, and the process that it starts.
+    pub(super) table: String,
     pub(super) settings: Settings,
     pub(super) names: Names,
     pub(super) facts: Facts,
@@ -92,17 +94,19 @@ impl Draft {
         let dir = project.dir.clone();
         let own = Own { table: table.as_ref(), dir: &dir };
         let fold = |name: &String| Ok(places.fold(own, Vec::new(), name)?.values);
-        let all = group.names.iter().map(fold).collect::<Result<Vec<_>>>()?;
+        let all = group.names.keys().map(fold).collect::<Result<Vec<_>>>()?;
         let tolerates = match all.iter().all(|values| values.stale_lock == Some(StaleLock::Warn)) {
             true => StaleLock::Warn,
             false => StaleLock::Error,
         };
+        let needs_version = all.iter().any(|values| values.version.is_none());
         let early = all.into_iter().next().unwrap_or_default();
         let other = match lock.as_ref().filter(|lock| lock.made.is_some()) {
             Some(lock) => Wanted::of(places, own, &group.names)?.check(lock).err(),
             None => None,
         };
         for stale in stale.into_iter().chain(other) {
+            let stale = if group.lock.is_some() { renamed(stale, lock.as_ref()) } else { stale };
             tolerate(stale, tolerates, events)?;
         }
         let hooks = places.hooks(&[own], project.root_dir())?;
@@ -113,8 +117,10 @@ impl Draft {
             Self { project, lock, lock_is_named, forms, tools, images, hooks, carried, outputs, walked };
         let revision = revision::answer(revision, request, &[], events);
         let version = match purpose {
-            Purpose::Images => version::of(&draft.project, &draft.tools, request, &early, events).await?,
-            Purpose::Lock => version::UNKNOWN_VERSION.into(),
+            Purpose::Images if needs_version => {
+                version::of(&draft.project, &draft.tools, request, &early, events).await?
+            }
+            _ => version::UNKNOWN_VERSION.into(),
         };
         draft.images = draft.images(request, places, own, group, (revision, version), events)?;
         for prefix in draft.images.iter().filter_map(|image| image.settings.python.prefix.clone()) {
@@ -136,17 +142,19 @@ impl Draft {
     ) -> Result<Vec<DraftImage>> {
         let project = &self.project;
         let (created, told_by) = created(&request.variables, revision.as_ref())?;
-        let facts = Facts { version, revision: revision.as_ref().map(revision_text), created };
+        let project_facts = Facts { version, revision: revision.as_ref().map(revision_text), created };
         let several = wanted::names(places, own, project)?.len() > 1;
         // Names do not hang on how many projects a call means.
         let is_member = project.workspace.as_ref().is_some_and(|workspace| workspace.members.len() > 1);
         let in_project = several || is_member;
         let siblings = Siblings { in_package: several, in_project };
         let mut images = Vec::new();
-        for name in group.names.clone() {
-            let about = About { name: name.clone(), ..about(project, &facts.version) };
+        for (table, name) in group.names.clone() {
+            let about = About { name: name.clone(), ..about(project, &project_facts.version) };
             let detected = detected(&about, project.described_by, revision.is_some(), told_by.clone());
-            let settings = self.settings(places, own, detected, &name)?;
+            let settings = self.settings(places, own, detected, &table)?;
+            let mut facts = project_facts.clone();
+            settings.version.iter().for_each(|said| facts.version.clone_from(said));
             let branch = branch(&settings, request, &project.dir);
             let naming = Naming {
                 name: &name,
@@ -157,7 +165,7 @@ impl Draft {
                 is_one_of_several: group.is_one_of_several,
             };
             let names = image_names(request, &settings, &naming, events)?;
-            images.push(DraftImage { name, settings, names, facts: facts.clone() });
+            images.push(DraftImage { name, table, settings, names, facts });
         }
         Ok(images)
     }
@@ -318,7 +326,9 @@ pub(super) fn project(request: &Request) -> Result<Project> {
 
 /// What locks need to know of a project.
 fn facts(project: &Project) -> ProjectFacts<'_> {
-    ProjectFacts { dir: &project.dir, pyproject: project.pyproject.as_ref() }
+    let workspace = project.workspace.as_ref().filter(|workspace| workspace.has_lock);
+    let members = workspace.map_or(&[][..], |workspace| workspace.members.as_slice());
+    ProjectFacts { dir: &project.dir, pyproject: project.pyproject.as_ref(), members: Some(members) }
 }
 
 /// The lock, if the project has one or needs none, and why it does not fit the project any more.
@@ -371,6 +381,18 @@ fn found_lock(
         events.note(format!("{name} is taken, {}; {} is not read", found.reason, others.join(", ")));
     }
     Ok(Some(lock))
+}
+
+/// `containerize lock` passes over a lock that the settings name: it would not help.
+fn renamed(stale: Error, lock: Option<&Lock>) -> Error {
+    let Some(lock) = lock.filter(|lock| matches!(lock.kind, LockKind::Pylock | LockKind::Requirements))
+    else {
+        return stale;
+    };
+    let name = lock.path.file_name().unwrap_or_default().to_string_lossy();
+    stale.hint(format!(
+        "leave out the key `lock` and run containerize lock; then give the pylock.toml that it makes the name {name}"
+    ))
 }
 
 /// Lets a stale lock pass with a word, where that is wanted.

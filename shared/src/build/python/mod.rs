@@ -7,6 +7,7 @@ mod compiler;
 mod complete;
 mod draft;
 mod environment;
+mod fitting;
 mod install;
 mod interpreter;
 mod lent;
@@ -18,7 +19,7 @@ mod version;
 mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(super) use environment::Environment;
 
@@ -123,11 +124,9 @@ async fn drafts(request: &Request, store: &Store, events: &Events, purpose: Purp
     for project in members::selected(request, events)? {
         let places = draft::places(&draft::of_python(request), &project, events)?;
         let groups = wanted::groups(&places, &project)?;
-        for name in groups.iter().flat_map(|group| &group.names) {
+        for name in groups.iter().flat_map(|group| group.names.values()) {
             if let Some(other) = names.insert(name.clone(), project.dir.clone()) {
-                let (first, second) = (other.display(), project.dir.display());
-                return Err(Error::usage(format!("{first} and {second} both have an image {name}"))
-                    .hint("give one of them another name, in `project.name` or as a table `image.NAME`"));
+                return Err(two_of_a_name(name, &other, &project.dir));
             }
         }
         wanted.push((project, places, groups));
@@ -141,6 +140,15 @@ async fn drafts(request: &Request, store: &Store, events: &Events, purpose: Purp
         }
     }
     Ok(drafts)
+}
+
+fn two_of_a_name(name: &str, first: &Path, second: &Path) -> Error {
+    let (first, second, same) = (first.display(), second.display(), first == second);
+    Error::usage(match same {
+        true => format!("{first} has two images that are named {name}"),
+        false => format!("{first} and {second} both have an image {name}"),
+    })
+    .hint("give one of them another name: with the key `name`, or as a table `image.NAME`")
 }
 
 impl Part<'_> {

@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::draft::{Draft, DraftImage};
-use super::{interpreter, start};
+use super::{fitting, interpreter, start};
 use crate::build::workshop::Bases;
 use crate::config::Install;
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
-use crate::oci::Platform;
 use crate::plan::{
     self, Application, Distribution, EnvironmentPlan, ImagePlan, Plan, PlatformPlan, PythonImage,
     PythonPlatform, base_for, plan_python,
@@ -184,7 +183,7 @@ async fn choose(
         .into_iter()
         .zip(lists)
         .map(|(package, files)| {
-            let form = form(&package, &files, &tags, &forms, &interpreter.platform)?;
+            let form = form(&package, &files, &tags, &forms, interpreter)?;
             Ok(Chosen { package: Package { files, ..package }, form })
         })
         .collect()
@@ -195,7 +194,7 @@ fn form(
     files: &[DistFile],
     tags: &Tags,
     forms: &Forms,
-    platform: &Platform,
+    interpreter: &Interpreter,
 ) -> Result<Form> {
     if files.is_empty() && !matches!(package.source, Source::Index { .. }) {
         return Ok(Form::Source);
@@ -215,9 +214,9 @@ fn form(
     if let Some(archive) = archive.filter(|_| forms.allows_build(&package.name)) {
         return Ok(Form::Archive(archive.clone()));
     }
-    Err(Error::usage(format!("{}{version} has no wheel for {platform}", package.name)))
+    Err(Error::usage(format!("{}{version} has no wheel for {}", package.name, interpreter.platform)))
         .context(|| tags.why_not(files))
-        .map_err(|e| e.hint("choose another base, or another version in the lock"))
+        .map_err(|e| e.hint(fitting::hint(&package.name, files, interpreter)))
 }
 
 fn environment_plan(

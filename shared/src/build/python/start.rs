@@ -54,7 +54,7 @@ pub(super) fn find(
         source_roots: &project.layout.python_paths(),
         installed: &installed,
         optional: &optional,
-        image: (draft.images.len() > 1).then_some(image.name.as_str()),
+        image: (draft.images.len() > 1).then_some(image.table.as_str()),
         procfile: procfile.as_deref(),
         fastapi: fastapi(project),
         has_shell,

@@ -28,7 +28,7 @@ pub(super) async fn of(
         return Ok(text.to_owned());
     }
     if !project.version.needs_backend() {
-        events.note("the project says no version: 0.0.0 is taken");
+        events.note("the project says no version: 0.0.0 is taken; the key `version` says another");
         return Ok(UNKNOWN_VERSION.into());
     }
     let wanted = match &early.python {

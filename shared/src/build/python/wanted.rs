@@ -1,6 +1,6 @@
 //! What the settings of all images of a project ask of its lock.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::draft::{of_python, places};
@@ -50,10 +50,10 @@ impl Wanted {
     ///
     /// # Errors
     /// As [`of_call`](Self::of_call).
-    pub(super) fn of(places: &Places, own: Own<'_>, images: &BTreeSet<String>) -> Result<Self> {
+    pub(super) fn of(places: &Places, own: Own<'_>, images: &BTreeMap<String, String>) -> Result<Self> {
         let mut found = Self::default();
         let mut first = None;
-        for name in images {
+        for name in images.keys() {
             let Folded { values, origins } = places.fold(own, Vec::new(), name)?;
             let asked =
                 (values.extras.clone().unwrap_or_default(), values.groups.clone().unwrap_or_default());
@@ -145,8 +145,8 @@ pub(super) fn names(places: &Places, own: Own<'_>, project: &Project) -> Result<
 pub(super) struct Group {
     /// The lock, absolute, where the settings name one.
     pub(super) lock: Option<PathBuf>,
-    /// The images.
-    pub(super) names: BTreeSet<String>,
+    /// The images: how their tables are called, and how they are.
+    pub(super) names: BTreeMap<String, String>,
     /// Whether the call means other images, too.
     pub(super) is_one_of_several: bool,
 }
@@ -164,9 +164,10 @@ pub(super) fn groups(places: &Places, project: &Project) -> Result<Vec<Group>> {
         let beside =
             if origins.is_from("lock", &of_workspace) { project.root_dir() } else { project.dir.as_path() };
         let lock = values.lock.map(|path| beside.join(path));
+        let called = values.name.unwrap_or_else(|| name.clone());
         match groups.iter_mut().find(|group| group.lock == lock) {
-            Some(group) => _ = group.names.insert(name),
-            None => groups.push(Group { lock, names: [name].into(), is_one_of_several: false }),
+            Some(group) => _ = group.names.insert(name, called),
+            None => groups.push(Group { lock, names: [(name, called)].into(), is_one_of_several: false }),
         }
     }
     Ok(groups)

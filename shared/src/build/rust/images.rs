@@ -1,5 +1,7 @@
 //! From the project and all places that configure to the plan.
 
+use std::collections::BTreeSet;
+
 use super::wanted::{Family, Wanted};
 use super::{programs, signals, targets};
 use crate::build::about::{branch, created, detected, image_names, revision_text};
@@ -86,7 +88,13 @@ pub(super) fn plan(
     let wanted = family.wanted(request, project, places, events)?;
     let shared = Shared { request, project, places, revision, events, is_one_of_several: wanted.len() > 1 };
     let images = wanted.iter().map(|image| plan_image(image, family.siblings(image), &shared));
-    Ok(Plan { push: request.push, images: images.collect::<Result<_>>()? })
+    let images = images.collect::<Result<Vec<_>>>()?;
+    let mut names = BTreeSet::new();
+    match images.iter().find(|image| !names.insert(&image.name)) {
+        Some(twice) => Err(Error::usage(format!("two images are named {}", twice.name))
+            .hint("let the key `name` give each another one, in its table `image.NAME`")),
+        None => Ok(Plan { push: request.push, images }),
+    }
 }
 
 /// What the plans of all images are made from.
@@ -105,9 +113,12 @@ fn plan_image(wanted: &Wanted, siblings: Siblings, shared: &Shared<'_>) -> Resul
         .package(&wanted.package)
         .ok_or_else(|| Error::bug(format!("the package {} is lost", wanted.package)))?;
     let (created, told_by) = created(&request.variables, revision)?;
-    let facts = Facts { version: package.version.clone(), revision: revision.map(revision_text), created };
-    let mut about = about(package);
-    about.name.clone_from(&wanted.name);
+    let said = places.stack(own(package), Vec::new())?;
+    let said = config::fold(&said, &wanted.name).values;
+    let name = said.name.unwrap_or_else(|| wanted.name.clone());
+    let version = said.version.unwrap_or_else(|| package.version.clone());
+    let facts = Facts { version, revision: revision.map(revision_text), created };
+    let about = About { name: name.clone(), ..about(package) };
     let detected = detected(&about, "Cargo.toml", revision.is_some(), told_by);
     let stack = places.stack(own(package), detected)?;
     let folded = targets::with_platform(stack, &wanted.name)?;
@@ -115,7 +126,7 @@ fn plan_image(wanted: &Wanted, siblings: Siblings, shared: &Shared<'_>) -> Resul
     check_features(package, &wanted.bin, &settings)?;
     let branch = branch(&settings, request, package.dir());
     let naming = Naming {
-        name: &wanted.name,
+        name: &name,
         facts: &facts,
         branch: branch.as_deref(),
         shares_repository: places.shares_repository(&settings, siblings),
@@ -123,14 +134,8 @@ fn plan_image(wanted: &Wanted, siblings: Siblings, shared: &Shared<'_>) -> Resul
         is_one_of_several,
     };
     let names = image_names(request, &settings, &naming, events)?;
-    let image = RustImage {
-        name: wanted.name.clone(),
-        package: wanted.package.clone(),
-        bin: wanted.bin.clone(),
-        settings,
-        names,
-        facts,
-    };
+    let image =
+        RustImage { name, package: wanted.package.clone(), bin: wanted.bin.clone(), settings, names, facts };
     let (plan, notes) = plan_rust(image, cargo::target::triple)?;
     let lock = project.workspace_root.join("Cargo.lock");
     let signals = signals::note(&wanted.name, package, &plan.settings, &lock);

@@ -135,7 +135,7 @@ pub(super) fn adds_nothing(path: &Path, request: LockRequest<'_>) -> Result<bool
         libc: Libc::Glibc { major: 2, minor: 41 },
         platform: Platform::linux("amd64"),
     };
-    let project = ProjectFacts { dir: request.dir, pyproject: None };
+    let project = ProjectFacts { dir: request.dir, pyproject: None, members: None };
     let selection = Selection { groups: BTreeSet::new(), extras: BTreeSet::new(), project };
     let names = |lock: &Lock| -> Result<BTreeSet<Name>> {
         let packages: Vec<Package> = lock::select(lock, &selection, &target)?;

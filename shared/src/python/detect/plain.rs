@@ -25,7 +25,32 @@ fn scripts<'q>(question: &Question<'q>) -> impl Iterator<Item = (&'q String, &'q
 pub(super) fn own_script<'q>(question: &Question<'q>) -> Option<&'q str> {
     let name: Name = question.name.parse().ok()?;
     let own = |(script, _): &(&String, &String)| script.parse::<Name>().is_ok_and(|script| script == name);
-    scripts(question).find(own).map(|(script, _)| script.as_str())
+    let exact = scripts(question).find(own).map(|(script, _)| script.as_str());
+    exact.or_else(|| {
+        let mut alike = scripts(question).filter(|(script, _)| bare(script) == bare(name.as_str()));
+        alike.next().filter(|_| alike.next().is_none()).map(|(script, _)| script.as_str())
+    })
+}
+
+/// A name without what tells nobody apart: `proxy.py`, `pypi-server` and `pypiserver`, `python-x`.
+fn bare(name: &str) -> String {
+    let name = name.to_ascii_lowercase().replace(['_', '.'], "-");
+    let name = name.strip_prefix("python-").unwrap_or(&name);
+    name.strip_suffix("-py").unwrap_or(name).replace('-', "")
+}
+
+/// The console script that a hint names: one that seems to serve, else one that begins like the project.
+fn likeliest<'q>(question: &Question<'q>) -> Option<&'q str> {
+    let own = bare(question.name);
+    let rank = |script: &str| {
+        let script = bare(script);
+        match () {
+            () if script.contains("serve") || script == format!("{own}d") => 0,
+            () if script.starts_with(&own) => 1,
+            () => 2,
+        }
+    };
+    scripts(question).map(|(script, _)| script.as_str()).min_by_key(|script| rank(script))
 }
 
 /// The only console script.
@@ -166,8 +191,8 @@ pub(super) fn nothing(question: &Question) -> Error {
         (false, rest) => format!("none is the obvious one of {} and {rest} more", found.join(", ")),
     };
     let message = format!("cannot tell how {} is started: {list}", question.name);
-    match scripts(question).next() {
-        Some((script, _)) => write_entrypoint(message, &[script]),
+    match likeliest(question) {
+        Some(script) => write_entrypoint(message, &[script]),
         None => write_entrypoint(message, SOME_MODULE),
     }
 }

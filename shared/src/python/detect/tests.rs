@@ -612,3 +612,28 @@ fn what_has_no_handler_for_sigterm_is_interrupted() {
     }
     assert_eq!(signal("fastapi uvicorn", FASTAPI), None);
 }
+
+#[test]
+fn a_script_may_be_named_like_the_project_but_for_its_decoration() {
+    for (scripts, command) in [
+        ("script=other script=myweb", "myweb"),
+        ("script=other script=my-web.py", "my-web.py"),
+        ("script=other script=python-my-web", "python-my-web"),
+    ] {
+        assert_eq!(ask(scripts, "").expect(scripts).command, [command], "{scripts}");
+    }
+    // Of two that are alike neither is the one.
+    assert!(ask("script=myweb script=my-web-py", "").is_err());
+}
+
+#[test]
+fn a_hint_names_the_script_that_serves() {
+    for (scripts, named) in [
+        ("script=echo_conf script=mywebctl script=mywebd", "[\"mywebd\"]"),
+        ("script=a_proxy script=z_server", "[\"z_server\"]"),
+        ("script=aaa script=my-web-admin", "[\"my-web-admin\"]"),
+    ] {
+        let error = ask(scripts, "").expect_err(scripts);
+        assert!(error.hint_text().is_some_and(|hint| hint.contains(named)), "{scripts}: {error:?}");
+    }
+}

@@ -54,7 +54,7 @@ fn chosen(fixture: &str, version: &str, groups: &[&str], extras: &[&str]) -> Res
     let pyproject = pyproject(&dir);
     let found = find(&dir, None)?.expect("a lock");
     let lock = read(&found.path, found.kind)?;
-    let project = ProjectFacts { dir: &dir, pyproject: pyproject.as_ref() };
+    let project = ProjectFacts { dir: &dir, pyproject: pyproject.as_ref(), members: None };
     check_fresh(&lock, &project)?;
     let selection = Selection { groups: names(groups), extras: names(extras), project };
     select(&lock, &selection, &python(version))
@@ -106,7 +106,7 @@ fn freshness(fixture: &str, from: &str, to: &str) -> Result<()> {
     let pyproject: Table = toml::from_str(&text.replacen(from, to, 1)).expect("a pyproject.toml");
     let found = find(&dir, None)?.expect("a lock");
     let lock = read(&found.path, found.kind)?;
-    check_fresh(&lock, &ProjectFacts { dir: &dir, pyproject: Some(&pyproject) })
+    check_fresh(&lock, &ProjectFacts { dir: &dir, pyproject: Some(&pyproject), members: None })
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn workspace_freshness(file: &str, from: &str, to: &str) -> Result<()> {
         fs::write(dir.join(name), text).expect(name);
     }
     let pyproject = pyproject(dir);
-    let project = ProjectFacts { dir, pyproject: pyproject.as_ref() };
+    let project = ProjectFacts { dir, pyproject: pyproject.as_ref(), members: None };
     let lock = read(&dir.join("uv.lock"), LockKind::Uv)?;
     check_fresh(&lock, &project)?;
     let selection = Selection { groups: names(&["dev"]), extras: names(&["o"]), project };
@@ -264,7 +264,7 @@ fn a_lock_of_pdm_without_groups_is_walked_to_the_same_packages() {
     assert_eq!(error.hint_text(), Some("did you mean dev?"));
     let dir = fixtures().join("graph-pdm");
     let lock = read(&dir.join("pdm.lock"), LockKind::Pdm).expect("a lock");
-    let project = ProjectFacts { dir: &dir, pyproject: None };
+    let project = ProjectFacts { dir: &dir, pyproject: None, members: None };
     let selection = Selection { groups: names(&[]), extras: names(&[]), project };
     let error = select(&lock, &selection, &python("3.13.5")).expect_err("nothing to walk from");
     assert!(error.hint_text().expect("a hint").starts_with("pdm lock --strategy inherit_metadata"));
@@ -297,7 +297,7 @@ fn a_member_of_a_workspace_is_selected_from_the_lock_above_it() {
     let root = fixtures().join("sources-uv");
     let dir = root.join("packages/member");
     let lock = read(&root.join("uv.lock"), LockKind::Uv).expect("a lock");
-    let project = ProjectFacts { dir: &dir, pyproject: None };
+    let project = ProjectFacts { dir: &dir, pyproject: None, members: None };
     let of = |extras: &[&str]| {
         let selection = Selection { groups: names(&[]), extras: names(extras), project };
         let found = select(&lock, &selection, &python("3.13.5")).expect("a selection");
@@ -305,7 +305,7 @@ fn a_member_of_a_workspace_is_selected_from_the_lock_above_it() {
     };
     assert_eq!(of(&[]), ["markupsafe"]);
     assert_eq!(of(&["more"]), ["click", "markupsafe"]);
-    let elsewhere = ProjectFacts { dir: &root.join("packages/other"), pyproject: None };
+    let elsewhere = ProjectFacts { dir: &root.join("packages/other"), pyproject: None, members: None };
     let selection = Selection { groups: names(&[]), extras: names(&[]), project: elsewhere };
     let error = select(&lock, &selection, &python("3.13.5")).expect_err("no member");
     assert_eq!(error.hint_text(), Some("choose the folder of one of member, mixed, near"));

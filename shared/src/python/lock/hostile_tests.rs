@@ -141,7 +141,7 @@ fn files_of_poetry() -> Cases {
         ),
         (
             ("poetry.lock", "[metadata]\nlock-version = '1.1'".into()),
-            "version of its format is 1.1, and only 2.0 and 2.1",
+            "version of its format is 1.1 without the hashes of files, and only 1.0",
         ),
         (("poetry.lock", "[metadata]\nlock-version = '3.0'".into()), "version of its format is 3.0"),
         (("uv.lock", "version = 7".into()), "version of its format is 7, and only 1"),

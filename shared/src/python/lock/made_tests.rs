@@ -56,7 +56,7 @@ fn a_lock_that_was_made_here_is_stale_when_its_source_changes() {
     let dir = folder(&[("requirements.txt", "--index-url https://you:pw@h/simple\na==1\n")]);
     with_record(dir.path(), &[], &[]);
     let path = dir.path().join("pylock.toml");
-    let facts = ProjectFacts { dir: dir.path(), pyproject: None };
+    let facts = ProjectFacts { dir: dir.path(), pyproject: None, members: None };
     let lock = read(&path, LockKind::Pylock).expect("a lock");
     assert!(lock.indexes.index.is_some(), "its files may be behind the login that the requirements have");
     check_fresh(&lock, &facts).expect("fresh");

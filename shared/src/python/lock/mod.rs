@@ -26,6 +26,7 @@ mod requirements_url;
 mod selection;
 mod uv;
 mod uv_fresh;
+mod uv_settings;
 mod uv_sources;
 mod uv_walk;
 mod uv_wants;
@@ -48,7 +49,7 @@ use place::Place;
 /// The formats of locks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LockKind {
-    /// `poetry.lock`, versions 2.0 and 2.1.
+    /// `poetry.lock`, versions 1.0 to 2.1.
     Poetry,
     /// `uv.lock`, version 1.
     Uv,
@@ -129,7 +130,7 @@ pub struct Indexes {
 #[derive(Debug, Clone)]
 enum Content {
     Poetry(poetry::Poetry),
-    Uv(uv::Uv),
+    Uv(Box<uv::Uv>),
     Pylock(pylock::Pylock),
     Pdm(pdm::Pdm),
     Requirements(requirements::Requirements),
@@ -165,7 +166,7 @@ pub fn read_with(path: &Path, kind: LockKind, variables: &BTreeMap<String, Strin
         }
         LockKind::Uv => {
             let (lock, python) = uv::read(&place, &text)?;
-            (Content::Uv(lock), python)
+            (Content::Uv(Box::new(lock)), python)
         }
         LockKind::Pylock => {
             let (lock, python) = pylock::read(&place, &text)?;

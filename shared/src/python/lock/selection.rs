@@ -1,7 +1,7 @@
 //! What of a lock is wanted, and what the project declares.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
@@ -26,6 +26,8 @@ pub struct ProjectFacts<'a> {
     pub dir: &'a Path,
     /// Its `pyproject.toml`, where it has one.
     pub pyproject: Option<&'a Table>,
+    /// The folders of the other members of its workspace, where that has one lock for all; `None` where nobody knows.
+    pub members: Option<&'a [PathBuf]>,
 }
 
 impl<'a> ProjectFacts<'a> {

@@ -28,7 +28,7 @@ pub(super) fn chosen(dir: &Path, file: &str, groups: &[&str]) -> Result<Vec<Pack
     let selection = Selection {
         groups: groups.iter().map(|group| group.parse().expect("a name")).collect(),
         extras: BTreeSet::new(),
-        project: ProjectFacts { dir, pyproject: pyproject.as_ref() },
+        project: ProjectFacts { dir, pyproject: pyproject.as_ref(), members: None },
     };
     select(&lock, &selection, &python("3.13.5"))
 }
@@ -174,7 +174,7 @@ fn conflicting_extras_of_uv_are_told_apart() {
         let selection = Selection {
             groups: BTreeSet::new(),
             extras: extras.iter().map(|extra| extra.parse().expect("a name")).collect(),
-            project: ProjectFacts { dir: dir.path(), pyproject: None },
+            project: ProjectFacts { dir: dir.path(), pyproject: None, members: None },
         };
         select(&lock, &selection, &python("3.13.5"))
     };
@@ -204,7 +204,7 @@ fn of_requirements(text: &[u8], variables: &[(&str, &str)]) -> Result<Vec<Packag
     fs::write(&path, text).expect("a file");
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let lock = read_with(&path, LockKind::Requirements, &variables)?;
-    let project = ProjectFacts { dir: dir.path(), pyproject: None };
+    let project = ProjectFacts { dir: dir.path(), pyproject: None, members: None };
     let selection = Selection { groups: BTreeSet::new(), extras: BTreeSet::new(), project };
     select(&lock, &selection, &python("3.13.5"))
 }
@@ -254,7 +254,7 @@ fn a_root_of_a_workspace_that_is_no_project_is_said_to_be_one() {
     let dir = folder(&[("pyproject.toml", "[tool.uv.workspace]\nmembers = ['backend']"), ("uv.lock", text)]);
     let pyproject: Table = "[tool.uv.workspace]\nmembers = ['backend']".parse().expect("a table");
     let lock = read(&dir.path().join("uv.lock"), LockKind::Uv).expect("a lock");
-    let project = ProjectFacts { dir: dir.path(), pyproject: Some(&pyproject) };
+    let project = ProjectFacts { dir: dir.path(), pyproject: Some(&pyproject), members: None };
     let error = check_fresh(&lock, &project).expect_err("no project");
     assert!(error.to_string().ends_with("is the root of a workspace and has no [project]"), "{error}");
     assert_eq!(error.causes(), ["its only member is backend"]);
@@ -281,7 +281,7 @@ fn extras_that_require_each_other_are_compared_flat_where_the_version_is_dynamic
     let lock = read(&dir.path().join("uv.lock"), LockKind::Uv).expect("a lock");
     let check = |all: &str| {
         let pyproject: Table = project(all).parse().expect("a table");
-        check_fresh(&lock, &ProjectFacts { dir: dir.path(), pyproject: Some(&pyproject) })
+        check_fresh(&lock, &ProjectFacts { dir: dir.path(), pyproject: Some(&pyproject), members: None })
     };
     check("hello[a,b]").expect("fresh");
     check("hello[b,a] ; python_version >= '3'").expect("fresh");
@@ -313,7 +313,7 @@ fn sources_for_some_places_are_compared_where_they_hold() {
              {{ url = '{amd}', marker = \"platform_machine == 'x86_64'\" }},\n]\n"
         );
         let pyproject: Table = text.parse().expect("a table");
-        check_fresh(&lock, &ProjectFacts { dir: dir.path(), pyproject: Some(&pyproject) })
+        check_fresh(&lock, &ProjectFacts { dir: dir.path(), pyproject: Some(&pyproject), members: None })
     };
     check("3.0.2", &amd).expect("fresh");
     for (version, amd) in [("3.0.3", amd.as_str()), ("3.0.2", arm.as_str())] {

@@ -20,6 +20,10 @@ pub(super) struct Uv {
     pub entries: Vec<Entry>,
     /// Whether extras and groups exclude each other; markers then name those that are active.
     pub has_conflicts: bool,
+    pub conflicts: Option<Value>,
+    /// The environments that it is for, and those that it must be for.
+    pub supported_markers: Vec<String>,
+    pub required_markers: Vec<String>,
     /// The members of the workspace; none where the project is alone.
     pub members: BTreeSet<Name>,
     /// What the root of the workspace asked of the resolution.
@@ -70,6 +74,10 @@ struct RawLock {
     requires_python: Option<String>,
     conflicts: Option<Value>,
     #[serde(default)]
+    supported_markers: Vec<String>,
+    #[serde(default)]
+    required_markers: Vec<String>,
+    #[serde(default)]
     manifest: RawManifest,
     #[serde(default)]
     options: RawOptions,
@@ -89,6 +97,10 @@ pub(super) struct RawManifest {
     pub overrides: Vec<RawRequirement>,
     #[serde(default)]
     pub build_constraints: Vec<RawRequirement>,
+    #[serde(default)]
+    pub excludes: Vec<String>,
+    #[serde(default)]
+    pub dependency_metadata: Vec<Value>,
 }
 
 /// How versions were chosen, where that is not as usual.
@@ -98,6 +110,10 @@ pub(super) struct RawOptions {
     pub resolution_mode: Option<String>,
     pub prerelease_mode: Option<String>,
     pub fork_strategy: Option<String>,
+    pub exclude_newer: Option<Value>,
+    pub exclude_newer_span: Option<Value>,
+    #[serde(default)]
+    pub exclude_newer_package: BTreeMap<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -188,6 +204,9 @@ pub(super) fn read(place: &Place, text: &str) -> Result<(Uv, Option<Constraint>)
         place: place.clone(),
         entries,
         has_conflicts,
+        conflicts: raw.conflicts,
+        supported_markers: raw.supported_markers,
+        required_markers: raw.required_markers,
         members,
         manifest: raw.manifest,
         options: raw.options,

@@ -5,13 +5,14 @@
 //! with each version of CPython on each system, for each extra and group.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
 use super::points::{Points, versions};
 use super::selection::{ProjectFacts, at};
 use super::uv::{Entry, RawRequirement, Uv};
+use super::uv_settings as settings;
 use super::uv_sources::{Origin, Sources};
 use super::uv_wants::{Groups, Listed, Plain, locked, plainly, required};
 use super::{LockKind, Selection, stale, uv_walk};
@@ -33,7 +34,8 @@ pub(super) fn check(
     comparison.requires_python(pyproject, entry)?;
     comparison.project(entry, pyproject)?;
     comparison.groups(entry, pyproject)?;
-    comparison.settings(entry)
+    comparison.settings(entry)?;
+    comparison.workspace(entry, project, pyproject)
 }
 
 /// Compares the entries of the folders that a target needs: members of the workspace and other
@@ -216,6 +218,41 @@ impl Comparison<'_> {
             if now.is_some_and(|now| now != then.as_deref().unwrap_or(usual)) {
                 return Err(self.stale(entry, &format!("{key} is another one now")));
             }
+        }
+        Ok(())
+    }
+
+    /// What the members of the workspace require, and what the workspace as a whole asks.
+    fn workspace(&self, entry: &Entry, project: &ProjectFacts<'_>, pyproject: &Table) -> Result<()> {
+        let Some(members) = project.members else { return Ok(()) };
+        let top = self.lock.place.dir.as_path();
+        let folders = members.iter().map(PathBuf::as_path).chain([top]);
+        let folders: BTreeSet<&Path> = folders.filter(|dir| *dir != project.dir).collect();
+        let others = folders.into_iter().filter_map(|dir| Some((dir.to_owned(), pyproject_in(dir)?)));
+        let own = (project.dir.to_owned(), pyproject.clone());
+        let projects: settings::Projects =
+            others.chain([own]).filter(|(_, table)| table.contains_key("project")).collect();
+        let none = BTreeSet::new();
+        let points = Points { python: self.python, extras: &none };
+        let of_root = match &self.root {
+            Some(root) => settings::environments(self.lock, root, points)?
+                .or_else(|| settings::age(&self.lock.options, root))
+                .or_else(|| settings::left_out(self.lock, root)),
+            None => None,
+        };
+        let because = settings::members(self.lock, &projects)
+            .or_else(|| settings::packages(self.lock, &projects))
+            .or_else(|| settings::conflicts(self.lock, &projects))
+            .or(of_root);
+        if let Some(because) = because {
+            return Err(self.stale(entry, &because));
+        }
+        for (dir, table) in projects.iter().filter(|(dir, _)| dir != project.dir) {
+            let facts = ProjectFacts { dir, pyproject: Some(table), members: None };
+            let Some(entry) = project_entry(self.lock, &facts) else { continue };
+            let member = Comparison { lock: self.lock, python: self.python, dir, root: self.root.clone() };
+            member.project(entry, table)?;
+            member.groups(entry, table)?;
         }
         Ok(())
     }

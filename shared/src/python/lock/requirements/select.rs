@@ -125,5 +125,5 @@ fn local(
 fn name_of_folder(path: &Path) -> Option<Name> {
     let text = read::text(&path.join("pyproject.toml"), read::DOCUMENT).ok()?;
     let table: toml::Table = toml::from_str(&text).ok()?;
-    ProjectFacts { dir: path, pyproject: Some(&table) }.name()
+    ProjectFacts { dir: path, pyproject: Some(&table), members: None }.name()
 }
