@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use super::messages::{Artifact, Messages};
 use super::project::not_runnable;
@@ -20,6 +21,9 @@ use crate::interrupt;
 use crate::process::{Program, relay};
 use crate::redact;
 use crate::store::Store;
+
+/// So long cargo's last words are waited for when it is done.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What to build, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -303,13 +307,12 @@ impl<'a> Call<'a> {
         let mut running = program.start().map_err(|e| not_runnable(cargo, e))?;
         let stdout = running.child.stdout.take().ok_or_else(|| Error::bug("cargo has no standard output"))?;
         let stderr = running.child.stderr.take();
-        let said = async {
-            if let Some(stderr) = stderr {
-                relay(stderr, std::io::stderr()).await;
-            }
-        };
-        let (messages, ()) = tokio::join!(Messages::read(stdout), said);
-        let messages = messages.context(|| "cannot read what cargo says".into())?;
+        let said = stderr.map(|stderr| tokio::spawn(relay(stderr, std::io::stderr())));
+        let messages = Messages::read(stdout).await.context(|| "cannot read what cargo says".into())?;
+        if let Some(said) = said {
+            // A daemon that cargo has started, as caches of compilers are, may keep the stream open.
+            let _ = tokio::time::timeout(LAST_WORDS, said).await;
+        }
         let status = running.wait().await.context(|| "cannot wait for cargo".into())?;
         interrupt::check()?;
         if !status.success() {

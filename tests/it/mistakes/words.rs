@@ -101,9 +101,8 @@ fn a_bad_tag() {
         str![[r#"
 exit code 2
 --- stderr
-error: tags (--tag): "not a tag" cannot be used
-  caused by: "not a tag" is not an image reference: a name holds lower-case letters, digits and single separators . _ - /
-  hint: write host/name:tag, for example ghcr.io/acme/web:1.0
+error: tags (--tag): "not a tag" is no tag
+  hint: a tag has at most 128 letters, digits, _, . and -, and begins with none of the last two; a full reference has a / or a :
 
 "#]]
     );

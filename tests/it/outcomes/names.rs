@@ -164,6 +164,16 @@ fn a_member_without_tables_is_not_forgotten() {
 }
 
 #[test]
+fn the_binary_of_a_members_own_table_is_about_that_member() {
+    let project = workspace("", "[package.metadata.containerize]\nbin = 'worker'", "");
+    assert_eq!(images(&project, &["--workspace"]), ["worker", "cli"]);
+    assert_eq!(images(&project, &["-p", "cli"]), ["cli"]);
+    let other = workspace("", "[package.metadata.containerize]\nbin = 'cli'", "");
+    let refused = refusal(&other, &["-p", "api"]);
+    assert!(refused.contains("the package api has no binary cli"), "{refused}");
+}
+
+#[test]
 fn bins_are_images_of_all_binaries() {
     let project = workspace("", "", "");
     assert_eq!(images(&project, &["--workspace", "--bins"]), ["api", "worker", "cli"]);

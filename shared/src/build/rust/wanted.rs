@@ -94,8 +94,10 @@ impl Family {
                 ));
             });
         } else if wanted.is_empty() || packages.iter().any(|package| !package.bins.is_empty()) {
-            let bins = if chosen.is_empty() { configured_bins(&packages, places)? } else { chosen };
-            let selection = select::binaries_of(project, scope, &packages, &bins)?;
+            let selection = match chosen.is_empty() {
+                true => of_tables(project, scope, &packages, places)?,
+                false => select::binaries_of(project, scope, &packages, &chosen)?,
+            };
             selection.notes.into_iter().for_each(|note| events.note(note));
             let image = |binary: select::Binary| Wanted {
                 name: binary.name.clone(),
@@ -117,18 +119,40 @@ fn image(package: &Package, bin: &str) -> Wanted {
     Wanted { name: bin.to_owned(), package: package.name.clone(), bin: bin.to_owned() }
 }
 
-/// The key `bin` of the project's tables and of the file of `--config`.
-fn configured_bins(packages: &[&Package], places: &Places) -> Result<Vec<String>> {
-    let mut bins: Vec<String> = Vec::new();
+/// What the key `bin` says in the project's tables and in the file of `--config`. In a package's own table it is about
+/// that package alone: others have their images beside, where the call names them.
+fn of_tables(
+    project: &Project,
+    scope: &select::Scope,
+    packages: &[&Package],
+    places: &Places,
+) -> Result<select::Selection> {
+    let table = Origin::Table(TABLES.own.into());
+    let (mut found, mut rest, mut shared) = (select::Selection::default(), Vec::new(), Vec::<String>::new());
     for package in packages {
-        let folded = config::fold(&places.of_project(own(package))?, "").values;
-        for bin in folded.bin.map(|bins| bins.0).unwrap_or_default() {
-            if !bins.contains(&bin) {
-                bins.push(bin);
-            }
+        let folded = config::fold(&places.of_project(own(package))?, "");
+        let bins = folded.values.bin.map(|bins| bins.0).unwrap_or_default();
+        if bins.is_empty() || !folded.origins.is_from("bin", &table) {
+            rest.push(*package);
+            shared.extend(bins.into_iter().filter(|bin| !shared.contains(bin)).collect::<Vec<_>>());
+            continue;
         }
+        let known: Vec<&str> = package.bins.iter().map(|bin| bin.name.as_str()).collect();
+        let is_unknown = |bin: &&String| !known.contains(&bin.as_str()) && !bin.contains(['*', '?', '[']);
+        if let Some(bin) = bins.iter().find(is_unknown) {
+            let text = format!("bin ({table}): the package {} has no binary {bin}", package.name);
+            return Err(Error::usage(text).hint(suggestion("the binary", bin, &known)));
+        }
+        found.binaries.extend(select::binaries_of(project, scope, &[package], &bins)?.binaries);
     }
-    Ok(bins)
+    let has_more = rest.iter().any(|package| !package.bins.is_empty());
+    if found.binaries.is_empty() || (scope.is_named() && has_more) {
+        let others = select::binaries_of(project, scope, &rest, &shared)?;
+        found.binaries.extend(others.binaries);
+        found.notes.extend(others.notes);
+    }
+    found.binaries.sort_by_key(|binary| packages.iter().position(|package| package.id == binary.package_id));
+    Ok(found)
 }
 
 /// The images that `[...containerize.image.NAME]` tables declare, and whether any of these tables is shared by
