@@ -7,6 +7,7 @@ use toml::{Table, Value};
 use super::Request;
 use crate::error::{Error, Kind, Result};
 use crate::read;
+use crate::system::globs::{self, Star};
 
 /// A kind of project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,7 +150,7 @@ fn matching(dir: &Path, pattern: &str) -> Vec<PathBuf> {
     let mut found = vec![dir.to_owned()];
     for part in pattern.split('/').filter(|part| !part.is_empty()) {
         let is_glob = part.contains(['*', '?', '[']);
-        let glob = globset::Glob::new(part).and_then(|glob| globset::GlobSet::new([glob]));
+        let glob = globs::one(part, Star::Anywhere);
         found = match glob {
             Ok(glob) if is_glob => {
                 let entries = found.iter().filter_map(|folder| std::fs::read_dir(folder).ok());

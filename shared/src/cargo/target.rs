@@ -7,6 +7,7 @@ use super::rustc::Facts;
 use super::settings::Settings;
 use crate::error::{Error, Result};
 use crate::oci::Platform;
+use crate::system::programs;
 
 /// What links, and compiles C, for a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,8 +103,7 @@ pub fn require_std(cargo: &Cargo, settings: &Settings, facts: &Facts, triple: &s
 
 /// How the toolchain gets the standard library of one more target.
 fn how_to_install(cargo: &Cargo, facts: &Facts, triple: &str) -> String {
-    let home = cargo.environment();
-    let home = home.path("RUSTUP_HOME").or_else(|| Some(home.path("HOME")?.join(".rustup")));
+    let home = cargo.environment().folders(|folders| folders.rustup());
     let toolchains = home.and_then(|home| home.join("toolchains").canonicalize().ok());
     let sysroot = facts.sysroot.canonicalize().unwrap_or_else(|_| facts.sysroot.clone());
     let name = toolchains.as_ref().and_then(|toolchains| sysroot.strip_prefix(toolchains).ok());
@@ -190,7 +190,7 @@ pub(super) fn is_foreign(host: &str, triple: &str) -> bool {
 
 fn has_zigbuild(cargo: &Cargo) -> bool {
     let name = "cargo-zigbuild";
-    let installed = |home: PathBuf| home.join("bin").join(name).is_file();
+    let installed = |home: PathBuf| programs::find(name, [home.join("bin")]).is_some();
     cargo.find_program(name).is_some() || cargo.home().is_some_and(installed)
 }
 

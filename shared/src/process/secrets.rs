@@ -3,6 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
 
+use crate::system::System;
+
 /// Variables of this prefix hold `user:password` for one registry each.
 pub(crate) const AUTH_PREFIX: &str = "CONTAINERIZE_AUTH_";
 
@@ -11,9 +13,9 @@ const NAMES: [&str; 4] =
     ["CONTAINERIZE_USERNAME", "CONTAINERIZE_PASSWORD", "DOCKER_AUTH_CONFIG", "GITHUB_TOKEN"];
 
 fn is_secret(name: &OsStr) -> bool {
+    let name = System::HERE.variable(name.to_owned());
     let Some(name) = name.to_str() else { return false };
-    let same = |secret: &str| if cfg!(windows) { name.eq_ignore_ascii_case(secret) } else { name == secret };
-    NAMES.into_iter().any(same) || name.get(..AUTH_PREFIX.len()).is_some_and(|start| start == AUTH_PREFIX)
+    NAMES.contains(&name) || name.get(..AUTH_PREFIX.len()).is_some_and(|start| start == AUTH_PREFIX)
 }
 
 /// Takes the credentials for registries from what the program will find in its environment, whether it

@@ -18,6 +18,7 @@ use crate::python::lock::{self, Lock, LockKind};
 use crate::python::{Interpreter, LeftOut, Libc, Package, Project, PythonVersion, Reason, Source, is_named};
 use crate::redact::Secret;
 use crate::store::Store;
+use crate::system::System;
 use crate::wheel::DirectUrl;
 
 /// What fetches and builds distributions.
@@ -205,6 +206,7 @@ fn indexes(request: &Request, project: &Project, lock: Option<&Lock>) -> Result<
     });
     Options::read(&Surroundings {
         variables: &request.variables,
+        host: System::HERE,
         system: Path::new("/"),
         project: project.lock_dir(),
         requirements: requirements.as_ref(),
