@@ -15,6 +15,7 @@ use crate::layer::{self, Content, Entry, EntryKind, Layer, Spec};
 use crate::oci::media_type::{Compression, Format};
 use crate::plan::{Item, LayerPlan};
 use crate::store::{Store, scratch};
+use crate::system::System;
 use crate::territory::Territory;
 
 /// What was built for one platform's image.
@@ -262,11 +263,14 @@ impl Named {
 /// elsewhere is the user's will. The way up to a folder above, as paths of the workspace's table have it, says
 /// nothing of the links below it.
 fn refuse_escape(dir: &Path, from: &str) -> Result<()> {
-    let (mut dir, mut from) = (dir, from);
+    let from = System::HERE.slashes(from);
+    let (mut dir, mut from) = (dir, &*from);
     while let (Some(above), Some(rest)) = (dir.parent(), from.strip_prefix("../")) {
         (dir, from) = (above, rest);
     }
-    let named_elsewhere = Path::new(from).is_absolute() || from.split('/').any(|part| part == "..");
+    let named_elsewhere = Path::new(from).has_root()
+        || Path::new(from).is_absolute()
+        || from.split('/').any(|part| part == "..");
     if named_elsewhere {
         return Ok(());
     }

@@ -136,9 +136,12 @@ mod told {
 #[cfg(test)]
 mod tests {
     use super::told;
+    #[cfg(unix)]
     use std::path::Path;
+    #[cfg(unix)]
     use std::process::Command;
 
+    #[cfg(unix)]
     fn git(dir: &Path, words: &[&str]) {
         let mut command = Command::new("git");
         command

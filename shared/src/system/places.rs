@@ -1,5 +1,6 @@
 //! Paths of this machine as places in an image: parts with `/` between them, whatever the system writes.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Component, Path};
 
@@ -29,13 +30,18 @@ impl System {
         }
     }
 
+    /// A path that a person wrote, with `/` between its parts.
+    pub fn slashes(self, text: &str) -> Cow<'_, str> {
+        if self.is_windows() && text.contains('\\') { text.replace('\\', "/").into() } else { text.into() }
+    }
+
     /// What a symbolic link says, as Linux would write it; `None` for one that names a drive or its root, which no
     /// image has. Junctions are such.
     pub fn link_target(self, text: &str) -> Option<String> {
         if !self.is_windows() {
             return Some(self.name(text.to_owned()));
         }
-        let text = text.replace('\\', "/");
+        let text = self.slashes(text).into_owned();
         (!text.starts_with('/') && text.get(1..2) != Some(":")).then_some(text)
     }
 
@@ -66,6 +72,8 @@ mod tests {
         assert_eq!(below(&Path::new("a").join("b").join("ü")).as_deref(), Some("a/b/ü"));
         assert_eq!(below(Path::new("")).as_deref(), Some(""));
         assert_eq!(below(Path::new("/etc")), None);
+        assert_eq!(System::Windows.slashes(r"..\a/b"), "../a/b");
+        assert_eq!(System::Linux.slashes(r"..\a/b"), r"..\a/b");
     }
 
     #[test]
