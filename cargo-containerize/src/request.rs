@@ -9,11 +9,11 @@ use containerize_core::base::spec::BaseSpec;
 use containerize_core::build::{Language, Login, Request};
 use containerize_core::cargo::{Cargo, Environment, Locking, select::Scope};
 use containerize_core::event::Events;
-use containerize_core::http::{Options, Proxies, Secret, usual_cert_dirs};
+use containerize_core::http::{Options, Proxies, Secret, named_roots, usual_cert_dirs};
 use containerize_core::registry::{self, Client, Credentials, Explicit};
 use containerize_core::sink::Stream;
 use containerize_core::store::{DEFAULT_SIZE, Store, parse_size};
-use containerize_core::{Error, Result, read};
+use containerize_core::{Error, Result, read, system};
 
 use crate::cli::{BuildArgs, CheckArgs, IndexArgs, TransferArgs};
 use crate::front_end::{self, FrontEnd};
@@ -68,7 +68,7 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
         cache_size: cache_size()?,
         jobs: transfer.jobs.map(std::num::NonZero::get),
         quiet: arguments.say.quiet,
-        registry: registry_options(transfer, cargo.offline || cargo.frozen),
+        registry: registry_options(transfer, cargo.offline || cargo.frozen)?,
         credentials: Credentials::new(registry::Environment::from_process()),
         login: login(transfer, |name| std::env::var(name))?,
     })
@@ -104,13 +104,13 @@ fn means(transfer: &TransferArgs, registry: Option<&str>, events: &Events) -> Re
         let registry = registry.to_owned();
         credentials = credentials.with(Explicit { registry, username, password, source });
     }
-    let client = Client::new(registry_options(transfer, false), credentials, events.clone())?;
+    let client = Client::new(registry_options(transfer, false)?, credentials, events.clone())?;
     Ok((client, Store::open(cache_dir(transfer.cache_dir.clone())?)?.telling(events)))
 }
 
 /// The environment, without what is for this program alone.
 fn variables() -> impl Iterator<Item = (OsString, OsString)> {
-    std::env::vars_os().filter(|(name, _)| name != front_end::VARIABLE)
+    system::variables(std::env::vars_os()).filter(|(name, _)| name != front_end::VARIABLE)
 }
 
 /// Refuses a `SSL_CERT_FILE` that the TLS library would read without end.
@@ -147,17 +147,17 @@ pub(crate) fn warn_of_certificates(events: &Events) {
 const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// How registries are spoken to.
-fn registry_options(transfer: &TransferArgs, offline: bool) -> registry::Options {
-    registry::Options {
-        http: http(transfer, offline),
+fn registry_options(transfer: &TransferArgs, offline: bool) -> Result<registry::Options> {
+    Ok(registry::Options {
+        http: http(transfer, offline)?,
         mirrors: transfer.mirrors.iter().flat_map(|mirrors| mirrors.0.clone()).collect(),
         chunk_size: transfer.chunk_size.map(std::num::NonZero::get),
-    }
+    })
 }
 
 /// How HTTP is spoken.
-fn http(transfer: &TransferArgs, offline: bool) -> Options {
-    Options {
+fn http(transfer: &TransferArgs, offline: bool) -> Result<Options> {
+    Ok(Options {
         retries: transfer.retries,
         timeout: Duration::from_secs(transfer.timeout.max(1)),
         insecure: transfer.insecure.clone(),
@@ -165,18 +165,23 @@ fn http(transfer: &TransferArgs, offline: bool) -> Options {
         proxies: Proxies::of(
             &variables().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect(),
         ),
+        extra_roots: named_roots(&folder)?,
         offline,
         ..Options::default()
-    }
+    })
 }
 
 /// Where certificates for single registries are.
 fn cert_dirs(transfer: &TransferArgs) -> Vec<PathBuf> {
-    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     match &transfer.cert_dir {
         Some(dir) => vec![dir.clone()],
-        None => usual_cert_dirs(folder("HOME").as_deref(), folder("XDG_CONFIG_HOME").as_deref()),
+        None => usual_cert_dirs(&folder),
     }
+}
+
+/// What a variable names, if it names anything.
+fn folder(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// The folder that the call is made in.

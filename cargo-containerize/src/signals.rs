@@ -82,11 +82,24 @@ fn listen(runtime: &Runtime, sender: &UnboundedSender<Signal>) -> std::io::Resul
     Ok(())
 }
 
-#[cfg(not(unix))]
+/// A console tells of keys, of its window that is closed, and of the end of the session; the system waits some seconds
+/// for an answer to the last three.
+#[cfg(windows)]
 fn listen(runtime: &Runtime, sender: &UnboundedSender<Signal>) -> std::io::Result<()> {
-    let sender = sender.clone();
-    runtime
-        .spawn(async move { while tokio::signal::ctrl_c().await.is_ok() && sender.send(ALL[1]).is_ok() {} });
+    use tokio::signal::windows;
+    let _here = runtime.enter();
+    macro_rules! pass_on {
+        ($event:ident, $signal:expr) => {
+            let (mut stream, sender) = (windows::$event()?, sender.clone());
+            runtime
+                .spawn(async move { while stream.recv().await.is_some() && sender.send($signal).is_ok() {} });
+        };
+    }
+    pass_on!(ctrl_c, ALL[1]);
+    pass_on!(ctrl_break, ALL[1]);
+    pass_on!(ctrl_close, ALL[0]);
+    pass_on!(ctrl_logoff, ALL[3]);
+    pass_on!(ctrl_shutdown, ALL[3]);
     Ok(())
 }
 

@@ -33,6 +33,7 @@ pub mod redact;
 pub mod registry;
 pub mod sink;
 pub mod store;
+pub mod system;
 pub mod territory;
 pub mod vcs;
 pub mod wheel;

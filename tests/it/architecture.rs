@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each module, and the modules that it may name. All may name `error`, `event`, `interrupt`, `redact` and the
-/// crate's root.
+/// Each module, and the modules that it may name. All may name [`KNOWN_TO_ALL`].
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("read", &[]),
+    ("system", &[]),
     ("error", &[]),
     ("event", &[]),
     ("interrupt", &[]),
@@ -57,7 +57,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
 ];
 
-const KNOWN_TO_ALL: &[&str] = &["error", "event", "interrupt", "read", "redact", "Error", "Kind", "Result"];
+const KNOWN_TO_ALL: &[&str] =
+    &["error", "event", "interrupt", "read", "redact", "system", "Error", "Kind", "Result"];
 
 /// Modules that work on values alone.
 const PURE: &[&str] = &["check", "config", "image", "oci", "plan"];
@@ -89,7 +90,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("build/places.rs", "std::env::consts::"),
     // Takes a value apart that was passed in.
     ("cargo/mod.rs", "std::env::split_paths"),
-    ("registry/credentials/cloud.rs", "std::env::split_paths"),
+    ("system/programs.rs", "std::env::split_paths"),
+    ("http/certs.rs", "std::env::split_paths"),
     ("build/deliver.rs", "std::env::consts::"),
     ("base/open.rs", "std::env::consts::"),
     ("build/native.rs", "std::env::consts::"),
@@ -278,6 +280,67 @@ fn what_others_wrote_is_read_through_one_door() {
     let why =
         "`read.rs` takes regular files of a bounded size only: a pipe is waited for, a device has no end.";
     refuse(READING, &sources, why);
+}
+
+/// What differs between systems, and where it is decided. Elsewhere it would be decided again, and wrong for one.
+const OF_SYSTEMS: &[(&str, &str, &str)] = &[
+    ("GlobBuilder::new(", "system/", "`system::globs`: by itself globset reads \\ otherwise on each system"),
+    ("Glob::new(", "system/", "`system::globs`: by itself globset reads \\ otherwise on each system"),
+    ("\"HOME\"", "system/", "`system::Folders`: Windows has no HOME"),
+    ("\"USERPROFILE\"", "system/", "`system::Folders`"),
+    ("\"APPDATA\"", "system/", "`system::Folders`"),
+    ("\"XDG_CONFIG_DIRS\"", "python/index/settings/", "`index::settings`"),
+    ("\".exe\"", "system/", "`system::programs`: the names of programs"),
+    (".exe\")", "system/", "`system::programs`: the names of programs"),
+    (
+        "cfg!(windows)",
+        "system/",
+        "`system::System::HERE`, as a value, so that the rule is tested on all systems",
+    ),
+    ("fs::rename(", "store/replace.rs", "`store::replace`: Windows refuses for a moment"),
+    (".persist(", "store/replace.rs", "`store::replace`: Windows refuses for a moment"),
+];
+
+/// Where that stands all the same, and why.
+const OF_SYSTEMS_ELSEWHERE: &[(&str, &str)] = &[
+    // A machine that tests make.
+    ("python/build/fakes.rs", "\"HOME\""),
+];
+
+#[test]
+fn what_differs_between_systems_is_decided_in_one_place() {
+    let mut wrong = Vec::new();
+    for source in library() {
+        for (word, place, instead) in OF_SYSTEMS {
+            let spared = OF_SYSTEMS_ELSEWHERE.contains(&(source.path.as_str(), *word));
+            if !source.path.starts_with(place) && !spared && source.code.contains(word) {
+                wrong.push(format!("shared/src/{}: {word} is the matter of {instead}", source.path));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Modules whose texts become places in images.
+const OF_IMAGES: &[&str] = &["check", "image", "layer", "plan", "wheel"];
+
+#[test]
+fn no_path_of_this_machine_becomes_a_place_in_an_image() {
+    let why = "On Windows it has \\ between its parts: `system::places::below` makes a place of it.";
+    let library = library();
+    let (images, others): (Vec<_>, Vec<_>) =
+        library.into_iter().partition(|source| OF_IMAGES.contains(&source.module()));
+    refuse(&[".display().to_string()", "to_str().unwrap"], &images, why);
+    // `format!("{PREFIX}/{}", path.display())`
+    let joined =
+        |line: &&str| line.contains("/{}\"") && line.contains(".display()") && line.contains("format!(");
+    let found: Vec<String> = images
+        .iter()
+        .chain(&others)
+        .flat_map(|source| source.code.lines().filter(joined).map(move |line| (source, line)))
+        .map(|(source, line)| format!("shared/src/{}: {}", source.path, line.trim()))
+        .collect();
+    assert!(found.is_empty(), "{}\n{why}", found.join("\n"));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Real projects, read and built by the real cargo.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(target_os = "linux")]
+use std::path::PathBuf;
 use std::process::Command;
 
 use containerize_core::cargo::build::{self, Executable, Features, Request};
@@ -11,7 +13,9 @@ use containerize_core::cargo::{Cargo, Environment, Locking, Project, linkage, ta
 use containerize_core::event::Events;
 use containerize_core::oci::Platform;
 use containerize_core::{Error, Kind, Result};
-use containerize_tests::fixture::{self, folder, host, manifest, musl, script};
+#[cfg(target_os = "linux")]
+use containerize_tests::fixture::script;
+use containerize_tests::fixture::{self, folder, host, manifest, musl};
 use containerize_tests::skip;
 use sha2::{Digest, Sha256};
 

@@ -1,6 +1,7 @@
 //! The same inputs give the same bytes, and a change changes what it must and nothing else.
 
 use std::fs;
+#[cfg(unix)]
 use std::os::unix::fs::PermissionsExt;
 
 use containerize_tests::fixture::manifest;
@@ -34,9 +35,11 @@ fn neither_place_nor_time_nor_user_shows() {
 
     let reversed: Vec<_> = FILES.into_iter().rev().chain([("Cargo.toml", manifest.as_str())]).collect();
     let two = Project::new(&reversed);
+    #[cfg(unix)]
     for (path, _) in FILES {
         fs::set_permissions(two.at(path), fs::Permissions::from_mode(0o600)).expect("chmod");
     }
+    #[cfg(unix)]
     fs::set_permissions(two.at("conf/a"), fs::Permissions::from_mode(0o700)).expect("chmod");
     let second = two.call(["-o", "oci:out", "--jobs", "3"]).umask("077").env("CARGO_HOME", two.at("home"));
     let second =

@@ -43,7 +43,7 @@ fn build() -> PathBuf {
         cargo.arg("--release");
     }
     assert!(cargo.status().expect("cargo").success(), "the program cannot be built");
-    profile.join("containerize")
+    profile.join(format!("containerize{}", std::env::consts::EXE_SUFFIX))
 }
 
 /// Whether programs can be built for this machine's architecture in the standard way; says so if not.
@@ -163,6 +163,9 @@ impl Call {
     /// Runs the same call by a shell that sets its umask before.
     #[must_use]
     pub fn umask(mut self, umask: &str) -> Self {
+        if cfg!(windows) {
+            return self;
+        }
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(format!("umask {umask}; exec \"$0\" \"$@\""));
         shell.arg(self.command.get_program()).args(self.command.get_args());

@@ -74,7 +74,7 @@ impl Engine {
     }
 
     /// An engine whose program is at `program`.
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     pub(crate) fn at(daemon: Daemon, program: PathBuf) -> Self {
         Self { daemon, program }
     }

@@ -14,6 +14,7 @@ use crate::error::{Context, Error, Result};
 use crate::interrupt;
 use crate::oci::{Digest, Reference};
 use crate::read;
+use crate::store::replace::{self, Over};
 
 /// The file's name, beside the workspace's Cargo.toml.
 pub const FILE: &str = "containerize.lock";
@@ -155,7 +156,7 @@ impl BaseLock {
             crate::store::make_readable(&file)?;
             file.as_file().sync_all()?;
             interrupt::check_io()?;
-            file.persist(path).map(drop).map_err(|e| e.error)
+            replace::persist(file, path, Over::Anything).map_err(|(error, _)| error)
         };
         write().context(|| format!("cannot write {}", path.display()))
     }

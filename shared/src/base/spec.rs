@@ -8,6 +8,7 @@ use super::bare_debian::Suite;
 use super::engine::Daemon;
 use crate::error::Error;
 use crate::oci::Reference;
+use crate::system::System;
 
 /// The name of a base.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,10 +61,8 @@ impl BaseSpec {
 
 /// Splits `PATH[:NAME]` at the first colon that is not a Windows drive's.
 pub fn split_path(text: &str) -> (PathBuf, Option<String>) {
-    let drive = text.as_bytes().get(1) == Some(&b':') && matches!(text.as_bytes().get(2), Some(b'\\' | b'/'));
-    let start = if drive && cfg!(windows) { 2 } else { 0 };
-    match text[start..].split_once(':') {
-        Some((path, name)) => (format!("{}{path}", &text[..start]).into(), Some(name.to_owned())),
+    match System::HERE.path_end(text) {
+        Some(end) => (text[..end].into(), Some(text[end + 1..].to_owned())),
         None => (text.into(), None),
     }
 }

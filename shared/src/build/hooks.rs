@@ -87,18 +87,45 @@ fn show(command: &Command) -> String {
 
 fn process(command: &Command) -> Option<Process> {
     match command {
-        Command::Line(line) => {
-            let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
-            let mut process = Process::new(shell);
-            process.args([flag, line]);
-            Some(process)
-        }
+        Command::Line(line) => Some(shell(line)),
         Command::Words(words) => {
             let (program, arguments) = words.split_first()?;
             let mut process = Process::new(program);
             process.args(arguments);
             Some(process)
         }
+    }
+}
+
+#[cfg(not(windows))]
+fn shell(line: &str) -> Process {
+    let mut process = Process::new("sh");
+    process.args(["-c", line]);
+    process
+}
+
+/// `cmd` takes the line as it stands between two quotes, and reads no commands of the registry before it. As an
+/// ordinary argument its own quotes would be escaped in a way that it does not know.
+#[cfg(windows)]
+fn shell(line: &str) -> Process {
+    use std::os::windows::process::CommandExt;
+    let mut process = Process::new("cmd");
+    process.args(["/D", "/S", "/C"]).raw_arg(format!("\"{line}\""));
+    process
+}
+
+#[cfg(all(test, windows))]
+mod windows_tests {
+    use super::*;
+
+    #[test]
+    fn quotes_of_a_line_stay_as_they_are() {
+        let folder = tempfile::tempdir().expect("folder");
+        let line = Command::Line("echo \"a b\"> \"o u t\" && echo %CONTAINERIZE_NAME%>> \"o u t\"".into());
+        let variables = [("CONTAINERIZE_NAME", "web".to_owned())].into();
+        run(&[line], folder.path(), &variables, &Events::silent()).expect("run");
+        let said = std::fs::read_to_string(folder.path().join("o u t")).expect("written");
+        assert_eq!(said.replace("\r\n", "\n").replace(" \n", "\n"), "\"a b\"\nweb\n");
     }
 }
 

@@ -9,6 +9,7 @@ pub use crate::config::Language;
 use crate::config::Origin;
 use crate::error::{Error, Kind, Result};
 use crate::read;
+use crate::system::globs::{self, Star};
 
 /// The kind of project that `request` means: what the call says, or flags that only one kind has;
 /// else what is in the nearest folder, upwards from the call's, that holds a project.
@@ -175,7 +176,7 @@ fn matching(dir: &Path, pattern: &str) -> Vec<PathBuf> {
     let mut found = vec![dir.to_owned()];
     for part in pattern.split('/').filter(|part| !part.is_empty()) {
         let is_glob = part.contains(['*', '?', '[']);
-        let glob = globset::Glob::new(part).and_then(|glob| globset::GlobSet::new([glob]));
+        let glob = globs::one(part, Star::Anywhere);
         found = match glob {
             Ok(glob) if is_glob => {
                 let entries = found.iter().filter_map(|folder| std::fs::read_dir(folder).ok());

@@ -1,7 +1,7 @@
 //! From what the plan says goes into a layer to the entries of that layer.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::python::Environment;
@@ -15,6 +15,7 @@ use crate::layer::{self, Content, Entry, EntryKind, Layer, Spec};
 use crate::oci::media_type::{Compression, Format};
 use crate::plan::{Item, LayerPlan};
 use crate::store::{Store, scratch};
+use crate::system::System;
 use crate::territory::Territory;
 
 /// What was built for one platform's image.
@@ -80,6 +81,7 @@ impl Maker<'_> {
     ) -> Result<Vec<Layer>> {
         let mut below = Cow::Borrowed(base);
         let mut layers = Vec::with_capacity(plans.len());
+        let mut named = Named::default();
         for (number, plan) in plans.iter().enumerate() {
             if let ([Item::Wheels], Parts::Environment(environment)) = (&plan.items[..], parts) {
                 // On top of the base, whatever else was added: so a wheel's layer is the same in
@@ -104,7 +106,7 @@ impl Maker<'_> {
             let mut entries = Vec::new();
             for (i, item) in plan.items.iter().enumerate() {
                 let folder = scratch.path().join(i.to_string());
-                entries.extend(self.entries(item, parts, &folder, variables)?);
+                entries.extend(named.filter(item, self.entries(item, parts, &folder, variables)?));
             }
             let spec = Spec {
                 title: plan.title.clone(),
@@ -246,15 +248,40 @@ impl Maker<'_> {
     }
 }
 
+/// Places that `files` has filled. Of a project's source what would come to the same place stays out: the source comes
+/// later and would hide what somebody asked for in so many words.
+#[derive(Default)]
+struct Named(BTreeSet<String>);
+
+impl Named {
+    fn filter(&mut self, item: &Item, mut entries: Vec<Entry>) -> Vec<Entry> {
+        let is_whole =
+            |entry: &Entry| !matches!(entry.kind, EntryKind::Directory | EntryKind::ImpliedDirectory);
+        match item {
+            Item::Files { .. } => {
+                self.0.extend(entries.iter().filter(|entry| is_whole(entry)).map(|entry| entry.path.clone()));
+            }
+            Item::Project if !self.0.is_empty() => {
+                entries.retain(|entry| !is_whole(entry) || !self.0.contains(&entry.path));
+            }
+            _ => {}
+        }
+        entries
+    }
+}
+
 /// Refuses a path in the project from which links lead out of it. A path that itself says that it is
 /// elsewhere is the user's will. The way up to a folder above, as paths of the workspace's table have it, says
 /// nothing of the links below it.
 fn refuse_escape(dir: &Path, from: &str) -> Result<()> {
-    let (mut dir, mut from) = (dir, from);
+    let from = System::HERE.slashes(from);
+    let (mut dir, mut from) = (dir, &*from);
     while let (Some(above), Some(rest)) = (dir.parent(), from.strip_prefix("../")) {
         (dir, from) = (above, rest);
     }
-    let named_elsewhere = Path::new(from).is_absolute() || from.split('/').any(|part| part == "..");
+    let named_elsewhere = Path::new(from).has_root()
+        || Path::new(from).is_absolute()
+        || from.split('/').any(|part| part == "..");
     if named_elsewhere {
         return Ok(());
     }
@@ -274,6 +301,25 @@ fn entry(path: &str, kind: EntryKind, mode: u32, owner: Owner) -> Entry {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_files_names_is_not_hidden_by_the_source() {
+        let file = |path: &str, mode| {
+            Entry::file(path, Content::Bytes(path.as_bytes().to_vec().into()), mode, (0, 0))
+        };
+        let rule = "start.sh:/app/start.sh".parse().expect("a rule");
+        let owner = Owner { uid: 0, gid: 0 };
+        let mut named = Named::default();
+        let folder = Entry::directory("app", 0o755, (0, 0));
+        let given =
+            named.filter(&Item::Files { rule, owner }, vec![folder.clone(), file("app/start.sh", 0o755)]);
+        assert_eq!(given.len(), 2);
+        let source = vec![folder, file("app/main.py", 0o644), file("app/start.sh", 0o644)];
+        let left = named.filter(&Item::Project, source);
+        assert_eq!(left.iter().map(|entry| entry.path.as_str()).collect::<Vec<_>>(), ["app", "app/main.py"]);
+        let others = named.filter(&Item::Skeleton, vec![file("app/start.sh", 0o644)]);
+        assert_eq!(others.len(), 1, "an environment's own files are its own");
+    }
 
     #[test]
     fn a_link_carries_no_file_of_the_machine_along_unless_it_is_named() {

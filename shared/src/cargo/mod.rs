@@ -27,6 +27,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::system::{self, Folders, System, programs};
+
 pub use project::{BinTarget, Package, Project};
 pub use select::Binary;
 
@@ -50,6 +52,11 @@ impl Environment {
         self.0.get(OsStr::new(name)).map(OsString::as_os_str)
     }
 
+    /// One of the folders that these variables lead to.
+    pub fn folders(&self, read: impl FnOnce(Folders<'_>) -> Option<PathBuf>) -> Option<PathBuf> {
+        read(Folders::here(&|name| self.path(name)))
+    }
+
     /// The names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
@@ -58,7 +65,8 @@ impl Environment {
 
 impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
-        Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+        Self(system::variables(variables).collect())
     }
 }
 
@@ -192,9 +200,7 @@ impl Cargo {
 
     /// Cargo's home, absolute: `CARGO_HOME`, else `~/.cargo`. `None` where there is no home.
     pub fn home(&self) -> Option<PathBuf> {
-        let home = self.environment.path("CARGO_HOME");
-        let home = home.or_else(|| Some(self.environment.path("HOME")?.join(".cargo")))?;
-        Some(self.dir.join(home))
+        Some(self.dir.join(self.environment.folders(|folders| folders.cargo())?))
     }
 
     /// A command that runs `program` in the folder with exactly this environment.
@@ -204,14 +210,13 @@ impl Cargo {
         command
     }
 
-    /// Where a program is: on the search path, or relative to the folder if it has a slash.
+    /// Where a program is: on the search path, or relative to the folder if it names a place.
     pub fn find_program(&self, name: &str) -> Option<PathBuf> {
-        if name.contains('/') {
-            return Some(self.dir.join(name)).filter(|path| path.is_file());
+        if System::HERE.is_place(name) {
+            return programs::at(&self.dir.join(name));
         }
-        std::env::split_paths(self.environment.get("PATH")?)
-            .map(|folder| self.dir.join(folder).join(name))
-            .find(|path| path.is_file())
+        let folders = std::env::split_paths(self.environment.get("PATH")?);
+        programs::find(name, folders.map(|folder| self.dir.join(folder)))
     }
 }
 
@@ -242,11 +247,12 @@ mod tests {
     #[test]
     fn programs_are_found_on_the_given_search_path_only() {
         let folder = tempfile::tempdir().expect("folder");
-        std::fs::write(folder.path().join("tool"), "").expect("write");
+        let tool = System::HERE.executable("tool");
+        std::fs::write(folder.path().join(&tool), "").expect("write");
         let path: Environment = [("PATH", folder.path())].into_iter().collect();
         let cargo = Cargo::new(folder.path(), path);
-        assert_eq!(cargo.find_program("tool"), Some(folder.path().join("tool")));
-        assert_eq!(cargo.find_program("./tool"), Some(folder.path().join("./tool")));
+        assert_eq!(cargo.find_program("tool"), Some(folder.path().join(&tool)));
+        assert_eq!(cargo.find_program("./tool"), Some(folder.path().join(".").join(&tool)));
         assert_eq!(cargo.find_program("sh"), None);
     }
 }

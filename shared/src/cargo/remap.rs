@@ -87,7 +87,8 @@ impl Remap {
 /// are left out.
 pub fn of_machine(cargo: &Cargo, project: &Project, target_dir: &Path) -> Vec<String> {
     let mut folders = own_folders(cargo, project, &Settings::read(cargo), target_dir);
-    folders.extend(cargo.environment().path("HOME").map(|home| (home, String::new())));
+    let home = cargo.environment().folders(|folders| folders.home());
+    folders.extend(home.map(|home| (home, String::new())));
     let folders = with_real(folders).into_iter().map(|(folder, _)| folder);
     let specific = folders.filter(|folder| folder.components().count() > 2);
     let mut names: Vec<String> = specific.filter_map(|folder| Some(folder.to_str()?.to_owned())).collect();

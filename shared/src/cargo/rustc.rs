@@ -11,6 +11,7 @@ use super::settings::Settings;
 use crate::error::{Error, Result};
 use crate::process::Program;
 use crate::store::Store;
+use crate::system::System;
 
 /// The compiler's own words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +65,8 @@ impl Facts {
 
     /// The linker that comes with the toolchain, if it does.
     pub fn rust_lld(&self) -> Option<PathBuf> {
-        let path = self.sysroot.join("lib/rustlib").join(&self.host).join("bin/rust-lld");
+        let name = System::HERE.executable("rust-lld");
+        let path = self.sysroot.join("lib/rustlib").join(&self.host).join("bin").join(name);
         path.is_file().then_some(path)
     }
 }
@@ -82,8 +84,8 @@ fn configured(cargo: &Cargo, settings: &Settings) -> Option<PathBuf> {
 fn by_rustup(cargo: &Cargo) -> Option<PathBuf> {
     let environment = cargo.environment();
     let toolchain = environment.path("RUSTUP_TOOLCHAIN")?;
-    let home = environment.path("RUSTUP_HOME").or_else(|| Some(environment.path("HOME")?.join(".rustup")))?;
-    let program = home.join("toolchains").join(toolchain).join("bin/rustc");
+    let home = environment.folders(|folders| folders.rustup())?;
+    let program = home.join("toolchains").join(toolchain).join("bin").join(System::HERE.executable("rustc"));
     (program.is_absolute() && program.is_file()).then_some(program)
 }
 

@@ -2,6 +2,7 @@
 
 use super::{BinTarget, Package, Project};
 use crate::error::{Error, Result};
+use crate::system::globs::{self, Star};
 
 /// Which packages of the workspace are selected, in cargo's flags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -131,8 +132,7 @@ struct Spec<'a> {
 impl<'a> Spec<'a> {
     fn new(text: &'a str) -> Result<Self> {
         let (name, version) = text.split_once('@').map_or((text, None), |(n, v)| (n, Some(v)));
-        let name = globset::Glob::new(name)
-            .and_then(|glob| globset::GlobSet::new([glob]))
+        let name = globs::one(name, Star::Anywhere)
             .map_err(|e| Error::usage(format!("{text:?} is no package name or glob")).because(e))?;
         Ok(Self { name, version })
     }
@@ -147,8 +147,7 @@ fn named(packages: &[&Package], text: &str) -> Result<Vec<String>> {
     if !text.contains(['*', '?', '[']) {
         return Ok(vec![text.to_owned()]);
     }
-    let glob = globset::Glob::new(text)
-        .and_then(|glob| globset::GlobSet::new([glob]))
+    let glob = globs::one(text, Star::Anywhere)
         .map_err(|e| Error::usage(format!("{text:?} is no name of a binary or glob")).because(e))?;
     let names = packages.iter().flat_map(|package| candidates(package)).map(|bin| bin.name.clone());
     let found: Vec<String> = names.filter(|name| glob.is_match(name)).collect();

@@ -12,6 +12,7 @@ use toml::{Table, Value};
 use super::Cargo;
 
 use crate::read;
+use crate::system::System;
 
 /// How deep files may include others; beyond it, it is a circle.
 const MAX_INCLUDES: u8 = 16;
@@ -99,7 +100,7 @@ impl Settings {
     pub fn program(&self, keys: &[&str]) -> Option<PathBuf> {
         let (value, folder) = self.first(keys)?;
         let name = value.as_str().or_else(|| value.get("path")?.as_str())?;
-        Some(if name.contains('/') { folder.join(name) } else { name.into() })
+        Some(if System::HERE.is_place(name) { folder.join(name) } else { name.into() })
     }
 
     /// A list of words, as cargo merges it: lists are joined, what wins last; a string is

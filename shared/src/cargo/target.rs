@@ -7,6 +7,7 @@ use super::rustc::Facts;
 use super::settings::Settings;
 use crate::error::{Error, Result};
 use crate::oci::Platform;
+use crate::system::programs;
 
 /// What links, and compiles C, for a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,8 +103,7 @@ pub fn require_std(cargo: &Cargo, settings: &Settings, facts: &Facts, triple: &s
 
 /// How the toolchain gets the standard library of one more target.
 fn how_to_install(cargo: &Cargo, facts: &Facts, triple: &str) -> String {
-    let home = cargo.environment();
-    let home = home.path("RUSTUP_HOME").or_else(|| Some(home.path("HOME")?.join(".rustup")));
+    let home = cargo.environment().folders(|folders| folders.rustup());
     let toolchains = home.and_then(|home| home.join("toolchains").canonicalize().ok());
     let sysroot = facts.sysroot.canonicalize().unwrap_or_else(|_| facts.sysroot.clone());
     let name = toolchains.as_ref().and_then(|toolchains| sysroot.strip_prefix(toolchains).ok());
@@ -129,9 +129,9 @@ pub fn linking(cargo: &Cargo, settings: &Settings, facts: &Facts, triple: &str) 
     if bare(triple) != triple {
         return has_zigbuild(cargo).then_some(Linking::Zigbuild).ok_or_else(|| {
             let without = bare(triple);
-            Error::build(format!("only cargo-zigbuild builds for {triple}, and it is not installed")).hint(
-                format!("cargo install cargo-zigbuild (and install zig), or --target {without}, for the glibc of this machine"),
-            )
+            let install = install_zigbuild(&facts.host);
+            Error::build(format!("only cargo-zigbuild builds for {triple}, and it is not installed"))
+                .hint(format!("{install}, or --target {without}, for the glibc of this machine"))
         });
     }
     if configured_linker(cargo, settings, facts, triple).is_some() || !is_foreign(&facts.host, triple) {
@@ -147,8 +147,8 @@ pub fn linking(cargo: &Cargo, settings: &Settings, facts: &Facts, triple: &str) 
         gcc_name(triple).filter(|name| cargo.find_program(name).is_some()).map(PathBuf::from)
     };
     found.map(Linking::With).ok_or_else(|| {
-        let mut ways = vec!["cargo install cargo-zigbuild (and install zig)".to_owned()];
-        ways.extend(gcc_package(triple).map(|package| format!("apt install {package}")));
+        let mut ways = vec![install_zigbuild(&facts.host).to_owned()];
+        ways.extend(install_gcc(&facts.host, triple));
         ways.push(format!("set {} to a linker that you have", variable(triple, "LINKER")));
         Error::build(format!("there is no linker for {triple} here")).hint(ways.join(", or "))
     })
@@ -190,7 +190,7 @@ pub(super) fn is_foreign(host: &str, triple: &str) -> bool {
 
 fn has_zigbuild(cargo: &Cargo) -> bool {
     let name = "cargo-zigbuild";
-    let installed = |home: PathBuf| home.join("bin").join(name).is_file();
+    let installed = |home: PathBuf| programs::find(name, [home.join("bin")]).is_some();
     cargo.find_program(name).is_some() || cargo.home().is_some_and(installed)
 }
 
@@ -207,6 +207,23 @@ fn gnu_triple(triple: &str) -> Option<String> {
 
 fn gcc_name(triple: &str) -> Option<String> {
     Some(format!("{}-gcc", gnu_triple(triple)?))
+}
+
+/// How cargo-zigbuild, and zig with it, come to a host.
+fn install_zigbuild(host: &str) -> &'static str {
+    if host.contains("-windows") {
+        "cargo install cargo-zigbuild and winget install zig.zig"
+    } else if host.contains("-apple-") {
+        "cargo install cargo-zigbuild and brew install zig"
+    } else {
+        "cargo install cargo-zigbuild (and install zig)"
+    }
+}
+
+/// How a cross compiler comes to a host that has packages of it.
+fn install_gcc(host: &str, triple: &str) -> Option<String> {
+    let package = gcc_package(triple).filter(|_| host.contains("-linux-"))?;
+    Some(format!("apt install {package}"))
 }
 
 /// Debian's package with a cross compiler for `triple`; there is none for musl.
@@ -230,8 +247,8 @@ pub(super) fn advice(cargo: &Cargo, settings: &Settings, facts: &Facts, triple: 
     if c_compiler(cargo, facts, triple).is_none() && (foreign || is_musl(triple)) {
         let mut ways = vec![format!("set CC_{} to one", triple.replace('-', "_"))];
         if foreign {
-            ways.insert(0, "cargo install cargo-zigbuild (and install zig)".into());
-            ways.extend(gcc_package(triple).map(|package| format!("apt install {package}")));
+            ways.insert(0, install_zigbuild(&facts.host).into());
+            ways.extend(install_gcc(&facts.host, triple));
         } else {
             ways.insert(0, "apt install musl-tools".into());
         }
@@ -261,6 +278,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::system::System;
 
     fn triple_for(platform: &str, wanted: Option<&str>) -> Result<String> {
         triple(&platform.parse().expect("platform"), wanted)
@@ -365,10 +383,10 @@ mod tests {
 
         let bin = facts.sysroot.join("lib/rustlib/x86_64-unknown-linux-gnu/bin");
         fs::create_dir_all(&bin).expect("mkdir");
-        fs::write(bin.join("rust-lld"), "").expect("write");
+        fs::write(bin.join(System::HERE.executable("rust-lld")), "").expect("write");
         assert_eq!(linking(&cargo).expect("linking"), Linking::With("rust-lld".into()));
 
-        fs::write(folder.path().join("cargo-zigbuild"), "").expect("write");
+        fs::write(folder.path().join(System::HERE.executable("cargo-zigbuild")), "").expect("write");
         assert_eq!(linking(&cargo).expect("linking"), Linking::Zigbuild);
 
         let configured = [("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "mine")].into_iter().collect();
@@ -393,7 +411,7 @@ mod tests {
         let linking = || linking(&cargo, &Settings::default(), &facts, wanted);
         let error = linking().expect_err("nothing is there");
         assert!(error.hint_text().is_some_and(|hint| hint.contains("--target x86_64-unknown-linux-gnu,")));
-        fs::write(folder.path().join("cargo-zigbuild"), "").expect("write");
+        fs::write(folder.path().join(System::HERE.executable("cargo-zigbuild")), "").expect("write");
         assert_eq!(linking().expect("linking"), Linking::Zigbuild);
     }
 
@@ -405,7 +423,15 @@ mod tests {
         let linking = || linking(&cargo, &Settings::default(), &facts, "aarch64-unknown-linux-gnu");
         let error = linking().expect_err("nothing is there");
         assert!(error.hint_text().is_some_and(|hint| hint.contains("apt install gcc-aarch64-linux-gnu")));
-        fs::write(folder.path().join("aarch64-linux-gnu-gcc"), "").expect("write");
+        for (host, way) in
+            [("x86_64-pc-windows-msvc", "winget install zig"), ("aarch64-apple-darwin", "brew install zig")]
+        {
+            let facts = Facts { host: host.into(), ..facts.clone() };
+            let error = super::linking(&cargo, &Settings::default(), &facts, "aarch64-unknown-linux-gnu");
+            let hint = error.expect_err("nothing is there").hint_text().unwrap_or_default().to_owned();
+            assert!(hint.contains(way) && !hint.contains("apt"), "{hint}");
+        }
+        fs::write(folder.path().join(System::HERE.executable("aarch64-linux-gnu-gcc")), "").expect("write");
         assert_eq!(linking().expect("linking"), Linking::With("aarch64-linux-gnu-gcc".into()));
     }
 
@@ -428,7 +454,7 @@ mod tests {
         let cargo = Cargo::new(folder.path(), [("PATH", folder.path())].into_iter().collect());
         let advice = |triple: &str| advice(&cargo, &Settings::default(), &facts, triple).unwrap_or_default();
         assert!(advice("x86_64-unknown-linux-gnu").contains("no linker cc"));
-        fs::write(folder.path().join("cc"), "").expect("write");
+        fs::write(folder.path().join(System::HERE.executable("cc")), "").expect("write");
         assert_eq!(advice("x86_64-unknown-linux-gnu"), "");
         assert!(advice("x86_64-unknown-linux-musl").contains("apt install musl-tools"));
         assert!(advice(ARM).contains("cargo-zigbuild"));

@@ -9,6 +9,7 @@ use std::path::Path;
 use super::messages::Messages;
 use super::target::is_musl;
 use crate::read;
+use crate::system::System;
 
 /// A crate that links a library of the system.
 struct Known {
@@ -180,9 +181,12 @@ fn tool(cargo: &Cargo, messages: &Messages) -> Option<String> {
     let missing =
         TOOLS.iter().find(|(crates, program, _)| compiled(crates) && cargo.find_program(program).is_none());
     if let Some((_, program, package)) = missing {
-        return Some(format!(
-            "there is no {program} here, which a build script may need: apt install {package}"
-        ));
+        let how = match System::HERE {
+            System::Linux => format!("apt install {package}"),
+            System::Mac => format!("brew install {program}, or as it is called there"),
+            System::Windows => format!("install it so that {program} is on the Path"),
+        };
+        return Some(format!("there is no {program} here, which a build script may need: {how}"));
     }
     let bindgen = compiled(&["bindgen", "clang-sys"]) && cargo.environment().get("LIBCLANG_PATH").is_none();
     bindgen.then(|| "if it was bindgen that looked for libclang: apt install libclang-dev".to_owned())

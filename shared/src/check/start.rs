@@ -11,6 +11,7 @@ use super::{Finding, Image, Kind, Report, Severity, fixes, imports};
 use crate::base::details::Detail;
 use crate::base::tree::NodeKind;
 use crate::elf::ElfFacts;
+use crate::system::System;
 
 /// As many `#!` lines as Linux follows.
 const MOST_SCRIPTS: usize = 5;
@@ -133,7 +134,7 @@ impl<'a> Walk<'_, 'a, '_> {
             Some(script) => format!("{script} is started by {first}, and {who} may not execute {at}"),
             None => format!("{} {first}, and {who} may not execute {at}", self.starts()),
         };
-        let fix = format!("make {at} executable for everybody (mode 0755), or run as another user");
+        let fix = how_to_allow(System::HERE, &at);
         self.add(Kind::NotAllowed, message, Some(fix));
         None
     }
@@ -298,4 +299,15 @@ fn behind_init(path: &str, words: &[String]) -> Option<Vec<String>> {
 /// Windows ends a line with.
 fn first_line(text: &str) -> &str {
     text.split('\n').next().unwrap_or_default().trim_matches([' ', '\t'])
+}
+
+/// How a file gets the bit that lets it be started. Windows has none, so it comes from elsewhere.
+fn how_to_allow(system: System, at: &str) -> String {
+    if system.is_windows() {
+        return format!(
+            "git update-index --chmod=+x FILE makes a file of the project executable; one that `files` puts at {at} is, \
+             with mode = \"0755\""
+        );
+    }
+    format!("make {at} executable for everybody (mode 0755), or run as another user")
 }

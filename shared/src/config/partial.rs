@@ -190,7 +190,9 @@ impl Partial {
             return self;
         }
         let moved = |path: &mut String| {
-            if !std::path::Path::new(path.as_str()).is_absolute() {
+            // On Windows `/x` has a root, and is absolute only with a drive.
+            let named = std::path::Path::new(path.as_str());
+            if !(named.is_absolute() || named.has_root()) {
                 *path = format!("{way}{path}");
             }
         };

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::{Capabilities, Mode};
 use crate::oci::Platform;
+use crate::system::System;
 
 /// A command: a list of words, or one line that is split as a shell would split it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -319,7 +320,7 @@ impl FromStr for FileRule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once(':') {
+        match System::HERE.path_end(text).map(|end| (&text[..end], &text[end + 1..])) {
             Some((from, to)) if !from.is_empty() && to.starts_with('/') => Ok(Self {
                 from: from.into(),
                 to: to.into(),

@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::error::{Error, Result};
 use crate::read;
+use crate::system::{Folders, System};
 
 /// What one host's folder holds.
 #[derive(Debug, Default)]
@@ -24,13 +25,68 @@ pub(super) struct HostCerts {
     pub(super) identity: Option<Identity>,
 }
 
-/// The folders that Podman and Docker use, a user's own first; `config` is `XDG_CONFIG_HOME`.
-pub fn usual_cert_dirs(home: Option<&Path>, config: Option<&Path>) -> Vec<PathBuf> {
-    let own = config.map(Path::to_owned).or_else(|| home.map(|home| home.join(".config")));
-    own.map(|config| config.join("containers/certs.d"))
-        .into_iter()
-        .chain(["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from))
-        .collect()
+/// The folders that Podman and Docker use on this system, a user's own first.
+pub fn usual_cert_dirs(variable: &dyn Fn(&str) -> Option<PathBuf>) -> Vec<PathBuf> {
+    cert_dirs_of(System::HERE, variable)
+}
+
+fn cert_dirs_of(system: System, variable: &dyn Fn(&str) -> Option<PathBuf>) -> Vec<PathBuf> {
+    let folders = Folders::of(system, variable);
+    // Podman has the same place everywhere.
+    let own = variable("XDG_CONFIG_HOME").or_else(|| Some(folders.home()?.join(".config")));
+    let mut found: Vec<PathBuf> = own.map(|config| config.join("containers/certs.d")).into_iter().collect();
+    if system != System::Linux {
+        found.extend(folders.home().map(|home| home.join(".docker/certs.d")));
+    }
+    match folders.shared() {
+        Some(shared) => found.push(shared.join("docker/certs.d")),
+        None => found.extend(["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from)),
+    }
+    found
+}
+
+/// Where a person is told to put a certificate for a host, in the words of this system.
+pub(crate) fn advised_file(host: &str, name: &str) -> String {
+    advised_on(System::HERE, host, name)
+}
+
+fn advised_on(system: System, host: &str, name: &str) -> String {
+    if system.is_windows() {
+        let host = host.replace(':', "");
+        return format!("%USERPROFILE%\\.config\\containers\\certs.d\\{host}\\{name}");
+    }
+    format!("~/.config/containers/certs.d/{host}/{name}")
+}
+
+/// Authorities that `SSL_CERT_FILE` and the folders of `SSL_CERT_DIR` name, as PEM. On Linux the TLS library reads them
+/// itself, in place of the system's; elsewhere it does not, and they count beside the system's.
+///
+/// # Errors
+/// Usage: what the first one names is no file with certificates.
+pub fn named_roots(variable: &dyn Fn(&str) -> Option<PathBuf>) -> Result<Vec<Vec<u8>>> {
+    if System::HERE == System::Linux { Ok(Vec::new()) } else { read_named_roots(variable) }
+}
+
+fn read_named_roots(variable: &dyn Fn(&str) -> Option<PathBuf>) -> Result<Vec<Vec<u8>>> {
+    let mut found = Vec::new();
+    // What is not there is warned of elsewhere.
+    if let Some(file) = variable("SSL_CERT_FILE").filter(|file| file.exists()) {
+        let bytes = content(&file)?;
+        if !holds_certificates(&bytes) {
+            return Err(not_pem(&file, "list of certificates"));
+        }
+        found.push(bytes);
+    }
+    let folders = variable("SSL_CERT_DIR").map(|text| std::env::split_paths(&text).collect::<Vec<_>>());
+    for file in folders.into_iter().flatten().filter_map(|folder| list(&folder).ok()).flatten() {
+        // Other things may lie there.
+        found.extend(read::bytes(&file, read::DOCUMENT).ok().filter(|bytes| holds_certificates(bytes)));
+    }
+    Ok(found)
+}
+
+fn holds_certificates(bytes: &[u8]) -> bool {
+    Certificate::from_pem_bundle(bytes).is_ok_and(|found| !found.is_empty())
 }
 
 /// The certificates for the URL's host: of the first folder that has any.
@@ -53,9 +109,12 @@ pub(super) fn find(dirs: &[PathBuf], url: &Url) -> Result<Option<HostCerts>> {
 /// The host as a folder is named after it.
 fn host_names(url: &Url) -> Vec<String> {
     let Some(host) = url.host_str() else { return Vec::new() };
-    let with_port = url.port_or_known_default().map(|port| format!("{host}:{port}"));
+    let port = url.port_or_known_default();
+    let with_port = port.map(|port| format!("{host}:{port}"));
+    // Windows knows no names with a colon: Docker leaves it out there.
+    let joined = port.map(|port| format!("{host}{port}")).filter(|_| System::HERE.is_windows());
     let alone = url.port().is_none().then(|| host.to_owned());
-    alone.into_iter().chain(with_port).collect()
+    alone.into_iter().chain(with_port).chain(joined).collect()
 }
 
 /// The files of a folder in the order of their names.
@@ -191,13 +250,44 @@ mod tests {
 
     #[test]
     fn a_users_own_folder_is_asked_before_the_systems() {
-        let dirs = |home: Option<&str>, config: Option<&str>| {
-            usual_cert_dirs(home.map(Path::new), config.map(Path::new))
+        let dirs = |system: System, variables: &[(&str, &str)]| -> Vec<String> {
+            let find =
+                |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
+            let text = |path: PathBuf| path.display().to_string().replace('\\', "/");
+            cert_dirs_of(system, &find).into_iter().map(text).collect()
         };
-        let system = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
-        assert_eq!(dirs(None, None), system);
-        assert_eq!(dirs(Some("/h"), None)[0], Path::new("/h/.config/containers/certs.d"));
-        assert_eq!(dirs(Some("/h"), Some("/c"))[0], Path::new("/c/containers/certs.d"));
-        assert_eq!(dirs(Some("/h"), None)[1..], system);
+        let shared = ["/etc/containers/certs.d", "/etc/docker/certs.d"];
+        assert_eq!(dirs(System::Linux, &[]), shared);
+        let home = ("HOME", "/h");
+        assert_eq!(dirs(System::Linux, &[home])[0], "/h/.config/containers/certs.d");
+        assert_eq!(dirs(System::Linux, &[home, ("XDG_CONFIG_HOME", "/c")])[0], "/c/containers/certs.d");
+        assert_eq!(dirs(System::Linux, &[home])[1..], shared);
+        let mac = ["/h/.config/containers/certs.d", "/h/.docker/certs.d", shared[0], shared[1]];
+        assert_eq!(dirs(System::Mac, &[home]), mac);
+        let windows = ["/u/.config/containers/certs.d", "/u/.docker/certs.d", "/p/docker/certs.d"];
+        assert_eq!(dirs(System::Windows, &[("USERPROFILE", "/u"), ("PROGRAMDATA", "/p")]), windows);
+        assert!(advised_on(System::Windows, "h:5000", "ca.crt").ends_with(r"certs.d\h5000\ca.crt"));
+        assert!(advised_on(System::Mac, "h:5000", "ca.crt").ends_with("certs.d/h:5000/ca.crt"));
+    }
+
+    #[test]
+    fn authorities_that_variables_name_are_read_where_the_library_does_not() {
+        let root = root();
+        let folder =
+            folder(&[("ca.pem", &root), ("dir/a.0", &root), ("dir/README", "hello"), ("none", "hello")]);
+        let at = |name: &str| folder.path().join(name);
+        let roots = |file: Option<PathBuf>, dir: Option<PathBuf>| {
+            read_named_roots(&|name| match name {
+                "SSL_CERT_FILE" => file.clone(),
+                "SSL_CERT_DIR" => dir.clone(),
+                _ => None,
+            })
+            .map(|found| found.len())
+        };
+        assert_eq!(roots(None, None).expect("none"), 0);
+        assert_eq!(roots(Some(at("ca.pem")), Some(at("dir"))).expect("read"), 2);
+        assert_eq!(roots(Some(at("missing")), Some(at("missing"))).expect("warned of elsewhere"), 0);
+        let error = roots(Some(at("none")), None).expect_err("no certificate");
+        assert!(error.to_string().contains("none is no list of certificates in PEM form"), "{error}");
     }
 }

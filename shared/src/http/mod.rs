@@ -24,7 +24,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use crate::redact::Secret;
-pub use certs::usual_cert_dirs;
+pub(crate) use certs::advised_file;
+pub use certs::{named_roots, usual_cert_dirs};
 pub use client::{Client, Response};
 pub use failure::{Again, Cause, Failure};
 pub use origin::{is_loopback, same_origin, shown};

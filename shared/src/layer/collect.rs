@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::GlobSet;
 use walkdir::{DirEntry, WalkDir};
 
 #[cfg(unix)]
@@ -11,11 +11,14 @@ use super::name;
 use super::{Content, Entry, EntryKind};
 use crate::error::{Context, Error, Result};
 use crate::interrupt;
+use crate::system::globs::{self, NoGlob, Star};
+use crate::system::{System, executables, leavings};
 
 /// The file or tree `from` as entries below `to` (absolute in the image). A file whose `to`
 /// ends with a slash keeps its name in that folder; the content of a folder goes to `to`
 /// itself. Files get `mode`, else 0755 if their owner may run them, else 0644; links stay
-/// links. `exclude` are globs relative to `from`; what they match stays out with all below it.
+/// links. `exclude` are globs relative to `from`; what they match stays out with all below it, and so does what
+/// systems leave in folders.
 ///
 /// # Errors
 /// Usage: `from` is not there, a glob is wrong, or something is neither file, folder nor link.
@@ -50,7 +53,8 @@ pub fn collect(
     }
     let kept = |entry: &DirEntry| {
         let relative = entry.path().strip_prefix(from).unwrap_or(entry.path());
-        entry.depth() == 0 || !exclude.is_match(relative)
+        let name = entry.file_name().to_string_lossy();
+        entry.depth() == 0 || !(exclude.is_match(relative) || leavings::is_leaving(&name))
     };
     for found in WalkDir::new(from).follow_root_links(true).min_depth(1).into_iter().filter_entry(kept) {
         interrupt::check()?;
@@ -64,14 +68,20 @@ fn entry(found: &DirEntry, from: &Path, place: &str, mode: Option<u32>, owner: (
     let path = found.path();
     let failed = || format!("cannot read {}", path.display());
     let relative = path.strip_prefix(from).unwrap_or(path);
-    let parts = relative.iter().map(|part| text(path, part)).collect::<Result<Vec<_>>>()?;
+    let parts = relative.iter().map(|part| Ok(System::HERE.name(text(path, part)?)));
+    let parts = parts.collect::<Result<Vec<_>>>()?;
     let inside = join(place, &parts.join("/"));
     let kind = found.file_type();
     if kind.is_dir() {
         Ok(folder(inside, owner))
     } else if kind.is_symlink() {
         let target = std::fs::read_link(path).context(failed)?;
-        Ok(Entry::symlink(inside, text(path, target.as_os_str())?, owner))
+        let said = text(path, target.as_os_str())?;
+        let said = System::HERE.link_target(&said).ok_or_else(|| {
+            Error::usage(format!("{} is a link to {said}, which no image has", path.display()))
+                .hint("exclude it, or make it a link with a relative path")
+        })?;
+        Ok(Entry::symlink(inside, said, owner))
     } else if kind.is_file() {
         let metadata = found.metadata().context(failed)?;
         file(path, &metadata, inside, mode, owner)
@@ -91,7 +101,7 @@ fn file(
     if !metadata.is_file() {
         return Err(Error::usage(format!("{} is neither file nor folder", from.display())));
     }
-    let mode = mode.unwrap_or_else(|| if is_executable(metadata) { 0o755 } else { 0o644 });
+    let mode = mode.unwrap_or_else(|| if executables::is_executable(from, metadata) { 0o755 } else { 0o644 });
     Ok(Entry::file(path, Content::of_file(from)?, mode, owner))
 }
 
@@ -134,17 +144,6 @@ pub fn has_capability(_: &Path) -> bool {
     false
 }
 
-#[cfg(unix)]
-fn is_executable(metadata: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & 0o100 != 0
-}
-
-#[cfg(not(unix))]
-fn is_executable(_: &std::fs::Metadata) -> bool {
-    false
-}
-
 /// Whether what is left out can be told.
 ///
 /// # Errors
@@ -156,18 +155,16 @@ pub(crate) fn check_globs(patterns: &[String]) -> Result<()> {
 /// Globs in which `*` stays within a folder and `**` does not. A pattern without a slash
 /// matches names at any depth, as in ignore files.
 fn globs(patterns: &[String]) -> Result<GlobSet> {
-    let wrong = |pattern: &str, e: globset::Error| {
-        Error::usage(format!("exclude: {pattern:?} is no glob")).because(e.kind().to_string())
-    };
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
+    let wrong =
+        |pattern: &str, e: NoGlob| Error::usage(format!("exclude: {pattern:?} is no glob")).because(e);
+    let whole = |pattern: &String| {
         let trimmed = pattern.trim_start_matches("./").trim_matches('/');
         let anchored = pattern.trim_end_matches('/').contains('/');
         let text = if anchored { trimmed.to_owned() } else { format!("**/{trimmed}") };
-        let glob = GlobBuilder::new(&text).literal_separator(true).build().map_err(|e| wrong(pattern, e))?;
-        set.add(glob);
-    }
-    set.build().map_err(|e| wrong("", e))
+        globs::one(&text, Star::WithinFolder).map(|_| text).map_err(|e| wrong(pattern, e))
+    };
+    let texts = patterns.iter().map(whole).collect::<Result<Vec<_>>>()?;
+    globs::set(texts.iter().map(String::as_str), Star::WithinFolder).map_err(|e| wrong("", e))
 }
 
 #[cfg(all(test, unix))]
@@ -239,13 +236,14 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn capabilities_of_this_machines_files_are_noticed() {
+        use super::super::header::CAPABILITY;
         use rustix::fs::{XattrFlags, setxattr};
         let folder = tree();
         let file = folder.path().join("run.sh");
         assert!(!has_capability(&file));
         let value = "cap_net_raw=p".parse::<crate::config::Capabilities>().expect("capabilities").to_bytes();
         // Only root may, and not on every file system.
-        if setxattr(&file, super::super::header::CAPABILITY, &value, XattrFlags::empty()).is_ok() {
+        if setxattr(&file, CAPABILITY, &value, XattrFlags::empty()).is_ok() {
             assert!(has_capability(&file));
         }
     }

@@ -17,6 +17,7 @@ const MAX_ID: u64 = 0o7_777_777;
 /// The length of the fields for names and link targets.
 const NAME: usize = 100;
 /// The extended attribute of a file that holds its capabilities.
+#[cfg(target_os = "linux")]
 pub(super) const CAPABILITY: &str = "security.capability";
 /// How tar archives say it, and all container engines read it.
 const CAPABILITY_RECORD: &str = "SCHILY.xattr.security.capability";

@@ -3,6 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
 
+use crate::system::System;
+
 /// Variables of this prefix hold `user:password` for one registry each.
 pub(crate) const AUTH_PREFIX: &str = "CONTAINERIZE_AUTH_";
 
@@ -22,9 +24,9 @@ const OF_GITLAB: [&str; 4] =
     ["CI_DEPENDENCY_PROXY_PASSWORD", "CI_DEPLOY_PASSWORD", "CI_REGISTRY_PASSWORD", "CI_REGISTRY_USER"];
 
 fn is_secret(name: &OsStr) -> bool {
+    let name = System::HERE.variable(name.to_owned());
     let Some(name) = name.to_str() else { return false };
-    let same = |secret: &str| if cfg!(windows) { name.eq_ignore_ascii_case(secret) } else { name == secret };
-    NAMES.into_iter().chain(OF_GITLAB).any(same)
+    NAMES.into_iter().chain(OF_GITLAB).any(|secret| secret == name)
         || name.get(..AUTH_PREFIX.len()).is_some_and(|start| start == AUTH_PREFIX)
 }
 

@@ -4,6 +4,7 @@
 //! starting an interpreter takes longer than most of what a build without changes does.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +14,7 @@ use serde::Deserialize;
 
 use super::{Libc, PythonVersion};
 use crate::process::Program;
+use crate::system::{Folders, System, programs};
 
 /// How long an interpreter may take to say what it is.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -121,11 +123,9 @@ impl Host {
     /// environments that are active or in `dir` (absolute, the project's folder), and where pyenv
     /// and uv keep theirs.
     pub fn find(variables: &BTreeMap<String, String>, dir: &Path) -> Self {
-        let separator = if cfg!(windows) { ';' } else { ':' };
-        let text = variables.get("PATH").map(String::as_str).unwrap_or_default();
-        let path: Vec<_> = text.split(separator).map(PathBuf::from).filter(|p| p.is_absolute()).collect();
-        let uv = program(&path, "uv");
-        let git = program(&path, "git");
+        let path = programs::folders(OsStr::new(variables.get("PATH").map_or("", String::as_str)));
+        let uv = programs::find("uv", &path);
+        let git = programs::find("git", &path);
         let (variables, dir) = (variables.clone(), dir.to_owned());
         Self(Arc::new(Inner {
             variables,
@@ -196,26 +196,39 @@ impl Host {
         let environments = [variable("VIRTUAL_ENV"), Some(".venv".into()), Some("venv".into())];
         for environment in environments.into_iter().flatten() {
             let folder = self.0.dir.join(environment);
-            let inside = if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" };
-            found.push(folder.join(inside));
+            let inside = if System::HERE.is_windows() { "Scripts" } else { "bin" };
+            found.push(folder.join(inside).join(System::HERE.executable("python")));
         }
         for folder in &self.0.path {
-            found.extend(["python3", "python"].map(|name| folder.join(executable(name))));
+            found.extend(["python3", "python"].map(|name| folder.join(System::HERE.executable(name))));
             found.extend(versioned(folder));
         }
-        let home = variable("HOME");
-        let below_home = |path: &str| home.as_ref().map(|home| home.join(path));
-        let pyenv = variable("PYENV_ROOT").or_else(|| below_home(".pyenv")).map(|root| root.join("versions"));
-        let uv = variable("UV_PYTHON_INSTALL_DIR")
-            .or_else(|| Some(variable("XDG_DATA_HOME")?.join("uv/python")))
-            .or_else(|| below_home(".local/share/uv/python"));
-        for folder in [uv, pyenv].into_iter().flatten() {
+        for folder in self.folders_of_installers() {
             for version in sorted(&folder) {
-                found.extend(versioned(&version.join("bin")));
+                if System::HERE.is_windows() {
+                    found.push(version.join(System::HERE.executable("python")));
+                } else {
+                    found.extend(versioned(&version.join("bin")));
+                }
             }
         }
         found.retain(|path| path.is_file());
         found
+    }
+
+    /// Where uv, pyenv and the installers of Windows keep interpreters, a folder for each version.
+    fn folders_of_installers(&self) -> Vec<PathBuf> {
+        let variable = |name: &str| self.0.variables.get(name).map(PathBuf::from);
+        let set = |name: &str| variable(name).filter(|path| !path.as_os_str().is_empty());
+        let folders = Folders::here(&variable);
+        let uv = set("UV_PYTHON_INSTALL_DIR").or_else(|| Some(folders.data()?.join("uv").join("python")));
+        let windows = System::HERE.is_windows();
+        let usual = if windows { ".pyenv/pyenv-win" } else { ".pyenv" };
+        let pyenv = set("PYENV_ROOT").or_else(|| Some(folders.home()?.join(usual)));
+        let pyenv = pyenv.map(|root| root.join("versions"));
+        let installer =
+            folders.local().filter(|_| windows).map(|local| local.join("Programs").join("Python"));
+        [uv, pyenv, installer].into_iter().flatten().collect()
     }
 
     /// What `path` says that it is; `None` when it does not work, as pyenv's stand-ins for
@@ -240,15 +253,6 @@ impl Host {
     }
 }
 
-fn executable(name: &str) -> String {
-    if cfg!(windows) { format!("{name}.exe") } else { name.to_owned() }
-}
-
-/// The program's file in the first folder that has it.
-fn program(path: &[PathBuf], name: &str) -> Option<PathBuf> {
-    path.iter().map(|folder| folder.join(executable(name))).find(|file| file.is_file())
-}
-
 /// What is in a folder, the newest version first as far as names tell.
 fn sorted(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -268,7 +272,8 @@ fn versioned(folder: &Path) -> Vec<PathBuf> {
 
 /// The version that a program's name tells: `python3.13`.
 fn named_minor(path: &Path) -> Option<(u32, u32)> {
-    let (major, minor) = path.file_name()?.to_str()?.strip_prefix("python")?.split_once('.')?;
+    let name = System::HERE.program_name(path.file_name()?.to_str()?);
+    let (major, minor) = name.strip_prefix("python")?.split_once('.')?;
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 

@@ -211,13 +211,13 @@ impl Host {
             Cause::Certificate => {
                 format!(
                     "trust the authority that signed it: add it to the system's certificates, name its file in \
-                     SSL_CERT_FILE, or put it into ~/.config/containers/certs.d/{}/ca.crt",
-                    self.api
+                     SSL_CERT_FILE, or put it into {}",
+                    http::advised_file(&self.api, "ca.crt")
                 )
             }
             Cause::OurCertificate => format!(
-                "put client.cert and client.key into ~/.config/containers/certs.d/{0}, or below {0} into the folder \
-                 of --cert-dir",
+                "put {} and client.key beside it, or both below {} into the folder of --cert-dir",
+                http::advised_file(&self.api, "client.cert"),
                 self.api
             ),
             _ => return failure,

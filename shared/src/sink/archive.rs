@@ -13,6 +13,7 @@ use crate::error::{Context, Error, Result};
 use crate::image::ImageSet;
 use crate::oci::{Descriptor, Digest, Index, Reference, media_type, to_json};
 use crate::store::Blob;
+use crate::store::replace::Over;
 
 /// What containerd's image store takes the name from.
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
@@ -136,7 +137,7 @@ fn replace(file: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Res
     write(&mut buffered).context(failed)?;
     buffered.flush().context(failed)?;
     drop(buffered);
-    persist(temporary, file).context(failed)
+    persist(temporary, file, Over::Anything).context(failed)
 }
 
 /// A tar with fixed times and owners, each blob once.

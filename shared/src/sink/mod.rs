@@ -25,17 +25,18 @@ pub use stream::Stream;
 use crate::error::{Context, Error, Result};
 use crate::interrupt;
 use crate::oci::HashingReader;
+use crate::store::replace::{self, Over};
 use crate::store::{Blob, Source, Store, make_readable};
 
 /// The annotation that names an image in a layout (image-spec `annotations.md`).
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// Gives a complete temporary file its name and usual permissions.
-fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
+fn persist(file: NamedTempFile, path: &Path, over: Over) -> io::Result<()> {
     file.as_file().sync_all()?;
     interrupt::check_io()?;
     make_readable(&file)?;
-    file.persist(path).map(drop).map_err(|e| e.error)
+    replace::persist(file, path, over).map_err(|(error, _)| error)
 }
 
 /// Copies a blob's bytes to `to`, checking digest and size in passing.

@@ -5,7 +5,9 @@ use std::io;
 use std::path::Path;
 
 use super::lock::is_still_there;
+use super::replace::patiently;
 use crate::interrupt;
+use crate::system::System;
 
 /// A file that is locked as long as this lives. Where the file system knows no locks, it is only
 /// open.
@@ -23,7 +25,8 @@ impl Exclusive {
     pub fn take(path: &Path, waiting: impl FnOnce()) -> io::Result<Self> {
         let mut waiting = Some(waiting);
         loop {
-            let file = File::options().create(true).truncate(false).read(true).write(true).open(path)?;
+            let open = || File::options().create(true).truncate(false).read(true).write(true).open(path);
+            let file = patiently(System::HERE, open)?;
             let locked = match file.try_lock() {
                 Err(TryLockError::WouldBlock) => {
                     waiting.take().into_iter().for_each(|tell| tell());

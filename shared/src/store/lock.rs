@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::replace::patiently;
 use crate::interrupt;
+use crate::system::System;
 
 /// A file that is locked as long as this lives. It is removed then: a lock whose file is still there was
 /// left by a process that died, or is held.
@@ -34,7 +36,9 @@ impl LockFile {
 
     fn acquire(path: &Path, lock: impl Fn(&File) -> io::Result<()>) -> io::Result<Self> {
         loop {
-            let file = File::options().create(true).truncate(false).write(true).open(path)?;
+            // Who removes it while others have it open leaves a name that Windows refuses for a moment.
+            let open = || File::options().create(true).truncate(false).write(true).open(path);
+            let file = patiently(System::HERE, open)?;
             lock(&file)?;
             if is_still_there(&file, path) {
                 return Ok(Self { path: path.to_owned(), _file: file });
@@ -63,8 +67,9 @@ pub(super) fn is_still_there(file: &File, path: &Path) -> bool {
 }
 
 #[cfg(not(unix))]
-pub(super) fn is_still_there(_: &File, path: &Path) -> bool {
-    path.exists()
+pub(super) fn is_still_there(file: &File, path: &Path) -> bool {
+    let ours = file.try_clone().and_then(same_file::Handle::from_file);
+    ours.ok().zip(same_file::Handle::from_path(path).ok()).is_some_and(|(ours, named)| ours == named)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::replace::{self, Over};
 use super::{Store, lru};
 use crate::oci::Digest;
 use crate::read;
@@ -44,7 +45,7 @@ impl Store {
             let value = serde_json::to_vec(value)?;
             file.write_all(Digest::of(&value).hex().as_bytes())?;
             file.write_all(&value)?;
-            file.persist(&path).map_err(|e| e.error)?;
+            replace::persist(file, &path, Over::Anything).map_err(|(error, _)| error)?;
             self.note_new(&path);
             Ok(())
         };

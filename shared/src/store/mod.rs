@@ -20,6 +20,7 @@ mod lru;
 mod mark;
 mod memo;
 mod partial;
+pub(crate) mod replace;
 pub mod scratch;
 mod size;
 mod spare;

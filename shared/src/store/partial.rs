@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use super::lock::is_still_there;
+use super::replace::{self, Over};
 use super::spare::is_refusal;
 use super::{Store, scratch};
 use crate::error::{Context, Error, Result};
@@ -122,7 +123,7 @@ impl PartialBlob {
         self.file.sync_data()?;
         make_readable(&self.file)?;
         interrupt::check_io()?;
-        fs::rename(&self.path, &target)?;
+        replace::rename(&self.path, &target, Over::Same(self.count))?;
         Ok(target)
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use tempfile::NamedTempFile;
 
+use super::replace::{self, Over};
 use super::spare::is_refusal;
 use super::{Store, scratch};
 use crate::error::{Context, Error, Result};
@@ -56,10 +57,10 @@ impl BlobWriter {
         }
         let failed = || format!("cannot keep {digest} in the cache folder");
         let Spared { store, file } = file;
-        let path = match publish(&store, file, &digest) {
+        let path = match publish(&store, file, &digest, size) {
             Err((error, Some(mut file))) if is_refusal(&error) => {
                 let file = store.moved(file.as_file_mut(), error).context(failed)?;
-                publish(&store, file, &digest).map_err(|(error, _)| error).context(scratch::failed)?
+                publish(&store, file, &digest, size).map_err(|(error, _)| error).context(scratch::failed)?
             }
             published => published.map_err(|(error, _)| error).context(failed)?,
         };
@@ -73,12 +74,15 @@ fn publish(
     store: &Store,
     file: NamedTempFile,
     digest: &Digest,
+    size: u64,
 ) -> Result<PathBuf, (io::Error, Option<NamedTempFile>)> {
     let path = store.home().join("blobs/sha256").join(digest.hex());
     let ready =
         file.as_file().sync_data().and_then(|()| make_readable(&file)).and_then(|()| interrupt::check_io());
     match ready {
-        Ok(()) => file.persist(&path).map(|_| path).map_err(|e| (e.error, Some(e.file))),
+        Ok(()) => replace::persist(file, &path, Over::Same(size))
+            .map(|()| path)
+            .map_err(|(e, file)| (e, Some(file))),
         Err(error) => Err((error, Some(file))),
     }
 }

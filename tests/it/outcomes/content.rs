@@ -1,10 +1,12 @@
 //! What the configuration puts into layers and into the image's configuration.
 
 use std::fs;
+#[cfg(unix)]
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+#[cfg(unix)]
 use containerize_tests::layout::Layout;
 use containerize_tests::program::{Project, can_build};
 use serde_json::json;
@@ -48,6 +50,7 @@ fn files_keep_their_executable_bit_and_what_is_excluded_stays_out() {
         ("conf/deep/run.sh", "#!/bin/sh\n"),
         ("conf/deep/old.bak", ""),
     ]);
+    #[cfg(unix)]
     for (file, mode) in [("conf/deep/run.sh", 0o700), ("conf/a.toml", 0o600)] {
         fs::set_permissions(project.at(file), fs::Permissions::from_mode(mode)).expect("chmod");
     }
@@ -238,6 +241,7 @@ fn the_docker_format_has_dockers_media_types() {
     assert_eq!(image.manifest.get("annotations"), None, "the format has none");
 }
 
+#[cfg(unix)]
 #[test]
 fn names_that_are_no_text_and_capabilities_reach_the_layer() {
     use std::os::unix::ffi::OsStrExt;
@@ -275,6 +279,7 @@ fn names_that_are_no_text_and_capabilities_reach_the_layer() {
     assert!(found.contains(&(b"bin/tool".to_vec(), Some(bind.to_vec()))), "{found:?}");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_link_that_is_named_does_not_lead_out_of_the_project() {
     if !can_build() {

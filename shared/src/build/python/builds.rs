@@ -20,6 +20,7 @@ use crate::python::{
 };
 use crate::redact::Secret;
 use crate::store::Store;
+use crate::system::System;
 use crate::wheel::DirectUrl;
 
 /// What fetches and builds distributions.
@@ -213,6 +214,7 @@ fn indexes(request: &Request, project: &Project, lock: Option<&Lock>) -> Result<
     });
     Options::read(&Surroundings {
         variables: &request.variables,
+        host: System::HERE,
         system: Path::new("/"),
         project: project.lock_dir(),
         requirements: requirements.as_ref(),

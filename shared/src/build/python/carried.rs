@@ -9,6 +9,7 @@ use crate::layer::{Content, Entry, collect};
 use crate::oci::Platform;
 use crate::plan::PYTHON_PREFIX;
 use crate::python::{Carried, Interpreter, Libc, machine};
+use crate::system::places;
 
 /// What runs nothing in an image: tests, static libraries, what earlier runs left, what other
 /// installers added, and graphical tools, whose libraries no server has.
@@ -78,7 +79,12 @@ pub(super) fn interpreter(
 /// # Errors
 /// When something of it cannot be read.
 pub(super) fn entries(carried: &Carried, owner: (u64, u64)) -> Result<Vec<Entry>> {
-    let to = |relative: &Path| format!("{PYTHON_PREFIX}/{}", relative.display());
+    let to = |relative: &Path| -> Result<String> {
+        let place = places::below(relative).ok_or_else(|| {
+            Error::usage(format!("{} cannot be a path in an image", relative.display())).hint("rename it")
+        })?;
+        Ok(format!("{PYTHON_PREFIX}/{place}"))
+    };
     let left_out: Vec<String> = LEFT_OUT.iter().map(|&glob| glob.to_owned()).collect();
     let program = format!("python{}", carried.version.short());
     let bin = |name: &str| format!("{PYTHON_PREFIX}/bin/{name}").trim_start_matches('/').to_owned();
@@ -88,7 +94,7 @@ pub(super) fn entries(carried: &Carried, owner: (u64, u64)) -> Result<Vec<Entry>
         Entry::symlink(bin("python"), "python3", owner),
     ];
     for folder in &carried.folders {
-        entries.extend(collect(&carried.prefix.join(folder), &to(folder), None, owner, &left_out)?);
+        entries.extend(collect(&carried.prefix.join(folder), &to(folder)?, None, owner, &left_out)?);
     }
     for library in &carried.libraries {
         entries.extend(collect(library, &format!("{PYTHON_PREFIX}/lib/"), Some(0o755), owner, &[])?);

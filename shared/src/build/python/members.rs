@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use globset::GlobBuilder;
-
 use super::optional::name_of;
 use crate::build::Request;
 use crate::config::{Origin, from_table};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::python::{Name, Project, Workspace};
+use crate::system::globs::{self, Star};
 
 /// The projects that the call means, in the order of their folders: those that `--package` names, all with
 /// `--workspace`, else the one of the folder. A folder that is the root of others and no project itself means those
@@ -103,9 +102,8 @@ fn is_named(project: &Project, root: &Path, name: &str) -> bool {
     if text.parse().is_ok_and(|name: Name| name == project.normalized) || folder == Path::new(text) {
         return true;
     }
-    let glob = GlobBuilder::new(text).literal_separator(true).build();
-    let matcher = glob.and_then(|glob| globset::GlobSet::new([glob]));
-    matcher.is_ok_and(|glob| glob.is_match(folder) || glob.is_match(project.normalized.to_string()))
+    globs::one(text, Star::WithinFolder)
+        .is_ok_and(|glob| glob.is_match(folder) || glob.is_match(project.normalized.to_string()))
 }
 
 /// Without those that others need and that start nothing.

@@ -136,6 +136,7 @@ mod tests {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
+    #[cfg(target_os = "linux")]
     fn applied(compile: &Compile, user: &[(&str, &str)], pyproject: &str) -> BTreeMap<String, String> {
         let folder = tempfile::tempdir().expect("folder");
         std::fs::write(folder.path().join("pyproject.toml"), pyproject).expect("file");

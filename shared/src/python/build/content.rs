@@ -9,6 +9,7 @@ use walkdir::{DirEntry, WalkDir};
 use crate::error::{Context, Result};
 use crate::oci::{Digest, HashingWriter};
 use crate::read;
+use crate::system::{executables, leavings, places};
 
 /// Folders that tools make and no wheel is made of, wherever they are.
 const NEVER: &[&str] = &[
@@ -52,7 +53,8 @@ fn add(hash: &mut HashingWriter<io::Sink>, folder: &Path, entry: &DirEntry) -> i
         return Ok(());
     }
     // Each part ends with a byte that is in no path, and content is preceded by its length.
-    write!(hash, "{}\0", path.display())?;
+    let place = places::below(path).unwrap_or_else(|| path.display().to_string());
+    write!(hash, "{place}\0")?;
     if kind.is_symlink() {
         return write!(hash, "link\0{}\0", fs::read_link(entry.path())?.display());
     }
@@ -61,7 +63,12 @@ fn add(hash: &mut HashingWriter<io::Sink>, folder: &Path, entry: &DirEntry) -> i
     }
     let mut file = read::file(entry.path())?;
     let metadata = file.metadata()?;
-    write!(hash, "{}\0{}\0", if is_executable(&metadata) { "run" } else { "file" }, metadata.len())?;
+    write!(
+        hash,
+        "{}\0{}\0",
+        if executables::is_executable(entry.path(), &metadata) { "run" } else { "file" },
+        metadata.len()
+    )?;
     io::copy(&mut file, hash).map(drop)
 }
 
@@ -69,6 +76,9 @@ fn belongs(entry: &DirEntry) -> bool {
     let name = entry.file_name().to_string_lossy();
     if entry.depth() == 0 {
         return true;
+    }
+    if leavings::is_leaving(&name) {
+        return false;
     }
     if !entry.file_type().is_dir() {
         return !name.ends_with(".pyc") && !name.starts_with(".coverage");
@@ -78,17 +88,6 @@ fn belongs(entry: &DirEntry) -> bool {
     // A cache says so itself (https://bford.info/cachedir/), and so does an environment.
     let said = holds("CACHEDIR.TAG") || holds("pyvenv.cfg");
     !output && !said && !NEVER.contains(&name.as_ref()) && !name.ends_with(".egg-info")
-}
-
-#[cfg(unix)]
-fn is_executable(metadata: &fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & 0o100 != 0
-}
-
-#[cfg(not(unix))]
-fn is_executable(_: &fs::Metadata) -> bool {
-    false
 }
 
 /// Whether the project takes its version from version control, as far as its own files tell.
@@ -154,6 +153,8 @@ mod tests {
             "env/pyvenv.cfg",
             "target/CACHEDIR.TAG",
             ".coverage",
+            ".DS_Store",
+            "src/._a.py",
         ] {
             put(&other, path, "left");
         }

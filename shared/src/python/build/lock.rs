@@ -23,6 +23,7 @@ use crate::python::host::{Host, Python};
 use crate::python::lock::{Lock, Made};
 use crate::python::{PythonVersion, index};
 use crate::read;
+use crate::store::replace::{self, Over};
 use crate::store::scratch;
 
 /// The oldest pip that makes locks.
@@ -127,7 +128,7 @@ pub async fn make_lock(host: &Host, request: LockRequest<'_>, events: &Events) -
     let made = Made::now(request.dir, &files, request.extras, request.groups, python)?;
     made_lock::sign(&new.0, &made)?;
     interrupt::check()?;
-    fs::rename(&new.0, &path).context(|| format!("cannot write {}", path.display()))?;
+    replace::rename(&new.0, &path, Over::Anything).context(|| format!("cannot write {}", path.display()))?;
     Ok(Some(Locked { path, packages, tool }))
 }
 

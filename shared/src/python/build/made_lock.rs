@@ -13,6 +13,7 @@ use crate::oci::Platform;
 use crate::python::lock::{self, Lock, LockKind, Made, ProjectFacts, Selection};
 use crate::python::{Hash, Interpreter, Libc, Name, Package};
 use crate::read;
+use crate::system::places;
 
 /// Reads the lock back, takes the project itself out of it, and files with other digests than the pins ask
 /// for, and counts its packages.
@@ -76,7 +77,8 @@ fn file_as_path(file: &mut Value, dir: &Path) {
         return;
     };
     let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-    let path = path.strip_prefix(&dir).unwrap_or(&path).display().to_string();
+    let below = path.strip_prefix(&dir).ok().and_then(places::below);
+    let path = below.unwrap_or_else(|| path.display().to_string());
     table.remove("url");
     table.insert("path".to_owned(), Value::String(path));
 }

@@ -8,6 +8,7 @@ use crate::oci::Platform;
 use crate::python::host::{Host, Python};
 use crate::python::marker::machine;
 use crate::python::{Interpreter, PythonVersion};
+use crate::system::Folders;
 
 /// A way to build a wheel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,8 +158,8 @@ fn uv_settings(variables: &[(String, String)]) -> Vec<String> {
     if variable("UV_CONFIG_FILE").or_else(|| variable("UV_NO_CONFIG")).is_some() {
         return Vec::new();
     }
-    let home = variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")));
-    match home.map(|home| home.join("uv/uv.toml")).filter(|path| path.is_file()) {
+    let own = Folders::here(&variable).config();
+    match own.map(|folder| folder.join("uv").join("uv.toml")).filter(|path| path.is_file()) {
         Some(path) => vec!["--config-file".into(), path.to_string_lossy().into_owned()],
         None => vec!["--no-config".into()],
     }

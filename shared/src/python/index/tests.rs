@@ -617,6 +617,7 @@ async fn a_real_wheel_is_fetched_by_every_kind_of_lock() {
     let folder = tempfile::tempdir().expect("folder");
     let around = Surroundings {
         variables: &variables,
+        host: crate::system::System::HERE,
         system: Path::new("/"),
         project: folder.path(),
         requirements: None,

@@ -3,12 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::GlobSet;
 use serde_json::Value;
 
 use super::table::Document;
 use super::{MARKERS, settings};
 use crate::error::{Error, Result};
+use crate::system::globs::{self, Star};
 
 /// A workspace that the project is a member or the root of.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,16 +64,12 @@ fn globs(document: &Document) -> Result<Option<Globs>> {
         return Ok(None);
     }
     let set = |key: &str| -> Result<GlobSet> {
-        let mut set = GlobSetBuilder::new();
-        let wrong = |e| {
+        let patterns = workspace.texts(key)?;
+        let patterns = patterns.iter().map(|text| text.trim_start_matches("./").trim_end_matches('/'));
+        globs::set(patterns, Star::WithinFolder).map_err(|e| {
             let file = document.file.display();
             Error::usage(format!("{} in {file} holds what is no glob", workspace.path_of(key))).because(e)
-        };
-        for pattern in workspace.texts(key)? {
-            let pattern = pattern.trim_start_matches("./").trim_end_matches('/');
-            set.add(GlobBuilder::new(pattern).literal_separator(true).build().map_err(wrong)?);
-        }
-        set.build().map_err(wrong)
+        })
     };
     if !has_lock {
         return Ok(Some(Globs { members: set("packages")?, exclude: GlobSet::empty(), has_lock }));

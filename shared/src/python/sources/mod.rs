@@ -25,6 +25,7 @@ pub(crate) use self::rules::{is_secret_member, is_tagged_cache};
 use self::select::{Asked, Selection};
 use crate::error::{Context, Error, Result};
 use crate::interrupt;
+use crate::system::{System, executables, places};
 
 /// Files of this size or more are worth a word, in bytes.
 pub const LARGE: u64 = 100 << 20;
@@ -103,6 +104,8 @@ pub enum Reason {
     Environment,
     /// It is a tool's cache.
     Cache,
+    /// The system or its file manager left it there.
+    Leaving,
     /// It is a version control system's.
     Repository,
 }
@@ -117,15 +120,21 @@ impl Reason {
             Self::Output => "outputs of builds",
             Self::Environment => "virtual environments",
             Self::Cache => "caches",
+            Self::Leaving => "what file managers leave",
             Self::Repository => "version control",
         }
     }
 }
 
 impl SourceSet {
-    /// One sentence for each reason for which something was left out, the weightiest first.
+    /// One sentence for each reason for which something was left out, the weightiest first, and one for names that
+    /// not all systems can tell apart.
     pub fn words(&self) -> Vec<String> {
-        words(&self.left_out, "left out")
+        let clash = places::clash(self.files.iter().map(|file| file.to.as_str()));
+        let clash = clash.map(|(one, other)| {
+            format!("{one} and {other} are one file on Windows and macOS: an image made there has only one of them")
+        });
+        words(&self.left_out, "left out").into_iter().chain(clash).collect()
     }
 
     /// Files of [`LARGE`] size.
@@ -239,7 +248,8 @@ impl Walk<'_> {
                 Err(unnamed.hint("rename it, or exclude its folder"))
             };
         };
-        let to = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+        let placed = System::HERE.name(name.to_owned());
+        let to = if folder.is_empty() { placed } else { format!("{folder}/{placed}") };
         let out = self.judge(&to, name, &path, kind, ignores, above);
         if let Some(Out::Because(reason)) = out
             && above != out
@@ -300,11 +310,13 @@ impl Walk<'_> {
         let failed = || format!("cannot read {}", from.display());
         let kind_and_bit = if kind.is_symlink() {
             let target = std::fs::read_link(&from).context(failed)?;
-            let inside = target.to_str().filter(|target| stays_inside(&to, target)).map(str::to_owned);
+            let target = target.to_str().and_then(|target| System::HERE.link_target(target));
+            let inside = target.filter(|target| stays_inside(&to, target));
             inside.map(|target| (SourceKind::Link { target }, false)).ok_or(Reason::LinkOutside)
         } else if kind.is_file() {
             let metadata = std::fs::symlink_metadata(&from).context(failed)?;
-            Ok((SourceKind::File { size: metadata.len() }, is_executable(&metadata)))
+            let executable = executables::is_executable(&from, &metadata);
+            Ok((SourceKind::File { size: metadata.len() }, executable))
         } else {
             Err(Reason::Special)
         };
@@ -321,7 +333,7 @@ fn lifted(reason: Reason, asked: Asked) -> bool {
     match reason {
         Reason::Repository | Reason::Environment | Reason::LinkOutside | Reason::Special => false,
         Reason::Secret => asked == Asked::ByName,
-        Reason::Output | Reason::Cache => asked != Asked::Not,
+        Reason::Output | Reason::Cache | Reason::Leaving => asked != Asked::Not,
     }
 }
 
@@ -339,15 +351,4 @@ fn stays_inside(place: &str, target: &str) -> bool {
         }
     }
     !target.is_empty() && !target.starts_with('/')
-}
-
-#[cfg(unix)]
-fn is_executable(metadata: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & 0o100 != 0
-}
-
-#[cfg(not(unix))]
-fn is_executable(_: &std::fs::Metadata) -> bool {
-    false
 }

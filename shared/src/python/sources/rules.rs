@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::{Reason, content, names};
 use crate::read;
+use crate::system::leavings;
 use crate::territory::is_version_control;
 
 /// Folders that tools make for themselves.
@@ -39,7 +40,8 @@ pub(super) fn judge(name: &str, path: &Path, is_dir: bool, at_root: bool) -> Opt
     if is_version_control(&lower) {
         return Some(Reason::Repository);
     }
-    if is_dir { folder(&lower, path, at_root) } else { file(&lower, path) }
+    let own = if is_dir { folder(&lower, path, at_root) } else { file(&lower, path) };
+    own.or_else(|| leavings::is_leaving(name).then_some(Reason::Leaving))
 }
 
 fn folder(name: &str, path: &Path, at_root: bool) -> Option<Reason> {
@@ -87,7 +89,7 @@ fn file(name: &str, path: &Path) -> Option<Reason> {
     if names::is_secret_file(name, &folder) || content::holds_secret(name, || read::file(path).ok()) {
         return Some(Reason::Secret);
     }
-    if ends(&[".pyc", ".pyo", ".egg-link"]) || matches!(name, ".ds_store" | "thumbs.db" | ".coverage") {
+    if ends(&[".pyc", ".pyo", ".egg-link"]) || name == ".coverage" {
         return Some(Reason::Cache);
     }
     (name.ends_with(".tar") && holds_image(path)).then_some(Reason::Output)

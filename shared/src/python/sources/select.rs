@@ -1,8 +1,9 @@
 //! The user's own `include` and `exclude`.
 
-use globset::{GlobBuilder, GlobSet};
+use globset::GlobSet;
 
 use crate::error::{Error, Result};
+use crate::system::globs::{self, Star};
 
 /// What was asked for. Patterns are globs relative to the project in which `*` stays within a
 /// folder and `**` does not; a glob without a slash matches names at any depth.
@@ -109,8 +110,7 @@ impl Pattern {
         // A plain word among the includes is a place; elsewhere it is a name at any depth.
         let anchored = local.trim_end_matches('/').contains('/') || (key == "include" && !wild(trimmed));
         let whole = if anchored { trimmed.to_owned() } else { format!("**/{trimmed}") };
-        let glob =
-            GlobBuilder::new(&whole).literal_separator(true).build().and_then(|glob| GlobSet::new([glob]));
+        let glob = globs::one(&whole, Star::WithinFolder);
         let glob = glob.map_err(|e| Error::usage(format!("{key}: {text:?} is no glob")).because(e))?;
         let start: Vec<&str> = whole.split('/').take_while(|part| !wild(part)).collect();
         let last = whole.rsplit('/').next().unwrap_or_default();

@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::{Credential, Found};
 use crate::http::Secret;
 use crate::process::Program;
+use crate::system::programs;
 
 /// How long a program may take.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -129,21 +130,12 @@ fn is_word(text: &str) -> bool {
 /// The program's file in the first folder of `path` that has it; not in folders relative to
 /// the one that we happen to be in.
 pub(super) fn installed(program: &str, path: &OsStr) -> Option<PathBuf> {
-    let names: &[String] = if cfg!(windows) {
-        &[format!("{program}.exe"), format!("{program}.cmd")]
-    } else {
-        &[program.to_owned()]
-    };
-    std::env::split_paths(path)
-        .filter(|folder| folder.is_absolute())
-        .flat_map(|folder| names.iter().map(move |name| folder.join(name)).collect::<Vec<_>>())
-        .find(|file| file.is_file())
+    programs::find(program, programs::folders(path))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::Stdio;
 
     fn asked(registry: &str) -> Option<String> {
         let question = Question::for_registry(registry)?;
@@ -207,7 +199,7 @@ mod tests {
             let mut writer = Command::new("sh")
                 .args(["-c", r#"cat > "$0" && chmod 755 "$0""#])
                 .arg(&file)
-                .stdin(Stdio::piped())
+                .stdin(std::process::Stdio::piped())
                 .spawn()
                 .expect("sh");
             writer.stdin.take().expect("pipe").write_all(script.as_bytes()).expect("script");

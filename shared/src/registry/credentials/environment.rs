@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use crate::http::Secret;
+use crate::system::{self, Folders};
 
 pub(super) use crate::process::AUTH_PREFIX as PREFIX;
 
@@ -21,7 +22,7 @@ pub struct Environment {
     pub xdg_runtime_dir: Option<PathBuf>,
     /// `XDG_CONFIG_HOME`.
     pub xdg_config_home: Option<PathBuf>,
-    /// `HOME`, or `USERPROFILE` on Windows.
+    /// The user's own folder.
     pub home: Option<PathBuf>,
     /// `GITHUB_TOKEN`.
     pub github_token: Option<Secret>,
@@ -42,7 +43,7 @@ impl Environment {
     /// The environment made of these variables.
     pub fn from_variables(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let variables: BTreeMap<OsString, OsString> =
-            variables.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+            system::variables(variables).filter(|(_, value)| !value.is_empty()).collect();
         let path = |name: &str| variables.get(OsStr::new(name)).map(PathBuf::from);
         let text = |name: &str| variables.get(OsStr::new(name))?.to_str().map(str::to_owned);
         let registries = variables
@@ -57,7 +58,7 @@ impl Environment {
             registry_auth_file: path("REGISTRY_AUTH_FILE"),
             xdg_runtime_dir: path("XDG_RUNTIME_DIR"),
             xdg_config_home: path("XDG_CONFIG_HOME"),
-            home: path("HOME").or_else(|| path("USERPROFILE")),
+            home: Folders::here(&path).home(),
             github_token: text("GITHUB_TOKEN").map(Secret::new),
             github_actor: text("GITHUB_ACTOR"),
             path: variables.get(OsStr::new("PATH")).cloned(),

@@ -19,6 +19,7 @@ use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::oci::Digest;
 use crate::read;
+use crate::store::replace::Over;
 use crate::store::{Exclusive, IGNORE_ALL, IGNORE_FILE};
 
 /// The name of the file.
@@ -81,7 +82,7 @@ impl Claim {
         let failed = || format!("cannot write {}", path.display());
         let mut file = temporary(&self.dir).context(failed)?;
         file.write_all(bytes).context(failed)?;
-        persist(file, path).context(failed)
+        persist(file, path, Over::Anything).context(failed)
     }
 
     /// Remembers that nothing leads to these blobs from now on, before it is so: whoever is killed

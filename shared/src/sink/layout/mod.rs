@@ -15,6 +15,7 @@ use crate::event::Events;
 use crate::image::ImageSet;
 use crate::oci::{Descriptor, Digest, Index, ManifestKind, media_type, to_json};
 use crate::read;
+use crate::store::replace::Over;
 use crate::store::{Blob, IGNORE_ALL, IGNORE_FILE};
 
 /// The content of the file `oci-layout`.
@@ -144,7 +145,7 @@ fn add_blob(dir: &Path, blob: &Blob) -> Result<()> {
     // Not beside the blobs, where other tools expect nothing else.
     let mut file = temporary(&dir.join("blobs")).context(failed)?;
     copy_blob(blob, &mut file)?;
-    persist(file, &path).context(failed)
+    persist(file, &path, Over::Same(blob.descriptor.size)).context(failed)
 }
 
 /// The blobs that the index led to before and will not lead to now; none where that cannot be told.

@@ -1,6 +1,6 @@
 //! Archives that readers could disagree about, or that would hurt.
 
-use std::os::unix::fs::FileExt as _;
+use std::io::{Seek as _, SeekFrom, Write as _};
 
 use super::builder::{End, FILENAME, Part, archive, part, parts, wheel, with_record};
 use super::{all_refused, environment, on_disk, open, refusal};
@@ -309,15 +309,19 @@ fn no_changed_byte_makes_a_panic_or_another_place() {
     let whole =
         wheel(vec![Part { deflated: true, descriptor: Some(16), ..part("demo/x.py", "x".repeat(99)) }]);
     let (_folder, path) = on_disk(&whole);
-    let file = std::fs::File::options().write(true).open(&path).expect("the file");
+    let mut file = std::fs::File::options().write(true).open(&path).expect("the file");
+    let mut put = |byte: u8, at: usize| {
+        file.seek(SeekFrom::Start(at as u64)).expect("the place");
+        file.write_all(&[byte]).expect("written");
+    };
     for (at, byte) in whole.iter().enumerate() {
         let changed = byte ^ [0x01, 0x80, 0xff][at % 3];
-        file.write_all_at(&[changed], at as u64).expect("written");
+        put(changed, at);
         if let Ok(wheel) = Wheel::open(&path, FILENAME, Digest::of(&whole)) {
             let entries = install(&wheel, &environment(), None, Vouched::ByArchive).unwrap_or_default();
             assert!(entries.iter().all(|entry| entry.path.starts_with("app/.venv/")), "byte {at}");
         }
-        file.write_all_at(&[*byte], at as u64).expect("written");
+        put(*byte, at);
     }
     assert!(Wheel::open(&path, FILENAME, Digest::of(&whole)).is_ok());
 }

@@ -21,12 +21,15 @@ use crate::error::{Error, Result};
 use crate::python::requirements_text::expand;
 use crate::read;
 use crate::redact::Address;
+use crate::system::{Folders, System};
 
 /// What the settings are read from.
 #[derive(Debug, Clone, Copy)]
 pub struct Surroundings<'a> {
     /// The environment.
     pub variables: &'a BTreeMap<String, String>,
+    /// Whose customs decide where settings are: those of this system but in tests.
+    pub host: System,
     /// Below which the system's files are, as `etc/pip.conf`: `/` but in tests.
     pub system: &'a Path,
     /// The folder of the project's `pyproject.toml`; absolute.
@@ -136,32 +139,35 @@ impl Surroundings<'_> {
         self.variable(name).is_some_and(is_true)
     }
 
+    fn folders<T>(&self, read: impl FnOnce(Folders<'_>) -> T) -> T {
+        read(Folders::of(self.host, &|name| self.variable(name).map(PathBuf::from)))
+    }
+
     fn home(&self) -> Option<PathBuf> {
-        self.variable("HOME").or_else(|| self.variable("USERPROFILE")).map(PathBuf::from)
+        self.folders(|folders| folders.home())
     }
 
-    fn config_home(&self) -> Option<PathBuf> {
-        let own = self.variable("XDG_CONFIG_HOME").map(PathBuf::from);
-        own.or_else(|| self.home().map(|home| home.join(".config")))
-    }
-
-    fn cache_home(&self) -> Option<PathBuf> {
-        let mac = || Some(self.home()?.join("Library/Caches")).filter(|path| path.is_dir());
-        let own = self.variable("XDG_CACHE_HOME").map(PathBuf::from).or_else(mac);
-        own.or_else(|| self.home().map(|home| home.join(".cache")))
+    /// What all users of a Windows share; of it, tests have a part.
+    fn shared(&self) -> Option<PathBuf> {
+        self.folders(|folders| folders.shared())
     }
 
     /// The folders of the system's configuration files, the most important first.
     fn system_config(&self) -> Vec<PathBuf> {
+        if let Some(shared) = self.shared() {
+            return vec![shared];
+        }
         let folders = self.variable("XDG_CONFIG_DIRS").unwrap_or("/etc/xdg").split(':');
         let below = |folder: &str| self.system.join(folder.trim_start_matches('/'));
         folders.filter(|folder| !folder.is_empty()).map(below).collect()
     }
 
     fn caches(&self) -> Caches {
+        // On Windows a program has a folder, and its cache is one in it.
         let of = |name: &str, folder: &str| {
-            let named = self.variable(name).map(PathBuf::from);
-            named.or_else(|| self.cache_home().map(|cache| cache.join(folder)))
+            let own = || Some(self.folders(|folders| folders.cache())?.join(folder));
+            let usual = || own().map(|own| if self.host.is_windows() { own.join("Cache") } else { own });
+            self.variable(name).map(PathBuf::from).or_else(usual)
         };
         let pip = of("PIP_CACHE_DIR", "pip").filter(|_| !self.is_set("PIP_NO_CACHE_DIR"));
         Caches { pip, poetry: of("POETRY_CACHE_DIR", "pypoetry") }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::{Surroundings, from, is_true, read_file};
 use crate::error::Result;
 use crate::python::index::options::{Index, Kind, Options, Role};
+use crate::system::System;
 
 /// A value and where it was said.
 type Values = BTreeMap<String, (String, String)>;
@@ -34,20 +35,47 @@ pub(super) fn read(options: &mut Options, around: &Surroundings<'_>) -> Result<(
 
 fn files(around: &Surroundings<'_>) -> Vec<PathBuf> {
     let named = around.variable("PIP_CONFIG_FILE");
-    if named == Some("/dev/null") {
+    if named.is_some_and(|named| is_nothing(named, around.host)) {
         return Vec::new();
     }
-    let mut files: Vec<_> =
-        around.system_config().into_iter().rev().map(|folder| folder.join("pip/pip.conf")).collect();
-    files.push(around.system.join("etc/pip.conf"));
+    let (name, old) = if around.host.is_windows() { ("pip.ini", "pip") } else { ("pip.conf", ".pip") };
+    let mut files = of_system(around, name);
     let named = named.map(PathBuf::from);
     if !named.as_ref().is_some_and(|path| path.exists()) {
-        files.extend(around.home().map(|home| home.join(".pip/pip.conf")));
-        files.extend(around.config_home().map(|config| config.join("pip/pip.conf")));
+        files.extend(around.home().map(|home| home.join(old).join(name)));
+        files.extend(users_folder(around).map(|folder| folder.join("pip").join(name)));
     }
-    files.extend(around.variable("VIRTUAL_ENV").map(|folder| Path::new(folder).join("pip.conf")));
+    files.extend(around.variable("VIRTUAL_ENV").map(|folder| Path::new(folder).join(name)));
     files.extend(named);
     files
+}
+
+/// Whether a file of this name is none: Python's `os.devnull`.
+fn is_nothing(name: &str, host: System) -> bool {
+    if host.is_windows() { name.eq_ignore_ascii_case("nul") } else { name == "/dev/null" }
+}
+
+/// The files for all users, the weakest first.
+fn of_system(around: &Surroundings<'_>, name: &str) -> Vec<PathBuf> {
+    if around.host == System::Mac {
+        return vec![around.system.join("Library/Application Support/pip").join(name)];
+    }
+    let in_folder = |folder: PathBuf| folder.join("pip").join(name);
+    let mut files: Vec<_> = around.system_config().into_iter().rev().map(in_folder).collect();
+    if !around.host.is_windows() {
+        files.push(around.system.join("etc").join(name));
+    }
+    files
+}
+
+/// The folder with the folder of a user's settings. On macOS pip takes that of the system's custom where it has one.
+fn users_folder(around: &Surroundings<'_>) -> Option<PathBuf> {
+    let custom = around.folders(|folders| folders.settings()).filter(|folder| folder.join("pip").is_dir());
+    custom.or_else(|| match around.host {
+        // It does not look at XDG_CONFIG_HOME there.
+        System::Mac => Some(around.home()?.join(".config")),
+        _ => around.folders(|folders| folders.config()),
+    })
 }
 
 fn apply(options: &mut Options, values: &Values, around: &Surroundings<'_>) -> Result<()> {
@@ -75,7 +103,9 @@ fn apply(options: &mut Options, values: &Values, around: &Surroundings<'_>) -> R
 
 /// `~` at the beginning is the user's folder.
 fn at_home(text: &str, around: &Surroundings<'_>) -> String {
-    match (text.strip_prefix("~/"), around.home()) {
+    let below =
+        text.strip_prefix("~/").or_else(|| text.strip_prefix("~\\").filter(|_| around.host.is_windows()));
+    match (below, around.home()) {
         (Some(rest), Some(home)) => home.join(rest).display().to_string(),
         _ => text.to_owned(),
     }

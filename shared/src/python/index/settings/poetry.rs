@@ -77,12 +77,8 @@ pub(super) fn read(options: &mut Options, around: &Surroundings<'_>) -> Result<(
 
 fn auth_file(around: &Surroundings<'_>) -> Option<PathBuf> {
     let named = around.variable("POETRY_CONFIG_DIR").map(PathBuf::from);
-    let mac = || {
-        let folder = around.home()?.join("Library/Application Support/pypoetry");
-        folder.is_dir().then_some(folder)
-    };
-    let usual = || around.config_home().map(|config| config.join("pypoetry"));
-    Some(named.or_else(mac).or_else(usual)?.join("auth.toml"))
+    let usual = || Some(around.folders(|folders| folders.settings())?.join("pypoetry"));
+    Some(named.or_else(usual)?.join("auth.toml"))
 }
 
 fn login_of(name: &str, auth: &AuthFile, around: &Surroundings<'_>) -> Option<Login> {

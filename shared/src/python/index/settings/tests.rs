@@ -9,6 +9,7 @@ use super::*;
 /// A machine with files, and a project on it.
 struct Machine {
     folder: tempfile::TempDir,
+    host: System,
     variables: BTreeMap<String, String>,
     requirements: Option<Requirements>,
 }
@@ -20,7 +21,25 @@ impl Machine {
         fs::create_dir_all(folder.path().join("home")).expect("home");
         fs::create_dir_all(folder.path().join("project")).expect("project");
         let variables = [("HOME".to_owned(), home)].into();
-        Self { folder, variables, requirements: None }
+        Self { folder, host: System::Linux, variables, requirements: None }
+    }
+
+    /// One of another system, with the variables that it sets.
+    fn of(host: System) -> Self {
+        let mut machine = Self { host, ..Self::new() };
+        if host.is_windows() {
+            machine.variables.clear();
+            for (name, place) in [
+                ("USERPROFILE", "home"),
+                ("APPDATA", "home/AppData/Roaming"),
+                ("LOCALAPPDATA", "home/AppData/Local"),
+                ("PROGRAMDATA", "ProgramData"),
+            ] {
+                let place = machine.folder.path().join(place).display().to_string();
+                machine.variables.insert(name.into(), place);
+            }
+        }
+        machine
     }
 
     fn with(mut self, name: &str, value: &str) -> Self {
@@ -39,6 +58,7 @@ impl Machine {
         let project = self.folder.path().join("project");
         Options::read(&Surroundings {
             variables: &self.variables,
+            host: self.host,
             system: self.folder.path(),
             project: &project,
             requirements: self.requirements.as_ref(),
@@ -232,4 +252,97 @@ fn what_is_broken_is_named_and_not_quoted() {
     let error = Machine::new().with("PIP_INDEX_URL", "ssh://me:hunter2@x/").read().expect_err("wrong");
     let words = format!("{error:?}");
     assert!(words.contains("PIP_INDEX_URL") && !words.contains("hunter2"), "{words}");
+}
+
+/// An index that is not read is asked nothing, and PyPI instead: whoever puts a name there that is a company's own
+/// has their file taken.
+#[test]
+fn each_systems_own_places_of_settings_are_read() {
+    let pip = "[global]\nindex-url = https://company.example/simple\n";
+    let uv = "index-url = 'https://company.example/simple'\n";
+    for (host, path, text) in [
+        (System::Windows, "home/AppData/Roaming/pip/pip.ini", pip),
+        (System::Windows, "home/pip/pip.ini", pip),
+        (System::Windows, "ProgramData/pip/pip.ini", pip),
+        (System::Windows, "home/AppData/Roaming/uv/uv.toml", uv),
+        (System::Windows, "ProgramData/uv/uv.toml", uv),
+        (System::Mac, "home/Library/Application Support/pip/pip.conf", pip),
+        (System::Mac, "Library/Application Support/pip/pip.conf", pip),
+        (System::Mac, "home/.config/pip/pip.conf", pip),
+        (System::Mac, "home/.pip/pip.conf", pip),
+        (System::Mac, "home/.config/uv/uv.toml", uv),
+        (System::Mac, "etc/uv/uv.toml", uv),
+        (System::Linux, "home/.config/uv/uv.toml", uv),
+        (System::Linux, "etc/xdg/pip/pip.conf", pip),
+        (System::Linux, "etc/xdg/uv/uv.toml", uv),
+        (System::Linux, "etc/uv/uv.toml", uv),
+    ] {
+        let machine = Machine::of(host).file(path, text);
+        assert_eq!(machine.indexes(), ["Default Simple https://company.example/simple/"], "{host:?} {path}");
+    }
+    let environment = Machine::of(System::Windows).file("venv/pip.ini", pip);
+    let venv = environment.folder.path().join("venv").display().to_string();
+    assert_eq!(environment.with("VIRTUAL_ENV", &venv).indexes().len(), 1);
+}
+
+#[test]
+fn another_systems_places_are_not_read() {
+    let pip = "[global]\nindex-url = https://other.example/simple\n";
+    for (host, path) in [
+        (System::Windows, "home/.config/pip/pip.conf"),
+        (System::Windows, "home/.pip/pip.conf"),
+        (System::Windows, "etc/pip.conf"),
+        (System::Mac, "home/pip/pip.ini"),
+        (System::Mac, "etc/pip.conf"),
+        (System::Linux, "home/Library/Application Support/pip/pip.conf"),
+    ] {
+        assert!(Machine::of(host).file(path, pip).indexes().is_empty(), "{host:?} {path}");
+    }
+    let both = Machine::of(System::Mac)
+        .file("home/Library/Application Support/pip/pip.conf", "")
+        .file("home/.config/pip/pip.conf", pip);
+    assert!(both.indexes().is_empty(), "pip looks at one of the two");
+}
+
+#[test]
+fn the_strongest_of_windows_files_wins_and_nul_is_none() {
+    let index = |name: &str| format!("[global]\nindex-url = https://{name}.example/\n");
+    let machine = Machine::of(System::Windows)
+        .file("ProgramData/pip/pip.ini", &index("all"))
+        .file("home/pip/pip.ini", &index("old"))
+        .file("home/AppData/Roaming/pip/pip.ini", &index("user"));
+    assert_eq!(machine.indexes(), ["Default Simple https://user.example/"]);
+    let machine = machine.with("PIP_CONFIG_FILE", "nul");
+    assert!(machine.indexes().is_empty());
+}
+
+#[test]
+fn logins_and_caches_are_where_each_system_has_them() {
+    let caches = |host| {
+        let machine = Machine::of(host);
+        let Caches { pip, poetry } = machine.options().caches;
+        let relative = |path: Option<PathBuf>| {
+            let path = path.expect("a cache");
+            let path = path.strip_prefix(machine.folder.path()).expect("below").to_owned();
+            path.display().to_string().replace('\\', "/")
+        };
+        [relative(pip), relative(poetry)]
+    };
+    let local = "home/AppData/Local";
+    assert_eq!(caches(System::Windows), [format!("{local}/pip/Cache"), format!("{local}/pypoetry/Cache")]);
+    let library = "home/Library/Caches";
+    assert_eq!(caches(System::Mac), [format!("{library}/pip"), format!("{library}/pypoetry")]);
+    for (host, folder) in [
+        (System::Windows, "home/AppData/Roaming/pypoetry"),
+        (System::Mac, "home/Library/Application Support/pypoetry"),
+        (System::Linux, "home/.config/pypoetry"),
+    ] {
+        let machine = Machine::of(host)
+            .file(
+                "project/pyproject.toml",
+                "[[tool.poetry.source]]\nname = 'mine'\nurl = 'https://m.example/'\n",
+            )
+            .file(&format!("{folder}/auth.toml"), "[http-basic.mine]\nusername = 'me'\npassword = 'pw'\n");
+        assert_eq!(machine.user_of("https://m.example/x").as_deref(), Some("me:pw"), "{host:?}");
+    }
 }

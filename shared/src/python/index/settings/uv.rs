@@ -123,10 +123,12 @@ fn configurations(around: &Surroundings<'_>) -> Result<Vec<(PathBuf, PathBuf, Se
             found.extend(pyproject.map(|pyproject| with_folder(path, pyproject.tool.uv)));
         }
     }
-    let mut others: Vec<_> = around.config_home().into_iter().collect();
+    let mut others: Vec<_> = around.folders(|folders| folders.config()).into_iter().collect();
     others.extend(around.system_config());
-    others.push(around.system.join("etc"));
-    for path in others.into_iter().map(|folder| folder.join("uv/uv.toml")) {
+    if !around.host.is_windows() {
+        others.push(around.system.join("etc"));
+    }
+    for path in others.into_iter().map(|folder| folder.join("uv").join("uv.toml")) {
         found.extend(read_toml(&path)?.map(|settings| with_folder(path, settings)));
     }
     Ok(found)

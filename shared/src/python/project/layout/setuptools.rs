@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use globset::{Glob, GlobSet};
 use toml::{Table, Value};
 
 use super::backends::named;
@@ -10,6 +9,7 @@ use super::tree::{Tree, clean, join};
 use super::{Inputs, Layout, PackageDir};
 use crate::python::Name;
 use crate::python::project::table::{peek, peek_texts};
+use crate::system::globs::{self, Star};
 
 /// Both files' settings in one form.
 #[derive(Default)]
@@ -132,8 +132,7 @@ impl Find {
     fn takes(&self, package: &PackageDir) -> bool {
         let matches = |pattern: &str| {
             // `*` crosses dots here.
-            let glob = Glob::new(pattern).and_then(|glob| GlobSet::new([glob]));
-            glob.is_ok_and(|glob| glob.is_match(&package.name))
+            globs::one(pattern, Star::Anywhere).is_ok_and(|glob| glob.is_match(&package.name))
         };
         // `pkg.*` in includes is written for what is in pkg, hence for pkg.
         let included = |pattern: &String| matches(pattern) || pattern.strip_suffix(".*").is_some_and(matches);
