@@ -1,11 +1,12 @@
 """The program for Windows, under Wine: from the same tree it has Linux's digest.
 
-`tests/run --full` builds it and names it in CONTAINERIZE_WINDOWS_BIN.
+`tests/run --full` builds it and names it in CONTAINERIZE_TEST_WINDOWS.
 """
 
 from __future__ import annotations
 
 import base64
+import getpass
 import os
 import shutil
 import subprocess
@@ -32,27 +33,34 @@ class Windows:
     """The program for Windows, and a user's profile for it."""
 
     binary: Path
-    home: Path
+    #: Wine's own folder: the drive C: and the user's profile on it.
+    prefix: Path
 
-    def __call__(self, *args: str, env: Env | None = None, code: int | None = 0) -> Outcome:
-        profile = {
-            "USERPROFILE": on_windows(self.home),
-            "APPDATA": on_windows(self.home / "AppData" / "Roaming"),
-            "LOCALAPPDATA": on_windows(self.home / "AppData" / "Local"),
-            **(env or {}),
-        }
-        words = [LAB / "windows" / "run-wine.sh", on_windows(self.binary), *args]
-        outcome = run(words, env={**profile, "WINE_ENV": " ".join(profile)}, code=code)
+    @property
+    def home(self) -> Path:
+        return self.prefix / "drive_c" / "users" / getpass.getuser()
+
+    @property
+    def env(self) -> Env:
+        mine = {name: None for name in os.environ if name.startswith("CONTAINERIZE_")}
+        return {**mine, "WINE_PREFIX": str(self.prefix)}
+
+    @property
+    def words(self) -> list[str | Path]:
+        return [LAB / "windows" / "run-wine.sh", on_windows(self.binary)]
+
+    def __call__(self, *args: str, code: int | None = 0) -> Outcome:
+        outcome = run([*self.words, *args], env=self.env, code=code)
         lines = outcome.out.replace("\r", "")
         return Outcome(outcome.code, lines, outcome.err.replace("\r", ""))
 
 
 @pytest.fixture(scope="module")
 def windows(tmp_path_factory: pytest.TempPathFactory) -> Windows:
-    binary = os.environ.get("CONTAINERIZE_WINDOWS_BIN")
+    binary = os.environ.get("CONTAINERIZE_TEST_WINDOWS")
     if not binary or not (LAB / "windows" / "run-wine.sh").is_file():
         pytest.skip("no program for Windows: tests/run --full makes it where Wine and mingw-w64 are")
-    return Windows(Path(binary), tmp_path_factory.mktemp("profile"))
+    return Windows(Path(binary), tmp_path_factory.mktemp("wine"))
 
 
 def copied(name: str, folder: Path) -> Path:
@@ -121,16 +129,15 @@ def test_modes_globs_names_and_leavings_are_the_same(
 
 def test_several_processes_write_one_layout_with_one_cache(windows: Windows, tmp_path: Path) -> None:
     project = plain(tmp_path)
-    words = [LAB / "windows" / "run-wine.sh", on_windows(windows.binary), "-C", on_windows(project)]
-    words += ["--base", base_of_windows(), "-o", f"oci:{on_windows(tmp_path / 'one')}"]
-    for round_ in range(5):
-        env = {
-            **os.environ,
-            "WINE_ENV": "LOCALAPPDATA",
-            "LOCALAPPDATA": on_windows(tmp_path / f"cache{round_}"),
-        }
+    words = [*windows.words, "-C", on_windows(project), "--base", base_of_windows()]
+    words += ["-o", f"oci:{on_windows(tmp_path / 'one')}"]
+    env = {name: value for name, value in {**os.environ, **windows.env}.items() if value is not None}
+    for number in range(3):
+        cache = ["--cache-dir", on_windows(tmp_path / f"cache{number}")]
         running = [
-            subprocess.Popen([str(word) for word in words], env=env, stderr=subprocess.PIPE, text=True)
+            subprocess.Popen(
+                [str(word) for word in [*words, *cache]], env=env, stderr=subprocess.PIPE, text=True
+            )
             for _ in range(6)
         ]
         said = [process.communicate()[1] for process in running]

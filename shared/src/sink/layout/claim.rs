@@ -140,8 +140,12 @@ impl Claim {
         let _ = fs::remove_file(self.dir.join(FILE));
         // From now on the name may be another's.
         self.is_given_up = true;
+        let dir = self.dir.clone();
+        // Windows keeps what is removed in its folder until nobody has it open.
+        drop(self);
         if and_folder {
-            let _ = fs::remove_dir(&self.dir);
+            // One in which another process has begun is not empty.
+            let _ = fs::remove_dir(dir);
         }
     }
 

@@ -71,7 +71,7 @@ impl Machine {
 
     /// The indexes as role and URL.
     fn indexes(&self) -> Vec<String> {
-        let root = self.folder.path().display().to_string();
+        let root = crate::http::Url::from_file_path(self.folder.path()).expect("absolute").path().to_owned();
         let show =
             |index: &Index| format!("{:?} {:?} {}", index.role, index.kind, index.url).replace(&root, "");
         self.options().indexes.iter().map(show).collect()
@@ -245,7 +245,7 @@ fn what_is_broken_is_named_and_not_quoted() {
         ("etc/pip.conf", "[global]\nindex-url = ftp://me:hunter2@x/"),
     ] {
         let error = Machine::new().file(path, text).read().expect_err(text);
-        let words = format!("{error:?}");
+        let words = format!("{error:?}").replace('\\', "/");
         assert!(words.contains(path) && !words.contains("hunter2"), "{words}");
         assert_eq!(error.kind(), crate::Kind::Usage);
     }
