@@ -324,12 +324,12 @@ def member(document: Document, dice: random.Random) -> None:
         return
     # Not the version: it makes no lock stale here, as the page says.
     what = dice.choice(["add", "remove", "exclude", "name", "needs", "python", "project"])
-    two = folders["libs/two"]["project"]
+    two = folders.get("libs/two", {"project": {}})["project"]
     if what == "add":
         new = {"name": "three", "version": "1.0", "requires-python": ">=3.10", "dependencies": []}
         folders["libs/three"] = {"project": new}
     elif what == "remove":
-        del folders["libs/two"]
+        folders.pop("libs/two", None)
     elif what == "exclude":
         settings["workspace"]["exclude"] = ["libs/two"]
     elif what == "name":
