@@ -80,8 +80,7 @@ pub(super) fn bundle(
     base: &Base,
     image: &Image,
 ) -> Result<Option<Bundle>> {
-    let here = Platform::from_rust_arch(std::env::consts::ARCH);
-    if here.as_ref().is_none_or(|here| !here.serves(&image.platform)) {
+    if this_machine().as_ref().is_none_or(|here| !here.serves(&image.platform)) {
         return Ok(None);
     }
     let config = preflight::config_of(image)?;
@@ -118,6 +117,11 @@ pub(super) fn bundle(
     let layer = layer::write(&spec, tree, maker.store, maker.use_memo, maker.jobs, maker.events)?;
     maker.send(&layer);
     Ok(Some(Bundle { layer, variable: (VARIABLE, value) }))
+}
+
+/// What this machine is, as a platform of images.
+pub(super) fn this_machine() -> Option<Platform> {
+    Platform::from_rust_arch(std::env::consts::ARCH)
 }
 
 /// What of this machine an image needs, and what that was told by.

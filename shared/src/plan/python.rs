@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(titles(""), ["wheels", "environment", "web"]);
         assert_eq!(
             titles("bytecode = true\nvolumes = ['/data']\nlayers = ['x']"),
-            ["layer 1", "wheels", "bytecode", "environment", "files", "web"]
+            ["layer 1", "wheels", "bytecode", "environment", "files", "web", "bytecode of web"]
         );
     }
 

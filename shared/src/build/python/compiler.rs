@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 
 use super::builds::Tools;
-use super::lent::{Lender, Lent, this_machine};
+use super::lent::{Lender, Lent};
 use crate::base::python::find_python;
+use crate::build::native::this_machine;
 use crate::build::parallel::in_parallel;
 use crate::build::workshop::{Base, BaseWish, Workshop};
 use crate::error::{Context, Error, Kind, Result};
@@ -21,20 +22,13 @@ use crate::store::scratch;
 /// compile (templates, syntax of other versions) is left as it is, as installers do. Not `compileall`, whose
 /// processes the base's interpreter could not start: its loader has to.
 ///
-/// Whether functions share a constant set depends on which of its texts the interpreter knows already, from
-/// modules that it has loaded or compiled before. So it is made to know them all, and compiles once more.
+/// What a module compiles to depends on which of its names the interpreter has interned, for what it has loaded
+/// or compiled before: whether functions share a constant set, and how qualified names are written. So each is compiled
+/// a second time, while what the first time made keeps all of them interned.
 const COMPILE: &str = "\
 import sys
 sys.path[:] = filter(None, sys.path)
 import importlib.util, marshal, os
-
-def is_name(text):
-    return isinstance(text, str) and text.isascii() and text.replace('_', 'a').isalnum()
-
-def names_in_sets(value):
-    if isinstance(value, frozenset):
-        return [text for text in value if is_name(text)]
-    return [name for part in getattr(value, 'co_consts', ()) for name in names_in_sets(part)]
 
 def compiled(source, name):
     return compile(source, '/' + name, 'exec', dont_inherit=True, optimize=-1)
@@ -45,10 +39,8 @@ for name in map(os.fsdecode, sys.stdin.buffer.read().split(bytes(1))):
         path = os.path.join(sys.argv[1], name)
         with open(path, 'rb') as file:
             source = file.read()
+        first = compiled(source, name)
         code = compiled(source, name)
-        known = [sys.intern(text) for text in names_in_sets(code)]
-        if known:
-            code = compiled(source, name)
         bytecode = unchecked + importlib.util.source_hash(source) + marshal.dumps(code)
     except Exception:
         continue
@@ -128,7 +120,7 @@ impl Compiler<'_> {
 
     /// The interpreter of the base, or of the same base for this machine: bytecode does not depend on the platform.
     fn lent(&self) -> Result<Lent> {
-        let machine = this_machine();
+        let machine = this_machine().filter(|_| cfg!(target_os = "linux"));
         let machine = machine.ok_or_else(|| Error::build("programs of Linux do not run on this machine"))?;
         let Self { workshop, runtime, base, path, version, .. } = self;
         let (workshop, version) = (*workshop, *version);

@@ -21,8 +21,8 @@ use crate::check::{self, Loads};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::layer::{self, EntryKind, Head, Layer, Spec};
+use crate::oci::Digest;
 use crate::oci::media_type::{Compression, Format};
-use crate::oci::{Digest, Platform};
 use crate::process::Program;
 use crate::python::PythonVersion;
 use crate::store::scratch;
@@ -239,9 +239,4 @@ impl Lent {
             None => Ok(()),
         }
     }
-}
-
-/// The platform of this machine, if programs of images can run on it.
-pub(super) fn this_machine() -> Option<Platform> {
-    if cfg!(target_os = "linux") { Platform::from_rust_arch(std::env::consts::ARCH) } else { None }
 }
