@@ -116,7 +116,7 @@ mod tests {
         (r"x\.py", "x.py", true, true),
         (r"x\.py", "x/.py", false, false),
         (r"a\-b", "a-b", true, true),
-        (r"\\*", r"\*", false, false),
+        (r"a\\*", "ab", false, false),
         ("[*]", "*", true, true),
         ("[?]", "?", true, true),
         ("[[]x]", "[x]", true, true),

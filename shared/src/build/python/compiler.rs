@@ -253,7 +253,7 @@ mod tests {
     fn each_module_is_in_one_share() {
         let folder = tempfile::tempdir().expect("folder");
         let root = folder.path().canonicalize().expect("path");
-        let tells = here(&root, "(tr '\\0' '\\n'; echo) >> seen");
+        let tells = here(&root, "printf '%s\\n' \"$(tr '\\0' '\\n')\" >> seen");
         let names: Vec<String> = (0..7).map(|number| format!("m{number}.py")).collect();
         let modules: Vec<&str> = names.iter().map(String::as_str).collect();
         tells.compile(&root, &modules, 3).expect("compiled");
