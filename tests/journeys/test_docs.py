@@ -193,8 +193,10 @@ def test_every_flag_is_documented(program) -> None:
     foreign |= {"--export", "--from", "--compatibility"}
     # Of apt.
     foreign |= {"--no-install-recommends"}
-    # Of Django.
-    foreign |= {"--noinput"}
+    # Of Django, and of Python's json.tool.
+    foreign |= {"--noinput", "--sort-keys", "--no-indent"}
+    # Of git.
+    foreign |= {"--chmod"}
     assert words - flags - foreign == set(), "pages name flags that do not exist"
 
 

@@ -90,10 +90,11 @@ def test_another_platform_and_another_python_give_the_same_bytecode(
 ) -> None:
     project, arm64 = copied("site-pip", tmp_path), PLATFORMS[1]
     make(program, project, tmp_path / "foreign", "--bytecode", platforms=[arm64], env=without_python)
-    # A base of which nothing runs here: then a CPython of exactly its version compiles, and no other.
+    # A base of which nothing runs here: a CPython of exactly its version compiles, and no other. Nothing is
+    # remembered of the image before.
     alone = ["--override-arch=arm64", "--override-variant=v8"]
     run(["skopeo", *alone, "copy", "-q", lab_base("slim"), f"oci:{tmp_path}/arm64:base"])
-    base = ["--base", f"oci:{tmp_path}/arm64:base", "--platform", arm64, "--bytecode", "-o"]
+    base = ["--base", f"oci:{tmp_path}/arm64:base", "--platform", arm64, "--bytecode", "--no-cache", "-o"]
     refused = program(*base, f"oci:{tmp_path}/layout:1", cwd=project, env=without_python, code=USAGE)
     assert re.search(
         r"bytecode for Python (3\.13\.\d+) needs .* or a CPython \1 on this machine", refused.err
