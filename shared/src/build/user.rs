@@ -8,12 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::preflight;
 use super::workshop::{Base, BaseWish, Workshop};
 use crate::base::details::FileSystem;
-use crate::base::facts;
 use crate::base::tree::{Node, NodeKind};
 use crate::error::Result;
-use crate::layer::{self, Content, Entry, Head, Spec};
+use crate::layer::{Content, Entry, Head};
 use crate::oci::media_type::Format;
-use crate::oci::{Digest, History};
 
 /// The memo table of what bases lack.
 const TABLE: &str = "users-v1";
@@ -49,8 +47,7 @@ impl Workshop<'_> {
     pub(super) async fn with_user(&self, mut base: Base, wish: &BaseWish) -> Result<Base> {
         let wanted = wish.names_user && !self.request.dry_run;
         let Some(user) = numbers(&wish.user).filter(|_| wanted) else { return Ok(base) };
-        let diff_ids: Vec<String> = base.image.config.rootfs.diff_ids.iter().map(Digest::to_string).collect();
-        let key = format!("{} {}:{}", Digest::of(diff_ids.join(" ").as_bytes()), user.0, user.1);
+        let key = format!("{} {}:{}", base.image.config.rootfs.identity(), user.0, user.1);
         let account = match self.store.recall::<Option<Account>>(TABLE, &key) {
             Some(known) => known,
             None => {
@@ -63,42 +60,16 @@ impl Workshop<'_> {
             }
         };
         if let Some(account) = account {
-            tokio::task::block_in_place(|| self.add_user(&mut base, wish, user, &account, &key))?;
+            let head = Head {
+                key: format!("user 1 {key}"),
+                title: format!("user {NAME}"),
+                compression: wish.compression,
+                format: Format::Oci,
+            };
+            let entries = || Ok(entries(&account, user));
+            tokio::task::block_in_place(|| self.add_to_base(&mut base, &head, entries))?;
         }
         Ok(base)
-    }
-
-    fn add_user(
-        &self,
-        base: &mut Base,
-        wish: &BaseWish,
-        user: (u64, u64),
-        account: &Account,
-        key: &str,
-    ) -> Result<()> {
-        let head = Head {
-            key: format!("user 1 {key}"),
-            title: format!("user {NAME}"),
-            compression: wish.compression,
-            format: Format::Oci,
-        };
-        let spec = || {
-            Ok(Spec {
-                title: head.title.clone(),
-                entries: entries(account, user),
-                owner: (0, 0),
-                compression: head.compression,
-                format: head.format,
-            })
-        };
-        let (store, use_cache) = (self.store, self.request.use_cache);
-        let tree = &base.contents.tree;
-        let made = layer::write_keyed(&head, spec, tree, store, use_cache, self.jobs(), self.events)?;
-        base.contents.apply(facts::layer_facts(&made.blob, &made.diff_id, store)?);
-        let line = History::of_layer(&made.title);
-        base.image.add(made, line);
-        base.debian_layers += 1;
-        Ok(())
     }
 }
 
@@ -112,50 +83,38 @@ fn numbers(user: &str) -> Option<(u64, u64)> {
 
 /// What the base lacks for the user; `None` where it has a name, or where it cannot get one.
 fn account(fs: &FileSystem, (uid, gid): (u64, u64)) -> Option<Account> {
-    let passwd = list(fs, "etc/passwd", NAME, 2, uid)?;
-    let Added::To(mut passwd) = passwd else { return None };
+    let mut passwd = list(fs, "etc/passwd", uid)?;
     if fs.contents.tree.get(HOME).is_some() {
         return None;
     }
     passwd.text.push_str(&format!("{NAME}:x:{uid}:{gid}:{NAME}:/{HOME}:/sbin/nologin\n"));
-    let group = match list(fs, "etc/group", NAME, 2, gid) {
-        Some(Added::To(mut group)) => {
-            group.text.push_str(&format!("{NAME}:x:{gid}:\n"));
-            Some(group)
-        }
-        _ => None,
-    };
+    let mut group = list(fs, "etc/group", gid);
+    if let Some(group) = &mut group {
+        group.text.push_str(&format!("{NAME}:x:{gid}:\n"));
+    }
     Some(Account { passwd, group })
 }
 
-/// A list that a line may be added to.
-enum Added {
-    To(List),
-    /// The number is there.
-    Has,
-}
-
-/// The list at `path`, with an end of its last line; `None` where another has the name, or it is no text that can be
-/// written anew.
-fn list(fs: &FileSystem, path: &str, name: &str, field: usize, number: u64) -> Option<Added> {
+/// The list at `path`, to which a line for the number may be added; `None` where it knows the number, where another
+/// has the name, or where it is not text that can be rewritten.
+fn list(fs: &FileSystem, path: &str, number: u64) -> Option<List> {
     let Some(Node { kind, mode, uid, gid }) = fs.contents.tree.get(path) else {
-        return Some(Added::To(List { text: String::new(), mode: 0o644, owner: (0, 0) }));
+        return Some(List { text: String::new(), mode: 0o644, owner: (0, 0) });
     };
     let text = fs.text(path).unwrap_or_default();
     let number = number.to_string();
-    if text.lines().any(|line| line.split(':').nth(field) == Some(number.as_str())) {
-        return Some(Added::Has);
-    }
-    let taken = text.lines().any(|line| line.split(':').next() == Some(name));
+    let fields = || text.lines().map(|line| line.split(':'));
+    let is_known = fields().any(|mut line| line.nth(2) == Some(number.as_str()));
+    let is_taken = fields().any(|mut line| line.next() == Some(NAME));
     let is_whole = *kind == NodeKind::File && text.len() < MOST && !text.contains('\u{fffd}');
-    if taken || !is_whole {
+    if is_known || is_taken || !is_whole {
         return None;
     }
     let mut text = text.to_owned();
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
-    Some(Added::To(List { text, mode: *mode, owner: (*uid, *gid) }))
+    Some(List { text, mode: *mode, owner: (*uid, *gid) })
 }
 
 fn entries(account: &Account, user: (u64, u64)) -> Vec<Entry> {

@@ -15,8 +15,9 @@ use crate::config::{Debian, Settings};
 use crate::debian::Package;
 use crate::error::{Error, Result};
 use crate::event::Events;
-use crate::oci::Platform;
+use crate::layer::{self, Entry, Head, Spec};
 use crate::oci::media_type::Compression;
+use crate::oci::{History, Platform};
 use crate::registry::Client;
 use crate::store::{Blob, Source, Store};
 
@@ -53,6 +54,22 @@ pub(super) struct BaseWish {
     pub(super) user: String,
     /// Whether that user gets a name where the base has none.
     pub(super) names_user: bool,
+}
+
+impl BaseWish {
+    /// The base `name` for a platform, with what the settings add to it.
+    pub(super) fn of(name: &str, platform: &Platform, settings: &Settings) -> Self {
+        Self {
+            name: name.to_owned(),
+            platform: platform.clone(),
+            compression: settings.compression,
+            debian: settings.debian.clone(),
+            max_layers: settings.max_layers,
+            init: settings.init,
+            user: settings.user.clone(),
+            names_user: false,
+        }
+    }
 }
 
 /// A base that is open: the image and what is in it.
@@ -126,6 +143,35 @@ impl Workshop<'_> {
             Ok((key, self.with_user(base, &wish).await?))
         });
         Ok(Bases(futures_util::future::try_join_all(opened).await?.into_iter().collect()))
+    }
+
+    /// Adds a layer that counts as the base's own.
+    ///
+    /// # Errors
+    /// When it cannot be written, and those of `entries`.
+    pub(super) fn add_to_base(
+        &self,
+        base: &mut Base,
+        head: &Head,
+        entries: impl FnOnce() -> Result<Vec<Entry>>,
+    ) -> Result<()> {
+        let spec = || {
+            Ok(Spec {
+                title: head.title.clone(),
+                entries: entries()?,
+                owner: (0, 0),
+                compression: head.compression,
+                format: head.format,
+            })
+        };
+        let (store, use_cache) = (self.store, self.request.use_cache);
+        let tree = &base.contents.tree;
+        let made = layer::write_keyed(head, spec, tree, store, use_cache, self.jobs(), self.events)?;
+        base.contents.apply(facts::layer_facts(&made.blob, &made.diff_id, store)?);
+        let line = History::of_layer(&made.title);
+        base.image.add(made, line);
+        base.debian_layers += 1;
+        Ok(())
     }
 
     /// Opens a base as it is.

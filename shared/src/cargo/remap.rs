@@ -85,8 +85,8 @@ impl Remap {
 /// The folders of this machine that a program should not know: all that are remapped but std's
 /// source, and the user's home. Those whose name could as well be one inside of an image, as `/app`,
 /// are left out.
-pub fn of_machine(cargo: &Cargo, project: &Project, target_dir: &Path) -> Vec<String> {
-    let mut folders = own_folders(cargo, project, &Settings::read(cargo), target_dir);
+pub fn of_machine(cargo: &Cargo, project: &Project, settings: &Settings, target_dir: &Path) -> Vec<String> {
+    let mut folders = own_folders(cargo, project, settings, target_dir);
     let home = cargo.environment().folders(|folders| folders.home());
     folders.extend(home.map(|home| (home, String::new())));
     let folders = with_real(folders).into_iter().map(|(folder, _)| folder);
@@ -97,8 +97,8 @@ pub fn of_machine(cargo: &Cargo, project: &Project, target_dir: &Path) -> Vec<St
 }
 
 /// What of a build hangs on the folder that it is made in, whatever is remapped.
-pub fn folder_notes(cargo: &Cargo, project: &Project, folders: &[String]) -> Vec<String> {
-    let outside: Vec<String> = outside(project, &Settings::read(cargo))
+pub fn folder_notes(project: &Project, settings: &Settings, folders: &[String]) -> Vec<String> {
+    let outside: Vec<String> = outside(project, settings)
         .into_iter()
         .filter_map(|(_, name)| name.split('/').nth(2).map(str::to_owned))
         .collect();
@@ -240,11 +240,10 @@ mod tests {
     #[test]
     fn a_folder_that_c_compilers_cannot_rename_is_named_where_there_is_c() {
         let folder = tempfile::tempdir().expect("folder");
-        let cargo = Cargo::new(folder.path(), Environment::default());
         let project = Project::from_metadata(metadata(&folder.path().display().to_string(), "/t"));
         let notes = |folders: &[&str]| {
             let folders: Vec<String> = folders.iter().map(|&folder| folder.to_owned()).collect();
-            folder_notes(&cargo, &project, &folders)
+            folder_notes(&project, &Settings::default(), &folders)
         };
         let lock = |name: &str| {
             let text = format!("version = 4\n[[package]]\nname = '{name}'\nversion = '1.2.0'\n");
@@ -341,8 +340,7 @@ mod tests {
         let flags = remap("/h", &root, "/t").rustflags().join("\n");
         let place = folder.path().display();
         let metadata = metadata(&root, "/t");
-        let cargo = Cargo::new(&root, Environment::default());
-        let notes = folder_notes(&cargo, &Project::from_metadata(metadata), &[]);
+        let notes = folder_notes(&Project::from_metadata(metadata), &Settings::default(), &[]);
         assert!(notes[0].starts_with("outside of the workspace's folder: lib, lib; cargo"), "{notes:?}");
         assert!(flags.contains(&format!("{place}/x/lib=/dep/lib\n")), "{flags}");
         assert!(flags.contains(&format!("{place}/y/lib=/dep/lib/2")), "{flags}");

@@ -117,6 +117,14 @@ pub struct Rootfs {
     pub diff_ids: Vec<Digest>,
 }
 
+impl Rootfs {
+    /// What names the file system that the layers make: a digest of their digests.
+    pub fn identity(&self) -> Digest {
+        let diff_ids: Vec<String> = self.diff_ids.iter().map(Digest::to_string).collect();
+        Digest::of(diff_ids.join(" ").as_bytes())
+    }
+}
+
 impl Default for Rootfs {
     fn default() -> Self {
         Self { kind: "layers".into(), diff_ids: Vec::new() }

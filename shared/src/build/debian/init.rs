@@ -3,14 +3,13 @@
 use std::path::Path;
 
 use super::{Question, fetched};
-use crate::base::facts;
 use crate::build::workshop::{Base, BaseWish, Workshop};
 use crate::config::{Debian, Suites};
 use crate::debian::{Database, Installed, Package, Unpacked, architecture, sources};
 use crate::error::{Context, Error, Result};
-use crate::layer::{self, Entry, Head, Spec};
+use crate::layer::{Entry, Head};
+use crate::oci::Digest;
 use crate::oci::media_type::Format;
-use crate::oci::{Digest, History};
 use crate::plan::INIT;
 
 /// The package, and what of it goes where.
@@ -58,34 +57,19 @@ impl Workshop<'_> {
 
     fn add_init(&self, base: &mut Base, wish: &BaseWish, package: Package) -> Result<()> {
         let archives = self.archives(&wish.debian)?;
-        let identity: Vec<String> = base.image.config.rootfs.diff_ids.iter().map(Digest::to_string).collect();
         let head = Head {
-            key: format!("init 1 {} {}", Digest::of(identity.join(" ").as_bytes()), package.digest.hex()),
+            key: format!("init 1 {} {}", base.image.config.rootfs.identity(), package.digest.hex()),
             title: format!("{} {}", package.name, package.version),
             compression: wish.compression,
             format: Format::Oci,
         };
         // Lives as long as the layer is read from it.
         let scratch = tempfile::tempdir().context(|| "cannot make a temporary folder".into())?;
-        let spec = || {
+        self.add_to_base(base, &head, || {
             let files = fetched(&archives, std::slice::from_ref(&package))?;
             let file = files.first().ok_or_else(|| Error::bug("a fetched package is lost"))?;
-            Ok(Spec {
-                title: head.title.clone(),
-                entries: entries(file, scratch.path())?,
-                owner: (0, 0),
-                compression: head.compression,
-                format: head.format,
-            })
-        };
-        let tree = &base.contents.tree;
-        let (store, use_cache) = (self.store, self.request.use_cache);
-        let made = layer::write_keyed(&head, spec, tree, store, use_cache, self.jobs(), self.events)?;
-        base.contents.apply(facts::layer_facts(&made.blob, &made.diff_id, store)?);
-        let line = History::of_layer(&made.title);
-        base.image.add(made, line);
-        base.debian_layers += 1;
-        Ok(())
+            entries(file, scratch.path())
+        })
     }
 }
 

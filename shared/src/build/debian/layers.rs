@@ -16,7 +16,7 @@ use crate::debian::{
 use crate::error::Result;
 use crate::layer::{self, Content, Entry, Head, Spec};
 use crate::oci::media_type::Format;
-use crate::oci::{Digest, History, MOST_LAYERS, Platform};
+use crate::oci::{History, MOST_LAYERS, Platform};
 use crate::plan::wheel_layers;
 use crate::store::scratch;
 
@@ -146,8 +146,7 @@ impl Below {
             }
             _ => Vec::new(),
         };
-        let diff_ids: Vec<String> = base.image.config.rootfs.diff_ids.iter().map(Digest::to_string).collect();
-        let identity = Digest::of(diff_ids.join(" ").as_bytes()).to_string();
+        let identity = base.image.config.rootfs.identity().to_string();
         Self { database, status, list: List::of(base), identity }
     }
 

@@ -291,18 +291,9 @@ impl Draft {
     }
 }
 
-/// The base `name` for a platform, with what the settings add to it.
+/// The base `name` for a platform, with what the settings add to it, and a name for the user.
 pub(super) fn wish(name: &str, platform: &Platform, settings: &Settings) -> BaseWish {
-    BaseWish {
-        name: name.to_owned(),
-        platform: platform.clone(),
-        compression: settings.compression,
-        debian: settings.debian.clone(),
-        max_layers: settings.max_layers,
-        init: settings.init,
-        user: settings.user.clone(),
-        names_user: true,
-    }
+    BaseWish { names_user: true, ..BaseWish::of(name, platform, settings) }
 }
 
 /// What a call writes, which is no source.

@@ -21,7 +21,6 @@ use crate::check::{self, Loads};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::layer::{self, EntryKind, Head, Layer, Spec};
-use crate::oci::Digest;
 use crate::oci::media_type::{Compression, Format};
 use crate::process::Program;
 use crate::python::PythonVersion;
@@ -108,8 +107,7 @@ impl Lender<'_> {
     /// Its parts, as a blob of the cache.
     fn parts(&self) -> Result<Layer> {
         let Workshop { request, store, .. } = self.workshop;
-        let diff_ids: Vec<String> = self.image.config.rootfs.diff_ids.iter().map(Digest::to_string).collect();
-        let identity = Digest::of(diff_ids.join(" ").as_bytes());
+        let identity = self.image.config.rootfs.identity();
         let head = Head {
             key: format!("interpreter 1 {identity} {}", self.path),
             title: format!("CPython {}", self.version),

@@ -144,8 +144,10 @@ async fn make(workshop: &Workshop<'_>, project: &Project, plan: &Plan) -> Result
     let (bases, programs) =
         tokio::try_join!(workshop.bases(wishes(plan)), programs::build(workshop, project, plan))?;
     let request = workshop.request;
-    let folders = cargo::remap::of_machine(&request.cargo, project, &target_dir(request, project));
-    let notes = cargo::remap::folder_notes(&request.cargo, project, &folders);
+    let settings = cargo::settings::Settings::read(&request.cargo);
+    let target_dir = target_dir(request, project);
+    let folders = cargo::remap::of_machine(&request.cargo, project, &settings, &target_dir);
+    let notes = cargo::remap::folder_notes(project, &settings, &folders);
     notes.into_iter().for_each(|note| workshop.events.note(note));
     tokio::task::block_in_place(|| {
         pack(workshop, plan, &bases, |image, platform, base| {
@@ -161,16 +163,9 @@ async fn make(workshop: &Workshop<'_>, project: &Project, plan: &Plan) -> Result
 
 /// The bases that the plan needs.
 pub(super) fn wishes(plan: &Plan) -> Vec<BaseWish> {
-    let wish = |(image, platform): (&ImagePlan, &PlatformPlan)| BaseWish {
-        name: platform.base.clone(),
-        platform: platform.platform.clone(),
-        compression: image.compression,
-        debian: image.settings.debian.clone(),
-        max_layers: image.settings.max_layers,
-        init: image.settings.init,
-        user: image.settings.user.clone(),
-        // Programs need none: an image of one static program stays one layer.
-        names_user: false,
+    // The user gets no name: programs need none, and an image of one static program stays one layer.
+    let wish = |(image, platform): (&ImagePlan, &PlatformPlan)| {
+        BaseWish::of(&platform.base, &platform.platform, &image.settings)
     };
     plan.each().map(wish).collect()
 }
