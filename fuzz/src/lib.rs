@@ -72,7 +72,7 @@ pub fn elf(bytes: &[u8]) {
     let _ = elf::read(Cursor::new(bytes));
 }
 
-/// glibc's list of libraries, which is read in one place and written anew in another.
+/// glibc's list of libraries, which one reader understands and another extends.
 pub fn loader_cache(bytes: &[u8]) {
     let _ = details::loader_cache(bytes);
     let library = ("libdemo.so.1".to_owned(), "/usr/lib/libdemo.so.1".to_owned());

@@ -80,7 +80,7 @@ pub fn layers() -> Vec<Vec<u8>> {
 pub fn programs() -> Vec<Vec<u8>> {
     let here = ["/bin/true", "/bin/cat", "/lib/x86_64-linux-gnu/libm.so.6", "/lib64/ld-linux-x86-64.so.2"];
     let mut found: Vec<Vec<u8>> = here.iter().filter_map(|path| small(Path::new(path))).collect();
-    found.push(containerize_tests::python::elf(62, Some("lib64/ld-linux-x86-64.so.2"), b"\x003.13.5\0"));
+    found.push(containerize_tests::python::elf(62, Some("/lib64/ld-linux-x86-64.so.2"), b"\x003.13.5\0"));
     found
 }
 

@@ -7,6 +7,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::redact::clean;
 
+/// So many of many paths are named in a sentence.
+const NAMED: usize = 4;
+
+/// `said: a, b, c, d and 3 more, which -v names`: the log has the whole list. `None` where there are no paths.
+pub(crate) fn few(said: &str, paths: &[&str]) -> Option<String> {
+    let named = paths.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    match paths.len().saturating_sub(NAMED) {
+        _ if paths.is_empty() => None,
+        0 => Some(format!("{said}: {named}")),
+        more => {
+            tracing::info!("{said}: {}", paths.join(", "));
+            Some(format!("{said}: {named} and {more} more, which -v names"))
+        }
+    }
+}
+
 /// What moves or is made: the bars of a progress display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Motion {

@@ -222,7 +222,7 @@ impl Base {
         if let Some((major, minor, patch)) = self.python {
             let name = format!("python{major}.{minor}");
             let version = format!("\0{major}.{minor}.{patch}\0");
-            let program = elf(machine.number, Some(loader), version.as_bytes());
+            let program = elf(machine.number, Some(&format!("/{loader}")), version.as_bytes());
             tree.file(&format!("usr/local/bin/{name}"), program, 0o755);
             tree.file(&format!("usr/local/lib/{name}/os.py"), Vec::new(), 0o644);
             tree.0.insert("usr/local/bin/python3".into(), Node::Link(name));
@@ -295,12 +295,12 @@ pub fn elf(machine: u8, loader: Option<&str>, content: &[u8]) -> Vec<u8> {
     }
     bytes.extend([0, 0, 0, 0, 64, 0, 56, 0, u8::from(loader.is_some()), 0, 64, 0, 0, 0, 0, 0]);
     if let Some(loader) = loader {
-        let length = loader.len() as u64 + 2;
+        let length = loader.len() as u64 + 1;
         bytes.extend([3, 0, 0, 0, 4, 0, 0, 0]);
         for number in [120, 120, 120, length, length, 1] {
             bytes.extend(u64::to_le_bytes(number));
         }
-        bytes.extend(format!("/{loader}\0").as_bytes());
+        bytes.extend(format!("{loader}\0").as_bytes());
     }
     bytes.extend(content);
     bytes

@@ -266,7 +266,7 @@ const INSTEAD: &str = "use a file in its place: docker-archive:image.tar";
 /// Says that an engine's program is missing.
 pub(crate) fn not_there(daemon: Daemon) -> Error {
     Error::build(format!("cannot run {daemon}"))
-        .because(format!("there is no program {daemon} on the search path"))
+        .because(format!("{daemon} is not on the search path"))
         .hint(format!("install {daemon}, or {INSTEAD}"))
 }
 

@@ -330,24 +330,25 @@ fn compression_of(blob: &Blob) -> Result<Compression> {
 }
 
 fn read_blob(blob: &Blob) -> Result<(Known, LayerDetails)> {
-    let compression = compression_of(blob)?;
-    match &blob.source {
-        Source::Memory(bytes) => read_verified(&bytes[..], compression, &blob.descriptor),
-        Source::File(path) => {
-            read_verified(Store::open_file(path)?, compression, &blob.descriptor).map_err(|error| match error
-                .kind()
-            {
-                Kind::Integrity => {
-                    error.hint(format!("if {} is damaged, delete it and try again", path.display()))
-                }
-                // The layer is not to blame for what else fails.
-                _ => error,
-            })
+    let read = read_verified(blob.open()?, compression_of(blob)?, &blob.descriptor);
+    read.map_err(|error| match (&blob.source, error.kind()) {
+        (Source::File(path), Kind::Integrity) => {
+            error.hint(format!("if {} is damaged, delete it and try again", path.display()))
         }
-        Source::Registry(repository) => {
-            Err(Error::bug(format!("the layer is still in {repository}; fetch it first")))
-        }
+        // The layer is not to blame for what else fails.
+        _ => error,
+    })
+}
+
+/// Refuses bytes of another digest or size than their descriptor's.
+fn as_promised((digest, size): (Digest, u64), promised: &Descriptor) -> Result<()> {
+    if (digest, size) == (promised.digest, promised.size) {
+        return Ok(());
     }
+    Err(Error::integrity(format!(
+        "expected {} ({} bytes) and got {digest} ({size} bytes)",
+        promised.digest, promised.size
+    )))
 }
 
 /// Reads a blob to its end, whatever its tar says, so that a damaged file is always reported as
@@ -362,19 +363,14 @@ fn read_verified(
     let scanned = scan::scan(&mut tar);
     let (diff_id, _) = tar.finish();
     io::copy(&mut blob, &mut io::sink()).context(|| "cannot read the layer".into())?;
-    let (digest, size) = blob.finish();
-    if (digest, size) != (promised.digest, promised.size) {
-        let error = Error::integrity(format!(
-            "expected {} ({} bytes) and got {digest} ({size} bytes)",
-            promised.digest, promised.size
-        ));
+    if let Err(error) = as_promised(blob.finish(), promised) {
         return Err(match scanned {
             Ok(_) => error,
             Err(cause) => error.because(cause),
         });
     }
     let Scanned { facts, details } = scanned?;
-    Ok((Known { diff_id, size, facts }, details))
+    Ok((Known { diff_id, size: promised.size, facts }, details))
 }
 
 /// Undoes the compression of a layer or archive. What its beginning says counts more than what it is called, as

@@ -3,13 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::event::few;
 use crate::layer::{Content, Entry, EntryKind};
 use crate::python::{is_secret_member, is_tagged_cache};
 use crate::read;
 use crate::territory::is_version_control;
-
-/// So many are named.
-const NAMED: usize = 4;
 
 /// Sentences about secrets, repositories and caches among `entries`, which are the folder `from` of this machine,
 /// called `name`.
@@ -38,20 +36,9 @@ pub(super) fn words(name: &str, from: &Path, entries: &[Entry]) -> Vec<String> {
 }
 
 fn sentence(name: &str, what: &str, paths: &BTreeSet<String>) -> Option<String> {
-    let named: Vec<&str> = paths.iter().take(NAMED).map(String::as_str).collect();
-    let rest = match paths.len().checked_sub(NAMED) {
-        _ if paths.is_empty() => return None,
-        None | Some(0) => String::new(),
-        Some(more) => {
-            let all: Vec<&str> = paths.iter().map(String::as_str).collect();
-            tracing::info!("{name} brings {what} into the image: {}", all.join(", "));
-            format!(" and {more} more, which -v names")
-        }
-    };
-    Some(format!(
-        "the folder {name} brings {what} into the image: {}{rest}; `exclude` in its entry of `files` leaves them out",
-        named.join(", ")
-    ))
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let said = few(&format!("the folder {name} brings {what} into the image"), &paths)?;
+    Some(format!("{said}; `exclude` in its entry of `files` leaves them out"))
 }
 
 #[cfg(all(test, unix))]

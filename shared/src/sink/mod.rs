@@ -26,7 +26,7 @@ use crate::error::{Context, Error, Result};
 use crate::interrupt;
 use crate::oci::HashingReader;
 use crate::store::replace::{self, Over};
-use crate::store::{Blob, Source, Store, make_readable};
+use crate::store::{Blob, Source, make_readable};
 
 /// The annotation that names an image in a layout (image-spec `annotations.md`).
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -42,14 +42,7 @@ fn persist(file: NamedTempFile, path: &Path, over: Over) -> io::Result<()> {
 /// Copies a blob's bytes to `to`, checking digest and size in passing.
 fn copy_blob(blob: &Blob, to: &mut impl Write) -> Result<()> {
     let expected = &blob.descriptor;
-    let from: Box<dyn Read> = match &blob.source {
-        Source::Memory(bytes) => Box::new(io::Cursor::new(bytes.clone())),
-        Source::File(path) => Box::new(Store::open_file(path)?),
-        Source::Registry(repository) => {
-            return Err(Error::bug(format!("{} is still in {repository}", expected.digest)));
-        }
-    };
-    let mut reader = HashingReader::new(from);
+    let mut reader = HashingReader::new(blob.open()?);
     let mut buffer = vec![0; 1 << 20];
     loop {
         let n = reader.read(&mut buffer).context(|| format!("cannot read {}", expected.digest))?;

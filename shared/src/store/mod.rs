@@ -30,7 +30,7 @@ mod writer;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -106,6 +106,21 @@ impl Blob {
     /// A blob of these bytes.
     pub fn of(media_type: &str, bytes: Vec<u8>) -> Self {
         Self { descriptor: Descriptor::of(media_type, &bytes), source: Source::Memory(bytes.into()) }
+    }
+
+    /// Its bytes, as they are where they are: nothing is checked yet.
+    ///
+    /// # Errors
+    /// When its file cannot be opened; a bug when it is still in a registry.
+    pub fn open(&self) -> Result<Box<dyn Read + '_>> {
+        Ok(match &self.source {
+            Source::Memory(bytes) => Box::new(&bytes[..]),
+            Source::File(path) => Box::new(Store::open_file(path)?),
+            Source::Registry(home) => {
+                let digest = self.descriptor.digest;
+                return Err(Error::bug(format!("{digest} is still in {home}; fetch it first")));
+            }
+        })
     }
 }
 

@@ -7,11 +7,11 @@ use std::path::Path;
 
 use tar::EntryType;
 
-use super::{compression_of, decoder, scan};
+use super::{as_promised, compression_of, decoder, scan};
 use crate::error::{Context, Error, Result};
 use crate::oci::HashingReader;
+use crate::store::Blob;
 use crate::store::scratch::{self, Written};
-use crate::store::{Blob, Source, Store};
 
 /// Copies files of merged layers, the lowest first, to the folder `to`. `wanted` has their paths as
 /// [`super::Contents`] knows them, and where they go below the folder. All become plain files that can be
@@ -80,7 +80,7 @@ impl Copier<'_> {
         wanted: &BTreeMap<&str, &str>,
     ) -> Result<(BTreeSet<String>, BTreeMap<String, String>)> {
         let (mut found, mut links) = (BTreeSet::new(), BTreeMap::new());
-        let mut bytes = HashingReader::new(open(blob)?);
+        let mut bytes = HashingReader::new(blob.open()?);
         let mut tar = decoder(&mut bytes, compression_of(blob)?)?;
         scan::each_entry(&mut tar, |entry| {
             let path = scan::normal_path(&entry.path_bytes())?;
@@ -102,12 +102,7 @@ impl Copier<'_> {
         })?;
         drop(tar);
         io::copy(&mut bytes, &mut io::sink()).context(|| "cannot read the layer".into())?;
-        let (digest, size) = bytes.finish();
-        let promised = &blob.descriptor;
-        if (digest, size) != (promised.digest, promised.size) {
-            let promised = promised.digest;
-            return Err(Error::integrity(format!("expected {promised} and got {digest} ({size} bytes)")));
-        }
+        as_promised(bytes.finish(), &blob.descriptor)?;
         Ok((found, links))
     }
 
@@ -124,16 +119,6 @@ impl Copier<'_> {
         })?;
         executable(path).map_err(scratch::refused)
     }
-}
-
-fn open(blob: &Blob) -> Result<Box<dyn Read>> {
-    Ok(match &blob.source {
-        Source::Memory(bytes) => Box::new(io::Cursor::new(bytes.clone())),
-        Source::File(path) => Box::new(Store::open_file(path)?),
-        Source::Registry(home) => {
-            return Err(Error::bug(format!("the layer is still in {home}; fetch it first")));
-        }
-    })
 }
 
 fn make_room(path: &Path) -> Result<()> {

@@ -1,25 +1,8 @@
 use super::*;
 
-/// The least that is a program: a header, and a segment that names the loader.
+/// The least that is a program for `linux/amd64`.
 pub(in crate::base) fn program(loader: Option<&str>, content: &[u8]) -> Vec<u8> {
-    let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
-    bytes.resize(16, 0);
-    bytes.extend([3, 0, 62, 0, 1, 0, 0, 0]);
-    bytes.extend(0u64.to_le_bytes());
-    bytes.extend(64u64.to_le_bytes());
-    bytes.extend(0u64.to_le_bytes());
-    bytes.extend([0, 0, 0, 0, 64, 0, 56, 0, u8::from(loader.is_some()), 0, 64, 0, 0, 0, 0, 0]);
-    if let Some(loader) = loader {
-        let length = loader.len() as u64 + 1;
-        bytes.extend([3, 0, 0, 0, 4, 0, 0, 0]);
-        for number in [120, 120, 120, length, length, 1] {
-            bytes.extend(u64::to_le_bytes(number));
-        }
-        bytes.extend(loader.as_bytes());
-        bytes.push(0);
-    }
-    bytes.extend(content);
-    bytes
+    containerize_tests::python::elf(62, loader, content)
 }
 
 fn read(path: &str, content: &[u8]) -> Option<Note> {

@@ -24,6 +24,7 @@ use self::ignored::{Ignored, Ignores};
 pub(crate) use self::rules::{is_secret_member, is_tagged_cache};
 use self::select::{Asked, Selection};
 use crate::error::{Context, Error, Result};
+use crate::event::few;
 use crate::interrupt;
 use crate::system::{System, executables, places};
 
@@ -145,23 +146,15 @@ impl SourceSet {
 
 /// One sentence for each reason for which something was left out, the weightiest first; `said` begins it.
 pub fn words(left_out: &[LeftOut], said: &str) -> Vec<String> {
-    const NAMED: usize = 4;
     let mut reasons: Vec<Reason> = left_out.iter().map(|left| left.reason).collect();
     reasons.sort_unstable();
     reasons.dedup();
     let sentence = |reason: Reason| {
         let of_it = left_out.iter().filter(|left| left.reason == reason);
         let paths: Vec<&str> = of_it.map(|left| left.path.as_str()).collect();
-        let named = paths.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-        match paths.len().saturating_sub(NAMED) {
-            0 => format!("{said}, {}: {named}", reason.as_str()),
-            more => {
-                tracing::info!("{said}, {}: {}", reason.as_str(), paths.join(", "));
-                format!("{said}, {}: {named} and {more} more, which -v names", reason.as_str())
-            }
-        }
+        few(&format!("{said}, {}", reason.as_str()), &paths)
     };
-    reasons.into_iter().map(sentence).collect()
+    reasons.into_iter().filter_map(sentence).collect()
 }
 
 /// Whether `include` names a file of a wheel: by its path in the wheel, or by that in the source, which may
