@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use containerize_core::base::spec::BaseSpec;
@@ -26,7 +26,7 @@ const PASSWORD: u64 = 1 << 20;
 /// # Errors
 /// When the current folder or the password cannot be read, or a folder is not there.
 pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Result<Request> {
-    check_certificates()?;
+    certificates()?;
     let dir = project_dir(arguments, front_end)?;
     let cargo = &arguments.cargo;
     let transfer = &arguments.transfer;
@@ -96,7 +96,7 @@ pub(crate) fn for_check(arguments: &CheckArgs, events: &Events) -> Result<(Clien
 
 /// A client whose login, if the call has one, is for `registry`, and the cache.
 fn means(transfer: &TransferArgs, registry: Option<&str>, events: &Events) -> Result<(Client, Store)> {
-    check_certificates()?;
+    certificates()?;
     let mut credentials = Credentials::new(registry::Environment::from_process());
     if let Some(registry) = registry
         && let Some(Login { username, password, source }) = login(transfer, |name| std::env::var(name))?
@@ -113,32 +113,35 @@ fn variables() -> impl Iterator<Item = (OsString, OsString)> {
     system::variables(std::env::vars_os()).filter(|(name, _)| name != front_end::VARIABLE)
 }
 
-/// Refuses a `SSL_CERT_FILE` that the TLS library would read without end.
-fn check_certificates() -> Result<()> {
-    let Some(path) = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from) else { return Ok(()) };
+/// The file that `SSL_CERT_FILE` names, with its content, if it is there.
+///
+/// # Errors
+/// Usage when it is one that the TLS library would read without end, or cannot read.
+fn certificates() -> Result<Option<(PathBuf, Vec<u8>)>> {
+    let Some(path) = folder("SSL_CERT_FILE") else { return Ok(None) };
     match read::bytes(&path, read::DOCUMENT) {
-        Err(error) if !path.as_os_str().is_empty() && !read::is_absent(&error) => {
+        Ok(bytes) => Ok(Some((path, bytes))),
+        Err(error) if read::is_absent(&error) => Ok(None),
+        Err(error) => {
             Err(Error::usage(format!("SSL_CERT_FILE names {}, which cannot be read", path.display()))
                 .because(error)
                 .hint("let it name a file with certificates in PEM, or unset it"))
         }
-        _ => Ok(()),
     }
 }
 
 /// Warns of variables that name certificates where there are none: the TLS library passes over them.
 pub(crate) fn warn_of_certificates(events: &Events) {
-    if let Some(path) = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from)
-        && let Ok(bytes) = read::bytes(&path, read::DOCUMENT)
+    if let Ok(Some((path, bytes))) = certificates()
         && !bytes.windows(CERTIFICATE.len()).any(|part| part == CERTIFICATE)
     {
         events.warn(format!("SSL_CERT_FILE names {}, which holds no certificates in PEM", path.display()));
     }
     for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
-        if let Some(path) = std::env::var_os(name).filter(|path| !path.is_empty())
-            && !Path::new(&path).exists()
+        if let Some(path) = folder(name)
+            && !path.exists()
         {
-            events.warn(format!("{name} names {}, which does not exist", Path::new(&path).display()));
+            events.warn(format!("{name} names {}, which does not exist", path.display()));
         }
     }
 }

@@ -279,9 +279,7 @@ fn refuse_escape(dir: &Path, from: &str) -> Result<()> {
     while let (Some(above), Some(rest)) = (dir.parent(), from.strip_prefix("../")) {
         (dir, from) = (above, rest);
     }
-    let named_elsewhere = Path::new(from).has_root()
-        || Path::new(from).is_absolute()
-        || from.split('/').any(|part| part == "..");
+    let named_elsewhere = Path::new(from).has_root() || from.split('/').any(|part| part == "..");
     if named_elsewhere {
         return Ok(());
     }

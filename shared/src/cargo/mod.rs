@@ -234,12 +234,14 @@ mod tests {
     #[test]
     fn cargos_home_is_absolute_and_defaults_to_the_users() {
         let home = |variables: &[(&str, &str)]| {
-            Cargo::new("/work", variables.iter().copied().collect()).home().map(|p| p.display().to_string())
+            Cargo::new("/projects", variables.iter().copied().collect())
+                .home()
+                .map(|p| p.display().to_string())
         };
         assert_eq!(home(&[("HOME", "/home/u")]).as_deref(), Some("/home/u/.cargo"));
         assert_eq!(
             home(&[("HOME", "/home/u"), ("CARGO_HOME", "ci/cargo")]).as_deref(),
-            Some("/work/ci/cargo")
+            Some("/projects/ci/cargo")
         );
         assert_eq!(home(&[]), None);
     }

@@ -92,10 +92,15 @@ pub(super) fn examine(image: &Image<'_>, report: &mut Report) {
                 message,
                 library: None,
                 through: Vec::new(),
-                fix: Some(format!("add debian = {packages:?}, or take a base that has it")),
+                fix: Some(fix(&packages)),
             });
         }
     }
+}
+
+/// How an image comes to what the packages have.
+pub(super) fn fix(packages: &[&str]) -> String {
+    format!("add debian = {packages:?}, or take a base that has it")
 }
 
 /// What the distribution does in vain, and the packages that help.

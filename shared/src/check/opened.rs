@@ -107,7 +107,6 @@ const LIBRARIES: &[(&str, &str, &str)] = &[
 
 /// Warns of libraries that modules open and that the image does not have.
 pub(super) fn examine(image: &Image<'_>, report: &mut Report) {
-    let told = named::libraries(image);
     let mut lacking: BTreeMap<(&str, &str), &str> = BTreeMap::new();
     for (path, detail, own) in image.fs.details() {
         let Detail::Opened(all) = detail else { continue };
@@ -118,18 +117,22 @@ pub(super) fn examine(image: &Image<'_>, report: &mut Report) {
         if all.iter().any(|opened| is_there(image, opened)) {
             continue;
         }
-        for (soname, package) in all.iter().filter_map(known).filter(|(soname, _)| !told.contains(soname)) {
+        for (soname, package) in all.iter().filter_map(known) {
             lacking.insert((distribution(path), soname), package);
         }
     }
-    for ((who, soname), package) in lacking {
+    if lacking.is_empty() {
+        return;
+    }
+    let told = named::libraries(image);
+    for ((who, soname), package) in lacking.into_iter().filter(|((_, soname), _)| !told.contains(soname)) {
         report.add(Finding {
             severity: Severity::Warning,
             kind: Kind::OpenedByName,
             message: format!("{who} opens {soname}, which is not in the image"),
             library: None,
             through: Vec::new(),
-            fix: Some(format!("add debian = {:?}, or take a base that has it", [package])),
+            fix: Some(named::fix(&[package])),
         });
     }
 }

@@ -191,8 +191,7 @@ impl Partial {
         }
         let moved = |path: &mut String| {
             // On Windows `/x` has a root, and is absolute only with a drive.
-            let named = std::path::Path::new(path.as_str());
-            if !(named.is_absolute() || named.has_root()) {
+            if !std::path::Path::new(path.as_str()).has_root() {
                 *path = format!("{way}{path}");
             }
         };

@@ -1,5 +1,7 @@
 //! Where an image goes: repository, tags and full references.
 
+use std::collections::BTreeSet;
+
 use super::labels::Facts;
 use crate::config::Settings;
 use crate::error::{Error, Result};
@@ -77,13 +79,8 @@ pub fn names(settings: &Settings, naming: &Naming<'_>) -> Result<Names> {
     if tags.is_empty() {
         tags.push(default_tag);
     }
-    let mut seen = Vec::new();
-    references.retain(|reference| {
-        !seen.contains(reference) && {
-            seen.push(reference.clone());
-            true
-        }
-    });
+    let mut seen = BTreeSet::new();
+    references.retain(|reference| seen.insert(reference.to_string()));
     Ok(Names { references, tags, has_siblings: naming.has_siblings })
 }
 

@@ -17,8 +17,8 @@ pub(super) fn hint(name: &Name, files: &[DistFile], interpreter: &Interpreter) -
     }
 }
 
-/// What is said where a distribution could not be built, of which there are these files: that it had to be, if there are wheels of it and none fits,
-/// comes before whatever a compiler said.
+/// What is said where a distribution of these files could not be built. If there are wheels and none fits, that comes
+/// before whatever a compiler said.
 pub(super) fn explain(
     error: Error,
     package: &Package,

@@ -113,8 +113,7 @@ fn plan_image(wanted: &Wanted, siblings: Siblings, shared: &Shared<'_>) -> Resul
         .package(&wanted.package)
         .ok_or_else(|| Error::bug(format!("the package {} is lost", wanted.package)))?;
     let (created, told_by) = created(&request.variables, revision)?;
-    let said = places.stack(own(package), Vec::new())?;
-    let said = config::fold(&said, &wanted.name).values;
+    let said = places.fold(own(package), Vec::new(), &wanted.name)?.values;
     let name = said.name.unwrap_or_else(|| wanted.name.clone());
     let version = said.version.unwrap_or_else(|| package.version.clone());
     let facts = Facts { version, revision: revision.map(revision_text), created };

@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     fn index(location: &str) -> (Index, Option<Login>) {
-        Index::new(location, Kind::Simple, Role::Extra, Path::new("/work")).expect(location)
+        Index::new(location, Kind::Simple, Role::Extra, Path::new("/projects")).expect(location)
     }
 
     #[test]
@@ -216,13 +216,13 @@ mod tests {
     #[test]
     fn paths_are_folders_of_links() {
         for (text, url) in
-            [("wheels", "file:///work/wheels"), ("/a b", "file:///a%20b"), ("file:///x", "file:///x")]
+            [("wheels", "file:///projects/wheels"), ("/a b", "file:///a%20b"), ("file:///x", "file:///x")]
         {
             let (index, login) = index(text);
             assert_eq!((index.url.as_str(), index.kind, login), (url, Kind::Links, None));
         }
         for text in ["", "ftp://x/y", "https://", "git+ssh://x/y"] {
-            let error = Index::new(text, Kind::Simple, Role::Extra, Path::new("/work")).expect_err(text);
+            let error = Index::new(text, Kind::Simple, Role::Extra, Path::new("/projects")).expect_err(text);
             assert_eq!(error.kind(), crate::Kind::Usage, "{error}");
         }
     }

@@ -1,6 +1,8 @@
 //! `poetry.lock`, versions 1.0 and 1.1 (Poetry 1.0 to 1.2), 2.0 (Poetry 1.3 to 1.8) and 2.1 (Poetry 2).
 //!
-//! Before 2.0 the files of all packages are in one table, by the packages' names. Since 2.1 each package says which groups it is for and where; before, the answer has to be
+//! Before 2.0 the files of all packages are in one table, by the packages' names.
+//!
+//! Since 2.1 each package says which groups it is for and where; before, the answer has to be
 //! found by walking the dependencies, see [`super::poetry_walk`].
 
 use crate::python::Constraint;
@@ -140,10 +142,11 @@ const READ: &str = "1.0, 1.1, 2.0 and 2.1";
 
 /// Gives each package its files out of the table of all. Where it has several versions there, their names tell.
 fn hand_out(files: &BTreeMap<String, Vec<RawFile>>, packages: &mut [RawPackage]) {
-    let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '.'], "-");
-    let files: BTreeMap<String, &Vec<RawFile>> =
+    // What is no name is refused with its package.
+    let plain = |name: &str| name.parse::<Name>().ok();
+    let files: BTreeMap<Option<Name>, &Vec<RawFile>> =
         files.iter().map(|(name, list)| (plain(name), list)).collect();
-    let mut names: BTreeMap<String, usize> = BTreeMap::new();
+    let mut names: BTreeMap<Option<Name>, usize> = BTreeMap::new();
     for package in packages.iter() {
         *names.entry(plain(&package.name)).or_default() += 1;
     }
