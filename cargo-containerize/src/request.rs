@@ -12,7 +12,7 @@ use containerize_core::http::{Options, Proxies, Secret, named_roots, usual_cert_
 use containerize_core::registry::{self, Client, Credentials, Explicit};
 use containerize_core::sink::Stream;
 use containerize_core::store::{DEFAULT_SIZE, Store, parse_size};
-use containerize_core::story::{Language, Login, Request};
+use containerize_core::story::{Language, Login, Request, RustCall};
 use containerize_core::{Error, Result, read, system};
 
 use crate::cli::{BuildArgs, CheckArgs, IndexArgs, TransferArgs};
@@ -37,11 +37,16 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
     Ok(Request {
         // What cargo calls is about a Rust project, whatever else the folder holds.
         language: front_end.for_cargo.then_some(Language::Rust),
-        cargo: Cargo::new(dir, variables().collect::<Environment>())
-            .called_from(&here()?)
-            .with_config(for_cargo)
-            .with_flags(cargo.unstable.clone(), arguments.cargo_flags()),
-        manifest_path: cargo.manifest.manifest_path.clone(),
+        rust: RustCall {
+            cargo: Cargo::new(dir.clone(), variables().collect::<Environment>())
+                .called_from(&here()?)
+                .with_config(for_cargo)
+                .with_flags(cargo.unstable.clone(), arguments.cargo_flags()),
+            manifest_path: cargo.manifest.manifest_path.clone(),
+            target_dir: cargo.target_dir.clone(),
+            quiet: arguments.say.quiet,
+        },
+        dir,
         scope: Scope {
             packages: workspace.package.clone(),
             workspace: all,
@@ -49,7 +54,6 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
             bins: cargo.bins,
         },
         locking: Locking { locked: cargo.locked, offline: cargo.offline, frozen: cargo.frozen },
-        target_dir: cargo.target_dir.clone(),
         config_file,
         variables: variables()
             .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
@@ -67,7 +71,6 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
         cache_dir: cache_dir(transfer.cache_dir.clone())?,
         cache_size: cache_size()?,
         jobs: transfer.jobs.map(std::num::NonZero::get),
-        quiet: arguments.say.quiet,
         registry: registry_options(transfer, cargo.offline || cargo.frozen)?,
         credentials: Credentials::new(registry::Environment::from_process()),
         login: login(transfer, |name| std::env::var(name))?,

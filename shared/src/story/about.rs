@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::Request;
+use super::request::Request;
 use crate::config::{Layer, Origin, Partial, Settings};
 use crate::error::{Error, Result};
 use crate::event::Events;

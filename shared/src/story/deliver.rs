@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use serde::Serialize;
-
-use super::Request;
+use super::outcome::{Delivered, PlatformResult};
 use super::preflight::preflight;
+use super::request::Request;
 use super::revision::remember_written;
 use super::workshop::{BaseWish, Workshop};
 use crate::base::spec::BaseSpec;
@@ -14,57 +13,21 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::image::ImageSet;
 use crate::interrupt;
-use crate::oci::{Digest, Platform, Reference};
+use crate::oci::{Platform, Reference};
 use crate::plan::Plan;
 use crate::registry::{Credentials, Explicit};
 use crate::sink::{self, Output};
 
-/// An image that is where it should be.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Delivered {
-    /// Its name.
-    pub name: String,
-    /// The digest of its index, or of its manifest where there is one platform.
-    pub digest: Digest,
-    /// Under which names it was pushed.
-    #[serde(serialize_with = "texts")]
-    pub references: Vec<Reference>,
-    /// Each platform's image.
-    pub platforms: Vec<PlatformResult>,
-    /// Places outside registries, as `--output` and `--load` name them.
-    pub outputs: Vec<String>,
-}
-
-/// The image of one platform.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PlatformResult {
-    /// The platform.
-    #[serde(serialize_with = "text")]
-    pub platform: Platform,
-    /// The digest of its manifest.
-    pub digest: Digest,
-    /// Bytes of its layers, compressed.
-    pub size: u64,
-}
-
-fn text<S: serde::Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
-}
-
-fn texts<S: serde::Serializer>(values: &[Reference], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(values.iter().map(ToString::to_string))
-}
-
 /// The credentials, with those of the call bound to the one registry that it speaks to: a
 /// password must not go to a registry that it was not meant for.
-pub(super) fn credentials<'a>(
+pub(super) fn credentials(
     request: &Request,
-    references: impl Iterator<Item = &'a Reference>,
+    references: &[&Reference],
     bases: &[BaseWish],
 ) -> Result<Credentials> {
     let credentials = request.credentials.clone();
     let Some(login) = &request.login else { return Ok(credentials) };
-    let pushed = references.filter(|_| request.push);
+    let pushed = references.iter().filter(|_| request.push);
     let mut registries: BTreeSet<String> = pushed.map(|r| r.repository.registry.clone()).collect();
     if registries.is_empty() {
         registries.extend(bases.iter().filter_map(|base| match base.name.parse() {
@@ -140,7 +103,7 @@ async fn deliver(
             events.step("Writing", output.to_string());
             tokio::task::block_in_place(|| write(output, request, &local, events))?;
             if !output.is_stream() {
-                remember_written(store, &request.cargo.dir().join(output.path()));
+                remember_written(store, &request.dir.join(output.path()));
             }
         }
     }
@@ -189,12 +152,12 @@ fn outputs(request: &Request, default: &Path) -> Vec<Output> {
         return request.outputs.clone();
     }
     // Shown as short as it can be typed.
-    let dir = default.strip_prefix(request.cargo.dir()).unwrap_or(default).to_owned();
+    let dir = default.strip_prefix(&request.dir).unwrap_or(default).to_owned();
     vec![Output::Layout { dir, name: None }]
 }
 
 fn write(output: &Output, request: &Request, sets: &[ImageSet], events: &Events) -> Result<()> {
-    let dir = request.cargo.dir();
+    let dir = request.dir.as_path();
     match output {
         Output::Layout { dir: layout, name } => {
             sink::write_layout(&dir.join(layout), name.as_deref(), sets, events)

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::deliver::wants_default;
-use super::{Request, hooks};
+use super::hooks;
+use super::request::Request;
 use crate::base::engine;
 use crate::config::{ExtraLayer, Settings};
 use crate::error::{Error, Result};
@@ -32,19 +33,19 @@ pub(super) fn check(
     request: &Request,
     images: &[Early<'_>],
     hooks: &hooks::Planned,
-    made: &[&Path],
+    made: &[PathBuf],
 ) -> Result<()> {
     refuse_docker_format(request, images)?;
     refuse_streams(request)?;
     for output in &request.outputs {
         check_kind(output, images)?;
         if !request.dry_run {
-            check_place(output, request.cargo.dir())?;
+            check_place(output, &request.dir)?;
         }
     }
     for daemon in &request.load {
         // Elsewhere a program has more than one possible name.
-        if cfg!(unix) && request.cargo.find_program(daemon.program()).is_none() {
+        if cfg!(unix) && request.rust.cargo.find_program(daemon.program()).is_none() {
             return Err(engine::not_there(*daemon));
         }
     }
@@ -170,16 +171,17 @@ fn check_place(output: &Output, dir: &Path) -> Result<()> {
 ///
 /// # Errors
 /// Kind network when one cannot be reached or refuses.
-pub(super) async fn check_push<'a>(
+pub(super) async fn check_push(
     request: &Request,
     client: &Client,
     store: &Store,
-    references: impl Iterator<Item = &'a Reference>,
+    references: &[&Reference],
 ) -> Result<()> {
     if !request.push {
         return Ok(());
     }
-    let repositories: BTreeSet<&Repository> = references.map(|reference| &reference.repository).collect();
+    let repositories: BTreeSet<&Repository> =
+        references.iter().map(|reference| &reference.repository).collect();
     let unknown = repositories.into_iter().filter(|repository| !sink::has_taken(store, repository));
     let asked = unknown.map(|repository| client.check_push(repository));
     futures_util::future::try_join_all(asked).await.map(drop)

@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 
-use super::Delivered;
+use super::outcome::Delivered;
 use crate::config::{Command, Hooks};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::interrupt;
 use crate::process::Program;
 
-/// Hooks, each with the folder that they run in.
-pub(super) type Planned = Vec<(PathBuf, Hooks)>;
+/// Commands, and the folder that they run in.
+pub(super) type Set = (PathBuf, Hooks);
+
+/// All commands around a build.
+pub(super) type Planned = Vec<Set>;
 
 /// Runs the hooks that come before the build.
 ///
@@ -22,12 +25,20 @@ pub(super) fn before(planned: &Planned, events: &Events) -> Result<()> {
     planned.iter().try_for_each(|(dir, hooks)| run(&hooks.pre, dir, &variables(&[]), events))
 }
 
-/// Runs the hooks that come after the delivery.
+/// Runs the hooks that come after the delivery; `concerns` says which are told of an image.
 ///
 /// # Errors
 /// When one fails.
-pub(super) fn after(planned: &Planned, delivered: &[Delivered], events: &Events) -> Result<()> {
-    planned.iter().try_for_each(|(dir, hooks)| run(&hooks.post, dir, &variables(delivered), events))
+pub(super) fn after(
+    planned: &Planned,
+    delivered: &[Delivered],
+    concerns: impl Fn(&Set, &str) -> bool,
+    events: &Events,
+) -> Result<()> {
+    planned.iter().try_for_each(|set| {
+        let own: Vec<&Delivered> = delivered.iter().filter(|image| concerns(set, &image.name)).collect();
+        run(&set.1.post, &set.0, &variables(&own), events)
+    })
 }
 
 /// Runs commands one after the other in the project's folder. A line is run by the shell, a
@@ -61,9 +72,10 @@ pub(super) fn run(
 }
 
 /// What the commands may want to know: nothing yet before the build, then the images.
-fn variables(delivered: &[Delivered]) -> BTreeMap<&'static str, String> {
-    let lines =
-        |of: &dyn Fn(&Delivered) -> Vec<String>| delivered.iter().flat_map(of).collect::<Vec<_>>().join("\n");
+fn variables(delivered: &[&Delivered]) -> BTreeMap<&'static str, String> {
+    let lines = |of: &dyn Fn(&Delivered) -> Vec<String>| {
+        delivered.iter().flat_map(|image| of(image)).collect::<Vec<_>>().join("\n")
+    };
     [
         ("CONTAINERIZE_NAME", lines(&|image| vec![image.name.clone()])),
         ("CONTAINERIZE_DIGEST", lines(&|image| vec![image.digest.to_string()])),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::Request;
+use super::request::Request;
 pub use crate::config::Language;
 use crate::config::Origin;
 use crate::error::{Error, Kind, Result};
@@ -27,10 +27,10 @@ fn meant(request: &Request) -> Result<Language> {
         return Ok(language);
     }
     // Cargo says best what is wrong with what it was given.
-    if request.manifest_path.is_some() {
+    if request.rust.manifest_path.is_some() {
         return Ok(Language::Rust);
     }
-    let dir = request.cargo.dir();
+    let dir = request.dir.as_path();
     let (folder, found) =
         dir.ancestors().find_map(|dir| Some((dir, language_of(dir)?))).ok_or_else(|| {
             Error::usage(format!("there is no project in {} or above", dir.display())).hint(
@@ -52,13 +52,13 @@ fn flag_of(request: &Request, language: Language) -> Option<String> {
         "profile" if request.flags.profile.as_deref() == Some("release") => "--release".to_owned(),
         key => Origin::Flag.describe(key),
     });
-    let cargo = &request.cargo;
+    let cargo = &request.rust.cargo;
     // What colour cargo's words have is asked for together with that of ours.
     let build_flag = cargo.build_flags().iter().find(|flag| !flag.starts_with("--color"));
     let groups = &request.groups;
     let others = match language {
         Language::Rust => vec![
-            (request.target_dir.is_some(), "--target-dir"),
+            (request.rust.target_dir.is_some(), "--target-dir"),
             (request.scope.bins, "--bins"),
             (!cargo.unstable().is_empty(), "-Z"),
             (!cargo.overrides().is_empty(), "--config KEY=VALUE"),
@@ -86,12 +86,16 @@ fn check_flags(request: &Request, language: Language) -> Result<()> {
 
 /// Adds to a refusal how the other kind of project is meant, in a folder that is both.
 pub(super) fn with_way_out(error: Error, language: Language, request: &Request) -> Error {
-    let dir = request.cargo.dir();
+    let dir = request.dir.as_path();
     let folder = dir.ancestors().find(|dir| language_of(dir).is_some()).unwrap_or(dir);
     let manifest = read::text(&folder.join("Cargo.toml"), read::DOCUMENT).unwrap_or_default();
     let manifest = manifest.parse::<Table>().unwrap_or_default();
     let both = is_python(folder) && has_program(folder, &manifest, WORKSPACE_DEPTH);
-    if !both || request.language.is_some() || request.manifest_path.is_some() || error.kind() != Kind::Usage {
+    if !both
+        || request.language.is_some()
+        || request.rust.manifest_path.is_some()
+        || error.kind() != Kind::Usage
+    {
         return error;
     }
     let other = match language {

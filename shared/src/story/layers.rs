@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::python::Environment;
 use super::upload::Uploads;
 use super::{brought, hooks};
 use crate::config::{Command, ExtraLayer, FileRule, Owner};
@@ -18,28 +17,33 @@ use crate::store::{Store, scratch};
 use crate::system::System;
 use crate::territory::Territory;
 
-/// What was built for one platform's image.
-pub(super) enum Parts<'a> {
-    /// A program.
-    Program(&'a Path),
-    /// A Python environment.
-    Environment(&'a Environment<'a>),
+/// What was built for one platform's image. It answers for the items of a plan that only its kind of project knows.
+pub(super) trait Parts {
+    /// What an item comes to; `None` where the kind of project knows no such item.
+    ///
+    /// # Errors
+    /// When it cannot be read or made.
+    fn made(&self, item: &Item, maker: &Maker<'_>, site: &Site<'_>) -> Result<Option<Made>>;
 }
 
-impl Parts<'_> {
-    fn program(&self) -> Result<&Path> {
-        match self {
-            Self::Program(path) => Ok(path),
-            Self::Environment(_) => Err(Error::bug("a Python image has no program")),
-        }
-    }
+/// What an item of a plan comes to.
+pub(super) enum Made {
+    /// A share of the layer that it is planned for.
+    Entries(Vec<Entry>),
+    /// Layers in that one's place. They are sent already.
+    Layers(Vec<Layer>),
+}
 
-    fn environment(&self) -> Result<&Environment<'_>> {
-        match self {
-            Self::Program(_) => Err(Error::bug("a Rust image has no environment")),
-            Self::Environment(environment) => Ok(environment),
-        }
-    }
+/// Where a layer is made.
+pub(super) struct Site<'a> {
+    /// Its name, for people.
+    pub(super) title: &'a str,
+    /// The base's file system.
+    pub(super) base: &'a Tree,
+    /// The file system of the base and the layers that were made before.
+    pub(super) below: &'a Tree,
+    /// So many layers there may be in its place.
+    pub(super) room: usize,
 }
 
 /// What is needed to make layers.
@@ -76,37 +80,35 @@ impl Maker<'_> {
         &self,
         plans: &[LayerPlan],
         base: &Tree,
-        parts: &Parts<'_>,
+        parts: &impl Parts,
         variables: &BTreeMap<&str, String>,
     ) -> Result<Vec<Layer>> {
         let mut below = Cow::Borrowed(base);
         let mut layers = Vec::with_capacity(plans.len());
         let mut named = Named::default();
         for (number, plan) in plans.iter().enumerate() {
-            if let ([Item::Wheels], Parts::Environment(environment)) = (&plan.items[..], parts) {
-                // On top of the base, whatever else was added: so a wheel's layer is the same in
-                // every image.
-                layers.extend(environment.wheel_layers(self, base, self.room_beside(plans.len()))?);
-                continue;
-            }
-            if let ([Item::Bytecode], Parts::Environment(environment)) = (&plan.items[..], parts) {
-                let layer = environment.bytecode_layer(self, base)?;
-                self.send(&layer);
-                layers.push(layer);
-                continue;
-            }
-            if let ([Item::ProjectBytecode], Parts::Environment(environment)) = (&plan.items[..], parts) {
-                let layer = environment.project_bytecode_layer(self, &below, &plan.title)?;
-                layer.iter().for_each(|layer| self.send(layer));
-                layers.extend(layer);
-                continue;
-            }
             // Lives as long as the layer is read from it.
             let scratch = scratch::folder()?;
+            let site = Site { title: &plan.title, base, below: &below, room: self.room_beside(plans.len()) };
             let mut entries = Vec::new();
+            let mut own = None;
             for (i, item) in plan.items.iter().enumerate() {
-                let folder = scratch.path().join(i.to_string());
-                entries.extend(named.filter(item, self.entries(item, parts, &folder, variables)?));
+                match parts.made(item, self, &site)? {
+                    Some(Made::Layers(made)) if plan.items.len() == 1 => own = Some(made),
+                    Some(Made::Layers(_)) => {
+                        return Err(Error::bug(format!("the layer {} is shared by what cannot", plan.title)));
+                    }
+                    Some(Made::Entries(made)) => entries.extend(named.filter(item, made)),
+                    None => {
+                        let folder = scratch.path().join(i.to_string());
+                        entries.extend(named.filter(item, self.entries(item, &folder, variables)?));
+                    }
+                }
+            }
+            if let Some(own) = own {
+                // Nothing above stands on them: what they bring is below folders of their own.
+                layers.extend(own);
+                continue;
             }
             let spec = Spec {
                 title: plan.title.clone(),
@@ -139,29 +141,15 @@ impl Maker<'_> {
         }
     }
 
-    fn entries(
-        &self,
-        item: &Item,
-        parts: &Parts<'_>,
-        scratch: &Path,
-        variables: &BTreeMap<&str, String>,
-    ) -> Result<Vec<Entry>> {
+    /// The entries of an item that all kinds of projects know.
+    fn entries(&self, item: &Item, scratch: &Path, variables: &BTreeMap<&str, String>) -> Result<Vec<Entry>> {
         match item {
-            Item::Program { path, owner } => {
-                let content = Content::of_file(parts.program()?)?;
-                Ok(vec![entry(path, EntryKind::File(content), 0o755, *owner)])
-            }
-            Item::Wheels | Item::Bytecode | Item::ProjectBytecode => {
-                Err(Error::bug("wheels share a layer with something else"))
-            }
-            Item::Interpreter => Ok(parts.environment()?.interpreter.clone()),
-            Item::Skeleton => Ok(parts.environment()?.skeleton.clone()),
-            Item::Project => Ok(parts.environment()?.project.clone()),
             Item::Directory { path, mode, owner } => {
                 Ok(vec![entry(path, EntryKind::Directory, mode.0, *owner)])
             }
             Item::Files { rule, owner } => self.files(rule, *owner),
             Item::Outside { layer, owner } => self.outside(layer, *owner, scratch, variables),
+            item => Err(Error::bug(format!("nobody has made what is planned: {item:?}"))),
         }
     }
 
@@ -291,7 +279,8 @@ fn refuse_escape(dir: &Path, from: &str) -> Result<()> {
     }
 }
 
-fn entry(path: &str, kind: EntryKind, mode: u32, owner: Owner) -> Entry {
+/// An entry at an absolute path of the plan.
+pub(super) fn entry(path: &str, kind: EntryKind, mode: u32, owner: Owner) -> Entry {
     let path = path.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
     Entry { path, kind, mode, uid: owner.uid, gid: owner.gid, capabilities: None }
 }

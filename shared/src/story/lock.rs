@@ -1,11 +1,15 @@
 //! `containerize lock`: looking up what the names of the bases mean now, and which Debian packages
 //! go on top of them, and keeping it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::language::{self, Language};
+use super::outcome::Outcome;
+use super::recipe::{Purpose, Recipe};
+use super::request::Request;
 use super::workshop::{BaseWish, Workshop};
-use super::{Language, Outcome, Request, deliver, language, python, rust};
+use super::{deliver, python, rust};
 use crate::base::lock::{BaseLock, FILE, LockedPackages};
 use crate::base::spec::BaseSpec;
 use crate::error::{Error, Kind, Result};
@@ -28,20 +32,18 @@ pub async fn lock(request: Request, events: &Events) -> Result<Outcome> {
     if request.dry_run {
         return super::run(request, events).await;
     }
-    let language = language::of(&request)?;
-    let (dir, mut wishes, unnamed) = match language {
-        Language::Rust => {
-            let rust::Prepared { project, plan, .. } = rust::prepare(&request, events)?;
-            (project.workspace_root.clone(), rust::wishes(&plan), BTreeSet::new())
-        }
-        Language::Python => {
-            let python::ToPin { dir, wishes, unnamed } = python::lock(&request, events).await?;
-            (dir, wishes, unnamed)
-        }
-    };
-    let path = dir.join(FILE);
+    match language::of(&request)? {
+        Language::Rust => pin::<rust::Crates>(&request, events).await,
+        Language::Python => pin::<python::Projects>(&request, events).await,
+    }
+}
+
+async fn pin<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> {
     let store = Store::open(&request.cache_dir)?.telling(events);
-    let credentials = deliver::credentials(&request, std::iter::empty(), &wishes)?;
+    let recipe = R::read(request, &store, events, Purpose::Lock).await?;
+    let (dir, mut wishes, unnamed) = (recipe.dir(), recipe.wishes()?, recipe.unnamed_bases()?);
+    let path = dir.join(FILE);
+    let credentials = deliver::credentials(request, &[], &wishes)?;
     let client = Client::new(request.registry.clone(), credentials, events.clone())?;
     let mut lock = BaseLock::read(&path)?;
     let mut found = BTreeMap::<Reference, Digest>::new();
@@ -64,8 +66,7 @@ pub async fn lock(request: Request, events: &Events) -> Result<Outcome> {
         lock.insert(&reference, digest);
         found.insert(reference, digest);
     }
-    let dir = dir.as_path();
-    let workshop = Workshop { request: &request, store: &store, client: &client, lock: &lock, dir, events };
+    let workshop = Workshop { request, store: &store, client: &client, lock: &lock, dir, events };
     let mut packages = Vec::new();
     for wish in &wishes {
         let spec: BaseSpec = wish.name.parse()?;
@@ -82,13 +83,9 @@ pub async fn lock(request: Request, events: &Events) -> Result<Outcome> {
         packages.push(workshop.chosen_init(wish).await?);
     }
     let nothing = found.is_empty() && packages.is_empty();
-    match (nothing, language) {
-        (false, _) => keep(&path, &store, &found, packages)?,
-        (true, Language::Rust) => {
-            events.note("no base is in a registry and named without a digest: there is nothing to lock");
-        }
-        // What a Python project's lock is about was said.
-        (true, Language::Python) => {}
+    match nothing {
+        false => keep(&path, &store, &found, packages)?,
+        true => R::NOTHING_TO_PIN.into_iter().for_each(|note| events.note(note)),
     }
     store.evict(request.cache_size);
     Ok(Outcome::Locked(found.into_iter().map(|(name, digest)| (name.to_string(), digest)).collect()))

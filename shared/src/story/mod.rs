@@ -12,11 +12,13 @@ mod layers;
 mod lock;
 mod merge;
 mod native;
+mod outcome;
 mod pack;
 mod parallel;
 mod places;
 mod preflight;
 mod python;
+mod recipe;
 mod request;
 mod revision;
 mod rust;
@@ -24,15 +26,20 @@ mod upload;
 mod user;
 mod workshop;
 
-pub use deliver::{Delivered, PlatformResult};
 pub use language::Language;
 pub use lock::lock;
 pub use merge::merge;
+pub use outcome::{Delivered, Outcome, PlatformResult};
 pub use preflight::{Checked, Examiner};
-pub use request::{GroupChanges, Login, Outcome, Request};
+pub use request::{GroupChanges, Login, Request, RustCall};
 
+use crate::base::lock::{BaseLock, FILE};
 use crate::error::Result;
 use crate::event::Events;
+use crate::registry::Client;
+use crate::store::Store;
+use recipe::{Purpose, Recipe};
+use workshop::Workshop;
 
 /// Plans, builds, packs and delivers the images that `request` means.
 ///
@@ -42,8 +49,36 @@ use crate::event::Events;
 pub async fn run(request: Request, events: &Events) -> Result<Outcome> {
     let language = language::of(&request)?;
     let outcome = match language {
-        Language::Rust => rust::run(&request, events).await,
-        Language::Python => python::run(&request, events).await,
+        Language::Rust => tell::<rust::Crates>(&request, events).await,
+        Language::Python => tell::<python::Projects>(&request, events).await,
     };
     outcome.map_err(|error| language::with_way_out(error, language, &request))
+}
+
+/// The story, whatever kind of project it is about.
+async fn tell<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> {
+    let store = Store::open(&request.cache_dir)?.telling(events);
+    let recipe = R::read(request, &store, events, Purpose::Images).await?;
+    let hooks = recipe.hooks();
+    early::check(request, &recipe.early(), &hooks, &recipe.results())?;
+    let credentials = deliver::credentials(request, &recipe.references(), &recipe.wishes()?)?;
+    let client = Client::new(request.registry.clone(), credentials, events.clone())?;
+    if !request.dry_run {
+        early::check_push(request, &client, &store, &recipe.references()).await?;
+        early::check_engines(request, &store)?;
+    }
+    let (lock, dir) = (BaseLock::read(&recipe.dir().join(FILE))?, recipe.dir());
+    let workshop = Workshop { request, store: &store, client: &client, lock: &lock, dir, events };
+    let decided = recipe.decide(&workshop).await?;
+    if request.dry_run {
+        recipe.tell_more(&decided, events)?;
+        return Ok(Outcome::Planned(R::plan(&decided).clone()));
+    }
+    R::plan(&decided).images.iter().for_each(|image| events.step("Planned", image.summary()));
+    hooks::before(&hooks, events)?;
+    let decided = recipe.settle(decided, &workshop).await?;
+    let make = async || recipe.make(&decided, &workshop).await;
+    let delivered = deliver::finish(&workshop, R::plan(&decided), &recipe.default_output(), make).await?;
+    hooks::after(&hooks, &delivered, |hooks, image| recipe.concerns(hooks, image), events)?;
+    Ok(Outcome::Built(delivered))
 }

@@ -19,11 +19,11 @@ use crate::plan::{ImagePlan, Plan, PlatformPlan};
 ///
 /// # Errors
 /// When a layer cannot be made, or an image would not be valid.
-pub(super) fn pack<'p>(
+pub(super) fn pack<'p, P: Parts>(
     workshop: &Workshop<'_>,
     plan: &Plan,
     bases: &Bases,
-    parts: impl Fn(&ImagePlan, &PlatformPlan, &Base) -> Result<(Parts<'p>, &'p Path)> + Sync,
+    parts: impl Fn(&ImagePlan, &PlatformPlan, &Base) -> Result<(P, &'p Path)> + Sync,
 ) -> Result<Vec<ImageSet>> {
     let push = workshop.request.push;
     let runtime = tokio::runtime::Handle::current();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{GroupChanges, Request};
+use super::request::{GroupChanges, Request};
 use crate::cargo::select::Scope;
 use crate::config::{self, Folded, Hooks, Language, Layer, Origin, Partial, Settings};
 use crate::error::{Error, Result};
@@ -77,14 +77,15 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Reads the places; `workspace` is the value of the workspace's table, and `root` its folder.
+    /// Reads the places; `flags` are the call's, as the kind of project understands them, `workspace` is the value
+    /// of the workspace's table, and `root` its folder.
     ///
     /// # Errors
     /// Usage: an unknown key or a wrong value in one of them.
     pub(super) fn read(
         request: &Request,
         tables: Tables,
-        defaults: Partial,
+        (defaults, flags): (Partial, Partial),
         workspace: Option<&Value>,
         root: &Path,
         events: &Events,
@@ -110,7 +111,7 @@ impl Places {
             file,
             environment: layer(Origin::Environment, environment),
             told: request.told.clone(),
-            flags: layer(Origin::Flag, request.flags.clone()),
+            flags: layer(Origin::Flag, flags),
             groups: request.groups.clone(),
             tool: None,
         })

@@ -1,15 +1,12 @@
-//! What a call says, and what comes of it: the two ends of the story.
+//! What a call says: the beginning of the story.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::deliver::Delivered;
 use super::language::Language;
 use crate::cargo::{self, Cargo, Locking};
 use crate::config::{Layer, Partial};
 use crate::http;
-use crate::oci::Digest;
-use crate::plan::Plan;
 use crate::registry::{self, Credentials};
 use crate::sink::{Daemon, Output, Stream};
 
@@ -18,16 +15,14 @@ use crate::sink::{Daemon, Output, Stream};
 pub struct Request {
     /// The kind of project, where the call says it.
     pub language: Option<Language>,
-    /// The cargo to use, with the folder and environment of the call.
-    pub cargo: Cargo,
-    /// `--manifest-path`.
-    pub manifest_path: Option<PathBuf>,
+    /// The folder of the call.
+    pub dir: PathBuf,
+    /// What only projects of Rust ask for.
+    pub rust: RustCall,
     /// `-p`, `--workspace`, `--exclude`, `--bins`.
     pub scope: cargo::select::Scope,
     /// `--locked`, `--offline`, `--frozen`.
     pub locking: Locking,
-    /// `--target-dir`.
-    pub target_dir: Option<PathBuf>,
     /// `--config`: a TOML file.
     pub config_file: Option<PathBuf>,
     /// The environment's variables that are Unicode.
@@ -56,14 +51,25 @@ pub struct Request {
     pub cache_size: u64,
     /// `--jobs`, for cargo and for compressing.
     pub jobs: Option<usize>,
-    /// Whether cargo is told to be quiet.
-    pub quiet: bool,
     /// How registries are spoken to.
     pub registry: registry::Options,
     /// Who we are to registries.
     pub credentials: Credentials,
     /// `--username` or `CONTAINERIZE_USERNAME` and its password, for the one registry that the call speaks to.
     pub login: Option<Login>,
+}
+
+/// What a call says to cargo.
+#[derive(Clone)]
+pub struct RustCall {
+    /// The cargo to use, with the folder and environment of the call.
+    pub cargo: Cargo,
+    /// `--manifest-path`.
+    pub manifest_path: Option<PathBuf>,
+    /// `--target-dir`.
+    pub target_dir: Option<PathBuf>,
+    /// Whether cargo is told to be quiet.
+    pub quiet: bool,
 }
 
 /// What a call changes of the dependency groups that the settings name, in Poetry's terms.
@@ -86,15 +92,4 @@ pub struct Login {
     pub password: http::Secret,
     /// What said so: `--username`, or the name of a variable.
     pub source: &'static str,
-}
-
-/// What came of a call.
-#[derive(Debug)]
-pub enum Outcome {
-    /// The plan, for `--dry-run`.
-    Planned(Plan),
-    /// The images, where they are now.
-    Built(Vec<Delivered>),
-    /// The bases that are pinned now, by name, for [`lock`](super::lock).
-    Locked(BTreeMap<String, Digest>),
 }

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::Request;
+use super::request::Request;
 use crate::event::Events;
 use crate::store::Store;
 use crate::vcs::{Question, Remark, Revision};
@@ -64,7 +64,7 @@ impl<'a> Made<'a> {
     /// Where this call writes.
     fn places(&self) -> &[PathBuf] {
         self.places.get_or_init(|| {
-            let dir = self.request.cargo.dir();
+            let dir = &self.request.dir;
             let outputs = self.request.outputs.iter().map(|output| dir.join(output.path()));
             let cache = std::iter::once(self.request.cache_dir.clone());
             let all = outputs.chain(cache).chain(self.folders.iter().cloned());

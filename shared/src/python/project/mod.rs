@@ -195,6 +195,17 @@ impl Project {
         !is_root || table.is_none_or(|table| table.contains_key("project")) || poetry.is_some()
     }
 
+    /// Whether the project has dependencies, which only a lock pins.
+    pub fn needs_lock(&self) -> bool {
+        let table = self.pyproject.as_ref();
+        let poetry =
+            table.and_then(|table| table.get("tool")?.get("poetry")?.get("dependencies")?.as_table());
+        let of_poetry = poetry.is_some_and(|table| table.keys().any(|name| name != "python"));
+        let dynamic = self.dynamic.iter().any(|key| key == "dependencies");
+        let unknown = table.is_none_or(|table| !table.contains_key("project")) && poetry.is_none();
+        !self.dependencies.is_empty() || of_poetry || dynamic || (unknown && !self.needs_nothing)
+    }
+
     /// Whether the project is built and installed as a package when nothing else is said.
     pub fn is_package(&self) -> bool {
         self.package_mode && self.build_system.is_some()

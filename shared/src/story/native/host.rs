@@ -78,7 +78,7 @@ pub(super) fn package_of(workshop: &Workshop<'_>, path: &Path) -> Option<String>
     // Before /usr was merged files were below /lib, and dpkg remembers them so.
     let without = path.strip_prefix("/usr").ok().map(|rest| Path::new("/").join(rest));
     [Some(path.to_owned()), without].into_iter().flatten().find_map(|path| {
-        let mut command: Command = workshop.request.cargo.command("dpkg");
+        let mut command: Command = workshop.request.rust.cargo.command("dpkg");
         command.arg("-S").arg(&path).env("LC_ALL", "C");
         let said = Program::new(command).answer(PATIENCE).ok()?;
         owner_of(&said)

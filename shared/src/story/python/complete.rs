@@ -7,8 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::draft::Draft;
-use super::environment::ReadyWheel;
-use super::install::present;
+use super::ready::{ReadyWheel, present};
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::event::Events;

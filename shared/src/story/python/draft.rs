@@ -5,40 +5,25 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::builds::Tools;
+use super::interpreter::{self, Locked};
+use super::version;
 use super::wanted::{self, Group, Wanted};
-use super::{interpreter, version};
-use crate::config::{BaseChoice, Language, Layer, Origin, Partial, Settings, StaleLock};
+use crate::config::{BaseChoice, Layer, Origin, Partial, Settings, StaleLock};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::{Platform, Reference};
-use crate::plan::{APP, About, Facts, Names, Naming, base_for};
+use crate::plan::{About, Facts, Names, Naming, base_for};
 use crate::python::lock::{self, Lock, LockKind, ProjectFacts, Selection};
 use crate::python::{Carried, Forms, Name, Project, SourceOptions, SourceSet, Tool, sources};
 use crate::store::Store;
 use crate::story::about::{branch, created, detected, image_names, revision_text};
 use crate::story::early::Early;
-use crate::story::places::{Own, Places, Siblings, Tables};
+use crate::story::places::{Own, Places, Siblings};
+use crate::story::recipe::Purpose;
+use crate::story::request::Request;
 use crate::story::workshop::BaseWish;
-use crate::story::{Request, hooks, revision};
+use crate::story::{hooks, revision};
 use crate::vcs::{Question, Revision};
-
-pub(super) const TABLES: Tables = Tables {
-    language: Language::Python,
-    own: "tool.containerize",
-    workspace: "tool.containerize of the workspace",
-};
-
-/// The table that Hatch keeps of its build target.
-const HATCH_TABLE: &str = "tool.hatch.build.targets.containerize";
-
-/// What a draft is made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// Images, which say their version.
-    Images,
-    /// Pinning what they are made of. Nobody asks for a version then, and it may take a build to tell it.
-    Lock,
-}
 
 /// A project, its lock, and the images that a call means.
 pub(super) struct Draft {
@@ -185,7 +170,7 @@ impl Draft {
             let (base, reason) = match settings.python.prefix {
                 Some(_) => (interpreter::BARE.to_owned(), "the base for a carried Python"),
                 None => {
-                    let (version, reason) = interpreter::choose(self, &settings)?;
+                    let (version, reason) = self.python_for(&settings)?;
                     (format!("python:{version}-slim"), reason)
                 }
             };
@@ -194,6 +179,13 @@ impl Draft {
             detected.push(Layer { origin: Origin::Detected(reason), values });
         }
         Settings::new(places.fold(own, detected, name)?)
+    }
+
+    /// The version of Python for a default base, and why.
+    fn python_for(&self, settings: &Settings) -> Result<(String, &'static str)> {
+        let (forms, selection) = (self.forms(settings)?, self.selection(settings)?);
+        let locked = self.lock.as_ref().map(|lock| Locked { lock, forms, selection });
+        interpreter::choose(&self.project, locked.as_ref(), settings)
     }
 
     /// The folder that the bases' paths are relative to, and that their lock is in.
@@ -298,7 +290,7 @@ pub(super) fn wish(name: &str, platform: &Platform, settings: &Settings) -> Base
 
 /// What a call writes, which is no source.
 fn outputs(request: &Request, project: &Path) -> Vec<PathBuf> {
-    let dir = request.cargo.dir();
+    let dir = request.dir.as_path();
     let named = request.outputs.iter().map(|output| dir.join(output.path()));
     named.chain([project.join("dist/image")]).collect()
 }
@@ -308,7 +300,7 @@ fn outputs(request: &Request, project: &Path) -> Vec<PathBuf> {
 /// # Errors
 /// Usage: there is none, or it cannot be understood.
 pub(super) fn project(request: &Request) -> Result<Project> {
-    let dir = request.cargo.dir();
+    let dir = request.dir.as_path();
     Project::read(dir)?.ok_or_else(|| {
         Error::usage(format!("there is no Python project in {} or above", dir.display()))
             .hint("name its folder with -C: one with a pyproject.toml or a requirements.txt")
@@ -357,7 +349,7 @@ fn found_lock(
     events: &Events,
 ) -> Result<Option<Lock>> {
     let Some(mut found) = lock::find(&project.dir, project.pyproject.as_ref())? else {
-        return if needs_lock(project) { Err(no_lock(project)) } else { Ok(None) };
+        return if project.needs_lock() { Err(no_lock(project)) } else { Ok(None) };
     };
     let lock = lock::read_with(&found.path, found.kind, variables)?;
     // A file that the lock was made from does not count as another lock.
@@ -399,16 +391,6 @@ pub(super) fn tolerate(stale: Error, mode: StaleLock, events: &Events) -> Result
     Ok(())
 }
 
-/// Whether the project has dependencies, which only a lock pins.
-pub(super) fn needs_lock(project: &Project) -> bool {
-    let table = project.pyproject.as_ref();
-    let poetry = table.and_then(|table| table.get("tool")?.get("poetry")?.get("dependencies")?.as_table());
-    let of_poetry = poetry.is_some_and(|table| table.keys().any(|name| name != "python"));
-    let dynamic = project.dynamic.iter().any(|key| key == "dependencies");
-    let unknown = table.is_none_or(|table| !table.contains_key("project")) && poetry.is_none();
-    !project.dependencies.is_empty() || of_poetry || dynamic || (unknown && !project.needs_nothing)
-}
-
 fn no_lock(project: &Project) -> Error {
     Error::usage(format!("{} has no lock file", project.name))
         .because("an image is made from what a lock pins, so that it is the same tomorrow")
@@ -423,30 +405,6 @@ fn locker(tool: Tool) -> &'static str {
         Tool::Pdm => "`pdm lock`",
         _ => "`uv lock`, `poetry lock` or `pdm lock`",
     }
-}
-
-/// All places that configure the images of a project.
-///
-/// # Errors
-/// Usage: an unknown key or a wrong value in one of them.
-pub(super) fn places(request: &Request, project: &Project, events: &Events) -> Result<Places> {
-    let workspace = project.workspace.as_ref().and_then(|workspace| workspace.settings.as_ref());
-    Places::read(request, TABLES, defaults()?, workspace, project.root_dir(), events)?
-        .with_tool(project.hatch_settings.as_ref(), HATCH_TABLE)
-}
-
-fn defaults() -> Result<Partial> {
-    Ok(Partial { workdir: Some(APP.into()), ..crate::story::places::defaults()? })
-}
-
-/// The request as it is for Python: `--exclude` names source here, and packages with cargo.
-pub(super) fn of_python(request: &Request) -> Request {
-    let mut request = request.clone();
-    let excluded = std::mem::take(&mut request.scope.exclude);
-    if !excluded.is_empty() {
-        request.flags.exclude = Some(excluded);
-    }
-    request
 }
 
 fn about(project: &Project, version: &str) -> About {

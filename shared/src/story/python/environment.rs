@@ -1,38 +1,21 @@
 //! A virtual environment as layers: wheels, and what makes a folder an environment.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use super::compiler::Compiler;
+use super::ready::ReadyWheel;
 use crate::error::Result;
 use crate::facts::tree::Tree;
 use crate::layer::{self, Content, Entry, EntryKind, Head, Layer, Spec};
 use crate::oci::Digest;
-use crate::plan::{PREFIX, wheel_layers};
-use crate::python::{Interpreter, LeftOut, Name, words};
-use crate::story::layers::Maker;
+use crate::plan::{Item, PREFIX, wheel_layers};
+use crate::python::{Interpreter, Name};
+use crate::story::layers::{Made, Maker, Parts, Site};
 use crate::story::parallel::in_parallel;
-use crate::wheel::{self, DirectUrl, Vouched, Wheel};
-
-/// A wheel that is here, and that goes into the environment.
-#[derive(Debug, Clone)]
-pub(in crate::story) struct ReadyWheel {
-    pub(super) name: Name,
-    /// Its file name, which says what it is.
-    pub(super) filename: String,
-    /// Where it is.
-    pub(super) path: PathBuf,
-    pub(super) digest: Digest,
-    /// In bytes.
-    pub(super) size: u64,
-    /// Where it came from, for what did not come from an index.
-    pub(super) origin: Option<DirectUrl>,
-    /// What of it is not installed, by the names of files in it; only for what is built of folders here.
-    pub(super) left_out: Vec<LeftOut>,
-}
+use crate::wheel;
 
 /// What was made for one platform's image.
-pub(in crate::story) struct Environment<'a> {
+pub(super) struct Environment<'a> {
     /// How wheels are installed.
     pub(super) target: wheel::Environment,
     /// By name.
@@ -40,11 +23,11 @@ pub(in crate::story) struct Environment<'a> {
     /// What compiles bytecode, where that is asked for.
     pub(super) compiler: Option<Compiler<'a>>,
     /// The interpreter, where the base has none.
-    pub(in crate::story) interpreter: Vec<Entry>,
+    pub(super) interpreter: Vec<Entry>,
     /// What makes a folder an environment.
-    pub(in crate::story) skeleton: Vec<Entry>,
+    pub(super) skeleton: Vec<Entry>,
     /// The project itself.
-    pub(in crate::story) project: Vec<Entry>,
+    pub(super) project: Vec<Entry>,
 }
 
 /// The environment that is made for `interpreter`, of files that belong to `owner`.
@@ -75,29 +58,24 @@ pub(super) fn skeleton(interpreter: &Interpreter, owner: (u64, u64)) -> Vec<Entr
     ]
 }
 
-impl ReadyWheel {
-    /// What an installer would write for it.
-    pub(super) fn entries(&self, target: &wheel::Environment) -> Result<Vec<Entry>> {
-        self.install(&self.open()?, target)
-    }
-
-    /// The wheel, without what of it is not installed.
-    pub(super) fn open(&self) -> Result<Wheel> {
-        let mut wheel = Wheel::open(&self.path, &self.filename, self.digest)?;
-        wheel.leave_out(&self.left_out.iter().map(|left| left.path.clone()).collect::<Vec<_>>());
-        Ok(wheel)
-    }
-
-    /// What an installer would write for the wheel that was opened.
-    pub(super) fn install(&self, wheel: &Wheel, target: &wheel::Environment) -> Result<Vec<Entry>> {
-        wheel::install(wheel, target, self.origin.as_ref(), Vouched::ByArchive)
-    }
-}
-
-impl ReadyWheel {
-    /// What is said of what is not installed.
-    pub(super) fn words(&self) -> Vec<String> {
-        words(&self.left_out, &format!("left out of the wheel of {}", self.name))
+impl Parts for &Environment<'_> {
+    fn made(&self, item: &Item, maker: &Maker<'_>, site: &Site<'_>) -> Result<Option<Made>> {
+        let sent = |layers: Vec<Layer>| {
+            layers.iter().for_each(|layer| maker.send(layer));
+            Made::Layers(layers)
+        };
+        Ok(Some(match item {
+            // On top of the base, whatever else was added: so a wheel's layer is the same in every image.
+            Item::Wheels => Made::Layers(self.wheel_layers(maker, site.base, site.room)?),
+            Item::Bytecode => sent(vec![self.bytecode_layer(maker, site.base)?]),
+            Item::ProjectBytecode => {
+                sent(self.project_bytecode_layer(maker, site.below, site.title)?.into_iter().collect())
+            }
+            Item::Interpreter => Made::Entries(self.interpreter.clone()),
+            Item::Skeleton => Made::Entries(self.skeleton.clone()),
+            Item::Project => Made::Entries(self.project.clone()),
+            _ => return Ok(None),
+        }))
     }
 }
 
@@ -106,12 +84,7 @@ impl Environment<'_> {
     ///
     /// # Errors
     /// When a wheel is not sound, or two large ones contradict each other.
-    pub(in crate::story) fn wheel_layers(
-        &self,
-        maker: &Maker<'_>,
-        base: &Tree,
-        budget: usize,
-    ) -> Result<Vec<Layer>> {
+    fn wheel_layers(&self, maker: &Maker<'_>, base: &Tree, budget: usize) -> Result<Vec<Layer>> {
         let sizes: Vec<u64> = self.wheels.iter().map(|wheel| wheel.size).collect();
         let below = below(base, &self.target.prefix);
         let groups: Vec<Vec<&ReadyWheel>> = wheel_layers(&sizes, budget.max(1))

@@ -10,8 +10,10 @@ use super::carried;
 use super::compiler::Compiler;
 use super::complete::{self, Laid};
 use super::draft::{Draft, wish};
-use super::environment::{Environment, ReadyWheel, skeleton, target};
-use super::resolve::{Chosen, Form, Resolved};
+use super::environment::{Environment, skeleton, target};
+use super::form::{Chosen, Form};
+use super::ready::{ReadyWheel, present};
+use super::resolve::Resolved;
 use crate::config::Install;
 use crate::error::{Error, Result};
 use crate::event::Events;
@@ -21,7 +23,7 @@ use crate::python::closed::Present;
 use crate::python::index::Fetched;
 use crate::python::{Carried, DistFile, Interpreter, Package, Source, SourceKind, is_command_line};
 use crate::story::workshop::{Bases, Workshop};
-use crate::wheel::{self, DirectUrl, Script, Wheel};
+use crate::wheel::{self, DirectUrl, Script};
 
 /// Makes what the images of a plan hold, in the plan's order.
 ///
@@ -184,12 +186,6 @@ impl<'a> EnvironmentMaker<'a> {
         }
         Ok(entries)
     }
-}
-
-/// What a wheel says of itself.
-pub(super) fn present(wheel: Wheel) -> Present {
-    let Wheel { name, version, requires_dist, .. } = wheel;
-    Present::of(name, Some(version), requires_dist.iter().map(String::as_str))
 }
 
 fn say_once(words: Vec<String>, said: &mut Vec<String>) {

@@ -3,12 +3,12 @@
 use pep440_rs::Version;
 
 use super::carried;
-use super::draft::Draft;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::facts::python::find_python;
 use crate::oci::Platform;
-use crate::python::{Interpreter, Libc, Project, PythonVersion, Tags, lock};
+use crate::python::lock::{self, Lock, Selection};
+use crate::python::{Carried, Forms, Interpreter, Libc, Project, PythonVersion, Tags};
 use crate::story::workshop::Base;
 
 /// The versions that a default base is looked for in, the first choice first: those that get at
@@ -21,22 +21,33 @@ pub(super) const BARE: &str = "debian:trixie-slim";
 /// The C library of Python's own slim images (Debian 13).
 const SLIM: Libc = Libc::Glibc { major: 2, minor: 41 };
 
+/// What a lock pins for an image, and in which form it may be taken.
+pub(super) struct Locked<'a> {
+    pub(super) lock: &'a Lock,
+    pub(super) forms: Forms,
+    pub(super) selection: Selection<'a>,
+}
+
 /// The version for the default base, and why: what was asked for; what `.python-version` says;
 /// else the highest that the project allows and for which every locked wheel has a file.
 ///
 /// # Errors
 /// Usage: no version fits.
-pub(super) fn choose(draft: &Draft, settings: &Settings) -> Result<(String, &'static str)> {
+pub(super) fn choose(
+    project: &Project,
+    locked: Option<&Locked<'_>>,
+    settings: &Settings,
+) -> Result<(String, &'static str)> {
     if let Some(text) = &settings.python.version {
         return Ok((text.parse::<PythonVersion>()?.short(), "--python"));
     }
-    if let Some(text) = &draft.project.python_version_file {
+    if let Some(text) = &project.python_version_file {
         return Ok((text.parse::<PythonVersion>()?.short(), ".python-version"));
     }
     let mut refused = None;
     for minor in MINORS {
         let version = PythonVersion { major: 3, minor, micro: 99 };
-        match settings.platforms.iter().try_for_each(|platform| fits(draft, settings, version, platform)) {
+        match settings.platforms.iter().try_for_each(|platform| fits(project, locked, version, platform)) {
             Ok(()) => return Ok((version.short(), "the newest Python that all locked wheels are for")),
             Err(error) => refused = refused.or(Some(error)),
         }
@@ -60,18 +71,22 @@ pub(super) fn oldest(project: &Project) -> Option<PythonVersion> {
     Some(PythonVersion { major: 3, minor, micro: 0 })
 }
 
-fn fits(draft: &Draft, settings: &Settings, version: PythonVersion, platform: &Platform) -> Result<()> {
+fn fits(
+    project: &Project,
+    locked: Option<&Locked<'_>>,
+    version: PythonVersion,
+    platform: &Platform,
+) -> Result<()> {
     let interpreter = Interpreter {
         path: "/usr/local/bin/python3".into(),
         version,
         libc: SLIM,
         platform: platform.clone(),
     };
-    check_requires(draft, &interpreter)?;
-    let Some(lock) = &draft.lock else { return Ok(()) };
+    check_requires(project, &interpreter)?;
+    let Some(Locked { lock, forms, selection }) = locked else { return Ok(()) };
     let tags = Tags::of(&interpreter);
-    let forms = draft.forms(settings)?;
-    for package in lock::select(lock, &draft.selection(settings)?, &interpreter)? {
+    for package in lock::select(lock, selection, &interpreter)? {
         let wheels: Vec<_> = package.files.iter().filter(|file| file.is_wheel()).cloned().collect();
         if forms.allows_wheel(&package.name) && !wheels.is_empty() && tags.best(&wheels).is_none() {
             let name = &package.name;
@@ -87,15 +102,16 @@ fn fits(draft: &Draft, settings: &Settings, version: PythonVersion, platform: &P
 /// # Errors
 /// The base has none, or another than was asked for or than the project allows.
 pub(super) fn of_base(
-    draft: &Draft,
+    project: &Project,
+    carried: Option<&Carried>,
     settings: &Settings,
     name: &str,
     base: &Base,
     platform: &Platform,
 ) -> Result<Interpreter> {
-    if let Some(carried) = draft.carried(settings)? {
+    if let Some(carried) = carried {
         let interpreter = carried::interpreter(carried, name, base, platform)?;
-        check_requires(draft, &interpreter)?;
+        check_requires(project, &interpreter)?;
         return Ok(interpreter);
     }
     let found = find_python(&base.contents, &base.image.config).ok_or_else(|| {
@@ -125,16 +141,16 @@ pub(super) fn of_base(
             .hint(format!("leave one of them out, or take --base python:{}-slim", asked.short())));
         }
     }
-    check_requires(draft, &interpreter).map_err(|e| e.hint("choose another base with --base"))?;
+    check_requires(project, &interpreter).map_err(|e| e.hint("choose another base with --base"))?;
     Ok(interpreter)
 }
 
 /// The project must run on this version.
-fn check_requires(draft: &Draft, interpreter: &Interpreter) -> Result<()> {
-    let Some(required) = &draft.project.requires_python else { return Ok(()) };
+fn check_requires(project: &Project, interpreter: &Interpreter) -> Result<()> {
+    let Some(required) = &project.requires_python else { return Ok(()) };
     if required.allows_python(interpreter) {
         return Ok(());
     }
-    let (name, version) = (&draft.project.name, interpreter.version.short());
+    let (name, version) = (&project.name, interpreter.version.short());
     Err(Error::usage(format!("{name} requires Python {required}, not {version}")))
 }

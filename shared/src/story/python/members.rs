@@ -8,7 +8,7 @@ use crate::config::{Origin, from_table};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::python::{Name, Project, Workspace};
-use crate::story::Request;
+use crate::story::request::Request;
 use crate::system::globs::{self, Star};
 
 /// The projects that the call means, in the order of their folders: those that `--package` names, all with

@@ -8,113 +8,165 @@ mod complete;
 mod draft;
 mod environment;
 mod fitting;
+mod form;
 mod install;
 mod interpreter;
 mod lent;
+mod locking;
 mod members;
 mod optional;
+mod ready;
 mod resolve;
 mod start;
+mod tables;
 mod version;
 mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-pub(super) use environment::Environment;
-
-use super::deliver::{self, finish};
-use super::early;
-use super::layers::Parts;
+use super::early::Early;
+use super::hooks;
 use super::pack::pack;
+use super::recipe::{Purpose, Recipe};
+use super::request::Request;
 use super::workshop::{BaseWish, Bases, Workshop};
-use super::{Outcome, Request, hooks};
-use crate::base::{self, lock::BaseLock};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::ImageSet;
+use crate::oci::Reference;
 use crate::plan::Plan;
-use crate::registry::Client;
 use crate::store::Store;
-use draft::{Draft, Purpose};
+use draft::Draft;
 use resolve::Resolved;
 use wanted::{Group, Wanted};
 
-/// One project of a call, ready to be built.
-struct Part<'a> {
-    draft: &'a Draft,
-    workshop: Workshop<'a>,
+/// The Python projects that one call means, read: each with its lock and its images.
+pub(super) struct Projects {
+    drafts: Vec<Draft>,
+    /// The folder that bases are named in, and that default outputs go below.
+    root: PathBuf,
+}
+
+/// What was decided for all projects.
+pub(super) struct Decided {
+    plan: Plan,
+    /// By project.
+    parts: Vec<Part>,
+}
+
+/// What was decided for one project.
+struct Part {
     bases: Bases,
     plan: Plan,
     resolved: Resolved,
 }
 
-/// Plans, builds, packs and delivers the images of Python projects. Nothing is delivered before all are made.
-pub(super) async fn run(request: &Request, events: &Events) -> Result<Outcome> {
-    let store = Store::open(&request.cache_dir)?.telling(events);
-    let drafts = drafts(request, &store, events, Purpose::Images).await?;
-    for draft in &drafts {
-        early::check(request, &draft.early(), &draft.hooks, &[&draft.project.dir.join("dist")])?;
-    }
-    let mut wishes = Vec::new();
-    for draft in &drafts {
-        wishes.extend(draft.wishes()?);
-    }
-    let references = || drafts.iter().flat_map(Draft::references);
-    let credentials = deliver::credentials(request, references(), &wishes)?;
-    let client = Client::new(request.registry.clone(), credentials, events.clone())?;
-    if !request.dry_run {
-        early::check_push(request, &client, &store, references()).await?;
-        early::check_engines(request, &store)?;
-    }
-    let read_lock = |draft: &Draft| BaseLock::read(&draft.root().join(base::lock::FILE));
-    let locks = drafts.iter().map(read_lock).collect::<Result<Vec<_>>>()?;
-    let mut parts = Vec::new();
-    for (draft, lock) in drafts.iter().zip(&locks) {
-        let (dir, store, client) = (draft.root(), &store, &client);
-        let workshop = Workshop { request, store, client, lock, dir, events };
-        let bases = workshop.bases(draft.wishes()?).await?;
-        let (plan, resolved) = resolve::plan(draft, &bases, request.push, events).await?;
-        parts.push(Part { draft, workshop, bases, plan, resolved });
-    }
-    let images = parts.iter().flat_map(|part| part.plan.images.clone()).collect();
-    let plan = Plan { push: request.push, images };
-    if request.dry_run {
-        parts.iter().try_for_each(|part| install::tell_left_out(part.draft, &part.plan, events))?;
-        return Ok(Outcome::Planned(plan));
-    }
-    plan.images.iter().for_each(|image| events.step("Planned", image.summary()));
-    let mut planned = hooks::Planned::new();
-    for hooks in drafts.iter().flat_map(|draft| &draft.hooks) {
-        if !planned.contains(hooks) {
-            planned.push(hooks.clone());
+impl Recipe for Projects {
+    type Decided = Decided;
+
+    // What a project's own lock is about was said.
+    const NOTHING_TO_PIN: Option<&'static str> = None;
+
+    async fn read(request: &Request, store: &Store, events: &Events, purpose: Purpose) -> Result<Self> {
+        if purpose == Purpose::Lock {
+            for project in members::selected(request, events)? {
+                if let Some(wanted) = Wanted::of_call(request, &project)? {
+                    locking::lock_if_needed(request, &project, &wanted, events).await?;
+                }
+            }
         }
+        let drafts = drafts(request, store, events, purpose).await?;
+        let root = drafts.first().map_or(&*request.dir, Draft::root).to_owned();
+        Ok(Self { drafts, root })
     }
-    hooks::before(&planned, events)?;
-    let make = async || {
+
+    fn early(&self) -> Vec<Early<'_>> {
+        self.drafts.iter().flat_map(Draft::early).collect()
+    }
+
+    fn results(&self) -> Vec<PathBuf> {
+        self.drafts.iter().map(|draft| draft.project.dir.join("dist")).collect()
+    }
+
+    fn hooks(&self) -> hooks::Planned {
+        let mut planned = hooks::Planned::new();
+        for hooks in self.drafts.iter().flat_map(|draft| &draft.hooks) {
+            if !planned.contains(hooks) {
+                planned.push(hooks.clone());
+            }
+        }
+        planned
+    }
+
+    fn concerns(&self, hooks: &hooks::Set, image: &str) -> bool {
+        let own = self.drafts.iter().filter(|draft| draft.hooks.contains(hooks));
+        own.flat_map(|draft| &draft.images).any(|draft| draft.name == image)
+    }
+
+    fn references(&self) -> Vec<&Reference> {
+        self.drafts.iter().flat_map(Draft::references).collect()
+    }
+
+    fn wishes(&self) -> Result<Vec<BaseWish>> {
+        let wishes = self.drafts.iter().map(Draft::wishes).collect::<Result<Vec<_>>>()?;
+        Ok(wishes.into_iter().flatten().collect())
+    }
+
+    fn unnamed_bases(&self) -> Result<BTreeSet<String>> {
+        let unnamed = self.drafts.iter().map(Draft::unnamed_bases).collect::<Result<Vec<_>>>()?;
+        Ok(unnamed.into_iter().flatten().collect())
+    }
+
+    fn dir(&self) -> &Path {
+        &self.root
+    }
+
+    fn default_output(&self) -> PathBuf {
+        let mut dirs = self.drafts.iter().map(|draft| &draft.project.dir);
+        let first = dirs.next().filter(|first| dirs.all(|dir| dir == *first));
+        first.unwrap_or(&self.root).join("dist/image")
+    }
+
+    /// The base comes first: its interpreter decides about markers and wheels.
+    async fn decide(&self, workshop: &Workshop<'_>) -> Result<Decided> {
+        let mut parts = Vec::new();
+        for draft in &self.drafts {
+            let bases = workshop.bases(draft.wishes()?).await?;
+            let (plan, resolved) =
+                resolve::plan(draft, &bases, workshop.request.push, workshop.events).await?;
+            parts.push(Part { bases, plan, resolved });
+        }
+        let images = parts.iter().flat_map(|part| part.plan.images.clone()).collect();
+        Ok(Decided { plan: Plan { push: workshop.request.push, images }, parts })
+    }
+
+    fn plan(decided: &Decided) -> &Plan {
+        &decided.plan
+    }
+
+    fn tell_more(&self, decided: &Decided, events: &Events) -> Result<()> {
+        let mut parts = self.drafts.iter().zip(&decided.parts);
+        parts.try_for_each(|(draft, part)| install::tell_left_out(draft, &part.plan, events))
+    }
+
+    async fn settle(&self, decided: Decided, _: &Workshop<'_>) -> Result<Decided> {
+        Ok(decided)
+    }
+
+    async fn make(&self, decided: &Decided, workshop: &Workshop<'_>) -> Result<Vec<ImageSet>> {
         let mut sets = Vec::new();
-        for part in &parts {
-            sets.extend(part.make().await?);
+        for (draft, Part { bases, plan, resolved }) in self.drafts.iter().zip(&decided.parts) {
+            let environments = install::environments(workshop, draft, plan, resolved, bases).await?;
+            sets.extend(tokio::task::block_in_place(|| {
+                pack(workshop, plan, bases, |image, platform, _| {
+                    let index = resolved.index(plan, image, platform)?;
+                    Ok((&environments[index], draft.project.dir.as_path()))
+                })
+            })?);
         }
         Ok(sets)
-    };
-    let [first, ..] = parts.as_slice() else { return Ok(Outcome::Built(Vec::new())) };
-    let is_alone = parts.iter().all(|part| part.draft.project.dir == first.draft.project.dir);
-    let default = if is_alone { &first.draft.project.dir } else { first.draft.root() }.join("dist/image");
-    let delivered = finish(&first.workshop, &plan, &default, make).await?;
-    for hooks in planned {
-        let mut own = Vec::new();
-        let mut rest = delivered.as_slice();
-        for part in &parts {
-            let (of_part, others) = rest.split_at(part.plan.images.len().min(rest.len()));
-            if part.draft.hooks.contains(&hooks) {
-                own.extend_from_slice(of_part);
-            }
-            rest = others;
-        }
-        hooks::after(&vec![hooks], &own, events)?;
     }
-    Ok(Outcome::Built(delivered))
 }
 
 /// What is known of the projects that the call means.
@@ -122,7 +174,7 @@ async fn drafts(request: &Request, store: &Store, events: &Events, purpose: Purp
     let mut wanted = Vec::new();
     let mut names = BTreeMap::new();
     for project in members::selected(request, events)? {
-        let places = draft::places(&draft::of_python(request), &project, events)?;
+        let places = tables::places(request, &project, events)?;
         let groups = wanted::groups(&places, &project)?;
         for name in groups.iter().flat_map(|group| group.names.values()) {
             if let Some(other) = names.insert(name.clone(), project.dir.clone()) {
@@ -149,45 +201,4 @@ fn two_of_a_name(name: &str, first: &Path, second: &Path) -> Error {
         false => format!("{first} and {second} both have an image {name}"),
     })
     .hint("give one of them another name: with the key `name`, or as a table `image.NAME`")
-}
-
-impl Part<'_> {
-    async fn make(&self) -> Result<Vec<ImageSet>> {
-        let Self { draft, workshop, bases, plan, resolved } = self;
-        let environments = install::environments(workshop, draft, plan, resolved, bases).await?;
-        tokio::task::block_in_place(|| {
-            pack(workshop, plan, bases, |image, platform, _| {
-                let index = resolved.index(plan, image, platform)?;
-                Ok((Parts::Environment(&environments[index]), draft.project.dir.as_path()))
-            })
-        })
-    }
-}
-
-/// What is to be pinned for a project.
-pub(super) struct ToPin {
-    /// The folder for the lock of bases.
-    pub(super) dir: PathBuf,
-    /// The bases.
-    pub(super) wishes: Vec<BaseWish>,
-    /// Those that nobody has named.
-    pub(super) unnamed: BTreeSet<String>,
-}
-
-/// Makes locks for projects that have none. Returns what else is to be pinned.
-pub(super) async fn lock(request: &Request, events: &Events) -> Result<ToPin> {
-    for project in members::selected(request, events)? {
-        if let Some(wanted) = Wanted::of_call(request, &project)? {
-            builds::lock_if_needed(request, &project, &wanted, events).await?;
-        }
-    }
-    let store = Store::open(&request.cache_dir)?.telling(events);
-    let drafts = drafts(request, &store, events, Purpose::Lock).await?;
-    let dir = drafts.first().map_or_else(|| request.cargo.dir(), Draft::root).to_owned();
-    let (mut wishes, mut unnamed) = (Vec::new(), BTreeSet::new());
-    for draft in &drafts {
-        wishes.extend(draft.wishes()?);
-        unnamed.extend(draft.unnamed_bases()?);
-    }
-    Ok(ToPin { dir, wishes, unnamed })
 }

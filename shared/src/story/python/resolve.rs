@@ -3,35 +3,17 @@
 use std::collections::BTreeSet;
 
 use super::draft::{Draft, DraftImage};
+use super::form::{Chosen, Form, install_of};
 use super::{fitting, interpreter, start};
-use crate::config::Install;
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::plan::{
     self, Application, Distribution, EnvironmentPlan, ImagePlan, Plan, PlatformPlan, PythonImage,
     PythonPlatform, base_for, plan_python,
 };
-use crate::python::{Carried, DistFile, Forms, Interpreter, Name, Package, Project, Source, Tags, lock};
+use crate::python::{Carried, DistFile, Forms, Interpreter, Name, Package, Source, Tags, lock};
 use crate::redact::Address;
 use crate::story::workshop::Bases;
-
-/// A distribution and what of it is taken.
-#[derive(Debug, Clone)]
-pub(super) struct Chosen {
-    pub(super) package: Package,
-    pub(super) form: Form,
-}
-
-/// In which form a distribution is taken.
-#[derive(Debug, Clone)]
-pub(super) enum Form {
-    /// As a wheel.
-    Wheel(DistFile),
-    /// As a source archive, which is built.
-    Archive(DistFile),
-    /// From its source, which is built.
-    Source,
-}
 
 /// What each platform of each image holds, in the order of the plan.
 pub(super) struct Resolved {
@@ -86,7 +68,8 @@ async fn plan_image(
     for platform in &settings.platforms {
         let name = base_for(settings, platform)?;
         let base = bases.get(name, platform, settings)?;
-        let interpreter = interpreter::of_base(draft, settings, name, base, platform)?;
+        let interpreter =
+            interpreter::of_base(&draft.project, draft.carried(settings)?, settings, name, base, platform)?;
         has_shell &= base.contents.follow("bin/sh").is_some();
         let chosen = choose(draft, image, &interpreter, events).await?;
         let path = base.image.config.config.env.iter().find_map(|line| line.strip_prefix("PATH="));
@@ -136,22 +119,6 @@ async fn plan_image(
     })?;
     notes.into_iter().for_each(|note| events.note(note));
     Ok((planned, environments))
-}
-
-/// How the project itself gets in, and a word where that may surprise.
-pub(super) fn install_of(project: &Project, asked: Option<Install>) -> (Install, Option<String>) {
-    let compiles = project.build_system.as_ref().is_some_and(|system| system.compiles());
-    let has_code = compiles || !project.layout.packages.is_empty() || !project.layout.modules.is_empty();
-    match asked {
-        Some(install) => (install, None),
-        None if !project.is_package() => (Install::Source, None),
-        None if has_code => (Install::Wheel, None),
-        None => {
-            let why =
-                format!("{} has a build system and no package: its source is taken as it is", project.name);
-            (Install::Source, Some(why))
-        }
-    }
 }
 
 /// The file of each selected distribution for one interpreter, by name.

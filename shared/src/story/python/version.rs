@@ -1,13 +1,13 @@
 //! The version that images are labelled and tagged with.
 
 use super::builds::Tools;
-use super::resolve;
+use super::form::install_of;
 use crate::config::{Install, Partial, PythonChoice};
 use crate::error::Result;
 use crate::event::Events;
 use crate::oci::Platform;
 use crate::python::{Carried, Project};
-use crate::story::Request;
+use crate::story::request::Request;
 
 /// The version of what has none.
 pub(super) const UNKNOWN_VERSION: &str = "0.0.0";
@@ -45,7 +45,7 @@ pub(super) async fn of(
         Ok(version) => return Ok(version),
         Err(error) => error,
     };
-    let (install, _) = resolve::install_of(project, early.install);
+    let (install, _) = install_of(project, early.install);
     if install == Install::Wheel {
         return Err(error);
     }

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::draft::{of_python, places};
+use super::tables::{TABLES, places};
 use crate::config::{BaseChoice, Folded, Origin, PythonChoice};
 use crate::error::Result;
 use crate::event::Events;
 use crate::python::lock::{self, Lock};
 use crate::python::{Carried, Name, Project, PythonVersion};
-use crate::story::Request;
 use crate::story::places::{Own, Places};
+use crate::story::request::Request;
 
 /// What a lock is to have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Wanted {
     /// Usage: a place has an unknown key or a wrong value; a Python that is to be carried does not work.
     pub(super) fn of_call(request: &Request, project: &Project) -> Result<Option<Self>> {
         // What is to be said of the places is said when the images are planned.
-        let places = places(&of_python(request), project, &Events::silent())?;
+        let places = places(request, project, &Events::silent())?;
         let own = Own { table: project.settings.as_ref(), dir: &project.dir };
         let Some(unnamed) = groups(&places, project)?.into_iter().find(|group| group.lock.is_none()) else {
             return Ok(None);
@@ -128,7 +128,7 @@ impl Wanted {
 /// of images that members have, and makes none.
 pub(super) fn names(places: &Places, own: Own<'_>, project: &Project) -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
-    let of_workspace = Origin::Table(super::draft::TABLES.workspace.into());
+    let of_workspace = Origin::Table(TABLES.workspace.into());
     for layer in places.stack(own, Vec::new())? {
         if layer.origin != of_workspace {
             names.extend(layer.values.image.into_keys());
@@ -157,7 +157,7 @@ pub(super) struct Group {
 /// Usage: a place has an unknown key or a wrong value.
 pub(super) fn groups(places: &Places, project: &Project) -> Result<Vec<Group>> {
     let own = Own { table: project.settings.as_ref(), dir: &project.dir };
-    let of_workspace = Origin::Table(super::draft::TABLES.workspace.into());
+    let of_workspace = Origin::Table(TABLES.workspace.into());
     let mut groups: Vec<Group> = Vec::new();
     for name in names(places, own, project)? {
         let Folded { values, origins } = places.fold(own, Vec::new(), &name)?;

@@ -2,54 +2,25 @@
 
 use std::collections::BTreeSet;
 
+use super::tables::own;
 use super::wanted::{Family, Wanted};
 use super::{programs, signals, targets};
 use crate::cargo::{self, BinTarget, Package, Project};
-use crate::config::{self, Language, Partial, Settings};
+use crate::config::{self, Settings};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::plan::{About, Facts, ImagePlan, Naming, Plan, RustImage, plan_rust};
 use crate::story::about::{branch, created, detected, image_names, revision_text};
-use crate::story::places::{Own, Places, Siblings, Tables};
-use crate::story::{Request, hooks};
+use crate::story::hooks;
+use crate::story::places::{Places, Siblings};
+use crate::story::request::Request;
 use crate::vcs::Revision;
-
-/// How the tables of a Rust project are called.
-pub(super) const TABLES: Tables = Tables {
-    language: Language::Rust,
-    own: "package.metadata.containerize",
-    workspace: "workspace.metadata.containerize",
-};
-
-/// Reads the places that configure the project.
-///
-/// # Errors
-/// Usage: an unknown key or a wrong value in one of them.
-pub(super) fn places(request: &Request, project: &Project, events: &Events) -> Result<Places> {
-    Places::read(
-        request,
-        TABLES,
-        defaults()?,
-        project.workspace_settings.as_ref(),
-        &project.workspace_root,
-        events,
-    )
-}
 
 /// The hooks of the planned packages, each with the folder that it runs in.
 pub(super) fn hooks(places: &Places, project: &Project, plan: &Plan) -> Result<hooks::Planned> {
     let packages = plan.images.iter().filter_map(|image| project.package(&image.rust()?.package));
     let packages: Vec<_> = packages.map(own).collect();
     places.hooks(&packages, &project.workspace_root)
-}
-
-/// What a package brings along.
-pub(super) fn own(package: &Package) -> Own<'_> {
-    Own { table: package.settings.as_ref(), dir: package.dir() }
-}
-
-fn defaults() -> Result<Partial> {
-    Ok(Partial { workdir: Some("/".into()), ..crate::story::places::defaults()? })
 }
 
 /// The features that a package is built with, where no table of an image says otherwise.
@@ -138,7 +109,7 @@ fn plan_image(wanted: &Wanted, siblings: Siblings, shared: &Shared<'_>) -> Resul
     let (plan, notes) = plan_rust(image, cargo::target::triple)?;
     let lock = project.workspace_root.join("Cargo.lock");
     let signals = signals::note(&wanted.name, package, &plan.settings, &lock);
-    let notes = notes.into_iter().chain(targets::unused(&request.cargo, &plan)).chain(signals);
+    let notes = notes.into_iter().chain(targets::unused(&request.rust.cargo, &plan)).chain(signals);
     notes.for_each(|note| events.note(note));
     Ok(plan)
 }

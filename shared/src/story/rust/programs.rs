@@ -61,7 +61,7 @@ pub(super) async fn build(workshop: &Workshop<'_>, project: &Project, plan: &Pla
         }
     }
     let Workshop { request, store, events, .. } = *workshop;
-    let built = cargo::build::build(&request.cargo, project, &calls, Some(store), events).await?;
+    let built = cargo::build::build(&request.rust.cargo, project, &calls, Some(store), events).await?;
     let program = |Executable { triple, package, bin, path }| ((triple, package, bin), path);
     Ok(Programs(built.into_iter().map(program).collect()))
 }
@@ -97,13 +97,13 @@ fn call(
         features: cargo::build::Features::default(),
         locking: request.locking,
         jobs: request.jobs.and_then(|jobs| u32::try_from(jobs).ok()),
-        target_dir: request.target_dir.clone(),
+        target_dir: request.rust.target_dir.clone(),
         strip: match binary.strip {
             Strip::None => None,
             strip => Some(strip.as_str().into()),
         },
         crt_static: linkage != Linkage::Any || cargo::target::is_musl(target),
-        quiet: request.quiet,
+        quiet: request.rust.quiet,
     })
 }
 

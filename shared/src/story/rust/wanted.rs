@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::images::{TABLES, own};
+use super::tables::{TABLES, own};
 use crate::cargo::select::{self, suggestion};
 use crate::cargo::{Package, Project};
 use crate::config::{self, Layer, Origin};
 use crate::error::{Error, Result};
 use crate::event::Events;
-use crate::story::Request;
 use crate::story::places::{Places, Siblings};
+use crate::story::request::Request;
 
 /// One image to be: its name, and whose binary.
 #[derive(Debug, Clone, PartialEq, Eq)]

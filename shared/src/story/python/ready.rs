@@ -1,0 +1,57 @@
+//! A wheel that is here.
+
+use std::path::PathBuf;
+
+use crate::error::Result;
+use crate::layer::Entry;
+use crate::oci::Digest;
+use crate::python::closed::Present;
+use crate::python::{LeftOut, Name, words};
+use crate::wheel::{self, DirectUrl, Vouched, Wheel};
+
+/// A wheel that is here, and that goes into the environment.
+#[derive(Debug, Clone)]
+pub(super) struct ReadyWheel {
+    pub(super) name: Name,
+    /// Its file name, which says what it is.
+    pub(super) filename: String,
+    /// Where it is.
+    pub(super) path: PathBuf,
+    pub(super) digest: Digest,
+    /// In bytes.
+    pub(super) size: u64,
+    /// Where it came from, for what did not come from an index.
+    pub(super) origin: Option<DirectUrl>,
+    /// What of it is not installed, by the names of files in it; only for what is built of folders here.
+    pub(super) left_out: Vec<LeftOut>,
+}
+
+impl ReadyWheel {
+    /// What an installer would write for it.
+    pub(super) fn entries(&self, target: &wheel::Environment) -> Result<Vec<Entry>> {
+        self.install(&self.open()?, target)
+    }
+
+    /// The wheel, without what of it is not installed.
+    pub(super) fn open(&self) -> Result<Wheel> {
+        let mut wheel = Wheel::open(&self.path, &self.filename, self.digest)?;
+        wheel.leave_out(&self.left_out.iter().map(|left| left.path.clone()).collect::<Vec<_>>());
+        Ok(wheel)
+    }
+
+    /// What an installer would write for the wheel that was opened.
+    pub(super) fn install(&self, wheel: &Wheel, target: &wheel::Environment) -> Result<Vec<Entry>> {
+        wheel::install(wheel, target, self.origin.as_ref(), Vouched::ByArchive)
+    }
+
+    /// What is said of what is not installed.
+    pub(super) fn words(&self) -> Vec<String> {
+        words(&self.left_out, &format!("left out of the wheel of {}", self.name))
+    }
+}
+
+/// What a wheel says of itself.
+pub(super) fn present(wheel: Wheel) -> Present {
+    let Wheel { name, version, requires_dist, .. } = wheel;
+    Present::of(name, Some(version), requires_dist.iter().map(String::as_str))
+}
