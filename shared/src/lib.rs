@@ -36,6 +36,7 @@ pub mod store;
 pub mod system;
 pub mod territory;
 pub mod vcs;
+pub mod versions;
 pub mod wheel;
 
 pub use error::{Error, Kind, Result};
