@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use containerize_core::Result;
-use containerize_core::store::{Count, Removed, Store, Usage};
+use containerize_core::store::{Count, Removed, Store, Table, Usage};
 use serde_json::json;
 
 use crate::cli::{CacheArgs, CacheVerb, PrintFormat};
@@ -37,11 +37,16 @@ fn info(dir: &Path, size: u64, usage: &Usage, json: bool) -> String {
     }
     let mut text = format!("{}\n", dir.display());
     let mut row = |name: &str, count: &Count| {
-        let _ = writeln!(text, "  {name:<20} {:>8} files  {:>10}", count.files, bytes(count.bytes));
+        let _ = writeln!(text, "  {name:<32} {:>8} files  {:>10}", count.files, bytes(count.bytes));
     };
-    row("blobs", &usage.blobs);
-    for (table, count) in &usage.memo {
-        row(&format!("memo {table}"), count);
+    row("layers, manifests, files", &usage.blobs);
+    let known = Table::ALL.iter().filter_map(|table| Some((table.holds(), usage.memo.get(table.name())?)));
+    known.for_each(|(holds, count)| row(holds, count));
+    // What no table of this program is: it goes when it was not used for long.
+    let foreign = usage.memo.iter().filter(|(name, _)| Table::named(name).is_none());
+    let foreign = foreign.fold(Count::default(), |sum, (_, count)| sum + *count);
+    if foreign.files > 0 {
+        row("from other versions", &foreign);
     }
     row("temporary", &usage.temporary);
     row("together", &total);
@@ -64,19 +69,22 @@ mod tests {
     fn what_is_there_is_shown_by_kind_and_together() {
         let usage = Usage {
             blobs: Count { files: 2, bytes: 3 << 20 },
-            memo: [("layers".to_owned(), Count { files: 1, bytes: 512 })].into(),
+            memo: [("facts-v0", 64), ("layers", 512), ("tags-v7", 36)]
+                .map(|(name, bytes)| (name.to_owned(), Count { files: 1, bytes }))
+                .into(),
             temporary: Count::default(),
         };
         let text = info(Path::new("/cache"), 10 << 30, &usage, false);
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[0], ["/cache"]);
-        assert_eq!(lines[1], ["blobs", "2", "files", "3.0", "MiB"]);
-        assert_eq!(lines[2], ["memo", "layers", "1", "files", "512", "B"]);
-        assert_eq!(lines[4][..2], ["together", "3"]);
+        assert_eq!(lines[1], ["layers,", "manifests,", "files", "2", "files", "3.0", "MiB"]);
+        assert_eq!(lines[2], ["layers", "by", "their", "entries", "1", "files", "512", "B"]);
+        assert_eq!(lines[3], ["from", "other", "versions", "2", "files", "100", "B"]);
+        assert_eq!(lines[5][..2], ["together", "5"]);
         assert!(text.contains("10.0 GiB"), "{text}");
         let json: serde_json::Value =
             serde_json::from_str(&info(Path::new("/cache"), 1, &usage, true)).expect("json");
         assert_eq!(json["usage"]["memo"]["layers"]["bytes"], 512);
-        assert_eq!(json["total"]["files"], 3);
+        assert_eq!(json["total"]["files"], 5);
     }
 }

@@ -37,6 +37,7 @@ pub mod story;
 pub mod system;
 pub mod territory;
 pub mod vcs;
+pub mod versions;
 pub mod wheel;
 
 pub use error::{Error, Kind, Result};

@@ -8,6 +8,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::system::repository_of;
+
 /// The repository of a project, or its folder where there is none.
 #[derive(Debug, Clone)]
 pub struct Territory {
@@ -21,7 +23,7 @@ impl Territory {
     /// When the folder cannot be read.
     pub fn of(dir: &Path) -> io::Result<Self> {
         let dir = fs::canonicalize(dir)?;
-        let root = dir.ancestors().find(|above| above.join(".git").exists()).unwrap_or(&dir).to_owned();
+        let root = repository_of(&dir).unwrap_or(&dir).to_owned();
         Ok(Self { root })
     }
 

@@ -12,6 +12,7 @@ use containerize_core::oci::{
     Descriptor, Digest, ImageConfig, Index, Manifest, ManifestKind, Platform, media_type,
 };
 use containerize_core::store::{Blob, Source, Store};
+use containerize_core::versions::Libc;
 
 /// The lab's layout of base images, or `None` with the reason on stdout. With `CI=true` a
 /// missing lab is a failure.
@@ -162,10 +163,14 @@ fn python_is_laid_over_debian() {
 #[test]
 fn the_interpreter_of_each_base_is_found() {
     let Some(layout) = base_images() else { return };
-    let python = |path: &str, version| FoundPython { path: path.into(), version, musl: false, libc: (2, 36) };
+    let python = |path: &str, version| FoundPython {
+        path: path.into(),
+        version,
+        libc: Libc::Glibc { major: 2, minor: 36 },
+    };
     for (name, expected) in [
-        ("python:3.13-slim-bookworm", Some(python("/usr/local/bin/python3.13", (3, 13, 5)))),
-        ("distroless/python3-debian12:nonroot", Some(python("/usr/bin/python3.11", (3, 11, 2)))),
+        ("python:3.13-slim-bookworm", Some(python("/usr/local/bin/python3.13", (3, 13, 5).into()))),
+        ("distroless/python3-debian12:nonroot", Some(python("/usr/bin/python3.11", (3, 11, 2).into()))),
         ("debian:bookworm-slim", None),
         ("distroless/static-debian12:nonroot", None),
     ] {

@@ -132,6 +132,15 @@ def test_workflows_are_sound() -> None:
     run([actionlint(), "-no-color", "-shellcheck", shellcheck or "", *WORKFLOWS], cwd=REPOSITORY)
 
 
+def test_actions_of_others_are_named_by_hash() -> None:
+    """A tag can be moved to other code; the version beside the hash is for readers, and for Dependabot."""
+    for workflow in WORKFLOWS:
+        for line in workflow.read_text().splitlines():
+            if used := re.search(r"uses: (.*)", line):
+                pinned = re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used[1])
+                assert pinned or used[1] == "./", f"{workflow.name}: {used[1]}"
+
+
 def test_the_scripts_of_the_action_are_sound(tmp_path: Path) -> None:
     shellcheck = shutil.which("shellcheck", path=str(REPOSITORY / "tests" / ".venv" / "bin"))
     if not shellcheck:

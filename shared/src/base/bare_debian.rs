@@ -4,12 +4,10 @@
 //! asked for it: its bytes depend on the suite, the architecture and this program's version alone.
 
 use crate::error::{Error, Result};
-use crate::event::Events;
 use crate::facts::tree::Tree;
-use crate::layer::{self, Content, Entry, Layer, Spec};
+use crate::layer::{Content, Entry, Layer, Press, Spec};
 use crate::oci::Platform;
 use crate::oci::media_type::{Compression, Format};
-use crate::store::Store;
 
 const ROOT: (u64, u64) = (0, 0);
 
@@ -74,15 +72,13 @@ impl Suite {
 pub(super) fn layer(
     suite: &Suite,
     platform: &Platform,
-    store: &Store,
+    press: &Press<'_>,
     compression: Compression,
-    jobs: usize,
-    events: &Events,
 ) -> Result<Layer> {
     let title = format!("base deb:{}", suite.name());
     let entries = entries(suite, platform);
     let spec = Spec { title, entries, owner: ROOT, compression, format: Format::Oci };
-    layer::write(&spec, &Tree::default(), store, true, jobs, events)
+    press.write(&spec, &Tree::default())
 }
 
 fn entries(suite: &Suite, platform: &Platform) -> Vec<Entry> {
@@ -111,13 +107,16 @@ fn entries(suite: &Suite, platform: &Platform) -> Vec<Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Events;
+    use crate::store::Store;
 
     fn made(suite: &str, architecture: &str) -> Layer {
         let folder = tempfile::tempdir().expect("folder");
         let store = Store::open(folder.path()).expect("store");
         let suite = Suite::parse(suite).expect("a suite");
         let platform = Platform::linux(architecture);
-        layer(&suite, &platform, &store, Compression::Gzip, 1, &Events::silent()).expect("made")
+        let press = Press { store: &store, jobs: 1, use_memo: true, events: &Events::silent() };
+        layer(&suite, &platform, &press, Compression::Gzip).expect("made")
     }
 
     /// Changes with the contract: the changelog names it.

@@ -9,11 +9,10 @@ use base64::Engine;
 use bytes::Bytes;
 
 use crate::error::Result;
-use crate::event::Events;
 use crate::facts::tree::Tree;
-use crate::layer::{self, Content, Entry, EntryKind, Layer, Spec};
+use crate::layer::{self, Content, Entry, EntryKind, Layer, Press, Spec};
+use crate::oci::DEFAULT_PATH;
 use crate::oci::media_type::{Compression, Format};
-use crate::store::Store;
 
 const ROOT: (u64, u64) = (0, 0);
 /// The user that images run as by default; distroless images use the same number.
@@ -36,18 +35,15 @@ const ZONES: &str = "usr/share/zoneinfo";
 
 /// The environment of the base.
 pub fn environment() -> Vec<String> {
-    vec![
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into(),
-        format!("SSL_CERT_FILE=/{CERTIFICATES}"),
-    ]
+    vec![format!("PATH={DEFAULT_PATH}"), format!("SSL_CERT_FILE=/{CERTIFICATES}")]
 }
 
 /// The base's only layer.
 ///
 /// # Errors
 /// When the store refuses.
-pub fn layer(store: &Store, compression: Compression, jobs: usize, events: &Events) -> Result<Layer> {
-    layer::write(&spec(compression), &Tree::default(), store, true, jobs, events)
+pub fn layer(press: &Press<'_>, compression: Compression) -> Result<Layer> {
+    press.write(&spec(compression), &Tree::default())
 }
 
 /// The base's file system.
@@ -123,11 +119,14 @@ fn zones() -> Vec<Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Events;
+    use crate::store::Store;
 
     fn made(compression: Compression, jobs: usize) -> Layer {
         let folder = tempfile::tempdir().expect("folder");
         let store = Store::open(folder.path()).expect("store");
-        layer(&store, compression, jobs, &Events::silent()).expect("made")
+        let press = Press { store: &store, jobs, use_memo: true, events: &Events::silent() };
+        layer(&press, compression).expect("made")
     }
 
     /// Changes with the roots, the time zones and the contract: the changelog names it.

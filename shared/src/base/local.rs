@@ -9,10 +9,7 @@ use super::engine::Engine;
 use super::open::{BaseImage, Opener, checked_platform};
 use crate::error::{Error, Result};
 use crate::oci::{Descriptor, Digest, ImageConfig, Platform};
-use crate::store::{Blob, Source, Store};
-
-/// The memo table of the layers of images whose id is the digest of their configuration.
-const LAYERS: &str = "engine-layers";
+use crate::store::{Blob, Source, Store, Table};
 
 impl Opener<'_> {
     /// Opens the image `name` of the engine.
@@ -33,7 +30,7 @@ impl Opener<'_> {
             Saved::Content(root) => self.descend(Content::Store(self.store.clone()), root, platform).await,
             Saved::Image(config, layers) => {
                 let descriptors: Vec<&Descriptor> = layers.iter().map(|layer| &layer.descriptor).collect();
-                self.store.remember(LAYERS, &id.to_string(), &descriptors);
+                self.store.remember(Table::EngineLayers, &id.to_string(), &descriptors);
                 checked_platform(BaseImage { name: None, digest: None, config: *config, layers }, platform)
             }
         }
@@ -43,7 +40,7 @@ impl Opener<'_> {
     /// several platforms the engine may have saved another one.
     async fn kept(&self, id: &Digest, platform: &Platform) -> Option<BaseImage> {
         let bytes = self.store.read(id)?;
-        let base = match self.store.recall::<Vec<Descriptor>>(LAYERS, &id.to_string()) {
+        let base = match self.store.recall::<Vec<Descriptor>>(Table::EngineLayers, &id.to_string()) {
             Some(layers) => {
                 let config: ImageConfig = serde_json::from_slice(&bytes).ok()?;
                 let layers = layers.into_iter().map(|layer| in_store(layer, self.store)).collect();

@@ -13,15 +13,11 @@ use super::lock::BaseLock;
 use super::spec::BaseSpec;
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
-use crate::layer::Layer;
+use crate::layer::{Layer, Press};
 use crate::oci::media_type::{Compression, layer_compression};
 use crate::oci::{Descriptor, Digest, History, ImageConfig, Manifest, ManifestKind, Platform, Reference};
 use crate::registry::Client;
-use crate::store::{Blob, Store};
-
-/// The memo table of what tags led to when they were last looked at: the last word only for
-/// those who cannot ask again.
-const TAGS: &str = "tags";
+use crate::store::{Blob, Store, Table};
 
 /// A base for one platform.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,14 +100,7 @@ impl Opener<'_> {
             BaseSpec::Static => self.embedded(platform),
             BaseSpec::Debian(suite) => {
                 let mut base = self.embedded(platform)?;
-                let layer = bare_debian::layer(
-                    suite,
-                    platform,
-                    self.store,
-                    self.compression,
-                    self.jobs,
-                    self.events,
-                )?;
+                let layer = bare_debian::layer(suite, platform, &self.press(), self.compression)?;
                 base.add(layer, History::of_base(&spec.to_string()));
                 Ok(base)
             }
@@ -198,7 +187,7 @@ impl Opener<'_> {
             return Err(Error::usage(format!("--locked is given, and {reference} is not pinned"))
                 .hint("run `containerize lock`, or name the base with its digest"));
         }
-        let last_seen = || self.store.recall(TAGS, &reference.to_string()).filter(|_| self.offline);
+        let last_seen = || self.store.recall(Table::Tags, &reference.to_string()).filter(|_| self.offline);
         if let Some(digest) = pinned.or_else(last_seen)
             && let Some(bytes) = self.store.read(&digest)
         {
@@ -209,8 +198,13 @@ impl Opener<'_> {
         look_up(self.client, self.store, &wanted).await
     }
 
+    /// What is the same for everybody is taken from the cache, whatever the call says of its own layers.
+    fn press(&self) -> Press<'_> {
+        Press { store: self.store, jobs: self.jobs, use_memo: true, events: self.events }
+    }
+
     fn embedded(&self, platform: &Platform) -> Result<BaseImage> {
-        let layer = embedded::layer(self.store, self.compression, self.jobs, self.events)?;
+        let layer = embedded::layer(&self.press(), self.compression)?;
         let mut base = empty(platform);
         base.config.config.env = embedded::environment();
         base.add(layer, History::of_base("static"));
@@ -272,8 +266,8 @@ pub(crate) async fn look_up(client: &Client, store: &Store, reference: &Referenc
     let fetched = client.manifest(reference).await?;
     super::content::keep(store, &fetched.bytes)?;
     let name = reference.to_string();
-    if reference.digest.is_none() && store.recall(TAGS, &name) != Some(fetched.digest) {
-        store.remember(TAGS, &name, &fetched.digest);
+    if reference.digest.is_none() && store.recall(Table::Tags, &name) != Some(fetched.digest) {
+        store.remember(Table::Tags, &name, &fetched.digest);
     }
     Ok(Descriptor::of(fetched.media_type, &fetched.bytes))
 }

@@ -10,10 +10,7 @@ use super::{Cargo, Locking, Project, local};
 use crate::oci::Digest;
 use crate::process::Program;
 use crate::read;
-use crate::store::Store;
-
-/// The memo table of what cargo has found in order.
-const TABLE: &str = "settled";
+use crate::store::{Store, Table};
 
 /// Lets cargo bring Cargo.lock in line with the manifests now, as the build would do later.
 /// Returns whether it has changed. What cargo has once found in order is remembered in `store`;
@@ -32,14 +29,14 @@ pub async fn settle(
         return false;
     }
     let key = key(cargo, project, before.as_deref());
-    if before.is_some() && store.recall(TABLE, &key) == Some(true) {
+    if before.is_some() && store.recall(Table::Settled, &key) == Some(true) {
         return false;
     }
     if !fetch(cargo, &project.root_manifest(), locking, triples).await {
         return read::bytes(&lock, read::LOCK).ok() != before;
     }
     let after = read::bytes(&lock, read::LOCK).ok();
-    store.remember(TABLE, &self::key(cargo, project, after.as_deref()), &true);
+    store.remember(Table::Settled, &self::key(cargo, project, after.as_deref()), &true);
     after != before
 }
 

@@ -10,7 +10,7 @@ use super::Cargo;
 use super::settings::Settings;
 use crate::error::{Error, Result};
 use crate::process::Program;
-use crate::store::Store;
+use crate::store::{Store, Table};
 use crate::system::System;
 
 /// The compiler's own words.
@@ -45,12 +45,12 @@ impl Facts {
             },
         };
         let memo = store.zip(key);
-        if let Some(facts) = memo.as_ref().and_then(|(store, key)| store.recall("rustc", key)) {
+        if let Some(facts) = memo.as_ref().and_then(|(store, key)| store.recall(Table::Rustc, key)) {
             return Ok(facts);
         }
         let facts = ask(cargo, &program, triple)?;
         if let Some((store, key)) = memo {
-            store.remember("rustc", &key, &facts);
+            store.remember(Table::Rustc, &key, &facts);
         }
         Ok(facts)
     }

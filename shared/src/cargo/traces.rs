@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use crate::read;
-use crate::store::Store;
+use crate::store::{Store, Table};
 
 /// So much is read at once, in bytes.
 const CHUNK: usize = 1 << 16;
@@ -17,20 +17,17 @@ const CHUNK: usize = 1 << 16;
 const SHOWN: usize = 100;
 /// So many different paths are shown.
 const MOST: usize = 3;
-/// The memo table.
-const TABLE: &str = "traces";
-
 /// The first paths in `program` that lie in one of `folders`, which are absolute. A program that was
 /// looked through before is known by its place, size and time.
 pub fn find(program: &Path, folders: &[String], store: &Store) -> Vec<String> {
     let key = key(program, folders);
-    if let Some(found) = key.as_ref().and_then(|key| store.recall(TABLE, key)) {
+    if let Some(found) = key.as_ref().and_then(|key| store.recall(Table::Traces, key)) {
         return found;
     }
     // What cannot be read is said when it is packed.
     let Ok(found) = read::file(program).and_then(|file| search(file, folders)) else { return Vec::new() };
     if let Some(key) = key {
-        store.remember(TABLE, &key, &found);
+        store.remember(Table::Traces, &key, &found);
     }
     found
 }

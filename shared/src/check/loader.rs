@@ -5,25 +5,12 @@ use std::collections::BTreeMap;
 use super::Image;
 use crate::elf::ElfFacts;
 use crate::facts::details::{Detail, FileSystem};
-
-/// Which C library's loader it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Libc {
-    Glibc,
-    Musl,
-}
-
-impl Libc {
-    /// The one whose loader has this path.
-    pub(super) fn of(loader: &str) -> Self {
-        if loader.contains("/ld-musl-") { Self::Musl } else { Self::Glibc }
-    }
-}
+use crate::versions::Family;
 
 /// What a loader looks through.
 pub(super) struct Search<'a> {
     pub(super) fs: &'a FileSystem,
-    pub(super) libc: Libc,
+    pub(super) libc: Family,
     machine: &'a str,
     library_path: Vec<String>,
     cache: BTreeMap<&'a str, Vec<&'a str>>,
@@ -39,12 +26,12 @@ pub(super) struct Origin<'a> {
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(image: &Image<'a>, libc: Libc) -> Self {
+    pub(super) fn new(image: &Image<'a>, libc: Family) -> Self {
         let fs = image.fs;
         let mut cache: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let mut folders = Vec::new();
         match libc {
-            Libc::Glibc => {
+            Family::Glibc => {
                 if let Some(Detail::LoaderCache(all)) = fs.detail("/etc/ld.so.cache") {
                     all.iter().for_each(|(name, path)| cache.entry(name).or_default().push(path));
                 }
@@ -53,7 +40,7 @@ impl<'a> Search<'a> {
                 folders
                     .extend(places.iter().flat_map(|place| [format!("/{place}"), format!("/usr/{place}")]));
             }
-            Libc::Musl => {
+            Family::Musl => {
                 let is_path = |path: &str| path.starts_with("etc/ld-musl-") && path.ends_with(".path");
                 let text = fs.details().find_map(|(path, detail, _)| match detail {
                     Detail::Text(text) if is_path(path) => Some(text.as_str()),
@@ -80,7 +67,7 @@ impl<'a> Search<'a> {
         let library_path = || within(&mut self.library_path.iter().cloned());
         let folders = || within(&mut self.folders.iter().cloned());
         match self.libc {
-            Libc::Glibc => within(&mut self.rpaths(chain).into_iter())
+            Family::Glibc => within(&mut self.rpaths(chain).into_iter())
                 .or_else(library_path)
                 .or_else(|| within(&mut self.listed(first, first.facts.runpath.as_deref()).into_iter()))
                 .or_else(|| {
@@ -89,7 +76,7 @@ impl<'a> Search<'a> {
                 })
                 .or_else(folders),
             // musl makes no difference between the two kinds of paths.
-            Libc::Musl => library_path()
+            Family::Musl => library_path()
                 .or_else(|| {
                     let both = |o: &&Origin<'_>| {
                         self.listed(o, o.facts.runpath.as_deref().or(o.facts.rpath.as_deref()))

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::Image;
-use super::loader::{Libc, Search};
+use super::loader::Search;
 use super::process::Process;
 use crate::facts::details::FileSystem;
 use crate::oci::ImageConfig;
+use crate::versions::Family;
 
 /// A program's loader and libraries. All paths have their links followed, and no leading slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub struct Loads {
 /// What the program at `path` is loaded with; `None` where it has no loader, or lacks something.
 pub fn loads(fs: &FileSystem, config: &ImageConfig, path: &str) -> Option<Loads> {
     let loader = fs.elf(path)?.interpreter.as_deref()?;
-    let libc = Libc::of(loader);
+    let libc = Family::of(loader);
     let machine = &config.architecture;
     let image = Image { fs, config, machine, user: None, libraries: BTreeMap::new(), all_own: true };
     let search = Search::new(&image, libc);
@@ -34,7 +35,7 @@ pub fn loads(fs: &FileSystem, config: &ImageConfig, path: &str) -> Option<Loads>
     let names = names.filter(|(name, _)| !matches!(*name, "." | ".."));
     Some(Loads {
         loader: fs.contents.follow(loader)?,
-        musl: libc == Libc::Musl,
+        musl: libc == Family::Musl,
         libraries: names.map(|(name, path)| (name.to_owned(), path.to_owned())).collect(),
     })
 }

@@ -7,13 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::loader::{Libc, Search};
+use super::loader::Search;
 use super::process::{Problem, Process, Trouble};
 use super::python::Python;
 use super::start::Started;
 use super::{Finding, Image, Kind, Report, Severity, fixes};
 use crate::elf::ElfFacts;
 use crate::facts::details::Detail;
+use crate::versions::Family;
 
 /// Where Debian's packages put modules, whatever version its Python has. A Python that was built into
 /// another prefix does not look there.
@@ -59,7 +60,7 @@ fn debians(
     if modules.is_empty() {
         return Vec::new();
     }
-    let Some(python) = Python::at(DEBIANS_PYTHON, image, Libc::Glibc) else {
+    let Some(python) = Python::at(DEBIANS_PYTHON, image, Family::Glibc) else {
         report.cannot_tell("modules for Debian's own Python, which is not in the image");
         return Vec::new();
     };
@@ -302,9 +303,9 @@ fn others(image: &Image<'_>, python: Option<&Python>, files: &[&File<'_>], repor
         }
         count += 1;
         let libc = match (&file.facts.interpreter, python) {
-            (Some(loader), _) => Libc::of(loader),
+            (Some(loader), _) => Family::of(loader),
             (None, Some(python)) => python.libc,
-            (None, None) => Libc::Glibc,
+            (None, None) => Family::Glibc,
         };
         let search = Search::new(image, libc);
         let mut process = Process::new(&search, image.user.as_ref());

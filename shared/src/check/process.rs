@@ -1,8 +1,9 @@
 //! Loading a program or a module with all that it needs, as far as a loader gets.
 
 use super::access::{READ, User};
-use super::loader::{Libc, Origin, Search};
+use super::loader::{Origin, Search};
 use crate::elf::ElfFacts;
+use crate::versions::Family;
 
 /// More objects than this are in no process.
 const MOST_OBJECTS: usize = 4096;
@@ -91,7 +92,7 @@ impl<'a, 's> Process<'a, 's> {
             }
             next += 1;
         }
-        if self.search.libc == Libc::Glibc {
+        if self.search.libc == Family::Glibc {
             for index in first..self.objects.len() {
                 problems.extend(self.versions(index));
             }
@@ -106,11 +107,11 @@ impl<'a, 's> Process<'a, 's> {
         }
         match self.search.libc {
             // musl's loader is the C library, under whatever name it is asked for.
-            Libc::Musl if name.starts_with("libc.so.6") || name.starts_with("ld-linux") => {
+            Family::Musl if name.starts_with("libc.so.6") || name.starts_with("ld-linux") => {
                 return Some(Trouble::Libc(name.to_owned()));
             }
-            Libc::Musl if is_musl_itself(name) => return None,
-            Libc::Glibc if name.starts_with("libc.musl-") || name == "libc.so" => {
+            Family::Musl if is_musl_itself(name) => return None,
+            Family::Glibc if name.starts_with("libc.musl-") || name == "libc.so" => {
                 return Some(Trouble::Libc(name.to_owned()));
             }
             _ => {}

@@ -1,8 +1,9 @@
 //! The interpreter that runs in the image, and where it looks for modules.
 
 use super::Image;
-use super::loader::{Libc, multiarch};
+use super::loader::multiarch;
 use crate::facts::python::find_python;
+use crate::versions::Family;
 
 /// A CPython of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,7 +12,7 @@ pub(super) struct Python {
     pub(super) path: String,
     /// N of Python 3.N.
     pub(super) minor: u32,
-    pub(super) libc: Libc,
+    pub(super) libc: Family,
     /// Where its own library is.
     prefix: String,
     /// The virtual environment, and whether it looks into the interpreter's packages, too.
@@ -28,7 +29,7 @@ pub(super) struct SearchPath {
 
 impl Python {
     /// The program at `path`, if it is a CPython with its version in its name.
-    pub(super) fn at(path: &str, image: &Image<'_>, libc: Libc) -> Option<Self> {
+    pub(super) fn at(path: &str, image: &Image<'_>, libc: Family) -> Option<Self> {
         let real = image.fs.contents.follow(path)?;
         let (folder, name) = real.rsplit_once('/')?;
         let minor = name.strip_prefix("python3.")?.parse().ok()?;
@@ -39,7 +40,7 @@ impl Python {
     /// The one that the image's `PATH` leads to.
     pub(super) fn of(image: &Image<'_>) -> Option<Self> {
         let found = find_python(&image.fs.contents, image.config)?;
-        Self::at(&found.path, image, if found.musl { Libc::Musl } else { Libc::Glibc })
+        Self::at(&found.path, image, found.libc.family())
     }
 
     /// Whether it is the one that Debian's packages are for.

@@ -4,14 +4,16 @@
 use std::collections::BTreeSet;
 
 use super::access::{EXECUTE, READ};
-use super::loader::{Libc, Search};
+use super::loader::Search;
 use super::process::Process;
 use super::python::Python;
 use super::{Finding, Image, Kind, Report, Severity, fixes, imports};
 use crate::elf::ElfFacts;
 use crate::facts::details::Detail;
 use crate::facts::tree::NodeKind;
+use crate::oci::DEFAULT_PATH;
 use crate::system::System;
+use crate::versions::Family;
 
 /// As many `#!` lines as Linux follows.
 const MOST_SCRIPTS: usize = 5;
@@ -20,7 +22,6 @@ const MOST_SCRIPTS: usize = 5;
 const HEALTHCHECK: &str = "HEALTHCHECK";
 
 /// Where engines look when the image says nothing.
-const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What is known after following what the image starts.
 #[derive(Default)]
@@ -116,7 +117,7 @@ impl<'a> Walk<'_, 'a, '_> {
         let candidates = if word.contains('/') {
             vec![self.image.absolute(word)]
         } else {
-            let path = self.image.variable("PATH").filter(|path| !path.is_empty()).unwrap_or(USUAL_PATH);
+            let path = self.image.variable("PATH").filter(|path| !path.is_empty()).unwrap_or(DEFAULT_PATH);
             path.split(':').map(|dir| self.image.absolute(&format!("{dir}/{word}"))).collect()
         };
         let there: Vec<&String> = candidates.iter().filter(|path| self.is_file(path)).collect();
@@ -228,7 +229,7 @@ impl<'a> Walk<'_, 'a, '_> {
             self.started.reached.insert(path.trim_start_matches('/').to_owned());
             return self.add(Kind::NoInterpreter, message, Some(fix.into()));
         }
-        let libc = facts.interpreter.as_deref().map_or(Libc::Glibc, Libc::of);
+        let libc = facts.interpreter.as_deref().map_or(Family::Glibc, Family::of);
         if let Some(loader) = &facts.interpreter {
             if !self.loader(path, loader) {
                 return;
@@ -259,7 +260,7 @@ impl<'a> Walk<'_, 'a, '_> {
         let facts = self.image.fs.elf(loader);
         let fits = facts.is_some_and(|facts| facts.machine == self.image.machine);
         if !fits {
-            let musl = Libc::of(loader) == Libc::Musl;
+            let musl = Family::of(loader) == Family::Musl;
             let fix = if musl {
                 "take a base with musl, such as Alpine, or build it statically"
             } else {

@@ -12,10 +12,7 @@ use super::keyring::{Keyring, at};
 use super::release::{Index, IndexCompression, Release, SKEW, shown};
 use super::sources::Source;
 use crate::error::{Context, Error, Result};
-use crate::store::Store;
-
-/// When the releases were made that were seen: none may be older than the one before.
-const SEEN: &str = "debian-releases";
+use crate::store::{Store, Table};
 
 /// What unpacking XZ may take, in KiB. Debian's own files take some 9 MiB; the highest preset
 /// takes 65.
@@ -81,7 +78,7 @@ fn verified(
     }
     let key = format!("{} {}", source.url, source.suite);
     // One from the future was believed by a clock that was wrong.
-    let before = store.recall::<i64>(SEEN, &key).filter(|before| at(*before) <= now + SKEW);
+    let before = store.recall::<i64>(Table::DebianReleases, &key).filter(|before| at(*before) <= now + SKEW);
     match before {
         Some(before) if before > release.date => {
             let (made, before) = (shown(release.date), shown(before));
@@ -89,7 +86,7 @@ fn verified(
                 .hint("the mirror is behind, or somebody holds updates back: take another mirror"));
         }
         Some(before) if before == release.date => {}
-        _ => store.remember(SEEN, &key, &release.date),
+        _ => store.remember(Table::DebianReleases, &key, &release.date),
     }
     Ok(release)
 }

@@ -26,13 +26,7 @@ use self::tree::{Node, NodeKind, Tree};
 use crate::error::{Context, Error, Kind, Result};
 use crate::oci::media_type::{Compression, layer_compression};
 use crate::oci::{Descriptor, Digest, HashingReader};
-use crate::store::{Blob, Source, Store};
-
-/// The memo table. A new name forgets what an older program remembered.
-const TABLE: &str = "facts-v3";
-
-/// The memo table of what only a check asks for.
-const DETAILS: &str = "details-v4";
+use crate::store::{Blob, Source, Store, Table};
 
 /// As many symbolic links as Linux follows in one path (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
@@ -234,15 +228,15 @@ pub fn layer_facts(layer: &Blob, diff_id: &Digest, store: &Store) -> Result<Laye
 
 /// Whether the layer's facts are remembered, so that [`tree_of`] needs none of its bytes.
 pub fn known(blob: &Blob, store: &Store) -> bool {
-    remembered(TABLE, blob, store)
+    remembered(Table::Facts, blob, store)
 }
 
 /// Whether what [`details_of`] gives is remembered, so that it needs none of the layer's bytes.
 pub fn details_known(blob: &Blob, store: &Store) -> bool {
-    remembered(DETAILS, blob, store)
+    remembered(Table::Details, blob, store)
 }
 
-fn remembered(table: &'static str, blob: &Blob, store: &Store) -> bool {
+fn remembered(table: Table, blob: &Blob, store: &Store) -> bool {
     /// The same memo without what it tells, which is much.
     #[derive(Deserialize)]
     struct Size {
@@ -311,19 +305,21 @@ fn remember(
     store: &Store,
 ) -> (Known, LayerDetails) {
     let key = digest.to_string();
-    store.remember(TABLE, &key, &known);
+    store.remember(Table::Facts, &key, &known);
     let details = KnownDetails { size: known.size, details };
-    store.remember(DETAILS, &key, &details);
+    store.remember(Table::Details, &key, &details);
     (known, details.details)
 }
 
 /// A descriptor with another size is not the one that was verified.
 fn recall(descriptor: &Descriptor, store: &Store) -> Option<Known> {
-    store.recall::<Known>(TABLE, &descriptor.digest.to_string()).filter(|known| known.size == descriptor.size)
+    store
+        .recall::<Known>(Table::Facts, &descriptor.digest.to_string())
+        .filter(|known| known.size == descriptor.size)
 }
 
 fn recall_details(descriptor: &Descriptor, store: &Store) -> Option<LayerDetails> {
-    let known = store.recall::<KnownDetails>(DETAILS, &descriptor.digest.to_string());
+    let known = store.recall::<KnownDetails>(Table::Details, &descriptor.digest.to_string());
     known.filter(|known| known.size == descriptor.size).map(|known| known.details)
 }
 

@@ -6,6 +6,7 @@
 use super::Contents;
 use super::notes::Note;
 use crate::oci::ImageConfig;
+use crate::versions::{Family, Libc, PythonVersion};
 
 /// Where interpreters are when `PATH` says nothing.
 const USUAL: [&str; 2] = ["/usr/local/bin", "/usr/bin"];
@@ -18,12 +19,10 @@ const MINORS: std::ops::RangeInclusive<u32> = 6..=40;
 pub struct FoundPython {
     /// Its absolute path with all links followed, as `/usr/local/bin/python3.13`.
     pub path: String,
-    /// Major, minor and micro.
-    pub version: (u32, u32, u32),
-    /// Whether it runs on musl; else it runs on glibc.
-    pub musl: bool,
-    /// Major and minor version of the C library.
-    pub libc: (u32, u32),
+    /// Its version.
+    pub version: PythonVersion,
+    /// The C library that it runs on.
+    pub libc: Libc,
 }
 
 /// The interpreter that `python3` or `python` leads to on the base's `PATH`; else the newest
@@ -44,9 +43,9 @@ fn examine(contents: &Contents, path: &str) -> Option<FoundPython> {
     let path = contents.follow(path)?;
     let Some(Note::Python { loader: Some(loader), version }) = contents.note(&path) else { return None };
     let minor = path.rsplit_once("python3.")?.1.parse().ok()?;
-    let version = version.or_else(|| library(contents, &path, minor))?;
-    let (musl, libc) = c_library(contents, loader)?;
-    Some(FoundPython { path: format!("/{path}"), version, musl, libc })
+    let version = version.or_else(|| library(contents, &path, minor))?.into();
+    let libc = c_library(contents, loader)?;
+    Some(FoundPython { path: format!("/{path}"), version, libc })
 }
 
 /// The version of the shared library that belongs to the executable: the one below the same
@@ -63,15 +62,16 @@ fn library(contents: &Contents, executable: &str, minor: u32) -> Option<(u32, u3
     near.or(all.first()).map(|(_, version)| *version)
 }
 
-/// Whether the loader is that of musl, and the version of its C library.
-fn c_library(contents: &Contents, loader: &str) -> Option<(bool, (u32, u32))> {
-    if loader.contains("/ld-musl-") {
+/// The C library that a loader belongs to.
+fn c_library(contents: &Contents, loader: &str) -> Option<Libc> {
+    let family = Family::of(loader);
+    if family == Family::Musl {
         let package = || contents.packages().into_iter().find(|package| package.name == "musl");
         return match contents.note(loader) {
-            Some(Note::Musl(major, minor)) => Some((true, (*major, *minor))),
+            Some(Note::Musl(major, minor)) => Some(family.version((*major, *minor))),
             _ => {
                 let mut numbers = package()?.version.split('.').map(|number| number.parse().ok());
-                Some((true, (numbers.next()??, numbers.next()??)))
+                Some(family.version((numbers.next()??, numbers.next()??)))
             }
         };
     }
@@ -80,19 +80,18 @@ fn c_library(contents: &Contents, loader: &str) -> Option<(bool, (u32, u32))> {
         let dir = loader.rsplit_once('/').map_or("", |(dir, _)| dir);
         glibc(contents.note(&format!("{dir}/libc.so.6"))?)
     });
-    Some((false, beside.or_else(|| oldest_glibc(contents))?))
+    beside.or_else(|| oldest_glibc(contents)).map(|version| family.version(version))
 }
 
-/// The C library of a base, whatever it is for: whether it is musl, and its version. The oldest
-/// of several.
-pub fn find_c_library(contents: &Contents) -> Option<(bool, (u32, u32))> {
+/// The C library of a base, whatever it is for. The oldest of several.
+pub fn find_c_library(contents: &Contents) -> Option<Libc> {
     let musl = || {
         contents.notes().find_map(|(_, note)| match note {
-            Note::Musl(major, minor) => Some((*major, *minor)),
+            Note::Musl(major, minor) => Some(Family::Musl.version((*major, *minor))),
             _ => None,
         })
     };
-    oldest_glibc(contents).map(|found| (false, found)).or_else(|| musl().map(|found| (true, found)))
+    oldest_glibc(contents).map(|found| Family::Glibc.version(found)).or_else(musl)
 }
 
 fn oldest_glibc(contents: &Contents) -> Option<(u32, u32)> {

@@ -10,17 +10,15 @@ use super::header::{BLOCK, header};
 use super::resolve::resolve;
 use super::splice::{self, splice};
 use super::unzip::{self, Unzipper, cannot_write};
-use super::{CONTRACT, Content, Entry, EntryKind, Layer, Spec};
+use super::{CONTRACT, Content, Entry, EntryKind, Layer, Press, Spec};
 use crate::error::{Context, Error, Result};
-use crate::event::{Events, Motion, Outcome, Task};
+use crate::event::{Motion, Outcome, Task};
 use crate::facts::tree::Tree;
 use crate::oci::media_type::{Compression, Format};
 use crate::oci::{Descriptor, Digest, Sha256};
 use crate::read;
-use crate::store::{Blob, Source, Store};
+use crate::store::{Blob, Source, Table};
 
-/// The memo table of layers.
-const MEMO: &str = "layers";
 /// How much of a file is read at once.
 const CHUNK: usize = 256 * 1024;
 
@@ -32,46 +30,41 @@ pub(super) struct Known {
     pub(super) size: u64,
 }
 
-/// Writes the layer on top of `base` into the store. With `use_memo`, a layer that was written
-/// before from the same entries is taken as it is. `jobs` threads compress; the bytes do not
-/// depend on their number.
-///
-/// # Errors
-/// Usage for entries that contradict each other or the base; build when a file changes while
-/// it is read, or the disk refuses. Nothing is kept then.
-pub fn write(
-    spec: &Spec,
-    base: &Tree,
-    store: &Store,
-    use_memo: bool,
-    jobs: usize,
-    events: &Events,
-) -> Result<Layer> {
-    let entries = resolve(spec, base)?;
-    let key = memo_key(spec, &entries)?;
-    // Images for several platforms are packed at the same time and share layers.
-    let _turn = store.turn(MEMO, &key);
-    if use_memo
-        && let Some(known) = store.recall::<Known>(MEMO, &key)
-        && let Some(path) = store.find(&known.digest, known.size)
-    {
-        let task = events.start(Motion::Layer, &spec.title, Some(known.size));
-        task.end(Outcome::Exists);
-        return Ok(finished(&spec.title, spec.compression, spec.format, known, path, false));
+impl Press<'_> {
+    /// Writes the layer on top of `base` into the store, unless it was written before from the same entries
+    /// and may be taken as it is.
+    ///
+    /// # Errors
+    /// Usage for entries that contradict each other or the base; build when a file changes while
+    /// it is read, or the disk refuses. Nothing is kept then.
+    pub fn write(&self, spec: &Spec, base: &Tree) -> Result<Layer> {
+        let Self { store, jobs, use_memo, events } = *self;
+        let entries = resolve(spec, base)?;
+        let key = memo_key(spec, &entries)?;
+        // Images for several platforms are packed at the same time and share layers.
+        let _turn = store.turn(Table::Layers.name(), &key);
+        if use_memo
+            && let Some(known) = store.recall::<Known>(Table::Layers, &key)
+            && let Some(path) = store.find(&known.digest, known.size)
+        {
+            let task = events.start(Motion::Layer, &spec.title, Some(known.size));
+            task.end(Outcome::Exists);
+            return Ok(finished(&spec.title, spec.compression, spec.format, known, path, false));
+        }
+        let total = entries.iter().map(tar_size).sum::<u64>() + 2 * BLOCK as u64;
+        let task = events.start(Motion::Layer, &spec.title, Some(total));
+        let packed = if splice::applies(spec.compression, &entries) {
+            splice(store, jobs, &entries, &task)
+        } else {
+            compress(store, spec.compression, jobs, |to| tar(&entries, to, &task))
+        };
+        let packed = packed.context(|| format!("cannot make the layer {}", spec.title))?;
+        task.end(Outcome::Done);
+        let Compressed { path, diff_id, digest, size } = packed;
+        let known = Known { digest, diff_id, size };
+        store.remember(Table::Layers, &key, &known);
+        Ok(finished(&spec.title, spec.compression, spec.format, known, path, true))
     }
-    let total = entries.iter().map(tar_size).sum::<u64>() + 2 * BLOCK as u64;
-    let task = events.start(Motion::Layer, &spec.title, Some(total));
-    let packed = if splice::applies(spec.compression, &entries) {
-        splice(store, jobs, &entries, &task)
-    } else {
-        compress(store, spec.compression, jobs, |to| tar(&entries, to, &task))
-    };
-    let packed = packed.context(|| format!("cannot make the layer {}", spec.title))?;
-    task.end(Outcome::Done);
-    let Compressed { path, diff_id, digest, size } = packed;
-    let known = Known { digest, diff_id, size };
-    store.remember(MEMO, &key, &known);
-    Ok(finished(&spec.title, spec.compression, spec.format, known, path, true))
 }
 
 /// A layer whose bytes are in the store.
@@ -168,6 +161,7 @@ fn copy(path: &Path, size: u64, digest: &Digest, to: &mut dyn Write, task: &Task
 mod tests {
     use super::*;
     use crate::facts::tree::{Node, NodeKind};
+    use crate::store::Store;
     use std::fs::File;
 
     fn store() -> (tempfile::TempDir, Store) {
@@ -217,7 +211,7 @@ mod tests {
     }
 
     fn pack(spec: &Spec, store: &Store, jobs: usize) -> Layer {
-        write(spec, &base(), store, false, jobs, &Events::silent()).expect("written")
+        Press::silently((store, false, jobs), spec, &base()).expect("written")
     }
 
     /// The contract: if this changes, `CONTRACT` must change, and the changelog must say so.
@@ -247,7 +241,7 @@ mod tests {
         let mut reversed = everything();
         reversed.entries.reverse();
         assert_eq!(pack(&reversed, &store, 7), first);
-        let remembered = write(&everything(), &base(), &store, true, 3, &Events::silent()).expect("recalled");
+        let remembered = Press::silently((&store, true, 3), &everything(), &base()).expect("recalled");
         assert_eq!((remembered.fresh, remembered.blob), (false, first.blob));
     }
 
@@ -263,8 +257,7 @@ mod tests {
             Entry::file("b", bytes("x"), 0o644, (0, 0)),
         ] {
             // With the memo: its key must tell them apart too.
-            let layer =
-                write(&spec(vec![other]), &base(), &store, true, 1, &Events::silent()).expect("written");
+            let layer = Press::silently((&store, true, 1), &spec(vec![other]), &base()).expect("written");
             assert_ne!(layer.diff_id, first);
         }
     }
@@ -274,7 +267,7 @@ mod tests {
         let (_folder, store) = store();
         let first = pack(&everything(), &store, 1);
         std::fs::remove_file(store.path(&first.blob.descriptor.digest)).expect("removed");
-        let again = write(&everything(), &base(), &store, true, 1, &Events::silent()).expect("written");
+        let again = Press::silently((&store, true, 1), &everything(), &base()).expect("written");
         assert_eq!(again, first);
         assert!(store.find(&first.blob.descriptor.digest, first.blob.descriptor.size).is_some());
     }
@@ -312,7 +305,7 @@ mod tests {
             let content = Content::of_file(&path).expect("hashed");
             std::fs::write(&path, now).expect("write");
             let spec = spec(vec![Entry::file("a", content, 0o644, (0, 0))]);
-            let error = write(&spec, &base(), &store, true, 1, &Events::silent()).expect_err("noticed");
+            let error = Press::silently((&store, true, 1), &spec, &base()).expect_err("noticed");
             assert!(error.causes()[0].contains("changed while it was read"), "{error:?}");
         }
         assert_eq!(std::fs::read_dir(folder.path().join("blobs/sha256")).expect("blobs").count(), 0);

@@ -27,3 +27,6 @@ pub type Extra = BTreeMap<String, serde_json::Value>;
 /// As many layers as Docker mounts over one another: it neither pulls nor loads an image that has
 /// more (moby `layer_store.go`, `maxLayerDepth`).
 pub const MOST_LAYERS: usize = 125;
+
+/// Where runtimes look for programs if an image says nothing (moby `oci/defaults.go`, crun, runc).
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -9,7 +9,7 @@ use super::shared::{file_items, format_notes, image_plan, outside_layers, runtim
 use super::{ImagePlan, Item, LayerPlan, Names, PlatformPlan, ProjectPlan, TargetPlan};
 use crate::config::{Install, Settings};
 use crate::error::Result;
-use crate::oci::Platform;
+use crate::oci::{DEFAULT_PATH, Platform};
 use crate::python::{Interpreter, Name};
 
 /// Where the application is in the image.
@@ -154,7 +154,7 @@ fn plan_platform(
     let mut runtime = runtime(&platform, settings, command, facts, notes);
     // Whoever sets an entrypoint of his own knows what it reads.
     let start = start.filter(|_| settings.entrypoint.is_none());
-    let path = path.unwrap_or_else(|| "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into());
+    let path = path.unwrap_or_else(|| DEFAULT_PATH.into());
     let mut env: BTreeMap<String, String> = [
         ("PATH", format!("{PREFIX}/bin:{path}")),
         ("VIRTUAL_ENV", PREFIX.to_owned()),

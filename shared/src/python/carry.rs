@@ -98,9 +98,8 @@ impl Carried {
                 Err(format!("has its library in {}, outside of {}", folder.display(), prefix.display()))
             }
         };
-        let (major, minor, micro) = version;
         Ok(Self {
-            version: PythonVersion { major, minor, micro },
+            version: version.into(),
             machine: machine.replace(['-', '.'], "_"),
             folders: folders.into_iter().map(below).collect::<Result<_, _>>()?,
             prefix,

@@ -98,7 +98,6 @@ impl Python {
     }
 
     fn from_answer(path: &Path, answer: Answer) -> Self {
-        let (major, minor, micro) = answer.version;
         let (libc, libc_version) = answer.libc;
         let numbers = libc_version.parse::<PythonVersion>().ok();
         let libc = numbers.and_then(|PythonVersion { major, minor, .. }| match libc.as_str() {
@@ -108,7 +107,7 @@ impl Python {
         });
         Self {
             path: path.to_owned(),
-            version: PythonVersion { major, minor, micro },
+            version: answer.version.into(),
             implementation: answer.implementation,
             platform: answer.platform,
             libc,

@@ -26,13 +26,14 @@ mod specifier;
 mod tags;
 mod wheel_name;
 
+pub use crate::versions::{Libc, PythonVersion};
 pub use carry::Carried;
 pub use constraint::Constraint;
 pub(crate) use detect::is_command_line;
 pub use detect::{Answer, Optional, Question, detect};
 pub use dist::{DistFile, Hash, HashAlgorithm, Package, Source};
 pub use forms::Forms;
-pub use interpreter::{Interpreter, Libc, PythonVersion};
+pub use interpreter::Interpreter;
 pub use marker::{Marker, Markers, machine};
 pub use name::Name;
 pub use requirement::Requirement;

@@ -4,23 +4,20 @@
 
 use super::{Client, mirror};
 use crate::oci::{Digest, Repository};
-use crate::store::Store;
-
-/// The memo table of repositories by registry and digest.
-const HOMES: &str = "homes";
+use crate::store::{Store, Table};
 
 /// A repository of the same registry that has a blob: the large wheels of one image are those of
 /// the next, and a base is where it came from.
 pub fn home(store: &Store, repository: &Repository, digest: &Digest) -> Option<Repository> {
-    let name = store.recall::<String>(HOMES, &key(repository, digest))?;
+    let name = store.recall::<String>(Table::Homes, &key(repository, digest))?;
     Some(Repository { name, ..repository.clone() }).filter(|home| home != repository)
 }
 
 /// Remembers that a repository has a blob, if nothing is known of its registry.
 pub fn remember_home(store: &Store, repository: &Repository, digest: &Digest) {
     let key = key(repository, digest);
-    if store.recall::<String>(HOMES, &key).is_none() {
-        store.remember(HOMES, &key, &repository.name);
+    if store.recall::<String>(Table::Homes, &key).is_none() {
+        store.remember(Table::Homes, &key, &repository.name);
     }
 }
 

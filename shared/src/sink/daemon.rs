@@ -16,7 +16,7 @@ use crate::event::{Events, Motion, Outcome, Task};
 use crate::image::{Image, ImageSet};
 use crate::oci::{Digest, ImageConfig, ManifestKind, Reference};
 use crate::registry::Client;
-use crate::store::{Blob, Source, Store};
+use crate::store::{Blob, Source, Store, Table};
 
 /// What loading needs besides the images.
 #[derive(Clone, Copy)]
@@ -29,12 +29,9 @@ pub struct Loader<'a> {
     pub events: &'a Events,
 }
 
-/// The memo table of engines that took an image.
-const LOADED: &str = "loaded-into";
-
 /// Whether the engine took an image before.
 pub(crate) fn has_loaded(store: &Store, daemon: Daemon) -> bool {
-    store.recall::<bool>(LOADED, daemon.program()).unwrap_or_default()
+    store.recall::<bool>(Table::LoadedInto, daemon.program()).unwrap_or_default()
 }
 
 impl Loader<'_> {
@@ -46,7 +43,7 @@ impl Loader<'_> {
     /// cannot be fetched.
     pub async fn load(self, daemon: Daemon, names: &[Reference], set: &ImageSet) -> Result<()> {
         self.load_into(&Engine::of(daemon), names, set).await?;
-        self.store.remember(LOADED, daemon.program(), &true);
+        self.store.remember(Table::LoadedInto, daemon.program(), &true);
         Ok(())
     }
 

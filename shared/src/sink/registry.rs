@@ -9,17 +9,14 @@ use crate::event::Events;
 use crate::image::ImageSet;
 use crate::oci::{Digest, Reference, Repository};
 use crate::registry::{Client, home, is_about_missing_blobs, remember_home};
-use crate::store::{Blob, Source, Store};
+use crate::store::{Blob, Source, Store, Table};
 
 /// So many blobs are on their way at once.
 const PARALLEL: usize = 8;
 
-/// The memo table of repositories that took a push.
-const TAKEN: &str = "pushed-to";
-
 /// Whether the repository took a push before.
 pub(crate) fn has_taken(store: &Store, repository: &Repository) -> bool {
-    store.recall::<bool>(TAKEN, &repository.to_string()).unwrap_or_default()
+    store.recall::<bool>(Table::PushedTo, &repository.to_string()).unwrap_or_default()
 }
 
 /// Pushes a set under all its references: blobs in parallel, then the manifests, the index and
@@ -58,7 +55,7 @@ pub async fn push(client: &Client, set: &ImageSet, store: &Store, events: &Event
             }
             delivered => delivered?,
         }
-        store.remember(TAKEN, &repository.to_string(), &true);
+        store.remember(Table::PushedTo, &repository.to_string(), &true);
         done.push(repository);
     }
     Ok(set.references.clone())

@@ -4,10 +4,8 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 
-use super::lock::is_still_there;
-use super::replace::patiently;
+use super::lock::hold;
 use crate::interrupt;
-use crate::system::System;
 
 /// A file that is locked as long as this lives. Where the file system knows no locks, it is only
 /// open.
@@ -24,13 +22,11 @@ impl Exclusive {
     /// When the file cannot be made or opened, or the work was interrupted.
     pub fn take(path: &Path, waiting: impl FnOnce()) -> io::Result<Self> {
         let mut waiting = Some(waiting);
-        loop {
-            let open = || File::options().create(true).truncate(false).read(true).write(true).open(path);
-            let file = patiently(System::HERE, open)?;
+        let lock = |file: &File| {
             let locked = match file.try_lock() {
                 Err(TryLockError::WouldBlock) => {
                     waiting.take().into_iter().for_each(|tell| tell());
-                    interrupt::lock(&file)
+                    interrupt::lock(file)
                 }
                 Err(TryLockError::Error(error)) => Err(error),
                 Ok(()) => Ok(()),
@@ -38,13 +34,10 @@ impl Exclusive {
             interrupt::check_io()?;
             if let Err(error) = locked {
                 tracing::debug!(%error, path = %path.display(), "the file system knows no locks");
-                return Ok(Self { file });
             }
-            // Who held it before may have removed it.
-            if is_still_there(&file, path) {
-                return Ok(Self { file });
-            }
-        }
+            Ok(())
+        };
+        Ok(Self { file: hold(path, lock)? })
     }
 
     /// The file itself.

@@ -35,14 +35,20 @@ impl LockFile {
     }
 
     fn acquire(path: &Path, lock: impl Fn(&File) -> io::Result<()>) -> io::Result<Self> {
-        loop {
-            // Who removes it while others have it open leaves a name that Windows refuses for a moment.
-            let open = || File::options().create(true).truncate(false).write(true).open(path);
-            let file = patiently(System::HERE, open)?;
-            lock(&file)?;
-            if is_still_there(&file, path) {
-                return Ok(Self { path: path.to_owned(), _file: file });
-            }
+        Ok(Self { path: path.to_owned(), _file: hold(path, lock)? })
+    }
+}
+
+/// Opens the file, making it where it is missing, and locks it, until the one that is locked is the one that has
+/// the name: who held it before may have removed it.
+pub(super) fn hold(path: &Path, mut lock: impl FnMut(&File) -> io::Result<()>) -> io::Result<File> {
+    loop {
+        // Who removes it while others have it open leaves a name that Windows refuses for a moment.
+        let open = || File::options().create(true).truncate(false).read(true).write(true).open(path);
+        let file = patiently(System::HERE, open)?;
+        lock(&file)?;
+        if is_still_there(&file, path) {
+            return Ok(file);
         }
     }
 }

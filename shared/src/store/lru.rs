@@ -123,7 +123,7 @@ impl Store {
             }
             // One that somebody holds is gone on with.
             if LockFile::try_take(&file.path).is_ok() {
-                removed.add(file.size);
+                removed.count(file.size);
             }
         }
     }
@@ -132,7 +132,7 @@ impl Store {
 fn remove(file: &Stored, removed: &mut Removed) -> bool {
     let gone = fs::remove_file(&file.path);
     match &gone {
-        Ok(()) => removed.add(file.size),
+        Ok(()) => removed.count(file.size),
         Err(error) => tracing::debug!(%error, path = %file.path.display(), "cannot remove"),
     }
     gone.is_ok()
@@ -142,6 +142,7 @@ fn remove(file: &Stored, removed: &mut Removed) -> bool {
 mod tests {
     use super::*;
     use crate::oci::Digest;
+    use crate::store::Table;
     use std::io::Write;
     use std::path::PathBuf;
 
@@ -194,24 +195,24 @@ mod tests {
         let folder = aged(&[0, 2, 3]);
         let store = open(&folder);
         find(&store, "0003").expect("found");
-        store.remember("table", "key", &1);
+        store.remember(Table::Tags, "key", &1);
         assert_eq!(store.evict(0), Removed { files: 1, bytes: 4 });
         assert!(find(&store, "0003").is_some() && find(&store, "0000").is_some());
-        assert_eq!(store.recall("table", "key"), Some(1));
+        assert_eq!(store.recall(Table::Tags, "key"), Some(1));
     }
 
     #[test]
     fn facts_are_evicted_like_blobs() {
         let folder = aged(&[]);
         let store = open(&folder);
-        store.remember("table", "key", &1);
-        let table = folder.path().join("memo/table");
+        store.remember(Table::Tags, "key", &1);
+        let table = folder.path().join("memo/tags");
         grow_old(&files(&table)[0].path, HOUR * 2);
         drop(store);
         let store = open(&folder);
-        store.remember("table", "other", &1);
+        store.remember(Table::Tags, "other", &1);
         assert_eq!(store.evict(0).files, 1);
-        assert_eq!(store.recall::<u8>("table", "key"), None);
+        assert_eq!(store.recall::<u8>(Table::Tags, "key"), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::replace::{self, Over};
-use super::{Store, lru};
+use super::{Store, Table, lru};
 use crate::oci::Digest;
 use crate::read;
 
@@ -19,7 +19,7 @@ const MOST: u64 = 1 << 30;
 
 impl Store {
     /// The value remembered under `key` in `table`. Anything damaged counts as forgotten.
-    pub fn recall<T: DeserializeOwned>(&self, table: &str, key: &str) -> Option<T> {
+    pub fn recall<T: DeserializeOwned>(&self, table: Table, key: &str) -> Option<T> {
         let at = |place| read::bytes(&memo_path(place, table, key), MOST).ok().map(|bytes| (place, bytes));
         let (place, bytes) = self.places().find_map(at)?;
         let path = memo_path(place, table, key);
@@ -37,11 +37,11 @@ impl Store {
 
     /// Remembers `value` under `key`. The key must name everything that the value depends on.
     /// A full or read-only disk is no error: forgetting only costs time.
-    pub fn remember<T: Serialize>(&self, table: &str, key: &str, value: &T) {
+    pub fn remember<T: Serialize>(&self, table: Table, key: &str, value: &T) {
         let write = || -> std::io::Result<()> {
             let mut file = self.temporary_file().map_err(std::io::Error::other)?;
             let path = memo_path(self.home(), table, key);
-            fs::create_dir_all(self.home().join("memo").join(table))?;
+            fs::create_dir_all(self.home().join("memo").join(table.name()))?;
             let value = serde_json::to_vec(value)?;
             file.write_all(Digest::of(&value).hex().as_bytes())?;
             file.write_all(&value)?;
@@ -50,13 +50,13 @@ impl Store {
             Ok(())
         };
         if let Err(error) = write() {
-            tracing::debug!(%error, table, "cannot remember");
+            tracing::debug!(%error, ?table, "cannot remember");
         }
     }
 }
 
-fn memo_path(place: &Path, table: &str, key: &str) -> PathBuf {
-    place.join("memo").join(table).join(Digest::of(key.as_bytes()).hex())
+fn memo_path(place: &Path, table: Table, key: &str) -> PathBuf {
+    place.join("memo").join(table.name()).join(Digest::of(key.as_bytes()).hex())
 }
 
 #[cfg(test)]
@@ -67,25 +67,25 @@ mod tests {
     fn what_is_remembered_is_recalled_by_table_and_key() {
         let folder = tempfile::tempdir().expect("folder");
         let store = Store::open(folder.path()).expect("store");
-        store.remember("layers", "key", &vec![1, 2]);
-        assert_eq!(store.recall::<Vec<u8>>("layers", "key"), Some(vec![1, 2]));
-        assert_eq!(store.recall::<Vec<u8>>("layers", "other"), None);
-        assert_eq!(store.recall::<Vec<u8>>("facts", "key"), None);
-        assert_eq!(store.recall::<String>("layers", "key"), None, "another type is forgotten");
+        store.remember(Table::Layers, "key", &vec![1, 2]);
+        assert_eq!(store.recall::<Vec<u8>>(Table::Layers, "key"), Some(vec![1, 2]));
+        assert_eq!(store.recall::<Vec<u8>>(Table::Layers, "other"), None);
+        assert_eq!(store.recall::<Vec<u8>>(Table::Facts, "key"), None);
+        assert_eq!(store.recall::<String>(Table::Layers, "key"), None, "another type is forgotten");
     }
 
     #[test]
     fn one_changed_digit_is_noticed() {
         let folder = tempfile::tempdir().expect("folder");
         let store = Store::open(folder.path()).expect("store");
-        store.remember("facts", "key", &1234);
-        let path = memo_path(folder.path(), "facts", "key");
+        store.remember(Table::Facts, "key", &1234);
+        let path = memo_path(folder.path(), Table::Facts, "key");
         let text = fs::read_to_string(&path).expect("memo");
         for broken in [text.replace("1234", "1235"), text[..60].to_owned(), String::new()] {
             fs::write(&path, broken).expect("damaged");
-            assert_eq!(store.recall::<u32>("facts", "key"), None);
+            assert_eq!(store.recall::<u32>(Table::Facts, "key"), None);
         }
         fs::write(&path, text).expect("repaired");
-        assert_eq!(store.recall("facts", "key"), Some(1234));
+        assert_eq!(store.recall(Table::Facts, "key"), Some(1234));
     }
 }

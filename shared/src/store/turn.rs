@@ -20,10 +20,10 @@ pub struct Turn {
 }
 
 impl Store {
-    /// Waits until nobody else makes what `key` names in `table`. Whoever comes next asks the
+    /// Waits until nobody else makes what `key` names among things of a `kind`. Whoever comes next asks the
     /// memo table again.
-    pub fn turn(&self, table: &str, key: &str) -> Turn {
-        let key = format!("{table} {key}");
+    pub fn turn(&self, kind: &str, key: &str) -> Turn {
+        let key = format!("{kind} {key}");
         let turns = &self.run.turns;
         let mut taken = turns.taken.lock().unwrap_or_else(PoisonError::into_inner);
         while !taken.insert(key.clone()) {

@@ -30,9 +30,17 @@ pub struct Usage {
 }
 
 impl Count {
-    pub(super) fn add(&mut self, bytes: u64) {
+    pub(super) fn count(&mut self, bytes: u64) {
         self.files += 1;
         self.bytes += bytes;
+    }
+}
+
+impl std::ops::Add for Count {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { files: self.files + other.files, bytes: self.bytes + other.bytes }
     }
 }
 
@@ -40,10 +48,7 @@ impl Usage {
     /// All of it.
     pub fn total(&self) -> Count {
         let parts = self.memo.values().chain([&self.blobs, &self.temporary]);
-        parts.fold(Count::default(), |sum, part| Count {
-            files: sum.files + part.files,
-            bytes: sum.bytes + part.bytes,
-        })
+        parts.fold(Count::default(), |sum, part| sum + *part)
     }
 }
 
@@ -59,7 +64,7 @@ impl Store {
     pub fn usage(&self) -> Usage {
         let count = |files: Vec<Stored>| {
             let mut count = Count::default();
-            files.iter().for_each(|file| count.add(file.size));
+            files.iter().for_each(|file| count.count(file.size));
             count
         };
         let memo = self.tables().into_iter().map(|table| {
@@ -95,6 +100,7 @@ pub(super) fn files(folder: &Path) -> Vec<Stored> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Table;
     use std::io::Write;
 
     #[test]
@@ -106,12 +112,12 @@ mod tests {
         writer.write_all(b"hello").expect("write");
         assert_eq!(store.usage().temporary, Count { files: 1, bytes: 5 });
         writer.commit(None).expect("commit");
-        store.remember("facts", "a", &1);
-        store.remember("facts", "b", &2);
-        store.remember("layers", "a", &3);
+        store.remember(Table::Facts, "a", &1);
+        store.remember(Table::Facts, "b", &2);
+        store.remember(Table::Layers, "a", &3);
         let usage = store.usage();
         assert_eq!(usage.blobs, Count { files: 1, bytes: 5 });
-        assert_eq!(usage.memo["facts"], Count { files: 2, bytes: 130 });
+        assert_eq!(usage.memo[Table::Facts.name()], Count { files: 2, bytes: 130 });
         assert_eq!(usage.total(), Count { files: 4, bytes: 200 });
     }
 }

@@ -18,9 +18,7 @@ use crate::facts::Contents;
 use crate::facts::notes::Note;
 use crate::oci::Digest;
 use crate::read;
-
-/// What was chosen before, for those who cannot ask again.
-const CHOSEN: &str = "debian-chosen";
+use crate::store::Table;
 
 /// Everything that a choice of packages depends on.
 struct Question {
@@ -72,7 +70,7 @@ impl Workshop<'_> {
         if locked.is_some() {
             self.events.note(format!("{} as they are now: `containerize lock` pins them anew", lack()));
         }
-        let last = || self.store.recall::<LockedPackages>(CHOSEN, &question.state.to_string());
+        let last = || self.store.recall::<LockedPackages>(Table::DebianChosen, &question.state.to_string());
         if self.request.locking.is_offline()
             && let Some(last) = last()
         {
@@ -104,7 +102,7 @@ impl Workshop<'_> {
             state,
             packages: chosen,
         };
-        self.store.remember(CHOSEN, &state.to_string(), &set);
+        self.store.remember(Table::DebianChosen, &state.to_string(), &set);
         Ok(set)
     }
 

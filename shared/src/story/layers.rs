@@ -8,12 +8,11 @@ use super::upload::Uploads;
 use super::{brought, hooks};
 use crate::config::{Command, ExtraLayer, FileRule, Owner};
 use crate::error::{Context, Error, Result};
-use crate::event::Events;
 use crate::facts::tree::Tree;
-use crate::layer::{self, Content, Entry, EntryKind, Layer, Spec};
+use crate::layer::{self, Content, Entry, EntryKind, Layer, Press, Spec};
 use crate::oci::media_type::{Compression, Format};
 use crate::plan::{Item, LayerPlan};
-use crate::store::{Store, scratch};
+use crate::store::scratch;
 use crate::system::System;
 use crate::territory::Territory;
 
@@ -50,16 +49,10 @@ pub(super) struct Site<'a> {
 pub(super) struct Maker<'a> {
     /// The project's folder.
     pub(super) dir: &'a Path,
-    /// The cache.
-    pub(super) store: &'a Store,
-    /// Whether layers made before may be taken from the cache.
-    pub(super) use_memo: bool,
-    /// Threads for compressing.
-    pub(super) jobs: usize,
+    /// What layers are made with.
+    pub(super) press: Press<'a>,
     /// Sends layers while others are still being made.
     pub(super) uploads: Option<&'a Uploads>,
-    /// Where events go.
-    pub(super) events: &'a Events,
     /// How layers are compressed.
     pub(super) compression: Compression,
     /// Their family of media types.
@@ -117,7 +110,7 @@ impl Maker<'_> {
                 compression: self.compression,
                 format: self.format,
             };
-            let layer = layer::write(&spec, &below, self.store, self.use_memo, self.jobs, self.events)?;
+            let layer = self.press.write(&spec, &below)?;
             self.send(&layer);
             layers.push(layer);
             // Nobody asks what is there after the last one, and a base has many paths to copy.
@@ -161,7 +154,9 @@ impl Maker<'_> {
         let mut entries =
             layer::collect(&from, &rule.to, mode, (owner.uid, owner.gid), &rule.exclude).context(failed)?;
         if from.is_dir() {
-            brought::words(&rule.from, &from, &entries).into_iter().for_each(|words| self.events.warn(words));
+            brought::words(&rule.from, &from, &entries)
+                .into_iter()
+                .for_each(|words| self.press.events.warn(words));
         }
         match (&rule.capabilities, &mut entries[..]) {
             (None, entries) => self.tell_capabilities(entries),
@@ -185,7 +180,7 @@ impl Maker<'_> {
             if let EntryKind::File(Content::File { path, .. }) = &entry.kind
                 && layer::has_capability(path)
             {
-                self.events.note(format!(
+                self.press.events.note(format!(
                     "the capabilities of {} are left out: `capabilities` in its entry of `files` sets them",
                     path.display()
                 ));
@@ -230,8 +225,8 @@ impl Maker<'_> {
         let mut variables = variables.clone();
         variables.insert("CONTAINERIZE_LAYER", scratch.display().to_string());
         // Platforms are packed at the same time; commands in one folder would disturb each other.
-        let _turn = self.store.turn("commands", &dir.display().to_string());
-        hooks::run(std::slice::from_ref(command), &dir, &variables, self.events)?;
+        let _turn = self.press.store.turn("commands", &dir.display().to_string());
+        hooks::run(std::slice::from_ref(command), &dir, &variables, self.press.events)?;
         Ok(scratch.to_owned())
     }
 }

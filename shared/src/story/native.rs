@@ -30,12 +30,10 @@ use crate::facts::LayerFacts;
 use crate::facts::details::{Detail, FileSystem, LayerDetails};
 use crate::facts::tree::{Node, NodeKind};
 use crate::image::Image;
-use crate::layer::{self, Content, Entry, Layer, Spec};
+use crate::layer::{Content, Entry, Layer, Spec};
 use crate::oci::{ImageConfig, Platform};
 use crate::read;
-
-/// The memo table of what was chosen for an image, by its configuration without it.
-const CHOICES: &str = "native-choices";
+use crate::store::Table;
 
 /// Where they are in the image.
 const FOLDER: &str = "usr/local/lib/containerize";
@@ -114,7 +112,7 @@ pub(super) fn bundle(
         format: maker.format,
     };
     let tree = &base.contents.tree;
-    let layer = layer::write(&spec, tree, maker.store, maker.use_memo, maker.jobs, maker.events)?;
+    let layer = maker.press.write(&spec, tree)?;
     maker.send(&layer);
     Ok(Some(Bundle { layer, variable: (VARIABLE, value) }))
 }
@@ -164,20 +162,20 @@ fn choice(
         Host::new(&image.platform, named.iter().map(String::as_str).chain(told))
     };
     let key = format!("{} {}", check::RULES, image.config.descriptor.digest);
-    if maker.use_memo
-        && let Some(choice) = store.recall::<Choice>(CHOICES, &key)
+    if maker.press.use_memo
+        && let Some(choice) = store.recall::<Choice>(Table::NativeChoices, &key)
         && choice.holds(&host(&choice.named))
     {
         return Ok(with_packages(workshop, choice));
     }
     let layers = runtime.block_on(preflight::fetched(image.layers.clone(), workshop.client, store))?;
-    let mut fs = preflight::file_system(&layers, &config, store, maker.jobs, true)?;
+    let mut fs = preflight::file_system(&layers, &config, store, maker.press.jobs, true)?;
     let named: Vec<String> = named_folders(&fs).map(str::to_owned).collect();
     let host = host(&named);
     let mut choice = closure(&mut fs, &mut config, |name| host.find(name));
     choice.named = named;
     let choice = with_packages(workshop, choice);
-    store.remember(CHOICES, &key, &choice);
+    store.remember(Table::NativeChoices, &key, &choice);
     Ok(choice)
 }
 

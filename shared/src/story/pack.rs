@@ -11,6 +11,7 @@ use super::workshop::{Base, Bases, Workshop};
 use crate::config::{Native, Settings};
 use crate::error::Result;
 use crate::image::{Image, ImageSet, assemble, index, validate};
+use crate::layer::Press;
 use crate::oci::{MOST_LAYERS, Platform};
 use crate::plan::{ImagePlan, Plan, PlatformPlan};
 
@@ -44,11 +45,8 @@ pub(super) fn pack<'p, P: Parts>(
         workshop.events.step("Packing", format!("{} {} ({})", image.name, image.version, platform.platform));
         let maker = Maker {
             dir,
-            store: workshop.store,
-            use_memo: workshop.request.use_cache,
-            jobs,
+            press: Press { jobs, ..workshop.press() },
             uploads: *uploads,
-            events: workshop.events,
             compression: image.compression,
             format: image.format,
             owner: image.settings.owner,

@@ -21,10 +21,7 @@ use crate::oci::media_type::Compression;
 use crate::oci::{Digest, ImageConfig, Platform, to_json};
 use crate::plan::Plan;
 use crate::registry::Client;
-use crate::store::{Blob, Source, Store};
-
-/// The memo table of what was found, by the configuration that says all about the image.
-const VERDICTS: &str = "verdicts";
+use crate::store::{Blob, Source, Store, Table};
 
 /// What was found in an image for one platform.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -170,14 +167,14 @@ async fn report(
     made_here: bool,
 ) -> Result<Report> {
     let key = format!("{RULES} {key}");
-    if let Some(report) = store.recall(VERDICTS, &key) {
+    if let Some(report) = store.recall(Table::Verdicts, &key) {
         return Ok(report);
     }
     let layers = fetched(layers, client, store).await?;
     let report = tokio::task::block_in_place(|| -> Result<Report> {
         Ok(check::examine(&file_system(&layers, config, store, jobs, made_here)?, config))
     })?;
-    store.remember(VERDICTS, &key, &report);
+    store.remember(Table::Verdicts, &key, &report);
     Ok(report)
 }
 

@@ -6,11 +6,8 @@ use std::time::UNIX_EPOCH;
 
 use super::request::Request;
 use crate::event::Events;
-use crate::store::Store;
+use crate::store::{Store, Table};
 use crate::vcs::{Question, Remark, Revision};
-
-/// The memo table of archives that were written.
-const WRITTEN: &str = "written";
 
 /// The answer to a question, with what is remarkable about it said. `folders` are where build
 /// results go.
@@ -33,7 +30,7 @@ pub(super) fn answer(
 /// Remembers that `file` was written by this program and is no source.
 pub(super) fn remember_written(store: &Store, file: &Path) {
     if let (Ok(file), Some(stamp)) = (file.canonicalize(), stamp(file)) {
-        store.remember(WRITTEN, &file.to_string_lossy(), &stamp);
+        store.remember(Table::Written, &file.to_string_lossy(), &stamp);
     }
 }
 
@@ -78,6 +75,6 @@ impl<'a> Made<'a> {
         let cache = &self.request.cache_dir;
         let open = || cache.is_dir().then(|| Store::open(cache).ok()).flatten();
         let Some(store) = self.store.get_or_init(open) else { return false };
-        store.recall(WRITTEN, &path.to_string_lossy()) == Some(stamp)
+        store.recall(Table::Written, &path.to_string_lossy()) == Some(stamp)
     }
 }

@@ -12,9 +12,7 @@ use crate::facts::details::FileSystem;
 use crate::facts::tree::{Node, NodeKind};
 use crate::layer::{Content, Entry, Head};
 use crate::oci::media_type::Format;
-
-/// The memo table of what bases lack.
-const TABLE: &str = "users-v1";
+use crate::store::Table;
 
 /// As distroless bases and `static` call the user.
 const NAME: &str = "nonroot";
@@ -48,14 +46,14 @@ impl Workshop<'_> {
         let wanted = wish.names_user && !self.request.dry_run;
         let Some(user) = numbers(&wish.user).filter(|_| wanted) else { return Ok(base) };
         let key = format!("{} {}:{}", base.image.config.rootfs.identity(), user.0, user.1);
-        let account = match self.store.recall::<Option<Account>>(TABLE, &key) {
+        let account = match self.store.recall::<Option<Account>>(Table::Users, &key) {
             Some(known) => known,
             None => {
                 let config = &base.image.config;
                 let layers = preflight::fetched(base.image.layers.clone(), self.client, self.store).await?;
                 let read = || preflight::file_system(&layers, config, self.store, self.jobs(), false);
                 let account = account(&tokio::task::block_in_place(read)?, user);
-                self.store.remember(TABLE, &key, &account);
+                self.store.remember(Table::Users, &key, &account);
                 account
             }
         };

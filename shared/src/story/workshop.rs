@@ -15,7 +15,7 @@ use crate::debian::Package;
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::facts::{self, Contents};
-use crate::layer::{self, Entry, Head, Spec};
+use crate::layer::{Entry, Head, Press, Spec};
 use crate::oci::media_type::Compression;
 use crate::oci::{History, Platform};
 use crate::registry::Client;
@@ -126,6 +126,11 @@ impl Workshop<'_> {
         }
     }
 
+    /// What layers are made with, by all threads.
+    pub(super) fn press(&self) -> Press<'_> {
+        Press { store: self.store, jobs: self.jobs(), use_memo: self.request.use_cache, events: self.events }
+    }
+
     /// Opens all bases at the same time, each once.
     ///
     /// # Errors
@@ -164,10 +169,8 @@ impl Workshop<'_> {
                 format: head.format,
             })
         };
-        let (store, use_cache) = (self.store, self.request.use_cache);
-        let tree = &base.contents.tree;
-        let made = layer::write_keyed(head, spec, tree, store, use_cache, self.jobs(), self.events)?;
-        base.contents.apply(facts::layer_facts(&made.blob, &made.diff_id, store)?);
+        let made = self.press().write_keyed(head, spec, &base.contents.tree)?;
+        base.contents.apply(facts::layer_facts(&made.blob, &made.diff_id, self.store)?);
         let line = History::of_layer(&made.title);
         base.image.add(made, line);
         base.debian_layers += 1;

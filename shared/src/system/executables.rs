@@ -46,7 +46,7 @@ mod told {
 
     /// What the index of the repository says that the file is in; `None` when it does not know the file.
     fn in_index(path: &Path) -> Option<bool> {
-        let top = path.ancestors().skip(1).find(|folder| folder.join(".git").exists())?;
+        let top = crate::system::repository_of(path.parent()?)?;
         let place = super::super::places::below(path.strip_prefix(top).ok()?)?;
         index_of(top)?.get(&place).copied()
     }

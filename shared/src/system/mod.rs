@@ -9,8 +9,10 @@ pub mod globs;
 pub mod leavings;
 pub mod places;
 pub mod programs;
+mod repository;
 
 pub use folders::Folders;
+pub use repository::repository_of;
 
 use std::ffi::OsString;
 

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 
 use crate::process::Program;
 use crate::read;
+use crate::system::repository_of;
 
 /// Variables with which a hook of git makes git speak of another repository.
 pub const OF_HOOKS: &[&str] =
@@ -106,8 +107,7 @@ impl Git {
 
 /// The folder with the `.git` of the repository that `dir` is in, as git looks for it.
 pub(super) fn top(dir: &Path) -> Option<PathBuf> {
-    let real = dir.canonicalize().ok()?;
-    real.ancestors().find(|dir| dir.join(".git").symlink_metadata().is_ok()).map(Path::to_owned)
+    repository_of(&dir.canonicalize().ok()?).map(Path::to_owned)
 }
 
 /// Whether the configuration of the repository around `dir` is one file without a word on filters, nor on other

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::call::Git;
 use crate::read;
+use crate::system::repository_of;
 
 /// More new files and folders than these are not looked at one by one.
 const MOST: usize = 1000;
@@ -39,8 +40,7 @@ impl Changes {
     }
 
     fn add(&mut self, git: Git, depth: u8) -> Result<(), String> {
-        let root =
-            git.dir().ancestors().find(|dir| dir.join(".git").exists()).unwrap_or(git.dir()).to_owned();
+        let root = repository_of(git.dir()).unwrap_or(git.dir()).to_owned();
         let git = git.without_own_filters().ok_or("it names a filter with = in its name")?;
         // Submodules have filters of their own, so git does not look into them by itself.
         let status = ["status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal"];

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 
 use jiff::Timestamp;
 
+use crate::system::repository_of;
 use call::Git;
 pub use call::OF_HOOKS;
 use changes::Changes;
@@ -159,7 +160,7 @@ fn unreadable(project: &Path, words: &str) -> String {
     let first = words.lines().next().unwrap_or_default().trim_start_matches("fatal: ");
     let place = project.display();
     if words.contains("dubious ownership") {
-        let root = project.ancestors().find(|dir| dir.join(".git").exists()).unwrap_or(project);
+        let root = repository_of(project).unwrap_or(project);
         return format!(
             "git does not read the repository of {place}, which belongs to another user, so the image gets no \
              revision; git config --global --add safe.directory {} allows it",

@@ -49,7 +49,11 @@ impl Base {
 }
 
 fn found(path: &str, version: (u32, u32, u32)) -> Option<FoundPython> {
-    Some(FoundPython { path: path.into(), version, musl: false, libc: (2, 36) })
+    Some(FoundPython {
+        path: path.into(),
+        version: version.into(),
+        libc: Libc::Glibc { major: 2, minor: 36 },
+    })
 }
 
 #[test]
@@ -95,8 +99,11 @@ fn a_small_executable_has_its_version_in_its_library() {
 fn musl_is_told_from_glibc_by_the_loader() {
     let python = program(Some("/lib/ld-musl-x86_64.so.1"), b"\x003.12.11\0");
     let base = || Base::default().file("usr/bin/python3.12", &python).link("usr/bin/python3", "python3.12");
-    let expected =
-        FoundPython { path: "/usr/bin/python3.12".into(), version: (3, 12, 11), musl: true, libc: (1, 2) };
+    let expected = FoundPython {
+        path: "/usr/bin/python3.12".into(),
+        version: (3, 12, 11).into(),
+        libc: Libc::Musl { major: 1, minor: 2 },
+    };
     let said = base().file("lib/ld-musl-x86_64.so.1", b"\x001.2.5\0");
     assert_eq!(said.find("/usr/bin"), Some(expected.clone()));
     let packaged = base().file("lib/apk/db/installed", b"P:musl\nV:1.2.5-r9\nA:x86_64\n");

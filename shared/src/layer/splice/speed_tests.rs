@@ -11,9 +11,8 @@ use std::sync::Arc;
 use crc32fast::Hasher;
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::super::{Spec, Zipped, write};
+use super::super::{Press, Spec, Zipped};
 use super::*;
-use crate::event::Events;
 use crate::facts::tree::Tree;
 use crate::oci::media_type::Format;
 use crate::oci::{Digest, Sha256};
@@ -156,8 +155,7 @@ fn splicing_costs_little_more_than_its_parts() {
     for (name, wheels) in layers(&folder) {
         let zipped: Vec<_> = wheels.iter().flat_map(|wheel| entries(wheel)).collect();
         let spec = spec(&zipped);
-        let pack =
-            |jobs| write(&spec, &Tree::default(), &store, false, jobs, &Events::silent()).expect("written");
+        let pack = |jobs| Press::silently((&store, false, jobs), &spec, &Tree::default()).expect("written");
         let layer = pack(1);
         plain += zipped.iter().map(|(_, zipped)| zipped.size).sum::<u64>();
         // In turns, and the best of some: what else the machine does disturbs all alike.

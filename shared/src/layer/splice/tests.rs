@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Strategy};
 
-use super::super::{Layer, Spec, Zipped, write};
-use crate::event::Events;
+use super::super::{Layer, Press, Spec, Zipped};
 use crate::facts::tree::Tree;
 use crate::oci::Digest;
 use crate::oci::media_type::Format;
@@ -102,7 +101,7 @@ fn spec(entries: Vec<Entry>, compression: Compression) -> Spec {
 }
 
 fn pack(spec: &Spec, store: &Store, jobs: usize) -> Result<Layer> {
-    write(spec, &Tree::default(), store, false, jobs, &Events::silent())
+    Press::silently((store, false, jobs), spec, &Tree::default())
 }
 
 fn file(path: String, content: Content) -> Entry {
@@ -326,7 +325,7 @@ fn the_memo_tells_a_spliced_layer_from_an_ordinary_one() {
     archive.add(ZipMethod::Deflated, &[0x4b, 4, 0], b"a");
     let spliced = spec(numbered(&archive, folder.path()), Compression::Gzip);
     let ordinary = spec(vec![file("0000".into(), Content::Bytes("a".into()))], Compression::Gzip);
-    let recall = |spec| write(spec, &Tree::default(), &store, true, 1, &Events::silent()).expect("a layer");
+    let recall = |spec| Press::silently((&store, true, 1), spec, &Tree::default()).expect("a layer");
     let layer = recall(&spliced);
     assert_ne!(recall(&ordinary).blob, layer.blob);
     assert_eq!(recall(&ordinary).diff_id, layer.diff_id);

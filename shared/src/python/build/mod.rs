@@ -51,13 +51,10 @@ use crate::event::Events;
 use crate::oci::Digest;
 use crate::read;
 use crate::redact::clean;
-use crate::store::Store;
+use crate::store::{Store, Table};
 use accept::Record;
 use tool::{Attempt, Trust};
 use workspace::Workspace;
-
-/// Of what is remembered about wheels. A change of what it depends on is another number.
-const TABLE: &str = "wheels-4";
 
 /// Builds wheels. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -166,7 +163,8 @@ impl Builder {
     ) -> Result<Result<Record>> {
         let everywhere = format!("{source} {}", attempt.name());
         let here = format!("{everywhere} {}", attempt.python());
-        let remembered = [&everywhere, &here].into_iter().find_map(|key| self.store.recall(TABLE, key));
+        let remembered =
+            [&everywhere, &here].into_iter().find_map(|key| self.store.recall(Table::Wheels, key));
         if let Some(record) = remembered.filter(|record| self.find(record).is_some()) {
             return Ok(Ok(record));
         }
@@ -180,7 +178,7 @@ impl Builder {
         let record = self.build(what, &project, trust, work, attempt).await;
         if let Ok(record) = &record {
             let key = if record.is_universal() { everywhere } else { here };
-            self.store.remember(TABLE, &key, record);
+            self.store.remember(Table::Wheels, &key, record);
         }
         Ok(record)
     }

@@ -8,13 +8,11 @@ use pep440_rs::Version;
 use super::run::Call;
 use super::tool::{Attempt, Trust, Wish};
 use super::workspace::Workspace;
-use super::{Builder, Origin, TABLE, blocking};
+use super::{Builder, Origin, blocking};
 use crate::error::{Error, Result};
 use crate::python::{Interpreter, WheelName};
 use crate::read;
-
-/// Of what is remembered about versions.
-const VERSIONS: &str = "versions-1";
+use crate::store::Table;
 
 /// Asks a backend for metadata (PEP 517), in an environment that has what its build needs. Says on the last
 /// line what else is needed, or the folder with the metadata.
@@ -47,7 +45,7 @@ impl Builder {
         let attempts = self.attempts(target).await?;
         let attempt = attempts.first().ok_or_else(|| Error::bug("there was no way to build a wheel"))?;
         let here = format!("{source} {} {}", attempt.name(), attempt.python());
-        if let Some(text) = self.store.recall::<String>(VERSIONS, &here)
+        if let Some(text) = self.store.recall::<String>(Table::Versions, &here)
             && let Ok(version) = text.parse()
         {
             return Ok(version);
@@ -55,7 +53,7 @@ impl Builder {
         let shown = folder.display().to_string();
         // A wheel that is there tells it at once.
         let everywhere = format!("{source} {}", attempt.name());
-        let known = [&everywhere, &here].into_iter().find_map(|key| self.store.recall(TABLE, key));
+        let known = [&everywhere, &here].into_iter().find_map(|key| self.store.recall(Table::Wheels, key));
         let known = known.filter(|record| self.find(record).is_some());
         let version = match known {
             Some(record) => WheelName::parse(&record.filename)?.version,
@@ -68,7 +66,7 @@ impl Builder {
                 }
             },
         };
-        self.store.remember(VERSIONS, &here, &version.to_string());
+        self.store.remember(Table::Versions, &here, &version.to_string());
         Ok(version)
     }
 

@@ -9,7 +9,7 @@ use crate::interrupt;
 use crate::oci::Digest;
 use crate::process::Program;
 use crate::python::host::Host;
-use crate::store::{self, LockFile, Store};
+use crate::store::{self, LockFile, Store, Table};
 
 const PREFIX: &str = "wheel-";
 
@@ -113,7 +113,7 @@ impl Turn {
     /// # Errors
     /// When the work was interrupted.
     pub(super) fn take(store: &Store, source: &str) -> Result<Self> {
-        let ours = store.turn(super::TABLE, source);
+        let ours = store.turn(Table::Wheels.name(), source);
         let path = store.temporary().join(format!("{PREFIX}{}.lock", key(source)));
         let locked = LockFile::take(&path);
         interrupt::check()?;

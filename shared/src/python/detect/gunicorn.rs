@@ -1,5 +1,7 @@
 //! gunicorn's own configuration file, which it reads from the working folder.
 
+use std::collections::BTreeMap;
+
 use super::Question;
 use super::ast::{Scope, Value, outline};
 use crate::read;
@@ -80,6 +82,29 @@ fn bind(value: &Value, body: &Scope, hops: u8) -> Bind {
         }
         Value::Several(values) => values.first().map_or(Bind::None, |value| bind(value, body, hops)),
         _ => Bind::Unknown,
+    }
+}
+
+impl Bind {
+    /// Has gunicorn listen on the port that is asked for, or its customary one, on all addresses: adds to the words
+    /// and variables of its command what that takes, and gives the port; `None` for a socket.
+    pub(super) fn open(
+        self,
+        asked: Option<u16>,
+        words: &mut Vec<String>,
+        env: &mut BTreeMap<String, String>,
+    ) -> Option<u16> {
+        let wanted = asked.unwrap_or(8000);
+        match self {
+            Self::Socket => return None,
+            Self::Port { number, is_open: true } if asked.is_none_or(|port| port == number) => {
+                return Some(number);
+            }
+            Self::Port { .. } => words.push(format!("--bind=0.0.0.0:{wanted}")),
+            // With PORT and without --bind it binds to 0.0.0.0:$PORT.
+            Self::Unknown | Self::None => _ = env.insert("PORT".to_owned(), wanted.to_string()),
+        }
+        Some(wanted)
     }
 }
 

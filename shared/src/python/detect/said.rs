@@ -5,7 +5,7 @@ use super::candidates::{Candidate, Form};
 use super::choose::Choice;
 use super::files::sources;
 use super::frameworks::{Framework, Serves};
-use super::gunicorn::{self, Bind};
+use super::gunicorn;
 use super::{Answer, Question, plain, processes};
 use crate::error::Result;
 
@@ -31,16 +31,7 @@ pub(super) fn by_the_project(question: &Question) -> Result<Option<Answer>> {
         reason: format!("gunicorn.conf.py, which names {app}"),
         ..Answer::default()
     };
-    let wanted = question.port.unwrap_or(8000);
-    answer.port = Some(wanted);
-    match config.bind {
-        Bind::Socket => answer.port = None,
-        Bind::Port { number, is_open: true } if question.port.is_none_or(|port| port == number) => {
-            answer.port = Some(number);
-        }
-        Bind::Port { .. } => answer.command.push(format!("--bind=0.0.0.0:{wanted}")),
-        Bind::None | Bind::Unknown => _ = answer.env.insert("PORT".to_owned(), wanted.to_string()),
-    }
+    answer.port = config.bind.open(question.port, &mut answer.command, &mut answer.env);
     Ok(Some(answer))
 }
 

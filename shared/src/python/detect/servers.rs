@@ -271,18 +271,8 @@ fn say(words: &[&str], env: &[(&str, &str)]) -> Command {
 /// How gunicorn is told where to listen, which a configuration of its own may say.
 fn gunicorn(question: &Question, words: &[&str]) -> Command {
     let mut command = say(words, &[]);
-    let config = gunicorn::config(question);
-    let wanted = port(question, 8000);
-    command.port = Some(wanted);
-    match config.map(|config| config.bind) {
-        Some(Bind::Socket) => command.port = None,
-        Some(Bind::Port { number, is_open: true }) if question.port.is_none_or(|port| port == number) => {
-            command.port = Some(number);
-        }
-        Some(Bind::Port { .. }) => command.words.push(format!("--bind=0.0.0.0:{wanted}")),
-        // With PORT and without --bind it binds to 0.0.0.0:$PORT.
-        Some(Bind::Unknown | Bind::None) | None => _ = command.env.insert("PORT".into(), wanted.to_string()),
-    }
+    let bind = gunicorn::config(question).map_or(Bind::None, |config| config.bind);
+    command.port = bind.open(question.port, &mut command.words, &mut command.env);
     command
 }
 

@@ -17,6 +17,11 @@ pub(in crate::python) const FIND_NAMESPACES: &str = "find_namespace:";
 /// The arguments of the only call of `setup()` at the top of a file, as far as they are literals or
 /// names that were given one. `None` if there is no such call, or more than one.
 pub(in crate::python) fn setup_arguments(source: &str) -> Option<Map<String, Value>> {
+    of_the_call(source, |reader, call| reader.arguments(call))
+}
+
+/// What `tell` says of the only call of `setup()` at the top of a file.
+fn of_the_call<T>(source: &str, tell: impl FnOnce(&Reader<'_>, &ExprCall) -> T) -> Option<T> {
     if depth(source) > MOST_DEPTH {
         return None;
     }
@@ -24,7 +29,7 @@ pub(in crate::python) fn setup_arguments(source: &str) -> Option<Map<String, Val
     let mut reader = Reader::default();
     reader.block(parsed.suite());
     match reader.calls.as_slice() {
-        [one] => Some(reader.arguments(one)),
+        [one] => Some(tell(&reader, one)),
         _ => None,
     }
 }
@@ -32,20 +37,15 @@ pub(in crate::python) fn setup_arguments(source: &str) -> Option<Map<String, Val
 /// Whether the only call of `setup()` at the top of a file has no `keyword`, or an empty list for it, whatever
 /// else it has. `false` where running it may tell otherwise.
 pub(in crate::python) fn setup_omits(source: &str, keyword: &str) -> bool {
-    if depth(source) > MOST_DEPTH {
-        return false;
-    }
-    let parsed = parse_unchecked(source, ParseOptions::from(Mode::Module)).try_into_module();
-    let Some(parsed) = parsed else { return false };
-    let mut reader = Reader::default();
-    reader.block(parsed.suite());
-    let [call] = reader.calls.as_slice() else { return false };
-    call.arguments.keywords.iter().all(|one| match (&one.arg, reader.literal(&one.value)) {
-        (Some(name), value) if name.as_str() == keyword => value == Some(Value::Array(Vec::new())),
-        (Some(_), _) => true,
-        (None, Some(Value::Object(more))) => !more.contains_key(keyword),
-        (None, _) => false,
-    })
+    let omits = |reader: &Reader<'_>, call: &ExprCall| {
+        call.arguments.keywords.iter().all(|one| match (&one.arg, reader.literal(&one.value)) {
+            (Some(name), value) if name.as_str() == keyword => value == Some(Value::Array(Vec::new())),
+            (Some(_), _) => true,
+            (None, Some(Value::Object(more))) => !more.contains_key(keyword),
+            (None, _) => false,
+        })
+    };
+    of_the_call(source, omits).unwrap_or_default()
 }
 
 #[derive(Default)]

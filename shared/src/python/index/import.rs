@@ -12,10 +12,7 @@ use crate::http::Url;
 use crate::oci::Digest;
 use crate::python::{DistFile, Hash, Package};
 use crate::read;
-use crate::store::Store;
-
-/// Which digest has a file of another hash.
-const TABLE: &str = "python-files";
+use crate::store::{Store, Table};
 
 /// How much is read at once.
 const PIECE: usize = 256 * 1024;
@@ -34,14 +31,14 @@ impl Downloader {
     /// The file in the store that has all these hashes.
     pub(super) async fn stored(&self, hashes: &[Hash]) -> Option<Fetched> {
         let recalled = || {
-            let digest = |hash: &Hash| self.0.store.recall::<Digest>(TABLE, &hash.to_string());
+            let digest = |hash: &Hash| self.0.store.recall::<Digest>(Table::PythonFiles, &hash.to_string());
             hashes.iter().find_map(digest)
         };
         let digest = sha256(hashes).or_else(recalled)?;
         let size = std::fs::metadata(self.0.store.path(&digest)).ok()?.len();
         let path = self.0.store.find(&digest, size)?;
         let others = hashes.iter().filter(|hash| sha256(std::slice::from_ref(*hash)) != Some(digest));
-        let known = |hash: &Hash| self.0.store.recall(TABLE, &hash.to_string()) == Some(digest);
+        let known = |hash: &Hash| self.0.store.recall(Table::PythonFiles, &hash.to_string()) == Some(digest);
         let fetched = Fetched { path, digest, size };
         if others.clone().all(known) {
             return Some(fetched);
@@ -100,7 +97,7 @@ impl Downloader {
     /// Remembers which file the hashes other than SHA-256 are of.
     pub(super) fn remember_hashes(&self, hashes: &[Hash], fetched: &Fetched) {
         for hash in hashes.iter().filter(|hash| sha256(std::slice::from_ref(*hash)).is_none()) {
-            self.0.store.remember(TABLE, &hash.to_string(), &fetched.digest);
+            self.0.store.remember(Table::PythonFiles, &hash.to_string(), &fetched.digest);
         }
     }
 

@@ -19,14 +19,13 @@ use crate::http::header::{ACCEPT, ETAG, IF_NONE_MATCH};
 use crate::http::{Failure, HeaderValue, Request, Url, shown};
 use crate::python::Name;
 use crate::read;
+use crate::store::Table;
 
 /// The most bytes that a page may have. The largest of PyPI has about 20 MB.
 const MOST_BYTES: usize = 64 << 20;
 
 /// A list of this age in seconds is as good as new; PyPI says so too.
 const FRESH: u64 = 600;
-
-const TABLE: &str = "python-index";
 
 #[derive(Serialize, Deserialize)]
 struct Remembered {
@@ -55,7 +54,7 @@ impl Downloader {
         }
         let key = url.as_str();
         let _turn = self.0.turns.take(key).await;
-        let known = self.0.store.recall::<Remembered>(TABLE, key);
+        let known = self.0.store.recall::<Remembered>(Table::PythonIndex, key);
         let usable = |known: &Remembered| enough(&known.files) || (accept_fresh && is_fresh(known.at));
         let known = match known {
             Some(known) if usable(&known) || self.is_offline() => return Ok(Some(known.files)),
@@ -72,7 +71,7 @@ impl Downloader {
             Fetched::New { etag, files } => Some(Remembered { at: now(), etag, files }),
         };
         if let Some(remembered) = &remembered {
-            self.0.store.remember(TABLE, key, remembered);
+            self.0.store.remember(Table::PythonIndex, key, remembered);
         }
         Ok(remembered.map(|remembered| remembered.files))
     }

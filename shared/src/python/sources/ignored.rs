@@ -10,6 +10,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use super::docker::{DockerIgnore, Verdict};
 use crate::error::{Context, Result};
 use crate::read;
+use crate::system::repository_of;
 
 /// The files with git's rules, the stronger first.
 const BY_GITS_RULES: &[&str] = &[".ignore", ".gitignore"];
@@ -39,7 +40,7 @@ impl Ignores {
     /// Those above the project, up to the root of the repository that it is in.
     pub(super) fn above(project: &Path) -> Self {
         let mut above = Self::default();
-        let Some(repository) = project.ancestors().find(|folder| folder.join(".git").exists()) else {
+        let Some(repository) = repository_of(project) else {
             return above;
         };
         let between: Vec<&Path> =

@@ -14,14 +14,11 @@ use crate::debian::{
 use crate::error::Result;
 use crate::facts;
 use crate::facts::notes::Note;
-use crate::layer::{self, Content, Entry, Head, Spec};
+use crate::layer::{Content, Entry, Head, Layer, Spec};
 use crate::oci::media_type::Format;
 use crate::oci::{History, MOST_LAYERS, Platform};
 use crate::plan::wheel_layers;
-use crate::store::scratch;
-
-/// The scripts of packages that do something, by the digests of their files.
-const SCRIPTS: &str = "debian-scripts";
+use crate::store::{Table, scratch};
 
 /// The dynamic linker's list.
 const LIST: &str = "etc/ld.so.cache";
@@ -67,7 +64,7 @@ impl Workshop<'_> {
     /// Names the packages whose scripts would do something.
     fn tell_scripts(&self, packages: &[Package]) {
         let does = |package: &&Package| {
-            let known = self.store.recall::<Vec<String>>(SCRIPTS, &package.digest.to_string());
+            let known = self.store.recall::<Vec<String>>(Table::DebianScripts, &package.digest.to_string());
             known.is_some_and(|scripts| !scripts.is_empty())
         };
         let names: Vec<&str> = packages.iter().filter(does).map(|package| package.name.as_str()).collect();
@@ -167,7 +164,7 @@ struct Adder<'a> {
 }
 
 impl Adder<'_> {
-    fn layer(&self, packages: &[&Package]) -> Result<layer::Layer> {
+    fn layer(&self, packages: &[&Package]) -> Result<Layer> {
         let title = match packages {
             [one] => format!("{} {}", one.name, one.version),
             several => format!("{} Debian packages", several.len()),
@@ -196,9 +193,7 @@ impl Adder<'_> {
                 format: head.format,
             })
         };
-        let Workshop { request, store, events, .. } = *self.workshop;
-        let tree = &self.base.contents.tree;
-        layer::write_keyed(&head, spec, tree, store, request.use_cache, self.workshop.jobs(), events)
+        self.workshop.press().write_keyed(&head, spec, &self.base.contents.tree)
     }
 
     fn entries(&self, packages: &[&Package], shared: bool, docs: bool, scratch: &Path) -> Result<Vec<Entry>> {
@@ -213,7 +208,11 @@ impl Adder<'_> {
             let scratch = scratch.join(number.to_string());
             let unpacked = Unpacked::read(file, &package.name, docs, &scratch)
                 .map_err(|e| e.hint("take another version of it, or another mirror"))?;
-            self.workshop.store.remember(SCRIPTS, &package.digest.to_string(), &unpacked.scripts());
+            self.workshop.store.remember(
+                Table::DebianScripts,
+                &package.digest.to_string(),
+                &unpacked.scripts(),
+            );
             if packages.contains(&package) {
                 // Where two have the same file, one of them says that it replaces the other's.
                 for entry in unpacked.entries(&self.base.contents.tree, self.below.database) {

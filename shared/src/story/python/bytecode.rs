@@ -90,7 +90,7 @@ impl Environment<'_> {
             let modules = || entries.iter().filter(|entry| is_module(entry));
             layer::unpack(modules(), root.path())?;
             let names: BTreeSet<&str> = modules().map(|entry| entry.path.as_str()).collect();
-            compiler.compile(root.path(), &names.into_iter().collect::<Vec<_>>(), maker.jobs)?;
+            compiler.compile(root.path(), &names.into_iter().collect::<Vec<_>>(), maker.press.jobs)?;
             let mut entries =
                 layer::collect(root.path(), "/", Some(0o644), self.target.owner, &["**/*.py".into()])?;
             // Of folders, only those that hold something.
@@ -103,7 +103,7 @@ impl Environment<'_> {
                 format: head.format,
             })
         };
-        layer::write_keyed(&head, spec, tree, maker.store, maker.use_memo, maker.jobs, maker.events)
+        maker.press.write_keyed(&head, spec, tree)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::facts::python::{find_c_library, find_python};
 use crate::layer::{Content, Entry, collect};
 use crate::oci::Platform;
 use crate::plan::PYTHON_PREFIX;
-use crate::python::{Carried, Interpreter, Libc, machine};
+use crate::python::{Carried, Interpreter, machine};
 use crate::story::workshop::Base;
 use crate::system::places;
 
@@ -60,7 +60,7 @@ pub(super) fn interpreter(
         return Err(Error::usage(format!("the base {name} has a Python of its own, {}", found.path))
             .hint("leave out python.prefix, or take a base without Python, as debian:trixie-slim"));
     }
-    let Some((musl, (major, minor))) = find_c_library(&base.contents) else {
+    let Some(libc) = find_c_library(&base.contents) else {
         return Err(Error::usage(format!(
             "the base {name} has no C library, which the Python in {prefix} needs"
         ))
@@ -69,7 +69,7 @@ pub(super) fn interpreter(
     Ok(Interpreter {
         path: format!("{PYTHON_PREFIX}/bin/python{}", carried.version.short()),
         version: carried.version,
-        libc: if musl { Libc::Musl { major, minor } } else { Libc::Glibc { major, minor } },
+        libc,
         platform: platform.clone(),
     })
 }

@@ -135,9 +135,8 @@ impl Compiler<'_> {
         let base =
             opened.context(|| format!("the interpreter of {name} for {} is not there", wish.platform))?;
         let found = find_python(&base.contents, &base.image.config);
-        let is_it = |(major, minor, micro)| PythonVersion { major, minor, micro } == version;
         let found = found
-            .filter(|found| is_it(found.version))
+            .filter(|found| found.version == version)
             .ok_or_else(|| Error::build(format!("{name} for {} has no Python {version}", wish.platform)))?;
         let Base { image, contents, .. } = &base;
         Lender { workshop, runtime, image, contents, path: &found.path, version }.lend()

@@ -15,11 +15,9 @@ use crate::oci::Digest;
 use crate::python::closed::{self, Present, Unmet};
 use crate::python::lock::Lock;
 use crate::python::{Interpreter, Markers, Name, Package, Project, Requirement};
+use crate::store::Table;
 use crate::story::parallel::in_parallel;
 use crate::story::workshop::Workshop;
-
-/// The memo table of what sets of wheels lack.
-const TABLE: &str = "closed-v1";
 
 /// How many of the missing are named.
 const MOST_NAMED: usize = 8;
@@ -55,14 +53,14 @@ pub(super) fn unmet(
     let mut key = format!("{} {} {local:?} {wanted:?}", interpreter.version, interpreter.platform);
     laid.wheels.iter().for_each(|wheel| key.push_str(&format!(" {}", wheel.digest)));
     let key = Digest::of(key.as_bytes()).to_string();
-    let found = match workshop.store.recall::<Vec<Unmet>>(TABLE, &key) {
+    let found = match workshop.store.recall::<Vec<Unmet>>(Table::Closed, &key) {
         Some(found) => found,
         None => {
             let open = || in_parallel(workshop.jobs(), laid.wheels, |wheel| wheel.open().map(present));
             let mut all = tokio::task::block_in_place(open)?;
             all.extend(local);
             let found = closed::unmet(&all, &wanted, &Markers::of(interpreter));
-            workshop.store.remember(TABLE, &key, &found);
+            workshop.store.remember(Table::Closed, &key, &found);
             found
         }
     };

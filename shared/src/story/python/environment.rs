@@ -6,7 +6,7 @@ use super::compiler::Compiler;
 use super::ready::ReadyWheel;
 use crate::error::Result;
 use crate::facts::tree::Tree;
-use crate::layer::{self, Content, Entry, EntryKind, Head, Layer, Spec};
+use crate::layer::{Content, Entry, EntryKind, Head, Layer, Press, Spec};
 use crate::oci::Digest;
 use crate::plan::{Item, PREFIX, wheel_layers};
 use crate::python::{Interpreter, Name};
@@ -91,9 +91,9 @@ impl Environment<'_> {
             .into_iter()
             .map(|group| group.into_iter().map(|i| &self.wheels[i]).collect())
             .collect();
-        let workers = maker.jobs.min(groups.len()).max(1);
+        let workers = maker.press.jobs.min(groups.len()).max(1);
         // With a second thread a layer is examined as it is made, and need not be read again.
-        let jobs = (maker.jobs / workers).max(maker.jobs.min(2)).max(1);
+        let jobs = (maker.press.jobs / workers).max(maker.press.jobs.min(2)).max(1);
         in_parallel(workers, &groups, |group| {
             let layer = self.layer(maker, group, base, &below, jobs)?;
             maker.send(&layer);
@@ -128,7 +128,7 @@ impl Environment<'_> {
                 format: head.format,
             })
         };
-        layer::write_keyed(&head, spec, base, maker.store, maker.use_memo, jobs, maker.events)
+        Press { jobs, ..maker.press }.write_keyed(&head, spec, base)
     }
 
     /// Everything that the bytes of the layer depend on.
@@ -159,7 +159,7 @@ impl Environment<'_> {
             }
         }
         for ((name, later), paths) in twofold {
-            maker.events.warn(match paths.as_slice() {
+            maker.press.events.warn(match paths.as_slice() {
                 [path] => format!("{name} and {later} both have {path}: the latter's is taken"),
                 paths => format!(
                     "{name} and {later} both have {} files, as {}: the latter's are taken",

@@ -118,20 +118,15 @@ pub(super) fn of_base(
         Error::usage(format!("the base {name} has no Python interpreter"))
             .hint("take one that has, as python:3.13-slim; add Debian's: debian = [\"python3\"]; or carry this machine's along: python = { prefix = \"/usr/local\" }")
     })?;
-    let (major, minor, micro) = found.version;
-    let (libc_major, libc_minor) = found.libc;
     let interpreter = Interpreter {
         path: found.path,
-        version: PythonVersion { major, minor, micro },
-        libc: match found.musl {
-            true => Libc::Musl { major: libc_major, minor: libc_minor },
-            false => Libc::Glibc { major: libc_major, minor: libc_minor },
-        },
+        version: found.version,
+        libc: found.libc,
         platform: platform.clone(),
     };
     if let Some(text) = &settings.python.version {
         let asked: PythonVersion = text.parse()?;
-        if (asked.major, asked.minor) != (major, minor) {
+        if !asked.is_minor_of(found.version) {
             return Err(Error::usage(format!(
                 "python ({}) is {}, and the base {name} has {}",
                 settings.origins.describe("python"),

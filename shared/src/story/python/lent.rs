@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::facts::tree::{NodeKind, Tree};
 use crate::facts::{self, Contents};
-use crate::layer::{self, EntryKind, Head, Layer, Spec};
+use crate::layer::{self, EntryKind, Head, Layer, Press, Spec};
 use crate::oci::media_type::{Compression, Format};
 use crate::process::Program;
 use crate::python::PythonVersion;
@@ -106,7 +106,6 @@ impl Lender<'_> {
 
     /// Its parts, as a blob of the cache.
     fn parts(&self) -> Result<Layer> {
-        let Workshop { request, store, .. } = self.workshop;
         let identity = self.image.config.rootfs.identity();
         let head = Head {
             key: format!("interpreter 1 {identity} {}", self.path),
@@ -130,7 +129,7 @@ impl Lender<'_> {
         };
         // It is no layer of an image, so nobody hears of it.
         let (empty, silent) = (Tree::default(), Events::silent());
-        layer::write_keyed(&head, spec, &empty, store, request.use_cache, self.workshop.jobs(), &silent)
+        Press { events: &silent, ..self.workshop.press() }.write_keyed(&head, spec, &empty)
     }
 
     /// Copies its parts out of the base's layers.

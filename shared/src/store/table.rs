@@ -1,0 +1,112 @@
+//! The tables of what is remembered, all of them.
+
+/// One row for each table: its variant, the name of its folder, and what it holds in words.
+macro_rules! tables {
+    ($($(#[$comment:meta])* $table:ident = $name:literal, $holds:literal;)*) => {
+        /// A memo table. A number in a folder's name is the version of what it holds: a new one forgets what an
+        /// older program remembered, and the old folder goes when it was not used for long.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Table {
+            $($(#[$comment])* $table,)*
+        }
+
+        impl Table {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$table),*];
+
+            /// The name of its folder.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$table => $name,)*
+                }
+            }
+
+            /// What it holds, in words.
+            pub const fn holds(self) -> &'static str {
+                match self {
+                    $(Self::$table => $holds,)*
+                }
+            }
+        }
+    };
+}
+
+tables! {
+    /// By the entries that a layer is made of.
+    Layers = "layers", "layers by their entries";
+    /// By what the entries depend on.
+    KeyedLayers = "keyed-layers", "layers by what they are made of";
+    /// What each file in a layer is.
+    Facts = "facts-v3", "contents of layers";
+    /// What only a check asks about the files in a layer.
+    Details = "details-v4", "programs and modules in layers";
+    /// What tags led to when they were last looked at: the last word only for those who cannot ask again.
+    Tags = "tags", "tags of base images";
+    /// The layers of images whose id is the digest of their configuration.
+    EngineLayers = "engine-layers", "layers of images in engines";
+    /// Accounts of bases.
+    Users = "users-v1", "users of base images";
+    /// By the configuration that says all about an image.
+    Verdicts = "verdicts", "results of checks";
+    /// What was chosen for an image, by its configuration without it.
+    NativeChoices = "native-choices", "native libraries of images";
+    /// Repositories by registry and digest.
+    Homes = "homes", "repositories that have a blob";
+    /// Repositories that took a push.
+    PushedTo = "pushed-to", "repositories that took a push";
+    /// Engines that took an image.
+    LoadedInto = "loaded-into", "engines that took an image";
+    /// Archives that were written, which are no change of the project.
+    Written = "written", "archives that were written";
+    /// When the releases were made that were seen: none may be older than the one before.
+    DebianReleases = "debian-releases", "releases of Debian";
+    /// What was chosen before, for those who cannot ask again.
+    DebianChosen = "debian-chosen", "sets of Debian packages";
+    /// The scripts of packages that do something, by the digests of their files.
+    DebianScripts = "debian-scripts", "scripts of Debian packages";
+    /// Wheels, by all that their build depends on.
+    Wheels = "wheels-4", "wheels that were built";
+    /// Versions that build backends gave.
+    Versions = "versions-1", "versions of Python projects";
+    /// Which digest a file of another hash has.
+    PythonFiles = "python-files", "hashes of Python packages";
+    /// Lists of files.
+    PythonIndex = "python-index", "pages of Python indexes";
+    /// What sets of wheels lack.
+    Closed = "closed-v1", "dependencies of sets of wheels";
+    /// What cargo has found in order.
+    Settled = "settled", "complete Cargo.lock files";
+    /// Paths of this machine in programs.
+    Traces = "traces", "paths left in programs";
+    /// What compilers say about themselves.
+    Rustc = "rustc", "Rust toolchains";
+}
+
+impl Table {
+    /// The table whose folder has that name; none for one of another version of the program.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|table| table.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_tables_share_a_folder_or_words() {
+        let names: BTreeSet<_> = Table::ALL.iter().map(|table| table.name()).collect();
+        let words: BTreeSet<_> = Table::ALL.iter().map(|table| table.holds()).collect();
+        assert_eq!((names.len(), words.len()), (Table::ALL.len(), Table::ALL.len()));
+    }
+
+    #[test]
+    fn a_table_is_found_by_the_name_of_its_folder() {
+        for table in Table::ALL {
+            assert_eq!(Table::named(table.name()), Some(*table));
+        }
+        assert_eq!(Table::named("facts-v0"), None, "an older version is not this one");
+    }
+}
