@@ -3,6 +3,7 @@
 //!
 //! No module here touches disk, network, environment or clock.
 
+mod artifact;
 mod config;
 mod descriptor;
 mod digest;
@@ -12,6 +13,7 @@ pub mod media_type;
 mod platform;
 mod reference;
 
+pub use artifact::EMPTY;
 pub use config::{Execution, Healthcheck, History, ImageConfig, Rootfs};
 pub use descriptor::Descriptor;
 pub use digest::{Digest, DigestParseError, HashingReader, HashingWriter, Sha256};
@@ -21,9 +23,16 @@ pub use reference::{Reference, Repository, is_tag, tag_from_version};
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Deserializer};
+
 /// Fields that this program does not know, kept as they came.
 pub type Extra = BTreeMap<String, serde_json::Value>;
 
 /// As many layers as Docker mounts over one another: it neither pulls nor loads an image that has
 /// more (moby `layer_store.go`, `maxLayerDepth`).
 pub const MOST_LAYERS: usize = 125;
+
+/// Go writes what is empty as `null`, too.
+fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {
+    Option::deserialize(d).map(Option::unwrap_or_default)
+}

@@ -200,9 +200,11 @@ mod tests {
         let manifest = Manifest {
             schema_version: 2,
             media_type: Some(media_type::OCI_MANIFEST.into()),
+            artifact_type: None,
             extra: Default::default(),
             config: config.descriptor.clone(),
             layers: vec![layer.descriptor.clone()],
+            subject: None,
             annotations: Default::default(),
         };
         let manifest = Blob::of(media_type::OCI_MANIFEST, to_json(&manifest).expect("json"));
@@ -215,6 +217,7 @@ mod tests {
             references: vec![],
             images: vec![image],
             index: None,
+            attached: vec![],
         }
     }
 
