@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use containerize_core::build::{Checked, Examiner};
 use containerize_core::check::{Finding, Severity};
 use containerize_core::event::Events;
+use containerize_core::story::{Checked, Examiner};
 use containerize_core::{Error, Result};
 use serde_json::json;
 

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use containerize_core::build::GroupChanges;
 use containerize_core::config::{self, Layer, Origin};
 use containerize_core::http::Secret;
+use containerize_core::story::GroupChanges;
 use containerize_core::{Error, Result};
 use serde::Deserialize;
 

@@ -15,8 +15,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use containerize_core::build::{self, Outcome};
 use containerize_core::event::Events;
+use containerize_core::story::{self, Outcome};
 use containerize_core::{Error, Kind, config, interrupt, redact};
 
 use cli::{BuildArgs, CheckArgs, Cli, Color, IndexArgs, PrintFormat, SayArgs, Verb};
@@ -110,7 +110,7 @@ fn run_index(arguments: &IndexArgs, front_end: &FrontEnd) -> ExitCode {
     let json = arguments.say.format == PrintFormat::Json;
     let work = || -> anyhow::Result<Option<String>> {
         let (client, store) = request::for_index(arguments, &events)?;
-        let Some(digest) = in_runtime(build::merge(&client, &store, target, images, &events))? else {
+        let Some(digest) = in_runtime(story::merge(&client, &store, target, images, &events))? else {
             return Ok(None);
         };
         store.evict(request::cache_size()?);
@@ -215,10 +215,10 @@ fn known(error: anyhow::Error) -> Error {
     })
 }
 
-async fn run_task(request: build::Request, task: Task, events: &Events) -> Result<Outcome, Error> {
+async fn run_task(request: story::Request, task: Task, events: &Events) -> Result<Outcome, Error> {
     match task {
-        Task::Build => build::run(request, events).await,
-        Task::Lock => build::lock(request, events).await,
+        Task::Build => story::run(request, events).await,
+        Task::Lock => story::lock(request, events).await,
     }
 }
 

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use containerize_core::Error;
-use containerize_core::build::{Delivered, Outcome};
 use containerize_core::config::{Install, LabelValue, Labels};
 use containerize_core::event::{self, Event, Motion};
 use containerize_core::oci::{Digest, Reference};
 use containerize_core::plan::{Application, ImagePlan, Linkage, Plan, ProjectPlan, TargetPlan};
 use containerize_core::redact;
+use containerize_core::story::{Delivered, Outcome};
 use serde_json::json;
 
 use crate::front_end::FrontEnd;

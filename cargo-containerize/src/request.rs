@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use containerize_core::base::spec::BaseSpec;
-use containerize_core::build::{Language, Login, Request};
 use containerize_core::cargo::{Cargo, Environment, Locking, select::Scope};
 use containerize_core::event::Events;
 use containerize_core::http::{Options, Proxies, Secret, named_roots, usual_cert_dirs};
 use containerize_core::registry::{self, Client, Credentials, Explicit};
 use containerize_core::sink::Stream;
 use containerize_core::store::{DEFAULT_SIZE, Store, parse_size};
+use containerize_core::story::{Language, Login, Request};
 use containerize_core::{Error, Result, read, system};
 
 use crate::cli::{BuildArgs, CheckArgs, IndexArgs, TransferArgs};

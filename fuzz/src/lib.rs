@@ -8,7 +8,7 @@ pub mod seeds;
 use std::io::{Cursor, Write};
 use std::path::PathBuf;
 
-use containerize_core::base::{details, facts};
+use containerize_core::facts::{self, details};
 use containerize_core::http::{HeaderMap, HeaderValue, Url, header::WWW_AUTHENTICATE};
 use containerize_core::oci::{Digest, ImageConfig, ManifestKind, Platform, Reference};
 use containerize_core::python::lock;

@@ -88,7 +88,7 @@ fn every_seed_is_sound() {
         containerize_core::debian::Unpacked::read(&path, "demo", true, &scratch).expect("a sound package");
     }
     for seed in seeds::layers() {
-        containerize_core::base::facts::Scanned::of(&seed[..]).expect("a sound layer");
+        containerize_core::facts::Scanned::of(&seed[..]).expect("a sound layer");
     }
     for seed in seeds::locks() {
         let (name, kind) = seeds::LOCKS[usize::from(seed[0])];

@@ -6,13 +6,12 @@
 //! Project + BaseFacts -> Plan -> Layers -> Image -> Targets
 //! ```
 //!
-//! [`build::run`] tells it on one screen. `ARCHITECTURE.md` in the repository says which
+//! [`story::run`] tells it on one screen. `ARCHITECTURE.md` in the repository says which
 //! module does what and which modules each may import; a test holds them to it.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod base;
-pub mod build;
 pub mod cargo;
 pub mod check;
 pub mod config;
@@ -20,6 +19,7 @@ pub mod debian;
 pub mod elf;
 pub mod error;
 pub mod event;
+pub mod facts;
 pub mod http;
 pub mod image;
 pub mod interrupt;
@@ -33,6 +33,7 @@ pub mod redact;
 pub mod registry;
 pub mod sink;
 pub mod store;
+pub mod story;
 pub mod system;
 pub mod territory;
 pub mod vcs;

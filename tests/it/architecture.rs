@@ -22,17 +22,18 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("registry", &["http", "oci", "process", "store"]),
     ("elf", &[]),
     ("cargo", &["elf", "oci", "process", "store"]),
-    ("base", &["elf", "layer", "oci", "process", "registry", "store"]),
-    ("debian", &["base", "http", "layer", "oci", "store"]),
+    ("facts", &["elf", "oci", "store"]),
+    ("layer", &["facts", "oci", "store"]),
+    ("debian", &["facts", "http", "layer", "oci", "store"]),
+    ("base", &["debian", "facts", "layer", "oci", "process", "registry", "store"]),
     ("python", &["elf", "http", "oci", "process", "store", "territory", "vcs"]),
     ("wheel", &["layer", "oci", "python"]),
     ("plan", &["base", "config", "oci", "python"]),
-    ("layer", &["base", "oci", "store"]),
     ("image", &["base", "layer", "oci", "plan", "store"]),
-    ("check", &["base", "elf", "oci", "python"]),
+    ("check", &["elf", "facts", "oci", "python"]),
     ("sink", &["base", "image", "oci", "registry", "store"]),
     (
-        "build",
+        "story",
         &[
             "base",
             "cargo",
@@ -40,6 +41,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "config",
             "debian",
             "elf",
+            "facts",
             "http",
             "image",
             "layer",
@@ -87,15 +89,15 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     // For words about the folder that temporary files go to.
     ("store/scratch.rs", "std::env::temp_dir"),
     // Constants of the compilation, not of the environment.
-    ("build/places.rs", "std::env::consts::"),
+    ("story/places.rs", "std::env::consts::"),
     // Takes a value apart that was passed in.
     ("cargo/mod.rs", "std::env::split_paths"),
     ("system/programs.rs", "std::env::split_paths"),
     ("http/certs.rs", "std::env::split_paths"),
-    ("build/deliver.rs", "std::env::consts::"),
+    ("story/deliver.rs", "std::env::consts::"),
     ("base/open.rs", "std::env::consts::"),
-    ("build/native.rs", "std::env::consts::"),
-    ("build/native/host.rs", "std::env::consts::"),
+    ("story/native.rs", "std::env::consts::"),
+    ("story/native/host.rs", "std::env::consts::"),
 ];
 
 /// What reads a file of any kind and size.
@@ -262,7 +264,7 @@ fn the_library_gets_the_environment_passed_in() {
             source.code = source.code.replace(allowed, "");
         }
     }
-    let why = "Pass the value in: `build::Request` and `cargo::Environment` carry what the call came with.";
+    let why = "Pass the value in: `story::Request` and `cargo::Environment` carry what the call came with.";
     refuse(&["env::"], &sources, why);
 }
 

@@ -4,10 +4,10 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use containerize_core::base::facts::{Contents, contents_of, known, tree_of};
-use containerize_core::base::notes::Note;
-use containerize_core::base::python::{FoundPython, find_python};
-use containerize_core::base::tree::{NodeKind, Tree};
+use containerize_core::facts::notes::Note;
+use containerize_core::facts::python::{FoundPython, find_python};
+use containerize_core::facts::tree::{NodeKind, Tree};
+use containerize_core::facts::{Contents, contents_of, known, tree_of};
 use containerize_core::oci::{
     Descriptor, Digest, ImageConfig, Index, Manifest, ManifestKind, Platform, media_type,
 };

@@ -7,7 +7,7 @@ mod index;
 mod values;
 
 use clap::{Args, FromArgMatches, Parser, Subcommand};
-use containerize_core::build::GroupChanges;
+use containerize_core::story::GroupChanges;
 
 use crate::front_end::FrontEnd;
 

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::facts::decoder;
 use crate::error::{Context, Error, Result};
+use crate::facts::decoder;
 use crate::oci::media_type::{Compression, DOCKER_LAYER, DOCKER_LAYER_GZIP};
 use crate::oci::{Descriptor, Digest, ImageConfig, Index};
 use crate::store::{Blob, Source, Store};

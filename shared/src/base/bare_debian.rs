@@ -3,9 +3,9 @@
 //! It lies on the base `static`, which has users, root certificates and time zones. No registry is
 //! asked for it: its bytes depend on the suite, the architecture and this program's version alone.
 
-use super::tree::Tree;
 use crate::error::{Error, Result};
 use crate::event::Events;
+use crate::facts::tree::Tree;
 use crate::layer::{self, Content, Entry, Layer, Spec};
 use crate::oci::Platform;
 use crate::oci::media_type::{Compression, Format};

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use bytes::Bytes;
 
-use crate::base::tree::Tree;
 use crate::error::Result;
 use crate::event::Events;
+use crate::facts::tree::Tree;
 use crate::layer::{self, Content, Entry, EntryKind, Layer, Spec};
 use crate::oci::media_type::{Compression, Format};
 use crate::store::Store;

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::debian;
 use crate::error::{Context, Error, Result};
 use crate::interrupt;
 use crate::oci::{Digest, Reference};
@@ -46,25 +47,7 @@ pub struct LockedPackages {
     pub state: Digest,
     /// What was chosen.
     #[serde(default, rename = "package")]
-    pub packages: Vec<DebianPackage>,
-}
-
-/// A Debian package that was chosen: what it is, and where its file is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DebianPackage {
-    /// Its name.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// Its architecture, or `all`.
-    pub architecture: String,
-    /// Where its file is.
-    pub url: String,
-    /// Bytes of its file.
-    pub size: u64,
-    /// The digest of its file.
-    pub digest: Digest,
+    pub packages: Vec<debian::Package>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -197,7 +180,7 @@ mod tests {
             platform: platform.into(),
             wanted: vec!["libpq5".into()],
             state: Digest::of(b"state"),
-            packages: vec![DebianPackage {
+            packages: vec![debian::Package {
                 name: "libpq5".into(),
                 version: version.into(),
                 architecture: "amd64".into(),

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{Finding, Kind, Report, Severity};
-use crate::base::details::FileSystem;
-use crate::base::tree::{Node, NodeKind};
+use crate::facts::details::FileSystem;
+use crate::facts::tree::{Node, NodeKind};
 use crate::oci::ImageConfig;
 
 /// Bits of one class in a mode.

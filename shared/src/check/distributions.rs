@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::python::Python;
 use super::start::Started;
 use super::{Finding, Image, Kind, Report, Severity};
-use crate::base::details::{Detail, Metadata};
+use crate::facts::details::{Detail, Metadata};
 use crate::oci::Platform;
 use crate::python::closed::{Present, unmet};
 use crate::python::{Interpreter, Libc, Markers, Name, PythonVersion};

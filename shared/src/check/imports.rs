@@ -3,8 +3,8 @@
 
 use super::python::{Python, SearchPath};
 use super::{Finding, Image, Kind, Report, Severity};
-use crate::base::details::Detail;
-use crate::base::tree::NodeKind;
+use crate::facts::details::Detail;
+use crate::facts::tree::NodeKind;
 
 /// Servers that are given `module:object`.
 const SERVERS: &[&str] = &["uvicorn", "gunicorn", "hypercorn", "granian", "daphne"];

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Image;
-use crate::base::details::{Detail, FileSystem};
 use crate::elf::ElfFacts;
+use crate::facts::details::{Detail, FileSystem};
 
 /// Which C library's loader it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Image;
 use super::loader::{Libc, Search};
 use super::process::Process;
-use crate::base::details::FileSystem;
+use crate::facts::details::FileSystem;
 use crate::oci::ImageConfig;
 
 /// A program's loader and libraries. All paths have their links followed, and no leading slash.

@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 pub use loads::{Loads, loads};
 use serde::{Deserialize, Serialize};
 
-use crate::base::details::{Detail, FileSystem};
+use crate::facts::details::{Detail, FileSystem};
 use crate::oci::{History, ImageConfig, MOST_LAYERS};
 
 /// The version of the rules. What was remembered under another one is forgotten: verdicts, and

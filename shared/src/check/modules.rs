@@ -12,8 +12,8 @@ use super::process::{Problem, Process, Trouble};
 use super::python::Python;
 use super::start::Started;
 use super::{Finding, Image, Kind, Report, Severity, fixes};
-use crate::base::details::Detail;
 use crate::elf::ElfFacts;
+use crate::facts::details::Detail;
 
 /// Where Debian's packages put modules, whatever version its Python has. A Python that was built into
 /// another prefix does not look there.

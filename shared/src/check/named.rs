@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 
 use super::{Finding, Image, Kind, Report, Severity};
-use crate::base::details::Detail;
-use crate::base::notes::Note;
+use crate::facts::details::Detail;
+use crate::facts::notes::Note;
 
 /// What a distribution opens or runs.
 struct Opened {

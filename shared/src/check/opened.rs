@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::named::{self, carries};
 use super::{Finding, Image, Kind, Report, Severity};
-use crate::base::details::{Detail, Opened};
+use crate::facts::details::{Detail, Opened};
 
 /// A library by what `find_library` is asked for, the name that the loader knows it by, and Debian's package.
 const LIBRARIES: &[(&str, &str, &str)] = &[

@@ -2,7 +2,7 @@
 
 use super::Image;
 use super::loader::{Libc, multiarch};
-use crate::base::python::find_python;
+use crate::facts::python::find_python;
 
 /// A CPython of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use super::loader::{Libc, Search};
 use super::process::Process;
 use super::python::Python;
 use super::{Finding, Image, Kind, Report, Severity, fixes, imports};
-use crate::base::details::Detail;
-use crate::base::tree::NodeKind;
 use crate::elf::ElfFacts;
+use crate::facts::details::Detail;
+use crate::facts::tree::NodeKind;
 use crate::system::System;
 
 /// As many `#!` lines as Linux follows.

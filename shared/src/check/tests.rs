@@ -1,8 +1,8 @@
 use super::*;
-use crate::base::details::{LayerDetails, Metadata, Opened};
-use crate::base::facts::LayerFacts;
-use crate::base::tree::{Node, NodeKind};
 use crate::elf::ElfFacts;
+use crate::facts::LayerFacts;
+use crate::facts::details::{LayerDetails, Metadata, Opened};
+use crate::facts::tree::{Node, NodeKind};
 
 const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
 const SITE: &str = "usr/local/lib/python3.13/site-packages";
@@ -559,7 +559,7 @@ fn the_package_is_that_of_the_images_debian() {
     let wand = |release: &str| {
         let mut base = python();
         let text = format!("ID=debian\nVERSION_ID=\"{release}\"\n");
-        base.facts.notes.insert("etc/os-release".into(), crate::base::notes::Note::Text(text));
+        base.facts.notes.insert("etc/os-release".into(), crate::facts::notes::Note::Text(text));
         opened_by_name(base.text("etc/os-release", "ID=debian"), with_distributions(&["wand-0.7.2"]))
             .remove(0)
             .1

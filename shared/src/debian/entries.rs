@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::control::Paragraph;
 use super::package::{self, Control, Member, MemberKind};
-use crate::base::tree::Tree;
 use crate::error::{Context, Error, Result};
+use crate::facts::tree::Tree;
 use crate::layer::{Content, Entry, EntryKind};
 use crate::read;
 

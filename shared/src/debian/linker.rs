@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::entries::is_library_folder;
-use crate::base::tree::{NodeKind, Tree};
+use crate::facts::tree::{NodeKind, Tree};
 
 const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
 /// Bytes of the header, and of an entry.
@@ -197,7 +197,7 @@ fn digits(text: &[u8]) -> (&[u8], &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::tree::Node;
+    use crate::facts::tree::Node;
 
     fn line(name: &str) -> Line {
         let path = format!("/lib/{name}").into_bytes();

@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
 
 pub use entries::{Database, Unpacked, database};
 pub use keyring::Keyring;
@@ -31,17 +32,34 @@ pub use resolve::Installed;
 pub use sources::{Base, Source, Wanted, is_time, sources};
 pub use version::compare;
 
-pub use crate::base::lock::DebianPackage as Package;
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::http;
-use crate::oci::Platform;
+use crate::oci::{Digest, Platform};
 use crate::store::Store;
 use fetch::Fetcher;
 use index::Indexes;
 
 /// So many files are fetched at once.
 const DOWNLOADS: usize = 6;
+
+/// A Debian package that was chosen: what it is, and where its file is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Package {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its architecture, or `all`.
+    pub architecture: String,
+    /// Where its file is.
+    pub url: String,
+    /// Bytes of its file.
+    pub size: u64,
+    /// The digest of its file.
+    pub digest: Digest,
+}
 
 /// Archives of packages, and whose signatures count there.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use tar::EntryType;
 
 use super::fakes::{Archive, Deb, Signer, day};
 use super::*;
-use crate::base::tree::{Node, NodeKind, Tree};
+use crate::facts::tree::{Node, NodeKind, Tree};
 use crate::layer::{Content, Entry, EntryKind};
 use crate::oci::Digest;
 

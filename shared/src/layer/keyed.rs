@@ -3,9 +3,9 @@
 
 use super::write::{Known, finished};
 use super::{CONTRACT, Layer, Spec, write};
-use crate::base::tree::Tree;
 use crate::error::Result;
 use crate::event::{Events, Motion, Outcome};
+use crate::facts::tree::Tree;
 use crate::oci::media_type::{Compression, Format};
 use crate::store::Store;
 

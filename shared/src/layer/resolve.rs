@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::{Entry, EntryKind, Spec};
-use crate::base::tree::{Node, NodeKind, Tree};
 use crate::error::{Error, Result};
+use crate::facts::tree::{Node, NodeKind, Tree};
 
 /// The entries as they are written, in the order of their paths' bytes.
 pub(super) fn resolve(spec: &Spec, base: &Tree) -> Result<Vec<Entry>> {

@@ -11,9 +11,9 @@ use super::resolve::resolve;
 use super::splice::{self, splice};
 use super::unzip::{self, Unzipper, cannot_write};
 use super::{CONTRACT, Content, Entry, EntryKind, Layer, Spec};
-use crate::base::tree::Tree;
 use crate::error::{Context, Error, Result};
 use crate::event::{Events, Motion, Outcome, Task};
+use crate::facts::tree::Tree;
 use crate::oci::media_type::{Compression, Format};
 use crate::oci::{Descriptor, Digest, Sha256};
 use crate::read;
@@ -167,7 +167,7 @@ fn copy(path: &Path, size: u64, digest: &Digest, to: &mut dyn Write, task: &Task
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::tree::{Node, NodeKind};
+    use crate::facts::tree::{Node, NodeKind};
     use std::fs::File;
 
     fn store() -> (tempfile::TempDir, Store) {

@@ -25,9 +25,9 @@ use super::header::{BLOCK, header};
 use super::unzip::{self, Sink, Unzipper, cannot_write};
 use super::write::content;
 use super::{Content, Entry, EntryKind, ZipMethod};
-use crate::base::facts;
 use crate::error::{Context, Result};
 use crate::event::Task;
+use crate::facts;
 use crate::oci::media_type::Compression;
 use crate::store::{BlobWriter, Store};
 

@@ -6,8 +6,8 @@ use std::thread;
 
 use crc32fast::Hasher;
 
-use crate::base::facts::Scanned;
 use crate::error::{Error, Result};
+use crate::facts::Scanned;
 use crate::oci::{Digest, Sha256};
 
 /// The size of a buffer: it stays in the processor's cache between inflating and hashing.

@@ -13,8 +13,8 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use super::super::{Spec, Zipped, write};
 use super::*;
-use crate::base::tree::Tree;
 use crate::event::Events;
+use crate::facts::tree::Tree;
 use crate::oci::media_type::Format;
 use crate::oci::{Digest, Sha256};
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Strategy};
 
 use super::super::{Layer, Spec, Zipped, write};
-use crate::base::tree::Tree;
 use crate::event::Events;
+use crate::facts::tree::Tree;
 use crate::oci::Digest;
 use crate::oci::media_type::Format;
 use crate::store::Source;

@@ -1,0 +1,345 @@
+//! From what the plan says goes into a layer to the entries of that layer.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::python::Environment;
+use super::upload::Uploads;
+use super::{brought, hooks};
+use crate::config::{Command, ExtraLayer, FileRule, Owner};
+use crate::error::{Context, Error, Result};
+use crate::event::Events;
+use crate::facts::tree::Tree;
+use crate::layer::{self, Content, Entry, EntryKind, Layer, Spec};
+use crate::oci::media_type::{Compression, Format};
+use crate::plan::{Item, LayerPlan};
+use crate::store::{Store, scratch};
+use crate::system::System;
+use crate::territory::Territory;
+
+/// What was built for one platform's image.
+pub(super) enum Parts<'a> {
+    /// A program.
+    Program(&'a Path),
+    /// A Python environment.
+    Environment(&'a Environment<'a>),
+}
+
+impl Parts<'_> {
+    fn program(&self) -> Result<&Path> {
+        match self {
+            Self::Program(path) => Ok(path),
+            Self::Environment(_) => Err(Error::bug("a Python image has no program")),
+        }
+    }
+
+    fn environment(&self) -> Result<&Environment<'_>> {
+        match self {
+            Self::Program(_) => Err(Error::bug("a Rust image has no environment")),
+            Self::Environment(environment) => Ok(environment),
+        }
+    }
+}
+
+/// What is needed to make layers.
+pub(super) struct Maker<'a> {
+    /// The project's folder.
+    pub(super) dir: &'a Path,
+    /// The cache.
+    pub(super) store: &'a Store,
+    /// Whether layers made before may be taken from the cache.
+    pub(super) use_memo: bool,
+    /// Threads for compressing.
+    pub(super) jobs: usize,
+    /// Sends layers while others are still being made.
+    pub(super) uploads: Option<&'a Uploads>,
+    /// Where events go.
+    pub(super) events: &'a Events,
+    /// How layers are compressed.
+    pub(super) compression: Compression,
+    /// Their family of media types.
+    pub(super) format: Format,
+    /// Owner of directories that a layer adds without naming them.
+    pub(super) owner: Owner,
+    /// At most so many layers.
+    pub(super) max_layers: usize,
+}
+
+impl Maker<'_> {
+    /// Makes the planned layers on top of `base` from the `parts` that were built; `variables` go
+    /// to commands that make layers.
+    ///
+    /// # Errors
+    /// When a file is missing or changes, a command fails, or the disk is full.
+    pub(super) fn layers(
+        &self,
+        plans: &[LayerPlan],
+        base: &Tree,
+        parts: &Parts<'_>,
+        variables: &BTreeMap<&str, String>,
+    ) -> Result<Vec<Layer>> {
+        let mut below = Cow::Borrowed(base);
+        let mut layers = Vec::with_capacity(plans.len());
+        let mut named = Named::default();
+        for (number, plan) in plans.iter().enumerate() {
+            if let ([Item::Wheels], Parts::Environment(environment)) = (&plan.items[..], parts) {
+                // On top of the base, whatever else was added: so a wheel's layer is the same in
+                // every image.
+                layers.extend(environment.wheel_layers(self, base, self.room_beside(plans.len()))?);
+                continue;
+            }
+            if let ([Item::Bytecode], Parts::Environment(environment)) = (&plan.items[..], parts) {
+                let layer = environment.bytecode_layer(self, base)?;
+                self.send(&layer);
+                layers.push(layer);
+                continue;
+            }
+            if let ([Item::ProjectBytecode], Parts::Environment(environment)) = (&plan.items[..], parts) {
+                let layer = environment.project_bytecode_layer(self, &below, &plan.title)?;
+                layer.iter().for_each(|layer| self.send(layer));
+                layers.extend(layer);
+                continue;
+            }
+            // Lives as long as the layer is read from it.
+            let scratch = scratch::folder()?;
+            let mut entries = Vec::new();
+            for (i, item) in plan.items.iter().enumerate() {
+                let folder = scratch.path().join(i.to_string());
+                entries.extend(named.filter(item, self.entries(item, parts, &folder, variables)?));
+            }
+            let spec = Spec {
+                title: plan.title.clone(),
+                entries,
+                owner: (self.owner.uid, self.owner.gid),
+                compression: self.compression,
+                format: self.format,
+            };
+            let layer = layer::write(&spec, &below, self.store, self.use_memo, self.jobs, self.events)?;
+            self.send(&layer);
+            layers.push(layer);
+            // Nobody asks what is there after the last one, and a base has many paths to copy.
+            if number + 1 < plans.len() {
+                below = Cow::Owned(layer::tree_after(below.into_owned(), &spec)?);
+            }
+        }
+        Ok(layers)
+    }
+
+    /// How many layers there may be in the place of one of so many planned ones.
+    fn room_beside(&self, planned: usize) -> usize {
+        (self.max_layers + 1).saturating_sub(planned).max(1)
+    }
+
+    /// Begins to send a layer that was made now. What was made before was probably sent before,
+    /// and the push at the end asks for it.
+    pub(super) fn send(&self, layer: &Layer) {
+        if let Some(uploads) = self.uploads.filter(|_| layer.fresh) {
+            uploads.begin(&layer.blob, &layer.title);
+        }
+    }
+
+    fn entries(
+        &self,
+        item: &Item,
+        parts: &Parts<'_>,
+        scratch: &Path,
+        variables: &BTreeMap<&str, String>,
+    ) -> Result<Vec<Entry>> {
+        match item {
+            Item::Program { path, owner } => {
+                let content = Content::of_file(parts.program()?)?;
+                Ok(vec![entry(path, EntryKind::File(content), 0o755, *owner)])
+            }
+            Item::Wheels | Item::Bytecode | Item::ProjectBytecode => {
+                Err(Error::bug("wheels share a layer with something else"))
+            }
+            Item::Interpreter => Ok(parts.environment()?.interpreter.clone()),
+            Item::Skeleton => Ok(parts.environment()?.skeleton.clone()),
+            Item::Project => Ok(parts.environment()?.project.clone()),
+            Item::Directory { path, mode, owner } => {
+                Ok(vec![entry(path, EntryKind::Directory, mode.0, *owner)])
+            }
+            Item::Files { rule, owner } => self.files(rule, *owner),
+            Item::Outside { layer, owner } => self.outside(layer, *owner, scratch, variables),
+        }
+    }
+
+    fn files(&self, rule: &FileRule, owner: Owner) -> Result<Vec<Entry>> {
+        refuse_escape(self.dir, &rule.from)?;
+        let failed = || format!("cannot take {} into the image", rule.from);
+        let mode = rule.mode.map(|mode| mode.0);
+        let from = self.dir.join(&rule.from);
+        let mut entries =
+            layer::collect(&from, &rule.to, mode, (owner.uid, owner.gid), &rule.exclude).context(failed)?;
+        if from.is_dir() {
+            brought::words(&rule.from, &from, &entries).into_iter().for_each(|words| self.events.warn(words));
+        }
+        match (&rule.capabilities, &mut entries[..]) {
+            (None, entries) => self.tell_capabilities(entries),
+            (Some(capabilities), [Entry { kind: EntryKind::File(_), capabilities: slot, .. }]) => {
+                *slot = Some(capabilities.to_bytes());
+            }
+            (Some(_), _) => {
+                return Err(Error::usage(format!(
+                    "capabilities are for a single file, and {} is a folder",
+                    rule.from
+                ))
+                .hint("give the file an entry of its own in `files`"));
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Names the files whose capabilities are not in the image.
+    fn tell_capabilities(&self, entries: &[Entry]) {
+        for entry in entries.iter().filter(|entry| entry.mode & 0o111 != 0) {
+            if let EntryKind::File(Content::File { path, .. }) = &entry.kind
+                && layer::has_capability(path)
+            {
+                self.events.note(format!(
+                    "the capabilities of {} are left out: `capabilities` in its entry of `files` sets them",
+                    path.display()
+                ));
+            }
+        }
+    }
+
+    fn outside(
+        &self,
+        layer: &ExtraLayer,
+        owner: Owner,
+        scratch: &Path,
+        variables: &BTreeMap<&str, String>,
+    ) -> Result<Vec<Entry>> {
+        let folder = match layer {
+            ExtraLayer::Folder(folder) => {
+                refuse_escape(self.dir, folder)?;
+                let folder = self.dir.join(folder);
+                if !folder.is_dir() {
+                    return Err(Error::usage(format!("the layer {} is no folder", folder.display()))
+                        .hint("name a folder, or { command = \"...\" }"));
+                }
+                folder
+            }
+            ExtraLayer::Command { command, dir } => self.fill(command, dir, scratch, variables)?,
+        };
+        let entries = layer::collect(&folder, "/", None, (owner.uid, owner.gid), &[])?;
+        self.tell_capabilities(&entries);
+        Ok(entries)
+    }
+
+    /// Lets a command put files into an empty folder.
+    fn fill(
+        &self,
+        command: &Command,
+        dir: &str,
+        scratch: &Path,
+        variables: &BTreeMap<&str, String>,
+    ) -> Result<PathBuf> {
+        let dir = self.dir.join(dir);
+        std::fs::create_dir_all(scratch).context(|| "cannot make a temporary folder".into())?;
+        let mut variables = variables.clone();
+        variables.insert("CONTAINERIZE_LAYER", scratch.display().to_string());
+        // Platforms are packed at the same time; commands in one folder would disturb each other.
+        let _turn = self.store.turn("commands", &dir.display().to_string());
+        hooks::run(std::slice::from_ref(command), &dir, &variables, self.events)?;
+        Ok(scratch.to_owned())
+    }
+}
+
+/// Places that `files` has filled. Of a project's source what would come to the same place stays out: the source comes
+/// later and would hide what somebody asked for in so many words.
+#[derive(Default)]
+struct Named(BTreeSet<String>);
+
+impl Named {
+    fn filter(&mut self, item: &Item, mut entries: Vec<Entry>) -> Vec<Entry> {
+        let is_whole =
+            |entry: &Entry| !matches!(entry.kind, EntryKind::Directory | EntryKind::ImpliedDirectory);
+        match item {
+            Item::Files { .. } => {
+                self.0.extend(entries.iter().filter(|entry| is_whole(entry)).map(|entry| entry.path.clone()));
+            }
+            Item::Project if !self.0.is_empty() => {
+                entries.retain(|entry| !is_whole(entry) || !self.0.contains(&entry.path));
+            }
+            _ => {}
+        }
+        entries
+    }
+}
+
+/// Refuses a path in the project from which links lead out of it. A path that itself says that it is
+/// elsewhere is the user's will. The way up to a folder above, as paths of the workspace's table have it, says
+/// nothing of the links below it.
+fn refuse_escape(dir: &Path, from: &str) -> Result<()> {
+    let from = System::HERE.slashes(from);
+    let (mut dir, mut from) = (dir, &*from);
+    while let (Some(above), Some(rest)) = (dir.parent(), from.strip_prefix("../")) {
+        (dir, from) = (above, rest);
+    }
+    let named_elsewhere = Path::new(from).has_root() || from.split('/').any(|part| part == "..");
+    if named_elsewhere {
+        return Ok(());
+    }
+    let territory = Territory::of(dir).context(|| format!("cannot read {}", dir.display()))?;
+    match territory.escape(&dir.join(from)) {
+        None => Ok(()),
+        Some(end) => Err(Error::usage(format!("{from} is a link out of the project, to {}", end.display()))
+            .hint(format!("name {} itself if it is meant to go into the image", end.display()))),
+    }
+}
+
+fn entry(path: &str, kind: EntryKind, mode: u32, owner: Owner) -> Entry {
+    let path = path.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+    Entry { path, kind, mode, uid: owner.uid, gid: owner.gid, capabilities: None }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_files_names_is_not_hidden_by_the_source() {
+        let file = |path: &str, mode| {
+            Entry::file(path, Content::Bytes(path.as_bytes().to_vec().into()), mode, (0, 0))
+        };
+        let rule = "start.sh:/app/start.sh".parse().expect("a rule");
+        let owner = Owner { uid: 0, gid: 0 };
+        let mut named = Named::default();
+        let folder = Entry::directory("app", 0o755, (0, 0));
+        let given =
+            named.filter(&Item::Files { rule, owner }, vec![folder.clone(), file("app/start.sh", 0o755)]);
+        assert_eq!(given.len(), 2);
+        let source = vec![folder, file("app/main.py", 0o644), file("app/start.sh", 0o644)];
+        let left = named.filter(&Item::Project, source);
+        assert_eq!(left.iter().map(|entry| entry.path.as_str()).collect::<Vec<_>>(), ["app", "app/main.py"]);
+        let others = named.filter(&Item::Skeleton, vec![file("app/start.sh", 0o644)]);
+        assert_eq!(others.len(), 1, "an environment's own files are its own");
+    }
+
+    #[test]
+    fn a_link_carries_no_file_of_the_machine_along_unless_it_is_named() {
+        let machine = tempfile::tempdir().expect("folder");
+        let dir = machine.path().join("project");
+        std::fs::create_dir_all(dir.join("conf")).expect("made");
+        std::fs::write(dir.join("conf/app.toml"), "").expect("written");
+        std::fs::write(machine.path().join("shadow"), "").expect("written");
+        std::os::unix::fs::symlink("../shadow", dir.join("link")).expect("link");
+        std::os::unix::fs::symlink("..", dir.join("folder")).expect("link");
+        for from in ["link", "folder", "folder/shadow"] {
+            let error = refuse_escape(&dir, from).expect_err(from);
+            assert!(error.to_string().contains("is a link out of the project"), "{error}");
+        }
+        let below = dir.join("conf");
+        std::os::unix::fs::symlink("/etc/passwd", machine.path().join("passwd")).expect("link");
+        for (dir, from) in [(&below, "../link"), (&below, "../../passwd"), (&dir, "../passwd")] {
+            assert!(refuse_escape(dir, from).is_err(), "{from}");
+        }
+        let absolute = dir.join("link").display().to_string();
+        for from in ["conf", "conf/app.toml", "missing", "../shadow", absolute.as_str()] {
+            refuse_escape(&dir, from).expect(from);
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! The Python tools of this machine, and what they build for an image.
+
+use std::path::{Path, PathBuf};
+
+use super::environment::ReadyWheel;
+use super::fitting;
+use super::resolve::{Chosen, Form};
+use super::wanted::Wanted;
+use crate::config::{Settings, Strip};
+use crate::error::{Error, Result};
+use crate::event::Events;
+use crate::oci::Platform;
+use crate::python::build::{self, Builder, Built, Compile, LockRequest, Origin, make_lock};
+use crate::python::host::Host;
+use crate::python::index::{Downloader, Options, Requirements, Surroundings};
+use crate::python::lock::{self, Lock, LockKind};
+use crate::python::{
+    DistFile, Interpreter, LeftOut, Libc, Package, Project, PythonVersion, Reason, Source, is_named,
+};
+use crate::redact::Secret;
+use crate::store::Store;
+use crate::story::Request;
+use crate::system::System;
+use crate::wheel::DirectUrl;
+
+/// What fetches and builds distributions.
+pub(super) struct Tools {
+    pub(super) downloads: Downloader,
+    builder: Builder,
+    host: Host,
+}
+
+impl Tools {
+    /// The tools for a project with this lock.
+    ///
+    /// # Errors
+    /// Usage: a file or a variable that says where indexes are cannot be understood.
+    pub(super) fn of(
+        request: &Request,
+        project: &Project,
+        lock: Option<&Lock>,
+        store: &Store,
+        events: &Events,
+    ) -> Result<Self> {
+        let options = indexes(request, project, lock)?;
+        let host = Host::find(&request.variables, &project.dir);
+        let offline = request.locking.is_offline();
+        let builder = Builder::new(host.clone(), store.clone(), events.clone(), &options, offline);
+        let http = request.registry.http.clone();
+        let downloads = Downloader::new(http, store.clone(), events.clone(), options)?;
+        Ok(Self { downloads, builder, host })
+    }
+
+    /// Builds and compiles with this interpreter where it fits.
+    pub(super) fn prefer(&self, python: &Path) {
+        self.host.prefer(python);
+    }
+
+    /// The version that the project's build backend tells, asked with this Python if one is named.
+    ///
+    /// # Errors
+    /// When it cannot be built.
+    pub(super) async fn version(
+        &self,
+        project: &Project,
+        python: Option<(PythonVersion, Platform)>,
+    ) -> Result<String> {
+        // Which C library the image has does not matter: nothing is built for it.
+        let libc = Libc::Glibc { major: 2, minor: 17 };
+        let target =
+            python.map(|(version, platform)| Interpreter { path: String::new(), version, libc, platform });
+        self.builder.version(&project.dir, target.as_ref()).await.map(|version| version.to_string())
+    }
+
+    /// The wheel of a distribution that is no wheel yet.
+    ///
+    /// # Errors
+    /// When it cannot be fetched or built, or the base cannot run what came of it.
+    pub(super) async fn build(
+        &self,
+        chosen: &Chosen,
+        settings: &Settings,
+        interpreter: &Interpreter,
+    ) -> Result<ReadyWheel> {
+        let Package { name, source, .. } = &chosen.package;
+        let builder = self.builder.compiling(compile(settings));
+        let wheel = |origin| builder.wheel(name, origin, interpreter);
+        let built = match (&chosen.form, source) {
+            (Form::Archive(file), source) => {
+                let fetched = self.downloads.fetch(&chosen.package, file).await?;
+                let subdirectory = match source {
+                    Source::Url { subdirectory, .. } => subdirectory.as_deref(),
+                    _ => None,
+                };
+                let origin = Origin::Archive { path: &fetched.path, digest: &fetched.digest, subdirectory };
+                match wheel(origin).await {
+                    Ok(built) => built,
+                    Err(error) => {
+                        let listed = self.all_files(&chosen.package).await;
+                        return Err(fitting::explain(error, &chosen.package, &listed, interpreter));
+                    }
+                }
+            }
+            (_, Source::Directory { path, .. }) => wheel(Origin::Directory(path)).await?,
+            (_, Source::Git { url, commit, subdirectory, .. }) => {
+                let url = url.expose();
+                wheel(Origin::Git { url, commit, subdirectory: subdirectory.as_deref() }).await?
+            }
+            (_, Source::File { path }) => self.of_file(&builder, chosen, path, interpreter).await?,
+            (_, Source::Index { .. } | Source::Url { .. }) => {
+                return Err(Error::bug(format!("nothing says which file of {name} is meant")));
+            }
+        };
+        Ok(ready(&chosen.package, built, settings))
+    }
+
+    /// All files of a version, also those that a lock for one Python does not list.
+    async fn all_files(&self, package: &Package) -> Vec<DistFile> {
+        let is_wheel = |file: &DistFile| file.filename.ends_with(".whl");
+        if package.files.iter().any(is_wheel) {
+            return package.files.clone();
+        }
+        // Where nobody answers, less is said.
+        self.downloads.files(&Package { files: Vec::new(), ..package.clone() }).await.unwrap_or_default()
+    }
+
+    /// A file of this machine: a wheel is taken as it is.
+    async fn of_file(
+        &self,
+        builder: &Builder,
+        chosen: &Chosen,
+        path: &Path,
+        interpreter: &Interpreter,
+    ) -> Result<Built> {
+        let hashes: Vec<_> = chosen.package.files.iter().flat_map(|file| file.hashes.clone()).collect();
+        let mut imported = self.downloads.import(path, hashes.get(..1).unwrap_or_default()).await;
+        // Of several digests one must be right.
+        for hash in hashes.iter().skip(1) {
+            if imported.is_err() {
+                imported = self.downloads.import(path, std::slice::from_ref(hash)).await;
+            }
+        }
+        let fetched = imported?;
+        let filename = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if filename.ends_with(".whl") {
+            let (path, digest, size) = (fetched.path, fetched.digest, fetched.size);
+            return Ok(Built { path, filename, digest, size, left_out: Vec::new() });
+        }
+        let origin = Origin::Archive { path, digest: &fetched.digest, subdirectory: None };
+        builder.wheel(&chosen.package.name, origin, interpreter).await
+    }
+
+    /// The wheel of the project itself.
+    ///
+    /// # Errors
+    /// When it cannot be built.
+    pub(super) async fn project(
+        &self,
+        project: &Project,
+        settings: &Settings,
+        interpreter: &Interpreter,
+    ) -> Result<ReadyWheel> {
+        let name = &project.normalized;
+        let builder = self.builder.compiling(compile(settings));
+        let built = builder.wheel(name, Origin::Directory(&project.dir), interpreter).await?;
+        let left_out = left_out(&built, settings);
+        let Built { path, filename, digest, size, .. } = built;
+        Ok(ReadyWheel { name: name.clone(), filename, path, digest, size, origin: None, left_out })
+    }
+
+    /// A CPython of this machine of exactly this version.
+    pub(super) fn exactly(&self, version: PythonVersion) -> Option<PathBuf> {
+        let found = self.host.python_where(version.major, version.minor, |python| python.version == version);
+        found.map(|python| python.path)
+    }
+}
+
+/// How compiled code is made.
+fn compile(settings: &Settings) -> Compile {
+    let strip = match settings.strip {
+        Strip::None => build::Strip::Nothing,
+        Strip::Debuginfo => build::Strip::Debug,
+        Strip::Symbols => build::Strip::Symbols,
+    };
+    let exposed = |(name, value): (&String, &Secret)| (name.clone(), value.expose().to_owned());
+    Compile { variables: settings.python.build_env.iter().map(exposed).collect(), strip }
+}
+
+/// What of a wheel stays out: a secret that `include` names does not.
+fn left_out(built: &Built, settings: &Settings) -> Vec<LeftOut> {
+    let meant =
+        |left: &LeftOut| left.reason == Reason::Secret && is_named(&settings.python.include, &left.path);
+    built.left_out.iter().filter(|left| !meant(left)).cloned().collect()
+}
+
+fn ready(package: &Package, built: Built, settings: &Settings) -> ReadyWheel {
+    let left_out = left_out(&built, settings);
+    let Built { path, filename, digest, size, .. } = built;
+    let hashes: Vec<_> = package.files.first().map(|file| file.hashes.clone()).unwrap_or_default();
+    let origin = DirectUrl::of(&package.source, &hashes);
+    ReadyWheel { name: package.name.clone(), filename, path, digest, size, origin, left_out }
+}
+
+/// Where distributions are looked for.
+fn indexes(request: &Request, project: &Project, lock: Option<&Lock>) -> Result<Options> {
+    let is_of_requirements = |lock: &&Lock| lock.kind == LockKind::Requirements || lock.made.is_some();
+    let requirements = lock.filter(is_of_requirements).map(|lock| Requirements {
+        index_url: lock.indexes.index.clone(),
+        extra_index_urls: lock.indexes.extra.clone(),
+        find_links: lock.indexes.find_links.clone(),
+        no_index: lock.indexes.no_index,
+        trusted_hosts: lock.indexes.trusted_hosts.clone(),
+        folder: lock.path.parent().unwrap_or(&project.dir).to_owned(),
+    });
+    Options::read(&Surroundings {
+        variables: &request.variables,
+        host: System::HERE,
+        system: Path::new("/"),
+        project: project.lock_dir(),
+        requirements: requirements.as_ref(),
+    })
+}
+
+/// What there is to lock of a project.
+enum Unlocked {
+    /// Nothing: this file does.
+    Locked(PathBuf),
+    /// Nothing is needed.
+    Nothing,
+    /// What it needs, with what a requirements file pins of that.
+    Open(Option<Box<Lock>>),
+}
+
+fn unlocked(request: &Request, project: &Project) -> Result<Unlocked> {
+    let found = lock::find(&project.dir, project.pyproject.as_ref())?;
+    let pins = |path: &Path| lock::read_with(path, LockKind::Requirements, &request.variables);
+    Ok(match found {
+        None if !super::draft::needs_lock(project) => Unlocked::Nothing,
+        None => Unlocked::Open(None),
+        Some(found) if found.kind == LockKind::Requirements => match pins(&found.path) {
+            Ok(lock) if lock.resolved => Unlocked::Locked(found.path),
+            // It may pin what the project names, and not what that needs.
+            Ok(lock) => Unlocked::Open(Some(Box::new(lock))),
+            Err(_) => Unlocked::Open(None),
+        },
+        // One that `containerize lock` made is made again from the same files; another tool's is kept.
+        Some(found) if found.kind == LockKind::Pylock => {
+            let (made, resolved) = match lock::read(&found.path, found.kind) {
+                Ok(lock) => (lock.made, lock.resolved),
+                Err(_) => (None, false),
+            };
+            if made.is_none() && resolved {
+                return Ok(Unlocked::Locked(found.path));
+            }
+            let completes = made.is_some_and(|made| made.from.iter().any(|file| file == REQUIREMENTS));
+            let pins = completes.then(|| pins(&project.dir.join(REQUIREMENTS)).ok()).flatten();
+            Unlocked::Open(pins.map(Box::new))
+        }
+        Some(found) => Unlocked::Locked(found.path),
+    })
+}
+
+/// Makes a `pylock.toml` where the project has nothing that pins all that it needs.
+///
+/// # Errors
+/// As [`make_lock`].
+pub(super) async fn lock_if_needed(
+    request: &Request,
+    project: &Project,
+    wanted: &Wanted,
+    events: &Events,
+) -> Result<()> {
+    let stays = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        events.note(format!("{name} locks {} already, and stays", project.name));
+    };
+    let pins = match unlocked(request, project)? {
+        Unlocked::Nothing => return Ok(()),
+        Unlocked::Locked(path) => {
+            stays(&path);
+            return Ok(());
+        }
+        Unlocked::Open(pins) => pins,
+    };
+    if wanted.differ {
+        events.note("a pylock.toml cannot tell the images' extras and groups apart, so each image gets all of them; uv.lock can");
+    }
+    let options = indexes(request, project, pins.as_deref())?;
+    let asked = LockRequest {
+        dir: &project.dir,
+        extras: &wanted.extras,
+        groups: &wanted.groups,
+        pins: pins.as_deref(),
+        python: wanted.python,
+        interpreter: wanted.interpreter.as_deref(),
+        oldest: super::interpreter::oldest(project),
+        indexes: &options,
+        offline: request.locking.is_offline(),
+    };
+    match make_lock(&Host::find(&request.variables, &project.dir), asked, events).await? {
+        Some(locked) => {
+            events
+                .step("Locked", format!("{} packages in pylock.toml, with {}", locked.packages, locked.tool));
+        }
+        None => pins.iter().for_each(|lock| stays(&lock.path)),
+    }
+    Ok(())
+}
+
+/// The file that a `pylock.toml` may complete.
+const REQUIREMENTS: &str = "requirements.txt";

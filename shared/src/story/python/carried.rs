@@ -1,0 +1,103 @@
+//! The Python of this machine in an image whose base has none: what of it goes in, and where.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::facts::python::{find_c_library, find_python};
+use crate::layer::{Content, Entry, collect};
+use crate::oci::Platform;
+use crate::plan::PYTHON_PREFIX;
+use crate::python::{Carried, Interpreter, Libc, machine};
+use crate::story::workshop::Base;
+use crate::system::places;
+
+/// What runs nothing in an image: tests, static libraries, what earlier runs left, what other
+/// installers added, and graphical tools, whose libraries no server has.
+const LEFT_OUT: &[&str] = &[
+    "site-packages",
+    "dist-packages",
+    "__pycache__",
+    "*.pyc",
+    "*.a",
+    "*.o",
+    "EXTERNALLY-MANAGED",
+    "sitecustomize.py",
+    "test",
+    "tests",
+    "idle_test",
+    "idlelib",
+    "tkinter",
+    "turtledemo",
+    "turtle.py",
+    "_tkinter.*",
+    "_test*.so",
+    "_ctypes_test.*",
+    "xxlimited*.so",
+    "xxsubtype.*",
+];
+
+/// Where the carried interpreter will be, on this base.
+///
+/// # Errors
+/// Usage: it is for another machine, or the base has a Python in its place, or no C library.
+pub(super) fn interpreter(
+    carried: &Carried,
+    name: &str,
+    base: &Base,
+    platform: &Platform,
+) -> Result<Interpreter> {
+    let prefix = carried.prefix.display();
+    if carried.machine != machine(platform) {
+        return Err(Error::usage(format!(
+            "the Python in {prefix} is for {}, not for {platform}",
+            carried.machine
+        ))
+        .hint("leave out that platform, or python.prefix and take a base that has Python"));
+    }
+    if let Some(found) = find_python(&base.contents, &base.image.config)
+        && found.path.starts_with(PYTHON_PREFIX)
+    {
+        return Err(Error::usage(format!("the base {name} has a Python of its own, {}", found.path))
+            .hint("leave out python.prefix, or take a base without Python, as debian:trixie-slim"));
+    }
+    let Some((musl, (major, minor))) = find_c_library(&base.contents) else {
+        return Err(Error::usage(format!(
+            "the base {name} has no C library, which the Python in {prefix} needs"
+        ))
+        .hint("take a base that has one, as debian:trixie-slim or gcr.io/distroless/cc-debian13"));
+    };
+    Ok(Interpreter {
+        path: format!("{PYTHON_PREFIX}/bin/python{}", carried.version.short()),
+        version: carried.version,
+        libc: if musl { Libc::Musl { major, minor } } else { Libc::Glibc { major, minor } },
+        platform: platform.clone(),
+    })
+}
+
+/// Its files, as they are below the image's own prefix.
+///
+/// # Errors
+/// When something of it cannot be read.
+pub(super) fn entries(carried: &Carried, owner: (u64, u64)) -> Result<Vec<Entry>> {
+    let to = |relative: &Path| -> Result<String> {
+        let place = places::below(relative).ok_or_else(|| {
+            Error::usage(format!("{} cannot be a path in an image", relative.display())).hint("rename it")
+        })?;
+        Ok(format!("{PYTHON_PREFIX}/{place}"))
+    };
+    let left_out: Vec<String> = LEFT_OUT.iter().map(|&glob| glob.to_owned()).collect();
+    let program = format!("python{}", carried.version.short());
+    let bin = |name: &str| format!("{PYTHON_PREFIX}/bin/{name}").trim_start_matches('/').to_owned();
+    let mut entries = vec![
+        Entry::file(bin(&program), Content::of_file(&carried.executable)?, 0o755, owner),
+        Entry::symlink(bin("python3"), &program, owner),
+        Entry::symlink(bin("python"), "python3", owner),
+    ];
+    for folder in &carried.folders {
+        entries.extend(collect(&carried.prefix.join(folder), &to(folder)?, None, owner, &left_out)?);
+    }
+    for library in &carried.libraries {
+        entries.extend(collect(library, &format!("{PYTHON_PREFIX}/lib/"), Some(0o755), owner, &[])?);
+    }
+    Ok(entries)
+}

@@ -1,0 +1,463 @@
+//! What is known of the images before their bases are open.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::builds::Tools;
+use super::wanted::{self, Group, Wanted};
+use super::{interpreter, version};
+use crate::config::{BaseChoice, Language, Layer, Origin, Partial, Settings, StaleLock};
+use crate::error::{Error, Result};
+use crate::event::Events;
+use crate::oci::{Platform, Reference};
+use crate::plan::{APP, About, Facts, Names, Naming, base_for};
+use crate::python::lock::{self, Lock, LockKind, ProjectFacts, Selection};
+use crate::python::{Carried, Forms, Name, Project, SourceOptions, SourceSet, Tool, sources};
+use crate::store::Store;
+use crate::story::about::{branch, created, detected, image_names, revision_text};
+use crate::story::early::Early;
+use crate::story::places::{Own, Places, Siblings, Tables};
+use crate::story::workshop::BaseWish;
+use crate::story::{Request, hooks, revision};
+use crate::vcs::{Question, Revision};
+
+pub(super) const TABLES: Tables = Tables {
+    language: Language::Python,
+    own: "tool.containerize",
+    workspace: "tool.containerize of the workspace",
+};
+
+/// The table that Hatch keeps of its build target.
+const HATCH_TABLE: &str = "tool.hatch.build.targets.containerize";
+
+/// What a draft is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Images, which say their version.
+    Images,
+    /// Pinning what they are made of. Nobody asks for a version then, and it may take a build to tell it.
+    Lock,
+}
+
+/// A project, its lock, and the images that a call means.
+pub(super) struct Draft {
+    pub(super) project: Project,
+    pub(super) lock: Option<Lock>,
+    /// Whether the settings name it.
+    pub(super) lock_is_named: bool,
+    /// In which form the project's own tools would take distributions.
+    forms: Forms,
+    pub(super) tools: Tools,
+    pub(super) images: Vec<DraftImage>,
+    pub(super) hooks: hooks::Planned,
+    /// Interpreters of this machine that go into images, by their folder.
+    carried: BTreeMap<String, Carried>,
+    /// What this call writes, which is no source.
+    outputs: Vec<PathBuf>,
+    /// The source that was found last, and what was asked.
+    walked: Mutex<Option<(SourceOptions, Arc<SourceSet>)>>,
+}
+
+/// An image before its base is open.
+pub(super) struct DraftImage {
+    pub(super) name: String,
+    /// How its table is called, and the process that it starts.
+    pub(super) table: String,
+    pub(super) settings: Settings,
+    pub(super) names: Names,
+    pub(super) facts: Facts,
+}
+
+impl Draft {
+    /// Reads the project, its lock and its settings.
+    ///
+    /// # Errors
+    /// Usage: what of them is missing, wrong or stale.
+    pub(super) async fn read(
+        request: &Request,
+        project: Project,
+        places: &Places,
+        group: &Group,
+        store: &Store,
+        events: &Events,
+        purpose: Purpose,
+    ) -> Result<Self> {
+        // Git takes about as long as it takes to read a lock.
+        let described = project.dir.join(project.described_by);
+        let described = if described.is_file() { &described } else { &project.dir };
+        let revision = Question::ask(described);
+        let (lock, stale) = read_lock(&project, group, &request.variables, events)?;
+        let forms = Forms::read(project.lock_dir(), lock.as_ref().map(|lock| &lock.indexes))?;
+        let tools = Tools::of(request, &project, lock.as_ref(), store, events)?;
+        let table = project.settings.clone();
+        let dir = project.dir.clone();
+        let own = Own { table: table.as_ref(), dir: &dir };
+        let fold = |name: &String| Ok(places.fold(own, Vec::new(), name)?.values);
+        let all = group.names.keys().map(fold).collect::<Result<Vec<_>>>()?;
+        let tolerates = match all.iter().all(|values| values.stale_lock == Some(StaleLock::Warn)) {
+            true => StaleLock::Warn,
+            false => StaleLock::Error,
+        };
+        let needs_version = all.iter().any(|values| values.version.is_none());
+        let early = all.into_iter().next().unwrap_or_default();
+        let other = match lock.as_ref().filter(|lock| lock.made.is_some()) {
+            Some(lock) => Wanted::of(places, own, &group.names)?.check(lock).err(),
+            None => None,
+        };
+        for stale in stale.into_iter().chain(other) {
+            let stale = if group.lock.is_some() { renamed(stale, lock.as_ref()) } else { stale };
+            tolerate(stale, tolerates, events)?;
+        }
+        let hooks = places.hooks(&[own], project.root_dir())?;
+        let (outputs, walked) = (outputs(request, &project.dir), Mutex::default());
+        let (images, carried) = (Vec::new(), BTreeMap::new());
+        let lock_is_named = group.lock.is_some();
+        let mut draft =
+            Self { project, lock, lock_is_named, forms, tools, images, hooks, carried, outputs, walked };
+        let revision = revision::answer(revision, request, &[], events);
+        let version = match purpose {
+            Purpose::Images if needs_version => {
+                version::of(&draft.project, &draft.tools, request, &early, events).await?
+            }
+            _ => version::UNKNOWN_VERSION.into(),
+        };
+        draft.images = draft.images(request, places, own, group, (revision, version), events)?;
+        for prefix in draft.images.iter().filter_map(|image| image.settings.python.prefix.clone()) {
+            let carried = Carried::ask(&draft.project.dir.join(&prefix), &request.variables)?;
+            draft.tools.prefer(&carried.executable);
+            draft.carried.insert(prefix, carried);
+        }
+        Ok(draft)
+    }
+
+    fn images(
+        &self,
+        request: &Request,
+        places: &Places,
+        own: Own<'_>,
+        group: &Group,
+        (revision, version): (Option<Revision>, String),
+        events: &Events,
+    ) -> Result<Vec<DraftImage>> {
+        let project = &self.project;
+        let (created, told_by) = created(&request.variables, revision.as_ref())?;
+        let project_facts = Facts { version, revision: revision.as_ref().map(revision_text), created };
+        let several = wanted::names(places, own, project)?.len() > 1;
+        // Names do not hang on how many projects a call means.
+        let is_member = project.workspace.as_ref().is_some_and(|workspace| workspace.members.len() > 1);
+        let in_project = several || is_member;
+        let siblings = Siblings { in_package: several, in_project };
+        let mut images = Vec::new();
+        for (table, name) in group.names.clone() {
+            let about = About { name: name.clone(), ..about(project, &project_facts.version) };
+            let detected = detected(&about, project.described_by, revision.is_some(), told_by.clone());
+            let settings = self.settings(places, own, detected, &table)?;
+            let mut facts = project_facts.clone();
+            settings.version.iter().for_each(|said| facts.version.clone_from(said));
+            let branch = branch(&settings, request, &project.dir);
+            let naming = Naming {
+                name: &name,
+                facts: &facts,
+                branch: branch.as_deref(),
+                shares_repository: places.shares_repository(&settings, siblings),
+                has_siblings: in_project,
+                is_one_of_several: group.is_one_of_several,
+            };
+            let names = image_names(request, &settings, &naming, events)?;
+            images.push(DraftImage { name, table, settings, names, facts });
+        }
+        Ok(images)
+    }
+
+    /// The settings of one image; where none of the places names a base, Python's own image of
+    /// the version that fits best.
+    fn settings(
+        &self,
+        places: &Places,
+        own: Own<'_>,
+        mut detected: Vec<Layer>,
+        name: &str,
+    ) -> Result<Settings> {
+        let folded = places.fold(own, detected.clone(), name)?;
+        if folded.values.base.is_none() {
+            let settings = Settings::new(folded)?;
+            let (base, reason) = match settings.python.prefix {
+                Some(_) => (interpreter::BARE.to_owned(), "the base for a carried Python"),
+                None => {
+                    let (version, reason) = interpreter::choose(self, &settings)?;
+                    (format!("python:{version}-slim"), reason)
+                }
+            };
+            let base = BaseChoice::One(base);
+            let values = Partial { base: Some(base), ..Partial::default() };
+            detected.push(Layer { origin: Origin::Detected(reason), values });
+        }
+        Settings::new(places.fold(own, detected, name)?)
+    }
+
+    /// The folder that the bases' paths are relative to, and that their lock is in.
+    pub(super) fn root(&self) -> &Path {
+        self.project.root_dir()
+    }
+
+    /// What is known of the images before anything is fetched.
+    pub(super) fn early(&self) -> Vec<Early<'_>> {
+        self.images.iter().map(|image| Early { settings: &image.settings, dir: &self.project.dir }).collect()
+    }
+
+    /// All references that are pushed.
+    pub(super) fn references(&self) -> impl Iterator<Item = &Reference> {
+        self.images.iter().flat_map(|image| &image.names.references)
+    }
+
+    /// The bases that the images need.
+    pub(super) fn wishes(&self) -> Result<Vec<BaseWish>> {
+        let mut wishes = Vec::new();
+        for image in &self.images {
+            for platform in &image.settings.platforms {
+                wishes.push(wish(base_for(&image.settings, platform)?, platform, &image.settings));
+            }
+        }
+        Ok(wishes)
+    }
+
+    /// The bases that nobody has named.
+    ///
+    /// # Errors
+    /// A base is missing for a platform.
+    pub(super) fn unnamed_bases(&self) -> Result<BTreeSet<String>> {
+        let settings = self.images.iter().map(|image| &image.settings);
+        let unnamed = settings.filter(|settings| !settings.origins.is_chosen("base"));
+        let bases = |settings: &'_ Settings| -> Result<Vec<String>> {
+            settings
+                .platforms
+                .iter()
+                .map(|platform| base_for(settings, platform).map(str::to_owned))
+                .collect()
+        };
+        Ok(unnamed.map(bases).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    /// In which form distributions may be taken.
+    ///
+    /// # Errors
+    /// Usage: a name is none.
+    pub(super) fn forms(&self, settings: &Settings) -> Result<Forms> {
+        self.forms.with_no_binary(&settings.python.no_binary)
+    }
+
+    /// The interpreter of this machine that goes into the image.
+    ///
+    /// # Errors
+    /// A bug when it was not looked for.
+    pub(super) fn carried(&self, settings: &Settings) -> Result<Option<&Carried>> {
+        let Some(prefix) = &settings.python.prefix else { return Ok(None) };
+        let lost = || Error::bug(format!("the Python in {prefix} was not looked for"));
+        self.carried.get(prefix).ok_or_else(lost).map(Some)
+    }
+
+    /// The source that an image with `install = "source"` has. It is looked for once, unless hooks
+    /// may change it in between.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) fn source(&self, settings: &Settings) -> Result<Arc<SourceSet>> {
+        let options = SourceOptions {
+            include: settings.python.include.clone(),
+            exclude: settings.python.exclude.clone(),
+            outputs: self.outputs.clone(),
+        };
+        let known = self.walked.lock().ok().and_then(|walked| walked.clone());
+        let unchanged = self.hooks.iter().all(|(_, hooks)| hooks.pre.is_empty());
+        if let Some((_, set)) = known.filter(|(asked, _)| unchanged && *asked == options) {
+            return Ok(set);
+        }
+        let set = Arc::new(sources(&self.project.dir, &options)?);
+        if let Ok(mut walked) = self.walked.lock() {
+            *walked = Some((options, Arc::clone(&set)));
+        }
+        Ok(set)
+    }
+
+    /// What of the lock an image needs.
+    pub(super) fn selection(&self, settings: &Settings) -> Result<Selection<'_>> {
+        let names = |texts: &[String]| texts.iter().map(|text| text.parse::<Name>()).collect::<Result<_>>();
+        Ok(Selection {
+            groups: names(&settings.python.groups)?,
+            extras: names(&settings.python.extras)?,
+            project: facts(&self.project),
+        })
+    }
+}
+
+/// The base `name` for a platform, with what the settings add to it, and a name for the user.
+pub(super) fn wish(name: &str, platform: &Platform, settings: &Settings) -> BaseWish {
+    BaseWish { names_user: true, ..BaseWish::of(name, platform, settings) }
+}
+
+/// What a call writes, which is no source.
+fn outputs(request: &Request, project: &Path) -> Vec<PathBuf> {
+    let dir = request.cargo.dir();
+    let named = request.outputs.iter().map(|output| dir.join(output.path()));
+    named.chain([project.join("dist/image")]).collect()
+}
+
+/// The project that the call is about.
+///
+/// # Errors
+/// Usage: there is none, or it cannot be understood.
+pub(super) fn project(request: &Request) -> Result<Project> {
+    let dir = request.cargo.dir();
+    Project::read(dir)?.ok_or_else(|| {
+        Error::usage(format!("there is no Python project in {} or above", dir.display()))
+            .hint("name its folder with -C: one with a pyproject.toml or a requirements.txt")
+    })
+}
+
+/// What locks need to know of a project.
+fn facts(project: &Project) -> ProjectFacts<'_> {
+    let workspace = project.workspace.as_ref().filter(|workspace| workspace.has_lock);
+    let members = workspace.map_or(&[][..], |workspace| workspace.members.as_slice());
+    ProjectFacts { dir: &project.dir, pyproject: project.pyproject.as_ref(), members: Some(members) }
+}
+
+/// The lock, if the project has one or needs none, and why it does not fit the project any more.
+fn read_lock(
+    project: &Project,
+    group: &Group,
+    variables: &BTreeMap<String, String>,
+    events: &Events,
+) -> Result<(Option<Lock>, Option<Error>)> {
+    let lock = match &group.lock {
+        Some(path) => named_lock(path, variables)?,
+        None => match found_lock(project, variables, events)? {
+            Some(lock) => lock,
+            None => return Ok((None, None)),
+        },
+    };
+    lock.notes.iter().for_each(|note| events.note(note));
+    let stale = lock::check_fresh(&lock, &facts(project)).err();
+    Ok((Some(lock), stale))
+}
+
+/// The lock that the settings name.
+fn named_lock(path: &Path, variables: &BTreeMap<String, String>) -> Result<Lock> {
+    if !path.is_file() {
+        return Err(Error::usage(format!("there is no lock {}", path.display()))
+            .hint("the key `lock` is relative to the project's folder, in the root's table to the root"));
+    }
+    lock::read_with(path, lock::kind_of(path)?, variables)
+}
+
+/// The lock that is found, if the project has one or needs none.
+fn found_lock(
+    project: &Project,
+    variables: &BTreeMap<String, String>,
+    events: &Events,
+) -> Result<Option<Lock>> {
+    let Some(mut found) = lock::find(&project.dir, project.pyproject.as_ref())? else {
+        return if needs_lock(project) { Err(no_lock(project)) } else { Ok(None) };
+    };
+    let lock = lock::read_with(&found.path, found.kind, variables)?;
+    // A file that the lock was made from does not count as another lock.
+    let is_source = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        lock.made.as_ref().is_some_and(|made| made.from.iter().any(|file| *file == name))
+    };
+    found.others.retain(|path| !is_source(path));
+    if !found.others.is_empty() {
+        let others: Vec<_> = found.others.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+        let name = found.path.file_name().unwrap_or_default().to_string_lossy();
+        events.note(format!("{name} is taken, {}; {} is not read", found.reason, others.join(", ")));
+    }
+    Ok(Some(lock))
+}
+
+/// `containerize lock` passes over a lock that the settings name: it would not help.
+fn renamed(stale: Error, lock: Option<&Lock>) -> Error {
+    let Some(lock) = lock.filter(|lock| matches!(lock.kind, LockKind::Pylock | LockKind::Requirements))
+    else {
+        return stale;
+    };
+    let name = lock.path.file_name().unwrap_or_default().to_string_lossy();
+    stale.hint(format!(
+        "leave out the key `lock` and run containerize lock; then give the pylock.toml that it makes the name {name}"
+    ))
+}
+
+/// Lets a stale lock pass with a word, where that is wanted.
+///
+/// # Errors
+/// The one that is given, where it is not.
+pub(super) fn tolerate(stale: Error, mode: StaleLock, events: &Events) -> Result<()> {
+    if mode == StaleLock::Error {
+        return Err(stale);
+    }
+    let hint = stale.hint_text().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    events.warn(format!("{stale}{hint}; what it pins is taken"));
+    Ok(())
+}
+
+/// Whether the project has dependencies, which only a lock pins.
+pub(super) fn needs_lock(project: &Project) -> bool {
+    let table = project.pyproject.as_ref();
+    let poetry = table.and_then(|table| table.get("tool")?.get("poetry")?.get("dependencies")?.as_table());
+    let of_poetry = poetry.is_some_and(|table| table.keys().any(|name| name != "python"));
+    let dynamic = project.dynamic.iter().any(|key| key == "dependencies");
+    let unknown = table.is_none_or(|table| !table.contains_key("project")) && poetry.is_none();
+    !project.dependencies.is_empty() || of_poetry || dynamic || (unknown && !project.needs_nothing)
+}
+
+fn no_lock(project: &Project) -> Error {
+    Error::usage(format!("{} has no lock file", project.name))
+        .because("an image is made from what a lock pins, so that it is the same tomorrow")
+        .hint(format!("run {}; or `containerize lock`, which makes a pylock.toml", locker(project.tool)))
+}
+
+/// What is typed to make a lock, in the project's own tool where that has locks.
+fn locker(tool: Tool) -> &'static str {
+    match tool {
+        Tool::Poetry => "`poetry lock`",
+        Tool::Uv => "`uv lock`",
+        Tool::Pdm => "`pdm lock`",
+        _ => "`uv lock`, `poetry lock` or `pdm lock`",
+    }
+}
+
+/// All places that configure the images of a project.
+///
+/// # Errors
+/// Usage: an unknown key or a wrong value in one of them.
+pub(super) fn places(request: &Request, project: &Project, events: &Events) -> Result<Places> {
+    let workspace = project.workspace.as_ref().and_then(|workspace| workspace.settings.as_ref());
+    Places::read(request, TABLES, defaults()?, workspace, project.root_dir(), events)?
+        .with_tool(project.hatch_settings.as_ref(), HATCH_TABLE)
+}
+
+fn defaults() -> Result<Partial> {
+    Ok(Partial { workdir: Some(APP.into()), ..crate::story::places::defaults()? })
+}
+
+/// The request as it is for Python: `--exclude` names source here, and packages with cargo.
+pub(super) fn of_python(request: &Request) -> Request {
+    let mut request = request.clone();
+    let excluded = std::mem::take(&mut request.scope.exclude);
+    if !excluded.is_empty() {
+        request.flags.exclude = Some(excluded);
+    }
+    request
+}
+
+fn about(project: &Project, version: &str) -> About {
+    About {
+        name: project.name.clone(),
+        version: version.to_owned(),
+        description: project.description.clone(),
+        licenses: project.license.expression.clone(),
+        homepage: project.homepage.clone(),
+        repository: project.repository.clone(),
+        documentation: project.documentation.clone(),
+        authors: project.authors.clone(),
+    }
+}

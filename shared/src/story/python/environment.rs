@@ -1,0 +1,209 @@
+//! A virtual environment as layers: wheels, and what makes a folder an environment.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::compiler::Compiler;
+use crate::error::Result;
+use crate::facts::tree::Tree;
+use crate::layer::{self, Content, Entry, EntryKind, Head, Layer, Spec};
+use crate::oci::Digest;
+use crate::plan::{PREFIX, wheel_layers};
+use crate::python::{Interpreter, LeftOut, Name, words};
+use crate::story::layers::Maker;
+use crate::story::parallel::in_parallel;
+use crate::wheel::{self, DirectUrl, Vouched, Wheel};
+
+/// A wheel that is here, and that goes into the environment.
+#[derive(Debug, Clone)]
+pub(in crate::story) struct ReadyWheel {
+    pub(super) name: Name,
+    /// Its file name, which says what it is.
+    pub(super) filename: String,
+    /// Where it is.
+    pub(super) path: PathBuf,
+    pub(super) digest: Digest,
+    /// In bytes.
+    pub(super) size: u64,
+    /// Where it came from, for what did not come from an index.
+    pub(super) origin: Option<DirectUrl>,
+    /// What of it is not installed, by the names of files in it; only for what is built of folders here.
+    pub(super) left_out: Vec<LeftOut>,
+}
+
+/// What was made for one platform's image.
+pub(in crate::story) struct Environment<'a> {
+    /// How wheels are installed.
+    pub(super) target: wheel::Environment,
+    /// By name.
+    pub(super) wheels: Vec<ReadyWheel>,
+    /// What compiles bytecode, where that is asked for.
+    pub(super) compiler: Option<Compiler<'a>>,
+    /// The interpreter, where the base has none.
+    pub(in crate::story) interpreter: Vec<Entry>,
+    /// What makes a folder an environment.
+    pub(in crate::story) skeleton: Vec<Entry>,
+    /// The project itself.
+    pub(in crate::story) project: Vec<Entry>,
+}
+
+/// The environment that is made for `interpreter`, of files that belong to `owner`.
+pub(super) fn target(interpreter: &Interpreter, owner: (u64, u64)) -> wheel::Environment {
+    wheel::Environment {
+        prefix: PREFIX.trim_start_matches('/').to_owned(),
+        python: interpreter.version,
+        owner,
+        interpreter: format!("{PREFIX}/bin/python"),
+    }
+}
+
+/// What makes a folder a virtual environment (PEP 405): its configuration, and the interpreter's
+/// names.
+pub(super) fn skeleton(interpreter: &Interpreter, owner: (u64, u64)) -> Vec<Entry> {
+    let prefix = PREFIX.trim_start_matches('/');
+    let home = interpreter.path.rsplit_once('/').map_or("/", |(home, _)| home);
+    let settings = format!(
+        "home = {home}\nimplementation = CPython\nversion_info = {}\ninclude-system-site-packages = false\n",
+        interpreter.version
+    );
+    let settings = Content::Bytes(settings.into());
+    vec![
+        Entry::file(format!("{prefix}/pyvenv.cfg"), settings, 0o644, owner),
+        Entry::symlink(format!("{prefix}/bin/python"), &interpreter.path, owner),
+        Entry::symlink(format!("{prefix}/bin/python3"), "python", owner),
+        Entry::symlink(format!("{prefix}/bin/python{}", interpreter.version.short()), "python", owner),
+    ]
+}
+
+impl ReadyWheel {
+    /// What an installer would write for it.
+    pub(super) fn entries(&self, target: &wheel::Environment) -> Result<Vec<Entry>> {
+        self.install(&self.open()?, target)
+    }
+
+    /// The wheel, without what of it is not installed.
+    pub(super) fn open(&self) -> Result<Wheel> {
+        let mut wheel = Wheel::open(&self.path, &self.filename, self.digest)?;
+        wheel.leave_out(&self.left_out.iter().map(|left| left.path.clone()).collect::<Vec<_>>());
+        Ok(wheel)
+    }
+
+    /// What an installer would write for the wheel that was opened.
+    pub(super) fn install(&self, wheel: &Wheel, target: &wheel::Environment) -> Result<Vec<Entry>> {
+        wheel::install(wheel, target, self.origin.as_ref(), Vouched::ByArchive)
+    }
+}
+
+impl ReadyWheel {
+    /// What is said of what is not installed.
+    pub(super) fn words(&self) -> Vec<String> {
+        words(&self.left_out, &format!("left out of the wheel of {}", self.name))
+    }
+}
+
+impl Environment<'_> {
+    /// The layers of the wheels on top of `base`, at most `budget`.
+    ///
+    /// # Errors
+    /// When a wheel is not sound, or two large ones contradict each other.
+    pub(in crate::story) fn wheel_layers(
+        &self,
+        maker: &Maker<'_>,
+        base: &Tree,
+        budget: usize,
+    ) -> Result<Vec<Layer>> {
+        let sizes: Vec<u64> = self.wheels.iter().map(|wheel| wheel.size).collect();
+        let below = below(base, &self.target.prefix);
+        let groups: Vec<Vec<&ReadyWheel>> = wheel_layers(&sizes, budget.max(1))
+            .into_iter()
+            .map(|group| group.into_iter().map(|i| &self.wheels[i]).collect())
+            .collect();
+        let workers = maker.jobs.min(groups.len()).max(1);
+        // With a second thread a layer is examined as it is made, and need not be read again.
+        let jobs = (maker.jobs / workers).max(maker.jobs.min(2)).max(1);
+        in_parallel(workers, &groups, |group| {
+            let layer = self.layer(maker, group, base, &below, jobs)?;
+            maker.send(&layer);
+            Ok(layer)
+        })
+    }
+
+    fn layer(
+        &self,
+        maker: &Maker<'_>,
+        wheels: &[&ReadyWheel],
+        base: &Tree,
+        below: &str,
+        jobs: usize,
+    ) -> Result<Layer> {
+        let title = match wheels {
+            [one] => one.filename.trim_end_matches(".whl").to_owned(),
+            several => format!("{} wheels", several.len()),
+        };
+        let head = Head {
+            key: self.key(wheels, below),
+            title,
+            compression: maker.compression,
+            format: maker.format,
+        };
+        let spec = || {
+            Ok(Spec {
+                title: head.title.clone(),
+                entries: self.merged(wheels, maker)?,
+                owner: self.target.owner,
+                compression: head.compression,
+                format: head.format,
+            })
+        };
+        layer::write_keyed(&head, spec, base, maker.store, maker.use_memo, jobs, maker.events)
+    }
+
+    /// Everything that the bytes of the layer depend on.
+    pub(super) fn key(&self, wheels: &[&ReadyWheel], below: &str) -> String {
+        let wheel::Environment { prefix, python, owner, interpreter } = &self.target;
+        let mut key = format!("wheels {prefix} {} {owner:?} {interpreter} {below}", python.short());
+        for wheel in wheels {
+            let origin = wheel.origin.as_ref().map(|origin| serde_json::json!(origin).to_string());
+            key.push_str(&format!(" {}", wheel.digest));
+            key.extend(origin.into_iter().map(|origin| format!(" {origin}")));
+        }
+        key
+    }
+
+    /// The entries of several wheels. Where two have the same file, the one whose name comes later
+    /// wins, as it would when they are installed one after the other.
+    fn merged(&self, wheels: &[&ReadyWheel], maker: &Maker<'_>) -> Result<Vec<Entry>> {
+        let mut merged: BTreeMap<String, (Entry, &Name)> = BTreeMap::new();
+        let mut twofold: BTreeMap<(&Name, &Name), Vec<String>> = BTreeMap::new();
+        for wheel in wheels {
+            for entry in wheel.entries(&self.target)? {
+                let twice = merged.insert(entry.path.clone(), (entry, &wheel.name));
+                if let Some((entry, name)) = twice
+                    && !matches!(&entry.kind, EntryKind::File(content) if content.size() == 0)
+                {
+                    twofold.entry((name, &wheel.name)).or_default().push(entry.path);
+                }
+            }
+        }
+        for ((name, later), paths) in twofold {
+            maker.events.warn(match paths.as_slice() {
+                [path] => format!("{name} and {later} both have {path}: the latter's is taken"),
+                paths => format!(
+                    "{name} and {later} both have {} files, as {}: the latter's are taken",
+                    paths.len(),
+                    paths[0]
+                ),
+            });
+        }
+        Ok(merged.into_values().map(|(entry, _)| entry).collect())
+    }
+}
+
+/// What of the base a layer of wheels depends on: its directories on the way to the environment,
+/// and what is in it already.
+pub(super) fn below(base: &Tree, prefix: &str) -> String {
+    let top = prefix.split('/').next().unwrap_or(prefix);
+    let within = |path: &str| path == top || path.strip_prefix(top).is_some_and(|rest| rest.starts_with('/'));
+    let nodes: Vec<_> = base.iter().filter(|(path, _)| within(path)).collect();
+    if nodes.is_empty() { "new".into() } else { Digest::of(format!("{nodes:?}").as_bytes()).to_string() }
+}

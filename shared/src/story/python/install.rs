@@ -1,0 +1,250 @@
+//! From chosen distributions to environments: fetched, built, and the project itself.
+
+use std::sync::Mutex;
+
+use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::runtime::Handle;
+
+use super::carried;
+use super::compiler::Compiler;
+use super::complete::{self, Laid};
+use super::draft::{Draft, wish};
+use super::environment::{Environment, ReadyWheel, skeleton, target};
+use super::resolve::{Chosen, Form, Resolved};
+use crate::config::Install;
+use crate::error::{Error, Result};
+use crate::event::Events;
+use crate::layer::{Content, Entry};
+use crate::plan::{APP, EnvironmentPlan, ImagePlan, Plan, PlatformPlan, TargetPlan};
+use crate::python::closed::Present;
+use crate::python::index::Fetched;
+use crate::python::{Carried, DistFile, Interpreter, Package, Source, SourceKind, is_command_line};
+use crate::story::workshop::{Bases, Workshop};
+use crate::wheel::{self, DirectUrl, Script, Wheel};
+
+/// Makes what the images of a plan hold, in the plan's order.
+///
+/// # Errors
+/// When something cannot be fetched or built, or is not what the lock says.
+pub(super) async fn environments<'a>(
+    workshop: &'a Workshop<'a>,
+    draft: &'a Draft,
+    plan: &'a Plan,
+    resolved: &Resolved,
+    bases: &'a Bases,
+) -> Result<Vec<Environment<'a>>> {
+    let mut made = Vec::new();
+    // The same for each platform, and told once.
+    let mut left_out = Vec::new();
+    let mut unmet = Vec::new();
+    let wheels: Vec<(&Package, &DistFile)> =
+        resolved.environments.iter().flatten().filter_map(wheel_of).collect();
+    // All platforms at once: what several share is fetched once.
+    let mut fetched = draft.tools.downloads.fetch_all(&wheels).await?.into_iter();
+    for ((image, platform), chosen) in plan.each().zip(&resolved.environments) {
+        let TargetPlan::Python(EnvironmentPlan { interpreter, .. }) = &platform.target else {
+            return Err(Error::bug(format!("{} is no Python image", image.name)));
+        };
+        let install = image.python().map_or(Install::Source, |application| application.install);
+        let files: Vec<Fetched> = fetched.by_ref().take(chosen.iter().filter_map(wheel_of).count()).collect();
+        let carried = draft.carried(&image.settings)?;
+        let maker = EnvironmentMaker { workshop, draft, image, interpreter, carried };
+        let (mut environment, local) = maker.make(chosen, files, install, &mut left_out).await?;
+        if image.settings.python.bytecode {
+            environment.compiler = Some(maker.compiler(platform, bases)?);
+        }
+        let laid = Laid { wheels: &environment.wheels, local, project_is_laid: install == Install::Wheel };
+        unmet.extend(complete::unmet(workshop, draft, &image.settings, interpreter, &laid)?);
+        made.push(environment);
+    }
+    complete::judge(draft, unmet, workshop.events)?;
+    left_out.into_iter().for_each(|words| workshop.events.note(words));
+    Ok(made)
+}
+
+fn wheel_of(chosen: &Chosen) -> Option<(&Package, &DistFile)> {
+    match &chosen.form {
+        Form::Wheel(file) => Some((&chosen.package, file)),
+        Form::Archive(_) | Form::Source => None,
+    }
+}
+
+struct EnvironmentMaker<'a> {
+    workshop: &'a Workshop<'a>,
+    draft: &'a Draft,
+    image: &'a ImagePlan,
+    interpreter: &'a Interpreter,
+    carried: Option<&'a Carried>,
+}
+
+impl<'a> EnvironmentMaker<'a> {
+    /// What compiles for the image, should something have to be compiled.
+    fn compiler(&self, platform: &PlatformPlan, bases: &'a Bases) -> Result<Compiler<'a>> {
+        let Self { workshop, draft, image, interpreter, carried } = *self;
+        Ok(Compiler {
+            workshop: *workshop,
+            runtime: Handle::current(),
+            tools: &draft.tools,
+            base: bases.get(&platform.base, &platform.platform, &image.settings)?,
+            wish: wish(&platform.base, &platform.platform, &image.settings),
+            path: &interpreter.path,
+            version: interpreter.version,
+            carried: carried.map(|carried| carried.executable.as_path()),
+            found: Mutex::default(),
+        })
+    }
+
+    async fn make(
+        &self,
+        chosen: &[Chosen],
+        files: Vec<Fetched>,
+        install: Install,
+        left_out: &mut Vec<String>,
+    ) -> Result<(Environment<'a>, Vec<Present>)> {
+        let owner = (self.image.settings.owner.uid, self.image.settings.owner.gid);
+        let target = target(self.interpreter, owner);
+        let mut files = files.into_iter();
+        let mut wheels = Vec::new();
+        // Folders beside the project change as often as it does, and go where it goes.
+        let mut own = Vec::new();
+        let mut builds = Vec::new();
+        for chosen in chosen {
+            match &chosen.form {
+                Form::Wheel(file) => {
+                    let fetched = files.next().ok_or_else(|| Error::bug("a wheel was not fetched"))?;
+                    wheels.push(ready(&chosen.package, file, fetched));
+                }
+                Form::Archive(_) | Form::Source => builds.push(chosen),
+            }
+        }
+        if !builds.is_empty() {
+            // It may take minutes, and then be refused.
+            let (settings, interpreter) = (&self.image.settings, self.interpreter);
+            let pending = builds.iter().map(|chosen| complete::pending(&chosen.package)).collect();
+            let laid = Laid { wheels: &wheels, local: pending, project_is_laid: false };
+            complete::refuse_early(self.workshop, self.draft, settings, interpreter, &laid)?;
+        }
+        let jobs = self.workshop.jobs().max(1);
+        let building = builds
+            .iter()
+            .map(|chosen| self.draft.tools.build(chosen, &self.image.settings, self.interpreter));
+        // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
+        let building: Vec<BoxFuture<'_, Result<ReadyWheel>>> =
+            building.map(|build| Box::pin(build) as _).collect();
+        let built: Vec<ReadyWheel> = stream::iter(building).buffered(jobs).try_collect().await?;
+        for (chosen, wheel) in builds.iter().zip(built) {
+            let local = matches!(chosen.package.source, Source::Directory { .. });
+            if local { own.push(wheel) } else { wheels.push(wheel) }
+        }
+        wheels.sort_by(|a, b| a.name.cmp(&b.name));
+        if install == Install::Wheel {
+            let (tools, settings) = (&self.draft.tools, &self.image.settings);
+            own.push(tools.project(&self.draft.project, settings, self.interpreter).await?);
+        }
+        let mut project = Vec::new();
+        let mut local = Vec::new();
+        for ready in &own {
+            say_once(ready.words(), left_out);
+            let wheel = ready.open()?;
+            project.extend(ready.install(&wheel, &target)?);
+            local.push(present(wheel));
+        }
+        if install == Install::Source {
+            project.extend(self.source(&target, left_out)?);
+        }
+        let interpreter = match self.carried {
+            Some(carried) => carried::entries(carried, owner)?,
+            None => Vec::new(),
+        };
+        let skeleton = skeleton(self.interpreter, owner);
+        Ok((Environment { compiler: None, interpreter, skeleton, project, target, wheels }, local))
+    }
+
+    /// What the project's source adds; what of it stays out is told in `left_out`.
+    fn source(&self, target: &wheel::Environment, left_out: &mut Vec<String>) -> Result<Vec<Entry>> {
+        let mut entries = source_entries(self.draft, self.image, left_out)?;
+        let project = &self.draft.project;
+        let paths = project.layout.python_paths();
+        let lines: String = paths.iter().map(|path| format!("{}\n", within_app(path))).collect();
+        let pth = format!("{}/{}.pth", target.site_packages(), project.normalized.escaped());
+        entries.push(Entry::file(pth, Content::Bytes(lines.into()), 0o644, target.owner));
+        for (name, object) in &project.scripts {
+            if is_command_line(object) {
+                let words = format!(
+                    "the script {name} = {object:?} is a command line and no object of Python: no program of that name is made"
+                );
+                say_once(vec![words], left_out);
+                continue;
+            }
+            let script = Script::of(name, object)?;
+            let program = script.program(&target.interpreter).into_bytes();
+            let path = format!("{}/bin/{name}", target.prefix);
+            entries.push(Entry::file(path, Content::Bytes(program.into()), 0o755, target.owner));
+        }
+        Ok(entries)
+    }
+}
+
+/// What a wheel says of itself.
+pub(super) fn present(wheel: Wheel) -> Present {
+    let Wheel { name, version, requires_dist, .. } = wheel;
+    Present::of(name, Some(version), requires_dist.iter().map(String::as_str))
+}
+
+fn say_once(words: Vec<String>, said: &mut Vec<String>) {
+    for words in words {
+        if !said.contains(&words) {
+            said.push(words);
+        }
+    }
+}
+
+fn within_app(path: &str) -> String {
+    if path.is_empty() { APP.to_owned() } else { format!("{APP}/{path}") }
+}
+
+/// Says what of the source stays out of the images of a plan that is not carried out. What stays out of a wheel is
+/// known only when it is built.
+pub(super) fn tell_left_out(draft: &Draft, plan: &Plan, events: &Events) -> Result<()> {
+    let mut said = Vec::new();
+    for image in &plan.images {
+        if image.python().is_some_and(|application| application.install == Install::Source) {
+            say_once(draft.source(&image.settings)?.words(), &mut said);
+        }
+    }
+    said.into_iter().for_each(|words| events.note(words));
+    Ok(())
+}
+
+fn source_entries(draft: &Draft, image: &ImagePlan, left_out: &mut Vec<String>) -> Result<Vec<Entry>> {
+    let set = draft.source(&image.settings)?;
+    say_once(set.words(), left_out);
+    let owner = (image.settings.owner.uid, image.settings.owner.gid);
+    let app = APP.trim_start_matches('/');
+    set.files
+        .iter()
+        .map(|file| {
+            let path = format!("{app}/{}", file.to);
+            Ok(match &file.kind {
+                SourceKind::Link { target } => Entry::symlink(path, target, owner),
+                SourceKind::File { .. } => {
+                    let mode = if file.executable { 0o755 } else { 0o644 };
+                    Entry::file(path, Content::of_file(&file.from)?, mode, owner)
+                }
+            })
+        })
+        .collect()
+}
+
+fn ready(package: &Package, file: &DistFile, fetched: Fetched) -> ReadyWheel {
+    ReadyWheel {
+        name: package.name.clone(),
+        filename: file.filename.clone(),
+        path: fetched.path,
+        digest: fetched.digest,
+        size: fetched.size,
+        origin: DirectUrl::of(&package.source, &file.hashes),
+        left_out: Vec::new(),
+    }
+}

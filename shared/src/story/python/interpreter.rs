@@ -1,0 +1,140 @@
+//! Which Python: the one that a base holds, or the one that a default base should hold.
+
+use pep440_rs::Version;
+
+use super::carried;
+use super::draft::Draft;
+use crate::config::Settings;
+use crate::error::{Error, Result};
+use crate::facts::python::find_python;
+use crate::oci::Platform;
+use crate::python::{Interpreter, Libc, Project, PythonVersion, Tags, lock};
+use crate::story::workshop::Base;
+
+/// The versions that a default base is looked for in, the first choice first: those that get at
+/// least security updates.
+const MINORS: [u32; 5] = [14, 13, 12, 11, 10];
+
+/// What a Python of this machine is carried onto where no base is named.
+pub(super) const BARE: &str = "debian:trixie-slim";
+
+/// The C library of Python's own slim images (Debian 13).
+const SLIM: Libc = Libc::Glibc { major: 2, minor: 41 };
+
+/// The version for the default base, and why: what was asked for; what `.python-version` says;
+/// else the highest that the project allows and for which every locked wheel has a file.
+///
+/// # Errors
+/// Usage: no version fits.
+pub(super) fn choose(draft: &Draft, settings: &Settings) -> Result<(String, &'static str)> {
+    if let Some(text) = &settings.python.version {
+        return Ok((text.parse::<PythonVersion>()?.short(), "--python"));
+    }
+    if let Some(text) = &draft.project.python_version_file {
+        return Ok((text.parse::<PythonVersion>()?.short(), ".python-version"));
+    }
+    let mut refused = None;
+    for minor in MINORS {
+        let version = PythonVersion { major: 3, minor, micro: 99 };
+        match settings.platforms.iter().try_for_each(|platform| fits(draft, settings, version, platform)) {
+            Ok(()) => return Ok((version.short(), "the newest Python that all locked wheels are for")),
+            Err(error) => refused = refused.or(Some(error)),
+        }
+    }
+    let error = Error::usage(format!("no Python from 3.{} to 3.{} fits the lock", MINORS[4], MINORS[0]))
+        .hint("name a version with --python, or a base with --base");
+    Err(match refused {
+        Some(cause) => error.because(cause),
+        None => error,
+    })
+}
+
+/// The oldest of the versions that a default base may have and that the project allows.
+pub(super) fn oldest(project: &Project) -> Option<PythonVersion> {
+    let required = project.requires_python.as_ref();
+    let allowed = |minor: u32| {
+        let mut versions = (0..=30).map(|micro| Version::new([3, u64::from(minor), micro]));
+        required.is_none_or(|required| versions.any(|version| required.allows(&version)))
+    };
+    let minor = MINORS.into_iter().rev().find(|minor| allowed(*minor))?;
+    Some(PythonVersion { major: 3, minor, micro: 0 })
+}
+
+fn fits(draft: &Draft, settings: &Settings, version: PythonVersion, platform: &Platform) -> Result<()> {
+    let interpreter = Interpreter {
+        path: "/usr/local/bin/python3".into(),
+        version,
+        libc: SLIM,
+        platform: platform.clone(),
+    };
+    check_requires(draft, &interpreter)?;
+    let Some(lock) = &draft.lock else { return Ok(()) };
+    let tags = Tags::of(&interpreter);
+    let forms = draft.forms(settings)?;
+    for package in lock::select(lock, &draft.selection(settings)?, &interpreter)? {
+        let wheels: Vec<_> = package.files.iter().filter(|file| file.is_wheel()).cloned().collect();
+        if forms.allows_wheel(&package.name) && !wheels.is_empty() && tags.best(&wheels).is_none() {
+            let name = &package.name;
+            return Err(Error::usage(format!("{name} has no wheel for Python {}", version.short()))
+                .because(tags.why_not(&wheels)));
+        }
+    }
+    Ok(())
+}
+
+/// The interpreter of an open base.
+///
+/// # Errors
+/// The base has none, or another than was asked for or than the project allows.
+pub(super) fn of_base(
+    draft: &Draft,
+    settings: &Settings,
+    name: &str,
+    base: &Base,
+    platform: &Platform,
+) -> Result<Interpreter> {
+    if let Some(carried) = draft.carried(settings)? {
+        let interpreter = carried::interpreter(carried, name, base, platform)?;
+        check_requires(draft, &interpreter)?;
+        return Ok(interpreter);
+    }
+    let found = find_python(&base.contents, &base.image.config).ok_or_else(|| {
+        Error::usage(format!("the base {name} has no Python interpreter"))
+            .hint("take one that has, as python:3.13-slim; add Debian's: debian = [\"python3\"]; or carry this machine's along: python = { prefix = \"/usr/local\" }")
+    })?;
+    let (major, minor, micro) = found.version;
+    let (libc_major, libc_minor) = found.libc;
+    let interpreter = Interpreter {
+        path: found.path,
+        version: PythonVersion { major, minor, micro },
+        libc: match found.musl {
+            true => Libc::Musl { major: libc_major, minor: libc_minor },
+            false => Libc::Glibc { major: libc_major, minor: libc_minor },
+        },
+        platform: platform.clone(),
+    };
+    if let Some(text) = &settings.python.version {
+        let asked: PythonVersion = text.parse()?;
+        if (asked.major, asked.minor) != (major, minor) {
+            return Err(Error::usage(format!(
+                "python ({}) is {}, and the base {name} has {}",
+                settings.origins.describe("python"),
+                asked.short(),
+                interpreter.version
+            ))
+            .hint(format!("leave one of them out, or take --base python:{}-slim", asked.short())));
+        }
+    }
+    check_requires(draft, &interpreter).map_err(|e| e.hint("choose another base with --base"))?;
+    Ok(interpreter)
+}
+
+/// The project must run on this version.
+fn check_requires(draft: &Draft, interpreter: &Interpreter) -> Result<()> {
+    let Some(required) = &draft.project.requires_python else { return Ok(()) };
+    if required.allows_python(interpreter) {
+        return Ok(());
+    }
+    let (name, version) = (&draft.project.name, interpreter.version.short());
+    Err(Error::usage(format!("{name} requires Python {required}, not {version}")))
+}

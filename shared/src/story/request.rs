@@ -1,0 +1,100 @@
+//! What a call says, and what comes of it: the two ends of the story.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::deliver::Delivered;
+use super::language::Language;
+use crate::cargo::{self, Cargo, Locking};
+use crate::config::{Layer, Partial};
+use crate::http;
+use crate::oci::Digest;
+use crate::plan::Plan;
+use crate::registry::{self, Credentials};
+use crate::sink::{Daemon, Output, Stream};
+
+/// Everything that a call says. The library reads neither flags nor the environment itself.
+#[derive(Clone)]
+pub struct Request {
+    /// The kind of project, where the call says it.
+    pub language: Option<Language>,
+    /// The cargo to use, with the folder and environment of the call.
+    pub cargo: Cargo,
+    /// `--manifest-path`.
+    pub manifest_path: Option<PathBuf>,
+    /// `-p`, `--workspace`, `--exclude`, `--bins`.
+    pub scope: cargo::select::Scope,
+    /// `--locked`, `--offline`, `--frozen`.
+    pub locking: Locking,
+    /// `--target-dir`.
+    pub target_dir: Option<PathBuf>,
+    /// `--config`: a TOML file.
+    pub config_file: Option<PathBuf>,
+    /// The environment's variables that are Unicode.
+    pub variables: BTreeMap<String, String>,
+    /// Keys that a program sets which builds by way of this one. Only flags are stronger.
+    pub told: Option<Layer>,
+    /// The keys that flags set.
+    pub flags: Partial,
+    /// What is changed of the dependency groups that the settings name.
+    pub groups: GroupChanges,
+    /// `--output`; empty for the default, unless the image goes elsewhere.
+    pub outputs: Vec<Output>,
+    /// What an output named `-` goes to; `None` where only a terminal would show it.
+    pub stream: Option<Stream>,
+    /// `--push`.
+    pub push: bool,
+    /// `--load`.
+    pub load: Vec<Daemon>,
+    /// `--dry-run`: plan and stop.
+    pub dry_run: bool,
+    /// Whether layers made before may be taken from the cache.
+    pub use_cache: bool,
+    /// The cache's folder.
+    pub cache_dir: PathBuf,
+    /// The size in bytes that the cache is cut down to after a build.
+    pub cache_size: u64,
+    /// `--jobs`, for cargo and for compressing.
+    pub jobs: Option<usize>,
+    /// Whether cargo is told to be quiet.
+    pub quiet: bool,
+    /// How registries are spoken to.
+    pub registry: registry::Options,
+    /// Who we are to registries.
+    pub credentials: Credentials,
+    /// `--username` or `CONTAINERIZE_USERNAME` and its password, for the one registry that the call speaks to.
+    pub login: Option<Login>,
+}
+
+/// What a call changes of the dependency groups that the settings name, in Poetry's terms.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GroupChanges {
+    /// `--with`: groups that are added.
+    pub with: Vec<String>,
+    /// `--without`: groups that are left out.
+    pub without: Vec<String>,
+    /// `--only`: the groups that are taken instead, with `main` for the main dependencies.
+    pub only: Option<Vec<String>>,
+}
+
+/// A name and a password given in the call.
+#[derive(Clone)]
+pub struct Login {
+    /// The name.
+    pub username: String,
+    /// The password.
+    pub password: http::Secret,
+    /// What said so: `--username`, or the name of a variable.
+    pub source: &'static str,
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The plan, for `--dry-run`.
+    Planned(Plan),
+    /// The images, where they are now.
+    Built(Vec<Delivered>),
+    /// The bases that are pinned now, by name, for [`lock`](super::lock).
+    Locked(BTreeMap<String, Digest>),
+}

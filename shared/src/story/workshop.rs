@@ -1,0 +1,223 @@
+//! What every build works with, and opening the bases.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::Request;
+use crate::base::lock::BaseLock;
+use crate::base::spec::BaseSpec;
+use crate::base::{BaseImage, Opener, embedded};
+use crate::config::{Debian, Settings};
+use crate::debian::Package;
+use crate::error::{Error, Result};
+use crate::event::Events;
+use crate::facts::{self, Contents};
+use crate::layer::{self, Entry, Head, Spec};
+use crate::oci::media_type::Compression;
+use crate::oci::{History, Platform};
+use crate::registry::Client;
+use crate::store::{Blob, Source, Store};
+
+/// So many layers are fetched at once.
+const DOWNLOADS: usize = 6;
+
+/// What every build works with.
+#[derive(Clone, Copy)]
+pub(super) struct Workshop<'a> {
+    pub(super) request: &'a Request,
+    pub(super) store: &'a Store,
+    pub(super) client: &'a Client,
+    pub(super) lock: &'a BaseLock,
+    /// The folder that the paths of bases are relative to.
+    pub(super) dir: &'a Path,
+    pub(super) events: &'a Events,
+}
+
+/// A base that is needed.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct BaseWish {
+    /// As it was named.
+    pub(super) name: String,
+    pub(super) platform: Platform,
+    /// How the embedded base is compressed.
+    pub(super) compression: Compression,
+    /// What is added to it.
+    pub(super) debian: Debian,
+    /// At most so many layers of ours.
+    pub(super) max_layers: usize,
+    /// Whether it gets an init.
+    pub(super) init: bool,
+    /// Whom images on it run as.
+    pub(super) user: String,
+    /// Whether that user gets a name where the base has none.
+    pub(super) names_user: bool,
+}
+
+impl BaseWish {
+    /// The base `name` for a platform, with what the settings add to it.
+    pub(super) fn of(name: &str, platform: &Platform, settings: &Settings) -> Self {
+        Self {
+            name: name.to_owned(),
+            platform: platform.clone(),
+            compression: settings.compression,
+            debian: settings.debian.clone(),
+            max_layers: settings.max_layers,
+            init: settings.init,
+            user: settings.user.clone(),
+            names_user: false,
+        }
+    }
+}
+
+/// A base that is open: the image and what is in it.
+pub(super) struct Base {
+    pub(super) image: BaseImage,
+    pub(super) contents: Contents,
+    /// Debian packages that were added to it.
+    pub(super) debian: Vec<Package>,
+    /// In so many layers.
+    pub(super) debian_layers: usize,
+}
+
+/// Open bases by name, platform and what was added to them.
+pub(super) struct Bases(BTreeMap<Key, Base>);
+
+type Key = (String, String, String, bool, String);
+
+fn key(name: &str, platform: &Platform, debian: &Debian, init: bool, user: &str) -> Key {
+    let debian = serde_json::json!(debian).to_string();
+    (name.to_owned(), platform.to_string(), debian, init, user.to_owned())
+}
+
+impl Bases {
+    /// The base `name` for `platform` with what the settings add to it.
+    ///
+    /// # Errors
+    /// A bug when it was not opened.
+    pub(super) fn get(&self, name: &str, platform: &Platform, settings: &Settings) -> Result<&Base> {
+        self.0
+            .get(&key(name, platform, &settings.debian, settings.init, &settings.user))
+            .ok_or_else(|| Error::bug(format!("the base {name} for {platform} is lost")))
+    }
+}
+
+impl Workshop<'_> {
+    /// How many threads may work.
+    pub(super) fn jobs(&self) -> usize {
+        let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.request.jobs.unwrap_or_else(processors)
+    }
+
+    /// What opens bases.
+    pub(super) fn opener(&self, compression: Compression) -> Opener<'_> {
+        Opener {
+            store: self.store,
+            client: self.client,
+            lock: self.lock,
+            locked: self.request.locking.is_locked(),
+            offline: self.request.locking.is_offline(),
+            dir: self.dir,
+            compression,
+            jobs: self.jobs(),
+            events: self.events,
+        }
+    }
+
+    /// Opens all bases at the same time, each once.
+    ///
+    /// # Errors
+    /// When one is not there, is broken, or lacks a platform.
+    pub(super) async fn bases(&self, wishes: Vec<BaseWish>) -> Result<Bases> {
+        let mut unique: BTreeMap<Key, BaseWish> = BTreeMap::new();
+        for wish in wishes {
+            let key = key(&wish.name, &wish.platform, &wish.debian, wish.init, &wish.user);
+            unique.entry(key).or_insert(wish);
+        }
+        let opened = unique.into_iter().map(|(key, wish)| async move {
+            let base = self.base(&wish).await?;
+            let base = self.with_packages(base, &wish).await?;
+            let base = self.with_init(base, &wish).await?;
+            Ok((key, self.with_user(base, &wish).await?))
+        });
+        Ok(Bases(futures_util::future::try_join_all(opened).await?.into_iter().collect()))
+    }
+
+    /// Adds a layer that counts as the base's own.
+    ///
+    /// # Errors
+    /// When it cannot be written, and those of `entries`.
+    pub(super) fn add_to_base(
+        &self,
+        base: &mut Base,
+        head: &Head,
+        entries: impl FnOnce() -> Result<Vec<Entry>>,
+    ) -> Result<()> {
+        let spec = || {
+            Ok(Spec {
+                title: head.title.clone(),
+                entries: entries()?,
+                owner: (0, 0),
+                compression: head.compression,
+                format: head.format,
+            })
+        };
+        let (store, use_cache) = (self.store, self.request.use_cache);
+        let tree = &base.contents.tree;
+        let made = layer::write_keyed(head, spec, tree, store, use_cache, self.jobs(), self.events)?;
+        base.contents.apply(facts::layer_facts(&made.blob, &made.diff_id, store)?);
+        let line = History::of_layer(&made.title);
+        base.image.add(made, line);
+        base.debian_layers += 1;
+        Ok(())
+    }
+
+    /// Opens a base as it is.
+    ///
+    /// # Errors
+    /// When it is not there, is broken, or lacks the platform.
+    pub(super) async fn base(&self, wish: &BaseWish) -> Result<Base> {
+        let spec: BaseSpec = wish.name.parse()?;
+        let mut base = self.opener(wish.compression).open(&spec, &wish.platform).await?;
+        let contents = match spec {
+            BaseSpec::Scratch => Contents::default(),
+            BaseSpec::Static => Contents::of(embedded::tree()?),
+            _ => {
+                fetch_unknown(&mut base.layers, self.client, self.store, facts::known).await?;
+                let (layers, store) = (base.layers.clone(), self.store.clone());
+                let diff_ids = base.config.rootfs.diff_ids.clone();
+                let read =
+                    tokio::task::spawn_blocking(move || facts::contents_of(&layers, &diff_ids, &store));
+                read.await.map_err(|e| Error::bug("reading a base panicked").because(e))??
+            }
+        };
+        Ok(Base { image: base, contents, debian: Vec::new(), debian_layers: 0 })
+    }
+}
+
+/// Fetches the layers that are still in a registry and that `known` does not vouch for: their bytes
+/// must be read.
+///
+/// # Errors
+/// When one cannot be fetched.
+pub(super) async fn fetch_unknown(
+    layers: &mut [Blob],
+    client: &Client,
+    store: &Store,
+    known: fn(&Blob, &Store) -> bool,
+) -> Result<()> {
+    let fetches = layers.iter_mut().map(|blob| async move {
+        if let Source::Registry(home) = &blob.source
+            && !known(blob, store)
+        {
+            let path = client.fetch_blob(home, &blob.descriptor, store).await?;
+            blob.source = Source::File(path);
+        }
+        Ok(())
+    });
+    // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
+    let fetches: Vec<BoxFuture<'_, Result<()>>> = fetches.map(|fetch| Box::pin(fetch) as _).collect();
+    stream::iter(fetches).buffer_unordered(DOWNLOADS).try_collect().await
+}
