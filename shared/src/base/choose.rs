@@ -60,7 +60,7 @@ pub(super) fn pick(index: &Index, name: Option<&str>) -> Result<Descriptor> {
             .iter()
             .filter(|d| d.annotations.get(KEY).map(String::as_str) == Some(name))
             .collect(),
-        None => index.manifests.iter().collect(),
+        None => index.manifests.iter().filter(|d| !d.is_attached()).collect(),
     };
     match (found[..].as_ref(), name) {
         ([only], _) => Ok((*only).clone()),
@@ -105,5 +105,11 @@ mod tests {
         assert_eq!(pick(&index, Some("2")).expect("picked").media_type, "b");
         assert!(pick(&index, None).is_err());
         assert_eq!(pick(&index, Some("3")).expect_err("not there").causes(), ["it has 1, 2"]);
+        let with_bill = self::index(
+            r#"{"schemaVersion":2,"manifests":[
+            {"mediaType":"a",#,"annotations":{"org.opencontainers.image.ref.name":"1"}},
+            {"mediaType":"b",#,"artifactType":"application/spdx+json"}]}"#,
+        );
+        assert_eq!(pick(&with_bill, None).expect("the only image").media_type, "a");
     }
 }

@@ -33,9 +33,11 @@ pub fn assemble(base: &BaseImage, image: &ImagePlan, plan: &PlatformPlan, ours: 
     let manifest = Manifest {
         schema_version: 2,
         media_type: Some(image.format.manifest().into()),
+        artifact_type: None,
         extra: Extra::new(),
         config: config.descriptor.clone(),
         layers: layers.iter().map(|blob| blob.descriptor.clone()).collect(),
+        subject: None,
         annotations: match image.format {
             Format::Oci => runtime.annotations,
             Format::Docker => BTreeMap::new(),
@@ -77,7 +79,14 @@ fn layers(base: &BaseImage, format: Format, ours: &[Layer]) -> Result<Vec<Blob>>
         blob.descriptor.media_type = format.layer(compression).into();
         layers.push(blob);
     }
-    layers.extend(ours.iter().map(|layer| layer.blob.clone()));
+    layers.extend(ours.iter().map(|layer| {
+        let mut blob = layer.blob.clone();
+        if format == Format::Docker {
+            // Its manifests know none.
+            blob.descriptor.annotations.clear();
+        }
+        blob
+    }));
     Ok(layers)
 }
 
@@ -160,6 +169,7 @@ fn environment(env: &mut Vec<String>, runtime: &Runtime) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oci::media_type::Compression;
 
     fn runtime() -> Runtime {
         Runtime {
@@ -177,6 +187,20 @@ mod tests {
             stop_signal: None,
             healthcheck: None,
         }
+    }
+
+    #[test]
+    fn what_is_noted_of_a_layer_stands_in_the_manifest_of_oci() {
+        let note = ("org.example.note".to_owned(), "made of one wheel".to_owned());
+        let mut descriptor = Descriptor::of(Format::Oci.layer(Compression::Gzip), b"layer");
+        descriptor.annotations.extend([note.clone()]);
+        let blob = Blob { descriptor, source: crate::store::Source::File("layer".into()) };
+        let diff_id = crate::oci::Digest::of(b"tar");
+        let ours = [Layer { blob, diff_id, title: "wheel".into(), fresh: true }];
+        let base = BaseImage { name: None, digest: None, config: ImageConfig::default(), layers: vec![] };
+        let noted = |format| layers(&base, format, &ours).expect("layers")[0].descriptor.annotations.clone();
+        assert_eq!(noted(Format::Oci), [note].into());
+        assert!(noted(Format::Docker).is_empty());
     }
 
     fn base() -> Execution {

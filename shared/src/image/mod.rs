@@ -1,12 +1,14 @@
 //! Images: immutable values made of a base, a plan and layers, and checked before they go out.
 
 mod assemble;
+mod attached;
 mod validate;
 
 use crate::oci::{Digest, Platform, Reference};
 use crate::store::Blob;
 
 pub use assemble::{assemble, index};
+pub use attached::Attached;
 pub use validate::validate;
 
 /// An image for one platform.
@@ -39,12 +41,19 @@ pub struct ImageSet {
     pub images: Vec<Image>,
     /// The index, where there are several platforms.
     pub index: Option<Blob>,
+    /// What hangs on the images, on the index, or on something that hangs there itself.
+    pub attached: Vec<Attached>,
 }
 
 impl ImageSet {
     /// What the name leads to: the index if there is one, else the manifest.
     pub fn root(&self) -> &Blob {
         self.index.as_ref().unwrap_or(&self.images[0].manifest)
+    }
+
+    /// The manifests of the images, and the index.
+    pub fn manifests(&self) -> impl Iterator<Item = &Blob> {
+        self.images.iter().map(|image| &image.manifest).chain(&self.index)
     }
 
     /// The name under a tag in a layout, which may hold the project's other images too.

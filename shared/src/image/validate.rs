@@ -72,9 +72,11 @@ mod tests {
         let manifest = Manifest {
             schema_version: 2,
             media_type: None,
+            artifact_type: None,
             extra: Default::default(),
             config: config.descriptor.clone(),
             layers: layers.iter().map(|l| l.descriptor.clone()).collect(),
+            subject: None,
             annotations: Default::default(),
         };
         let manifest = Blob::of(media_type::OCI_MANIFEST, to_json(&manifest).expect("json"));

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use super::{Digest, Extra};
+use super::{Digest, Extra, null_as_default};
 
 /// An image configuration (image-spec `config.md`; Docker's is a superset). Field order is
 /// the order in which it is written.
@@ -149,10 +149,6 @@ pub struct History {
     /// `author` and the like.
     #[serde(flatten)]
     pub extra: Extra,
-}
-
-fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {
-    Option::deserialize(d).map(Option::unwrap_or_default)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Descriptor, Extra, media_type};
+use super::{Descriptor, Extra, media_type, null_as_default};
 use crate::error::{Error, Result};
 
 /// An image manifest (image-spec `manifest.md`, or Docker's schema 2).
@@ -16,16 +16,22 @@ pub struct Manifest {
     /// Its own media type; older OCI manifests leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
+    /// What kind of thing it is, if it is no image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
     /// What is neither here nor there.
     #[serde(flatten)]
     pub extra: Extra,
     /// The image configuration.
     pub config: Descriptor,
     /// The layers, the lowest first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub layers: Vec<Descriptor>,
+    /// The manifest that it hangs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Descriptor>,
     /// Free annotations (OCI only).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -38,14 +44,20 @@ pub struct Index {
     /// Its own media type; older indexes leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
+    /// What kind of thing it is, if it is no list of images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
     /// What is neither here nor there.
     #[serde(flatten)]
     pub extra: Extra,
     /// The images, and whatever else hangs here (attestations).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub manifests: Vec<Descriptor>,
+    /// The manifest that it hangs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Descriptor>,
     /// Free annotations (OCI only).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -64,8 +76,10 @@ impl Index {
         Self {
             schema_version: 2,
             media_type: Some(media_type.into()),
+            artifact_type: None,
             extra: Extra::new(),
             manifests,
+            subject: None,
             annotations: BTreeMap::new(),
         }
     }
@@ -141,7 +155,7 @@ mod tests {
 
     #[test]
     fn unknown_fields_survive() {
-        let text = r#"{"schemaVersion":2,"artifactType":"x/y","subject":{"a":1},"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0,"data":""},"layers":[]}"#;
+        let text = r#"{"schemaVersion":2,"artifactType":"x/y","more":{"a":1},"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0,"data":""},"layers":[]}"#;
         let ManifestKind::Manifest(manifest) = ManifestKind::parse(text.as_bytes(), "").expect("parsed")
         else {
             panic!("an index?")

@@ -3,6 +3,7 @@
 //!
 //! No module here touches disk, network, environment or clock.
 
+mod artifact;
 mod config;
 mod descriptor;
 mod digest;
@@ -12,6 +13,7 @@ pub mod media_type;
 mod platform;
 mod reference;
 
+pub use artifact::EMPTY;
 pub use config::{Execution, Healthcheck, History, ImageConfig, Rootfs};
 pub use descriptor::Descriptor;
 pub use digest::{Digest, DigestParseError, HashingReader, HashingWriter, Sha256};
@@ -20,6 +22,8 @@ pub use platform::Platform;
 pub use reference::{Reference, Repository, is_tag, tag_from_version};
 
 use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
 
 /// Fields that this program does not know, kept as they came.
 pub type Extra = BTreeMap<String, serde_json::Value>;
@@ -30,3 +34,8 @@ pub const MOST_LAYERS: usize = 125;
 
 /// Where runtimes look for programs if an image says nothing (moby `oci/defaults.go`, crun, runc).
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Go writes what is empty as `null`, too.
+fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {
+    Option::deserialize(d).map(Option::unwrap_or_default)
+}

@@ -10,15 +10,18 @@ use crate::error::{Error, Result};
 use crate::http::header::{ACCEPT, CONTENT_TYPE};
 use crate::http::{Body, Cause, Failure, HeaderValue, Method, Request, Response, StatusCode};
 use crate::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
-use crate::oci::{Descriptor, Digest, Reference};
+use crate::oci::{Descriptor, Digest, Reference, Repository};
 use std::sync::Arc;
 
 /// The largest manifest that registries must take, in bytes (distribution-spec "Pushing
 /// Manifests"), and so the largest that is read.
-const MOST: usize = 4 * 1024 * 1024;
+pub(super) const MOST: usize = 4 * 1024 * 1024;
 
 /// The header with the digest of an answer's content.
 const CONTENT_DIGEST: &str = "docker-content-digest";
+
+/// The header with the digest of the manifest that another one was listed under.
+const SUBJECT: &str = "oci-subject";
 
 /// A manifest or index as the registry gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,10 +90,33 @@ impl Client {
         let media_type = HeaderValue::from_str(media_type)
             .map_err(|error| Error::usage(format!("{media_type:?} is no media type")).because(error))?;
         let pushed = self.0.http.retry(|_| self.put_manifest(reference, &media_type, &bytes, digest)).await;
-        pushed.map(|()| digest).map_err(|spent| spent.explain_name(what()))
+        pushed.map(|_| digest).map_err(|spent| spent.explain_name(what()))
     }
 
-    async fn fetch_manifest(&self, reference: &Reference) -> Result<FetchedManifest, Failure> {
+    /// Writes a manifest that names a subject, under its digest. Whether the registry says that it has
+    /// put it on the subject's list (distribution-spec "Pushing Manifests with Subject").
+    ///
+    /// # Errors
+    /// As [`Client::push_manifest`].
+    pub async fn push_attached(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        bytes: Bytes,
+        subject: &Digest,
+    ) -> Result<bool> {
+        let reference = repository.with_digest(descriptor.digest);
+        let what = || format!("cannot push the manifest {reference}");
+        let digest = Digest::of(&bytes);
+        if digest != descriptor.digest {
+            return Err(Error::integrity(what()).because(Error::integrity(format!("its digest is {digest}"))));
+        }
+        let media_type = HeaderValue::from_static(OCI_MANIFEST);
+        let pushed = self.0.http.retry(|_| self.put_manifest(&reference, &media_type, &bytes, digest)).await;
+        pushed.map(|listed| listed.as_ref() == Some(subject)).map_err(|spent| spent.explain_name(what()))
+    }
+
+    pub(super) async fn fetch_manifest(&self, reference: &Reference) -> Result<FetchedManifest, Failure> {
         let host = self.host(&reference.repository);
         let access = Access::pull(&reference.repository);
         let mut response = host.send(&access, question(&host, Method::GET, reference).await?).await?;
@@ -136,7 +162,7 @@ impl Client {
         media_type: &HeaderValue,
         bytes: &Bytes,
         digest: Digest,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Digest>, Failure> {
         let host = self.host(&reference.repository);
         let access = Access::push(&reference.repository);
         // A tag beside the digest is what the user wants to find it by.
@@ -151,7 +177,8 @@ impl Client {
             let cause = failure.cause;
             return Err(failure.map(|error| advise(error, cause, media_type)));
         }
-        check_digest(&response, digest)
+        check_digest(&response, digest)?;
+        Ok(response.header(SUBJECT).and_then(|subject| subject.trim().parse().ok()))
     }
 }
 
@@ -178,7 +205,11 @@ fn advise(error: Error, cause: Cause, media_type: &HeaderValue) -> Error {
     )
 }
 
-async fn question(host: &Arc<Host>, method: Method, reference: &Reference) -> Result<Request, Failure> {
+pub(super) async fn question(
+    host: &Arc<Host>,
+    method: Method,
+    reference: &Reference,
+) -> Result<Request, Failure> {
     let url = host.endpoint(&reference.repository, &format!("manifests/{}", reference.selector())).await?;
     let accepted = [OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST];
     Ok(accepted.iter().fold(Request::new(method, url), |request, media_type| {
@@ -210,7 +241,7 @@ fn describe(response: &Response) -> Option<Descriptor> {
 }
 
 /// The bytes' own word counts more than the header's: the digest covers it.
-fn media_type_of(bytes: &[u8], header: Option<&str>) -> String {
+pub(super) fn media_type_of(bytes: &[u8], header: Option<&str>) -> String {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Own {

@@ -27,6 +27,8 @@ mod options;
 mod progress;
 mod pull;
 mod push;
+mod referrers;
+mod tagged;
 mod token;
 mod upload;
 
@@ -40,6 +42,7 @@ pub use homes::{home, remember_home};
 pub use manifest::{FetchedManifest, is_about_missing_blobs};
 pub use mirror::Mirror;
 pub use options::Options;
+pub use referrers::Kept;
 
 use crate::error::Result;
 use crate::event::{Events, Outcome};
@@ -63,6 +66,8 @@ struct Inner {
     pushes: Flights<Outcome>,
     /// Blobs that are on their way into the store, by repository and digest.
     pulls: Flights<PathBuf>,
+    /// Who changes which tag that stands for a list.
+    turns: tagged::Turns,
 }
 
 impl Client {
@@ -75,7 +80,9 @@ impl Client {
         let http = http::Client::new(http::Options { events: events.clone(), ..http })?;
         let credentials = Arc::new(credentials);
         let (hosts, pushes, pulls) = (Mutex::default(), Flights::default(), Flights::default());
-        Ok(Self(Arc::new(Inner { http, credentials, events, mirrors, chunk_size, hosts, pushes, pulls })))
+        let turns = tagged::Turns::default();
+        let inner = Inner { http, credentials, events, mirrors, chunk_size, hosts, pushes, pulls, turns };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Forgets which blobs are there or on their way: their files have turned out to be damaged, and

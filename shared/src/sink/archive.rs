@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use super::layout::{OCI_LAYOUT, blobs_of, entries, entry};
+use super::layout::{OCI_LAYOUT, add_hanging, blobs_of, entries, entry, hanging_blobs_of};
 use super::{REF_NAME, copy_blob, persist};
 use crate::error::{Context, Error, Result};
 use crate::image::ImageSet;
@@ -25,15 +25,18 @@ const CONTAINERD_NAME: &str = "io.containerd.image.name";
 pub fn oci_archive(to: &mut dyn Write, names: &[Vec<Reference>], sets: &[ImageSet]) -> Result<()> {
     let mut tar = Tar::begin(to)?;
     tar.small("oci-layout", OCI_LAYOUT)?;
-    tar.small("index.json", &to_json(&named(names, sets))?)?;
-    for blob in sets.iter().flat_map(blobs_of) {
+    let mut index = named(names, sets);
+    sets.iter().for_each(|set| add_hanging(&mut index, set));
+    tar.small("index.json", &to_json(&index)?)?;
+    for blob in sets.iter().flat_map(|set| blobs_of(set).chain(hanging_blobs_of(set))) {
         tar.blob(blob)?;
     }
     tar.end()
 }
 
 /// Writes a tar that is an OCI layout and a Docker archive at once, which `docker load` of all
-/// versions and image stores takes, and `podman load`. Each set must hold one image. `names` are
+/// versions and image stores takes, and `podman load`. What hangs on the images stays out: engines would take
+/// it for images. Each set must hold one image. `names` are
 /// those of each set, in order; the blobs `left_out` are named in the archive without being in it.
 ///
 /// # Errors

@@ -227,9 +227,11 @@ mod tests {
         let manifest = Manifest {
             schema_version: 2,
             media_type: Some(media_type::OCI_MANIFEST.into()),
+            artifact_type: None,
             extra: Default::default(),
             config: config.descriptor.clone(),
             layers: layers.iter().map(|layer| layer.descriptor.clone()).collect(),
+            subject: None,
             annotations: Default::default(),
         };
         let manifest = Blob::of(media_type::OCI_MANIFEST, to_json(&manifest).expect("json"));

@@ -1,6 +1,7 @@
 //! Targets: an OCI layout, archives, a registry, a local daemon.
 
 mod archive;
+mod attach;
 mod daemon;
 mod layout;
 mod output;

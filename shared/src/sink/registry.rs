@@ -1,12 +1,13 @@
 //! Pushing image sets to registries.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::attach;
 use crate::error::{Error, Result};
 use crate::event::Events;
-use crate::image::ImageSet;
+use crate::image::{Attached, ImageSet};
 use crate::oci::{Digest, Reference, Repository};
 use crate::registry::{Client, home, is_about_missing_blobs, remember_home};
 use crate::store::{Blob, Source, Store, Table};
@@ -19,24 +20,27 @@ pub(crate) fn has_taken(store: &Store, repository: &Repository) -> bool {
     store.recall::<bool>(Table::PushedTo, &repository.to_string()).unwrap_or_default()
 }
 
-/// Pushes a set under all its references: blobs in parallel, then the manifests, the index and
-/// tags last, so that a name never leads to something incomplete. Returns the references.
+/// Pushes a set under all its references: blobs in parallel, then the manifests, what hangs on them, and
+/// the tags last, so that a name never leads to something incomplete. Returns the references.
 ///
 /// # Errors
 /// When a registry refuses or cannot be reached; names that were not pushed yet are as before.
 pub async fn push(client: &Client, set: &ImageSet, store: &Store, events: &Events) -> Result<Vec<Reference>> {
-    let mut repositories: BTreeMap<&Repository, Vec<&Reference>> = BTreeMap::new();
     let outdated = outdated(client, set).await;
     for reference in &set.references {
         if !outdated.contains(&reference) {
             events.step("Unchanged", reference.to_string());
         }
     }
-    for reference in outdated {
-        repositories.entry(&reference.repository).or_default().push(reference);
-    }
+    let repositories: BTreeSet<&Repository> = set.references.iter().map(|r| &r.repository).collect();
     let mut done: Vec<&Repository> = Vec::new();
-    for (repository, references) in repositories {
+    for repository in repositories {
+        let references: Vec<&Reference> =
+            outdated.iter().copied().filter(|reference| reference.repository == *repository).collect();
+        if references.is_empty() {
+            complete(client, set, repository, events).await?;
+            continue;
+        }
         for reference in &references {
             events.step("Pushing", reference.to_string());
         }
@@ -44,7 +48,7 @@ pub async fn push(client: &Client, set: &ImageSet, store: &Store, events: &Event
         let sibling = done.iter().copied().find(|other| other.registry == repository.registry);
         let deliver = || async {
             push_blobs(client, set, repository, sibling, store).await?;
-            push_manifests(client, set, repository, &references).await
+            push_manifests(client, set, repository, &references, events).await
         };
         match deliver().await {
             // It was told of all of them before; what it has lost since is sent once more.
@@ -59,6 +63,24 @@ pub async fn push(client: &Client, set: &ImageSet, store: &Store, events: &Event
         done.push(repository);
     }
     Ok(set.references.clone())
+}
+
+/// Adds what should hang on an image that is there already.
+async fn complete(client: &Client, set: &ImageSet, repository: &Repository, events: &Events) -> Result<()> {
+    if set.attached.is_empty() {
+        return Ok(());
+    }
+    let things = attach::wanted(client, set, repository).await?;
+    if things.is_empty() || attach::are_listed(client, repository, &things).await? {
+        return Ok(());
+    }
+    events.step("Attaching", titles(&things));
+    attach::attach(client, repository, &things, events).await
+}
+
+fn titles(things: &[&Attached]) -> String {
+    let titles: BTreeSet<&str> = things.iter().map(|thing| thing.title.as_str()).collect();
+    titles.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 /// The references that do not lead to the set yet. Where one does, the registry has all of it:
@@ -115,12 +137,16 @@ async fn push_manifests(
     set: &ImageSet,
     repository: &Repository,
     references: &[&Reference],
+    events: &Events,
 ) -> Result<()> {
-    if set.index.is_some() {
-        for image in &set.images {
-            let descriptor = &image.manifest.descriptor;
-            put(client, &repository.with_digest(descriptor.digest), &image.manifest).await?;
-        }
+    let hanging = !set.attached.is_empty();
+    // The root gets its digest with its first tag, unless something is to hang on it before.
+    for manifest in set.manifests().filter(|manifest| hanging || *manifest != set.root()) {
+        put(client, &repository.with_digest(manifest.descriptor.digest), manifest).await?;
+    }
+    if hanging {
+        let things = attach::wanted(client, set, repository).await?;
+        attach::attach(client, repository, &things, events).await?;
     }
     for reference in references {
         put(client, reference, set.root()).await?;

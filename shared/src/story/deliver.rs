@@ -243,6 +243,7 @@ mod tests {
             references: references.iter().map(|r| r.parse().expect("reference")).collect(),
             images: platforms.iter().map(image).collect(),
             index: None,
+            attached: vec![],
         }
     }
 

@@ -49,6 +49,7 @@ pub async fn merge(
         references: vec![target.clone()],
         images: found.into_iter().map(|part| part.image).collect(),
         index: Some(index),
+        attached: Vec::new(),
     };
     sink::push(client, &set, store, events).await?;
     Ok(digest)

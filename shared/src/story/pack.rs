@@ -95,6 +95,7 @@ fn set(plan: &ImagePlan, images: Vec<Image>) -> Result<ImageSet> {
         references: plan.references.clone(),
         images,
         index,
+        attached: Vec::new(),
     })
 }
 

@@ -6,6 +6,7 @@ mod faults;
 mod lab;
 mod mirror;
 mod protocol;
+mod referrers;
 mod tls;
 
 use std::path::Path;

@@ -29,6 +29,8 @@ pub enum Phase {
     GetManifest,
     /// `PUT` of a manifest.
     PutManifest,
+    /// `GET` of the list of what hangs on a manifest.
+    Referrers,
     /// Anything under `/storage/`.
     Storage,
     /// Anything else.
@@ -38,7 +40,7 @@ pub enum Phase {
 impl Phase {
     /// Whether bytes come with the answer, and not with the request.
     pub(super) fn is_reading(self) -> bool {
-        matches!(self, Self::GetBlob | Self::GetManifest)
+        matches!(self, Self::GetBlob | Self::GetManifest | Self::Referrers)
     }
 }
 

@@ -16,6 +16,7 @@
 mod answer;
 mod auth;
 mod fault;
+mod referrers;
 mod routes;
 mod server;
 mod state;
@@ -52,6 +53,19 @@ pub enum Auth {
     },
 }
 
+/// Who lists what hangs on a manifest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Referrers {
+    /// Nobody: the registry is as old as docker-registry 2.8.
+    #[default]
+    None,
+    /// The registry, as the specification says, in pages of two.
+    Proper,
+    /// The registry, as go-containerregistry's does it: it says nothing when it takes a manifest, names
+    /// things by their configuration, and gives all to whoever asks for some.
+    Odd,
+}
+
 /// How the registry is to be.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -73,12 +87,19 @@ pub struct Options {
     pub expires_in: Option<u64>,
     /// Whether anonymous tokens may pull.
     pub anonymous_pull: bool,
+    /// Who lists what hangs on a manifest.
+    pub referrers: Referrers,
 }
 
 impl Options {
     /// With Basic authentication of `me:secret`.
     pub fn basic() -> Self {
         Self { auth: Auth::Basic { user: "me".into(), password: "secret".into() }, ..Self::default() }
+    }
+
+    /// With a list of what hangs on a manifest.
+    pub fn listing(referrers: Referrers) -> Self {
+        Self { referrers, ..Self::default() }
     }
 
     /// With tokens for `me:secret`.

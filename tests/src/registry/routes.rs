@@ -5,7 +5,7 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 
 use super::answer::{self, Answer};
 use super::state::{Seen, State, digest_of};
-use super::{Fault, Phase, auth};
+use super::{Fault, Phase, auth, referrers};
 
 const CONTENT_DIGEST: &str = "docker-content-digest";
 
@@ -51,6 +51,8 @@ impl<'a> Route<'a> {
                 _ => Phase::GetManifest,
             };
             (repository, last, phase)
+        } else if let Some((repository, last)) = split("/referrers/") {
+            (repository, last, Phase::Referrers)
         } else {
             return other;
         };
@@ -90,6 +92,7 @@ impl<'a> Route<'a> {
             Phase::PutBlob => self.put_blob(state, seen, body),
             Phase::HeadManifest | Phase::GetManifest => self.get_manifest(state),
             Phase::PutManifest => self.put_manifest(state, seen, body, fault),
+            Phase::Referrers => referrers::list(state, seen, self.repository, self.last),
             Phase::Storage => self.storage(state, seen, body),
             Phase::Other => answer::refusal(404, "UNSUPPORTED", "no such endpoint"),
         }
@@ -206,9 +209,14 @@ impl<'a> Route<'a> {
             return answer::refusal(404, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry");
         }
         let media_type = seen.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+        let subject = referrers::acknowledged(state, &body);
         let digest = state.lock().keep_manifest(self.repository, self.last, media_type, body);
         // Without a Location, as some do it.
-        answer::header(answer::empty(201), CONTENT_DIGEST, &digest)
+        let answer = answer::header(answer::empty(201), CONTENT_DIGEST, &digest);
+        match subject {
+            Some(subject) => answer::header(answer, "oci-subject", &subject),
+            None => answer,
+        }
     }
 
     fn storage(&self, state: &State, seen: &Seen, body: Bytes) -> Answer {

@@ -1,6 +1,7 @@
 //! An OCI layout folder (image-spec `image-layout.md`), which any number of processes write at once.
 
 mod claim;
+mod hanging;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,6 +10,7 @@ use std::time::SystemTime;
 
 pub(crate) use self::claim::check_folder;
 use self::claim::{Claim, temporary};
+pub(super) use self::hanging::{add as add_hanging, blobs_of as hanging_blobs_of};
 use super::{REF_NAME, copy_blob, persist};
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
@@ -61,7 +63,7 @@ fn fill(claim: &mut Claim, dir: &Path, name: Option<&str>, sets: &[ImageSet], no
     if !dir.join("oci-layout").exists() {
         claim.publish(&dir.join("oci-layout"), OCI_LAYOUT)?;
     }
-    let blobs: Vec<&Blob> = sets.iter().flat_map(blobs_of).collect();
+    let blobs: Vec<&Blob> = sets.iter().flat_map(|set| blobs_of(set).chain(hanging::blobs_of(set))).collect();
     let missing: Vec<&Blob> = blobs.iter().copied().filter(|blob| !is_there(dir, blob)).collect();
     claim.forsake(missing.iter().map(|blob| blob.descriptor.digest), now)?;
     for blob in missing {
@@ -73,6 +75,8 @@ fn fill(claim: &mut Claim, dir: &Path, name: Option<&str>, sets: &[ImageSet], no
     for entry in sets.iter().flat_map(|set| entries(set, name, sets.len() > 1)) {
         name_in(&mut index, entry);
     }
+    hanging::drop_orphans(dir, &before, &mut index);
+    sets.iter().for_each(|set| hanging::add(&mut index, set));
     claim.forsake(left(dir, &before, &index.manifests), now)?;
     if index.manifests != before || !index_path.exists() {
         claim.publish(&index_path, &to_json(&index)?)?;
@@ -124,10 +128,8 @@ pub(super) fn entry(set: &ImageSet, name: String) -> Descriptor {
 }
 
 /// Everything that a layout holds for a set: layers, configurations, manifests, index.
-pub(super) fn blobs_of(set: &ImageSet) -> Vec<&Blob> {
-    let content = set.blobs().into_iter().map(|(blob, _)| blob);
-    let manifests = set.images.iter().map(|image| &image.manifest);
-    content.chain(manifests).chain(&set.index).collect()
+pub(super) fn blobs_of(set: &ImageSet) -> impl Iterator<Item = &Blob> {
+    set.blobs().into_iter().map(|(blob, _)| blob).chain(set.manifests())
 }
 
 fn is_there(dir: &Path, blob: &Blob) -> bool {
@@ -189,20 +191,22 @@ fn reach(dir: &Path, descriptor: &Descriptor, found: &mut BTreeSet<Digest>) -> O
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::image::Image;
     use crate::oci::{Manifest, Platform};
 
-    fn set(tag: &str, layer: &[u8]) -> ImageSet {
+    pub(super) fn set(tag: &str, layer: &[u8]) -> ImageSet {
         let layer = Blob::of(media_type::OCI_LAYER, layer.to_vec());
         let config = Blob::of(media_type::OCI_CONFIG, b"{}".to_vec());
         let manifest = Manifest {
             schema_version: 2,
             media_type: Some(media_type::OCI_MANIFEST.into()),
+            artifact_type: None,
             extra: Default::default(),
             config: config.descriptor.clone(),
             layers: vec![layer.descriptor.clone()],
+            subject: None,
             annotations: Default::default(),
         };
         let manifest = Blob::of(media_type::OCI_MANIFEST, to_json(&manifest).expect("json"));
@@ -215,10 +219,11 @@ mod tests {
             references: vec![],
             images: vec![image],
             index: None,
+            attached: vec![],
         }
     }
 
-    fn write(dir: &Path, sets: &[ImageSet]) -> Result<()> {
+    pub(super) fn write(dir: &Path, sets: &[ImageSet]) -> Result<()> {
         write_layout(dir, None, sets, &Events::silent())
     }
 
@@ -226,12 +231,12 @@ mod tests {
         fs::read_dir(dir.join("blobs/sha256")).expect("blobs").count()
     }
 
-    fn index(dir: &Path) -> Index {
+    pub(super) fn index(dir: &Path) -> Index {
         read_index(&dir.join("index.json")).expect("index")
     }
 
     /// Holds each entry to leading to nothing that is missing.
-    fn assert_whole(dir: &Path) {
+    pub(super) fn assert_whole(dir: &Path) {
         let needed = reached(dir, &index(dir).manifests).expect("manifests");
         for digest in needed {
             assert!(blob_path(dir, &digest).exists(), "{digest} is missing");
@@ -297,7 +302,7 @@ mod tests {
         write(&dir, &[set("1", b"a")]).expect("first");
         let killed = set("1", b"half");
         let mut claim = Claim::take(&dir, &events).expect("claim");
-        claim.forsake(blobs_of(&killed).iter().map(|blob| blob.descriptor.digest), start).expect("noted");
+        claim.forsake(blobs_of(&killed).map(|blob| blob.descriptor.digest), start).expect("noted");
         add_blob(&dir, &killed.images[0].layers[0]).expect("added");
         let left = temporary(&dir.join("blobs")).expect("file").keep().expect("kept").1;
         drop(claim);

@@ -1,0 +1,247 @@
+//! What hangs on a manifest: the registry's own list (distribution-spec "Listing Referrers"), and what
+//! stands in for it where the registry keeps none.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::grant::Access;
+use super::manifest::{MOST, media_type_of};
+use super::{Client, short, tagged};
+use crate::error::{Error, Result};
+use crate::http::header::{ACCEPT, CONTENT_TYPE, LINK};
+use crate::http::{Failure, HeaderValue, Request, Response, StatusCode, Url, same_origin};
+use crate::oci::media_type::OCI_INDEX;
+use crate::oci::{Descriptor, Digest, Index, ManifestKind, Repository};
+
+/// No more pages of a list are read than this.
+const MOST_PAGES: usize = 64;
+/// No more manifests are read than this to find out what they are.
+const MOST_READ: usize = 64;
+/// What a registry has just taken may be on its list a little later.
+const SOON: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(600)];
+
+/// Who keeps the list of what hangs on a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// The registry.
+    ByRegistry,
+    /// An index under this tag.
+    ByTag(String),
+}
+
+/// One page of a list.
+struct Page {
+    entries: Vec<Descriptor>,
+    /// Whether there are only those of the kind that was asked for.
+    is_filtered: bool,
+    next: Option<Url>,
+}
+
+impl Client {
+    /// The registry's own list of what hangs on `subject`, as it says it; `None` where it keeps none. With
+    /// `kind`, those of this kind, if the registry can tell them from others: the second value says so.
+    ///
+    /// # Errors
+    /// Kind network when the registry cannot be reached, or its list has no end.
+    pub async fn referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        kind: Option<&str>,
+    ) -> Result<Option<(Vec<Descriptor>, bool)>> {
+        let what = || format!("cannot list what hangs on {} in {repository}", short(subject));
+        let (mut found, mut is_filtered, mut next) = (Vec::new(), kind.is_some(), None);
+        let mut asked = BTreeSet::new();
+        for _ in 0..MOST_PAGES {
+            let read = self.0.http.retry(|_| self.page(repository, subject, kind, next.clone())).await;
+            let page = match read.map_err(|spent| spent.explain(what()))? {
+                Some(page) => page,
+                None if asked.is_empty() => return Ok(None),
+                None => return Err(Error::network(what()).because("a page of the list is missing")),
+            };
+            found.extend(page.entries);
+            is_filtered &= page.is_filtered;
+            next = page.next;
+            match &next {
+                None => return Ok(Some((found, is_filtered))),
+                Some(url) if asked.insert(url.clone()) => {}
+                Some(_) => break,
+            }
+        }
+        Err(Error::network(what()).because("the list has no end"))
+    }
+
+    async fn page(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        kind: Option<&str>,
+        url: Option<Url>,
+    ) -> Result<Option<Page>, Failure> {
+        let host = self.host(repository);
+        // With the rights of a push, as all that a push asks: one token serves it.
+        let access = Access::push(repository);
+        let url = match url {
+            Some(url) => url,
+            None => {
+                let mut url = host.endpoint(repository, &format!("referrers/{subject}")).await?;
+                if let Some(kind) = kind {
+                    url.query_pairs_mut().append_pair("artifactType", kind);
+                }
+                url
+            }
+        };
+        let request = Request::get(url).header(ACCEPT, HeaderValue::from_static(OCI_INDEX));
+        let mut response = host.send(&access, request).await?;
+        let status = response.status();
+        let passes = matches!(status.as_u16(), 408 | 425 | 429);
+        if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED || passes {
+            return Err(host.refusal(&access, response).await);
+        }
+        if !status.is_success() {
+            return Ok(None);
+        }
+        let bytes = response.bytes(MOST).await?;
+        // Some answer what they do not know with a page for people.
+        if media_type_of(&bytes, response.header(CONTENT_TYPE.as_str())) != OCI_INDEX {
+            return Ok(None);
+        }
+        let index: Index = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::network("the registry's list cannot be read").because(error))?;
+        let is_filtered = response
+            .header("oci-filters-applied")
+            .is_some_and(|filters| filters.split(',').any(|filter| filter.trim() == "artifactType"));
+        Ok(Some(Page { entries: index.manifests, is_filtered, next: next(&response)? }))
+    }
+
+    /// What hangs on `subject`, wherever that is listed, ordered by digest. What each of them is, its
+    /// manifest says: lists are wrong about it where old tools have written them.
+    ///
+    /// # Errors
+    /// As [`Client::referrers`], and when a tag that should be a list is something else.
+    pub async fn attached(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        kind: Option<&str>,
+    ) -> Result<Vec<Descriptor>> {
+        let (kept, tagged) =
+            tokio::join!(self.referrers(repository, subject, kind), self.tagged(repository, subject));
+        let (kept, is_filtered) = kept?.unwrap_or_default();
+        let certain = kept.iter().filter(|_| is_filtered).map(|entry| entry.digest);
+        let certain: BTreeSet<Digest> = certain.collect();
+        let all: BTreeMap<Digest, Descriptor> =
+            kept.into_iter().chain(tagged?).map(|entry| (entry.digest, entry)).collect();
+        if all.len() > MOST_READ {
+            let hanging = format!("{} things hang on {} in {repository}", all.len(), short(subject));
+            return Err(Error::network(hanging).because(format!("no more than {MOST_READ} are read")));
+        }
+        let mut found = Vec::new();
+        for entry in all.into_values() {
+            let reference = repository.with_digest(entry.digest);
+            let fetched = self.0.http.retry(|_| self.fetch_manifest(&reference)).await;
+            let what = || format!("cannot read the manifest {reference}");
+            let fetched = fetched.map_err(|spent| spent.explain(what()))?;
+            let own = Descriptor::of(fetched.media_type.as_str(), &fetched.bytes);
+            let parsed = ManifestKind::parse(&fetched.bytes, &fetched.media_type)?;
+            if parsed.subject() != Some(*subject) {
+                continue;
+            }
+            let own = parsed.listed(&own);
+            if certain.contains(&own.digest) || kind.is_none() || own.artifact_type.as_deref() == kind {
+                found.push(own);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether everybody finds all of these on `subject`.
+    ///
+    /// # Errors
+    /// As [`Client::attached`].
+    pub async fn lists(&self, repository: &Repository, subject: &Digest, things: &[Digest]) -> Result<bool> {
+        let (kept, tagged) =
+            tokio::join!(self.referrers(repository, subject, None), self.tagged(repository, subject));
+        let is_in = |list: &[Descriptor]| holds(list, things);
+        Ok(match kept? {
+            Some((kept, _)) if is_in(&kept) => true,
+            _ => is_in(&tagged?),
+        })
+    }
+
+    /// Makes everybody find `things`, whose manifests are in the repository, on `subject`: by the
+    /// registry's list, else by the tag that stands in for it.
+    ///
+    /// # Errors
+    /// As [`Client::attached`], and when the registry does not take the tag.
+    pub async fn list(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        things: &[Descriptor],
+    ) -> Result<Kept> {
+        let digests: Vec<Digest> = things.iter().map(|thing| thing.digest).collect();
+        let mut pauses = SOON.into_iter();
+        while let Some((kept, _)) = self.referrers(repository, subject, None).await? {
+            if holds(&kept, &digests) {
+                return Ok(Kept::ByRegistry);
+            }
+            let Some(pause) = pauses.next() else { break };
+            tokio::time::sleep(pause).await;
+        }
+        self.list_by_tag(repository, subject, things).await?;
+        Ok(Kept::ByTag(tagged::tag(subject)))
+    }
+}
+
+fn holds(list: &[Descriptor], things: &[Digest]) -> bool {
+    things.iter().all(|thing| list.iter().any(|entry| entry.digest == *thing))
+}
+
+/// Where a list goes on (RFC 8288).
+fn next(response: &Response) -> Result<Option<Url>, Failure> {
+    let Some(target) = response.header(LINK.as_str()).and_then(next_target) else { return Ok(None) };
+    let url = response.url().join(target);
+    match url.ok().filter(|url| same_origin(response.url(), url)) {
+        Some(url) => Ok(Some(url)),
+        None => {
+            Err(Error::network(format!("the registry's list goes on at {target:?}, which is not its own"))
+                .into())
+        }
+    }
+}
+
+/// The target of the link whose relation is `next`.
+fn next_target(header: &str) -> Option<&str> {
+    let mut rest = header;
+    while let Some((_, opened)) = rest.split_once('<') {
+        let (target, after) = opened.split_once('>')?;
+        let parameters = after.split_once('<').map_or(after, |(own, _)| own);
+        let is_next = parameters.split([';', ',']).any(|parameter| {
+            let parameter = parameter.split_once('=').map(|(name, value)| (name.trim(), value.trim()));
+            parameter.is_some_and(|(name, value)| {
+                name.eq_ignore_ascii_case("rel") && value.trim_matches('"').eq_ignore_ascii_case("next")
+            })
+        });
+        if is_next {
+            return Some(target);
+        }
+        rest = after;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_found_among_links() {
+        assert_eq!(next_target("</v2/x?n=1>; rel=\"next\""), Some("/v2/x?n=1"));
+        assert_eq!(next_target("<a>; rel=prev, <b>; title=\"x\"; rel=next"), Some("b"));
+        assert_eq!(next_target("<a>;rel=Next"), Some("a"));
+        for nothing in ["", "<a>", "<a", "a; rel=next", "<a>; rel=prev"] {
+            assert_eq!(next_target(nothing), None, "{nothing}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The tag that stands for a registry's list of what hangs on a manifest (distribution-spec "Referrers
+//! Tag Schema"): an index that every writer reads, changes and writes back.
+//!
+//! Most registries that need the tag ignore the conditions of a request, so two who write at the
+//! same time overwrite each other. So whoever has written looks again, later than any other can
+//! still write what it read before, and adds what is missing: its own entries, and all that it has
+//! ever seen there. Once that is so several times in a row, nobody overwrites it any more.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::grant::Access;
+use super::manifest::{MOST, check_digest, question};
+use super::{Client, short};
+use crate::error::{Error, Result};
+use crate::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
+use crate::http::{Body, Failure, HeaderValue, Method, Request, StatusCode};
+use crate::oci::media_type::OCI_INDEX;
+use crate::oci::{Descriptor, Digest, Index, ManifestKind, Repository, to_json};
+
+/// So often in a row all must be there.
+const QUIET: u32 = 3;
+/// So often it is looked, at most.
+const MOST_ROUNDS: u32 = 200;
+/// So many writes may be refused because of a condition, before they have none.
+const MOST_CONFLICTS: u32 = 8;
+
+/// Who changes which tag: in one process one after the other.
+#[derive(Default)]
+pub(super) struct Turns(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Turns {
+    fn of(&self, key: String) -> Arc<tokio::sync::Mutex<()>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
+    }
+}
+
+/// The tag of a subject.
+pub(super) fn tag(subject: &Digest) -> String {
+    format!("sha256-{}", subject.hex())
+}
+
+/// An index under a tag, and on what condition it may be replaced.
+struct Tagged {
+    index: Index,
+    condition: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Client {
+    /// What the tag of `subject` lists; nothing where there is none.
+    pub(super) async fn tagged(&self, repository: &Repository, subject: &Digest) -> Result<Vec<Descriptor>> {
+        Ok(self.read_tag(repository, subject).await?.index.manifests)
+    }
+
+    /// Adds `things` to what the tag of `subject` lists.
+    ///
+    /// # Errors
+    /// Kind network when the registry does not take the tag, or others overwrite it again and again;
+    /// kind integrity when the tag is no such list.
+    pub(super) async fn list_by_tag(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        things: &[Descriptor],
+    ) -> Result<()> {
+        let turn = self.0.turns.of(format!("{repository} {subject}"));
+        let _turn = turn.lock().await;
+        let mut seen: BTreeMap<Digest, Descriptor> =
+            things.iter().map(|thing| (thing.digest, thing.clone())).collect();
+        let (mut quiet, mut conflicts, mut written) = (0, 0, false);
+        let mut window = Duration::ZERO;
+        for _ in 0..MOST_ROUNDS {
+            let start = Instant::now();
+            let Tagged { index, condition } = self.read_tag(repository, subject).await?;
+            let lacks = |digest: &Digest| !index.manifests.iter().any(|entry| entry.digest == *digest);
+            let is_whole = !seen.keys().any(lacks);
+            for entry in &index.manifests {
+                seen.entry(entry.digest).or_insert_with(|| entry.clone());
+            }
+            if is_whole {
+                quiet += 1;
+                // What is there before we wrote was settled by whoever wrote it.
+                if quiet == QUIET || !written {
+                    return Ok(());
+                }
+            } else {
+                quiet = 0;
+                let index = Index { manifests: seen.values().cloned().collect(), ..index };
+                let condition = condition.filter(|_| conflicts < MOST_CONFLICTS);
+                if !self.write_tag(repository, subject, &index, condition).await? {
+                    conflicts += 1;
+                    continue;
+                }
+                written = true;
+                window = window.max(start.elapsed());
+            }
+            tokio::time::sleep(pause(window)).await;
+        }
+        Err(Error::network(format!(
+            "others overwrite the tag {} of {repository} again and again",
+            tag(subject)
+        ))
+        .hint("run again when they are done"))
+    }
+
+    async fn read_tag(&self, repository: &Repository, subject: &Digest) -> Result<Tagged> {
+        let read = self.0.http.retry(|_| self.get_tag(repository, subject)).await;
+        read.map_err(|spent| {
+            spent.explain(format!("cannot read what hangs on {} in {repository}", short(subject)))
+        })
+    }
+
+    async fn get_tag(&self, repository: &Repository, subject: &Digest) -> Result<Tagged, Failure> {
+        let host = self.host(repository);
+        let access = Access::push(repository);
+        let reference = repository.with_tag(tag(subject));
+        let asked = question(&host, Method::GET, &reference).await?;
+        let asked = asked.header(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        let mut response = host.send(&access, asked).await?;
+        if response.status() == StatusCode::NOT_FOUND {
+            let condition = Some((IF_NONE_MATCH, HeaderValue::from_static("*")));
+            return Ok(Tagged { index: Index::new(OCI_INDEX, Vec::new()), condition });
+        }
+        if !response.status().is_success() {
+            return Err(host.refusal(&access, response).await);
+        }
+        let bytes = response.bytes(MOST).await?;
+        check_digest(&response, Digest::of(&bytes))?;
+        let declared = response.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+        let wrong = || {
+            Error::integrity(format!("the tag {reference} is no list of what hangs on an image"))
+                .hint("remove the tag, and push again")
+        };
+        let index = match ManifestKind::parse(&bytes, declared) {
+            Ok(ManifestKind::Index(index)) => index,
+            Ok(ManifestKind::Manifest(_)) => return Err(wrong().into()),
+            Err(error) => return Err(wrong().because(error).into()),
+        };
+        // A weak one says nothing about the bytes.
+        let strong = response.header(ETAG.as_str()).filter(|etag| etag.starts_with('"'));
+        let condition = strong.and_then(|etag| Some((IF_MATCH, HeaderValue::from_str(etag).ok()?)));
+        Ok(Tagged { index, condition })
+    }
+
+    /// Whether the registry took it; it did not when the condition does not hold any more.
+    async fn write_tag(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        index: &Index,
+        condition: Option<(HeaderName, HeaderValue)>,
+    ) -> Result<bool> {
+        let bytes = bytes::Bytes::from(to_json(index)?);
+        let reference = repository.with_tag(tag(subject));
+        let put = || async {
+            let host = self.host(repository);
+            let access = Access::push(repository);
+            let url = host.endpoint(repository, &format!("manifests/{}", tag(subject))).await?;
+            let mut request = Request::new(Method::PUT, url)
+                .header(CONTENT_TYPE, HeaderValue::from_static(OCI_INDEX))
+                .body(Body::Bytes(bytes.clone()));
+            if let Some((name, value)) = &condition {
+                request = request.header(name.clone(), value.clone());
+            }
+            let response = host.send(&access, request).await?;
+            match response.status() {
+                StatusCode::PRECONDITION_FAILED | StatusCode::CONFLICT => Ok(false),
+                status if status.is_success() => Ok(true),
+                _ => Err(host.refusal(&access, response).await),
+            }
+        };
+        let taken: Result<bool, _> = self.0.http.retry(|_| put()).await;
+        taken.map_err(|spent| spent.explain(format!("cannot push the list {reference}")))
+    }
+}
+
+/// Longer than another process takes from reading to writing, and not as long as others wait.
+fn pause(window: Duration) -> Duration {
+    let least = Duration::from_millis(200).max(2 * window);
+    let more = Duration::from_millis(300).max(3 * window);
+    // Differs with each call, which is all that is asked of it.
+    let chance = RandomState::new().build_hasher().finish() % 1000;
+    least + more * u32::try_from(chance).unwrap_or_default() / 1000
+}
