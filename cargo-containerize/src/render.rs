@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 
 use containerize_core::Error;
-use containerize_core::config::{Install, LabelValue, Labels};
+use containerize_core::config::{Install, Shown};
 use containerize_core::event::{self, Event, Motion};
 use containerize_core::oci::{Digest, Reference};
 use containerize_core::plan::{Application, ImagePlan, Linkage, Plan, ProjectPlan, TargetPlan};
 use containerize_core::redact;
 use containerize_core::story::{Delivered, Outcome};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::front_end::FrontEnd;
 
@@ -145,13 +145,15 @@ pub(crate) fn bytes(count: u64) -> String {
     if unit == "B" { format!("{count} B") } else { format!("{size:.1} {unit}") }
 }
 
-/// The plan: for each image its values, each with its origin.
+/// The plan: for each image what is decided, and every value that is set, with its origin.
 fn plan_text(plan: &Plan) -> String {
     let mut text = String::new();
     for (i, image) in plan.images.iter().enumerate() {
         let gap = if i > 0 { "\n" } else { "" };
         let _ = writeln!(text, "{gap}image {} {}", image.name, image.version);
-        let rows = [image_rows(image, plan.push), runtime_rows(image), content_rows(image)].concat();
+        let mut rows = image_rows(image, plan.push);
+        rows.extend(configured_rows(image, &rows));
+        rows.extend(content_rows(image));
         let width = rows.iter().map(|row| row.1.chars().count()).filter(|w| *w <= 48).max().unwrap_or(0);
         for (key, value, origin) in rows {
             let line = format!("  {key:<13} {value:<width$}  {origin}");
@@ -164,12 +166,8 @@ fn plan_text(plan: &Plan) -> String {
 type Row = (&'static str, String, String);
 
 fn image_rows(image: &ImagePlan, push: bool) -> Vec<Row> {
-    let settings = &image.settings;
-    let from = |key: &str| settings.origins.describe(key);
+    let from = |key: &str| image.origin_of(key);
     let mut rows: Vec<Row> = Vec::new();
-    for (key, value) in [("name", &settings.name), ("version", &settings.version)] {
-        rows.extend(value.iter().map(|value| (key, value.clone(), from(key))));
-    }
     for reference in &image.references {
         let word = if push { "push to" } else { "name" };
         rows.push((word, reference.to_string(), format!("{}, {}", from("repository"), from("tags"))));
@@ -186,38 +184,16 @@ fn image_rows(image: &ImagePlan, push: bool) -> Vec<Row> {
     match &image.project {
         ProjectPlan::Binary(binary) => {
             rows.push(("binary", format!("{} of package {}", binary.name, binary.package), from("bin")));
-            if !settings.features.is_empty() {
-                rows.push(("features", settings.features.join(", "), from("features")));
-            }
-            for (key, is_on) in [
-                ("all-features", settings.all_features),
-                ("no-default-features", settings.no_default_features),
-            ] {
-                if is_on {
-                    rows.push((key, "true".into(), from(key)));
-                }
-            }
             rows.push(("profile", binary.profile.clone(), from("profile")));
             rows.push(("strip", binary.strip.as_str().into(), from("strip")));
         }
         ProjectPlan::Python(application) => rows.extend(application_rows(application, &from)),
     }
-    rows.push(("format", image.format.as_str().into(), from("image-format")));
+    rows.push(("image-format", image.format.as_str().into(), from("image-format")));
     rows.push(("compression", image.compression.as_str().into(), from("compression")));
-    let python = &settings.python;
-    if !python.no_binary.is_empty() {
-        rows.push(("no-binary", python.no_binary.join(", "), from("no-binary")));
-    }
-    if !python.missing.is_empty() {
-        rows.push(("missing", python.missing.join(", "), from("missing")));
-    }
-    // Their values may be tokens, and do not get into the image.
-    let variable = |name: &String| ("build-env", name.clone(), from(&format!("build-env.{name}")));
-    rows.extend(python.build_env.keys().map(variable));
-    for (key, value) in [("native", settings.native.as_str()), ("check", settings.check.as_str())] {
-        if settings.origins.is_chosen(key) {
-            rows.push((key, value.into(), from(key)));
-        }
+    let init = image.platforms[0].runtime.init.join(" ");
+    if !init.is_empty() {
+        rows.push(("init", format!("{init}, Debian's tini"), from("init")));
     }
     rows
 }
@@ -252,14 +228,9 @@ fn target_rows(target: &TargetPlan, from: &impl Fn(&str) -> String) -> Vec<Row> 
 /// What a Python image runs.
 fn application_rows(application: &Application, from: &impl Fn(&str) -> String) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
-    let words = |words: &[String]| words.join(", ");
-    rows.extend(application.lock.iter().map(|lock| ("lock", lock.clone(), String::new())));
-    if !application.groups.is_empty() {
-        rows.push(("groups", words(&application.groups), from("groups")));
-    }
-    if !application.extras.is_empty() {
-        rows.push(("extras", words(&application.extras), from("extras")));
-    }
+    // One that nothing names was found.
+    let origin = Some(from("lock")).filter(|origin| origin != "default").unwrap_or_default();
+    rows.extend(application.lock.iter().map(|lock| ("lock", lock.clone(), origin.clone())));
     let install = match application.install {
         Install::Source => "source",
         Install::Wheel => "wheel",
@@ -269,49 +240,34 @@ fn application_rows(application: &Application, from: &impl Fn(&str) -> String) -
     rows
 }
 
-fn runtime_rows(image: &ImagePlan) -> Vec<Row> {
-    let settings = &image.settings;
-    let found = |key: &str| match key {
-        "entrypoint" => settings.entrypoint.is_none(),
-        _ => key == "ports" && settings.ports.is_empty(),
+/// Every value that is set and is in none of the rows before.
+fn configured_rows(image: &ImagePlan, before: &[Row]) -> Vec<Row> {
+    // References and platforms say these in other words.
+    let said = ["repository", "tags", "platforms", "base", "target", "bin"];
+    let is_said = |shown: &&Shown| {
+        said.contains(&shown.key) || before.iter().any(|(key, ..)| key.trim_start() == shown.key)
     };
-    let from = |key: &str| match image.python() {
-        Some(_) if found(key) => "from the source".to_owned(),
-        _ => settings.origins.describe(key),
-    };
-    let mut rows: Vec<Row> = Vec::new();
-    let words = |words: &[String]| if words.is_empty() { "(cleared)".into() } else { words.join(" ") };
-    let mut text = |key: &'static str, value: Option<String>| {
-        if let Some(value) = value {
-            rows.push((key, value, from(key)));
+    let rest = image.configuration.iter().filter(|shown| !is_said(shown));
+    rest.map(|shown| (shown.key, shown_text(shown), shown.origin.clone())).collect()
+}
+
+/// A value as it could be typed.
+fn shown_text(shown: &Shown) -> String {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let value = match &shown.value {
+        Value::Array(values) => {
+            let is_command = matches!(shown.key, "entrypoint" | "cmd");
+            let between = if is_command { " " } else { ", " };
+            let words = values.iter().map(text).collect::<Vec<_>>().join(between);
+            if words.is_empty() { "(none)".to_owned() } else { words }
         }
+        value => text(value),
     };
-    text("entrypoint", image.platforms[0].runtime.entrypoint.as_deref().map(words));
-    let init = image.platforms[0].runtime.init.join(" ");
-    text("init", Some(format!("{init}, Debian's tini")).filter(|_| !init.is_empty()));
-    text("cmd", settings.cmd.as_deref().map(words));
-    text("user", Some(settings.user.clone()).filter(|user| !user.is_empty()));
-    text("workdir", settings.workdir.clone());
-    text("stop-signal", settings.stop_signal.clone());
-    text("healthcheck", settings.healthcheck.as_ref().map(|check| check.test.join(" ")));
-    let mut list = |key: &'static str, values: Vec<String>| {
-        rows.extend(values.into_iter().map(|value| (key, value, from(key))));
-    };
-    list("ports", image.platforms[0].runtime.ports.clone());
-    list("volumes", settings.volumes.clone());
-    list("unset-env", settings.unset_env.clone());
-    for (name, value) in &settings.env {
-        let value = redact::shown_variable(name, value);
-        rows.push(("env", format!("{name}={value}"), from(&format!("env.{name}"))));
-    }
-    rows
+    shown.name.as_ref().map_or_else(|| value.clone(), |name| format!("{name}={value}"))
 }
 
 fn content_rows(image: &ImagePlan) -> Vec<Row> {
-    let settings = &image.settings;
     let mut rows: Vec<Row> = vec![("created", image.created.clone(), String::new())];
-    rows.extend(label_rows("label", "labels", &settings.labels, image));
-    rows.extend(label_rows("annotation", "annotations", &settings.annotations, image));
     for layer in image.platforms.iter().take(1).flat_map(|platform| &platform.layers) {
         rows.push(("layer", layer.title.clone(), String::new()));
         for item in &layer.items {
@@ -319,22 +275,6 @@ fn content_rows(image: &ImagePlan) -> Vec<Row> {
         }
     }
     rows
-}
-
-fn label_rows(word: &'static str, key: &str, labels: &Labels, image: &ImagePlan) -> Vec<Row> {
-    let first = &image.platforms[0].runtime;
-    let expanded = if key == "labels" { &first.labels } else { &first.annotations };
-    let row = |name: &String, value: &LabelValue| {
-        let shown = match value {
-            LabelValue::Text(text) => expanded.get(name).unwrap_or(text).clone(),
-            LabelValue::Platform(table) => {
-                let pairs: Vec<String> = table.iter().map(|(k, v)| format!("{k}={v}")).collect();
-                pairs.join(" ")
-            }
-        };
-        (word, format!("{name}={shown}"), image.settings.origins.describe(&format!("{key}.{name}")))
-    };
-    labels.iter().map(|(name, value)| row(name, value)).collect()
 }
 
 fn item_text(item: &containerize_core::plan::Item) -> String {
@@ -360,6 +300,8 @@ fn item_text(item: &containerize_core::plan::Item) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use containerize_core::config::{KEYS, Layer, Origin, Settings, fold, from_toml};
+    use containerize_core::plan::{Facts, Names, RustImage, plan_rust};
 
     #[test]
     fn sizes_are_for_people() {
@@ -378,5 +320,51 @@ mod tests {
         assert_eq!(plain, "error: cannot push\n  caused by: line 1\n    line 2\n  hint: log in\n");
         let parsed: serde_json::Value = serde_json::from_str(&error_json(&error, &nobody)).expect("json");
         assert_eq!(parsed["error"]["kind"], "network");
+    }
+
+    /// A plan whose configuration sets every key.
+    fn full_plan() -> Plan {
+        let text: String = KEYS.iter().map(|key| format!("{} = {}\n", key.name, key.example)).collect();
+        let text = text.replace("image-format = \"docker\"", "image-format = \"oci\"");
+        let origin = Origin::Table("package.metadata.containerize".into());
+        let values = from_toml(&text, &origin).expect("every example");
+        let settings = Settings::new(fold(&[Layer { origin, values }], "")).expect("settings");
+        let facts = Facts { version: "1.2.0".into(), revision: None, created: "1970-01-01T00:00:00Z".into() };
+        let names =
+            Names { tags: Vec::new(), has_siblings: false, references: vec!["a/b:1".parse().expect("name")] };
+        let image = RustImage {
+            name: "app".into(),
+            package: "app".into(),
+            bin: "app".into(),
+            settings: &settings,
+            names,
+            facts,
+        };
+        let (image, _) = plan_rust(image, |_, _| Ok("x86_64-unknown-linux-gnu".into())).expect("a plan");
+        Plan { push: true, images: vec![image] }
+    }
+
+    #[test]
+    fn every_key_that_is_set_is_shown_with_its_origin() {
+        let plan = full_plan();
+        let text = plan_text(&plan);
+        let json = serde_json::to_value(&plan).expect("json");
+        let rows = json["images"][0]["configuration"].as_array().expect("rows");
+        for key in KEYS {
+            let row = rows.iter().find(|row| row["key"] == key.name).expect(key.name);
+            assert_eq!(row["origin"], "[package.metadata.containerize]", "{row}");
+            let said = match key.name {
+                "repository" | "tags" => "push to",
+                "platforms" => "platform",
+                "bin" => "binary",
+                name => name,
+            };
+            let shown = |line: &str| {
+                line.trim_start().starts_with(said) && line.contains("[package.metadata.containerize]")
+            };
+            assert!(text.lines().any(shown), "{} is not in\n{text}", key.name);
+        }
+        assert!(!text.contains("-O2"), "variables for builds may be tokens:\n{text}");
+        assert!(!json.to_string().contains("-O2"));
     }
 }

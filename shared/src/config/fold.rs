@@ -64,7 +64,7 @@ fn flag_of(key: &str) -> &str {
     }
 }
 
-/// Origins by key; for keys that merge by their own keys, by `key.name`.
+/// Origins by key; for keys that merge by their own keys also by `key.name`, for lists that places add to by `key.index`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origins(BTreeMap<String, Vec<Origin>>);
 
@@ -85,6 +85,12 @@ impl Origins {
         let root = key.split_once('.').map_or(key, |(root, _)| root);
         let words: Vec<String> = self.0.get(key).into_iter().flatten().map(|o| o.describe(root)).collect();
         if words.is_empty() { "default".into() } else { words.join(" + ") }
+    }
+
+    /// Whether parts of the value of `key` have origins of their own.
+    pub(super) fn has_parts(&self, key: &str) -> bool {
+        let start = format!("{key}.");
+        self.0.range(start.clone()..).next().is_some_and(|(part, _)| part.starts_with(&start))
     }
 
     /// Whether the value of `key` came from `origin` alone.
@@ -171,7 +177,11 @@ pub(super) fn append<T>(
 ) {
     if let Some(high) = high {
         origins.add(key.into(), origin);
-        low.get_or_insert_default().extend(high);
+        let low = low.get_or_insert_default();
+        for value in high {
+            origins.set(format!("{key}.{}", low.len()), origin);
+            low.push(value);
+        }
     }
 }
 
@@ -227,6 +237,10 @@ mod tests {
         assert_eq!(folded.values.ports.as_ref().map(Vec::len), Some(2));
         assert_eq!(folded.origins.describe("user"), "--user");
         assert_eq!(folded.origins.describe("ports"), "default + --port");
+        let ports = folded.values.shown(&folded.origins);
+        let ports: Vec<_> = ports.iter().filter(|row| row.key == "ports").collect();
+        assert_eq!((&ports[0].value, ports[0].origin.as_str()), (&"1/tcp".into(), "default"));
+        assert_eq!((&ports[1].value, ports[1].origin.as_str()), (&"2/tcp".into(), "--port"));
         assert_eq!(folded.origins.describe("env.A"), "default");
         assert_eq!(folded.origins.describe("env.B"), "--env");
     }

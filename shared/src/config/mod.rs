@@ -14,6 +14,7 @@ mod natural;
 mod partial;
 mod read;
 mod settings;
+mod shown;
 mod value;
 
 pub use capabilities::Capabilities;
@@ -25,6 +26,7 @@ pub use partial::{KEYS, Key, KeyKind, Partial, schema};
 pub use read::{from_environment, from_table, from_toml};
 pub(crate) use settings::labels_for;
 pub use settings::{PythonSettings, Settings};
+pub use shown::Shown;
 pub use value::{
     BaseChoice, Bins, CheckMode, Command, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Hooks,
     Install, LabelValue, Labels, Native, Owner, Port, PythonChoice, StaleLock, Strip, Suites,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fold::{Origin, Origins, append, by_key, debian, replace};
 use super::natural;
+use super::shown::{Shown, rows};
 use super::value::{
     BaseChoice, Bins, CheckMode, Command, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Hooks,
     Install, Labels, Native, Owner, Port, PythonChoice, StaleLock, Strip,
@@ -67,6 +68,13 @@ macro_rules! keys {
             /// not merged: it is resolved before.
             pub(super) fn lay_over(&mut self, higher: Self, origin: &Origin, origins: &mut Origins) {
                 $($merge($name, &mut self.$field, higher.$field, origin, origins);)*
+            }
+
+            /// Every key that is set, with its value and where that came from.
+            pub fn shown(&self, origins: &Origins) -> Vec<Shown> {
+                let mut shown = Vec::new();
+                $(shown.extend(self.$field.iter().flat_map(|value| rows($name, value, origins)));)*
+                shown
             }
         }
     };

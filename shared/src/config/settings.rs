@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::fold::{Folded, Origins};
+use super::shown::Shown;
 use super::value::{
     BaseChoice, CheckMode, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Install, LabelValue, Labels,
     Native, Owner, Port, PythonChoice, StaleLock, Strip, Suites, is_platform_key, names_platform,
@@ -93,6 +94,9 @@ pub struct Settings {
     /// Where each value came from.
     #[serde(skip)]
     pub origins: Origins,
+    /// Every value that is set, as it is shown.
+    #[serde(skip)]
+    pub shown: Vec<Shown>,
 }
 
 /// The settings that concern Python projects only.
@@ -133,6 +137,7 @@ impl Settings {
     /// Usage, naming the key and where its value came from.
     pub fn new(folded: Folded) -> Result<Self> {
         let Folded { values, origins } = folded;
+        let shown = values.shown(&origins);
         let (python, prefix) = match values.python {
             Some(PythonChoice::Version(version)) => (Some(version), None),
             Some(PythonChoice::Carried { prefix }) => (None, Some(prefix)),
@@ -202,6 +207,7 @@ impl Settings {
                 exclude: values.exclude.unwrap_or_default(),
             },
             origins: Origins::default(),
+            shown,
         };
         check.paths(&settings)?;
         check.label_platforms(&settings)?;

@@ -22,7 +22,7 @@ pub use python::{
 };
 pub use rust::{RustImage, plan_rust};
 
-use crate::config::{ExtraLayer, FileRule, Mode, Owner, Settings, Strip};
+use crate::config::{CheckMode, Debian, ExtraLayer, FileRule, Mode, Native, Owner, Settings, Shown, Strip};
 use crate::oci::media_type::{Compression, Format};
 use crate::oci::{Healthcheck, Platform, Reference};
 
@@ -76,9 +76,46 @@ pub struct ImagePlan {
     pub project: ProjectPlan,
     /// Each platform's share.
     pub platforms: Vec<PlatformPlan>,
-    /// The values and where they came from, for `--dry-run`.
-    #[serde(skip)]
-    pub settings: Settings,
+    /// What is added to the bases.
+    pub additions: Additions,
+    /// Owner of what our layers hold.
+    #[serde(serialize_with = "as_text")]
+    pub owner: Owner,
+    /// What becomes of libraries that nothing in the image has.
+    pub native: Native,
+    /// What happens when the finished image is found to fail.
+    pub check: CheckMode,
+    /// Every value of the configuration that is set, with its origin.
+    pub configuration: Vec<Shown>,
+}
+
+/// What is added to a base before our layers, and whom images on it run as.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Additions {
+    /// Debian packages, and where they are from.
+    pub debian: Debian,
+    /// Whether an init is added.
+    pub init: bool,
+    /// Whom images run as; empty keeps the base's.
+    pub user: String,
+    /// How what is added is compressed.
+    pub compression: Compression,
+    /// At most so many layers of ours, these included.
+    pub max_layers: usize,
+}
+
+impl Additions {
+    /// What the settings add.
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            debian: settings.debian.clone(),
+            init: settings.init,
+            user: settings.user.clone(),
+            compression: settings.compression,
+            max_layers: settings.max_layers,
+        }
+    }
 }
 
 impl ImagePlan {
@@ -96,6 +133,17 @@ impl ImagePlan {
             ProjectPlan::Binary(_) => None,
             ProjectPlan::Python(application) => Some(application),
         }
+    }
+
+    /// Where the value of a key came from, in words.
+    pub fn origin_of(&self, key: &str) -> String {
+        let mut origins: Vec<&str> = Vec::new();
+        for row in self.configuration.iter().filter(|row| row.key == key) {
+            if !origins.contains(&row.origin.as_str()) {
+                origins.push(&row.origin);
+            }
+        }
+        if origins.is_empty() { "default".into() } else { origins.join(" + ") }
     }
 
     /// The plan in one line, for people.
@@ -138,6 +186,24 @@ pub struct Binary {
     pub profile: String,
     /// What is stripped.
     pub strip: Strip,
+    /// The features that it is built with.
+    #[serde(flatten)]
+    pub features: Features,
+}
+
+/// Which of a package's features are on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Features {
+    /// Those that are named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
+    /// Whether all are on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub all_features: bool,
+    /// Whether the default ones stay off.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_default_features: bool,
 }
 
 /// One image for one platform.

@@ -25,11 +25,11 @@ const LARGE: u64 = 1024 * 1024;
 
 /// What is known of a Python image before it is planned.
 #[derive(Debug, Clone)]
-pub struct PythonImage {
+pub struct PythonImage<'a> {
     /// The image's name.
     pub name: String,
     /// Its settings.
-    pub settings: Settings,
+    pub settings: &'a Settings,
     /// Where it goes.
     pub names: Names,
     /// What placeholders stand for.
@@ -125,14 +125,14 @@ pub struct Carried {
 ///
 /// # Errors
 /// Usage: too many layers, an owner that cannot be.
-pub fn plan_python(image: PythonImage) -> Result<(ImagePlan, Vec<String>)> {
+pub fn plan_python(image: PythonImage<'_>) -> Result<(ImagePlan, Vec<String>)> {
     let PythonImage { name, settings, names, facts, application, start, platforms } = image;
     let mut notes = Vec::new();
-    format_notes(&settings, &mut notes);
+    format_notes(settings, &mut notes);
     let platforms = platforms
         .into_iter()
         .map(|platform| {
-            plan_platform(platform, &name, &settings, start.as_ref(), &application, &facts, &mut notes)
+            plan_platform(platform, &name, settings, start.as_ref(), &application, &facts, &mut notes)
         })
         .collect::<Result<Vec<_>>>()?;
     notes.dedup();
@@ -306,7 +306,7 @@ mod tests {
                 path: Some("/usr/local/bin:/usr/bin".into()),
                 environment: EnvironmentPlan { interpreter, carried, distributions: vec![distribution] },
             }],
-            settings,
+            settings: &settings,
         };
         plan_python(image).expect("a plan").0.platforms.remove(0)
     }

@@ -4,7 +4,9 @@ use super::labels::Facts;
 use super::shared::{
     base_for, file_items, format_notes, image_plan, outside_layers, refuse_place, runtime, within_limit,
 };
-use super::{Binary, ImagePlan, Item, LayerPlan, Linkage, Names, PlatformPlan, ProjectPlan, TargetPlan};
+use super::{
+    Binary, Features, ImagePlan, Item, LayerPlan, Linkage, Names, PlatformPlan, ProjectPlan, TargetPlan,
+};
 use crate::base::spec::BaseSpec;
 use crate::config::Settings;
 use crate::error::Result;
@@ -12,7 +14,7 @@ use crate::oci::Platform;
 
 /// What is known of a Rust image before it is planned.
 #[derive(Debug, Clone)]
-pub struct RustImage {
+pub struct RustImage<'a> {
     /// The image's name.
     pub name: String,
     /// The cargo package.
@@ -20,7 +22,7 @@ pub struct RustImage {
     /// The binary's name.
     pub bin: String,
     /// Its settings.
-    pub settings: Settings,
+    pub settings: &'a Settings,
     /// Where it goes.
     pub names: Names,
     /// What placeholders stand for.
@@ -33,16 +35,16 @@ pub struct RustImage {
 /// # Errors
 /// Usage: a base or owner that cannot be, too many layers.
 pub fn plan_rust(
-    image: RustImage,
+    image: RustImage<'_>,
     triple: impl Fn(&Platform, Option<&str>) -> Result<String>,
 ) -> Result<(ImagePlan, Vec<String>)> {
     let RustImage { name, package, bin, settings, names, facts } = image;
     let mut notes = Vec::new();
-    format_notes(&settings, &mut notes);
+    format_notes(settings, &mut notes);
     let platforms = settings
         .platforms
         .iter()
-        .map(|platform| plan_platform(platform, &bin, &settings, &facts, &triple, &mut notes))
+        .map(|platform| plan_platform(platform, &bin, settings, &facts, &triple, &mut notes))
         .collect::<Result<Vec<_>>>()?;
     notes.dedup();
     let project = ProjectPlan::Binary(Binary {
@@ -50,6 +52,11 @@ pub fn plan_rust(
         name: bin,
         profile: settings.profile.clone(),
         strip: settings.strip,
+        features: Features {
+            features: settings.features.clone(),
+            all_features: settings.all_features,
+            no_default_features: settings.no_default_features,
+        },
     });
     Ok((image_plan(name, settings, names, facts, project, platforms), notes))
 }
@@ -133,7 +140,7 @@ mod tests {
             name: "web".into(),
             package: "web".into(),
             bin: "web".into(),
-            settings,
+            settings: &settings,
             names,
             facts,
         };

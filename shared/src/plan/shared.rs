@@ -1,8 +1,8 @@
 //! What plans of all kinds of projects have in common.
 
 use super::labels::{Facts, expand};
-use super::{ImagePlan, Item, LayerPlan, Names, PlatformPlan, ProjectPlan, Runtime};
-use crate::config::{Mode, Owner, Settings, labels_for};
+use super::{Additions, ImagePlan, Item, LayerPlan, Names, PlatformPlan, ProjectPlan, Runtime};
+use crate::config::{Mode, Owner, Settings, Shown, labels_for};
 use crate::error::{Error, Result};
 use crate::oci::Platform;
 use crate::oci::media_type::Format;
@@ -23,12 +23,13 @@ pub(super) fn format_notes(settings: &Settings, notes: &mut Vec<String>) {
 /// The plan of an image, when all its platforms are planned.
 pub(super) fn image_plan(
     name: String,
-    settings: Settings,
+    settings: &Settings,
     names: Names,
     facts: Facts,
     project: ProjectPlan,
     platforms: Vec<PlatformPlan>,
 ) -> ImagePlan {
+    let configuration = configuration(settings, &platforms[0].runtime);
     ImagePlan {
         name,
         version: facts.version,
@@ -40,8 +41,39 @@ pub(super) fn image_plan(
         created: facts.created,
         project,
         platforms,
-        settings,
+        additions: Additions::of(settings),
+        owner: settings.owner,
+        native: settings.native,
+        check: settings.check,
+        configuration,
     }
+}
+
+/// What the settings say, and what the project's source says where they are silent.
+fn configuration(settings: &Settings, runtime: &Runtime) -> Vec<Shown> {
+    let mut shown = settings.shown.clone();
+    for row in &mut shown {
+        let expanded = match row.key {
+            "labels" => &runtime.labels,
+            "annotations" => &runtime.annotations,
+            _ => continue,
+        };
+        let value = row.name.as_ref().and_then(|name| expanded.get(name));
+        value.into_iter().for_each(|value| row.value = value.clone().into());
+    }
+    let mut found = |key: &'static str, value: serde_json::Value| {
+        shown.push(Shown { key, name: None, value, origin: "from the source".into() });
+    };
+    if let (None, Some(words)) = (&settings.entrypoint, &runtime.entrypoint) {
+        found("entrypoint", words.clone().into());
+    }
+    if settings.ports.is_empty() {
+        runtime.ports.iter().for_each(|port| found("ports", port.clone().into()));
+    }
+    if let (None, Some(signal)) = (&settings.stop_signal, &runtime.stop_signal) {
+        found("stop-signal", signal.clone().into());
+    }
+    shown
 }
 
 /// The base for a platform.

@@ -35,16 +35,20 @@ impl Workshop<'_> {
     /// # Errors
     /// When packages cannot be chosen, had, or trusted.
     pub(super) async fn with_packages(&self, mut base: Base, wish: &BaseWish) -> Result<Base> {
-        if wish.debian.packages.is_empty() {
+        if wish.additions.debian.packages.is_empty() {
             return Ok(base);
         }
         let chosen = self.locked_packages(&base, wish).await?;
         base.debian = chosen.packages;
         if base.debian.is_empty() {
-            self.events.note(format!("{} has {} already", wish.name, wish.debian.packages.join(", ")));
+            self.events.note(format!(
+                "{} has {} already",
+                wish.name,
+                wish.additions.debian.packages.join(", ")
+            ));
         }
         if !self.request.dry_run || matches!(wish.name.parse()?, BaseSpec::Debian(_)) {
-            let archives = self.archives(&wish.debian)?;
+            let archives = self.archives(&wish.additions.debian)?;
             tokio::task::block_in_place(|| self.add_layers(&mut base, wish, &archives))?;
         }
         Ok(base)
@@ -57,7 +61,7 @@ impl Workshop<'_> {
 
     async fn pinned_or_chosen(&self, wish: &BaseWish, question: Question) -> Result<LockedPackages> {
         let platform = wish.platform.to_string();
-        let locked = self.lock.packages(&wish.name, &platform, &wish.debian.packages);
+        let locked = self.lock.packages(&wish.name, &platform, &wish.additions.debian.packages);
         if let Some(locked) = locked.filter(|locked| locked.state == question.state) {
             return Ok(locked.clone());
         }
@@ -90,8 +94,8 @@ impl Workshop<'_> {
 
     async fn choose(&self, wish: &BaseWish, question: Question) -> Result<LockedPackages> {
         let Question { sources, architecture, installed, state } = question;
-        let wanted = &wish.debian.packages;
-        let archives = self.archives(&wish.debian)?;
+        let wanted = &wish.additions.debian.packages;
+        let archives = self.archives(&wish.additions.debian)?;
         let chosen = archives.resolve(&sources, architecture, installed, wanted, SystemTime::now()).await;
         let chosen = chosen
             .context(|| format!("cannot add Debian packages to {} for {}", wish.name, wish.platform))?;
@@ -111,13 +115,13 @@ impl Workshop<'_> {
             Error::usage(format!("Debian has no packages for {}", wish.platform))
                 .hint("choose another platform, or leave debian out for it")
         })?;
-        let (sources, notes) = sources_of(&wish.debian, &base.contents)?;
+        let (sources, notes) = sources_of(&wish.additions.debian, &base.contents)?;
         if !quiet {
             notes.into_iter().for_each(|note| self.events.note(note));
         }
         let installed = installed(&base.contents);
         let there: Vec<_> = base.contents.packages().into_iter().map(|p| (&p.name, &p.version)).collect();
-        let state = format!("{sources:?} {architecture} {there:?} {:?}", wish.debian.packages);
+        let state = format!("{sources:?} {architecture} {there:?} {:?}", wish.additions.debian.packages);
         Ok(Question { sources, architecture, installed, state: Digest::of(state.as_bytes()) })
     }
 

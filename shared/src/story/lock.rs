@@ -70,15 +70,15 @@ async fn pin<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> {
     let mut packages = Vec::new();
     for wish in &wishes {
         let spec: BaseSpec = wish.name.parse()?;
-        if !wish.debian.packages.is_empty() {
+        if !wish.additions.debian.packages.is_empty() {
             let base = workshop.base(wish).await?;
             events.step("Locking", format!("Debian packages on {} ({})", wish.name, wish.platform));
             packages.push(workshop.chosen_packages(&base, wish).await?);
         } else if matches!(spec, BaseSpec::Registry(_)) {
-            workshop.opener(wish.compression).open(&spec, &wish.platform).await?;
+            workshop.opener(wish.additions.compression).open(&spec, &wish.platform).await?;
         }
     }
-    for wish in wishes.iter().filter(|wish| wish.init) {
+    for wish in wishes.iter().filter(|wish| wish.additions.init) {
         events.step("Locking", format!("the init ({})", wish.platform));
         packages.push(workshop.chosen_init(wish).await?);
     }

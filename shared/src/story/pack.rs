@@ -8,7 +8,7 @@ use super::native;
 use super::parallel::in_parallel;
 use super::upload::Uploads;
 use super::workshop::{Base, Bases, Workshop};
-use crate::config::{Native, Settings};
+use crate::config::Native;
 use crate::error::Result;
 use crate::image::{Image, ImageSet, assemble, index, validate};
 use crate::layer::Press;
@@ -40,7 +40,7 @@ pub(super) fn pack<'p, P: Parts>(
     let workers = workshop.jobs().min(work.len());
     let jobs = (workshop.jobs() / workers.max(1)).max(1);
     let made = in_parallel(workers, &work, |(image, platform, uploads)| {
-        let base = bases.get(&platform.base, &platform.platform, &image.settings)?;
+        let base = bases.get(&platform.base, &platform.platform, &image.additions)?;
         let (parts, dir) = parts(image, platform, base)?;
         workshop.events.step("Packing", format!("{} {} ({})", image.name, image.version, platform.platform));
         let maker = Maker {
@@ -49,13 +49,13 @@ pub(super) fn pack<'p, P: Parts>(
             uploads: *uploads,
             compression: image.compression,
             format: image.format,
-            owner: image.settings.owner,
-            max_layers: max_layers(&image.settings, base),
+            owner: image.owner,
+            max_layers: max_layers(image, base),
         };
         let variables = variables(image, &platform.platform);
         let mut layers = maker.layers(&platform.layers, &base.contents.tree, &parts, &variables)?;
         let mut made = assemble(&base.image, image, platform, &layers)?;
-        if image.settings.native == Native::Bundle
+        if image.native == Native::Bundle
             && let Some(bundle) = native::bundle(workshop, &runtime, &maker, base, &made)?
         {
             layers.insert(0, bundle.layer);
@@ -72,12 +72,12 @@ pub(super) fn pack<'p, P: Parts>(
 
 /// How many layers are left for what was built: the base's and those of Debian packages are there
 /// already, and one is kept for the libraries of this machine.
-fn max_layers(settings: &Settings, base: &Base) -> usize {
-    let kept = match settings.native {
+fn max_layers(image: &ImagePlan, base: &Base) -> usize {
+    let kept = match image.native {
         Native::Error => 0,
         Native::Bundle => 1,
     };
-    let allowed = settings.max_layers.saturating_sub(base.debian_layers);
+    let allowed = image.additions.max_layers.saturating_sub(base.debian_layers);
     let room = MOST_LAYERS.saturating_sub(base.image.layers.len());
     allowed.min(room).saturating_sub(kept).max(1)
 }

@@ -94,7 +94,7 @@ impl Examiner<'_> {
 pub(super) async fn preflight(workshop: &Workshop<'_>, plan: &Plan, sets: &[ImageSet]) -> Result<()> {
     let mut failed = None;
     for (set, planned) in sets.iter().zip(&plan.images) {
-        let mode = planned.settings.check;
+        let mode = planned.check;
         if mode == CheckMode::Off {
             continue;
         }

@@ -44,7 +44,7 @@ impl Workshop<'_> {
     /// When the base cannot be read, or the layer cannot be written.
     pub(super) async fn with_user(&self, mut base: Base, wish: &BaseWish) -> Result<Base> {
         let wanted = wish.names_user && !self.request.dry_run;
-        let Some(user) = numbers(&wish.user).filter(|_| wanted) else { return Ok(base) };
+        let Some(user) = numbers(&wish.additions.user).filter(|_| wanted) else { return Ok(base) };
         let key = format!("{} {}:{}", base.image.config.rootfs.identity(), user.0, user.1);
         let account = match self.store.recall::<Option<Account>>(Table::Users, &key) {
             Some(known) => known,
@@ -61,7 +61,7 @@ impl Workshop<'_> {
             let head = Head {
                 key: format!("user 1 {key}"),
                 title: format!("user {NAME}"),
-                compression: wish.compression,
+                compression: wish.additions.compression,
                 format: Format::Oci,
             };
             let entries = || Ok(entries(&account, user));

@@ -10,7 +10,6 @@ use super::request::Request;
 use crate::base::lock::BaseLock;
 use crate::base::spec::BaseSpec;
 use crate::base::{BaseImage, Opener, embedded};
-use crate::config::{Debian, Settings};
 use crate::debian::Package;
 use crate::error::{Error, Result};
 use crate::event::Events;
@@ -18,6 +17,7 @@ use crate::facts::{self, Contents};
 use crate::layer::{Entry, Head, Press, Spec};
 use crate::oci::media_type::Compression;
 use crate::oci::{History, Platform};
+use crate::plan::Additions;
 use crate::registry::Client;
 use crate::store::{Blob, Source, Store};
 
@@ -42,33 +42,17 @@ pub(super) struct BaseWish {
     /// As it was named.
     pub(super) name: String,
     pub(super) platform: Platform,
-    /// How the embedded base is compressed.
-    pub(super) compression: Compression,
     /// What is added to it.
-    pub(super) debian: Debian,
-    /// At most so many layers of ours.
-    pub(super) max_layers: usize,
-    /// Whether it gets an init.
-    pub(super) init: bool,
-    /// Whom images on it run as.
-    pub(super) user: String,
-    /// Whether that user gets a name where the base has none.
+    pub(super) additions: Additions,
+    /// Whether the user that images run as gets a name where the base has none.
     pub(super) names_user: bool,
 }
 
 impl BaseWish {
-    /// The base `name` for a platform, with what the settings add to it.
-    pub(super) fn of(name: &str, platform: &Platform, settings: &Settings) -> Self {
-        Self {
-            name: name.to_owned(),
-            platform: platform.clone(),
-            compression: settings.compression,
-            debian: settings.debian.clone(),
-            max_layers: settings.max_layers,
-            init: settings.init,
-            user: settings.user.clone(),
-            names_user: false,
-        }
+    /// The base `name` for a platform, with what is added to it.
+    pub(super) fn of(name: &str, platform: &Platform, additions: &Additions) -> Self {
+        let (name, platform) = (name.to_owned(), platform.clone());
+        Self { name, platform, additions: additions.clone(), names_user: false }
     }
 }
 
@@ -87,19 +71,20 @@ pub(super) struct Bases(BTreeMap<Key, Base>);
 
 type Key = (String, String, String, bool, String);
 
-fn key(name: &str, platform: &Platform, debian: &Debian, init: bool, user: &str) -> Key {
+fn key(name: &str, platform: &Platform, additions: &Additions) -> Key {
+    let Additions { debian, init, user, .. } = additions;
     let debian = serde_json::json!(debian).to_string();
-    (name.to_owned(), platform.to_string(), debian, init, user.to_owned())
+    (name.to_owned(), platform.to_string(), debian, *init, user.clone())
 }
 
 impl Bases {
-    /// The base `name` for `platform` with what the settings add to it.
+    /// The base `name` for `platform` with what is added to it.
     ///
     /// # Errors
     /// A bug when it was not opened.
-    pub(super) fn get(&self, name: &str, platform: &Platform, settings: &Settings) -> Result<&Base> {
+    pub(super) fn get(&self, name: &str, platform: &Platform, additions: &Additions) -> Result<&Base> {
         self.0
-            .get(&key(name, platform, &settings.debian, settings.init, &settings.user))
+            .get(&key(name, platform, additions))
             .ok_or_else(|| Error::bug(format!("the base {name} for {platform} is lost")))
     }
 }
@@ -138,7 +123,7 @@ impl Workshop<'_> {
     pub(super) async fn bases(&self, wishes: Vec<BaseWish>) -> Result<Bases> {
         let mut unique: BTreeMap<Key, BaseWish> = BTreeMap::new();
         for wish in wishes {
-            let key = key(&wish.name, &wish.platform, &wish.debian, wish.init, &wish.user);
+            let key = key(&wish.name, &wish.platform, &wish.additions);
             unique.entry(key).or_insert(wish);
         }
         let opened = unique.into_iter().map(|(key, wish)| async move {
@@ -183,7 +168,7 @@ impl Workshop<'_> {
     /// When it is not there, is broken, or lacks the platform.
     pub(super) async fn base(&self, wish: &BaseWish) -> Result<Base> {
         let spec: BaseSpec = wish.name.parse()?;
-        let mut base = self.opener(wish.compression).open(&spec, &wish.platform).await?;
+        let mut base = self.opener(wish.additions.compression).open(&spec, &wish.platform).await?;
         let contents = match spec {
             BaseSpec::Scratch => Contents::default(),
             BaseSpec::Static => Contents::of(embedded::tree()?),

@@ -44,27 +44,28 @@ image app 1.0.0
   binary        app of package app                           default
   profile       release                                      default
   strip         symbols                                      default
-  format        oci                                          default
+  image-format  oci                                          default
   compression   gzip                                         default
-  entrypoint    /usr/local/bin/app                           default
-  user          4:4                                          CONTAINERIZE_USER
-  workdir       /                                            default
-  ports         1/tcp                                        [workspace.metadata.containerize] + [package.metadata.containerize] + more.toml + CONTAINERIZE_PORTS + --port
-  ports         2/tcp                                        [workspace.metadata.containerize] + [package.metadata.containerize] + more.toml + CONTAINERIZE_PORTS + --port
-  ports         3/tcp                                        [workspace.metadata.containerize] + [package.metadata.containerize] + more.toml + CONTAINERIZE_PORTS + --port
-  ports         4/tcp                                        [workspace.metadata.containerize] + [package.metadata.containerize] + more.toml + CONTAINERIZE_PORTS + --port
-  ports         5/tcp                                        [workspace.metadata.containerize] + [package.metadata.containerize] + more.toml + CONTAINERIZE_PORTS + --port
   env           A=variable                                   CONTAINERIZE_ENV
   env           F=1                                          more.toml
   env           P=1                                          [package.metadata.containerize]
   env           V=1                                          CONTAINERIZE_ENV
   env           W=1                                          [workspace.metadata.containerize]
   env           X=1                                          --env
+  labels        org.opencontainers.image.created=1970-01-01T00:00:00Z  default
+  labels        org.opencontainers.image.description=An app  from Cargo.toml
+  labels        org.opencontainers.image.title=app           from Cargo.toml
+  labels        org.opencontainers.image.version=1.0.0       from Cargo.toml
+  ports         1/tcp                                        [workspace.metadata.containerize]
+  ports         2/tcp                                        [package.metadata.containerize]
+  ports         3/tcp                                        more.toml
+  ports         4/tcp                                        CONTAINERIZE_PORTS
+  ports         5/tcp                                        --port
+  user          4:4                                          CONTAINERIZE_USER
+  workdir       /                                            default
+  init          false                                        [workspace.metadata.containerize]
+  entrypoint    /usr/local/bin/app                           from the source
   created       1970-01-01T00:00:00Z
-  label         org.opencontainers.image.created=1970-01-01T00:00:00Z  default
-  label         org.opencontainers.image.description=An app  from Cargo.toml
-  label         org.opencontainers.image.title=app           from Cargo.toml
-  label         org.opencontainers.image.version=1.0.0       from Cargo.toml
   layer         app
                 /usr/local/bin/app (0:0, 0755)
 --- stderr
@@ -91,15 +92,15 @@ image app 1.0.0
   binary        app of package app                      default
   profile       release                                 default
   strip         symbols                                 default
-  format        oci                                     default
+  image-format  oci                                     default
   compression   gzip                                    default
-  entrypoint    /usr/local/bin/app                      default
+  labels        org.opencontainers.image.created=1970-01-01T00:00:00Z  default
+  labels        org.opencontainers.image.title=app      from Cargo.toml
+  labels        org.opencontainers.image.version=1.0.0  from Cargo.toml
   user          65532:65532                             default
   workdir       /                                       default
+  entrypoint    /usr/local/bin/app                      from the source
   created       1970-01-01T00:00:00Z
-  label         org.opencontainers.image.created=1970-01-01T00:00:00Z  default
-  label         org.opencontainers.image.title=app      from Cargo.toml
-  label         org.opencontainers.image.version=1.0.0  from Cargo.toml
   layer         app
                 /usr/local/bin/app (0:0, 0755)
 --- stderr
@@ -129,16 +130,19 @@ image app 1.0.0
   binary        app of package app                      default
   profile       release                                 default
   strip         symbols                                 default
-  format        oci                                     default
+  image-format  oci                                     default
   compression   gzip                                    default
-  entrypoint    (cleared)                               [package.metadata.containerize]
+  labels        org.opencontainers.image.created=1970-01-01T00:00:00Z  default
+  labels        org.opencontainers.image.title=app      from Cargo.toml
+  labels        org.opencontainers.image.version=1.0.0  from Cargo.toml
+  volumes       /data                                   [package.metadata.containerize]
+  files         {"from":"conf","to":"/etc/app"}         [package.metadata.containerize]
   user          65532:65532                             default
   workdir       /                                       default
-  volumes       /data                                   [package.metadata.containerize]
+  entrypoint    (none)                                  [package.metadata.containerize]
+  layers        extra                                   [package.metadata.containerize]
+  layers        {"command":"make layer"}                [package.metadata.containerize]
   created       1970-01-01T00:00:00Z
-  label         org.opencontainers.image.created=1970-01-01T00:00:00Z  default
-  label         org.opencontainers.image.title=app      from Cargo.toml
-  label         org.opencontainers.image.version=1.0.0  from Cargo.toml
   layer         layer 1
                 extra -> / (0:0)
   layer         layer 2

@@ -19,15 +19,16 @@ image shop 2.0
   lock          requirements.txt
   install       source                                          default
   started as    script main.py; stopped by SIGINT, since Python as process 1 ignores SIGTERM
-  format        oci                                             default
+  image-format  oci                                             default
   compression   gzip                                            default
-  entrypoint    python -m main                                  from the source
+  labels        org.opencontainers.image.created=1970-01-01T00:00:00Z  default
+  labels        org.opencontainers.image.title=shop             from pyproject.toml
+  labels        org.opencontainers.image.version=2.0            from pyproject.toml
   user          65532:65532                                     default
   workdir       /app                                            default
+  entrypoint    python -m main                                  from the source
+  stop-signal   SIGINT                                          from the source
   created       1970-01-01T00:00:00Z
-  label         org.opencontainers.image.created=1970-01-01T00:00:00Z  default
-  label         org.opencontainers.image.title=shop             from pyproject.toml
-  label         org.opencontainers.image.version=2.0            from pyproject.toml
   layer         wheels
                 a layer for each large wheel, and one for the rest
   layer         environment

@@ -9,7 +9,7 @@ use crate::error::{Context, Error, Result};
 use crate::layer::{Entry, Head};
 use crate::oci::Digest;
 use crate::oci::media_type::Format;
-use crate::plan::INIT;
+use crate::plan::{Additions, INIT};
 use crate::story::workshop::{Base, BaseWish, Workshop};
 
 /// The package, and what of it goes where.
@@ -32,7 +32,7 @@ impl Workshop<'_> {
     /// # Errors
     /// When the package cannot be had, or trusted.
     pub(in crate::story) async fn with_init(&self, mut base: Base, wish: &BaseWish) -> Result<Base> {
-        if !wish.init || self.request.dry_run {
+        if !wish.additions.init || self.request.dry_run {
             return Ok(base);
         }
         let wish = wish_for_init(wish);
@@ -56,11 +56,11 @@ impl Workshop<'_> {
     }
 
     fn add_init(&self, base: &mut Base, wish: &BaseWish, package: Package) -> Result<()> {
-        let archives = self.archives(&wish.debian)?;
+        let archives = self.archives(&wish.additions.debian)?;
         let head = Head {
             key: format!("init 1 {} {}", base.image.config.rootfs.identity(), package.digest.hex()),
             title: format!("{} {}", package.name, package.version),
-            compression: wish.compression,
+            compression: wish.additions.compression,
             format: Format::Oci,
         };
         // Lives as long as the layer is read from it.
@@ -75,9 +75,11 @@ impl Workshop<'_> {
 
 /// What is asked of Debian for the init, whatever the base is.
 fn wish_for_init(wish: &BaseWish) -> BaseWish {
-    let suite = wish.debian.suite.clone().unwrap_or_else(|| Suites::Exactly(vec![SUITE.into()]));
-    let debian = Debian { packages: vec![PACKAGE.into()], suite: Some(suite), ..wish.debian.clone() };
-    BaseWish { name: NAME.into(), debian, ..wish.clone() }
+    let suite = wish.additions.debian.suite.clone().unwrap_or_else(|| Suites::Exactly(vec![SUITE.into()]));
+    let debian =
+        Debian { packages: vec![PACKAGE.into()], suite: Some(suite), ..wish.additions.debian.clone() };
+    let additions = Additions { debian, ..wish.additions.clone() };
+    BaseWish { name: NAME.into(), additions, ..wish.clone() }
 }
 
 fn question(wish: &BaseWish) -> Result<Question> {
@@ -86,7 +88,7 @@ fn question(wish: &BaseWish) -> Result<Question> {
             .hint("leave init out, or choose another platform")
     })?;
     let nothing = crate::debian::Base { os_release: None, apt: Vec::new() };
-    let (sources, _) = sources(&super::wanted(&wish.debian), &nothing)?;
+    let (sources, _) = sources(&super::wanted(&wish.additions.debian), &nothing)?;
     let state = Digest::of(format!("{sources:?} {architecture} {PACKAGE}").as_bytes());
     let installed = Installed::parse(UNNEEDED).into_iter().collect();
     Ok(Question { sources, architecture, installed, state })

@@ -32,7 +32,7 @@ impl Workshop<'_> {
         let sizes: Vec<u64> = base.debian.iter().map(|package| package.size).collect();
         // The other layers need room too.
         let room = MOST_LAYERS.saturating_sub(base.image.layers.len());
-        let budget = (wish.max_layers.min(room) / 2).max(1);
+        let budget = (wish.additions.max_layers.min(room) / 2).max(1);
         let groups = wheel_layers(&sizes, budget);
         let below = Below::of(base);
         let mut made = Vec::with_capacity(groups.len());
@@ -170,7 +170,7 @@ impl Adder<'_> {
             several => format!("{} Debian packages", several.len()),
         };
         let shared = self.is_last && self.below.shares();
-        let docs = self.wish.debian.docs.unwrap_or_default();
+        let docs = self.wish.additions.debian.docs.unwrap_or_default();
         let listed = if shared { &self.base.debian[..] } else { &[] };
         let digests = |packages: &mut dyn Iterator<Item = &Package>| {
             packages.map(|package| package.digest.hex()).collect::<Vec<_>>().join(" ")
@@ -181,7 +181,7 @@ impl Adder<'_> {
             digests(&mut packages.iter().copied()),
             digests(&mut listed.iter()),
         );
-        let head = Head { key, title, compression: self.wish.compression, format: Format::Oci };
+        let head = Head { key, title, compression: self.wish.additions.compression, format: Format::Oci };
         // Lives as long as the layer is read from it.
         let scratch = scratch::folder()?;
         let spec = || {

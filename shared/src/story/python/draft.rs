@@ -12,7 +12,7 @@ use crate::config::{BaseChoice, Layer, Origin, Partial, Settings, StaleLock};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::{Platform, Reference};
-use crate::plan::{About, Facts, Names, Naming, base_for};
+use crate::plan::{About, Additions, Facts, Names, Naming, base_for};
 use crate::python::lock::{self, Lock, LockKind, ProjectFacts, Selection};
 use crate::python::{Carried, Forms, Name, Project, SourceOptions, SourceSet, Tool, sources};
 use crate::store::Store;
@@ -285,7 +285,7 @@ impl Draft {
 
 /// The base `name` for a platform, with what the settings add to it, and a name for the user.
 pub(super) fn wish(name: &str, platform: &Platform, settings: &Settings) -> BaseWish {
-    BaseWish { names_user: true, ..BaseWish::of(name, platform, settings) }
+    BaseWish { names_user: true, ..BaseWish::of(name, platform, &Additions::of(settings)) }
 }
 
 /// What a call writes, which is no source.

@@ -14,11 +14,11 @@ use super::environment::{Environment, skeleton, target};
 use super::form::{Chosen, Form};
 use super::ready::{ReadyWheel, present};
 use super::resolve::Resolved;
-use crate::config::Install;
+use crate::config::{Install, Settings};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::layer::{Content, Entry};
-use crate::plan::{APP, EnvironmentPlan, ImagePlan, Plan, PlatformPlan, TargetPlan};
+use crate::plan::{APP, Additions, EnvironmentPlan, Plan, PlatformPlan, TargetPlan};
 use crate::python::closed::Present;
 use crate::python::index::Fetched;
 use crate::python::{Carried, DistFile, Interpreter, Package, Source, SourceKind, is_command_line};
@@ -44,20 +44,23 @@ pub(super) async fn environments<'a>(
         resolved.environments.iter().flatten().filter_map(wheel_of).collect();
     // All platforms at once: what several share is fetched once.
     let mut fetched = draft.tools.downloads.fetch_all(&wheels).await?.into_iter();
-    for ((image, platform), chosen) in plan.each().zip(&resolved.environments) {
+    let images = plan.images.iter().zip(&draft.images);
+    let each =
+        images.flat_map(|(image, of)| image.platforms.iter().map(move |platform| (image, of, platform)));
+    for ((image, of, platform), chosen) in each.zip(&resolved.environments) {
         let TargetPlan::Python(EnvironmentPlan { interpreter, .. }) = &platform.target else {
             return Err(Error::bug(format!("{} is no Python image", image.name)));
         };
         let install = image.python().map_or(Install::Source, |application| application.install);
         let files: Vec<Fetched> = fetched.by_ref().take(chosen.iter().filter_map(wheel_of).count()).collect();
-        let carried = draft.carried(&image.settings)?;
-        let maker = EnvironmentMaker { workshop, draft, image, interpreter, carried };
+        let (settings, carried) = (&of.settings, draft.carried(&of.settings)?);
+        let maker = EnvironmentMaker { workshop, draft, settings, interpreter, carried };
         let (mut environment, local) = maker.make(chosen, files, install, &mut left_out).await?;
-        if image.settings.python.bytecode {
+        if image.python().is_some_and(|application| application.bytecode) {
             environment.compiler = Some(maker.compiler(platform, bases)?);
         }
         let laid = Laid { wheels: &environment.wheels, local, project_is_laid: install == Install::Wheel };
-        unmet.extend(complete::unmet(workshop, draft, &image.settings, interpreter, &laid)?);
+        unmet.extend(complete::unmet(workshop, draft, settings, interpreter, &laid)?);
         made.push(environment);
     }
     complete::judge(draft, unmet, workshop.events)?;
@@ -75,7 +78,7 @@ fn wheel_of(chosen: &Chosen) -> Option<(&Package, &DistFile)> {
 struct EnvironmentMaker<'a> {
     workshop: &'a Workshop<'a>,
     draft: &'a Draft,
-    image: &'a ImagePlan,
+    settings: &'a Settings,
     interpreter: &'a Interpreter,
     carried: Option<&'a Carried>,
 }
@@ -83,13 +86,13 @@ struct EnvironmentMaker<'a> {
 impl<'a> EnvironmentMaker<'a> {
     /// What compiles for the image, should something have to be compiled.
     fn compiler(&self, platform: &PlatformPlan, bases: &'a Bases) -> Result<Compiler<'a>> {
-        let Self { workshop, draft, image, interpreter, carried } = *self;
+        let Self { workshop, draft, settings, interpreter, carried } = *self;
         Ok(Compiler {
             workshop: *workshop,
             runtime: Handle::current(),
             tools: &draft.tools,
-            base: bases.get(&platform.base, &platform.platform, &image.settings)?,
-            wish: wish(&platform.base, &platform.platform, &image.settings),
+            base: bases.get(&platform.base, &platform.platform, &Additions::of(settings))?,
+            wish: wish(&platform.base, &platform.platform, settings),
             path: &interpreter.path,
             version: interpreter.version,
             carried: carried.map(|carried| carried.executable.as_path()),
@@ -104,7 +107,7 @@ impl<'a> EnvironmentMaker<'a> {
         install: Install,
         left_out: &mut Vec<String>,
     ) -> Result<(Environment<'a>, Vec<Present>)> {
-        let owner = (self.image.settings.owner.uid, self.image.settings.owner.gid);
+        let owner = (self.settings.owner.uid, self.settings.owner.gid);
         let target = target(self.interpreter, owner);
         let mut files = files.into_iter();
         let mut wheels = Vec::new();
@@ -122,15 +125,14 @@ impl<'a> EnvironmentMaker<'a> {
         }
         if !builds.is_empty() {
             // It may take minutes, and then be refused.
-            let (settings, interpreter) = (&self.image.settings, self.interpreter);
+            let (settings, interpreter) = (self.settings, self.interpreter);
             let pending = builds.iter().map(|chosen| complete::pending(&chosen.package)).collect();
             let laid = Laid { wheels: &wheels, local: pending, project_is_laid: false };
             complete::refuse_early(self.workshop, self.draft, settings, interpreter, &laid)?;
         }
         let jobs = self.workshop.jobs().max(1);
-        let building = builds
-            .iter()
-            .map(|chosen| self.draft.tools.build(chosen, &self.image.settings, self.interpreter));
+        let building =
+            builds.iter().map(|chosen| self.draft.tools.build(chosen, self.settings, self.interpreter));
         // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
         let building: Vec<BoxFuture<'_, Result<ReadyWheel>>> =
             building.map(|build| Box::pin(build) as _).collect();
@@ -141,7 +143,7 @@ impl<'a> EnvironmentMaker<'a> {
         }
         wheels.sort_by(|a, b| a.name.cmp(&b.name));
         if install == Install::Wheel {
-            let (tools, settings) = (&self.draft.tools, &self.image.settings);
+            let (tools, settings) = (&self.draft.tools, self.settings);
             own.push(tools.project(&self.draft.project, settings, self.interpreter).await?);
         }
         let mut project = Vec::new();
@@ -165,7 +167,7 @@ impl<'a> EnvironmentMaker<'a> {
 
     /// What the project's source adds; what of it stays out is told in `left_out`.
     fn source(&self, target: &wheel::Environment, left_out: &mut Vec<String>) -> Result<Vec<Entry>> {
-        let mut entries = source_entries(self.draft, self.image, left_out)?;
+        let mut entries = source_entries(self.draft, self.settings, left_out)?;
         let project = &self.draft.project;
         let paths = project.layout.python_paths();
         let lines: String = paths.iter().map(|path| format!("{}\n", within_app(path))).collect();
@@ -204,19 +206,19 @@ fn within_app(path: &str) -> String {
 /// known only when it is built.
 pub(super) fn tell_left_out(draft: &Draft, plan: &Plan, events: &Events) -> Result<()> {
     let mut said = Vec::new();
-    for image in &plan.images {
+    for (image, of) in plan.images.iter().zip(&draft.images) {
         if image.python().is_some_and(|application| application.install == Install::Source) {
-            say_once(draft.source(&image.settings)?.words(), &mut said);
+            say_once(draft.source(&of.settings)?.words(), &mut said);
         }
     }
     said.into_iter().for_each(|words| events.note(words));
     Ok(())
 }
 
-fn source_entries(draft: &Draft, image: &ImagePlan, left_out: &mut Vec<String>) -> Result<Vec<Entry>> {
-    let set = draft.source(&image.settings)?;
+fn source_entries(draft: &Draft, settings: &Settings, left_out: &mut Vec<String>) -> Result<Vec<Entry>> {
+    let set = draft.source(settings)?;
     say_once(set.words(), left_out);
-    let owner = (image.settings.owner.uid, image.settings.owner.gid);
+    let owner = (settings.owner.uid, settings.owner.gid);
     let app = APP.trim_start_matches('/');
     set.files
         .iter()

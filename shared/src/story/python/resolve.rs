@@ -8,7 +8,7 @@ use super::{fitting, interpreter, start};
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::plan::{
-    self, Application, Distribution, EnvironmentPlan, ImagePlan, Plan, PlatformPlan, PythonImage,
+    self, Additions, Application, Distribution, EnvironmentPlan, ImagePlan, Plan, PlatformPlan, PythonImage,
     PythonPlatform, base_for, plan_python,
 };
 use crate::python::{Carried, DistFile, Forms, Interpreter, Name, Package, Source, Tags, lock};
@@ -67,7 +67,7 @@ async fn plan_image(
     let mut has_shell = true;
     for platform in &settings.platforms {
         let name = base_for(settings, platform)?;
-        let base = bases.get(name, platform, settings)?;
+        let base = bases.get(name, platform, &Additions::of(settings))?;
         let interpreter =
             interpreter::of_base(&draft.project, draft.carried(settings)?, settings, name, base, platform)?;
         has_shell &= base.contents.follow("bin/sh").is_some();
@@ -110,7 +110,7 @@ async fn plan_image(
     }
     let (planned, notes) = plan_python(PythonImage {
         name: image.name.clone(),
-        settings: settings.clone(),
+        settings,
         names: image.names.clone(),
         facts: image.facts.clone(),
         application,

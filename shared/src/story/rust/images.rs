@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::tables::own;
 use super::wanted::{Family, Wanted};
-use super::{programs, signals, targets};
+use super::{signals, targets};
 use crate::cargo::{self, BinTarget, Package, Project};
 use crate::config::{self, Settings};
 use crate::error::{Error, Result};
@@ -33,10 +33,19 @@ pub(super) fn package_features(places: &Places, package: &Package) -> Result<car
     })
 }
 
+/// The features that the settings switch on.
+fn features(settings: &Settings) -> cargo::build::Features {
+    cargo::build::Features {
+        features: settings.features.clone(),
+        all: settings.all_features,
+        no_default: settings.no_default_features,
+    }
+}
+
 /// Refuses a binary whose features are off.
 fn check_features(package: &Package, bin: &str, settings: &Settings) -> Result<()> {
     let Some(target) = package.bins.iter().find(|target| target.name == bin) else { return Ok(()) };
-    let on = cargo::features::enabled(package, &programs::features(settings));
+    let on = cargo::features::enabled(package, &features(settings));
     let lacks = cargo::features::lacking(&target.required_features, &on);
     match lacks.is_empty() {
         true => Ok(()),
@@ -44,7 +53,7 @@ fn check_features(package: &Package, bin: &str, settings: &Settings) -> Result<(
     }
 }
 
-/// Plans all images that the call means.
+/// Plans all images that the call means. Returns their settings beside the plan.
 ///
 /// # Errors
 /// Usage: no such binary, contradicting settings, nowhere to push.
@@ -54,17 +63,17 @@ pub(super) fn plan(
     places: &Places,
     revision: Option<&Revision>,
     events: &Events,
-) -> Result<Plan> {
+) -> Result<(Plan, Vec<Settings>)> {
     let family = Family::of(project, places)?;
     let wanted = family.wanted(request, project, places, events)?;
     let shared = Shared { request, project, places, revision, events, is_one_of_several: wanted.len() > 1 };
     let images = wanted.iter().map(|image| plan_image(image, family.siblings(image), &shared));
-    let images = images.collect::<Result<Vec<_>>>()?;
+    let (images, settings): (Vec<_>, Vec<_>) = images.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     let mut names = BTreeSet::new();
     match images.iter().find(|image| !names.insert(&image.name)) {
         Some(twice) => Err(Error::usage(format!("two images are named {}", twice.name))
             .hint("let the key `name` give each another one, in its table `image.NAME`")),
-        None => Ok(Plan { push: request.push, images }),
+        None => Ok((Plan { push: request.push, images }, settings)),
     }
 }
 
@@ -78,7 +87,7 @@ struct Shared<'a> {
     is_one_of_several: bool,
 }
 
-fn plan_image(wanted: &Wanted, siblings: Siblings, shared: &Shared<'_>) -> Result<ImagePlan> {
+fn plan_image(wanted: &Wanted, siblings: Siblings, shared: &Shared<'_>) -> Result<(ImagePlan, Settings)> {
     let Shared { request, project, places, revision, events, is_one_of_several } = *shared;
     let package = project
         .package(&wanted.package)
@@ -104,14 +113,15 @@ fn plan_image(wanted: &Wanted, siblings: Siblings, shared: &Shared<'_>) -> Resul
         is_one_of_several,
     };
     let names = image_names(request, &settings, &naming, events)?;
-    let image =
-        RustImage { name, package: wanted.package.clone(), bin: wanted.bin.clone(), settings, names, facts };
+    let (package_name, bin) = (wanted.package.clone(), wanted.bin.clone());
+    let image = RustImage { name, package: package_name, bin, settings: &settings, names, facts };
     let (plan, notes) = plan_rust(image, cargo::target::triple)?;
     let lock = project.workspace_root.join("Cargo.lock");
-    let signals = signals::note(&wanted.name, package, &plan.settings, &lock);
-    let notes = notes.into_iter().chain(targets::unused(&request.rust.cargo, &plan)).chain(signals);
+    let signals = signals::note(&wanted.name, package, &settings, &lock);
+    let notes =
+        notes.into_iter().chain(targets::unused(&request.rust.cargo, &plan, &settings)).chain(signals);
     notes.for_each(|note| events.note(note));
-    Ok(plan)
+    Ok((plan, settings))
 }
 
 fn about(package: &Package) -> About {

@@ -19,6 +19,7 @@ use super::request::Request;
 use super::workshop::{BaseWish, Workshop};
 use super::{hooks, revision};
 use crate::cargo::{self, Project};
+use crate::config::Settings;
 use crate::error::Result;
 use crate::event::Events;
 use crate::image::ImageSet;
@@ -33,6 +34,8 @@ use crate::vcs::{Question, Revision};
 pub(super) struct Crates {
     project: Project,
     plan: Plan,
+    /// Of each image of the plan.
+    settings: Vec<Settings>,
     hooks: hooks::Planned,
     places: Places,
     revision: Option<Revision>,
@@ -59,14 +62,14 @@ impl Recipe for Crates {
         let revision = question.and_then(|question| revision::answer(question, request, &made, events));
         let places = tables::places(request, &project, events)?;
         project.choose_features(|package| images::package_features(&places, package))?;
-        let plan = images::plan(request, &project, &places, revision.as_ref(), events)?;
+        let (plan, settings) = images::plan(request, &project, &places, revision.as_ref(), events)?;
         let hooks = images::hooks(&places, &project, &plan)?;
-        Ok(Self { project, plan, hooks, places, revision, target })
+        Ok(Self { project, plan, settings, hooks, places, revision, target })
     }
 
     fn early(&self) -> Vec<Early<'_>> {
-        let images = self.plan.images.iter();
-        images.map(|image| Early { settings: &image.settings, dir: self.dir_of(image) }).collect()
+        let images = self.plan.images.iter().zip(&self.settings);
+        images.map(|(image, settings)| Early { settings, dir: self.dir_of(image) }).collect()
     }
 
     fn results(&self) -> Vec<PathBuf> {
@@ -138,7 +141,10 @@ impl Recipe for Crates {
         let revision = question.and_then(|question| revision::answer(question, request, &made, &silent));
         match revision == self.revision {
             true => Ok(plan),
-            false => images::plan(request, &self.project, &self.places, revision.as_ref(), &silent),
+            false => {
+                let planned = images::plan(request, &self.project, &self.places, revision.as_ref(), &silent);
+                planned.map(|(plan, _)| plan)
+            }
         }
     }
 
@@ -194,7 +200,7 @@ fn manifest(request: &Request) -> Option<PathBuf> {
 fn wishes(plan: &Plan) -> Vec<BaseWish> {
     // The user gets no name: programs need none, and an image of one static program stays one layer.
     let wish = |(image, platform): (&ImagePlan, &PlatformPlan)| {
-        BaseWish::of(&platform.base, &platform.platform, &image.settings)
+        BaseWish::of(&platform.base, &platform.platform, &image.additions)
     };
     plan.each().map(wish).collect()
 }

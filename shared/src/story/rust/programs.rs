@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use crate::base::spec::BaseSpec;
 use crate::cargo::build::Executable;
 use crate::cargo::{self, Project, linkage, traces};
-use crate::config::{Settings, Strip};
+use crate::config::Strip;
 use crate::error::{Error, Result};
 use crate::facts::tree::Tree;
-use crate::plan::{Binary, ImagePlan, Linkage, Plan, PlatformPlan, TargetPlan};
+use crate::plan::{Binary, Features, ImagePlan, Linkage, Plan, PlatformPlan, TargetPlan};
 use crate::story::workshop::Workshop;
 
 /// Built programs by target triple, package and binary.
@@ -48,7 +48,7 @@ pub(super) async fn build(workshop: &Workshop<'_>, project: &Project, plan: &Pla
     for (image, platform) in plan.each() {
         let (binary, target, linkage) = rust(image, platform)?;
         let mut call = call(workshop, project, binary, target, linkage)?;
-        call.features = features(&image.settings).of(&call.binaries[0].package_id, &packages, project);
+        call.features = features(&binary.features).of(&call.binaries[0].package_id, &packages, project);
         let same = |other: &&mut cargo::build::Request| {
             (&other.binaries[0].package_id, &other.triple, &other.profile, &other.features)
                 == (&call.binaries[0].package_id, &call.triple, &call.profile, &call.features)
@@ -66,12 +66,12 @@ pub(super) async fn build(workshop: &Workshop<'_>, project: &Project, plan: &Pla
     Ok(Programs(built.into_iter().map(program).collect()))
 }
 
-/// The features that an image's program is built with.
-pub(super) fn features(settings: &Settings) -> cargo::build::Features {
+/// As cargo's flags say it.
+fn features(features: &Features) -> cargo::build::Features {
     cargo::build::Features {
-        features: settings.features.clone(),
-        all: settings.all_features,
-        no_default: settings.no_default_features,
+        features: features.features.clone(),
+        all: features.all_features,
+        no_default: features.no_default_features,
     }
 }
 

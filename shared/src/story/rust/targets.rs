@@ -43,8 +43,8 @@ pub(super) fn with_platform(mut stack: Vec<Layer>, image: &str) -> Result<Folded
 }
 
 /// Says that a target of cargo's own configuration is not the one that is built for.
-pub(super) fn unused(cargo: &Cargo, plan: &ImagePlan) -> Option<String> {
-    if plan.settings.target.is_some() {
+pub(super) fn unused(cargo: &Cargo, plan: &ImagePlan, settings: &crate::config::Settings) -> Option<String> {
+    if settings.target.is_some() {
         return None;
     }
     let built = plan.platforms.iter().filter_map(|platform| match &platform.target {
