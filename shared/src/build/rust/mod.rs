@@ -23,6 +23,7 @@ use crate::image::ImageSet;
 use crate::plan::{ImagePlan, Plan, PlatformPlan, TargetPlan};
 use crate::registry::Client;
 use crate::store::Store;
+use crate::system::System;
 use crate::vcs::{Question, Revision};
 
 /// Plans, builds, packs and delivers the images of a Rust project.
@@ -30,6 +31,9 @@ pub(super) async fn run(request: &Request, events: &Events) -> Result<Outcome> {
     let prepared = prepare(request, events)?;
     let target = target_dir(request, &prepared.project);
     early::check(request, &early_images(&prepared.project, &prepared.plan), &prepared.hooks, &[&target])?;
+    if let Some(note) = other_bytes(System::HERE, request.push) {
+        events.note(note);
+    }
     if request.dry_run {
         return Ok(Outcome::Planned(prepared.plan));
     }
@@ -50,6 +54,14 @@ pub(super) async fn run(request: &Request, events: &Events) -> Result<Outcome> {
         finish(&workshop, &plan, &default, async || make(&workshop, &project, &plan).await).await?;
     hooks::after(&hooks, &delivered, events)?;
     Ok(Outcome::Built(delivered))
+}
+
+/// What to say of a program that is compiled on this system, where others see its image's digest.
+fn other_bytes(system: System, pushed: bool) -> Option<&'static str> {
+    (system.is_windows() && pushed).then_some(
+        "a program that is compiled on Windows has other bytes, and its image another digest, than from Linux: push \
+         from WSL or Linux where they must be the same",
+    )
 }
 
 /// What is known of the images before anything is built.
@@ -168,4 +180,16 @@ pub(super) fn wishes(plan: &Plan) -> Vec<BaseWish> {
         BaseWish::of(&platform.base, &platform.platform, &image.settings)
     };
     plan.each().map(wish).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_programs_are_said_to_differ_where_others_see_them() {
+        assert!(other_bytes(System::Windows, true).is_some_and(|note| note.contains("WSL")));
+        assert_eq!(other_bytes(System::Windows, false), None);
+        assert_eq!(other_bytes(System::Linux, true), None);
+    }
 }
