@@ -172,7 +172,7 @@ def test_a_rust_project_is_built_with_what_is_on_windows(
         [build] = [call for call in tools.calls("cargo") if call["words"][0] in ("build", "rustc")]
     variables = build["variables"]
     linker = variables["CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER"]
-    assert linker.replace("/", "\\") == rf"C:\rust\lib\rustlib\{HOST}\bin\rust-lld.exe"
+    assert linker == "rust-lld", "the one that comes with Rust"
     flags = variables["CARGO_ENCODED_RUSTFLAGS"].split("\x1f")
     user = rf"C:\users\{windows.home.name}\.cargo=/cargo"
     assert f"--remap-path-prefix={user}" in flags, "no user's name in programs"
