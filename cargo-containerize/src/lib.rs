@@ -17,6 +17,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use containerize_core::event::Events;
 use containerize_core::story::{self, Outcome};
+use containerize_core::system::limits;
 use containerize_core::{Error, Kind, config, interrupt, redact};
 
 use cli::{BuildArgs, CheckArgs, Cli, Color, IndexArgs, PrintFormat, SayArgs, Verb};
@@ -26,6 +27,7 @@ use progress::{Screen, Volume};
 /// Does what the words of the call say. Exit codes are documented in `docs/configuration.md`.
 pub fn main() -> ExitCode {
     say_bugs_in_one_sentence();
+    limits::raise_open_files();
     let words: Vec<std::ffi::OsString> = std::env::args_os().collect();
     let json = wants_json(&words);
     let path = std::env::var_os(front_end::VARIABLE).filter(|path| !path.is_empty());

@@ -41,6 +41,7 @@ class BuildConfig:
     entrypoint: Command | None = None
     env: Mapping[str, str] | None = None
     exclude: Strings | None = None
+    executable: Strings | None = None
     extras: Strings | None = None
     features: Strings | None = None
     files: Sequence[Table] | None = None

@@ -381,6 +381,7 @@ fn executable(binary: &Binary, folder: Option<&PathBuf>, artifacts: &[Artifact])
 mod tests {
     use super::super::messages::tests::artifact;
     use super::*;
+    use crate::system::System;
 
     fn binary(package: &str, name: &str) -> Binary {
         Binary {
@@ -428,7 +429,7 @@ mod tests {
         request.quiet = true;
         let line = arguments(&cargo, &project, &request, &["t"], "build").join(" ".as_ref());
         assert_eq!(
-            line.to_str(),
+            line.to_str().map(|line| System::HERE.slashes(line)).as_deref(),
             Some(
                 "build --message-format=json-render-diagnostics --manifest-path /w/Cargo.toml --target t --profile \
                  release --package path+file:///w/a#1.0.0 --bin x --bin y --features f,g --jobs 2 --target-dir \

@@ -236,7 +236,7 @@ mod tests {
         let home = |variables: &[(&str, &str)]| {
             Cargo::new("/projects", variables.iter().copied().collect())
                 .home()
-                .map(|p| p.display().to_string())
+                .map(|p| System::HERE.slashes(&p.display().to_string()).into_owned())
         };
         assert_eq!(home(&[("HOME", "/home/u")]).as_deref(), Some("/home/u/.cargo"));
         assert_eq!(

@@ -219,6 +219,7 @@ fn outside(project: &Project, settings: &Settings) -> Vec<(PathBuf, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::System;
 
     fn facts() -> Facts {
         Facts {
@@ -270,6 +271,7 @@ mod tests {
     #[test]
     fn the_inner_of_nested_folders_comes_last_and_wins() {
         let flags = remap("/ci/w/.cargo-home", "/ci/w", "/ci/w/out/target").rustflags();
+        let flags: Vec<_> = flags.iter().map(|flag| System::HERE.slashes(flag)).collect();
         assert_eq!(
             flags,
             [
@@ -287,24 +289,29 @@ mod tests {
         let cc = cc.map(|version| version.parse().expect("a version"));
         let environment = given.iter().copied().collect();
         let added = remap.c_variables(&environment, &facts(), TRIPLE, cc.as_ref());
-        added.into_iter().map(|(name, value)| format!("{name}={}", value.display())).collect()
+        let line = |name: &str, value: &OsStr| format!("{name}={}", value.display());
+        added.iter().map(|(name, value)| System::HERE.slashes(&line(name, value)).into_owned()).collect()
     }
 
-    const OURS: &str = "-ffile-prefix-map=/h=/cargo -ffile-prefix-map=/t=/src/target \
-                        -ffile-prefix-map=/rust/lib/rustlib/src/rust=/rustc/abc";
+    /// On Windows one has a `\`, which some would take for a quote where nothing is quoted.
+    fn ours() -> String {
+        let rust = " -ffile-prefix-map=/rust/lib/rustlib/src/rust=/rustc/abc";
+        let rust = if System::HERE.is_windows() { "" } else { rust };
+        format!("-ffile-prefix-map=/h=/cargo -ffile-prefix-map=/t=/src/target{rust}")
+    }
 
     #[test]
     fn the_c_compiler_keeps_the_users_flags() {
         let remap = remap("/h", "/with space", "/t");
         let variables = |given: &[(&str, &str)]| c_flags(&remap, given, None);
-        assert_eq!(variables(&[])[0], format!("CFLAGS_x86_64_unknown_linux_musl={OURS}"));
+        assert_eq!(variables(&[])[0], format!("CFLAGS_x86_64_unknown_linux_musl={}", ours()));
         assert_eq!(
             variables(&[("CFLAGS", "-O1"), ("TARGET_CFLAGS", "-O2"), ("HOST_CFLAGS", "-O3")])[0],
-            format!("CFLAGS_x86_64_unknown_linux_musl=-O2 {OURS}")
+            format!("CFLAGS_x86_64_unknown_linux_musl=-O2 {}", ours())
         );
         assert_eq!(
             variables(&[("CXXFLAGS_x86_64-unknown-linux-musl", "-g")])[1],
-            format!("CXXFLAGS_x86_64-unknown-linux-musl=-g {OURS}")
+            format!("CXXFLAGS_x86_64-unknown-linux-musl=-g {}", ours())
         );
     }
 
@@ -317,7 +324,7 @@ mod tests {
         assert!(split.contains(&"-ffile-prefix-map=/it's a=b=/src".to_owned()), "{split:?}");
         assert_eq!(flags[2], "CC_SHELL_ESCAPED_FLAGS=1");
         let old = c_flags(&remap, &[], Some("1.1.10"));
-        assert_eq!(old[0], format!("CFLAGS_x86_64_unknown_linux_musl={OURS}"), "it would not compile");
+        assert_eq!(old[0], format!("CFLAGS_x86_64_unknown_linux_musl={}", ours()), "it would not compile");
         assert_eq!(old.len(), 2);
         let own = c_flags(&remap, &[("CC_SHELL_ESCAPED_FLAGS", "1"), ("CFLAGS", "'-Da b'")], None);
         assert!(own[0].contains("='-Da b' "), "{own:?}");
@@ -338,7 +345,9 @@ mod tests {
         write("y/lib/Cargo.toml", "[package]\nname = 'lib'\n");
         let root = folder.path().join("app").display().to_string();
         let flags = remap("/h", &root, "/t").rustflags().join("\n");
-        let place = folder.path().display();
+        let flags = System::HERE.slashes(&flags);
+        let place = folder.path().display().to_string();
+        let place = System::HERE.slashes(&place);
         let metadata = metadata(&root, "/t");
         let notes = folder_notes(&Project::from_metadata(metadata), &Settings::default(), &[]);
         assert!(notes[0].starts_with("outside of the workspace's folder: lib, lib; cargo"), "{notes:?}");

@@ -112,26 +112,35 @@ const TOOLS: &[(&[&str], &str, &str)] = &[
 
 /// What to do after the build for `triple` that `messages` tells of has failed.
 pub(super) fn advice(cargo: &Cargo, messages: &Messages, triple: &str) -> Option<String> {
+    advice_on(System::HERE, cargo, messages, triple)
+}
+
+fn advice_on(system: System, cargo: &Cargo, messages: &Messages, triple: &str) -> Option<String> {
     let known = |name: &str| KNOWN.iter().find(|known| known.name == name);
     let failed = messages.unfinished().find_map(|(name, version)| Some((known(name)?, version)));
     if let Some((known, version)) = failed {
-        return Some(format!("{} looks for {}: {}", known.name, known.library, ways(known, version, triple)));
+        return Some(format!(
+            "{} looks for {}: {}",
+            known.name,
+            known.library,
+            ways(system, known, version, triple)
+        ));
     }
     if messages.unfinished().next().is_some() {
-        return tool(cargo, messages);
+        return tool(system, cargo, messages);
     }
     let linked = messages.linked().find_map(|(name, version, library)| {
         let known = known(name).filter(|known| known.links.contains(&library))?;
         Some((known, version))
     });
     linked.map(|(known, version)| {
-        let (library, ways) = (known.library, ways(known, version, triple));
+        let (library, ways) = (known.library, ways(system, known, version, triple));
         format!("if it was the linker: {} links {library} of this machine: {ways}", known.name)
     })
 }
 
 /// How the library gets into the image.
-fn ways(known: &Known, version: &str, triple: &str) -> String {
+fn ways(system: System, known: &Known, version: &str, triple: &str) -> String {
     let mut ways = Vec::new();
     let adds = known.built_in.iter().map(|(name, feature)| {
         let version = if *name == known.name { format!("@{}", compatible(version)) } else { String::new() };
@@ -142,7 +151,8 @@ fn ways(known: &Known, version: &str, triple: &str) -> String {
         ways.push(format!("build it into the program, with {}", adds.join(" and ")));
     }
     ways.extend(known.instead.map(str::to_owned));
-    if let Some((headers, package)) = known.debian {
+    // On other systems there are none of Debian's headers and libraries to link with.
+    if let Some((headers, package)) = known.debian.filter(|_| system == System::Linux) {
         let from = if is_musl(triple) { "take Debian's instead of musl" } else { "take Debian's" };
         ways.push(format!("{from}: apt install {headers}, and {}", on_debian(triple, package)));
     }
@@ -176,12 +186,12 @@ fn compatible(version: &str) -> String {
 }
 
 /// A tool that some build script needs, and that is not there.
-fn tool(cargo: &Cargo, messages: &Messages) -> Option<String> {
+fn tool(system: System, cargo: &Cargo, messages: &Messages) -> Option<String> {
     let compiled = |names: &[&str]| names.iter().any(|name| messages.compiled.contains(*name));
     let missing =
         TOOLS.iter().find(|(crates, program, _)| compiled(crates) && cargo.find_program(program).is_none());
     if let Some((_, program, package)) = missing {
-        let how = match System::HERE {
+        let how = match system {
             System::Linux => format!("apt install {package}"),
             System::Mac => format!("brew install {program}, or as it is called there"),
             System::Windows => format!("install it so that {program} is on the Path"),
@@ -189,7 +199,12 @@ fn tool(cargo: &Cargo, messages: &Messages) -> Option<String> {
         return Some(format!("there is no {program} here, which a build script may need: {how}"));
     }
     let bindgen = compiled(&["bindgen", "clang-sys"]) && cargo.environment().get("LIBCLANG_PATH").is_none();
-    bindgen.then(|| "if it was bindgen that looked for libclang: apt install libclang-dev".to_owned())
+    let how = match system {
+        System::Linux => "apt install libclang-dev",
+        System::Mac => "brew install llvm",
+        System::Windows => "winget install LLVM.LLVM",
+    };
+    bindgen.then(|| format!("if it was bindgen that looked for libclang: {how}"))
 }
 
 /// What to do about C++, for which musl has no library here: a guess, where nothing better is known.
@@ -233,11 +248,27 @@ mod tests {
 
     /// The advice where the machine has the programs `there`.
     async fn advice_for(lines: &[String], there: &[&str], triple: &str) -> Option<String> {
+        advice_of(System::Linux, lines, there, triple).await
+    }
+
+    async fn advice_of(system: System, lines: &[String], there: &[&str], triple: &str) -> Option<String> {
         let folder = tempfile::tempdir().expect("folder");
-        there.iter().for_each(|name| std::fs::write(folder.path().join(name), "").expect("write"));
+        let file = |name: &&str| folder.path().join(System::HERE.executable(name));
+        there.iter().for_each(|name| std::fs::write(file(name), "").expect("write"));
         let cargo = Cargo::new(folder.path(), [("PATH", folder.path())].into_iter().collect());
         let messages = Messages::read(lines.concat().as_bytes()).await.expect("messages");
-        advice(&cargo, &messages, triple).or_else(|| cpp(&cargo, &messages, triple))
+        advice_on(system, &cargo, &messages, triple).or_else(|| cpp(&cargo, &messages, triple))
+    }
+
+    #[tokio::test]
+    async fn other_systems_hear_nothing_of_debians_packages() {
+        for (system, way) in [(System::Mac, "brew install llvm"), (System::Windows, "winget install LLVM")] {
+            let bindgen = [compiled("bindgen@0.71.1"), script("app@0.1.0")];
+            assert!(advice_of(system, &bindgen, &[], MUSL).await.is_some_and(|text| text.contains(way)));
+            let sqlite = [script("libsqlite3-sys@0.30.1")];
+            let advice = advice_of(system, &sqlite, &[], MUSL).await.expect("advice");
+            assert!(advice.contains("--features bundled") && !advice.contains("apt"), "{advice}");
+        }
     }
 
     #[tokio::test]

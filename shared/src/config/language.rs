@@ -40,6 +40,7 @@ impl Language {
                 "stale-lock",
                 "include",
                 "exclude",
+                "executable",
             ],
         }
     }

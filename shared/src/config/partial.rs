@@ -188,6 +188,9 @@ keys! {
     include("include"): Vec<String>, append, List, r#"["templates/**"]"#;
     /// Python: globs of the source that stays out.
     exclude("exclude"): Vec<String>, append, List, r#"["tests/**"]"#;
+    /// Python: globs of the source's files that may be run in the image, whatever this machine says of them; with
+    /// `!` in front, ones that may not.
+    executable("executable"): Vec<String>, append, List, r#"["bin/*", "!bin/*.txt"]"#;
 }
 
 impl Partial {

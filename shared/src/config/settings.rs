@@ -128,6 +128,8 @@ pub struct PythonSettings {
     pub include: Vec<String>,
     /// Globs.
     pub exclude: Vec<String>,
+    /// Globs.
+    pub executable: Vec<String>,
 }
 
 impl Settings {
@@ -205,6 +207,7 @@ impl Settings {
                 stale_lock: values.stale_lock.unwrap_or_default(),
                 include: values.include.unwrap_or_default(),
                 exclude: values.exclude.unwrap_or_default(),
+                executable: values.executable.unwrap_or_default(),
             },
             origins: Origins::default(),
             shown,

@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_written_is_an_error_with_a_way_out() {
         let folder = tempfile::tempdir().expect("folder");
-        fs::create_dir(folder.path().join("lock")).expect("in the way");
+        fs::write(folder.path().join("tmp"), "").expect("in the way");
         let error = Store::open(folder.path()).expect_err("refused");
         assert!(error.to_string().starts_with("cannot make the cache folder"), "{error}");
         assert!(error.hint_text().is_some_and(|hint| hint.contains("--cache-dir")));

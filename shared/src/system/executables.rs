@@ -1,16 +1,24 @@
 //! Whether a file may be run.
 //!
-//! Unix keeps that with the file. Windows does not, so it is told as who checks the project out on Linux would
-//! see it: by git's index; of files that git does not know, by how they begin.
+//! Unix keeps that with the file. Windows does not, and neither do its file systems below WSL, of which git notes
+//! that bits mean nothing there. Then it is told as who checks the project out on Linux would see it: by git's
+//! index; of files that git does not know, by how they begin.
 
+use std::collections::HashMap;
 use std::fs::Metadata;
 use std::path::Path;
 
+use super::System;
+
 /// Whether the owner of a file may run it, wherever the image is made.
 #[cfg(unix)]
-pub fn is_executable(_: &Path, metadata: &Metadata) -> bool {
+pub fn is_executable(path: &Path, metadata: &Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & 0o100 != 0
+    if told::bits_count(path) {
+        metadata.permissions().mode() & 0o100 != 0
+    } else {
+        told::is_executable(path)
+    }
 }
 
 /// Whether the owner of a file may run it, wherever the image is made.
@@ -19,17 +27,24 @@ pub fn is_executable(path: &Path, _: &Metadata) -> bool {
     told::is_executable(path)
 }
 
-#[cfg(any(test, not(unix)))]
+/// Notes who may be run of what was unpacked into `top` from an archive, by places in it. Where the file system has
+/// nothing of it, the archive's word is as good as that of git.
+pub fn tell(top: &Path, files: HashMap<String, bool>) {
+    if System::HERE.is_windows() {
+        told::note(top, files);
+    }
+}
+
 mod told {
     use std::collections::HashMap;
     use std::io::Read;
     use std::path::{Path, PathBuf};
-    use std::sync::{Arc, Mutex, PoisonError};
+    use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
     use crate::read;
 
     /// Files by their places below the repository's top, with whether they may be run.
-    type Index = HashMap<String, bool>;
+    pub(super) type Index = HashMap<String, bool>;
 
     /// More than any index is long, in bytes.
     const MOST: u64 = 1 << 30;
@@ -40,37 +55,109 @@ mod told {
     const SHA1: usize = 20;
     const SHA256: usize = 32;
 
+    /// A repository that files are in.
+    struct Repository {
+        top: PathBuf,
+        /// Where its index and its configuration are.
+        git: PathBuf,
+        /// Whether what the file system says of files counts.
+        #[cfg_attr(not(unix), expect(dead_code, reason = "there are none to judge"))]
+        has_bits: bool,
+        index: OnceLock<Option<Index>>,
+    }
+
     pub(super) fn is_executable(path: &Path) -> bool {
         in_index(path).unwrap_or_else(|| begins_as_program(path))
     }
 
+    /// Whether the file system that the file is on keeps who may run it, as far as git noted it.
+    #[cfg(unix)]
+    pub(super) fn bits_count(path: &Path) -> bool {
+        path.parent().and_then(repository_of).is_none_or(|repository| repository.has_bits)
+    }
+
     /// What the index of the repository says that the file is in; `None` when it does not know the file.
     fn in_index(path: &Path) -> Option<bool> {
-        let top = crate::system::repository_of(path.parent()?)?;
-        let place = super::super::places::below(path.strip_prefix(top).ok()?)?;
-        index_of(top)?.get(&place).copied()
+        let repository = repository_of(path.parent()?)?;
+        let place = super::super::places::below(path.strip_prefix(&repository.top).ok()?)?;
+        let index = repository.index.get_or_init(|| read_index(&repository.git));
+        index.as_ref()?.get(&place).copied()
     }
 
-    /// The index of a repository, read once.
-    fn index_of(top: &Path) -> Option<Arc<Index>> {
-        static KNOWN: Mutex<Vec<(PathBuf, Option<Arc<Index>>)>> = Mutex::new(Vec::new());
-        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, index)) = known.iter().find(|(other, _)| other == top) {
-            return index.clone();
+    /// Folders, and the repository that each is in.
+    type Known = HashMap<PathBuf, Option<Arc<Repository>>>;
+
+    fn known() -> MutexGuard<'static, Option<Known>> {
+        static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+        KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the folder for the top of a repository with this index.
+    pub(super) fn note(top: &Path, index: Index) {
+        let (top, git) = (top.to_owned(), PathBuf::new());
+        let repository = Repository { top: top.clone(), git, has_bits: true, index: Some(index).into() };
+        known().get_or_insert_default().insert(top, Some(Arc::new(repository)));
+    }
+
+    /// The repository that a folder is in, looked for once.
+    fn repository_of(folder: &Path) -> Option<Arc<Repository>> {
+        if let Some(found) = known().get_or_insert_default().get(folder) {
+            return found.clone();
         }
-        let index = read_index(top).map(Arc::new);
-        known.push((top.to_owned(), index.clone()));
-        index
+        let found = match git_of(folder) {
+            Some(git) => Some(Arc::new(Repository {
+                top: folder.to_owned(),
+                has_bits: has_bits(&git),
+                git,
+                index: OnceLock::new(),
+            })),
+            None => folder.parent().and_then(repository_of),
+        };
+        known().get_or_insert_default().insert(folder.to_owned(), found.clone());
+        found
     }
 
-    fn read_index(top: &Path) -> Option<Index> {
+    /// Where git keeps what belongs to the work tree whose top this is, if it is one.
+    fn git_of(top: &Path) -> Option<PathBuf> {
         let git = top.join(".git");
+        if git.is_dir() {
+            return Some(git);
+        }
         // Of a work tree or a submodule, it is a file that names the folder.
-        let folder = match read::text(&git, read::DOCUMENT) {
-            Ok(text) => top.join(text.strip_prefix("gitdir:")?.trim()),
-            Err(_) => git,
-        };
-        let bytes = read::bytes(&folder.join("index"), MOST).ok()?;
+        let text = read::text(&git, read::DOCUMENT).ok()?;
+        Some(top.join(text.strip_prefix("gitdir:")?.trim()))
+    }
+
+    /// What `core.fileMode` says, which git sets by a trial when it makes a repository.
+    fn has_bits(git: &Path) -> bool {
+        // Further work trees share the configuration of the first one.
+        let common = read::text(&git.join("commondir"), read::DOCUMENT);
+        let common = common.map_or_else(|_| git.to_owned(), |path| git.join(path.trim()));
+        read::text(&common.join("config"), read::DOCUMENT).map_or(true, |text| file_mode(&text))
+    }
+
+    /// The last word of a configuration, `git-config(1)`, on `core.fileMode`.
+    pub(super) fn file_mode(config: &str) -> bool {
+        let (mut in_core, mut value) = (false, true);
+        for line in config.lines() {
+            let mut line = line.trim();
+            if let Some((section, behind)) = line.strip_prefix('[').and_then(|line| line.split_once(']')) {
+                in_core = section.trim().eq_ignore_ascii_case("core");
+                line = behind.trim();
+            }
+            if let Some((key, said)) = line.split_once('=')
+                && in_core
+                && key.trim().eq_ignore_ascii_case("filemode")
+            {
+                let said = said.split(['#', ';']).next().unwrap_or_default().trim().trim_matches('"');
+                value = !["false", "no", "off", "0", ""].contains(&said.to_ascii_lowercase().as_str());
+            }
+        }
+        value
+    }
+
+    fn read_index(git: &Path) -> Option<Index> {
+        let bytes = read::bytes(&git.join("index"), MOST).ok()?;
         parse(&bytes, SHA1).or_else(|| parse(&bytes, SHA256))
     }
 
@@ -154,6 +241,20 @@ mod tests {
     }
 
     #[test]
+    fn an_archive_tells_of_what_was_unpacked() {
+        let folder = tempfile::tempdir().expect("folder");
+        std::fs::create_dir(folder.path().join("p")).expect("folder");
+        let path = |name: &str| folder.path().join("p").join(name);
+        for name in ["run", "part.sh", "new"] {
+            std::fs::write(path(name), "#!/bin/sh").expect("file");
+        }
+        let said = [("p/run", true), ("p/part.sh", false)];
+        told::note(folder.path(), said.map(|(name, may)| (name.to_owned(), may)).into());
+        let told = ["run", "part.sh", "new"].map(|name| told::is_executable(&path(name)));
+        assert_eq!(told, [true, false, true], "a file that a build made is told by how it begins");
+    }
+
+    #[test]
     fn files_that_begin_as_programs_are_some() {
         let folder = tempfile::tempdir().expect("folder");
         for (name, content, expected) in [
@@ -199,6 +300,52 @@ mod tests {
             assert_eq!(told, [true, true, false, false, true], "version {version}, {format}");
             std::fs::write(top.join("deep/unknown"), "#!/bin/sh\n").expect("file");
             assert!(told::is_executable(&top.join("deep/unknown")), "git does not know it");
+        }
+    }
+
+    #[test]
+    fn the_last_word_on_bits_counts() {
+        for (config, expected) in [
+            ("", true),
+            ("[core]\n\tfilemode = true\n", true),
+            ("[core]\n\trepositoryformatversion = 0\n\tfileMode = false ; of WSL\n", false),
+            ("[CORE] filemode=0\r\n", false),
+            ("[core]\nfilemode = \"false\"\n[core]\nfilemode = yes\n", true),
+            ("[other]\nfilemode = false\n", true),
+        ] {
+            assert_eq!(told::file_mode(config), expected, "{config}");
+        }
+    }
+
+    /// As below `/mnt/c` in WSL: every file may be run.
+    #[test]
+    #[cfg(unix)]
+    fn bits_that_mean_nothing_are_not_taken() {
+        use std::os::unix::fs::PermissionsExt;
+        for work_tree in [false, true] {
+            let folder = tempfile::tempdir().expect("folder");
+            let mut top = folder.path().join("first");
+            std::fs::create_dir(&top).expect("folder");
+            git(&top, &["init", "-q"]);
+            for name in ["main.py", "run", "script"] {
+                std::fs::write(top.join(name), if name == "script" { "#!/bin/sh\n" } else { "x" })
+                    .expect("file");
+            }
+            git(&top, &["add", "main.py", "run"]);
+            git(&top, &["update-index", "--chmod=+x", "run"]);
+            git(&top, &["config", "core.fileMode", "false"]);
+            if work_tree {
+                git(&top, &["-c", "user.name=n", "-c", "user.email=e", "commit", "-qm", "m"]);
+                git(&top, &["worktree", "add", "-q", "../second"]);
+                std::fs::copy(top.join("script"), folder.path().join("second/script")).expect("copied");
+                top = folder.path().join("second");
+            }
+            let told = ["main.py", "run", "script"].map(|name| {
+                let path = top.join(name);
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).expect("mode");
+                super::is_executable(&path, &path.metadata().expect("file"))
+            });
+            assert_eq!(told, [false, true, true], "work tree: {work_tree}");
         }
     }
 

@@ -7,6 +7,7 @@ pub mod executables;
 pub mod folders;
 pub mod globs;
 pub mod leavings;
+pub mod limits;
 pub mod places;
 pub mod programs;
 mod repository;
@@ -40,6 +41,12 @@ impl System {
     /// Whether this is Windows.
     pub const fn is_windows(self) -> bool {
         matches!(self, Self::Windows)
+    }
+
+    /// An absolute path of this system, for tests that need one: on Windows it has a drive.
+    #[cfg(test)]
+    pub(crate) fn absolute(self, path: &str) -> std::path::PathBuf {
+        if self.is_windows() { format!("C:{path}").into() } else { path.into() }
     }
 
     /// The name under which a variable is looked up. On Windows the case of names does not matter: `cmd` has

@@ -35,6 +35,12 @@ impl System {
         if self.is_windows() && text.contains('\\') { text.replace('\\', "/").into() } else { text.into() }
     }
 
+    /// The path in `file://PATH`: before a drive of Windows stands a `/` there.
+    pub fn path_in_url(self, path: &str) -> &str {
+        let drive = path.strip_prefix('/').filter(|rest| self.is_windows() && rest.get(1..2) == Some(":"));
+        drive.unwrap_or(path)
+    }
+
     /// What a symbolic link says, as Linux would write it; `None` for one that names a drive or its root, which no
     /// image has. Junctions are such.
     pub fn link_target(self, text: &str) -> Option<String> {
@@ -74,6 +80,12 @@ mod tests {
         assert_eq!(below(Path::new("/etc")), None);
         assert_eq!(System::Windows.slashes(r"..\a/b"), "../a/b");
         assert_eq!(System::Linux.slashes(r"..\a/b"), r"..\a/b");
+        for (path, linux, windows) in [("/C:/x", "/C:/x", "C:/x"), ("/x", "/x", "/x"), ("x", "x", "x")] {
+            assert_eq!(
+                (System::Linux.path_in_url(path), System::Windows.path_in_url(path)),
+                (linux, windows)
+            );
+        }
     }
 
     #[test]

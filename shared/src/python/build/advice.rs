@@ -1,28 +1,20 @@
 //! What to do about common failures of builds, known by what compilers and tools say.
 
-/// Advice on a failure, from what was said.
-pub(super) fn on(said: &str) -> Option<String> {
+use crate::system::System;
+
+/// Advice on a failure on `system`, from what was said.
+pub(super) fn on(said: &str, system: System) -> Option<String> {
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    if has(&["Python.h: No such file", "Python.h' file not found"]) {
-        return Some("the headers of Python are missing: apt-get install python3-dev, or use an own Python (uv python install)".into());
+    if let Some(missing) = Missing::of(said) {
+        return Some(missing.advice(system));
     }
     if let Some(header) = missing_header(said) {
-        return Some(format!("the C header {header} is missing: install the -dev package that has it"));
-    }
-    if has(&[
-        "command 'gcc' failed: No such file",
-        "command 'cc' failed: No such file",
-        "gcc: not found",
-        "cc: not found",
-        "gcc: command not found",
-        "error: command 'x86_64-linux-gnu-gcc' failed: No such file",
-        "error: command 'g++' failed: No such file",
-        "unable to find a compiler",
-        "Unknown compiler(s)",
-        "No CMAKE_C_COMPILER could be found",
-        "No CMAKE_CXX_COMPILER could be found",
-    ]) {
-        return Some("a C compiler is missing: apt-get install build-essential".into());
+        let from = match system {
+            System::Linux => "install the -dev package that has it",
+            System::Mac => "brew install what has it, and name its folder in CPATH",
+            System::Windows => "install what has it, and name its folder in INCLUDE",
+        };
+        return Some(format!("the C header {header} is missing: {from}"));
     }
     if has(&[
         "can't find Rust compiler",
@@ -30,18 +22,6 @@ pub(super) fn on(said: &str) -> Option<String> {
         "cargo: not found",
     ]) {
         return Some("it needs Rust: install it from https://rustup.rs".into());
-    }
-    if has(&["pkg-config: not found", "pkg-config: command not found", "Did not find pkg-config"]) {
-        return Some("pkg-config is missing: apt-get install pkg-config".into());
-    }
-    if has(&["pg_config executable not found"]) {
-        return Some(
-            "PostgreSQL's headers are missing: apt-get install libpq-dev, or depend on psycopg2-binary"
-                .into(),
-        );
-    }
-    if has(&["cannot find -l"]) {
-        return Some("a library to link with is missing: install the -dev package that has it".into());
     }
     if has(&["network was disabled", "--offline", "(from versions: none)"]) {
         return Some(
@@ -59,6 +39,91 @@ pub(super) fn on(said: &str) -> Option<String> {
     missing_module(said).map(|module| {
         format!("its build needs {module} and does not say so: add it to build-system.requires, or take a newer version")
     })
+}
+
+/// What a machine has not, and each system gets in its own way.
+#[derive(Debug, Clone, Copy)]
+enum Missing {
+    PythonHeaders,
+    Compiler,
+    PkgConfig,
+    Postgres,
+    Library,
+}
+
+impl Missing {
+    /// What each is known by.
+    const WORDS: [(Self, &'static [&'static str]); 5] = [
+        (
+            Self::PythonHeaders,
+            &["Python.h: No such file", "Python.h' file not found", "Cannot open include file: 'Python.h'"],
+        ),
+        (
+            Self::Compiler,
+            &[
+                "command 'gcc' failed: No such file",
+                "command 'cc' failed: No such file",
+                "command 'clang' failed: No such file",
+                "gcc: not found",
+                "cc: not found",
+                "gcc: command not found",
+                "error: command 'x86_64-linux-gnu-gcc' failed: No such file",
+                "error: command 'g++' failed: No such file",
+                "unable to find a compiler",
+                "Unknown compiler(s)",
+                "No CMAKE_C_COMPILER could be found",
+                "No CMAKE_CXX_COMPILER could be found",
+                "xcrun: error: invalid active developer path",
+                "Microsoft Visual C++ 14.0 or greater is required",
+            ],
+        ),
+        (
+            Self::PkgConfig,
+            &["pkg-config: not found", "pkg-config: command not found", "Did not find pkg-config"],
+        ),
+        (Self::Postgres, &["pg_config executable not found"]),
+        (
+            Self::Library,
+            &["cannot find -l", "ld: library not found for -l", "LNK1181: cannot open input file"],
+        ),
+    ];
+
+    fn of(said: &str) -> Option<Self> {
+        let known = |(_, words): &&(Self, &[&str])| words.iter().any(|word| said.contains(word));
+        Self::WORDS.iter().find(known).map(|(missing, _)| *missing)
+    }
+
+    fn advice(self, system: System) -> String {
+        let what = match self {
+            Self::PythonHeaders => "the headers of Python are missing",
+            Self::Compiler => "a C compiler is missing",
+            Self::PkgConfig => "pkg-config is missing",
+            Self::Postgres => "PostgreSQL's headers are missing",
+            Self::Library => "a library to link with is missing",
+        };
+        let how = match (self, system) {
+            (Self::PythonHeaders, System::Linux) => {
+                "apt-get install python3-dev, or use an own Python (uv python install)"
+            }
+            (Self::PythonHeaders, System::Mac) => "brew install python, or uv python install",
+            (Self::PythonHeaders, System::Windows) => {
+                "winget install Python.Python.3.13, or uv python install"
+            }
+            (Self::Compiler, System::Linux) => "apt-get install build-essential",
+            (Self::Compiler, System::Mac) => "xcode-select --install",
+            (Self::Compiler, System::Windows) => "winget install Microsoft.VisualStudio.2022.BuildTools",
+            (Self::PkgConfig, System::Linux) => "apt-get install pkg-config",
+            (Self::PkgConfig, System::Mac) => "brew install pkgconf",
+            (Self::PkgConfig, System::Windows) => "install it so that it is on the Path",
+            (Self::Postgres, System::Linux) => "apt-get install libpq-dev, or depend on psycopg2-binary",
+            (Self::Postgres, System::Mac) => "brew install libpq, or depend on psycopg2-binary",
+            (Self::Postgres, System::Windows) => "depend on psycopg2-binary",
+            (Self::Library, System::Linux) => "install the -dev package that has it",
+            (Self::Library, System::Mac) => "brew install what has it, and name its folder in LIBRARY_PATH",
+            (Self::Library, System::Windows) => "install what has it, and name its folder in LIB",
+        };
+        format!("{what}: {how}")
+    }
 }
 
 /// The variable that tells the version where a tool has found no history.
@@ -95,6 +160,9 @@ pub(super) fn is_network(said: &str) -> bool {
 
 /// `X.h` of a compiler's `fatal error: X.h: No such file or directory`.
 fn missing_header(said: &str) -> Option<&str> {
+    if let Some(rest) = said.split("Cannot open include file: '").nth(1) {
+        return rest.split_once('\'').map(|(name, _)| name);
+    }
     let rest = said.split("fatal error: ").nth(1)?;
     let line = rest.lines().next()?;
     let gcc = line.strip_suffix(": No such file or directory");
@@ -134,10 +202,36 @@ mod tests {
             ("ERROR: Package 'a' requires a different Python: 3.9 not in '>=3.12'", "--python"),
             ("Packages were unavailable because the network was disabled", "without --offline"),
         ] {
-            let advice = on(said).unwrap_or_default();
+            let advice = on(said, System::Linux).unwrap_or_default();
             assert!(advice.contains(wanted), "{said}: {advice}");
         }
-        assert_eq!(on("SyntaxError: invalid syntax"), None);
+        assert_eq!(on("SyntaxError: invalid syntax", System::Linux), None);
+    }
+
+    #[test]
+    fn each_system_gets_what_it_misses_in_its_own_way() {
+        let all = [
+            "fatal error C1083: Cannot open include file: 'Python.h': No such file or directory",
+            "error: Microsoft Visual C++ 14.0 or greater is required. Get it with",
+            "fatal error: ffi.h: No such file or directory",
+            "fatal error C1083: Cannot open include file: 'ffi.h': No such file or directory",
+            "Did not find pkg-config by name 'pkg-config'",
+            "Error: pg_config executable not found.",
+            "ld: library not found for -lssl",
+            "LINK : fatal error LNK1181: cannot open input file 'ssl.lib'",
+        ];
+        for said in all {
+            for (system, others) in [
+                (System::Linux, &["brew", "winget"][..]),
+                (System::Mac, &["apt", "-dev", "winget"]),
+                (System::Windows, &["apt", "-dev", "brew"]),
+            ] {
+                let advice = on(said, system).expect(said);
+                assert!(!others.iter().any(|word| advice.contains(word)), "{system:?}: {advice}");
+            }
+        }
+        let header = on(all[3], System::Windows).unwrap_or_default();
+        assert!(header.contains("the C header ffi.h is missing") && header.contains("INCLUDE"), "{header}");
     }
 
     #[test]

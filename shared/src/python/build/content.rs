@@ -39,11 +39,16 @@ const OUTPUTS: &[&str] = &["build", "dist", "htmlcov"];
 /// When something cannot be read.
 pub(super) fn digest(folder: &Path) -> Result<Digest> {
     let mut hash = HashingWriter::new(io::sink());
-    for entry in WalkDir::new(folder).sort_by_file_name().into_iter().filter_entry(belongs) {
+    for entry in files(folder) {
         let entry = entry.context(|| format!("cannot read {}", folder.display()))?;
         add(&mut hash, folder, &entry).context(|| format!("cannot read {}", entry.path().display()))?;
     }
     Ok(hash.finish().1)
+}
+
+/// What a wheel may be made of, in an order of its own.
+pub(super) fn files(folder: &Path) -> impl Iterator<Item = walkdir::Result<DirEntry>> {
+    WalkDir::new(folder).sort_by_file_name().into_iter().filter_entry(belongs)
 }
 
 fn add(hash: &mut HashingWriter<io::Sink>, folder: &Path, entry: &DirEntry) -> io::Result<()> {

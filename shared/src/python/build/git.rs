@@ -92,7 +92,7 @@ mod tests {
     }
 
     fn host() -> Host {
-        let path = ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned());
+        let path = ("PATH".to_owned(), std::env::var("PATH").expect("a search path"));
         let hook = ("GIT_DIR".to_owned(), "/elsewhere".to_owned());
         Host::find(&BTreeMap::from([path, hook]), Path::new("/"))
     }
@@ -107,7 +107,7 @@ mod tests {
     #[tokio::test]
     async fn exactly_the_commit_is_checked_out() {
         let (repository, commits) = repository();
-        let url = format!("file://{}", repository.path().display());
+        let url = url::Url::from_file_path(repository.path()).expect("a URL").to_string();
         assert_eq!(get(&commits[1], &url).await.expect("the last"), "two");
         assert_eq!(get(&commits[0], &url).await.expect("one that no branch has"), "one");
         let none = "0".repeat(40);

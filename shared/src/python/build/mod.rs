@@ -23,6 +23,7 @@ mod git;
 mod judge;
 mod lock;
 mod made_lock;
+mod modes;
 #[cfg(test)]
 #[cfg(unix)]
 mod real_tests;
@@ -52,6 +53,7 @@ use crate::oci::Digest;
 use crate::read;
 use crate::redact::clean;
 use crate::store::{Store, Table};
+use crate::system::System;
 use accept::Record;
 use tool::{Attempt, Trust};
 use workspace::Workspace;
@@ -202,8 +204,8 @@ impl Builder {
         let call = attempt.call(project, &out, trust, self.offline, variables);
         call.run(work.log(), || format!("{} cannot build a wheel of {what}", attempt.name())).await?;
         let store = self.store.clone();
-        let folder = (trust == Trust::Own).then(|| project.to_owned());
-        let record = blocking(move || keep(&store, &out, folder.as_deref())).await;
+        let project = project.to_owned();
+        let record = blocking(move || keep(&store, &out, &project, trust)).await;
         let record = record.context(|| format!("cannot use what {} made of {what}", attempt.name()))?;
         work.done();
         Ok(record)
@@ -311,8 +313,8 @@ async fn blocking<T: Send + 'static>(act: impl FnOnce() -> Result<T> + Send + 's
         .map_err(|e| Error::bug("a task of a build ended early").because(e))?
 }
 
-/// Puts the only wheel in `out` into the store. One of a `folder` of this machine is judged.
-fn keep(store: &Store, out: &Path, folder: Option<&Path>) -> Result<Record> {
+/// Puts the only wheel in `out`, made of `project`, into the store. One of a folder of this machine is judged.
+fn keep(store: &Store, out: &Path, project: &Path, trust: Trust) -> Result<Record> {
     let what = || format!("cannot read {}", out.display());
     let entries = fs::read_dir(out).and_then(Iterator::collect::<io::Result<Vec<_>>>).context(what)?;
     let name = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
@@ -325,8 +327,12 @@ fn keep(store: &Store, out: &Path, folder: Option<&Path>) -> Result<Record> {
     };
     WheelName::parse(filename)?;
     let path = out.join(filename);
+    if System::HERE.is_windows() {
+        modes::settle(&path, project)?;
+    }
     let code = examine::code(&path)?;
-    let left_out = folder.map(|folder| judge::judge(&path, folder)).transpose()?.unwrap_or_default();
+    let own = trust == Trust::Own;
+    let left_out = own.then(|| judge::judge(&path, project)).transpose()?.unwrap_or_default();
     let mut writer = store.writer()?;
     read::file(&path).and_then(|mut file| io::copy(&mut file, &mut writer)).context(what)?;
     let (_, digest, size) = writer.commit(None)?;

@@ -11,6 +11,7 @@ use crate::interrupt;
 use crate::process::Program;
 use crate::read;
 use crate::redact;
+use crate::system::System;
 
 /// How many lines of a tool's output an error shows.
 const LINES: usize = 30;
@@ -97,7 +98,7 @@ fn failure(what: String, said: &str, log: &Path, status: &str) -> Error {
     let error = Error::new(kind, what);
     let error = error.because(if tail.is_empty() { format!("it ended with {status}") } else { tail });
     let whole = format!("all that it said is in {}", log.display());
-    error.hint(match advice::on(said) {
+    error.hint(match advice::on(said, System::HERE) {
         Some(advice) => format!("{advice}; {whole}"),
         None => whole,
     })

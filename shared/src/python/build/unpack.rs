@@ -4,6 +4,7 @@
 //! Nothing is written outside of the folder, and nothing but files, directories and links
 //! within it is made.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek};
 use std::path::{Component, Path, PathBuf};
@@ -13,6 +14,7 @@ use tar::EntryType;
 
 use crate::error::{Context, Error, Result};
 use crate::read;
+use crate::system::{executables, places};
 
 /// No more is unpacked from one archive than this, in bytes.
 const MOST_BYTES: u64 = 8 << 30;
@@ -34,15 +36,17 @@ pub(super) fn unpack(archive: &Path, folder: &Path, name: &str) -> Result<PathBu
     let mut magic = Vec::new();
     file.by_ref().take(4).read_to_end(&mut magic).context(what)?;
     file.rewind().context(what)?;
+    let mut modes = HashMap::new();
     // By its content: a URL's last part need not tell.
     match magic.as_slice() {
-        [0x1f, 0x8b, ..] => untar(MultiGzDecoder::new(BufReader::new(file)), folder),
-        [b'P', b'K', ..] => unzip(file, folder),
+        [0x1f, 0x8b, ..] => untar(MultiGzDecoder::new(BufReader::new(file)), folder, &mut modes),
+        [b'P', b'K', ..] => unzip(file, folder, &mut modes),
         _ => Err(Error::build("it is neither a tar.gz nor a zip file")
             .hint("a source distribution is a .tar.gz or .zip file; build a wheel of it yourself")
             .into()),
     }
     .context(what)?;
+    executables::tell(folder, modes);
     project(folder).context(what)
 }
 
@@ -56,7 +60,10 @@ fn project(folder: &Path) -> io::Result<PathBuf> {
     }
 }
 
-fn untar(reader: impl Read, folder: &Path) -> Result<(), Why> {
+/// Files by their places, with whether they may be run.
+type Modes = HashMap<String, bool>;
+
+fn untar(reader: impl Read, folder: &Path, modes: &mut Modes) -> Result<(), Why> {
     let mut archive = tar::Archive::new(reader.take(MOST_BYTES));
     for (count, entry) in archive.entries()?.enumerate() {
         let mut entry = entry?;
@@ -90,6 +97,7 @@ fn untar(reader: impl Read, folder: &Path) -> Result<(), Why> {
                 .into());
             }
         }
+        modes.extend(places::below(&path).zip(entry.header().mode().ok().map(|mode| mode & 0o100 != 0)));
         entry.set_preserve_permissions(false);
         // `false`: a link that came before leads out.
         if !entry.unpack_in(folder)? {
@@ -99,7 +107,7 @@ fn untar(reader: impl Read, folder: &Path) -> Result<(), Why> {
     Ok(())
 }
 
-fn unzip(file: File, folder: &Path) -> Result<(), Why> {
+fn unzip(file: File, folder: &Path, modes: &mut Modes) -> Result<(), Why> {
     let mut archive = zip::ZipArchive::new(BufReader::new(file))?;
     let mut left = MOST_BYTES;
     for index in 0..archive.len() {
@@ -115,6 +123,8 @@ fn unzip(file: File, folder: &Path) -> Result<(), Why> {
                 Error::build(format!("it holds the link {name}, which zip files have no place for")).into()
             );
         }
+        let executable = entry.unix_mode().is_some_and(|mode| mode & 0o100 != 0);
+        modes.extend(places::below(&path).map(|place| (place, executable)));
         let path = folder.join(path);
         if entry.is_dir() {
             fs::create_dir_all(&path)?;
@@ -123,7 +133,6 @@ fn unzip(file: File, folder: &Path) -> Result<(), Why> {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
-        let executable = entry.unix_mode().is_some_and(|mode| mode & 0o100 != 0);
         let mut file = File::create(&path)?;
         let copied = io::copy(&mut entry.take(left.saturating_add(1)), &mut file)?;
         left = left.checked_sub(copied).ok_or_else(|| Error::build("it is too large to be true"))?;

@@ -129,11 +129,12 @@ fn location(index: &Index, options: &Options) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::System;
 
     fn options(indexes: &[(&str, Kind, Role)]) -> Options {
         let mut options = Options::default();
         for (url, kind, role) in indexes {
-            options.add(Index::new(url, *kind, *role, Path::new("/w")).expect("index"));
+            options.add(Index::new(url, *kind, *role, &System::HERE.absolute("/w")).expect("index"));
         }
         options
     }
@@ -167,7 +168,8 @@ mod tests {
             assert_eq!(found[name], "https://a.example/simple/ https://b.example/simple/", "{name}");
         }
         for name in ["UV_FIND_LINKS", "PIP_FIND_LINKS"] {
-            assert_eq!(found[name], "file:///w/wheels", "{name}");
+            let wheels = Url::from_file_path(System::HERE.absolute("/w/wheels")).expect("a URL");
+            assert_eq!(found[name], wheels.as_str(), "{name}");
         }
         assert!(!found.values().any(|value| value.contains("only.example")));
         assert!(of_indexes(&Options::default()).is_empty());

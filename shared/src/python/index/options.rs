@@ -199,9 +199,10 @@ fn folder_url(path: &Path) -> Result<Url> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::System;
 
     fn index(location: &str) -> (Index, Option<Login>) {
-        Index::new(location, Kind::Simple, Role::Extra, Path::new("/projects")).expect(location)
+        Index::new(location, Kind::Simple, Role::Extra, &System::HERE.absolute("/projects")).expect(location)
     }
 
     #[test]
@@ -215,11 +216,12 @@ mod tests {
 
     #[test]
     fn paths_are_folders_of_links() {
+        let of = |path: &str| Url::from_file_path(System::HERE.absolute(path)).expect(path).to_string();
         for (text, url) in
-            [("wheels", "file:///projects/wheels"), ("/a b", "file:///a%20b"), ("file:///x", "file:///x")]
+            [("wheels", of("/projects/wheels")), ("/a b", of("/a b")), ("file:///x", "file:///x".into())]
         {
             let (index, login) = index(text);
-            assert_eq!((index.url.as_str(), index.kind, login), (url, Kind::Links, None));
+            assert_eq!((index.url.as_str(), index.kind, login), (url.as_str(), Kind::Links, None));
         }
         for text in ["", "ftp://x/y", "https://", "git+ssh://x/y"] {
             let error = Index::new(text, Kind::Simple, Role::Extra, Path::new("/projects")).expect_err(text);

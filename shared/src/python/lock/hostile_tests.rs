@@ -3,6 +3,7 @@
 use super::tests::{chosen, folder};
 use super::*;
 use crate::error::Kind;
+use crate::system::System;
 
 const GOOD: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -343,14 +344,19 @@ fn weak_digests_beside_a_strong_one_do_no_harm() {
 #[test]
 fn what_lies_outside_of_the_project_is_never_quoted() {
     let (outside, dir) = (folder(&[("token", "hunter2\n"), ("shadow", "root:*:hunter2\n")]), folder(&[]));
+    // With slashes: pip, too, reads a backslash there as a quote.
+    let place = |name: &str| {
+        let path = outside.path().join(name).display().to_string();
+        System::HERE.slashes(&path).into_owned()
+    };
     let included = |line: &str| {
-        let text = format!("{line} {}", outside.path().join("shadow").display());
+        let text = format!("{line} {}", place("shadow"));
         std::fs::write(dir.path().join("requirements.txt"), text).expect("file");
         read(&dir.path().join("requirements.txt"), LockKind::Requirements).expect_err("no requirements")
     };
     let shown = format!("{:?}", included("-r"));
     assert!(shown.contains("shadow line 1 cannot be read") && !shown.contains("hunter2"), "{shown}");
-    let token = format!("-r {}", outside.path().join("token").display());
+    let token = format!("-r {}", place("token"));
     std::fs::write(dir.path().join("requirements.txt"), token).expect("file");
     let error = read(&dir.path().join("requirements.txt"), LockKind::Requirements).expect_err("not pinned");
     assert_eq!(error.to_string(), "token line 1: the requirement has no exact version");

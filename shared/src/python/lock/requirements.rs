@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::python::requirements_text::{expand, unset};
 use crate::python::{Hash, Marker, Name, Requirement, Source};
 use crate::read;
+use crate::system::System;
 
 mod select;
 
@@ -340,6 +341,7 @@ impl Reader<'_> {
             let path = decoded(path.split('#').next().unwrap_or(path));
             let path = path.strip_prefix("//").unwrap_or(&path);
             let path = path.strip_prefix("localhost").unwrap_or(path);
+            let path = System::HERE.path_in_url(path);
             return Ok(Wanted::Local { path: without_extras(path).to_owned(), editable, name, hash });
         }
         from_url(self.place, name, url).map(Wanted::Elsewhere)

@@ -8,6 +8,7 @@ use toml::Table;
 
 use super::fixture_tests::python;
 use super::*;
+use crate::system::System;
 
 /// A folder with these files.
 pub(super) fn folder(files: &[(&str, &str)]) -> TempDir {
@@ -93,12 +94,14 @@ fn a_workspace_has_its_lock_above_its_members() {
 #[test]
 fn requirements_are_read_with_what_they_include() {
     let commit = "9e7cbd756e61c92cd19f507ccc4bfc8f6814fa1b";
+    let near = System::HERE.absolute("/srv/near");
     let base = format!(
-        "-c limits.txt\n-e .\n-e .[dev]\nnear @ file:///srv/near\n./libs/own\n\
+        "-c limits.txt\n-e .\n-e .[dev]\nnear @ {}\n./libs/own\n\
          git+https://u@h.example/r@{commit}#egg=from-git&subdirectory=py\n\
          https://h.example/by_name-1.0-py3-none-any.whl ; os_name == 'posix'\n\
          named[x] @ https://h.example/named-2.tar.gz#sha256={}\nlimited\n\
          windows==1; sys_platform == 'win32'\n",
+        url::Url::from_file_path(&near).expect("a URL"),
         "a".repeat(64)
     );
     let dir = folder(&[
@@ -120,7 +123,7 @@ fn requirements_are_read_with_what_they_include() {
     };
     assert_eq!(found[2].source, git);
     assert_eq!(found[4].files[0].hashes.len(), 1);
-    assert_eq!(found[5].source, Source::Directory { path: "/srv/near".into(), editable: false });
+    assert_eq!(found[5].source, Source::Directory { path: near, editable: false });
     assert_eq!(found[6].source, Source::Directory { path: dir.path().join("libs/own"), editable: false });
 }
 

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use self::docker::DockerIgnore;
 use self::ignored::{Ignored, Ignores};
 pub(crate) use self::rules::{is_secret_member, is_tagged_cache};
-use self::select::{Asked, Selection};
+use self::select::{Asked, Modes, Selection};
 use crate::error::{Context, Error, Result};
 use crate::event::few;
 use crate::interrupt;
@@ -38,6 +38,8 @@ pub struct SourceOptions {
     pub include: Vec<String>,
     /// Globs that take away; with `!` in front, ones that give back what they or ignore files took.
     pub exclude: Vec<String>,
+    /// Globs of files that may be run; with `!` in front, of ones that may not.
+    pub executable: Vec<String>,
     /// Files and folders that this call writes, absolute: they never go in.
     pub outputs: Vec<PathBuf>,
 }
@@ -172,10 +174,16 @@ pub fn is_named(include: &[String], member: &str) -> bool {
 /// Usage, for a pattern that is none or a name that is not Unicode; build, for a folder that cannot
 /// be read.
 pub fn sources(root: &Path, options: &SourceOptions) -> Result<SourceSet> {
+    sources_on(System::HERE, root, options)
+}
+
+fn sources_on(system: System, root: &Path, options: &SourceOptions) -> Result<SourceSet> {
     let mut walk = Walk {
+        system,
         root,
         outputs: &options.outputs,
         selection: Selection::new(&options.include, &options.exclude)?,
+        modes: Modes::new(&options.executable)?,
         docker: ignored::dockers(root)?,
         set: SourceSet::default(),
     };
@@ -187,9 +195,11 @@ pub fn sources(root: &Path, options: &SourceOptions) -> Result<SourceSet> {
 }
 
 struct Walk<'a> {
+    system: System,
     root: &'a Path,
     outputs: &'a [PathBuf],
     selection: Selection,
+    modes: Modes,
     docker: DockerIgnore,
     set: SourceSet,
 }
@@ -241,7 +251,7 @@ impl Walk<'_> {
                 Err(unnamed.hint("rename it, or exclude its folder"))
             };
         };
-        let placed = System::HERE.name(name.to_owned());
+        let placed = self.system.name(name.to_owned());
         let to = if folder.is_empty() { placed } else { format!("{folder}/{placed}") };
         let out = self.judge(&to, name, &path, kind, ignores, above);
         if let Some(Out::Because(reason)) = out
@@ -303,12 +313,13 @@ impl Walk<'_> {
         let failed = || format!("cannot read {}", from.display());
         let kind_and_bit = if kind.is_symlink() {
             let target = std::fs::read_link(&from).context(failed)?;
-            let target = target.to_str().and_then(|target| System::HERE.link_target(target));
+            let target = target.to_str().and_then(|target| self.system.link_target(target));
             let inside = target.filter(|target| stays_inside(&to, target));
             inside.map(|target| (SourceKind::Link { target }, false)).ok_or(Reason::LinkOutside)
         } else if kind.is_file() {
             let metadata = std::fs::symlink_metadata(&from).context(failed)?;
-            let executable = executables::is_executable(&from, &metadata);
+            let asked = self.modes.executable(&to);
+            let executable = asked.unwrap_or_else(|| executables::is_executable(&from, &metadata));
             Ok((SourceKind::File { size: metadata.len() }, executable))
         } else {
             Err(Reason::Special)

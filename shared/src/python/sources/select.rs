@@ -1,4 +1,4 @@
-//! The user's own `include` and `exclude`.
+//! The user's own `include`, `exclude` and `executable`.
 
 use globset::GlobSet;
 
@@ -98,6 +98,26 @@ impl Selection {
     }
 }
 
+/// What `executable` says of files.
+#[derive(Debug, Default)]
+pub(super) struct Modes(Vec<(Pattern, bool)>);
+
+impl Modes {
+    pub(super) fn new(globs: &[String]) -> Result<Self> {
+        let one = |text: &String| match text.strip_prefix('!') {
+            Some(text) => Ok((Pattern::parse("executable", text)?, false)),
+            None => Ok((Pattern::parse("executable", text)?, true)),
+        };
+        globs.iter().map(one).collect::<Result<_>>().map(Self)
+    }
+
+    /// Whether a file may be run, as far as anybody said so. The last word counts.
+    pub(super) fn executable(&self, path: &str) -> Option<bool> {
+        let said = self.0.iter().rfind(|(pattern, _)| pattern.glob.is_match(path));
+        said.map(|(_, executable)| *executable)
+    }
+}
+
 impl Pattern {
     fn parse(key: &str, text: &str) -> Result<Self> {
         let local = text.trim().trim_start_matches("./");
@@ -165,6 +185,17 @@ mod tests {
         let s = selection(&[], &["tests", "/docs", "a/*.md"]);
         assert!(s.excludes("tests") && s.excludes("x/tests") && s.excludes("docs") && s.excludes("a/b.md"));
         assert!(!s.excludes("x/docs") && !s.excludes("a/b/c.md"));
+    }
+
+    #[test]
+    fn the_last_word_on_who_may_be_run_counts() {
+        let globs = ["*.sh", "!lib/*.sh", "lib/main.sh"].map(str::to_owned);
+        let modes = Modes::new(&globs).expect("globs");
+        assert_eq!(modes.executable("deep/run.sh"), Some(true));
+        assert_eq!(modes.executable("lib/part.sh"), Some(false));
+        assert_eq!(modes.executable("lib/main.sh"), Some(true));
+        assert_eq!(modes.executable("main.py"), None);
+        assert!(Modes::new(&["!../x".to_owned()]).is_err());
     }
 
     #[test]

@@ -17,7 +17,7 @@ fn project(files: &[&str]) -> tempfile::TempDir {
 
 fn options(include: &[&str], exclude: &[&str]) -> SourceOptions {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    SourceOptions { include: owned(include), exclude: owned(exclude), outputs: Vec::new() }
+    SourceOptions { include: owned(include), exclude: owned(exclude), ..SourceOptions::default() }
 }
 
 fn found(folder: &tempfile::TempDir, include: &[&str], exclude: &[&str]) -> SourceSet {
@@ -265,4 +265,36 @@ fn what_real_projects_lose() {
             println!("    {} {}", left.reason.as_str(), left.path);
         }
     }
+}
+
+/// A folder as a Mac leaves it: names taken apart, what its file manager and its archives put beside, and two names
+/// that only other systems tell apart.
+#[test]
+fn a_tree_of_macos_makes_the_image_of_linux() {
+    let mac = project(&[
+        "pyproject.toml",
+        "cafe\u{301}/menu\u{308}.py=x",
+        "cafe\u{301}/._menu\u{308}.py",
+        "main.py",
+        "._main.py",
+        ".DS_Store",
+        "cafe\u{301}/.DS_Store",
+        "__MACOSX/._main.py",
+        ".fseventsd/0",
+        "Icons/a.png",
+        "icons/a.png",
+    ]);
+    symlink("cafe\u{301}/menu\u{308}.py", mac.path().join("link.py")).expect("link");
+    let linux =
+        project(&["pyproject.toml", "caf\u{e9}/men\u{fc}.py=x", "main.py", "Icons/a.png", "icons/a.png"]);
+    symlink("caf\u{e9}/men\u{fc}.py", linux.path().join("link.py")).expect("link");
+    let told = |set: &SourceSet| {
+        let files = set.files.iter().map(|file| (file.to.clone(), file.executable, file.kind.clone()));
+        files.collect::<Vec<_>>()
+    };
+    let on_mac = sources_on(System::Mac, mac.path(), &SourceOptions::default()).expect("sources");
+    assert_eq!(told(&on_mac), told(&found(&linux, &[], &[])));
+    assert!(on_mac.left_out.iter().all(|left| left.reason == Reason::Leaving), "{:?}", on_mac.left_out);
+    let clash = "Icons/a.png and icons/a.png are one file on Windows and macOS";
+    assert!(on_mac.words().iter().any(|word| word.contains(clash)), "{:?}", on_mac.words());
 }

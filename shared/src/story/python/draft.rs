@@ -258,6 +258,7 @@ impl Draft {
         let options = SourceOptions {
             include: settings.python.include.clone(),
             exclude: settings.python.exclude.clone(),
+            executable: settings.python.executable.clone(),
             outputs: self.outputs.clone(),
         };
         let known = self.walked.lock().ok().and_then(|walked| walked.clone());

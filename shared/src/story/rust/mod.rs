@@ -27,6 +27,7 @@ use crate::layer::{Content, EntryKind};
 use crate::oci::Reference;
 use crate::plan::{ImagePlan, Item, Plan, PlatformPlan, TargetPlan};
 use crate::store::Store;
+use crate::system::System;
 use crate::vcs::{Question, Revision};
 
 /// The programs of a cargo project, read and planned for one call. The plan needs no base: it is opened while cargo
@@ -50,6 +51,7 @@ impl Recipe for Crates {
         Some("no base is in a registry and named without a digest: there is nothing to lock");
 
     async fn read(request: &Request, _: &Store, events: &Events, _: Purpose) -> Result<Self> {
+        other_bytes(System::HERE, request.push).into_iter().for_each(|note| events.note(note));
         // Asks cargo and git at the same time: together they are most of what a build without changes
         // costs.
         let question = manifest(request).map(|manifest| Question::ask(&manifest));
@@ -203,4 +205,24 @@ fn wishes(plan: &Plan) -> Vec<BaseWish> {
         BaseWish::of(&platform.base, &platform.platform, &image.additions)
     };
     plan.each().map(wish).collect()
+}
+
+/// What to say of a program that is compiled on this system, where others see its image's digest.
+fn other_bytes(system: System, pushed: bool) -> Option<&'static str> {
+    (system.is_windows() && pushed).then_some(
+        "a program that is compiled on Windows has other bytes, and its image another digest, than from Linux: push \
+         from WSL or Linux where they must be the same",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_programs_are_said_to_differ_where_others_see_them() {
+        assert!(other_bytes(System::Windows, true).is_some_and(|note| note.contains("WSL")));
+        assert_eq!(other_bytes(System::Windows, false), None);
+        assert_eq!(other_bytes(System::Linux, true), None);
+    }
 }
