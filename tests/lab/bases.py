@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 NAME = "org.opencontainers.image.ref.name"
@@ -58,7 +58,7 @@ MOVED = {
 }
 #: What only Debian's own Python has.
 LEFT_OUT = ("usr/lib/python3.13/EXTERNALLY-MANAGED", "usr/lib/python3/")
-PACKAGES_OF_PYTHON = ("python3", "libpython3")
+PACKAGES_OF_PYTHON = ("python3", "python-is-python3", "libpython3")
 
 
 @dataclass(frozen=True)
@@ -66,16 +66,15 @@ class Recipe:
     """What a base is made of, and what its configuration says."""
 
     registry: str
-    release: str | None
+    release: str
     packages: list[str]
     config: dict
     #: Whether Python is moved to where Python's own images have it.
     moves_python: bool = False
-    labels: dict = field(default_factory=dict)
 
 
 BASES = {
-    "distroless/static-debian12:nonroot": Recipe("gcr.io", None, [], NONROOT),
+    "distroless/static-debian12:nonroot": Recipe("gcr.io", "bookworm", [], NONROOT),
     "distroless/cc-debian12:nonroot": Recipe("gcr.io", "bookworm", C, NONROOT),
     "distroless/python3-debian12:nonroot": Recipe(
         "gcr.io",
@@ -88,7 +87,7 @@ BASES = {
     "python:3.13-slim-bookworm": Recipe(
         "docker.io/library",
         "trixie",
-        [*SYSTEM, "python3", "netbase", "tzdata"],
+        [*SYSTEM, "python3", "python-is-python3", "netbase", "tzdata"],
         {"Env": [PATH.replace("=", "=/usr/local/bin:", 1), "PYTHON_VERSION=3.13.5"], "Cmd": ["python3"]},
         moves_python=True,
     ),
@@ -179,7 +178,7 @@ def build(bases: Bases, program: Path, name: str, recipe: Recipe, work: Path) ->
     (work / "src").mkdir()
     (work / "Cargo.toml").write_text('[package]\nname = "nothing"\nversion = "1.0.0"\nedition = "2021"\n')
     (work / "src" / "main.rs").write_text("fn main() {}\n")
-    base = f"deb:{recipe.release}" if recipe.release else "static"
+    base = f"deb:{recipe.release}"
     packages = [word for package in recipe.packages for word in ("--debian", package)]
     platforms = ["--platform", "linux/amd64,linux/arm64"]
     env = {key: value for key, value in os.environ.items() if not key.startswith("CONTAINERIZE_")}
