@@ -31,7 +31,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 HELLO_WEB = REPOSITORY / "examples" / "hello-web"
 FIXTURES = REPOSITORY / "tests" / "fixtures"
 TOOLS = REPOSITORY / "tests" / ".tools"
-LAB = Path(os.environ.get("CONTAINERIZE_LAB") or REPOSITORY.parent / "shared" / "lab")
+#: Scripts and bases from elsewhere, and our own for what these lack.
+LAB = Path(os.environ.get("CONTAINERIZE_LAB", REPOSITORY.parent / "shared" / "lab") or "/dev/null/none")
+OWN_LAB = REPOSITORY / "tests" / "lab"
+OWN_BASES = REPOSITORY / (os.environ.get("CARGO_TARGET_DIR") or "target") / "lab"
 #: Where Debian's packages are, as this machine's own apt knows it.
 MIRROR = "http://deb.debian.org"
 AMD64, ARM64 = "x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"
@@ -77,16 +80,23 @@ def need_mirror() -> None:
 
 
 def lab_bases() -> Path:
-    """The layout with the lab's base images. The one way to them, so that a test that needs one says so."""
-    layout = LAB / "base-images"
-    if not (layout / "index.json").is_file():
-        pytest.skip("no lab with base images: CONTAINERIZE_LAB names a folder that holds them")
-    return layout
+    """The layout with base images: the lab's, else the one that `tests/run` pulls or makes. The one way to
+    them, so that a test that needs one says so."""
+    for layout in (LAB / "base-images", OWN_BASES):
+        if (layout / "index.json").is_file():
+            return layout
+    pytest.skip("no base images: tests/run pulls them or makes them")
 
 
 def lab_image(name: str) -> str:
-    """The reference of one of the lab's base images, by its name in the layout."""
-    return f"oci:{lab_bases()}:{name}"
+    """The reference of one of the base images, by its name in the layout."""
+    layout = lab_bases()
+    roots = json.loads((layout / "index.json").read_text())["manifests"]
+    if all(root.get("annotations", {}).get("org.opencontainers.image.ref.name") != name for root in roots):
+        origins = layout / "origins.json"
+        reason = json.loads(origins.read_text()).get(name) if origins.is_file() else None
+        pytest.skip(f"no base {name}: {reason or 'it is not in ' + str(layout)}")
+    return f"oci:{layout}:{name}"
 
 
 def need_target(target: str) -> None:
@@ -265,8 +275,7 @@ class Registry:
 
 def start_registry(services: Services, kind: str) -> Registry:
     """A registry of a kind: anonymous, basic, token or tls, which are CNCF distribution, or crane, another
-    implementation. Elsewhere than in the lab it is one that CONTAINERIZE_TEST_REGISTRY_<KIND> names, as
-    [USER:PASSWORD@]HOST:PORT."""
+    implementation; or the one that CONTAINERIZE_TEST_REGISTRY_<KIND> names, as [USER:PASSWORD@]HOST:PORT."""
     given = os.environ.get(f"CONTAINERIZE_TEST_REGISTRY_{kind.upper()}")
     if given:
         credentials, _, host = given.rpartition("@")
@@ -276,7 +285,7 @@ def start_registry(services: Services, kind: str) -> Registry:
         return start_crane(services)
     script = LAB / "registry.sh"
     if not script.is_file():
-        pytest.skip(f"no registry of the kind {kind}: set CONTAINERIZE_TEST_REGISTRY_{kind.upper()}")
+        script = OWN_LAB / "registry.py"
     need("docker-registry", "openssl", "curl")
     user, password = "ada", "pass:word with $igns"
     options = {
@@ -382,7 +391,8 @@ class Podman:
 
 
 class Docker:
-    """A Docker engine: the lab's own, else the one that answers on this machine."""
+    """A Docker engine: the lab's own of the version, else the one that answers on this machine, else one made
+    of its programs."""
 
     def __init__(self, services: Services, engine: str) -> None:
         script = LAB / "dockerd.sh"
@@ -393,11 +403,19 @@ class Docker:
             options = ["--containerd-store"] if store else []
             run([script, "start", home, "--engine", version, *options])
             self.client, self.env = str(home / "docker"), {"DOCKER_HOST": f"unix://{home}/docker.sock"}
-        else:
-            need("docker")
-            self.client, self.env = "docker", {}
-            if run(["docker", "info"], code=None).code != 0:
-                pytest.skip("no Docker engine answers")
+            return
+        need("docker")
+        self.client, self.env = "docker", {}
+        if run(["docker", "info"], code=None).code != 0:
+            need("dockerd", "runc")
+            need_root()
+            own = OWN_LAB / "docker.py"
+            home = services.announce(f"docker-{engine}", f'exec "{own}" stop "$(dirname "$0")"')
+            run([own, "start", home])
+            self.env = {"DOCKER_HOST": f"unix://{home}/docker.sock"}
+        driver = run(["docker", "info", "-f", "{{.DriverStatus}}"], env=self.env).out
+        if "+" in engine and "io.containerd.snapshotter" not in driver:
+            pytest.skip("the engine keeps its images itself, and not in containerd")
 
     def __call__(self, *args: str | Path, code: int | None = 0) -> Outcome:
         return run([self.client, *args], env=self.env, code=code)

@@ -1,15 +1,20 @@
-//! The lab: scripts that start real registries, in `CONTAINERIZE_LAB` or beside the repository.
+//! Scripts that start real registries: those of `CONTAINERIZE_LAB` or beside the repository, else those in
+//! `tests/lab`.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// The folder of the lab's scripts, if this machine has it.
-pub fn folder() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/lab");
-    let folder = std::env::var_os("CONTAINERIZE_LAB").map_or_else(beside, PathBuf::from);
-    folder.join("registry.sh").is_file().then_some(folder)
+/// The script that starts a registry.
+fn script() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let beside = || here.join("../../shared/lab");
+    let lab = std::env::var_os("CONTAINERIZE_LAB").map_or_else(beside, PathBuf::from);
+    [lab.join("registry.sh"), here.join("lab/registry.py")]
+        .into_iter()
+        .find(|script| script.is_file())
+        .unwrap_or_default()
 }
 
 /// A real registry, stopped when dropped.
@@ -25,8 +30,7 @@ impl LabRegistry {
     /// # Errors
     /// Why there is none: a reason to skip the test.
     pub fn start(data: &Path, options: &[&str]) -> Result<Self, String> {
-        let folder = folder().ok_or("no lab: CONTAINERIZE_LAB names no folder with registry.sh")?;
-        let script = folder.join("registry.sh");
+        let script = script();
         let port = free_port().ok_or("there is no free port")?;
         let started = Command::new(&script)
             .arg("start")
@@ -37,9 +41,9 @@ impl LabRegistry {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status()
-            .map_err(|error| format!("registry.sh cannot be run: {error}"))?;
+            .map_err(|error| format!("{} cannot be run: {error}", script.display()))?;
         if !started.success() {
-            return Err(format!("registry.sh start {port} failed: {started}"));
+            return Err(format!("{} start {port} failed: {started}", script.display()));
         }
         let registry = Self { script, port, data: data.to_owned() };
         // The script waits for the registry and not for its token service.
@@ -79,6 +83,6 @@ fn listens(port: u16) -> bool {
 impl Drop for LabRegistry {
     fn drop(&mut self) {
         let stop = Command::new(&self.script).arg("stop").arg(self.port.to_string()).arg(&self.data).status();
-        debug_assert!(stop.is_ok(), "registry.sh stop: {stop:?}");
+        debug_assert!(stop.is_ok(), "the registry's stop: {stop:?}");
     }
 }
