@@ -28,7 +28,7 @@ use crate::store::{Blob, Source, Store};
 const TABLE: &str = "facts-v3";
 
 /// The memo table of what only a check asks for.
-const DETAILS: &str = "details-v4";
+const DETAILS: &str = "details-v5";
 
 /// As many symbolic links as Linux follows in one path (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;

@@ -1,5 +1,7 @@
+mod imports;
+
 use super::*;
-use crate::base::details::{LayerDetails, Metadata, Opened};
+use crate::base::details::{LayerDetails, Metadata, Module, Opened};
 use crate::base::facts::LayerFacts;
 use crate::base::tree::{Node, NodeKind};
 use crate::elf::ElfFacts;
@@ -524,7 +526,11 @@ fn what_is_opened_by_name_and_is_not_there_is_a_warning() {
 fn what_the_code_of_modules_opens_by_name_is_looked_for() {
     let module = |path: &str, name: &str, searched: bool| {
         let opened = vec![Opened { name: name.into(), searched }];
-        Files::default().file(&format!("{SITE}/{path}"), 0o644, Detail::Opened(opened))
+        Files::default().file(
+            &format!("{SITE}/{path}"),
+            0o644,
+            Detail::Module(Box::new(Module { opened, ..Module::default() })),
+        )
     };
     let usb = || module("hid/__init__.py", "libhidapi-hidraw.so.0", false);
     let (message, fix) = opened_by_name(python(), usb()).remove(0);
