@@ -167,7 +167,20 @@ MEMBERS: Document = {
         },
     },
 }
-PROJECTS = {"plain": PLAIN, "dynamic": DYNAMIC, "sourced": SOURCED, "members": MEMBERS}
+#: Groups that exclude each other, and groups that include those.
+GROUPED: Document = {
+    "project": {"version": "1.0", **PROJECT, "dependencies": ["gamma"]},
+    "dependency-groups": {
+        "old": ["alpha==1.0"],
+        "new": ["alpha==2.0"],
+        "more": ["gamma", {"include-group": "old"}],
+        "most": [{"include-group": "more"}],
+        "dev": [{"include-group": "new"}],
+    },
+    "tool": {"uv": {**UV, "package": False, "conflicts": [[{"group": "old"}, {"group": "new"}]]}},
+}
+GROUPED["project"]["optional-dependencies"] = {"a": ["gamma"], "b": ["delta"]}
+PROJECTS = {"plain": PLAIN, "dynamic": DYNAMIC, "sourced": SOURCED, "members": MEMBERS, "grouped": GROUPED}
 
 SPECIFIERS = ["", ">=1", ">=1.0", "==1.0", "==1.0.0", "~=1.0", "<2", ">=1,<3", "!=0.9"]
 MARKERS = [
@@ -179,6 +192,8 @@ MARKERS = [
     "; os_name == 'nt'",
     "; python_version >= '3.9'",
     "; platform_machine == 'x86_64'",
+    # No version: uv passes it over.
+    "; python_version < '<3.13'",
 ]
 PYTHONS = [">=3.10", ">=3.10.0", " >= 3.10 ", ">=3.11", ">=3.10,<4", ">=3.9"]
 
@@ -282,17 +297,28 @@ def setting(document: Document, dice: random.Random) -> None:
 
 
 def conflict(document: Document, dice: random.Random) -> None:
-    groups = document.get("dependency-groups", {})
     document["tool"]["uv"]["conflicts"] = dice.choice(
         [
             [],
             [[{"extra": "a"}, {"extra": "b"}]],
             [[{"extra": "b"}, {"extra": "a"}]],
             [[{"package": "hello", "extra": "a"}, {"extra": "b"}]],
-            # What a group that others include conflicts with is not compared.
-            [[{"extra": "a"}, {"extra": "b"}] if "test" in groups else [{"extra": "a"}, {"group": "dev"}]],
+            [[{"extra": "a"}, {"group": "dev"}]],
+            [[{"group": "old"}, {"group": "new"}]],
         ]
     )
+
+
+def include(document: Document, dice: random.Random) -> None:
+    """Another group that a group includes, or one less."""
+    groups = document.get("dependency-groups", {})
+    if groups:
+        chosen = groups[dice.choice(sorted(groups))]
+        included = [one for one in chosen if isinstance(one, dict)]
+        if included and dice.random() < 0.5:
+            chosen.remove(dice.choice(included))
+        else:
+            chosen.append({"include-group": dice.choice(sorted(groups))})
 
 
 def environment(document: Document, dice: random.Random) -> None:
@@ -364,13 +390,19 @@ CHANGES: list[Change] = [
 ]
 #: What is changed in the settings of a workspace.
 OF_WORKSPACES: list[Change] = [conflict, environment, newer, member, member, setting, change, words]
+#: What is changed where groups exclude each other.
+OF_GROUPS: list[Change] = [conflict, include, include, include, group, words]
 
 
 def changed(document: Document, seed: int) -> tuple[str, Document]:
     """A document after one or two changes, with their names."""
     dice = random.Random(seed)
     document = copy.deepcopy(document)
-    changes = OF_WORKSPACES if "folders" in document else [*CHANGES, conflict, environment, newer]
+    changes = [*CHANGES, conflict, environment, newer]
+    if "folders" in document:
+        changes = OF_WORKSPACES
+    elif "most" in document.get("dependency-groups", {}):
+        changes = OF_GROUPS
     chosen = dice.sample(changes, dice.choice([1, 1, 2]))
     for one in chosen:
         one(document, dice)

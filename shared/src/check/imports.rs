@@ -1,9 +1,10 @@
-//! The first Python module that is imported: that of a console script, of `-m`, or the application
-//! that a server is given.
+//! The first Python modules that are imported: those of a console script, of a file, of `-m`, and the application
+//! that a server is given. What they import in turn is [followed](super::follow).
 
+use super::follow::{Follow, Missing};
+use super::gone;
 use super::python::{Python, SearchPath};
 use super::{Finding, Image, Kind, Report, Severity};
-use crate::facts::details::Detail;
 use crate::facts::tree::NodeKind;
 
 /// Servers that are given `module:object`.
@@ -11,6 +12,10 @@ const SERVERS: &[&str] = &["uvicorn", "gunicorn", "hypercorn", "granian", "daphn
 
 /// Flags with which a server looks for modules elsewhere, or is told in another way.
 const ELSEWHERE: &[&str] = &["--app-dir", "--chdir", "--pythonpath", "--working-dir", "--config", "-c"];
+
+/// What helps where a module is missing of which nothing else is known.
+const LACKING: &str = "see that it is a dependency, or part of the source that goes in (include, exclude), and for this \
+                       version of Python";
 
 /// Whether the modules that `words` (from the interpreter on) import first are there.
 pub(super) fn examine(
@@ -98,6 +103,33 @@ impl Examination<'_, '_, '_> {
         });
     }
 
+    /// Looks for what is imported in turn from where `start` says.
+    fn follow(&mut self, path: &SearchPath, start: impl FnOnce(&mut Follow<'_, '_>)) {
+        let mut follow = Follow::new(self.image, self.python, path);
+        start(&mut follow);
+        for missing in follow.missing() {
+            if !gone::may_be_built_in(&missing.name, self.python.minor) {
+                self.lacks(missing);
+            }
+        }
+    }
+
+    fn lacks(&mut self, missing: Missing) {
+        let Missing { name, way, is_installed } = missing;
+        let who = way.last().cloned().unwrap_or_default();
+        let message =
+            format!("{who} imports {name}, which is not where Python 3.{} looks for it", self.python.minor);
+        let fix = gone::fix(&name, &who, self.python.minor).unwrap_or_else(|| match is_installed {
+            true => format!(
+                "add the distribution that has {name} to the dependencies: {who} needs it and does not say so"
+            ),
+            false => LACKING.to_owned(),
+        });
+        let through = self.through.iter().cloned().chain(way).collect();
+        let (severity, kind) = (self.severity, Kind::MissingModule);
+        self.report.add(Finding { severity, kind, message, library: None, through, fix: Some(fix) });
+    }
+
     fn module(&mut self, name: &str, path: &SearchPath, arguments: &[&str]) {
         match self.find(name, path) {
             Found::Package(folders) => {
@@ -110,6 +142,10 @@ impl Examination<'_, '_, '_> {
             }
             found => self.say(found, name, &format!("python -m {name}")),
         }
+        self.follow(path, |follow| {
+            follow.module(name);
+            follow.module(&format!("{name}.__main__"));
+        });
         self.application(name, path, arguments);
     }
 
@@ -120,7 +156,7 @@ impl Examination<'_, '_, '_> {
             return self.add(message, "name a file that is in the image");
         };
         let folder = real.rsplit_once('/').map_or("", |(folder, _)| folder);
-        if let Some(Detail::Script(text)) = self.image.fs.detail(&script)
+        if let Some(text) = self.image.fs.script(&script)
             && folder.rsplit('/').next() == Some("bin")
             && text.contains("sys.exit(")
         {
@@ -128,17 +164,19 @@ impl Examination<'_, '_, '_> {
             for module in imported(text) {
                 let found = self.find(module, &path);
                 self.say(found, module, &script);
+                self.follow(&path, |follow| follow.module(module));
             }
         } else {
             self.environment(&script, path);
+            let name = real.rsplit('/').next().unwrap_or_default();
+            self.follow(&path.from(format!("/{folder}")), |follow| follow.file(&script, name));
         }
         let name = script.rsplit('/').next().unwrap_or_default();
         let path = path.from(self.image.absolute("."));
         self.application(name, &path, arguments);
     }
 
-    /// Whether a file is run by a Python that has the packages of the image's environment. What a
-    /// file imports is not read.
+    /// Whether a file is run by a Python that has the packages of the image's environment.
     fn environment(&mut self, script: &str, path: &SearchPath) {
         let Some(place) =
             self.image.variable("VIRTUAL_ENV").map(|place| place.trim_end_matches('/').to_owned())
@@ -175,6 +213,7 @@ impl Examination<'_, '_, '_> {
         if let Some(module) = arguments.iter().filter_map(split).find(|module| is_module(module)) {
             let found = self.find(&module, path);
             self.say(found, &module, server);
+            self.follow(path, |follow| follow.module(&module));
         }
     }
 
@@ -185,11 +224,7 @@ impl Examination<'_, '_, '_> {
             Found::Nothing => {
                 let python = format!("Python 3.{}", self.python.minor);
                 let message = format!("{who} imports {module}, which is not where {python} looks for it");
-                self.add(
-                    message,
-                    "see that it is a dependency, or part of the source that goes in (include, exclude), and for this \
-                     version of Python",
-                );
+                self.add(message, LACKING);
             }
         }
     }

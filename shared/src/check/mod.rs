@@ -10,6 +10,8 @@
 mod access;
 mod distributions;
 mod fixes;
+mod follow;
+mod gone;
 mod imports;
 mod loader;
 mod loads;
@@ -30,7 +32,7 @@ use crate::oci::{History, ImageConfig, MOST_LAYERS};
 
 /// The version of the rules. What was remembered under another one is forgotten: verdicts, and
 /// which libraries of the building machine an image needs.
-pub const RULES: u32 = 5;
+pub const RULES: u32 = 6;
 
 /// How sure it is that something fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -109,8 +109,9 @@ const LIBRARIES: &[(&str, &str, &str)] = &[
 pub(super) fn examine(image: &Image<'_>, report: &mut Report) {
     let mut lacking: BTreeMap<(&str, &str), &str> = BTreeMap::new();
     for (path, detail, own) in image.fs.details() {
-        let Detail::Opened(all) = detail else { continue };
-        if !own && !image.all_own {
+        let Detail::Module(module) = detail else { continue };
+        let all = &module.opened;
+        if all.is_empty() || !(own || image.all_own) {
             continue;
         }
         // Of several names that a module knows, one is enough.

@@ -79,8 +79,8 @@ impl<'a> Walk<'_, 'a, '_> {
         for _ in 0..MOST_SCRIPTS {
             let Some(path) = words.first().and_then(|word| self.find(word, by.as_deref())) else { return };
             self.through.push(path.clone());
-            match self.image.fs.detail(&path) {
-                Some(Detail::Elf(facts)) => {
+            match (self.image.fs.detail(&path), self.image.fs.script(&path)) {
+                (Some(Detail::Elf(facts)), _) => {
                     self.program(&path, facts, &words);
                     match behind_init(&path, &words) {
                         Some(next) => {
@@ -90,7 +90,7 @@ impl<'a> Walk<'_, 'a, '_> {
                         None => return,
                     }
                 }
-                Some(Detail::Script(text)) => match self.interpreter(&path, text, &words) {
+                (_, Some(text)) => match self.interpreter(&path, text, &words) {
                     Some(next) => {
                         words = next;
                         by = Some(path);

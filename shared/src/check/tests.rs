@@ -1,7 +1,9 @@
+mod imports;
+
 use super::*;
 use crate::elf::ElfFacts;
 use crate::facts::LayerFacts;
-use crate::facts::details::{LayerDetails, Metadata, Opened};
+use crate::facts::details::{LayerDetails, Metadata, Module, Opened};
 use crate::facts::tree::{Node, NodeKind};
 
 const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
@@ -524,7 +526,11 @@ fn what_is_opened_by_name_and_is_not_there_is_a_warning() {
 fn what_the_code_of_modules_opens_by_name_is_looked_for() {
     let module = |path: &str, name: &str, searched: bool| {
         let opened = vec![Opened { name: name.into(), searched }];
-        Files::default().file(&format!("{SITE}/{path}"), 0o644, Detail::Opened(opened))
+        Files::default().file(
+            &format!("{SITE}/{path}"),
+            0o644,
+            Detail::Module(Box::new(Module { opened, ..Module::default() })),
+        )
     };
     let usb = || module("hid/__init__.py", "libhidapi-hidraw.so.0", false);
     let (message, fix) = opened_by_name(python(), usb()).remove(0);

@@ -3,9 +3,13 @@
 //! [`LayerFacts`], and remembered apart from them: only a check asks for it.
 
 mod cache;
+mod imports;
+mod module;
 mod opened;
 
 pub use cache::libraries as loader_cache;
+pub use imports::{Imports, parts};
+pub use module::Module;
 pub use opened::Opened;
 
 use std::collections::BTreeMap;
@@ -52,8 +56,8 @@ pub enum Detail {
     Record(Vec<String>),
     /// What the METADATA of an installed distribution says of what it needs.
     Metadata(Metadata),
-    /// The libraries that an installed module of Python opens by name.
-    Opened(Vec<Opened>),
+    /// What a module of Python opens and imports.
+    Module(Box<Module>),
 }
 
 /// An installed distribution of Python.
@@ -76,7 +80,7 @@ impl Detail {
             Self::Script(text) | Self::Text(text) => text.len(),
             Self::LoaderCache(all) => sum(&mut all.iter().flat_map(|(name, path)| [name, path])),
             Self::Record(all) => sum(&mut all.iter()),
-            Self::Opened(all) => sum(&mut all.iter().map(|opened| &opened.name)),
+            Self::Module(module) => module.size(),
             Self::Metadata(Metadata { name, version, requires }) => {
                 sum(&mut requires.iter().chain([name, version]))
             }
@@ -136,9 +140,9 @@ pub(super) fn read(
         Some(Detail::Metadata(metadata(&lossy(&text(MAX_HEADERS)?))))
     } else if is_text(path, parent, name) {
         Some(Detail::Text(lossy(&text(MAX_TEXT)?)))
-    } else if opened::is_module(path) {
-        let found = opened::opened(&lossy(&text(opened::MAX_MODULE)?));
-        (!found.is_empty()).then_some(Detail::Opened(found))
+    } else if module::is_module(path) {
+        let bytes = text(module::MAX_MODULE)?;
+        Module::of(path, &String::from_utf8_lossy(&bytes)).map(|found| Detail::Module(Box::new(found)))
     } else if head.starts_with(b"#!") {
         Some(Detail::Script(lossy(&text(MAX_SCRIPT)?)))
     } else {
@@ -208,10 +212,32 @@ impl FileSystem {
         self.details.get(&self.contents.follow(path)?).map(|(detail, _)| detail)
     }
 
+    /// What is known of the file at exactly this path.
+    pub fn detail_at(&self, path: &str) -> Option<&Detail> {
+        self.details.get(path).map(|(detail, _)| detail)
+    }
+
+    /// What modules of Python import, by the paths of their files.
+    pub fn modules(&self) -> impl Iterator<Item = (&str, &Imports)> {
+        self.details().filter_map(|(path, detail, _)| match detail {
+            Detail::Module(module) => Some((path, &module.imports)),
+            _ => None,
+        })
+    }
+
     /// The ELF headers of the file at `path`, links followed.
     pub fn elf(&self, path: &str) -> Option<&ElfFacts> {
         match self.detail(path)? {
             Detail::Elf(facts) => Some(facts),
+            _ => None,
+        }
+    }
+
+    /// The beginning of the script at `path`, links followed.
+    pub fn script(&self, path: &str) -> Option<&str> {
+        match self.detail(path)? {
+            Detail::Script(text) => Some(text),
+            Detail::Module(module) => module.script.as_deref(),
             _ => None,
         }
     }

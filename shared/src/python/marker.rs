@@ -196,6 +196,12 @@ impl Marker {
         }
     }
 
+    /// The marker without what compares a version with what is none, which uv passes over; `None` where nothing
+    /// else is left.
+    pub(super) fn of_versions(&self) -> Option<Self> {
+        Some(Self { text: self.text.clone(), expression: self.expression.of_versions()? })
+    }
+
     /// The marker as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -231,7 +237,32 @@ impl Expression {
     }
 }
 
+impl Expression {
+    fn of_versions(&self) -> Option<Self> {
+        let some = |parts: &[Self]| parts.iter().filter_map(Self::of_versions).collect::<Vec<_>>();
+        match self {
+            Self::Any(parts) => parse::one_or_none(some(parts), Self::Any),
+            Self::All(parts) => parse::one_or_none(some(parts), Self::All),
+            Self::Not(part) => part.of_versions().map(|part| Self::Not(Box::new(part))),
+            Self::Test(test) => (!test.is_of_no_version()).then(|| self.clone()),
+        }
+    }
+}
+
 impl Test {
+    /// Whether it compares a version with a text that is none, by an operator for versions.
+    fn is_of_no_version(&self) -> bool {
+        let Self::Variable { variable, operator, text, clause } = self else { return false };
+        let is_version = match text {
+            Text::Right(_) => clause.is_some(),
+            Text::Left(text) => Clause::parse(&format!("=={text}")).is_some(),
+        };
+        variable.is_version()
+            && *variable != Variable::PlatformRelease
+            && !matches!(operator, Operator::In | Operator::NotIn)
+            && !is_version
+    }
+
     fn holds(&self, asked: &Asked<'_>) -> bool {
         match self {
             Self::Variable { variable, operator, text, clause } => {

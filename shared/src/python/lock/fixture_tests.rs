@@ -11,7 +11,8 @@ use toml::Table;
 
 use super::*;
 use crate::oci::Platform;
-use crate::python::Libc;
+use crate::python::closed::{Present, unmet};
+use crate::python::{Libc, Markers};
 
 #[derive(Deserialize)]
 struct Answer {
@@ -96,6 +97,37 @@ fn the_selection_is_that_of_the_tools() {
         }
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What each distribution needs that the tools select, as its metadata say: `tests/fixtures/locks/needs.json`.
+fn needs() -> BTreeMap<String, Vec<String>> {
+    let text = fs::read_to_string(fixtures().join("needs.json")).expect("needs");
+    serde_json::from_str(&text).expect("needs")
+}
+
+#[test]
+fn what_the_tools_select_has_all_that_it_needs() {
+    let text = fs::read_to_string(fixtures().join("answers.json")).expect("answers");
+    let answers: Vec<Answer> = serde_json::from_str(&text).expect("answers");
+    let needs = needs();
+    let (mut wrong, mut looked_at) = (Vec::new(), 0);
+    for answer in &answers {
+        let groups: Vec<&str> = answer.groups.iter().map(String::as_str).collect();
+        let extras: Vec<&str> = answer.extras.iter().map(String::as_str).collect();
+        let Ok(packages) = chosen(&answer.lock, &answer.python, &groups, &extras) else { continue };
+        let present = |package: &Package| {
+            let version = package.version.as_ref().map(ToString::to_string).unwrap_or_default();
+            let needed = needs.get(&format!("{} {version}", package.name));
+            let texts = needed.into_iter().flatten().map(String::as_str);
+            Present::of(package.name.clone(), package.version.clone(), texts)
+        };
+        let all: Vec<Present> = packages.iter().map(present).collect();
+        looked_at += all.iter().filter(|one| !one.requires.is_empty()).count();
+        let lacking = unmet(&all, &[], &Markers::of(&python(&answer.python)));
+        wrong.extend(lacking.iter().map(|one| format!("{} {}: {one:?}", answer.lock, answer.python)));
+    }
+    assert!(looked_at > 300, "{looked_at}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Edits the project of a fixture, and says what the check of freshness then says.

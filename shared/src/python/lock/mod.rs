@@ -25,6 +25,7 @@ mod requirements_line;
 mod requirements_url;
 mod selection;
 mod uv;
+mod uv_conflicts;
 mod uv_fresh;
 mod uv_settings;
 mod uv_sources;

@@ -15,7 +15,7 @@ use super::uv::{Entry, RawRequirement, Uv};
 use super::uv_settings as settings;
 use super::uv_sources::{Origin, Sources};
 use super::uv_wants::{Groups, Listed, Plain, locked, plainly, required};
-use super::{LockKind, Selection, stale, uv_walk};
+use super::{LockKind, Selection, stale, uv_conflicts, uv_walk};
 use crate::error::{Error, Result};
 use crate::python::{Constraint, Interpreter, Name, Source};
 use crate::read;
@@ -242,7 +242,7 @@ impl Comparison<'_> {
         };
         let because = settings::members(self.lock, &projects)
             .or_else(|| settings::packages(self.lock, &projects))
-            .or_else(|| settings::conflicts(self.lock, &projects))
+            .or_else(|| uv_conflicts::conflicts(self.lock, &projects))
             .or(of_root);
         if let Some(because) = because {
             return Err(self.stale(entry, &because));

@@ -52,45 +52,6 @@ pub(super) fn packages(lock: &Uv, projects: &Projects) -> Option<String> {
     })
 }
 
-/// One of what cannot be chosen together: of which package, and which extra or group, or the package itself.
-type Item = (Name, String, String);
-
-/// Whether the sets of what excludes each other are other ones.
-pub(super) fn conflicts(lock: &Uv, projects: &Projects) -> Option<String> {
-    let mut now = BTreeSet::new();
-    for (_, table) in projects {
-        let own = at(table, "project.name").and_then(Value::as_str);
-        now.extend(sets(at(table, "tool.uv.conflicts"), own)?);
-    }
-    let then = sets(lock.conflicts.as_ref(), None)?;
-    // What groups bring along that others include is added by uv.
-    let of_groups = now.iter().chain(&then).flatten().any(|(_, kind, _)| kind == "group");
-    let includes = |(_, table): &(PathBuf, Table)| {
-        let groups = table.get("dependency-groups").and_then(Value::as_table);
-        let lists = groups.into_iter().flatten().filter_map(|(_, list)| list.as_array());
-        lists.flatten().any(|value| value.get("include-group").is_some())
-    };
-    if now == then || (of_groups && projects.iter().any(includes)) {
-        return None;
-    }
-    Some("what conflicts is another one now".into())
-}
-
-/// `None` where something cannot be understood.
-fn sets(value: Option<&Value>, own: Option<&str>) -> Option<BTreeSet<BTreeSet<Item>>> {
-    let item = |value: &Value| -> Option<Item> {
-        let text = |key: &str| value.get(key).and_then(Value::as_str);
-        let package = text("package").or(own)?.parse().ok()?;
-        let kind = ["extra", "group"].into_iter().find(|kind| text(kind).is_some()).unwrap_or("package");
-        let name = text(kind).filter(|_| kind != "package").unwrap_or_default();
-        let name = name.parse::<Name>().map_or_else(|_| name.to_owned(), |name| name.to_string());
-        Some((package, kind.to_owned(), name))
-    };
-    let set = |value: &Value| value.as_array()?.iter().map(item).collect::<Option<BTreeSet<Item>>>();
-    let Some(value) = value else { return Some(BTreeSet::new()) };
-    value.as_array()?.iter().map(set).collect()
-}
-
 /// Whether the lock is for other environments.
 ///
 /// # Errors
@@ -198,16 +159,5 @@ mod tests {
         assert!(same("2030-01-01T00:00:00Z", "2030-01-01T02:00:00+02:00"));
         assert!(same("1 week", "P1W") && !same("1 week", "P2W") && !same("P1W", "2030-01-01"));
         assert_eq!(Age::of("some time"), None);
-    }
-
-    #[test]
-    fn conflicts_are_sets_of_sets() {
-        let of = |text: &str| {
-            let table: Table = format!("c = {text}").parse().expect("TOML");
-            sets(table.get("c"), Some("Hello")).expect("understood")
-        };
-        let one = of("[[{ extra = 'a' }, { package = 'hello', extra = 'B_2' }]]");
-        assert_eq!(one, of("[[{ extra = 'b-2' }, { extra = 'a' }]]"));
-        assert!(one != of("[[{ extra = 'a' }, { group = 'b-2' }]]"));
     }
 }

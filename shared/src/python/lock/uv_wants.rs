@@ -69,7 +69,7 @@ fn texts(value: Option<&Value>) -> impl Iterator<Item = &str> {
 
 fn wanted(text: &str, extra: Option<Name>) -> Result<Wanted> {
     let requirement: Requirement = text.parse()?;
-    let markers = requirement.marker.iter().cloned().collect();
+    let markers = requirement.marker.iter().filter_map(Marker::of_versions).collect();
     Ok(Wanted { requirement, extra, markers })
 }
 

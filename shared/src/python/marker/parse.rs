@@ -176,6 +176,14 @@ fn in_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
+/// As [`one_or`], where nothing may be left.
+pub(super) fn one_or_none(
+    parts: Vec<Expression>,
+    many: fn(Vec<Expression>) -> Expression,
+) -> Option<Expression> {
+    (!parts.is_empty()).then(|| one_or(parts, many))
+}
+
 fn one_or(mut parts: Vec<Expression>, many: fn(Vec<Expression>) -> Expression) -> Expression {
     match (parts.len(), parts.pop()) {
         (1, Some(only)) => only,

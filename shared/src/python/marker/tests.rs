@@ -137,3 +137,20 @@ fn deep_nesting_is_refused_and_long_rows_are_not() {
     assert!(error.to_string().contains("nested"), "{error}");
     assert!(holds(&vec!["os_name == 'posix'"; 10_000].join(" and ")));
 }
+
+#[test]
+fn comparisons_of_versions_with_what_is_none_are_passed_over_as_by_uv() {
+    let left = |text: &str| {
+        let marker = Marker::parse(text).expect("a marker").of_versions();
+        marker.map(|marker| marker.holds(&target("3.13.5", "linux/amd64"), &[], &[]))
+    };
+    assert_eq!(left("python_version < '<3.10'"), None);
+    assert_eq!(left("'x' >= python_full_version"), None);
+    assert_eq!(left("python_version < 'x' and sys_platform == 'win32'"), Some(false));
+    assert_eq!(left("python_version < 'x' or sys_platform == 'linux'"), Some(true));
+    for whole in
+        ["python_version < '3.10'", "python_version in 'x'", "os_name == 'x'", "'3.9' < python_version"]
+    {
+        assert!(left(whole).is_some(), "{whole}");
+    }
+}

@@ -1,0 +1,80 @@
+//! Modules that Python had and has no more, and what helps where something still imports them.
+
+/// The minor version of Python 3 that was the first one without these.
+const GONE: &[(u32, &[&str])] = &[
+    (12, &["asynchat", "asyncore", "distutils", "imp", "smtpd"]),
+    (
+        13,
+        &[
+            "aifc",
+            "audioop",
+            "cgi",
+            "cgitb",
+            "chunk",
+            "crypt",
+            "imghdr",
+            "lib2to3",
+            "mailcap",
+            "nis",
+            "nntplib",
+            "ossaudiodev",
+            "pipes",
+            "sndhdr",
+            "spwd",
+            "sunau",
+            "telnetlib",
+            "uu",
+            "xdrlib",
+        ],
+    ),
+];
+
+/// Modules that are part of some interpreters, as long as Python had them: there is no file to look for.
+const BUILT_IN: &[&str] = &["audioop", "crypt", "nis", "ossaudiodev", "parser", "spwd"];
+
+/// Whether the interpreter may have the module without a file.
+pub(super) fn may_be_built_in(name: &str, minor: u32) -> bool {
+    BUILT_IN.contains(&name) && since(name).is_none_or(|since| minor < since)
+}
+
+fn since(name: &str) -> Option<u32> {
+    GONE.iter().find(|(_, names)| names.contains(&name)).map(|(minor, _)| *minor)
+}
+
+/// What helps where `who` imports a module that is gone.
+pub(super) fn fix(name: &str, who: &str, minor: u32) -> Option<String> {
+    let top = name.split('.').next().unwrap_or(name);
+    if top == "pkg_resources" {
+        return Some(format!(
+            "add setuptools<82 to the dependencies, the last one that has pkg_resources; or take a newer version of \
+             what {who} is of"
+        ));
+    }
+    let since = since(top).filter(|since| *since <= minor)?;
+    let more =
+        if top == "distutils" { ", add setuptools to the dependencies, which has it too," } else { "" };
+    Some(format!(
+        "Python has no {top} since 3.{since}: take a newer version of what {who} is of{more} or a base with Python 3.{}",
+        since - 1
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_helps_is_told_for_the_versions_that_lack_the_module() {
+        assert!(fix("imp", "a", 12).is_some_and(|words| words.ends_with("or a base with Python 3.11")));
+        assert_eq!(fix("imp", "a", 11), None);
+        assert!(fix("distutils.util", "a", 13).is_some_and(|words| words.contains("add setuptools to")));
+        assert!(fix("pkg_resources", "a", 9).is_some_and(|words| words.contains("setuptools<82")));
+        assert_eq!(fix("requests", "a", 13), None);
+    }
+
+    #[test]
+    fn a_built_in_module_needs_no_file_while_there_is_one() {
+        assert!(may_be_built_in("audioop", 12) && may_be_built_in("parser", 8));
+        assert!(!may_be_built_in("audioop", 13) && !may_be_built_in("cgi", 12));
+    }
+}
