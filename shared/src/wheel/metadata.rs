@@ -4,7 +4,7 @@ use pep440_rs::Version;
 
 use super::filename::Filename;
 use crate::error::{Error, Result};
-use crate::python::Name;
+use crate::python::{Name, headers};
 
 /// What METADATA says, as far as it matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,25 +27,18 @@ struct Headers {
 }
 
 impl Headers {
-    fn parse(file: &'static str, text: &[u8]) -> Result<Self> {
-        let (headers, _) = mailparse::parse_headers(text)
-            .map_err(|e| Error::integrity(format!("{file} cannot be read")).because(e))?;
-        let pairs = headers
+    fn parse(file: &'static str, text: &[u8]) -> Self {
+        Self { file, pairs: headers(text) }
+    }
+
+    fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        self.pairs
             .iter()
-            .map(|header| {
-                let value = String::from_utf8_lossy(header.get_value_raw()).trim().to_owned();
-                (header.get_key().to_ascii_lowercase(), value)
-            })
-            .collect();
-        Ok(Self { file, pairs })
+            .filter(|(other, _)| other.eq_ignore_ascii_case(key))
+            .map(|(_, value)| value.as_str())
     }
 
-    fn all(&self, key: &str) -> impl Iterator<Item = &str> {
-        let key = key.to_ascii_lowercase();
-        self.pairs.iter().filter(move |(other, _)| *other == key).map(|(_, value)| value.as_str())
-    }
-
-    fn optional(&self, key: &str) -> Result<Option<&str>> {
+    fn optional<'a>(&'a self, key: &'a str) -> Result<Option<&'a str>> {
         let mut values = self.all(key);
         let first = values.next();
         if values.next().is_some() {
@@ -54,14 +47,14 @@ impl Headers {
         Ok(first)
     }
 
-    fn one(&self, key: &str) -> Result<&str> {
+    fn one<'a>(&'a self, key: &'a str) -> Result<&'a str> {
         self.optional(key)?.ok_or_else(|| Error::integrity(format!("{} has no {key}", self.file)))
     }
 }
 
 /// Reads METADATA, which must be about the distribution that the file name says.
 pub(super) fn metadata(text: &[u8], expected: &Filename) -> Result<Metadata> {
-    let headers = Headers::parse("METADATA", text)?;
+    let headers = Headers::parse("METADATA", text);
     let name = headers.one("Name")?;
     if !name.parse::<Name>().is_ok_and(|name| name == expected.name) {
         return Err(Error::integrity(format!("METADATA is about {name:?}, not about {}", expected.name)));
@@ -81,7 +74,7 @@ pub(super) fn metadata(text: &[u8], expected: &Filename) -> Result<Metadata> {
 
 /// Reads WHEEL, which must be of a version that is known.
 pub(super) fn wheel(text: &[u8]) -> Result<WheelFacts> {
-    let headers = Headers::parse("WHEEL", text)?;
+    let headers = Headers::parse("WHEEL", text);
     let version = headers.one("Wheel-Version")?;
     // Minor versions are compatible, majors are not (binary distribution format, "Installing").
     if version.split('.').next() != Some("1") {

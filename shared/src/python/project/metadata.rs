@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use mailparse::MailHeaderMap;
 use serde::Serialize;
 use toml::Value;
 
 use super::Inputs;
 use super::table::View;
 use crate::error::Result;
+use crate::python::headers;
 
 /// Under which terms the project is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -38,9 +38,9 @@ pub(super) struct PkgInfo(Vec<(String, String)>);
 
 impl PkgInfo {
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let (headers, _) = mailparse::parse_headers(text.as_bytes()).ok()?;
-        headers.get_first_value("Metadata-Version")?;
-        Some(Self(headers.iter().map(|header| (header.get_key(), header.get_value())).collect()))
+        let found = Self(headers(text.as_bytes()));
+        found.all("Metadata-Version").next()?;
+        Some(found)
     }
 
     /// The first header with this name; `UNKNOWN` is what old tools write for nothing.
@@ -49,7 +49,7 @@ impl PkgInfo {
     }
 
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+        self.0.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }
 
