@@ -138,6 +138,8 @@ pub struct Binary {
     pub profile: String,
     /// What is stripped.
     pub strip: Strip,
+    /// Whether it says which crates it was built from.
+    pub auditable: bool,
 }
 
 /// One image for one platform.

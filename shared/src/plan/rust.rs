@@ -50,6 +50,7 @@ pub fn plan_rust(
         name: bin,
         profile: settings.profile.clone(),
         strip: settings.strip,
+        auditable: settings.auditable,
     });
     Ok((image_plan(name, settings, names, facts, project, platforms), notes))
 }

@@ -1,5 +1,6 @@
 //! Images of Rust projects: read and plan, let cargo build, check what it built.
 
+mod audit;
 mod images;
 mod programs;
 mod signals;
@@ -152,7 +153,7 @@ async fn make(workshop: &Workshop<'_>, project: &Project, plan: &Plan) -> Result
     tokio::task::block_in_place(|| {
         pack(workshop, plan, &bases, |image, platform, base| {
             let program = programs.get(image, platform)?;
-            programs::note_traces(workshop, &folders, program, platform);
+            programs::note_traces(workshop, &folders, programs.built(image, platform)?, platform);
             programs::check(program, image, platform, &base.contents.tree)?;
             let lost = || Error::bug(format!("the package of {} is lost", image.name));
             let package = image.rust().and_then(|binary| project.package(&binary.package));
