@@ -186,6 +186,9 @@ fn image_rows(image: &ImagePlan, push: bool) -> Vec<Row> {
             rows.push(("binary", format!("{} of package {}", binary.name, binary.package), from("bin")));
             rows.push(("profile", binary.profile.clone(), from("profile")));
             rows.push(("strip", binary.strip.as_str().into(), from("strip")));
+            if !binary.auditable {
+                rows.push(("auditable", "false".into(), from("auditable")));
+            }
         }
         ProjectPlan::Python(application) => rows.extend(application_rows(application, &from)),
     }

@@ -70,6 +70,9 @@ pub fn layer(bytes: &[u8]) {
 /// A program or library.
 pub fn elf(bytes: &[u8]) {
     let _ = elf::read(Cursor::new(bytes));
+    let mut with = Cursor::new(Vec::new());
+    let _ = elf::add_section(&mut Cursor::new(bytes), &mut with, ".dep-v0", b"x");
+    let _ = elf::section(&mut with, ".dep-v0", 1 << 20);
 }
 
 /// glibc's list of libraries, which one reader understands and another extends.

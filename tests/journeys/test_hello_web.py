@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,20 @@ def answers_as_it_should(service: Service) -> None:
     assert "[Asia/Kathmandu]" in service.get("/time/Asia/Kathmandu")
     code, out = service.stop()
     assert (code, out.splitlines()[-1]) == (0, "stopped"), "SIGTERM must end it in its own time"
+
+
+def test_scanners_find_the_crates_that_it_was_built_from(hello_layout) -> None:
+    path, _ = hello_layout
+    beside = Path(sys.executable).parent / "syft"
+    syft = str(beside) if beside.is_file() else shutil.which("syft")
+    if syft is None:
+        pytest.skip("syft is neither in tests/.venv nor on the PATH")
+    found = json.loads(run([syft, "-q", f"oci-dir:{path}", "-o", "json"]).out)["artifacts"]
+    crates = {f"{one['name']} v{one['version']}" for one in found if one["type"] == "rust-crate"}
+    # Syft shows what is in the program, and not what built it.
+    flags = f"--target {AMD64} --edges normal,no-proc-macro --prefix none --format {{p}} --locked".split()
+    lines = run(["cargo", "tree", *flags], cwd=HELLO_WEB).out.splitlines()
+    assert crates == {" ".join(line.split()[:2]) for line in lines if line}
 
 
 def test_the_layout_is_valid_and_holds_what_was_promised(hello_layout) -> None:

@@ -127,10 +127,12 @@ fn clean(command: &mut Command, home: &Path) {
         let name = name.to_string_lossy();
         let build = name.starts_with("CARGO_BUILD_") || name.starts_with("CARGO_PROFILE_");
         let flags = name.ends_with("RUSTFLAGS") || name == "CARGO_TARGET_DIR" || name == "SOURCE_DATE_EPOCH";
+        // Code that is compiled in parts depends on the folder.
+        let parts = name == "CARGO_INCREMENTAL";
         let proxy = name.to_ascii_lowercase().ends_with("_proxy");
         let ours = name.starts_with("CONTAINERIZE_") || name.starts_with("CARGO_PKG_");
         let indexes = name.starts_with("PIP_") || name.starts_with("UV_");
-        if ours || indexes || build || flags || proxy {
+        if ours || indexes || build || flags || parts || proxy {
             command.env_remove(&*name);
         }
     }

@@ -29,6 +29,7 @@ class BuildConfig:
     project: str | os.PathLike[str] = "."
     all_features: bool | None = None
     annotations: Table | None = None
+    auditable: bool | None = None
     base: str | Table | None = None
     bin: str | Strings | None = None
     build_env: Mapping[str, str] | None = None

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use super::crates::Compiled;
 use super::messages::{Artifact, Messages};
 use super::project::not_runnable;
 use super::remap::Remap;
@@ -125,6 +126,8 @@ pub struct Executable {
     pub bin: String,
     /// Where it is.
     pub path: PathBuf,
+    /// What was compiled for it.
+    pub compiled: Compiled,
 }
 
 /// A call of cargo, ready to run.
@@ -326,16 +329,27 @@ impl<'a> Call<'a> {
         }
         let alone = self.requests.len() == 1;
         let mut found = Vec::new();
+        let targets: Vec<String> = self.requests.iter().map(|request| folder_of(&request.triple)).collect();
         for request in &self.requests {
+            let target_dir = request.target_dir(cargo, project);
+            let folders = [target_dir.as_path(), project.build_directory.as_path()];
             for binary in &request.binaries {
-                let folder = request.target_dir(cargo, project).join(target::bare(&request.triple));
+                let folder = target_dir.join(target::bare(&request.triple));
                 let path = executable(binary, (!alone).then_some(&folder), &messages.programs)?;
                 let (package, bin) = (binary.package.clone(), binary.name.clone());
-                found.push(Executable { triple: request.triple.clone(), package, bin, path });
+                let compiled = Compiled::of(&messages.units, &folders, &targets, &folder_of(&request.triple));
+                found.push(Executable { triple: request.triple.clone(), package, bin, path, compiled });
             }
         }
         Ok(found)
     }
+}
+
+/// The name of the folder with the results for a target: a custom one is named by its file.
+fn folder_of(triple: &str) -> String {
+    let target = Path::new(target::bare(triple));
+    let stem = if target.extension().is_some_and(|end| end == "json") { target.file_stem() } else { None };
+    stem.unwrap_or(target.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// Builds the binaries of all `requests`. Cargo's own progress and diagnostics go to standard

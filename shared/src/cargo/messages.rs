@@ -6,6 +6,8 @@ use std::path::Path;
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
+use super::crates::Unit;
+
 /// A program that was made.
 #[derive(Debug, Deserialize)]
 pub(super) struct Artifact {
@@ -14,14 +16,14 @@ pub(super) struct Artifact {
     pub(super) executable: Option<Box<Path>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct Target {
     pub(super) name: String,
     kind: Vec<String>,
 }
 
 impl Target {
-    fn is(&self, kind: &str) -> bool {
+    pub(super) fn is(&self, kind: &str) -> bool {
         self.kind.iter().any(|own| own == kind)
     }
 }
@@ -41,6 +43,8 @@ pub(super) struct Messages {
     pub(super) programs: Vec<Artifact>,
     /// The names of packages of which anything was compiled.
     pub(super) compiled: BTreeSet<String>,
+    /// Everything that was compiled, or found compiled.
+    pub(super) units: Vec<Unit>,
     /// The ids of packages whose build script was compiled.
     scripts: BTreeSet<String>,
     /// Those whose build script ended well, and the libraries that they want linked.
@@ -62,6 +66,7 @@ impl Messages {
 
     fn add(&mut self, line: &[u8]) {
         if line.starts_with(br#"{"reason":"compiler-artifact""#) {
+            self.units.extend(serde_json::from_slice::<Unit>(line));
             let Ok(artifact) = serde_json::from_slice::<Artifact>(line) else { return };
             if artifact.target.is("custom-build") {
                 self.scripts.insert(artifact.package_id);
@@ -97,9 +102,11 @@ impl Messages {
 }
 
 /// Name and version in a package id: `SOURCE#NAME@VERSION`, or `SOURCE/NAME#VERSION`.
-fn parts(id: &str) -> (&str, &str) {
+pub(super) fn parts(id: &str) -> (&str, &str) {
     let (source, fragment) = id.rsplit_once('#').unwrap_or((id, ""));
-    fragment.split_once('@').unwrap_or_else(|| (source.rsplit('/').next().unwrap_or(source), fragment))
+    // The branch or tag of a repository.
+    let place = source.split('?').next().unwrap_or(source);
+    fragment.split_once('@').unwrap_or_else(|| (place.rsplit('/').next().unwrap_or(place), fragment))
 }
 
 #[cfg(test)]
@@ -118,6 +125,7 @@ pub(super) mod tests {
         assert_eq!(parts("registry+https://x/index#openssl-sys@0.9.118"), ("openssl-sys", "0.9.118"));
         assert_eq!(parts("path+file:///w/my%20app#1.0.0"), ("my%20app", "1.0.0"));
         assert_eq!(parts("git+https://x/y?rev=a#y@1.2.3+4"), ("y", "1.2.3+4"));
+        assert_eq!(parts("git+https://x/y?branch=a/b#1.2.3"), ("y", "1.2.3"));
     }
 
     #[tokio::test]

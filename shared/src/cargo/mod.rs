@@ -5,7 +5,9 @@
 //! [`build::build`] → [`linkage::examine`]. All of it works on a [`Cargo`], which holds what the
 //! program was started with: a folder and an environment. Nothing here reads the process's own.
 
+pub mod audit;
 pub mod build;
+pub mod crates;
 pub mod features;
 pub mod linkage;
 pub mod local;

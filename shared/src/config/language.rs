@@ -25,7 +25,9 @@ impl Language {
     /// The keys that projects of this language alone know.
     const fn keys(self) -> &'static [&'static str] {
         match self {
-            Self::Rust => &["bin", "features", "all-features", "no-default-features", "profile", "target"],
+            Self::Rust => {
+                &["bin", "features", "all-features", "no-default-features", "profile", "target", "auditable"]
+            }
             Self::Python => &[
                 "groups",
                 "extras",

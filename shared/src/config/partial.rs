@@ -159,6 +159,8 @@ keys! {
     target("target"): String, replace, Text, r#""x86_64-unknown-linux-gnu""#;
     /// What is stripped from compiled code: a Rust binary, or extension modules that are built.
     strip("strip"): Strip, replace, Text, r#""debuginfo""#;
+    /// Rust: whether the program says which crates it was built from, as cargo-auditable writes it.
+    auditable("auditable"): bool, replace, Toml, r#"false"#;
     /// Python: dependency groups beside the main dependencies.
     groups("groups"): Vec<String>, replace, List, r#"["prod"]"#;
     /// Python: extras of the project.

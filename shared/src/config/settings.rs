@@ -89,6 +89,8 @@ pub struct Settings {
     pub target: Option<String>,
     /// What is stripped from compiled code.
     pub strip: Strip,
+    /// Whether a Rust program says which crates it was built from.
+    pub auditable: bool,
     /// What concerns Python projects only.
     pub python: PythonSettings,
     /// Where each value came from.
@@ -189,6 +191,7 @@ impl Settings {
             profile: values.profile.unwrap_or_else(|| "release".into()),
             target: values.target,
             strip: values.strip.unwrap_or_default(),
+            auditable: values.auditable.unwrap_or(true),
             python: PythonSettings {
                 groups: values.groups.unwrap_or_default(),
                 extras: values.extras.unwrap_or_default(),

@@ -4,7 +4,10 @@
 //! their addresses, so that files without section headers are understood too. What is read is
 //! bounded, whatever the file claims.
 
+mod section;
 mod versions;
+
+pub use section::{add_section, section};
 
 use std::cell::Cell;
 use std::io::{Read, Seek};

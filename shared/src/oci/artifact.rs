@@ -48,10 +48,10 @@ impl ManifestKind {
     /// The digest of the manifest that it hangs on.
     pub fn subject(&self) -> Option<Digest> {
         let subject = match self {
-            Self::Manifest(manifest) => &manifest.subject,
-            Self::Index(index) => &index.subject,
+            Self::Manifest(manifest) => manifest.subject.as_ref(),
+            Self::Index(index) => index.subject.as_deref(),
         };
-        subject.as_ref().map(|subject| subject.digest)
+        subject.map(|subject| subject.digest)
     }
 
     /// How a list of what hangs on an image speaks of it; `descriptor` says where it is
@@ -123,9 +123,8 @@ mod tests {
         let entry = ManifestKind::Manifest(Box::new(image)).listed(&at);
         assert_eq!(entry.artifact_type.as_deref(), Some(media_type::OCI_CONFIG));
         assert!(!entry.is_attached());
-        let index =
-            format!(r#"{{"schemaVersion":2,"manifests":[],"artifactType":"a/b","annotations":{{"k":"v"}}}}"#);
-        let entry = parsed(&index).expect("index").listed(&at);
+        let index = r#"{"schemaVersion":2,"manifests":[],"artifactType":"a/b","annotations":{"k":"v"}}"#;
+        let entry = parsed(index).expect("index").listed(&at);
         assert_eq!((entry.artifact_type.as_deref(), entry.annotations["k"].as_str()), (Some("a/b"), "v"));
     }
 

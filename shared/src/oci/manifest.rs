@@ -55,7 +55,7 @@ pub struct Index {
     pub manifests: Vec<Descriptor>,
     /// The manifest that it hangs on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject: Option<Descriptor>,
+    pub subject: Option<Box<Descriptor>>,
     /// Free annotations (OCI only).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
     pub annotations: BTreeMap<String, String>,

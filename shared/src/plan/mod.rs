@@ -186,6 +186,8 @@ pub struct Binary {
     pub profile: String,
     /// What is stripped.
     pub strip: Strip,
+    /// Whether it says which crates it was built from.
+    pub auditable: bool,
     /// The features that it is built with.
     #[serde(flatten)]
     pub features: Features,

@@ -57,6 +57,7 @@ pub fn plan_rust(
             all_features: settings.all_features,
             no_default_features: settings.no_default_features,
         },
+        auditable: settings.auditable,
     });
     Ok((image_plan(name, settings, names, facts, project, platforms), notes))
 }

@@ -19,7 +19,8 @@ pub(super) async fn wanted<'s>(
     repository: &Repository,
 ) -> Result<Vec<&'s Attached>> {
     let is_asked = set.attached.iter().any(|thing| thing.only_where_listed);
-    let is_kept = is_asked && client.referrers(repository, &set.digest(), None).await?.is_some();
+    // Nobody has asked for these things: a registry that cannot say whether it keeps a list gets none.
+    let is_kept = is_asked && matches!(client.referrers(repository, &set.digest(), None).await, Ok(Some(_)));
     Ok(set.attached.iter().filter(|thing| is_kept || !thing.only_where_listed).collect())
 }
 

@@ -87,7 +87,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let dir = folder.path();
         let first = with_bill(set("1", b"a"), "first");
-        write(dir, &[first.clone()]).expect("written");
+        write(dir, std::slice::from_ref(&first)).expect("written");
         write(dir, &[first]).expect("again");
         assert_eq!(kinds(dir), ["1", SPDX, "x/signature"]);
         assert_whole(dir);

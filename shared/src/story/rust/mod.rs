@@ -1,5 +1,6 @@
 //! Images of Rust projects: read and plan, let cargo build, check what it built.
 
+mod audit;
 mod images;
 mod programs;
 mod signals;
@@ -163,7 +164,7 @@ impl Recipe for Crates {
         tokio::task::block_in_place(|| {
             pack(workshop, plan, &bases, |image, platform, base| {
                 let program = programs.get(image, platform)?;
-                programs::note_traces(workshop, &folders, program, platform);
+                programs::note_traces(workshop, &folders, programs.built(image, platform)?, platform);
                 programs::check(program, image, platform, &base.contents.tree)?;
                 Ok((Program(program), self.dir_of(image)))
             })

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::audit::Audited;
 use crate::base::spec::BaseSpec;
 use crate::cargo::build::Executable;
 use crate::cargo::{self, Project, linkage, traces};
@@ -13,18 +14,43 @@ use crate::plan::{Binary, Features, ImagePlan, Linkage, Plan, PlatformPlan, Targ
 use crate::story::workshop::Workshop;
 
 /// Built programs by target triple, package and binary.
-pub(super) struct Programs(BTreeMap<(String, String, String), PathBuf>);
+pub(super) struct Programs {
+    built: BTreeMap<(String, String, String), Program>,
+    /// Where those are that say what they are made of.
+    _audited: Option<Audited>,
+}
+
+/// A program that cargo has made.
+struct Program {
+    path: PathBuf,
+    /// The same with the list of its crates, where that was wanted and could be added.
+    audited: Option<PathBuf>,
+}
 
 impl Programs {
-    /// The program of one platform's image.
+    /// The program of one platform's image, as cargo has made it.
+    ///
+    /// # Errors
+    /// A bug when it was not built.
+    pub(super) fn built(&self, image: &ImagePlan, platform: &PlatformPlan) -> Result<&Path> {
+        self.find(image, platform).map(|program| program.path.as_path())
+    }
+
+    /// The program as it goes into the image.
     ///
     /// # Errors
     /// A bug when it was not built.
     pub(super) fn get(&self, image: &ImagePlan, platform: &PlatformPlan) -> Result<&Path> {
+        let program = self.find(image, platform)?;
+        let (binary, ..) = rust(image, platform)?;
+        Ok(program.audited.as_deref().filter(|_| binary.auditable).unwrap_or(&program.path))
+    }
+
+    fn find(&self, image: &ImagePlan, platform: &PlatformPlan) -> Result<&Program> {
         let (binary, target, _) = rust(image, platform)?;
         let key = (target.to_owned(), binary.package.clone(), binary.name.clone());
         let lost = || Error::bug(format!("the program {} for {target} is lost", binary.name));
-        self.0.get(&key).map(PathBuf::as_path).ok_or_else(lost)
+        self.built.get(&key).ok_or_else(lost)
     }
 }
 
@@ -62,8 +88,18 @@ pub(super) async fn build(workshop: &Workshop<'_>, project: &Project, plan: &Pla
     }
     let Workshop { request, store, events, .. } = *workshop;
     let built = cargo::build::build(&request.rust.cargo, project, &calls, Some(store), events).await?;
-    let program = |Executable { triple, package, bin, path }| ((triple, package, bin), path);
-    Ok(Programs(built.into_iter().map(program).collect()))
+    let is_wanted = plan.images.iter().any(|image| image.rust().is_some_and(|binary| binary.auditable));
+    let mut audited = if is_wanted { Some(Audited::new()?) } else { None };
+    let mut found = BTreeMap::new();
+    for program in built {
+        let with_list = match &mut audited {
+            Some(audited) => tokio::task::block_in_place(|| audited.add(project, &program))?,
+            None => None,
+        };
+        let Executable { triple, package, bin, path, .. } = program;
+        found.insert((triple, package, bin), Program { path, audited: with_list });
+    }
+    Ok(Programs { built: found, _audited: audited })
 }
 
 /// As cargo's flags say it.

@@ -1,0 +1,43 @@
+//! Programs that say which crates they were built from. What cargo has made stays as it is: cargo would
+//! take a changed program for its own.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::cargo::build::Executable;
+use crate::cargo::crates::crates;
+use crate::cargo::{Project, audit};
+use crate::error::{Context, Result};
+use crate::store::scratch;
+
+/// Programs with the list of their crates, in a folder that goes with it.
+pub(super) struct Audited {
+    folder: TempDir,
+    count: usize,
+}
+
+impl Audited {
+    /// None yet.
+    ///
+    /// # Errors
+    /// When there is no room for them.
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self { folder: scratch::folder()?, count: 0 })
+    }
+
+    /// The program with its list; `None` where it has one already, or cannot have one.
+    ///
+    /// # Errors
+    /// When it cannot be read, or written.
+    pub(super) fn add(&mut self, project: &Project, program: &Executable) -> Result<Option<PathBuf>> {
+        let root = project.package(&program.package).map(|package| package.id.as_str()).unwrap_or_default();
+        let content = audit::content(&crates(project, root, &program.compiled))?;
+        let folder = self.folder.path().join(self.count.to_string());
+        self.count += 1;
+        std::fs::create_dir(&folder).context(scratch::failed)?;
+        let name = program.path.file_name().unwrap_or(Path::new("program").as_os_str());
+        let to = folder.join(name);
+        Ok(audit::add(&program.path, &to, &content)?.then_some(to))
+    }
+}
