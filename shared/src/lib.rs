@@ -37,5 +37,6 @@ pub mod system;
 pub mod territory;
 pub mod vcs;
 pub mod wheel;
+pub mod words;
 
 pub use error::{Error, Kind, Result};
