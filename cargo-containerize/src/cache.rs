@@ -44,8 +44,8 @@ fn info(dir: &Path, size: u64, usage: &Usage, json: bool) -> String {
         row(&format!("memo {table}"), count);
     }
     row("temporary", &usage.temporary);
-    row("together", &total);
-    let _ = writeln!(text, "  cut down to {} after builds", bytes(size));
+    row("total", &total);
+    let _ = writeln!(text, "  limit {} (pruned after each build)", bytes(size));
     text
 }
 
@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(lines[0], ["/cache"]);
         assert_eq!(lines[1], ["blobs", "2", "files", "3.0", "MiB"]);
         assert_eq!(lines[2], ["memo", "layers", "1", "files", "512", "B"]);
-        assert_eq!(lines[4][..2], ["together", "3"]);
+        assert_eq!(lines[4][..2], ["total", "3"]);
         assert!(text.contains("10.0 GiB"), "{text}");
         let json: serde_json::Value =
             serde_json::from_str(&info(Path::new("/cache"), 1, &usage, true)).expect("json");
