@@ -18,6 +18,8 @@ use crate::debian::{self, Archives, Installed, Keyring, Package, Source, Wanted,
 use crate::error::{Context, Error, Result};
 use crate::oci::Digest;
 use crate::read;
+use crate::words;
+use crate::words::{Command, flag};
 
 /// What was chosen before, for those who cannot ask again.
 const CHOSEN: &str = "debian-chosen";
@@ -43,7 +45,7 @@ impl Workshop<'_> {
         let chosen = self.locked_packages(&base, wish).await?;
         base.debian = chosen.packages;
         if base.debian.is_empty() {
-            self.events.note(format!("{} has {} already", wish.name, wish.debian.packages.join(", ")));
+            self.events.note(format!("{} already has {}", wish.name, wish.debian.packages.join(", ")));
         }
         if !self.request.dry_run || matches!(wish.name.parse()?, BaseSpec::Debian(_)) {
             let archives = self.archives(&wish.debian)?;
@@ -65,12 +67,15 @@ impl Workshop<'_> {
         }
         let lack = || format!("the Debian packages for {} ({platform}) are not pinned", wish.name);
         if self.request.locking.is_locked() {
-            return Err(
-                Error::usage(format!("--locked is given, and {}", lack())).hint("run `containerize lock`")
-            );
+            return Err(Error::usage(words!("{locked} was given, but {}", lack(), locked = flag("locked")))
+                .hint(words!("run `{lock}`", lock = Command::LOCK)));
         }
         if locked.is_some() {
-            self.events.note(format!("{} as they are now: `containerize lock` pins them anew", lack()));
+            self.events.note(words!(
+                "{} as they are now; run `{lock}` to pin them again",
+                lack(),
+                lock = Command::LOCK
+            ));
         }
         let last = || self.store.recall::<LockedPackages>(CHOSEN, &question.state.to_string());
         if self.request.locking.is_offline()
@@ -111,7 +116,7 @@ impl Workshop<'_> {
     fn question(&self, base: &Base, wish: &BaseWish, quiet: bool) -> Result<Question> {
         let architecture = architecture(&wish.platform).ok_or_else(|| {
             Error::usage(format!("Debian has no packages for {}", wish.platform))
-                .hint("choose another platform, or leave debian out for it")
+                .hint("choose another platform, or leave out debian for it")
         })?;
         let (sources, notes) = sources_of(&wish.debian, &base.contents)?;
         if !quiet {
@@ -131,7 +136,7 @@ impl Workshop<'_> {
                 let bytes = read::bytes(&path, read::DOCUMENT).map_err(|e| {
                     Error::usage(format!("cannot read the keyring {}", path.display()))
                         .because(e)
-                        .hint("debian.keyring is a file with OpenPGP keys, relative to the project")
+                        .hint("debian.keyring must be a file with OpenPGP keys, relative to the project")
                 })?;
                 Keyring::read(&bytes).context(|| format!("cannot use the keyring {}", path.display()))?
             }

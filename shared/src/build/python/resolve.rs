@@ -148,7 +148,7 @@ pub(super) fn install_of(project: &Project, asked: Option<Install>) -> (Install,
         None if has_code => (Install::Wheel, None),
         None => {
             let why =
-                format!("{} has a build system and no package: its source is taken as it is", project.name);
+                format!("{} has a build system but no package; using its source as it is", project.name);
             (Install::Source, Some(why))
         }
     }
@@ -204,8 +204,8 @@ fn form(
     let archive = files.iter().find(|file| file.is_sdist());
     if !forms.allows_wheel(&package.name) {
         return archive.map(|archive| Form::Archive(archive.clone())).ok_or_else(|| {
-            Error::usage(format!("{}{version} is to be built, and has no source distribution", package.name))
-                .hint("take it out of no-binary")
+            Error::usage(format!("{}{version} has to be built, but has no source distribution", package.name))
+                .hint("remove it from no-binary")
         });
     }
     if let Some(wheel) = wheel {
