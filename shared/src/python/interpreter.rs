@@ -22,35 +22,22 @@ pub struct Interpreter {
     pub platform: Platform,
 }
 
-/// A version of CPython: `3.13.5`.
+/// A version of CPython, such as `3.13.5`. Its minor decides which wheels fit; the micro is 0 where only a minor is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct PythonVersion {
-    /// 3.
     pub major: u32,
-    /// The minor, which decides what wheels fit.
     pub minor: u32,
-    /// The micro; 0 where only a minor is meant.
     pub micro: u32,
 }
 
-/// A C library and its version.
+/// A C library and its version, such as glibc 2.36 or musl 1.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum Libc {
-    /// The GNU C library, as 2.36.
-    Glibc {
-        /// 2.
-        major: u32,
-        /// 36.
-        minor: u32,
-    },
-    /// musl, as 1.2.
-    Musl {
-        /// 1.
-        major: u32,
-        /// 2.
-        minor: u32,
-    },
+    Glibc { major: u32, minor: u32 },
+    Musl { major: u32, minor: u32 },
 }
 
 impl PythonVersion {
@@ -75,7 +62,7 @@ impl FromStr for PythonVersion {
         match numbers.as_deref() {
             Some([major, minor]) => Ok(Self { major: *major, minor: *minor, micro: 0 }),
             Some([major, minor, micro]) => Ok(Self { major: *major, minor: *minor, micro: *micro }),
-            _ => Err(Error::usage(format!("{text:?} is no version of Python")).hint("write it as 3.13")),
+            _ => Err(Error::usage(format!("{text:?} is not a version of Python")).hint("write it as 3.13")),
         }
     }
 }

@@ -1,13 +1,18 @@
 //! What to do about common failures of builds, known by what compilers and tools say.
 
+use crate::words;
+use crate::words::{Words, flag};
+
 /// Advice on a failure, from what was said.
-pub(super) fn on(said: &str) -> Option<String> {
+pub(super) fn on(said: &str) -> Option<Words> {
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
     if has(&["Python.h: No such file", "Python.h' file not found"]) {
-        return Some("the headers of Python are missing: apt-get install python3-dev, or use an own Python (uv python install)".into());
+        return Some("Python's headers are missing: apt-get install python3-dev, or use a Python of your own (uv python install)".into());
     }
     if let Some(header) = missing_header(said) {
-        return Some(format!("the C header {header} is missing: install the -dev package that has it"));
+        return Some(
+            format!("the C header {header} is missing: install the -dev package that has it").into(),
+        );
     }
     if has(&[
         "command 'gcc' failed: No such file",
@@ -44,20 +49,24 @@ pub(super) fn on(said: &str) -> Option<String> {
         return Some("a library to link with is missing: install the -dev package that has it".into());
     }
     if has(&["network was disabled", "--offline", "(from versions: none)"]) {
-        return Some(
-            "what the build needs is not at hand: run once without --offline, or name your index".into(),
-        );
+        return Some(words!(
+            "the requirements of the build are not available: run once without {offline}, or configure your index",
+            offline = flag("offline")
+        ));
     }
     if let Some(variable) = version_variable(said) {
-        return Some(format!(
-            "its version is in the history of a repository, which is not here: set {variable}"
+        return Some(words!(
+            "its version comes from the history of a repository, which is not here: set {variable}"
         ));
     }
     if has(&["requires a different Python", "does not satisfy Python", "not supported by this Python"]) {
-        return Some("it wants another version of Python: choose one with --python".into());
+        return Some(words!(
+            "it requires another version of Python: choose one with {python}",
+            python = flag("python")
+        ));
     }
     missing_module(said).map(|module| {
-        format!("its build needs {module} and does not say so: add it to build-system.requires, or take a newer version")
+        words!("its build needs {module} but does not declare it: add it to build-system.requires, or use a newer version")
     })
 }
 
