@@ -37,7 +37,7 @@ impl Exclusive {
             };
             interrupt::check_io()?;
             if let Err(error) = locked {
-                tracing::debug!(%error, path = %path.display(), "the file system knows no locks");
+                tracing::debug!(%error, path = %path.display(), "the file system does not support locks");
                 return Ok(Self { file });
             }
             // Who held it before may have removed it.
