@@ -102,7 +102,7 @@ fn special_cases() -> Vec<(Fault, Phase, usize, Expect)> {
         (Fault::WrongDigest, Phase::PutManifest, 1, Fails(Kind::Integrity, "the registry announced")),
         (Fault::WrongDigest, Phase::GetManifest, 1, Fails(Kind::Integrity, "the registry announced")),
         (Fault::WrongBytes, Phase::GetManifest, 1, Fails(Kind::Integrity, "the registry announced")),
-        (Fault::WrongBytes, Phase::GetBlob, 1, Fails(Kind::Integrity, "and got")),
+        (Fault::WrongBytes, Phase::GetBlob, 1, Fails(Kind::Integrity, ", got sha256:")),
         (Fault::Truncated, Phase::GetManifest, 2, Works),
         (Fault::Truncated, Phase::GetBlob, 2, Works),
         (Fault::Truncated, Phase::Token, 2, Works),
