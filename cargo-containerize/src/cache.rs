@@ -49,8 +49,8 @@ fn info(dir: &Path, size: u64, usage: &Usage, json: bool) -> String {
         row("from other versions", &foreign);
     }
     row("temporary", &usage.temporary);
-    row("together", &total);
-    let _ = writeln!(text, "  cut down to {} after builds", bytes(size));
+    row("total", &total);
+    let _ = writeln!(text, "  limit {} (pruned after each build)", bytes(size));
     text
 }
 
@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(lines[1], ["layers,", "manifests,", "files", "2", "files", "3.0", "MiB"]);
         assert_eq!(lines[2], ["layers", "by", "their", "entries", "1", "files", "512", "B"]);
         assert_eq!(lines[3], ["from", "other", "versions", "2", "files", "100", "B"]);
-        assert_eq!(lines[5][..2], ["together", "5"]);
+        assert_eq!(lines[5][..2], ["total", "5"]);
         assert!(text.contains("10.0 GiB"), "{text}");
         let json: serde_json::Value =
             serde_json::from_str(&info(Path::new("/cache"), 1, &usage, true)).expect("json");

@@ -9,6 +9,7 @@ use containerize_core::{Error, Result};
 use serde_json::json;
 
 use crate::cli::{CheckArgs, PrintFormat};
+use crate::front_end::Speech;
 use crate::request;
 
 /// What is to be printed, and whether the image has errors.
@@ -21,13 +22,17 @@ pub(crate) struct Verdict {
 ///
 /// # Errors
 /// When it cannot be had.
-pub(crate) async fn run(arguments: &CheckArgs, events: &Events) -> Result<Verdict> {
+pub(crate) async fn run(arguments: &CheckArgs, speech: &Speech, events: &Events) -> Result<Verdict> {
     let (client, store) = request::for_check(arguments, events)?;
-    let dir = std::env::current_dir().map_err(|e| Error::build("the current folder is gone").because(e))?;
+    let dir = std::env::current_dir()
+        .map_err(|e| Error::build("the current folder no longer exists").because(e))?;
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let jobs = arguments.transfer.jobs.map_or(processors, std::num::NonZero::get);
     let examiner = Examiner { store: &store, client: &client, dir: &dir, jobs, events };
-    let found = examiner.examine(&arguments.image, &arguments.platforms).await?;
+    let mut found = examiner.examine(&arguments.image, &arguments.platforms).await?;
+    for finding in found.iter_mut().flat_map(|checked| &mut checked.report.findings) {
+        finding.fix = finding.fix.take().map(|fix| fix.said(speech).into());
+    }
     store.evict(request::cache_size()?);
     let image = arguments.image.to_string();
     let text = match arguments.say.format {
@@ -42,7 +47,7 @@ fn words(image: &str, found: &[Checked], verbose: bool) -> String {
     for Checked { platform, report } in found {
         let all = report.findings.len();
         let verdict = match (report.errors(), all - report.errors()) {
-            (0, 0) => "nothing wrong was found".to_owned(),
+            (0, 0) => "no problems found".to_owned(),
             (errors, warnings) => [count(errors, "error"), count(warnings, "warning")]
                 .into_iter()
                 .flatten()
@@ -108,7 +113,7 @@ mod tests {
         let text = anstream::adapter::strip_str(&words("web", &found, false)).to_string();
         let expected = "web (linux/amd64): 1 error, 1 warning\n  error: x is missing\n    through /run -> /a\n    \
                         fix: add it\n  warning: y, too\n    through /run -> /a\n    fix: add it\n  not checked: what \
-                        the shell does\nweb (linux/amd64): nothing wrong was found\n";
+                        the shell does\nweb (linux/amd64): no problems found\n";
         assert_eq!(text, expected);
         assert!(words("web", &found, true).contains("  checked: something\n"));
     }

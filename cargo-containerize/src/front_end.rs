@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use containerize_core::config::{self, Layer, Origin};
 use containerize_core::http::Secret;
 use containerize_core::story::GroupChanges;
+use containerize_core::words::{Command, Flag, Plain, Verb, Wording};
 use containerize_core::{Error, Result};
 use serde::Deserialize;
 
@@ -81,9 +82,12 @@ pub(crate) fn take(path: &Path) -> Result<Option<String>> {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => {
-            return Err(Error::usage(format!("cannot read {}, which {VARIABLE} names", path.display()))
-                .because(e)
-                .hint("unset it: it is not for people"));
+            return Err(Error::usage(format!(
+                "cannot read {}, the file named by {VARIABLE}",
+                path.display()
+            ))
+            .because(e)
+            .hint("unset it; it is set by the Poetry, Hatch and PDM plugins"));
         }
     };
     let _ = std::fs::remove_file(path);
@@ -99,16 +103,16 @@ impl FrontEnd {
         let Some(text) = document else { return Ok(Self::default()) };
         // The text may hold passwords: no message repeats it.
         let unclear = || {
-            Error::usage(format!("the file of {VARIABLE} does not hold what a front end writes"))
-                .hint("unset it: it is not for people")
+            Error::usage(format!("the file named by {VARIABLE} was not written by a front end"))
+                .hint("unset it; it is set by the Poetry, Hatch and PDM plugins")
         };
         let head: Head = serde_json::from_str(text).map_err(|_| unclear())?;
         if head.protocol != PROTOCOL || head.version != VERSION {
             let Head { package, version, install, .. } = head;
             let install = install.unwrap_or_else(|| "pip install".into());
-            return Err(Error::usage(format!("{package} {version} does not fit containerize {VERSION}"))
-                .because("both must have the same version, and something has replaced one of them")
-                .hint(format!("install it anew: {install} {package}=={version}")));
+            return Err(Error::usage(format!("{package} {version} does not match containerize {VERSION}"))
+                .because("both must have the same version, but one of them has been replaced")
+                .hint(format!("reinstall it: {install} {package}=={version}")));
         }
         let document: Document = serde_json::from_str(text).map_err(|_| unclear())?;
         let settings = match &document.settings {
@@ -141,63 +145,54 @@ impl FrontEnd {
                 .map(|(what, value)| (format!("POETRY_HTTP_BASIC_{word}_{what}"), value.clone()))
         })
     }
+}
 
-    /// Advice in the caller's words: `containerize lock` becomes what is typed there.
-    pub(crate) fn words(&self, text: &str) -> String {
-        let Some(command) = &self.command else { return text.to_owned() };
-        let lock = self.lock.clone().unwrap_or_else(|| format!("{command} lock"));
-        let mut told = String::new();
-        let mut rest = text;
-        while let Some(at) = rest.find("containerize ") {
-            let (before, found) = rest.split_at(at);
-            let is_word = !before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '/' | '-'));
-            let after = &found["containerize ".len()..];
-            told.push_str(before);
-            match after.strip_prefix("lock") {
-                Some(end) if is_word => {
-                    told.push_str(&lock);
-                    rest = end;
-                }
-                _ if is_word && after.starts_with('-') => {
-                    told.push_str(command);
-                    told.push(' ');
-                    rest = after;
-                }
-                _ => {
-                    told.push_str("containerize ");
-                    rest = after;
-                }
-            }
-        }
-        told += rest;
-        match &self.option {
-            Some(option) => in_options(&told, option),
-            None => told,
-        }
+/// What people type where they called from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Speech {
+    command: Option<String>,
+    lock: Option<String>,
+    option: Option<String>,
+}
+
+impl FrontEnd {
+    /// How the caller speaks of commands and flags.
+    pub(crate) fn speech(&self) -> Speech {
+        let Self { command, lock, option, .. } = self;
+        Speech { command: command.clone(), lock: lock.clone(), option: option.clone() }
     }
 }
 
-/// Flags in a text as `KEY=VALUE` behind `option`; `--push` is what is done there anyway.
-fn in_options(text: &str, option: &str) -> String {
-    let mut told: Vec<String> = Vec::new();
-    let mut words = text.split(' ').peekable();
-    while let Some(word) = words.next() {
-        let Some(name) = word.strip_prefix("--").filter(|name| !name.is_empty()) else {
-            told.push(word.to_owned());
-            continue;
+impl Wording for FrontEnd {
+    fn command(&self, command: &Command) -> String {
+        self.speech().command(command)
+    }
+
+    fn flag(&self, flag: &Flag) -> String {
+        self.speech().flag(flag)
+    }
+}
+
+impl Wording for Speech {
+    fn command(&self, command: &Command) -> String {
+        let here = self.command.as_deref().unwrap_or("containerize");
+        let verb = match (command.verb, &self.lock) {
+            (Verb::Build, _) => here.to_owned(),
+            (Verb::Lock, Some(lock)) => return lock.clone(),
+            (Verb::Lock, None) => format!("{here} lock"),
         };
-        match words.next_if(|next| !next.starts_with('-') && is_value(next)) {
-            _ if name == "push" => {}
-            Some(value) => told.push(format!("{option} {name}={value}")),
-            None => told.push(format!("{option} {name}")),
+        command.flags.iter().fold(verb, |text, flag| format!("{text} {}", self.flag(flag)))
+    }
+
+    fn flag(&self, flag: &Flag) -> String {
+        match (&self.option, &flag.value) {
+            (None, _) => Plain.flag(flag),
+            // Pushing is what is done where options are given in this way.
+            (Some(_), None) if flag.name == "push" => self.command.clone().unwrap_or_default(),
+            (Some(option), Some(value)) => format!("{option} {}={value}", flag.name),
+            (Some(option), None) => format!("{option} {}", flag.name),
         }
     }
-    told.join(" ")
-}
-
-/// Whether a word of a hint is an example of a value and not the sentence's next word.
-fn is_value(word: &str) -> bool {
-    word.contains(['/', '.', ':', '=']) || word.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 impl std::fmt::Debug for FrontEnd {
@@ -216,6 +211,8 @@ impl std::fmt::Debug for Login {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use containerize_core::words;
+    use containerize_core::words::flag;
 
     fn told(more: &str) -> Result<FrontEnd> {
         let head = format!(r#""protocol": 1, "version": "{VERSION}", "package": "poetry-containerize""#);
@@ -225,10 +222,9 @@ mod tests {
     #[test]
     fn flags_are_spoken_of_as_the_caller_spells_them() {
         let hatch = told(r#", "option": "-o""#).expect("read");
-        let hint = "write --push --repository ghcr.io/you/web, or a tag";
-        assert_eq!(hatch.words(hint), "write -o repository=ghcr.io/you/web, or a tag");
-        assert_eq!(hatch.words("--offline forbids it"), "-o offline forbids it");
-        assert_eq!(told("").expect("read").words(hint), hint);
+        let hint = words!("use {}, or remove {}", flag("repository").of("ghcr.io/you/web"), flag("offline"));
+        assert_eq!(hint.said(&hatch), "use -o repository=ghcr.io/you/web, or remove -o offline");
+        assert_eq!(hint.said(&told("").expect("read")), &*hint);
     }
 
     #[test]
@@ -246,7 +242,7 @@ mod tests {
     fn without_a_document_nobody_called() {
         let front_end = FrontEnd::read(None).expect("nobody");
         assert!(front_end.command.is_none() && !front_end.group_flags);
-        assert_eq!(front_end.words("run `containerize lock`"), "run `containerize lock`");
+        assert_eq!(words!("run `{}`", Command::LOCK).said(&front_end), "run `containerize lock`");
     }
 
     #[test]
@@ -274,9 +270,9 @@ mod tests {
             let error = FrontEnd::read(Some(&text)).expect_err("refused");
             assert_eq!(
                 error.to_string(),
-                format!("poetry-containerize {version} does not fit containerize {VERSION}")
+                format!("poetry-containerize {version} does not match containerize {VERSION}")
             );
-            let install = format!("install it anew: poetry self add poetry-containerize=={version}");
+            let install = format!("reinstall it: poetry self add poetry-containerize=={version}");
             assert_eq!(error.hint_text(), Some(install.as_str()));
         }
     }
@@ -306,16 +302,23 @@ mod tests {
 
     #[test]
     fn advice_is_in_the_callers_words() {
+        let hint = words!(
+            "in containerize lock: run `{}`, or `{}`",
+            Command::LOCK,
+            Command::BUILD.with([flag("offline")])
+        );
         let poetry = told("").expect("document");
         assert_eq!(
-            poetry.words("pin: containerize lock, or `containerize --push`; not containerize itself"),
-            "pin: poetry containerize lock, or `poetry containerize --push`; not containerize itself"
+            hint.said(&poetry),
+            "in containerize lock: run `poetry containerize lock`, or `poetry containerize --offline`"
         );
+        let hatch = told(r#", "lock": "hatch dep lock", "option": "-o""#).expect("document");
         assert_eq!(
-            poetry.words("[tool.containerize ] /containerize --x"),
-            "[tool.containerize ] /containerize --x"
+            hint.said(&hatch),
+            "in containerize lock: run `hatch dep lock`, or `poetry containerize -o offline`"
         );
-        let hatch = told(r#", "lock": "hatch dep lock""#).expect("document");
-        assert_eq!(hatch.words("run `containerize lock`"), "run `hatch dep lock`");
+        let error = Error::usage(hint.clone()).because(Error::build(hint.clone())).hint(hint);
+        assert!(error.causes_said(&hatch)[0].contains("hatch dep lock"), "causes too");
+        assert!(error.message().said(&hatch).contains("hatch dep lock"), "{error}");
     }
 }

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use clap::ValueEnum as _;
 use containerize_core::event::Events;
 use containerize_core::story::{self, Outcome};
 use containerize_core::system::limits;
@@ -84,7 +85,7 @@ enum Task {
 }
 
 fn run_build(arguments: &BuildArgs, front_end: &FrontEnd, task: Task) -> ExitCode {
-    let (events, screen) = start_events(&arguments.say);
+    let (events, screen) = start_events(&arguments.say, front_end);
     let json = arguments.say.format == PrintFormat::Json;
     // An archive has standard output for itself.
     let streams = arguments.target.output.iter().any(containerize_core::sink::Output::is_stream);
@@ -107,7 +108,7 @@ fn run_build(arguments: &BuildArgs, front_end: &FrontEnd, task: Task) -> ExitCod
 }
 
 fn run_index(arguments: &IndexArgs, front_end: &FrontEnd) -> ExitCode {
-    let (events, screen) = start_events(&arguments.say);
+    let (events, screen) = start_events(&arguments.say, front_end);
     let IndexArgs { target, images, .. } = arguments;
     let json = arguments.say.format == PrintFormat::Json;
     let work = || -> anyhow::Result<Option<String>> {
@@ -124,8 +125,8 @@ fn run_index(arguments: &IndexArgs, front_end: &FrontEnd) -> ExitCode {
 }
 
 fn run_check(arguments: &CheckArgs, front_end: &FrontEnd) -> ExitCode {
-    let (events, screen) = start_events(&arguments.say);
-    let result = in_runtime(check::run(arguments, &events));
+    let (events, screen) = start_events(&arguments.say, front_end);
+    let result = in_runtime(check::run(arguments, &front_end.speech(), &events));
     screen.flush();
     match result {
         Ok(Some(verdict)) if verdict.is_good => print(&verdict.text),
@@ -138,22 +139,30 @@ fn run_check(arguments: &CheckArgs, front_end: &FrontEnd) -> ExitCode {
     }
 }
 
-fn start_events(say: &SayArgs) -> (Events, Arc<Screen>) {
+fn start_events(say: &SayArgs, front_end: &FrontEnd) -> (Events, Arc<Screen>) {
     let volume = match (say.quiet, say.verbose) {
         (true, _) => Volume::Quiet,
         (false, 0) => Volume::Normal,
         (false, _) => Volume::Verbose,
     };
-    match say.color {
-        Some(Color::Always) => anstream::ColorChoice::Always.write_global(),
-        Some(Color::Never) => anstream::ColorChoice::Never.write_global(),
+    let of_cargo = std::env::var("CARGO_TERM_COLOR").ok();
+    match say.color.or_else(|| Color::from_str(of_cargo?.trim(), true).ok()) {
+        Some(Color::Always) => set_colors(anstream::ColorChoice::Always, true),
+        Some(Color::Never) => set_colors(anstream::ColorChoice::Never, false),
+        // `NO_COLOR`, `CLICOLOR_FORCE` and the terminal decide.
         Some(Color::Auto) | None => {}
     }
     start_log(say.verbose);
-    let screen = Arc::new(Screen::new(volume, say.progress));
+    let screen = Arc::new(Screen::new(volume, say.progress, front_end.speech()));
     let events = Events::new(screen.clone());
     request::warn_of_certificates(&events);
     (events, screen)
+}
+
+/// Colours of text and of bars.
+fn set_colors(choice: anstream::ColorChoice, are_shown: bool) {
+    choice.write_global();
+    console::set_colors_enabled_stderr(are_shown);
 }
 
 /// Prints the result on standard output, or says what failed. No result is an interruption.
@@ -279,10 +288,10 @@ impl Write for CleanLog {
 fn say_bugs_in_one_sentence() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| format!(" ({}:{})", place.file(), place.line()));
-        let words = redact::clean(panic.payload_as_str().unwrap_or("no words"));
+        let words = redact::clean(panic.payload_as_str().unwrap_or("no message"));
         let _ = writeln!(
             anstream::stderr(),
-            "error: this is a bug in containerize{}: {words}\n  hint: please report it with the command that you ran",
+            "error: this is a bug in containerize{}: {words}\n  hint: please report it, with the command that you ran",
             place.unwrap_or_default()
         );
         std::process::exit(70);

@@ -10,6 +10,7 @@ use containerize_core::interrupt;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::Progress;
+use crate::front_end::Speech;
 use crate::render::{self, bytes};
 
 /// How much is said.
@@ -26,6 +27,7 @@ pub(crate) enum Volume {
 /// Shows events on standard error.
 pub(crate) struct Screen {
     volume: Volume,
+    speech: Speech,
     /// Events are told as they are.
     json: bool,
     bars: MultiProgress,
@@ -56,13 +58,13 @@ struct Shown {
 
 impl Screen {
     /// A screen of this volume; bars only where standard error is a terminal.
-    pub(crate) fn new(volume: Volume, progress: Progress) -> Self {
+    pub(crate) fn new(volume: Volume, progress: Progress, speech: Speech) -> Self {
         let json = progress == Progress::Json;
         let live = volume > Volume::Quiet && progress == Progress::Auto && std::io::stderr().is_terminal();
         let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bars = MultiProgress::with_draw_target(target);
         let (tasks, warnings, said, batches) = Default::default();
-        Self { volume, json, bars, live, tasks, warnings, said, batches }
+        Self { volume, speech, json, bars, live, tasks, warnings, said, batches }
     }
 
     /// What was warned of so far.
@@ -74,7 +76,7 @@ impl Screen {
     pub(crate) fn flush(&self) {
         let batches = std::mem::take(&mut *self.batches.lock().unwrap_or_else(PoisonError::into_inner));
         for Batch { verb, first, count, bytes: sum } in batches {
-            let what = if count == 1 { first } else { format!("{count} layers of bases") };
+            let what = if count == 1 { first } else { format!("{count} base layers") };
             let size = if sum > 0 { format!(" ({})", bytes(sum)) } else { String::new() };
             self.write(GREEN, verb, &format!("{what}{size}"));
         }
@@ -93,10 +95,10 @@ impl Screen {
             return;
         }
         if let Event::Warning(text) = event {
-            self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text.clone());
+            self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text.said(&self.speech));
         }
         // A closed standard error is nobody's loss.
-        let _ = std::io::stderr().write_all(format!("{}\n", render::event(event)).as_bytes());
+        let _ = std::io::stderr().write_all(format!("{}\n", render::event(event, &self.speech)).as_bytes());
     }
 
     /// Whether it is said for the first time.
@@ -209,8 +211,9 @@ impl Reporter for Screen {
         match event {
             Event::Step { verb, what } => self.line(GREEN, verb, &what),
             Event::Note(text) | Event::Warning(text) if !self.is_new(&text) => {}
-            Event::Note(text) => self.line(CYAN, "note", &text),
+            Event::Note(text) => self.line(CYAN, "note", &text.said(&self.speech)),
             Event::Warning(text) => {
+                let text = text.said(&self.speech);
                 self.line(YELLOW, "warning", &text);
                 self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text);
             }
@@ -238,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_task_is_forgotten_when_it_ends() {
-        let screen = Screen::new(Volume::Quiet, Progress::Auto);
+        let screen = Screen::new(Volume::Quiet, Progress::Auto, Speech::default());
         let screen = Screen { volume: Volume::Normal, ..screen };
         screen.report(Event::Started { id: 1, motion: Motion::Upload, label: "x".into(), total: Some(9) });
         screen.report(Event::Advanced { id: 1, bytes: 4 });
@@ -251,7 +254,10 @@ mod tests {
 
     #[test]
     fn layers_of_a_base_are_said_together_and_warnings_once() {
-        let screen = Screen { volume: Volume::Normal, ..Screen::new(Volume::Quiet, Progress::Auto) };
+        let screen = Screen {
+            volume: Volume::Normal,
+            ..Screen::new(Volume::Quiet, Progress::Auto, Speech::default())
+        };
         for (id, label) in
             ["0f8e8d6e9eda", "1f8e8d6e9eda", "hello-1.0-py3-none-any.whl"].into_iter().enumerate()
         {

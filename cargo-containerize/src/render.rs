@@ -11,6 +11,8 @@ use containerize_core::redact;
 use containerize_core::story::{Delivered, Outcome};
 use serde_json::{Value, json};
 
+use containerize_core::words::Wording;
+
 use crate::front_end::FrontEnd;
 
 /// The outcome as lines: a reference with its digest each, or the plan.
@@ -68,11 +70,11 @@ pub(crate) fn index(target: &Reference, digest: &Digest, json: bool) -> String {
 }
 
 /// An event as a JSON object, whose `event` says which.
-pub(crate) fn event(event: &Event) -> serde_json::Value {
+pub(crate) fn event(event: &Event, wording: &dyn Wording) -> serde_json::Value {
     match event {
         Event::Step { verb, what } => json!({ "event": "step", "verb": verb, "what": what }),
-        Event::Note(text) => json!({ "event": "note", "text": text }),
-        Event::Warning(text) => json!({ "event": "warning", "text": text }),
+        Event::Note(text) => json!({ "event": "note", "text": text.said(wording) }),
+        Event::Warning(text) => json!({ "event": "warning", "text": text.said(wording) }),
         Event::Started { id, motion, label, total } => {
             let motion = match motion {
                 Motion::Layer => "layer",
@@ -99,9 +101,9 @@ pub(crate) fn event(event: &Event) -> serde_json::Value {
 pub(crate) fn error_json(error: &Error, front_end: &FrontEnd) -> String {
     let value = json!({ "error": {
         "kind": error.kind().as_str(),
-        "message": error.to_string(),
-        "causes": error.causes(),
-        "hint": error.hint_text().map(|hint| front_end.words(hint)),
+        "message": error.message().said(front_end),
+        "causes": error.causes_said(front_end),
+        "hint": error.advice().map(|hint| hint.said(front_end)),
     }});
     format!("{value:#}\n")
 }
@@ -119,14 +121,14 @@ pub(crate) fn refusal_json(error: &clap::Error) -> String {
 
 /// A failure in words: what, why, and what to do.
 pub(crate) fn error_text(error: &Error, front_end: &FrontEnd) -> String {
-    let red = anstyle::AnsiColor::Red.on_default().bold();
-    let cyan = anstyle::AnsiColor::Cyan.on_default().bold();
-    let mut text = format!("{red}error{red:#}: {error}\n");
-    for cause in error.causes() {
+    let red = anstyle::AnsiColor::BrightRed.on_default().bold();
+    let cyan = anstyle::AnsiColor::BrightCyan.on_default().bold();
+    let mut text = format!("{red}error{red:#}: {}\n", error.message().said(front_end));
+    for cause in error.causes_said(front_end) {
         let _ = writeln!(text, "  caused by: {}", cause.trim_end().replace('\n', "\n    "));
     }
-    if let Some(hint) = error.hint_text() {
-        let _ = writeln!(text, "  {cyan}hint{cyan:#}: {}", front_end.words(hint));
+    if let Some(hint) = error.advice() {
+        let _ = writeln!(text, "  {cyan}hint{cyan:#}: {}", hint.said(front_end));
     }
     text
 }
@@ -207,7 +209,7 @@ fn target_rows(target: &TargetPlan, from: &impl Fn(&str) -> String) -> Vec<Row> 
         TargetPlan::Rust { target, linkage } => {
             let linkage = match linkage {
                 Linkage::Static => "static",
-                Linkage::CrtStatic => "static, by +crt-static",
+                Linkage::CrtStatic => "static (+crt-static)",
                 Linkage::Any => "static or dynamic",
             };
             return vec![("  target", format!("{target} ({linkage})"), from("target"))];
@@ -239,7 +241,7 @@ fn application_rows(application: &Application, from: &impl Fn(&str) -> String) -
         Install::Wheel => "wheel",
     };
     rows.push(("install", install.into(), from("install")));
-    rows.extend(application.reason.iter().map(|reason| ("started as", reason.clone(), String::new())));
+    rows.extend(application.reason.iter().map(|reason| ("application", reason.clone(), String::new())));
     rows
 }
 
@@ -284,9 +286,9 @@ fn item_text(item: &containerize_core::plan::Item) -> String {
     use containerize_core::config::ExtraLayer;
     use containerize_core::plan::{Item, PREFIX, PYTHON_PREFIX};
     match item {
-        Item::Wheels => "a layer for each large wheel, and one for the rest".into(),
-        Item::Bytecode => "what the wheels compile to".into(),
-        Item::ProjectBytecode => "what the project compiles to".into(),
+        Item::Wheels => "one layer for each large wheel, one for the rest".into(),
+        Item::Bytecode => "bytecode of the wheels".into(),
+        Item::ProjectBytecode => "bytecode of the project".into(),
         Item::Interpreter => format!("{PYTHON_PREFIX}/bin, and the standard library"),
         Item::Skeleton => format!("{PREFIX}/pyvenv.cfg and the interpreter's names"),
         Item::Project => "the project itself".into(),

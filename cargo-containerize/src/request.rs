@@ -29,7 +29,7 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
     certificates()?;
     let dir = project_dir(arguments, front_end)?;
     let cargo = &arguments.cargo;
-    let transfer = &arguments.transfer;
+    let (transfer, lock) = (&arguments.transfer, &arguments.lock);
     let workspace = &cargo.workspace;
     let (config_file, for_cargo) = arguments.config()?;
     #[allow(deprecated, reason = "cargo still takes --all for --workspace")]
@@ -53,7 +53,7 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
             exclude: workspace.exclude.clone(),
             bins: cargo.bins,
         },
-        locking: Locking { locked: cargo.locked, offline: cargo.offline, frozen: cargo.frozen },
+        locking: Locking { locked: lock.locked, offline: lock.offline, frozen: lock.frozen },
         config_file,
         variables: variables()
             .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
@@ -71,7 +71,7 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
         cache_dir: cache_dir(transfer.cache_dir.clone())?,
         cache_size: cache_size()?,
         jobs: transfer.jobs.map(std::num::NonZero::get),
-        registry: registry_options(transfer, cargo.offline || cargo.frozen)?,
+        registry: registry_options(transfer, lock.offline || lock.frozen)?,
         credentials: Credentials::new(registry::Environment::from_process()),
         login: login(transfer, |name| std::env::var(name))?,
     })
@@ -126,9 +126,9 @@ fn certificates() -> Result<Option<(PathBuf, Vec<u8>)>> {
         Ok(bytes) => Ok(Some((path, bytes))),
         Err(error) if read::is_absent(&error) => Ok(None),
         Err(error) => {
-            Err(Error::usage(format!("SSL_CERT_FILE names {}, which cannot be read", path.display()))
+            Err(Error::usage(format!("SSL_CERT_FILE is set to {}, which cannot be read", path.display()))
                 .because(error)
-                .hint("let it name a file with certificates in PEM, or unset it"))
+                .hint("set it to a file of PEM certificates, or unset it"))
         }
     }
 }
@@ -138,13 +138,14 @@ pub(crate) fn warn_of_certificates(events: &Events) {
     if let Ok(Some((path, bytes))) = certificates()
         && !bytes.windows(CERTIFICATE.len()).any(|part| part == CERTIFICATE)
     {
-        events.warn(format!("SSL_CERT_FILE names {}, which holds no certificates in PEM", path.display()));
+        events
+            .warn(format!("SSL_CERT_FILE is set to {}, which contains no PEM certificates", path.display()));
     }
     for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
         if let Some(path) = folder(name)
             && !path.exists()
         {
-            events.warn(format!("{name} names {}, which does not exist", path.display()));
+            events.warn(format!("{name} is set to {}, which does not exist", path.display()));
         }
     }
 }
@@ -192,7 +193,7 @@ fn folder(name: &str) -> Option<PathBuf> {
 
 /// The folder that the call is made in.
 fn here() -> Result<PathBuf> {
-    std::env::current_dir().map_err(|e| Error::build("the current folder is gone").because(e))
+    std::env::current_dir().map_err(|e| Error::build("the current folder no longer exists").because(e))
 }
 
 /// The folder that the call is about, absolute.
@@ -203,8 +204,8 @@ fn project_dir(arguments: &BuildArgs, front_end: &FrontEnd) -> Result<PathBuf> {
     if dir.is_dir() {
         return Ok(dir);
     }
-    Err(Error::usage(format!("there is no folder {}", dir.display()))
-        .hint("name the project's folder with -C"))
+    Err(Error::usage(format!("the folder {} does not exist", dir.display()))
+        .hint("give the project's folder with -C"))
 }
 
 /// How large the cache may become, in bytes.
@@ -214,7 +215,7 @@ fn project_dir(arguments: &BuildArgs, front_end: &FrontEnd) -> Result<PathBuf> {
 pub(crate) fn cache_size() -> Result<u64> {
     match std::env::var("CONTAINERIZE_CACHE_SIZE") {
         Ok(text) if !text.trim().is_empty() => {
-            parse_size(&text).map_err(|e| Error::usage("CONTAINERIZE_CACHE_SIZE is wrong").because(e))
+            parse_size(&text).map_err(|e| Error::usage("CONTAINERIZE_CACHE_SIZE is invalid").because(e))
         }
         _ => Ok(DEFAULT_SIZE),
     }
@@ -227,12 +228,13 @@ pub(crate) fn cache_size() -> Result<u64> {
 pub(crate) fn cache_dir(given: Option<PathBuf>) -> Result<PathBuf> {
     use etcetera::BaseStrategy;
     if let Some(dir) = given {
-        return std::path::absolute(&dir).map_err(|e| Error::usage("--cache-dir is no path").because(e));
+        return std::path::absolute(&dir)
+            .map_err(|e| Error::usage("--cache-dir is not a valid path").because(e));
     }
     let strategy = etcetera::choose_base_strategy().map_err(|e| {
-        Error::build("there is no home folder for the cache")
+        Error::build("there is no home folder to keep the cache in")
             .because(e)
-            .hint("name a folder with --cache-dir")
+            .hint("choose a folder with --cache-dir")
     })?;
     Ok(strategy.cache_dir().join("containerize"))
 }
@@ -259,13 +261,13 @@ fn login(
     } else if let Some(password) = password {
         (password, "CONTAINERIZE_PASSWORD".to_owned())
     } else {
-        return Err(Error::usage(format!("{source} is given without a password"))
+        return Err(Error::usage(format!("{source} was given without a password"))
             .hint("add --password-stdin or --password-file, or set CONTAINERIZE_PASSWORD"));
     };
     let password = password.trim_end_matches(['\r', '\n']);
     if password.is_empty() {
         return Err(Error::usage(format!("the password in {place} is empty"))
-            .hint("write it there, as in: echo \"$TOKEN\" | containerize --username you --password-stdin"));
+            .hint("provide it there, for example with: echo \"$TOKEN\" | containerize --username you --password-stdin"));
     }
     Ok(Some(Login { username, password: Secret::new(password), source }))
 }

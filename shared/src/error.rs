@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use crate::redact::clean;
+use crate::words::{Wording, Words};
 
 /// The library's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -57,40 +58,40 @@ pub struct Error(Box<Inner>);
 
 struct Inner {
     kind: Kind,
-    message: String,
+    message: Words,
     source: Option<Box<dyn StdError + Send + Sync>>,
-    hint: Option<String>,
+    hint: Option<Words>,
 }
 
 impl Error {
     /// A failure of `kind`, said in one sentence without a full stop. Logins in it are not kept.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        let message = clean(&message.into()).into_owned();
+    pub fn new(kind: Kind, message: impl Into<Words>) -> Self {
+        let message = without_logins(message);
         Self(Box::new(Inner { kind, message, source: None, hint: None }))
     }
 
     /// The build failed.
-    pub fn build(message: impl Into<String>) -> Self {
+    pub fn build(message: impl Into<Words>) -> Self {
         Self::new(Kind::Build, message)
     }
 
     /// The call or the configuration is wrong.
-    pub fn usage(message: impl Into<String>) -> Self {
+    pub fn usage(message: impl Into<Words>) -> Self {
         Self::new(Kind::Usage, message)
     }
 
     /// The network or a registry failed.
-    pub fn network(message: impl Into<String>) -> Self {
+    pub fn network(message: impl Into<Words>) -> Self {
         Self::new(Kind::Network, message)
     }
 
     /// Bytes are not what they were promised to be.
-    pub fn integrity(message: impl Into<String>) -> Self {
+    pub fn integrity(message: impl Into<Words>) -> Self {
         Self::new(Kind::Integrity, message)
     }
 
     /// This program is wrong.
-    pub fn bug(message: impl Into<String>) -> Self {
+    pub fn bug(message: impl Into<Words>) -> Self {
         Self::new(Kind::Bug, message)
     }
 
@@ -103,8 +104,8 @@ impl Error {
 
     /// Adds what the user can do about it.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.0.hint = Some(clean(&hint.into()).into_owned());
+    pub fn hint(mut self, hint: impl Into<Words>) -> Self {
+        self.0.hint = Some(without_logins(hint));
         self
     }
 
@@ -113,21 +114,37 @@ impl Error {
         self.0.kind
     }
 
-    /// What the user can do about it: the nearest hint in the chain of causes.
-    pub fn hint_text(&self) -> Option<&str> {
-        self.0
-            .hint
-            .as_deref()
-            .or_else(|| self.0.source.as_ref()?.downcast_ref::<Error>().and_then(Error::hint_text))
+    /// What failed, for a front end to word.
+    pub fn message(&self) -> &Words {
+        &self.0.message
     }
 
-    /// The sentences of all causes, the nearest first.
+    /// What the user can do about it, for a front end to word: the nearest hint in the chain of causes.
+    pub fn advice(&self) -> Option<&Words> {
+        let hint = self.0.hint.as_ref();
+        hint.or_else(|| self.0.source.as_ref()?.downcast_ref::<Error>().and_then(Error::advice))
+    }
+
+    /// What the user can do about it, in the program's own words.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.advice().map(|hint| &**hint)
+    }
+
+    /// The sentences of all causes in the program's own words, the nearest first.
     pub fn causes(&self) -> Vec<String> {
+        self.causes_said(&crate::words::Plain)
+    }
+
+    /// The sentences of all causes as a front end words them, the nearest first.
+    pub fn causes_said(&self, wording: &dyn Wording) -> Vec<String> {
         let mut causes = Vec::new();
         let mut next = self.source();
         while let Some(cause) = next {
             // What others say may quote anything.
-            let text = clean(&cause.to_string()).into_owned();
+            let text = match cause.downcast_ref::<Error>() {
+                Some(own) => own.message().said(wording),
+                None => clean(&cause.to_string()).into_owned(),
+            };
             // Many foreign errors repeat their source in their own text.
             if causes.last().is_none_or(|last: &String| !last.contains(&text)) {
                 causes.push(text);
@@ -140,7 +157,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
+        self.0.message.fmt(f)
     }
 }
 
@@ -161,6 +178,10 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
     }
+}
+
+fn without_logins(words: impl Into<Words>) -> Words {
+    words.into().map_text(|text| clean(text).into_owned())
 }
 
 /// Says what was being done when a foreign error came up.

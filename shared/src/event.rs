@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::redact::clean;
+use crate::words::Words;
 
 /// So many of many paths are named in a sentence.
 const NAMED: usize = 4;
@@ -18,7 +19,7 @@ pub(crate) fn few(said: &str, paths: &[&str]) -> Option<String> {
         0 => Some(format!("{said}: {named}")),
         more => {
             tracing::info!("{said}: {}", paths.join(", "));
-            Some(format!("{said}: {named} and {more} more, which -v names"))
+            Some(format!("{said}: {named} and {more} more (listed with -v)"))
         }
     }
 }
@@ -58,9 +59,9 @@ pub enum Event {
         what: String,
     },
     /// Something worth knowing that needs no action.
-    Note(String),
+    Note(Words),
     /// Something that is probably not what the user wants.
-    Warning(String),
+    Warning(Words),
     /// Work with a size began.
     Started {
         /// Unique in this process.
@@ -124,13 +125,13 @@ impl Events {
     }
 
     /// Something worth knowing.
-    pub fn note(&self, text: impl Into<String>) {
-        self.0.report(Event::Note(shown(text)));
+    pub fn note(&self, text: impl Into<Words>) {
+        self.0.report(Event::Note(without_logins(text)));
     }
 
     /// Something that is probably not wanted.
-    pub fn warn(&self, text: impl Into<String>) {
-        self.0.report(Event::Warning(shown(text)));
+    pub fn warn(&self, text: impl Into<Words>) {
+        self.0.report(Event::Warning(without_logins(text)));
     }
 
     /// Begins work of `total` bytes (if known); it ends with the returned task.
@@ -140,6 +141,10 @@ impl Events {
         self.0.report(Event::Started { id, motion, label: shown(label), total });
         Task { id, events: self.clone(), open: true }
     }
+}
+
+fn without_logins(text: impl Into<Words>) -> Words {
+    text.into().map_text(|text| clean(text).into_owned())
 }
 
 fn shown(text: impl Into<String>) -> String {

@@ -39,5 +39,6 @@ pub mod territory;
 pub mod vcs;
 pub mod versions;
 pub mod wheel;
+pub mod words;
 
 pub use error::{Error, Kind, Result};

@@ -129,12 +129,15 @@ fn regular(about: &Metadata) -> io::Result<()> {
         about if is_pipe(about) => "it is a pipe",
         _ => "it is a device or a socket",
     };
-    Err(io::Error::new(ErrorKind::InvalidInput, format!("{what}, where a file should be")))
+    Err(io::Error::new(ErrorKind::InvalidInput, format!("{what}, not a file")))
 }
 
 fn too_large(most: u64) -> io::Error {
     let most = if most < 1 << 20 { format!("{most} bytes") } else { format!("{} MiB", most >> 20) };
-    io::Error::new(ErrorKind::FileTooLarge, format!("it is larger than {most}, which no such file is"))
+    io::Error::new(
+        ErrorKind::FileTooLarge,
+        format!("it is larger than {most}, which is too large for such a file"),
+    )
 }
 
 #[cfg(unix)]
@@ -186,11 +189,11 @@ mod tests {
         let link = folder.path().join("zero");
         std::os::unix::fs::symlink("/dev/zero", &link).expect("link");
         let error = bytes(&link, DOCUMENT).expect_err("a device");
-        assert_eq!(error.to_string(), "it is a device or a socket, where a file should be");
+        assert_eq!(error.to_string(), "it is a device or a socket, not a file");
         let pipe = folder.path().join("pipe");
         let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo");
         assert!(made.success());
-        assert_eq!(bytes(&pipe, 1).expect_err("a pipe").to_string(), "it is a pipe, where a file should be");
+        assert_eq!(bytes(&pipe, 1).expect_err("a pipe").to_string(), "it is a pipe, not a file");
         let writer = pipe.clone();
         let writer = std::thread::spawn(move || std::fs::write(writer, "said"));
         assert_eq!(given(&pipe, 4).expect("the user's own word"), "said");

@@ -13,6 +13,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("interrupt", &[]),
     ("process", &[]),
     ("redact", &[]),
+    ("words", &[]),
     ("oci", &[]),
     ("territory", &[]),
     ("vcs", &["process"]),
@@ -61,7 +62,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 ];
 
 const KNOWN_TO_ALL: &[&str] =
-    &["error", "event", "interrupt", "read", "redact", "system", "Error", "Kind", "Result"];
+    &["error", "event", "interrupt", "read", "redact", "system", "words", "Error", "Kind", "Result"];
 
 /// Modules that work on values alone.
 const PURE: &[&str] = &["check", "config", "image", "oci", "plan"];

@@ -128,7 +128,7 @@ fn what_is_selected_by_default_depends_on_the_folder() {
     assert_eq!(selected("tool/src").expect("its default-run"), "b");
     let error = failure(selected("lib"));
     assert_eq!(error.to_string(), "package lib is a library: it has no binary to put in an image");
-    assert_eq!(error.hint_text(), Some("name a package that has one: -p svc, -p tool"));
+    assert_eq!(error.hint_text(), Some("choose a package that has one: -p svc, -p tool"));
 }
 
 #[test]
@@ -141,14 +141,14 @@ fn a_folder_without_a_project_says_what_is_missing() {
     let missing = read("", None);
     assert_eq!(
         missing.to_string(),
-        format!("there is no Cargo.toml in {} or above", folder.path().display())
+        format!("there is no Cargo.toml in {} or any parent folder", folder.path().display())
     );
     assert_eq!((missing.kind(), missing.causes().len()), (Kind::Usage, 0));
-    assert_eq!(read("", Some("no/Cargo.toml")).to_string(), "there is no file no/Cargo.toml");
+    assert_eq!(read("", Some("no/Cargo.toml")).to_string(), "the file no/Cargo.toml does not exist");
     let broken = read("broken", None);
     let cause = broken.causes().join("\n");
     assert!(cause.contains("name = ") && !cause.contains("error: failed"), "{broken:?}");
-    assert!(read("nowhere", None).to_string().starts_with("there is no folder"));
+    assert!(read("nowhere", None).to_string().ends_with("does not exist"));
 }
 
 #[tokio::test]

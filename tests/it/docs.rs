@@ -24,5 +24,5 @@ fn every_key_has_a_row() {
 #[test]
 fn the_schema_in_the_repository_is_the_programs() {
     let kept: serde_json::Value = serde_json::from_str(&page("containerize.schema.json")).expect("JSON");
-    assert_eq!(kept, schema(), "write it anew: containerize schema > docs/containerize.schema.json");
+    assert_eq!(kept, schema(), "update it: containerize schema > docs/containerize.schema.json");
 }

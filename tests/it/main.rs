@@ -18,3 +18,4 @@ mod python;
 mod race;
 mod registry;
 mod reproducible;
+mod style;

@@ -139,7 +139,7 @@ def test_documents_that_do_not_fit_are_refused_without_repeating_them(
         assert "CONTAINERIZE_FRONT_END" in refused.err and "pass-word" not in refused.err
     for change in ({"protocol": 2}, {"version": "0.0.9"}):
         refused = told(program, {**head, **sources, **change}, "--version", cwd=tmp_path)
-        assert "does not fit containerize 0.1.0" in refused.err and "pass-word" not in refused.err
+        assert "does not match containerize 0.1.0" in refused.err and "pass-word" not in refused.err
     assert told(program, {**head, **sources}, "--version", cwd=tmp_path, code=0).out.endswith(" 0.1.0\n")
 
 

@@ -80,7 +80,7 @@ def test_a_target_and_a_publisher_make_what_the_program_makes(
     published = hatch("hatch", *words, cwd=project, env=env)
     assert f"{here.name('greet')}@{changed.digest}" in published.out and changed.digest != own.digest
     refused = hatch("hatch", *words, archive, cwd=project, env=env, code=2)
-    assert "name no files" in refused.err + refused.out and "sha256" not in refused.out
+    assert "do not pass any files" in refused.err + refused.out and "sha256" not in refused.out
     refused = hatch("hatch", "publish", "-p", "containerize", cwd=project, env=env, code=2)
     assert "-o repository=" in refused.err and "--repository" not in refused.err
     # A wheel is what it was, and asks for no image.

@@ -63,7 +63,7 @@ def test_words_go_through_and_codes_come_back(version: str, poetry, tmp_path: Pa
     assert "no dependency group nope" in missing.err
     (project / "poetry.lock").unlink()
     unlocked = tool("poetry", "containerize", *base, cwd=project, code=2)
-    assert "`poetry lock`; or `poetry containerize lock`" in unlocked.err
+    assert "`poetry lock`, or `poetry containerize lock`" in unlocked.err
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -71,7 +71,7 @@ def test_help_is_the_programs_own_below_poetrys(version: str, poetry, tmp_path: 
     tool, project = poetry(version), copied("site-poetry1", tmp_path)
     text = tool("poetry", "containerize", "--help", cwd=project).out
     assert "Usage: poetry containerize [OPTIONS]" in text and "--image-format <FORMAT>" in text
-    assert "may hold {name}" in text and "--only <GROUPS>" in text
+    assert "may contain {name}" in text and "--only <GROUPS>" in text
     alone = tool("poetry", "containerize", "--", "--help", cwd=project).out
     assert alone.startswith("Turns a Rust or Python project") and "--no-interaction" not in alone
     assert "Poetry" in tool("poetry", "containerize", "--version", cwd=project).out
@@ -217,14 +217,14 @@ def test_versions_that_do_not_fit_say_so(poetry, wheels: Path, tmp_path: Path) -
     run([uv(), *target, *later.glob("*.whl")], env=INDEX)
     # Its program says that it is another version than the plugin.
     refused = tool("poetry", "containerize", cwd=project, env={"PYTHONPATH": str(plugins)}, code=2)
-    assert f"poetry-containerize 0.2.0 does not fit containerize {VERSION}" in refused.err
+    assert f"poetry-containerize 0.2.0 does not match containerize {VERSION}" in refused.err
     assert "poetry self add poetry-containerize==0.2.0" in refused.err
     # Without that program none of the version is there, though another is.
     (plugins / "bin" / "containerize").unlink()
     missing = tool("poetry", "containerize", cwd=project, env={"PYTHONPATH": str(plugins)}, code=2)
     assert (
         "cargo-containerize 0.2.0 is not installed" in missing.err
-        and f"there is 0.2.0 without its program, {VERSION}" in missing.err
+        and f"found 0.2.0 without its program, {VERSION}" in missing.err
     )
     # The program of the version that fits is found behind the other one.
     (plugins / "poetry_containerize").rename(plugins / "elsewhere")

@@ -111,7 +111,7 @@ DEFECTS = [
         DEBIAN,
         script("#!/bin/sh\r\ntrue\r\n"),
         "no-interpreter",
-        "ends as on Windows",
+        "has a Windows line ending",
         "no such",
         RUN,
     ),
@@ -232,4 +232,4 @@ def test_what_is_found_is_said_in_words(program: Program, tmp_path: Path) -> Non
     done = program("check", image, "--platform", "linux/amd64", cwd=tmp_path, code=1)
     assert "(linux/amd64): 1 error" in done.out
     assert "/app/run needs libown.so.1, which is not in the image" in done.out
-    assert "fix: take a base that has libown.so.1" in done.out
+    assert "fix: use a base that has libown.so.1" in done.out

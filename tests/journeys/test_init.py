@@ -49,7 +49,7 @@ def test_a_program_without_handlers_ends_when_it_is_asked_to(
     assert ended(podman, podman.take(made, "with")) == 128 + 15
     if base == "static":
         assert ended(podman, podman.take(made, "without")) == 128 + 9
-    assert "nothing wrong was found" in program("check", f"oci:{made}:with", cwd=here).out
+    assert "no problems found" in program("check", f"oci:{made}:with", cwd=here).out
 
 
 def test_the_init_is_pinned_and_brings_its_licence(program: Program, tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_a_library_built_here_comes_with_what_it_needs(program, podman_kept: Pod
     where = {"LD_LIBRARY_PATH": str(local)}
     for on in (CC, DEBIAN):
         layout, done = built(program, project, on, "--native", "bundle", env=where)
-        assert "libown.so.1 comes from" in done.err and "of no package" in done.err
+        assert "libown.so.1 comes from" in done.err and "belongs to no package" in done.err
         assert podman_kept.run(podman_kept.take(layout, "made")).out == "42\n"
     # Without the folder nobody knows where they are.
     _, done = built(program, project, CC, "--native", "bundle", code=1)

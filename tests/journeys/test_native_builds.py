@@ -91,7 +91,7 @@ def test_a_research_container_lives_on_and_has_all_its_libraries(
     layout = tmp_path / "layout"
     carried = ["--base", lab_base("debian"), "--python", os.path.realpath(sys.base_prefix)]
     outcome = program(*carried, "-o", f"oci:{layout}:made", cwd=project, env=env)
-    assert "libpairing.so.1 comes from" in outcome.err and "of no package" in outcome.err
+    assert "libpairing.so.1 comes from" in outcome.err and "belongs to no package" in outcome.err
     image = podman_kept.take(layout, "made")
     assert podman_kept.run(image, "47", "32", options=["--entrypoint=research"]).out == "3192 is not prime\n"
     with subprocess.Popen(podman_kept.command(image, options=["--name=alive"]), env=podman_kept.env) as alive:
@@ -126,7 +126,7 @@ def test_a_failed_build_shows_what_the_compiler_said(program: Program, tools: di
     project = shutil.copytree(EXAMPLE, tmp_path / "research")
     outcome = failed(program, project, "--python", minor(), env=tools)
     assert "pairing.h: No such file or directory" in outcome.err
-    log = outcome.err.rsplit("all that it said is in ", 1)[1].split()[0]
+    log = outcome.err.rsplit("its full output is in ", 1)[1].split()[0]
     assert "pairing.h" in Path(log).read_text()
 
 
@@ -154,9 +154,9 @@ def test_a_python_of_this_machine_goes_onto_a_base_without_one(
     assert "not for linux/arm64" in foreign.err
     slim = ["--base", lab_base("slim"), "--python", prefix]
     twice = program(*slim, cwd=project, env=tools, code=USAGE)
-    assert "has a Python of its own" in twice.err
+    assert "already has a Python" in twice.err
     none = program("--base", base, "--python", f"{tmp_path}/", cwd=project, env=tools, code=USAGE)
-    assert "has no Python to carry" in none.err and "bin/python3" in none.err
+    assert "has no Python to bundle" in none.err and "bin/python3" in none.err
 
 
 def test_what_tools_are_told_to_build_is_built(program: Program, tools: dict, tmp_path: Path) -> None:

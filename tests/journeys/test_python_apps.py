@@ -75,9 +75,7 @@ class Refused:
 
 
 REFUSED = {
-    "httpbin": Refused(
-        "0.10.4", ("several applications could be meant", '["gunicorn", "httpbin.core:app", ')
-    ),
+    "httpbin": Refused("0.10.4", ("found several applications", '["gunicorn", "httpbin.core:app", ')),
     "supervisor": Refused(
         "4.3.0", ("cannot tell how supervisor is started", "`supervisord`", "entrypoint = [")
     ),

@@ -72,8 +72,8 @@ def test_pins_of_what_is_named_are_completed(program: Program, podman_kept: Podm
     program(*flags("slim"), "--dry-run", cwd=app, env=env)
     (app / "requirements.txt").write_text(PINS.replace("3.1.2", "3.1.1"))
     stale = program(*flags("slim"), "--dry-run", cwd=app, env=env, code=USAGE)
-    assert "pylock.toml does not fit requirements.txt any more" in stale.err
-    assert "hint: containerize lock" in stale.err
+    assert "pylock.toml no longer matches requirements.txt" in stale.err
+    assert "hint: run `containerize lock`" in stale.err
 
 
 def test_what_is_meant_to_be_missing_is_named(program: Program, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_what_is_meant_to_be_missing_is_named(program: Program, tmp_path: Path) 
     assert "one 1.0 needs three, which requirements.txt does not pin" in refused.err
     settings = {"CONTAINERIZE_MISSING": '["three"]'}
     refused = program(*options, cwd=app, env=settings, code=USAGE)
-    assert "one 1.0 needs two>=2, and requirements.txt pins 1.0" in refused.err
+    assert "one 1.0 needs two>=2, but requirements.txt pins 1.0" in refused.err
     (app / "pyproject.toml").write_text('[tool.containerize]\nmissing = ["Two"]\n')
     program(*options, cwd=app, env=settings)
     checked = program("check", f"oci:{tmp_path}/layout:made", "--format", "json", cwd=tmp_path)
@@ -95,7 +95,7 @@ def test_what_is_meant_to_be_missing_is_named(program: Program, tmp_path: Path) 
     assert [(finding["kind"], finding["severity"]) for finding in findings] == [
         ("missing-distribution", "warning")
     ]
-    assert findings[0]["message"] == "one 1.0 needs two>=2, and the image has two 1.0"
+    assert findings[0]["message"] == "one 1.0 needs two>=2, but the image has two 1.0"
 
 
 def test_a_resolver_has_the_last_word(program: Program, tmp_path: Path) -> None:
@@ -155,4 +155,4 @@ find-links = ["{wheels}"]
     program("lock", *flags("slim"), cwd=app, env=env)
     refused = program(*options, flag, "prod", "--dry-run", cwd=app, env=env, code=USAGE)
     assert "pylock.toml was made without the" in refused.err
-    assert f"hint: containerize lock {flag} prod" in refused.err
+    assert f"hint: run `containerize lock {flag} prod" in refused.err

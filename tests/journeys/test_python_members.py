@@ -96,7 +96,7 @@ def test_services_say_their_names_and_versions(program: Program, repository: Pat
     assert names(told) == ["acme-api", "jobs", "acme-reader", "writer"]
     for reference in ["acme-api:3.1", "jobs:0.0.0", "acme-reader:1.2", "writer:1.2"]:
         assert f"example.com/x/{reference} " in told.out
-    assert told.err.count("says no version") == 1, "jobs alone has none"
+    assert told.err.count("declares no version") == 1, "jobs alone has none"
     sessions.write_text(own.replace("acme-reader", "writer"))
     refused = program("--dry-run", cwd=repository, code=2)
     assert "two images that are named writer" in refused.err and "key `name`" in refused.err
@@ -107,11 +107,11 @@ def test_a_name_that_means_no_member_is_refused(program: Program, repository: Pa
     assert "there is no project nope" in refused.err and "api, jobs, sessions" in refused.err
     alone = tmp_path / "alone"
     write(alone, {"requirements.txt": "", "main.py": "print(1)\n"})
-    assert "is in no workspace" in program("--workspace", cwd=alone, code=2).err
+    assert "is not in a workspace" in program("--workspace", cwd=alone, code=2).err
     sessions = repository / "sessions"
     (sessions / "requirements.reader.txt").unlink()
     refused = program(cwd=sessions, code=2)
-    assert "there is no lock" in refused.err and "requirements.reader.txt" in refused.err
+    assert "the lock file" in refused.err and "requirements.reader.txt" in refused.err
 
 
 def test_the_root_of_a_workspace_takes_its_members(program: Program, tmp_path: Path) -> None:
@@ -138,6 +138,6 @@ def test_the_root_of_a_workspace_takes_its_members(program: Program, tmp_path: P
     refused = program(*base, cwd=root, code=2)
     assert "its members are jobs, web" in refused.err and "--workspace" in refused.err
     everything = program(*base, "--workspace", cwd=root)
-    assert names(everything) == ["jobs", "web"] and "no image is made" in everything.err
+    assert names(everything) == ["jobs", "web"] and "skipping projects" in everything.err
     write(root, {"pyproject.toml": members["pyproject.toml"] + '[tool.containerize]\npackages = ["jobs"]\n'})
     assert names(program(*base, cwd=root)) == ["jobs"]

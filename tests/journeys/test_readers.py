@@ -46,7 +46,7 @@ def test_every_reader_shows_all_names_of_an_archive(
     shown("import", archive)
     assert set(TAGS) <= set(shown("ls", "-q").out.split())
     if form == "oci-archive":
-        assert "`podman load` takes an oci-archive of one name only" in said
+        assert "`podman load` accepts only one name in an oci-archive" in said
         assert "more than one image" in podman("load", "-i", archive, code=None).err, "the note has its day"
         return
     loaded = podman("load", "-i", archive).out

@@ -146,7 +146,7 @@ class ContainerizeError(RuntimeError):
         self.kind: str = error.get("kind", KINDS.get(code, "bug"))
         self.causes: list[str] = list(error.get("causes", ()))
         self.hint: str | None = error.get("hint")
-        super().__init__(error.get("message", f"containerize ended with {code}"))
+        super().__init__(error.get("message", f"containerize failed with exit code {code}"))
 
 
 class ImageBuilder:

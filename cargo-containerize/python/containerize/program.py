@@ -49,8 +49,8 @@ def find_program(wanted: str | None = None) -> Path:
                     return path
         seen.append(f"{found.version} without its program")
     asked = DISTRIBUTION if wanted is None else f"{DISTRIBUTION} {wanted}"
-    there = f"there is {', '.join(seen)}" if seen else "there is none"
-    raise ProgramNotFound(f"{asked} is not installed beside {sys.prefix}: {there}")
+    there = f"found {', '.join(seen)}" if seen else "found none"
+    raise ProgramNotFound(f"{asked} is not installed in {sys.prefix}: {there}")
 
 
 @dataclass(frozen=True)

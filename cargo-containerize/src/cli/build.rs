@@ -12,32 +12,32 @@ use containerize_core::sink::{Daemon, Output};
 
 use super::values::{Mirrors, command, daemon, output, pair};
 
-/// The form of what is printed.
+/// Output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Default)]
 pub(crate) enum PrintFormat {
-    /// Words; results one a line
+    /// Human-readable, one result per line
     #[default]
     Text,
-    /// One JSON document
+    /// A single JSON document
     Json,
 }
 
-/// How progress is shown.
+/// How to show progress.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Progress {
-    /// Bars on a terminal, lines elsewhere
+    /// Progress bars on a terminal, plain lines elsewhere
     #[default]
     Auto,
-    /// Lines
+    /// Plain lines
     Plain,
-    /// An event a line in JSON, on standard error
+    /// One JSON event per line, on standard error
     Json,
 }
 
-/// Whether colours are used.
+/// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal
+    /// On a terminal only
     Auto,
     /// Always
     Always,
@@ -59,13 +59,13 @@ impl Color {
 /// The flags of `build`.
 #[derive(Debug, Args)]
 pub(crate) struct BuildArgs {
-    /// The project's folder
+    /// Folder of the project [default: the current folder]
     #[arg(short = 'C', long = "project", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) project: Option<PathBuf>,
-    /// A TOML file with further configuration; KEY=VALUE is for cargo
+    /// Read configuration from a TOML file; KEY=VALUE goes to cargo
     #[arg(long, value_name = "FILE|KEY=VALUE", value_hint = ValueHint::FilePath)]
     pub(crate) config: Vec<String>,
-    /// Print the plan with the origin of each value, and stop
+    /// Print the plan and the origin of each value, without building
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
@@ -80,43 +80,70 @@ pub(crate) struct BuildArgs {
     #[command(flatten)]
     pub(crate) python: PythonArgs,
     #[command(flatten)]
+    pub(crate) lock: LockArgs,
+    #[command(flatten)]
     pub(crate) transfer: TransferArgs,
 }
 
-/// What is said, and how.
+/// What may change, and be fetched.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Build, cache and network options")]
+pub(crate) struct LockArgs {
+    /// Require all lock files to be up to date
+    #[arg(long)]
+    pub(crate) locked: bool,
+    /// Run without accessing the network
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Same as --locked and --offline together
+    #[arg(long)]
+    pub(crate) frozen: bool,
+}
+
+/// What is printed, and how.
 #[derive(Debug, Args)]
 pub(crate) struct SayArgs {
-    /// The form of what is printed
+    /// Output format
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: PrintFormat,
-    /// How progress is shown
-    #[arg(long, value_name = "FORM", value_enum, default_value_t, hide_default_value = true)]
+    /// How to show progress
+    #[arg(
+        long,
+        value_name = "FORM",
+        value_enum,
+        default_value_t,
+        hide_default_value = true,
+        hide_short_help = true
+    )]
     pub(crate) progress: Progress,
-    /// Whether colours are used [default: on a terminal]
+    /// When to use colours
     #[arg(long, value_name = "WHEN", value_enum)]
     pub(crate) color: Option<Color>,
-    /// Say more; twice for everything
+    /// Verbose output (-vv for debug output)
     #[arg(short, long, action = ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// Say only the result, warnings and errors
+    /// Print only the result, warnings and errors
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 }
 
-/// Where the image goes.
+/// Where to put the image.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Where it goes")]
+#[command(next_help_heading = "Output options")]
 pub(crate) struct TargetArgs {
-    /// Push to the repository or the full references
+    /// Push to the repository, or to tags that are full references
     #[arg(long)]
     pub(crate) push: bool,
-    /// The repository that is pushed to, without a tag; may hold {name}
+    /// Repository to push to, without a tag; may contain {name}
     #[arg(long, value_name = "REPOSITORY")]
     repository: Option<String>,
-    /// A tag, or a full reference [default: the version]
+    /// Tag, or a full reference [default: the version]
     #[arg(short, long = "tag", value_name = "TAG")]
     tags: Vec<String>,
-    /// oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE[:NAME] [default: oci:target/containerize; Python: oci:dist/image]
+    /// Write to oci:DIR, oci-archive:FILE or docker-archive:FILE
+    ///
+    /// One of oci:DIR[:TAG], oci-archive:FILE and docker-archive:FILE[:NAME]. A FILE of - is standard output.
+    /// [default: oci:target/containerize; Python: oci:dist/image]
     #[arg(short, long, value_name = "OUTPUT", value_parser = output)]
     pub(crate) output: Vec<Output>,
     /// Load into a local engine: docker or podman
@@ -124,85 +151,89 @@ pub(crate) struct TargetArgs {
     pub(crate) load: Vec<Daemon>,
 }
 
-/// What the image is like.
+/// What the image looks like.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "What the image is like")]
+#[command(next_help_heading = "Image options")]
 pub(crate) struct ImageArgs {
-    /// The platforms, as linux/amd64,linux/arm64 [default: this machine's]
+    /// Platforms, e.g. linux/amd64,linux/arm64 [default: this machine's]
     #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
     platforms: Vec<String>,
-    /// The base: static, scratch, deb:SUITE, a reference, oci:DIR, oci-archive:FILE, docker-archive:FILE,
-    /// docker-daemon:IMAGE or containers-storage:IMAGE [default: static; Python: python:X.Y-slim]
+    /// Base image [default: static; Python: python:X.Y-slim]
+    ///
+    /// One of static, scratch, deb:SUITE, an image reference, oci:DIR, oci-archive:FILE, docker-archive:FILE,
+    /// docker-daemon:IMAGE and containers-storage:IMAGE.
     #[arg(long)]
     base: Option<String>,
-    /// oci or docker [default: oci]
-    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    /// Image format: oci or docker [default: oci]
+    #[arg(long, value_name = "FORMAT", value_parser = format, hide_short_help = true)]
     image_format: Option<Format>,
-    /// Set a variable
+    /// Set an environment variable
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     env: Vec<(String, String)>,
-    /// Remove a variable of the base
-    #[arg(long, value_name = "NAME")]
+    /// Remove an environment variable of the base
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     unset_env: Vec<String>,
-    /// Set a label; {version}, {revision}, {created} and {platform} are filled in
+    /// Set a label
+    ///
+    /// {version}, {revision}, {created} and {platform} are replaced by their values.
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = pair)]
     labels: Vec<(String, String)>,
-    /// Set an annotation of the manifest
-    #[arg(long = "annotation", value_name = "NAME=VALUE", value_parser = pair)]
+    /// Set an annotation on the manifest
+    #[arg(long = "annotation", value_name = "NAME=VALUE", value_parser = pair, hide_short_help = true)]
     annotations: Vec<(String, String)>,
-    /// A port that the program listens on, as 8080 or 53/udp
+    /// Port that the program listens on, for example 8080 or 53/udp
     #[arg(long = "port", value_name = "PORT")]
     ports: Vec<Port>,
-    /// A volume, which USER can write
+    /// Declare a volume, writable by --user
     #[arg(long = "volume", value_name = "PATH")]
     volumes: Vec<String>,
-    /// An extra file or folder
+    /// Add a file or folder
     #[arg(long = "file", value_name = "FROM:TO")]
     files: Vec<FileRule>,
-    /// The owner of our files, as uid:gid [default: 0:0]
-    #[arg(long, value_name = "UID:GID")]
+    /// Owner of the files that containerize adds [default: 0:0]
+    #[arg(long, value_name = "UID:GID", hide_short_help = true)]
     owner: Option<Owner>,
-    /// Whom the program runs as [default: 65532:65532]
+    /// User that the container runs as [default: 65532:65532]
     #[arg(long, value_name = "UID:GID")]
     user: Option<String>,
-    /// The working directory [default: /; Python: /app]
+    /// Working directory [default: /; Python: /app]
     #[arg(long, value_name = "PATH")]
     workdir: Option<String>,
-    /// The signal that asks the program to stop
-    #[arg(long, value_name = "SIGNAL")]
+    /// Signal that stops the container
+    #[arg(long, value_name = "SIGNAL", hide_short_help = true)]
     stop_signal: Option<String>,
-    /// The program and its fixed arguments; "" clears
+    /// Entrypoint: the program and its fixed arguments; "" clears it
     #[arg(long, value_name = "COMMAND", value_parser = command)]
     entrypoint: Option<Command>,
-    /// Put a small init before the program, which forwards signals and reaps orphans
+    /// Run the program under an init that forwards signals and reaps orphans
     #[arg(long)]
     init: bool,
-    /// The default arguments; "" clears
+    /// Default arguments; "" clears them
     #[arg(long, value_name = "ARGUMENTS", value_parser = command, allow_hyphen_values = true)]
     cmd: Option<Command>,
-    /// Docker's health check; "" switches the base's off
-    #[arg(long, value_name = "COMMAND", value_parser = command)]
+    /// Health check, for Docker; "" disables the base's
+    #[arg(long, value_name = "COMMAND", value_parser = command, hide_short_help = true)]
     healthcheck: Option<Command>,
-    /// What happens when the finished image would fail: error, warn or off [default: error]
+    /// If the image would not start: error, warn or off [default: error]
     #[arg(long, value_name = "HOW")]
     check: Option<CheckMode>,
-    /// Libraries that nothing in the image has: error, or bundle to take them from this machine [default: error]
+    /// If libraries are missing: error, or bundle this machine's [default: error]
     #[arg(long, value_name = "HOW")]
     native: Option<Native>,
-    /// gzip, zstd or none [default: gzip]
+    /// Compression of layers: gzip, zstd or none [default: gzip]
     #[arg(long, value_name = "HOW", value_parser = compression)]
     compression: Option<Compression>,
-    /// A Debian package that is added to the base
+    /// Add a Debian package to the base
     #[arg(long, value_name = "PACKAGE")]
     debian: Vec<String>,
-    /// At most so many layers of ours [default: 60]
-    #[arg(long, value_name = "N")]
+    /// Maximum number of layers to add to the base [default: 60]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     max_layers: Option<u32>,
 }
 
-/// How cargo builds it.
+/// How cargo builds the program.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "How cargo builds it")]
+#[command(next_help_heading = "Cargo options")]
 pub(crate) struct CargoArgs {
     #[command(flatten)]
     pub(crate) manifest: clap_cargo::Manifest,
@@ -210,135 +241,146 @@ pub(crate) struct CargoArgs {
     pub(crate) workspace: clap_cargo::Workspace,
     #[command(flatten)]
     features: clap_cargo::Features,
-    /// The binary; several make several images
+    /// Binary to build; several make several images
     #[arg(long, value_name = "NAME")]
     pub(crate) bin: Vec<String>,
-    /// All binaries of the packages, an image of each
+    /// Build all binaries of the packages, one image each
     #[arg(long, conflicts_with = "bin")]
     pub(crate) bins: bool,
-    /// The profile [default: release]
+    /// Build profile [default: release]
     #[arg(long, value_name = "PROFILE")]
     profile: Option<String>,
-    /// The release profile, as by default
-    #[arg(short, long, conflicts_with = "profile")]
+    /// Build with the release profile (the default)
+    #[arg(short, long, conflicts_with = "profile", hide_short_help = true)]
     release: bool,
-    /// The target triple: its libc and linkage are taken for each platform's architecture
+    /// Target triple, for example x86_64-unknown-linux-gnu
+    ///
+    /// Its libc and linkage are used for every platform, with the platform's architecture.
     #[arg(long, value_name = "TRIPLE")]
     target: Option<String>,
-    /// What is stripped: symbols, debuginfo or none [default: symbols]
-    #[arg(long, value_name = "WHAT")]
+    /// Strip symbols, debuginfo or none [default: symbols]
+    #[arg(long, value_name = "WHAT", hide_short_help = true)]
     strip: Option<Strip>,
     /// Folder for cargo's artifacts
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, hide_short_help = true)]
     pub(crate) target_dir: Option<PathBuf>,
-    /// Build with a compiler older than the project asks for
-    #[arg(long)]
+    /// Ignore the `rust-version` of packages
+    #[arg(long, hide_short_help = true)]
     ignore_rust_version: bool,
-    /// Go on with what can be built when something fails
-    #[arg(long)]
+    /// Build as much as possible, even if something fails
+    #[arg(long, hide_short_help = true)]
     keep_going: bool,
-    /// Let cargo report how long each crate took
+    /// Make cargo report how long each crate took
     #[arg(long, value_name = "FORMATS", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    #[arg(hide_short_help = true)]
     timings: Option<String>,
-    /// An unstable flag of cargo's
-    #[arg(short = 'Z', value_name = "FLAG")]
+    /// Unstable flag of cargo
+    #[arg(short = 'Z', value_name = "FLAG", hide_short_help = true)]
     pub(crate) unstable: Vec<String>,
-    /// Nothing that a lock file pins may move
-    #[arg(long)]
-    pub(crate) locked: bool,
-    /// Without the network
-    #[arg(long)]
-    pub(crate) offline: bool,
-    /// Both --locked and --offline
-    #[arg(long)]
-    pub(crate) frozen: bool,
 }
 
-/// What a Python project's image holds.
+/// What goes into the image of a Python project.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "What a Python project's image holds")]
+#[command(next_help_heading = "Python options")]
 pub(crate) struct PythonArgs {
-    /// A dependency group beside the main dependencies
+    /// Include a dependency group
     #[arg(long = "group", value_name = "GROUP")]
     groups: Vec<String>,
-    /// An extra of the project
+    /// Include an extra of the project
     #[arg(long = "extra", value_name = "EXTRA")]
     extras: Vec<String>,
-    /// The version of Python, which chooses the default base; or the folder of one of this machine to carry along
+    /// Version of Python, or the prefix of a local one to bundle
+    ///
+    /// A version chooses the default base, for example 3.13. A prefix, for example /usr/local, is a CPython
+    /// of this machine that is bundled into the image.
     #[arg(long, value_name = "X.Y|DIR")]
     python: Option<PythonChoice>,
-    /// A distribution that is built from source though there is a wheel; :all: means each
-    #[arg(long, value_name = "NAME")]
+    /// Build a distribution from source even if it has a wheel; :all: means every one
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     no_binary: Vec<String>,
-    /// The server for a web application: uvicorn, gunicorn, ... [default: the best that is in the lock]
+    /// Server for a web application: uvicorn, gunicorn, ... [default: the best in the lock]
     #[arg(long, value_name = "NAME")]
     server: Option<String>,
-    /// Add a layer with compiled bytecode
+    /// Add layers with compiled bytecode
     #[arg(long)]
     bytecode: bool,
-    /// How the project gets in: source or wheel [default: wheel where it has a build system]
-    #[arg(long, value_name = "HOW")]
+    /// How to install the project: source or wheel [default: wheel if it has a build system]
+    #[arg(long, value_name = "HOW", hide_short_help = true)]
     install: Option<Install>,
-    /// What happens when the lock does not fit the project any more: error or warn [default: error]
-    #[arg(long, value_name = "HOW")]
+    /// If the lock file does not match the project: error or warn [default: error]
+    #[arg(long, value_name = "HOW", hide_short_help = true)]
     stale_lock: Option<StaleLock>,
-    /// Source that goes in, as globs, also where it would be left out; --exclude leaves out more
+    /// Include source that would be left out; --exclude leaves out more
     #[arg(long, value_name = "GLOB")]
     include: Vec<String>,
 }
 
-/// How it is made and moved.
+/// How images are built and transferred.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Cache, network and registries")]
+#[command(next_help_heading = "Build, cache and network options")]
 pub(crate) struct TransferArgs {
-    /// Number of jobs in parallel [default: the number of processors]
+    /// Number of parallel jobs [default: the number of processors]
     #[arg(short, long, value_name = "N")]
     pub(crate) jobs: Option<std::num::NonZeroUsize>,
-    /// Make the layers anew
+    /// Rebuild all layers instead of taking them from the cache
     #[arg(long)]
     pub(crate) no_cache: bool,
-    /// The folder of the cache
+    /// Folder of the cache
     #[arg(long, value_name = "DIR", env = "CONTAINERIZE_CACHE_DIR", value_hint = ValueHint::DirPath)]
+    #[arg(hide_short_help = true)]
     pub(crate) cache_dir: Option<PathBuf>,
-    /// How often a transfer is tried again
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    /// Number of retries for a failed transfer
+    #[arg(long, value_name = "N", default_value_t = 5, hide_short_help = true)]
     pub(crate) retries: u32,
-    /// Seconds without progress after which a transfer is tried again
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    /// Seconds without progress before a transfer is retried
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, hide_short_help = true)]
     pub(crate) timeout: u64,
-    /// A registry that may speak plain HTTP
+    /// Allow plain HTTP for this registry
     #[arg(long, value_name = "REGISTRY")]
     pub(crate) insecure: Vec<String>,
-    /// Send blobs in chunks of so many bytes, which go on where a connection broke
-    #[arg(long, value_name = "BYTES", env = "CONTAINERIZE_CHUNK_SIZE")]
+    /// Upload blobs in resumable chunks of this size
+    #[arg(long, value_name = "BYTES", env = "CONTAINERIZE_CHUNK_SIZE", hide_short_help = true)]
     pub(crate) chunk_size: Option<std::num::NonZeroU64>,
-    /// A folder with certificates for single registries: HOST:PORT/ca.crt, client.cert, client.key
+    /// Folder with certificates for individual registries
+    ///
+    /// Its files are HOST:PORT/ca.crt, HOST:PORT/client.cert and HOST:PORT/client.key.
     /// [default: certs.d of Podman and Docker]
     #[arg(long, value_name = "DIR", env = "CONTAINERIZE_CERT_DIR", value_hint = ValueHint::DirPath)]
+    #[arg(hide_short_help = true)]
     pub(crate) cert_dir: Option<PathBuf>,
-    /// A place that is asked first for what is read from a registry
-    #[arg(long = "mirror", value_name = "REGISTRY=LOCATION", env = "CONTAINERIZE_MIRRORS")]
+    /// Mirror to try first when reading from a registry
+    #[arg(
+        long = "mirror",
+        value_name = "REGISTRY=LOCATION",
+        env = "CONTAINERIZE_MIRRORS",
+        hide_short_help = true
+    )]
     pub(crate) mirrors: Vec<Mirrors>,
-    /// The user name for the registry; CONTAINERIZE_USERNAME with CONTAINERIZE_PASSWORD does it too
+    /// User name for the registry
+    ///
+    /// Can also be set with CONTAINERIZE_USERNAME and CONTAINERIZE_PASSWORD.
     #[arg(long, value_name = "NAME")]
     pub(crate) username: Option<String>,
     /// Read the password from standard input
     #[arg(long, requires = "username")]
     pub(crate) password_stdin: bool,
     /// Read the password from a file
+    #[arg(hide_short_help = true)]
     #[arg(long, value_name = "FILE", requires = "username", conflicts_with = "password_stdin")]
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) password_file: Option<PathBuf>,
 }
 
 impl BuildArgs {
-    /// The file of `--config`, and what of it is for cargo: `KEY=VALUE`, as long as there is no such file.
+    /// The file of `--config`, and the part of it for cargo: `KEY=VALUE`, unless there is such a file.
     pub(crate) fn config(&self) -> Result<(Option<PathBuf>, Vec<String>), containerize_core::Error> {
         let is_file = |text: &&String| !text.contains('=') || std::path::Path::new(text).is_file();
         let (files, for_cargo): (Vec<&String>, Vec<&String>) = self.config.iter().partition(is_file);
         match files[..] {
             [] | [_] => Ok((files.first().map(PathBuf::from), for_cargo.into_iter().cloned().collect())),
-            [..] => Err(containerize_core::Error::usage("--config names several files").hint("name one")),
+            [..] => {
+                Err(containerize_core::Error::usage("--config was given several files").hint("give only one"))
+            }
         }
     }
 
@@ -364,7 +406,7 @@ fn format(text: &str) -> Result<Format, String> {
     match text {
         "oci" => Ok(Format::Oci),
         "docker" => Ok(Format::Docker),
-        _ => Err("write oci or docker".into()),
+        _ => Err("expected oci or docker".into()),
     }
 }
 
@@ -373,7 +415,7 @@ fn compression(text: &str) -> Result<Compression, String> {
         "gzip" => Ok(Compression::Gzip),
         "zstd" => Ok(Compression::Zstd),
         "none" => Ok(Compression::None),
-        _ => Err("write gzip, zstd or none".into()),
+        _ => Err("expected gzip, zstd or none".into()),
     }
 }
 

@@ -9,13 +9,13 @@ use super::PrintFormat;
 /// The flags of `cache`.
 #[derive(Debug, Args)]
 pub(crate) struct CacheArgs {
-    /// The folder of the cache
+    /// Folder of the cache
     #[arg(long, value_name = "DIR", env = "CONTAINERIZE_CACHE_DIR", value_hint = ValueHint::DirPath, global = true)]
     pub(crate) cache_dir: Option<PathBuf>,
-    /// The form of what is printed
+    /// Output format
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t, global = true)]
     pub(crate) format: PrintFormat,
-    /// What to do with it.
+    /// The verb.
     #[command(subcommand)]
     pub(crate) verb: CacheVerb,
 }
@@ -23,9 +23,9 @@ pub(crate) struct CacheArgs {
 /// What to do with the cache.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(crate) enum CacheVerb {
-    /// Print its folder and what is in it
+    /// Print its folder, size and limit
     Info,
-    /// Remove the least recently used until it fits into CONTAINERIZE_CACHE_SIZE [default: 10GiB]
+    /// Remove the least recently used files until it is below CONTAINERIZE_CACHE_SIZE [default: 10GiB]
     Prune {
         /// Remove everything
         #[arg(long)]

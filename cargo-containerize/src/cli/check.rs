@@ -10,11 +10,11 @@ use super::{SayArgs, TransferArgs};
 /// The flags of `check`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// A reference, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker-daemon:IMAGE or
-    /// containers-storage:IMAGE
+    /// Image to check: a reference, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE,
+    /// docker-daemon:IMAGE or containers-storage:IMAGE
     #[arg(value_name = "IMAGE", value_parser = image)]
     pub(crate) image: BaseSpec,
-    /// Only these platforms [default: all that the image has]
+    /// Check only these platforms [default: all of the image's]
     #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
     pub(crate) platforms: Vec<Platform>,
     #[command(flatten)]

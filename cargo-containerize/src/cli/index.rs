@@ -8,10 +8,10 @@ use super::{SayArgs, TransferArgs};
 /// The flags of `index`.
 #[derive(Debug, Args)]
 pub(crate) struct IndexArgs {
-    /// The name of the index, with a tag
+    /// Name of the index, with a tag
     #[arg(value_name = "REF")]
     pub(crate) target: Reference,
-    /// The images, in the same registry; each a manifest or an index
+    /// Images to merge, in the same registry: manifests or indexes
     #[arg(value_name = "IMAGE", required = true)]
     pub(crate) images: Vec<Reference>,
     #[command(flatten)]

@@ -3,39 +3,43 @@
 mod build;
 mod cache;
 mod check;
+mod examples;
 mod index;
 mod values;
 
+use anstyle::AnsiColor;
+use clap::builder::Styles;
 use clap::{Args, FromArgMatches, Parser, Subcommand};
 use containerize_core::story::GroupChanges;
 
 use crate::front_end::FrontEnd;
+
+/// Cargo's own colours.
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::BrightGreen.on_default().bold())
+    .usage(AnsiColor::BrightGreen.on_default().bold())
+    .literal(AnsiColor::BrightCyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default())
+    .error(AnsiColor::BrightRed.on_default().bold())
+    .valid(AnsiColor::BrightCyan.on_default().bold())
+    .invalid(AnsiColor::Yellow.on_default().bold());
 
 pub(crate) use build::{BuildArgs, Color, PrintFormat, Progress, SayArgs, TransferArgs};
 pub(crate) use cache::{CacheArgs, CacheVerb};
 pub(crate) use check::CheckArgs;
 pub(crate) use index::IndexArgs;
 
-/// Turns a Rust or Python project into an OCI image and pushes it: no Docker, no Dockerfile, no root.
+/// Turn a Rust or Python project into an OCI image and push it: no Docker, no Dockerfile, no root
 #[derive(Debug, Parser)]
 #[command(name = "containerize", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
-#[command(after_help = "Examples:
-  containerize --dry-run                              what would be made, and why
-  containerize                                        an OCI layout in target/containerize (Python: dist/image)
-  containerize --load docker                          into the local engine
-  containerize --push --repository ghcr.io/you/app    to a registry, under the version
-  containerize --push -t ghcr.io/you/app:latest --platform linux/amd64,linux/arm64
-  containerize --workspace --push --repository 'ghcr.io/you/{name}'
-  containerize check ghcr.io/you/app:latest           whether an image will start
-
-Without a command, `build` is meant. Documentation: https://github.com/containerize/containerize")]
+#[command(styles = STYLES)]
 pub(crate) struct Cli {
-    /// What to do.
+    /// The verb.
     #[command(subcommand)]
     pub(crate) verb: Option<Verb>,
     #[command(flatten)]
     pub(crate) build: BuildArgs,
-    /// Who called.
+    /// The caller.
     #[arg(skip)]
     pub(crate) front_end: FrontEnd,
 }
@@ -44,15 +48,15 @@ pub(crate) struct Cli {
 // text of the whole command.
 #[allow(missing_docs, reason = "see above")]
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Dependency groups, as Poetry names them")]
+#[command(next_help_heading = "Dependency groups")]
 struct GroupFlags {
-    /// Groups beside those of the configuration
+    /// Include these groups, besides those in the configuration
     #[arg(long, value_name = "GROUPS", value_delimiter = ',')]
     with: Vec<String>,
-    /// Groups of the configuration that are left out
+    /// Leave out these groups of the configuration
     #[arg(long, value_name = "GROUPS", value_delimiter = ',')]
     without: Vec<String>,
-    /// These groups instead of those of the configuration; `main` has to be among them
+    /// Include only these groups; `main` must be one of them
     #[arg(long, value_name = "GROUPS", value_delimiter = ',')]
     only: Option<Vec<String>>,
 }
@@ -62,20 +66,21 @@ struct GroupFlags {
 pub(crate) enum Verb {
     /// Build images and deliver them (the default)
     Build(Box<BuildArgs>),
-    /// Pin the digests of the registry bases in containerize.lock; in a Python project without a lock, or with
-    /// requirements that are not all that is needed, make a pylock.toml first
+    /// Pin the digests of registry bases in containerize.lock
+    ///
+    /// If a Python project has no lock file, or incomplete requirements, a pylock.toml is made first.
     Lock(Box<BuildArgs>),
-    /// Tell whether an image will start, without running it
+    /// Check whether an image will start, without running it
     Check(Box<CheckArgs>),
     /// Merge images that were pushed for single platforms into one index
     Index(Box<IndexArgs>),
-    /// Look at the cache, or make it smaller
+    /// Inspect or prune the cache
     Cache(CacheArgs),
     /// Print the JSON Schema of the configuration
     Schema,
-    /// Print completions for a shell
+    /// Print shell completions
     Completions {
-        /// The shell
+        /// Shell to complete for
         shell: clap_complete::Shell,
     },
 }
@@ -103,7 +108,7 @@ impl Cli {
         cli.map(|cli| Self { front_end, ..cli }).map_err(|e| e.format(&mut command))
     }
 
-    /// The command in the words of the front end, as `cargo containerize`.
+    /// The command in the words of the front end, such as `cargo containerize`.
     pub(crate) fn command_for(front_end: &FrontEnd) -> clap::Command {
         let mut command = <Self as clap::CommandFactory>::command();
         if front_end.group_flags {
@@ -113,6 +118,11 @@ impl Cli {
             }
         }
         let command = without_empty_variables(command);
+        let command = match (&front_end.command, &front_end.option) {
+            // There nobody types flags.
+            (_, Some(_)) => command,
+            (words, None) => examples::with_examples(command, words.as_deref().unwrap_or("containerize")),
+        };
         let command = match &front_end.command {
             Some(words) => command.name(words.replace(' ', "-")).bin_name(words.clone()),
             None => command,

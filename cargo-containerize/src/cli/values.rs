@@ -40,7 +40,7 @@ pub(super) fn command(text: &str) -> Result<containerize_core::config::Command, 
         return Ok(containerize_core::config::Command::Words(words));
     }
     let command = containerize_core::config::Command::Line(text.to_owned());
-    command.words().map(|_| command).ok_or_else(|| "a quote is left open".into())
+    command.words().map(|_| command).ok_or_else(|| "a quote is not closed".into())
 }
 
 /// Mirrors of registries, several separated by semicolons.
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn a_refused_place_shows_the_forms() {
         let refusal = output("dir:x").expect_err("refused");
-        assert!(refusal.contains("no known kind") && refusal.contains("oci:FOLDER"), "{refusal}");
+        assert!(refusal.contains("unknown type") && refusal.contains("oci:FOLDER"), "{refusal}");
     }
 
     #[test]

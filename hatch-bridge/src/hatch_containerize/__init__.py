@@ -25,4 +25,4 @@ def run(command: str, project: str, words: list[str], option: str | None = None)
     try:
         return told.run(words)[0], ""
     except ProgramNotFound as error:
-        return 2, f"{error}\nhint: pip install {PACKAGE}=={told.version}"
+        return 2, f"{error}\nhint: run `pip install {PACKAGE}=={told.version}`"

@@ -15,7 +15,7 @@ class ContainerizePublisher(PublisherInterface):
 
     def publish(self, artifacts: list[str], options: dict) -> None:
         if artifacts:
-            self.app.abort("the image is built from the project: name no files", code=2)
+            self.app.abort("the image is built from the project; do not pass any files", code=2)
         words = ["--push"]
         for key, value in options.items():
             # Hatch's own switches are no text.

@@ -90,7 +90,7 @@ class ContainerizeCommand(Command):
             return told.replace_this_process(words)
         except ProgramNotFound as error:
             self.line_error(f"<error>{error}</error>")
-            self.line_error(f"hint: poetry self add {PACKAGE}=={told.version}")
+            self.line_error(f"hint: run `poetry self add {PACKAGE}=={told.version}`")
             return 2
 
 

@@ -45,11 +45,11 @@ pub(super) fn import_oci(file: &Path, store: &Store) -> Result<Index> {
         }
     }
     let bytes = contents.read("index.json", store).ok_or_else(|| {
-        Error::usage(format!("{} is no OCI archive: it has no index.json", file.display()))
-            .hint("what docker save writes is read as docker-archive:FILE")
+        Error::usage(format!("{} is not an OCI archive: it has no index.json", file.display()))
+            .hint("for the output of `docker save`, use docker-archive:FILE")
     })?;
     serde_json::from_slice(&bytes)
-        .map_err(|e| Error::build(format!("index.json in {} is broken", file.display())).because(e))
+        .map_err(|e| Error::build(format!("index.json in {} is invalid", file.display())).because(e))
 }
 
 /// Imports what `docker save` wrote: the configuration and the layers of one image.
@@ -97,13 +97,13 @@ fn docker_image(
         repo_tags: Option<Vec<String>>,
         layers: Vec<String>,
     }
-    let broken = |what: String| Error::build(format!("{shown} is no whole Docker archive: {what}"));
+    let broken = |what: String| Error::build(format!("{shown} is not a complete Docker archive: {what}"));
     let bytes = contents.read("manifest.json", store).ok_or_else(|| {
-        Error::usage(format!("{shown} is no Docker archive: it has no manifest.json"))
-            .hint("an OCI layout in a tar is read as oci-archive:FILE")
+        Error::usage(format!("{shown} is not a Docker archive: it has no manifest.json"))
+            .hint("for an OCI layout in a tar file, use oci-archive:FILE")
     })?;
     let items: Vec<Item> =
-        serde_json::from_slice(&bytes).map_err(|e| broken("manifest.json is broken".into()).because(e))?;
+        serde_json::from_slice(&bytes).map_err(|e| broken("manifest.json is invalid".into()).because(e))?;
     let named = |item: &&Item| {
         name.is_none_or(|name| {
             item.repo_tags.iter().flatten().any(|tag| tag == name || same_image(tag, name))
@@ -113,9 +113,9 @@ fn docker_image(
     let [item] = found[..] else {
         let tags: Vec<&str> =
             items.iter().flat_map(|i| i.repo_tags.iter().flatten()).map(String::as_str).collect();
-        return Err(Error::usage(format!("{shown} holds {} such images", found.len()))
+        return Err(Error::usage(format!("{shown} contains {} such images", found.len()))
             .because(format!("it has {}", tags.join(", ")))
-            .hint("name one of them after the file, as in docker-archive:FILE:NAME:TAG"));
+            .hint("add the name of one, for example docker-archive:FILE:NAME:TAG"));
     };
     let config =
         contents.read(&item.config, store).ok_or_else(|| broken(format!("{} is missing", item.config)))?;
@@ -132,7 +132,7 @@ fn docker_image(
     for (name, diff_id) in item.layers.iter().zip(&config.rootfs.diff_ids) {
         if name.is_empty() {
             return Err(broken("a layer has no name".into()).hint(
-                "the tool that wrote it left out layers that an engine had: let that engine save the image",
+                "the tool that wrote it left out layers that the engine had; save the image with the engine instead",
             ));
         }
         let (digest, size) = contents.get(name).ok_or_else(|| broken(format!("{name} is missing")))?;
@@ -199,7 +199,7 @@ fn refuse_compression(head: &[u8], shown: &str) -> Result<()> {
         _ => return Ok(()),
     };
     Err(Error::usage(format!("the archive {shown} is compressed with {other}"))
-        .hint("unpack it first; gzip and zstd are read as they are"))
+        .hint("decompress it first; only gzip and zstd are read directly"))
 }
 
 fn keep(entry: &mut impl Read, store: &Store) -> Result<(Digest, u64)> {
@@ -278,7 +278,10 @@ mod tests {
         let file = folder.path().join("x.tar");
         std::fs::write(&file, saved(&[("", b"layer")])).expect("file");
         let error = import_docker(&file, None, &store).expect_err("refused");
-        assert!(error.to_string().ends_with("is no whole Docker archive: a layer has no name"), "{error}");
+        assert!(
+            error.to_string().ends_with("is not a complete Docker archive: a layer has no name"),
+            "{error}"
+        );
     }
 
     #[test]

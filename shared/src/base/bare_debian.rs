@@ -38,10 +38,10 @@ impl Suite {
         }
         let names: Vec<&str> = RELEASES.iter().map(|(name, _)| *name).collect();
         Err(match text {
-            "stable" | "oldstable" | "testing" => Error::usage(format!(
-                "the base \"deb:{text}\" would be another one after Debian's next release"
-            )),
-            _ => Error::usage(format!("the base \"deb:{text}\" names no release of Debian")),
+            "stable" | "oldstable" | "testing" => {
+                Error::usage(format!("the base \"deb:{text}\" would change with Debian's next release"))
+            }
+            _ => Error::usage(format!("the base \"deb:{text}\" does not name a release of Debian")),
         }
         .hint(format!("write deb:{}", names.join(" or deb:"))))
     }

@@ -5,6 +5,8 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::oci::{Descriptor, Index, Platform};
 use crate::read;
+use crate::words;
+use crate::words::flag;
 
 /// The image for `platform` in an index; attestations and the like are no images.
 pub(super) fn choose(index: &Index, platform: &Platform) -> Result<Descriptor> {
@@ -26,16 +28,16 @@ pub(super) fn choose(index: &Index, platform: &Platform) -> Result<Descriptor> {
     known.dedup();
     Err(Error::usage(format!("the base has no image for {platform}"))
         .because(format!("it has {}", if known.is_empty() { "none at all".into() } else { known.join(", ") }))
-        .hint("choose a base that has this platform, or another --platform"))
+        .hint(words!("choose a base for this platform, or another {platform}", platform = flag("platform"))))
 }
 
 /// Reads `index.json` of a layout.
 pub(super) fn read_index(dir: &Path) -> Result<Index> {
     let path = dir.join("index.json");
     let bytes = read::bytes(&path, read::DOCUMENT).map_err(|e| {
-        Error::usage(format!("{} is no OCI layout", dir.display()))
+        Error::usage(format!("{} is not an OCI layout", dir.display()))
             .because(format!("{}: {e}", path.display()))
-            .hint("name a folder that holds oci-layout, index.json and blobs")
+            .hint("use a folder with oci-layout, index.json and blobs")
     })?;
     serde_json::from_slice(&bytes)
         .map_err(|e| Error::build(format!("{} is broken", path.display())).because(e))
@@ -52,7 +54,7 @@ pub(super) fn pick(index: &Index, name: Option<&str>) -> Result<Descriptor> {
         } else {
             format!("it has {}", names.join(", "))
         };
-        Error::usage(what).because(known).hint("name one of them after the folder, as in oci:FOLDER:NAME")
+        Error::usage(what).because(known).hint("add the name of one, for example oci:FOLDER:NAME")
     };
     let found: Vec<&Descriptor> = match name {
         Some(name) => index
@@ -65,9 +67,9 @@ pub(super) fn pick(index: &Index, name: Option<&str>) -> Result<Descriptor> {
     match (found[..].as_ref(), name) {
         ([only], _) => Ok((*only).clone()),
         ([], Some(name)) => Err(error(format!("the layout has no image {name:?}"))),
-        ([], None) => Err(error("the layout holds no image".into())),
+        ([], None) => Err(error("the layout has no images".into())),
         (_, Some(name)) => Err(error(format!("the layout has several images {name:?}"))),
-        (_, None) => Err(error("the layout holds several images".into())),
+        (_, None) => Err(error("the layout has several images".into())),
     }
 }
 

@@ -32,7 +32,7 @@ impl Content {
     pub(super) async fn small(&self, descriptor: &Descriptor) -> Result<Bytes> {
         if descriptor.size > SMALL {
             return Err(Error::integrity(format!(
-                "{} is {} bytes long, which no manifest or configuration is",
+                "{} is too large for a manifest or configuration ({} bytes)",
                 descriptor.digest, descriptor.size
             )));
         }
@@ -48,7 +48,7 @@ impl Content {
         };
         let found = Digest::of(&bytes);
         if found != descriptor.digest || bytes.len() as u64 != descriptor.size {
-            return Err(Error::integrity(format!("expected {} and got {found}", descriptor.digest)));
+            return Err(Error::integrity(format!("expected {}, got {found}", descriptor.digest)));
         }
         Ok(bytes)
     }
@@ -91,7 +91,7 @@ impl Content {
             .len();
         if size != descriptor.size {
             return Err(Error::integrity(format!(
-                "{} should be {} bytes long and is {size}",
+                "{} should be {} bytes long, but is {size}",
                 path.display(),
                 descriptor.size
             )));

@@ -42,7 +42,9 @@ impl FromStr for Daemon {
         match text {
             "docker" => Ok(Self::Docker),
             "podman" => Ok(Self::Podman),
-            _ => Err(Error::usage(format!("{text:?} is no container engine")).hint("write docker or podman")),
+            _ => {
+                Err(Error::usage(format!("{text:?} is not a container engine")).hint("use docker or podman"))
+            }
         }
     }
 }
@@ -102,7 +104,7 @@ impl Engine {
         // Podman leaves the algorithm out.
         let id = answer.trim();
         let id = if id.contains(':') { id.to_owned() } else { format!("sha256:{id}") };
-        id.parse().context(|| format!("{} gave {name} an id that is none", self.daemon))
+        id.parse().context(|| format!("{} gave an invalid id for {name}", self.daemon))
     }
 
     /// The ids of all images that the engine has whole.
@@ -214,7 +216,8 @@ impl Engine {
 
     fn ask(&self, call: &[&str]) -> Result<Answer> {
         let running = self.start(call, Stdio::null(), Stdio::piped())?;
-        let done = running.wait_with_output().context(|| format!("cannot read what {} says", self.daemon))?;
+        let done =
+            running.wait_with_output().context(|| format!("cannot read the output of {}", self.daemon))?;
         Ok(Answer {
             status: done.status,
             out: String::from_utf8_lossy(&done.stdout).into_owned(),
@@ -253,15 +256,15 @@ impl Engine {
     fn refused(&self, call: &[&str], status: ExitStatus, words: String) -> Error {
         let verb: Vec<&str> =
             call.iter().copied().take_while(|word| !word.starts_with('-')).take(2).collect();
-        let cause = if words.is_empty() { format!("it ended with {status}") } else { words };
+        let cause = if words.is_empty() { format!("it failed with {status}") } else { words };
         Error::build(format!("{} {} failed", self.daemon, verb.join(" ")))
             .because(cause)
-            .hint(format!("see that `{} info` works", self.daemon))
+            .hint(format!("check that `{} info` works", self.daemon))
     }
 }
 
 /// What to do without an engine.
-const INSTEAD: &str = "use a file in its place: docker-archive:image.tar";
+const INSTEAD: &str = "use a file instead: docker-archive:image.tar";
 
 /// Says that an engine's program is missing.
 pub(crate) fn not_there(daemon: Daemon) -> Error {

@@ -15,7 +15,7 @@ pub(super) fn inherit(base: &mut BaseImage, spec: &BaseSpec) -> Vec<String> {
     let layers = base.layers.len();
     if let Some(told) = base.config.fit_history() {
         notes.push(format!(
-            "the history of {spec} tells of {told} layers and it has {layers}: its lines are left out"
+            "the history of {spec} describes {told} layers, but it has {layers}; leaving the history out"
         ));
     }
     let extra = &mut base.config.config.extra;
@@ -23,10 +23,7 @@ pub(super) fn inherit(base: &mut BaseImage, spec: &BaseSpec) -> Vec<String> {
     if let Some(triggers) = extra.remove(FOR_CHILDREN) {
         let lines: Vec<&str> = triggers.as_array().into_iter().flatten().filter_map(|v| v.as_str()).collect();
         if !lines.is_empty() {
-            notes.push(format!(
-                "{spec} has instructions for images that are built on it (ONBUILD), which are not run: {}",
-                lines.join("; ")
-            ));
+            notes.push(format!("{spec} has ONBUILD instructions, which are not run: {}", lines.join("; ")));
         }
     }
     notes
@@ -58,6 +55,6 @@ mod tests {
     fn a_history_of_more_layers_than_there_are_is_left_out_and_said() {
         let (base, notes) = inherited(r#"{"rootfs":{"type":"layers"},"history":[{"created_by":"RUN x"}]}"#);
         assert!(base.config.history.is_empty());
-        assert!(notes[0].contains("debian:12 tells of 1 layers and it has 0"), "{notes:?}");
+        assert!(notes[0].contains("debian:12 describes 1 layers, but it has 0"), "{notes:?}");
     }
 }

@@ -23,7 +23,7 @@ impl Opener<'_> {
             return Ok(base);
         }
         self.events.step("Reading", format!("{name} from {}", engine.daemon()));
-        let shown = format!("what {} saves of {name}", engine.daemon());
+        let shown = format!("saved by {} from {name}", engine.daemon());
         let store = self.store.clone();
         let saved = aside(move || engine.save(&id, |from| import_saved(from, &shown, &id, &store))).await?;
         match saved {

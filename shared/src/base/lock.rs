@@ -16,14 +16,15 @@ use crate::interrupt;
 use crate::oci::{Digest, Reference};
 use crate::read;
 use crate::store::replace::{self, Over};
+use crate::words;
+use crate::words::Command;
 
 /// The file's name, beside the workspace's Cargo.toml.
 pub const FILE: &str = "containerize.lock";
 
 const VERSION: u32 = 1;
-const HEADER: &str = "\
-# The base images of this project, and the Debian packages that are added to them. `containerize lock` writes this file, and refreshes it.
-# Builds take these digests, whatever the names have come to mean since.
+const HEADER: &str = "# The base images of this project, and the Debian packages added to them. Written and updated by `containerize lock`.
+# Builds use these digests, even if the names refer to something else by now.
 ";
 
 /// The digests of registry bases, by their full names, and packages for bases.
@@ -68,7 +69,7 @@ impl BaseLock {
     pub fn read(path: &Path) -> Result<Self> {
         let broken = || {
             Error::usage(format!("{} cannot be read", path.display()))
-                .hint("delete it and write it anew with `containerize lock`")
+                .hint(words!("delete it and run `{lock}`", lock = Command::LOCK))
         };
         let text = match read::text(path, read::LOCK) {
             Ok(text) => text,
@@ -79,9 +80,8 @@ impl BaseLock {
             toml::from_str(&text).map_err(|e| broken().because(read::toml_words(path, &e)))?;
         if document.version != VERSION {
             let version = document.version;
-            return Err(
-                broken().because(format!("it has version {version}, and this program knows {VERSION}"))
-            );
+            return Err(broken()
+                .because(format!("it has version {version}, but this program supports version {VERSION}")));
         }
         let mut lock = Self { packages: document.debian, ..Self::default() };
         for (name, digest) in document.bases {
@@ -127,7 +127,7 @@ impl BaseLock {
     pub fn write(&self, path: &Path) -> Result<()> {
         let bases = self.bases.iter().map(|(name, digest)| (name.clone(), digest.to_string())).collect();
         let document = toml::to_string(&Document { version: VERSION, bases, debian: self.packages.clone() })
-            .map_err(|e| Error::bug("the lock does not serialise").because(e))?;
+            .map_err(|e| Error::bug("the lock cannot be serialised").because(e))?;
         let text = format!("{HEADER}{document}");
         if read::text(path, read::LOCK).is_ok_and(|there| there == text) {
             return Ok(());

@@ -18,6 +18,8 @@ use crate::oci::media_type::{Compression, layer_compression};
 use crate::oci::{Descriptor, Digest, History, ImageConfig, Manifest, ManifestKind, Platform, Reference};
 use crate::registry::Client;
 use crate::store::{Blob, Store, Table};
+use crate::words;
+use crate::words::{Command, flag};
 
 /// A base for one platform.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,7 +89,7 @@ impl Opener<'_> {
             true => format!("oci:{name}"),
             false => format!("oci:{name}, oci-archive:{name} or docker-archive:{name}"),
         };
-        error.hint(format!("for what is at {} write {forms}", place.display()))
+        error.hint(format!("for {}, use {forms}", place.display()))
     }
 
     /// Opens any image, be it a base or not.
@@ -184,8 +186,11 @@ impl Opener<'_> {
     async fn root(&self, reference: &Reference) -> Result<Descriptor> {
         let pinned = reference.digest.or_else(|| self.lock.get(reference));
         if pinned.is_none() && self.locked {
-            return Err(Error::usage(format!("--locked is given, and {reference} is not pinned"))
-                .hint("run `containerize lock`, or name the base with its digest"));
+            return Err(Error::usage(words!(
+                "{reference} is not pinned, and {locked} was given",
+                locked = flag("locked")
+            ))
+            .hint(words!("run `{lock}`, or give the base with its digest", lock = Command::LOCK)));
         }
         let last_seen = || self.store.recall(Table::Tags, &reference.to_string()).filter(|_| self.offline);
         if let Some(digest) = pinned.or_else(last_seen)
@@ -230,7 +235,7 @@ impl Opener<'_> {
                 }
             }
         }
-        Err(Error::integrity("the index holds indexes of indexes without end"))
+        Err(Error::integrity("the index contains indexes nested too deeply"))
     }
 
     async fn image(&self, content: &Content, manifest: &Manifest, digest: Digest) -> Result<BaseImage> {
@@ -241,7 +246,7 @@ impl Opener<'_> {
         for descriptor in &manifest.layers {
             if layer_compression(&descriptor.media_type).is_none() {
                 return Err(Error::build(format!(
-                    "the base has a layer of type {:?}, which is no file system",
+                    "the base has a layer of type {:?}, which is not a file system",
                     descriptor.media_type
                 )));
             }
@@ -249,7 +254,7 @@ impl Opener<'_> {
         }
         if config.rootfs.diff_ids.len() != layers.len() {
             return Err(Error::integrity(format!(
-                "the base has {} layers and its configuration names {}",
+                "the base has {} layers, but its configuration lists {}",
                 layers.len(),
                 config.rootfs.diff_ids.len()
             )));
@@ -297,13 +302,15 @@ pub(super) fn checked_platform(base: BaseImage, wanted: &Platform) -> Result<Bas
     if found.serves(wanted) || (found.variant.is_none() && found.serves(&plain)) {
         return Ok(base);
     }
-    Err(Error::usage(format!("the base is for {found} and not for {wanted}"))
-        .hint("choose a base that has this platform, or another --platform"))
+    Err(Error::usage(format!("the base is for {found}, not for {wanted}"))
+        .hint(words!("choose a base for this platform, or another {platform}", platform = flag("platform"))))
 }
 
 fn this_machine() -> Result<Platform> {
-    Platform::from_rust_arch(std::env::consts::ARCH)
-        .ok_or_else(|| Error::usage("this machine is of no known platform").hint("name one with --platform"))
+    Platform::from_rust_arch(std::env::consts::ARCH).ok_or_else(|| {
+        Error::usage("this machine's platform is not supported")
+            .hint(words!("choose one with {platform}", platform = flag("platform")))
+    })
 }
 
 #[cfg(test)]
@@ -315,6 +322,6 @@ mod tests {
         let base = empty(&Platform::linux("amd64"));
         assert!(checked_platform(base.clone(), &Platform::linux("amd64")).is_ok());
         let error = checked_platform(base, &Platform::linux("arm64")).expect_err("refused");
-        assert_eq!(error.to_string(), "the base is for linux/amd64 and not for linux/arm64");
+        assert_eq!(error.to_string(), "the base is for linux/amd64, not for linux/arm64");
     }
 }

@@ -73,8 +73,8 @@ fn local(daemon: Daemon, name: &str, text: &str) -> Result<BaseSpec, Error> {
     if name.starts_with(|c: char| c.is_ascii_alphanumeric()) && !name.contains(char::is_whitespace) {
         return Ok(BaseSpec::Local { daemon, name: name.to_owned() });
     }
-    Err(Error::usage(format!("the base {text:?} names no image"))
-        .hint("write docker-daemon:NAME:TAG or containers-storage:NAME:TAG"))
+    Err(Error::usage(format!("the base {text:?} does not name an image"))
+        .hint("use docker-daemon:NAME:TAG or containers-storage:NAME:TAG"))
 }
 
 impl FromStr for BaseSpec {
@@ -84,8 +84,8 @@ impl FromStr for BaseSpec {
         let place = |rest: &str, what: &str| {
             let (path, name) = split_path(rest);
             if path.as_os_str().is_empty() || name.as_deref() == Some("") {
-                return Err(Error::usage(format!("the base {text:?} names no {what}"))
-                    .hint("write oci:FOLDER:TAG, oci-archive:FILE:TAG or docker-archive:FILE:NAME"));
+                return Err(Error::usage(format!("the base {text:?} does not name a {what}"))
+                    .hint("use oci:FOLDER:TAG, oci-archive:FILE:TAG or docker-archive:FILE:NAME"));
             }
             Ok((path, name))
         };
@@ -107,11 +107,11 @@ impl FromStr for BaseSpec {
                 }
                 None if [".tar", ".tar.gz", ".tgz", ".tar.zst"].iter().any(|end| text.ends_with(end)) => {
                     return Err(Error::usage(format!("{text:?} does not say what kind of archive it is"))
-                        .hint(format!("write oci-archive:{text} or docker-archive:{text}")));
+                        .hint(format!("use oci-archive:{text} or docker-archive:{text}")));
                 }
                 _ if text.starts_with(['.', '/', '~']) => {
-                    return Err(Error::usage(format!("{text:?} does not say what is there")).hint(format!(
-                        "write oci:{text} for a layout, oci-archive:{text} or docker-archive:{text} for an archive"
+                    return Err(Error::usage(format!("{text:?} does not say what kind of base it is")).hint(format!(
+                        "use oci:{text} for a layout, oci-archive:{text} or docker-archive:{text} for an archive"
                     )));
                 }
                 Some(("deb", rest)) => Self::Debian(Suite::parse(rest)?),
@@ -120,9 +120,9 @@ impl FromStr for BaseSpec {
                 _ => Self::Registry(text.strip_prefix("docker://").unwrap_or(text).parse().map_err(
                     |e: Error| {
                         let hint = e.hint_text().unwrap_or_default().to_owned();
-                        Error::usage(format!("the base {text:?} cannot be read"))
+                        Error::usage(format!("invalid base {text:?}"))
                             .because(e)
-                            .hint(format!("{hint}; or take static, scratch or oci:FOLDER:TAG"))
+                            .hint(format!("{hint}; or use static, scratch or oci:FOLDER:TAG"))
                     },
                 )?),
             },

@@ -311,7 +311,7 @@ impl<'a> Call<'a> {
         let stdout = running.child.stdout.take().ok_or_else(|| Error::bug("cargo has no standard output"))?;
         let stderr = running.child.stderr.take();
         let said = stderr.map(|stderr| tokio::spawn(relay(stderr, std::io::stderr())));
-        let messages = Messages::read(stdout).await.context(|| "cannot read what cargo says".into())?;
+        let messages = Messages::read(stdout).await.context(|| "cannot read the output of cargo".into())?;
         if let Some(said) = said {
             // A daemon that cargo has started, as caches of compilers are, may keep the stream open.
             let _ = tokio::time::timeout(LAST_WORDS, said).await;
@@ -386,8 +386,8 @@ fn executable(binary: &Binary, folder: Option<&PathBuf>, artifacts: &[Artifact])
         .find(|path| named(path))
         .map(Path::to_owned)
         .ok_or_else(|| {
-            Error::build(format!("cargo says that it is done, but names no program {}", binary.name))
-                .hint("run cargo build yourself and look at what it makes")
+            Error::build(format!("cargo finished, but reported no program {}", binary.name))
+                .hint("run `cargo build` yourself to see what it makes")
         })
 }
 

@@ -77,13 +77,12 @@ impl Linkage {
                 "{name} is built for {}, not for {platform}",
                 self.architecture
             ))
-            .hint("look for a linker or target set in .cargo/config.toml or in CARGO_ variables"));
+            .hint("check for a linker or target set in .cargo/config.toml or in CARGO_ variables"));
         }
         if self.interpreter.is_none() && !self.needed.is_empty() {
             // The kernel starts it as it is, and the first call into a library ends it.
             return Err(Error::build(format!(
-                "{name} needs {}, and nothing in it would load that: a static program was linked with a shared library \
-                 of this machine",
+                "{name} needs {}, but it has no loader: a static program was linked with a shared library of this machine",
                 self.needed.join(", ")
             ))
             .hint(self.static_advice()));
@@ -151,7 +150,7 @@ mod tests {
         let found = Linkage { interpreter: None, is_static: false, ..linkage("amd64", &["libsqlite3.so.0"]) };
         for must_be_static in [true, false] {
             let error = found.verify("app", &Platform::linux("amd64"), must_be_static).expect_err("refused");
-            assert!(error.to_string().contains("nothing in it would load that"), "{error}");
+            assert!(error.to_string().contains("it has no loader"), "{error}");
             assert!(error.hint_text().is_some_and(|hint| hint.contains("bundled") && hint.contains("-gnu")));
         }
     }

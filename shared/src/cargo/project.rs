@@ -136,7 +136,7 @@ impl Project {
             return Err(refused(cargo, manifest_path, &output));
         }
         let metadata = MetadataCommand::parse(String::from_utf8_lossy(&output.stdout))
-            .map_err(|e| Error::build("cannot understand what cargo metadata says").because(e))?;
+            .map_err(|e| Error::build("cannot understand the output of cargo metadata").because(e))?;
         Ok(Self::from_metadata(metadata))
     }
 
@@ -224,7 +224,7 @@ fn settings(metadata: &Value) -> Option<Value> {
 /// What to say when cargo itself does not start.
 pub(super) fn not_runnable(cargo: &Cargo, error: std::io::Error) -> Error {
     if !cargo.dir().is_dir() {
-        return Error::usage(format!("there is no folder {}", cargo.dir().display())).because(error);
+        return Error::usage(format!("the folder {} does not exist", cargo.dir().display())).because(error);
     }
     Error::build(format!("cannot run {}", cargo.program().display()))
         .because(error)
@@ -235,12 +235,15 @@ fn refused(cargo: &Cargo, manifest_path: Option<&Path>, output: &Output) -> Erro
     let stderr = String::from_utf8_lossy(&output.stderr);
     let message = own_words(&stderr);
     if let Some(path) = manifest_path.filter(|path| !cargo.dir().join(path).is_file()) {
-        return Error::usage(format!("there is no file {}", path.display()))
-            .hint("name a Cargo.toml with --manifest-path");
+        return Error::usage(format!("the file {} does not exist", path.display()))
+            .hint("give a Cargo.toml with --manifest-path");
     }
     if message.starts_with("could not find `Cargo.toml` in") {
-        return Error::usage(format!("there is no Cargo.toml in {} or above", cargo.dir().display()))
-            .hint("run this in a Rust project, or name its Cargo.toml with --manifest-path");
+        return Error::usage(format!(
+            "there is no Cargo.toml in {} or any parent folder",
+            cargo.dir().display()
+        ))
+        .hint("run this in a Rust project, or give its Cargo.toml with --manifest-path");
     }
     let what = manifest_path.unwrap_or_else(|| cargo.dir());
     Error::usage(format!("cargo cannot read the project in {}", what.display())).because(message)
@@ -251,7 +254,7 @@ fn own_words(stderr: &str) -> String {
     let start = stderr.match_indices("error: ").find(|(at, _)| *at == 0 || stderr[..*at].ends_with('\n'));
     let message = start.map_or(stderr, |(at, prefix)| &stderr[at + prefix.len()..]);
     let message = message.trim();
-    if message.is_empty() { "cargo says nothing about why".into() } else { message.into() }
+    if message.is_empty() { "cargo gave no reason".into() } else { message.into() }
 }
 
 #[cfg(test)]
@@ -263,7 +266,7 @@ mod tests {
         let stderr = "warning: unused key\n  error: not this one\nerror: failed to parse manifest\n\nCaused by:\n  x\n";
         assert_eq!(own_words(stderr), "failed to parse manifest\n\nCaused by:\n  x");
         assert_eq!(own_words("thread panicked\n"), "thread panicked");
-        assert_eq!(own_words(""), "cargo says nothing about why");
+        assert_eq!(own_words(""), "cargo gave no reason");
     }
 
     #[test]

@@ -105,8 +105,7 @@ pub fn folder_notes(project: &Project, settings: &Settings, folders: &[String]) 
     let mut notes = Vec::new();
     if !outside.is_empty() {
         notes.push(format!(
-            "outside of the workspace's folder: {}; cargo names such code after the folder that it is in, so the \
-             image may be another one when it is made in another folder",
+            "outside the workspace's folder: {}; cargo names such code after its folder, so building it in another folder may give a different image",
             outside.join(", ")
         ));
     }
@@ -116,8 +115,7 @@ pub fn folder_notes(project: &Project, settings: &Settings, folders: &[String]) 
         && lockfile::oldest(project, "cc").is_some()
     {
         notes.push(format!(
-            "{folder} has a = in its name, which some C compilers cannot leave out of a program: the image may be \
-             another one when it is made in another folder"
+            "{folder} has a = in its name, which some C compilers cannot keep out of a program, so building it in another folder may give a different image"
         ));
     }
     notes
@@ -350,7 +348,7 @@ mod tests {
         let place = System::HERE.slashes(&place);
         let metadata = metadata(&root, "/t");
         let notes = folder_notes(&Project::from_metadata(metadata), &Settings::default(), &[]);
-        assert!(notes[0].starts_with("outside of the workspace's folder: lib, lib; cargo"), "{notes:?}");
+        assert!(notes[0].starts_with("outside the workspace's folder: lib, lib; cargo"), "{notes:?}");
         assert!(flags.contains(&format!("{place}/x/lib=/dep/lib\n")), "{flags}");
         assert!(flags.contains(&format!("{place}/y/lib=/dep/lib/2")), "{flags}");
     }

@@ -116,15 +116,15 @@ fn ask(cargo: &Cargo, program: &Path, triple: &str) -> Result<Facts> {
         run(&["--print", "sysroot", "--print", "target-libdir", "--print", "cfg", "--target", triple])?;
     if !printed.status.success() {
         let why = String::from_utf8_lossy(&printed.stderr).trim().trim_start_matches("error: ").to_owned();
-        return Err(Error::usage(format!("{triple} is not a target that this Rust knows"))
+        return Err(Error::usage(format!("{triple} is not a target that this Rust toolchain knows"))
             .because(why)
-            .hint("rustc --print target-list shows those that it knows"));
+            .hint("`rustc --print target-list` lists the ones it knows"));
     }
     let printed = String::from_utf8_lossy(&printed.stdout).into_owned();
     let mut lines = printed.lines();
     let (Some(sysroot), Some(target_libdir), Some(host)) = (lines.next(), lines.next(), word("host: "))
     else {
-        return Err(Error::build(format!("cannot understand what {} says", program.display())));
+        return Err(Error::build(format!("cannot understand the output of {}", program.display())));
     };
     Ok(Facts {
         host,
@@ -182,7 +182,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let error = Facts::read(&toolchain(folder.path()), &Settings::default(), "nonsense", None)
             .expect_err("an error");
-        assert_eq!(error.to_string(), "nonsense is not a target that this Rust knows");
+        assert_eq!(error.to_string(), "nonsense is not a target that this Rust toolchain knows");
         assert_eq!(error.causes(), ["no such"]);
     }
 }

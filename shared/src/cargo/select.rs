@@ -97,7 +97,7 @@ fn selected<'a>(project: &'a Project, scope: &Scope) -> Result<(Vec<&'a Package>
     let mut notes = Vec::new();
     let all = || project.packages.iter();
     if !scope.workspace && !scope.exclude.is_empty() {
-        return Err(Error::usage("--exclude needs --workspace").hint("add --workspace"));
+        return Err(Error::usage("--exclude requires --workspace").hint("add --workspace"));
     }
     if scope.workspace {
         let excluded = scope.exclude.iter().map(|spec| Spec::new(spec)).collect::<Result<Vec<_>>>()?;
@@ -133,7 +133,7 @@ impl<'a> Spec<'a> {
     fn new(text: &'a str) -> Result<Self> {
         let (name, version) = text.split_once('@').map_or((text, None), |(n, v)| (n, Some(v)));
         let name = globs::one(name, Star::Anywhere)
-            .map_err(|e| Error::usage(format!("{text:?} is no package name or glob")).because(e))?;
+            .map_err(|e| Error::usage(format!("{text:?} is not a valid package name or glob")).because(e))?;
         Ok(Self { name, version })
     }
 
@@ -148,7 +148,7 @@ fn named(packages: &[&Package], text: &str) -> Result<Vec<String>> {
         return Ok(vec![text.to_owned()]);
     }
     let glob = globs::one(text, Star::Anywhere)
-        .map_err(|e| Error::usage(format!("{text:?} is no name of a binary or glob")).because(e))?;
+        .map_err(|e| Error::usage(format!("{text:?} is not a valid binary name or glob")).because(e))?;
     let names = packages.iter().flat_map(|package| candidates(package)).map(|bin| bin.name.clone());
     let found: Vec<String> = names.filter(|name| glob.is_match(name)).collect();
     Ok(if found.is_empty() { vec![text.to_owned()] } else { found })
@@ -163,7 +163,7 @@ fn by_name(project: &Project, packages: &[&Package], name: &str) -> Result<Binar
         [first, ..] => {
             let names: Vec<&str> = owners.iter().map(|package| package.name.as_str()).collect();
             Err(Error::usage(format!("several packages have a binary {name}: {}", names.join(", ")))
-                .hint(format!("name the package too, for example -p {}", first.name)))
+                .hint(format!("choose the package too, for example with -p {}", first.name)))
         }
     }
 }
@@ -208,7 +208,7 @@ fn by_package(
                 selection.binaries.iter().map(|b| format!("{} (package {})", b.name, b.package)).collect();
             Err(Error::usage(format!("this workspace has several binaries: {}", names.join(", "))).hint(
                 format!(
-                    "name a package, for example -p {}, or make an image of each with --workspace",
+                    "choose a package, for example with -p {}, or make an image of each with --workspace",
                     first.package
                 ),
             ))
@@ -240,8 +240,7 @@ fn the_one<'a>(package: &'a Package, scope: &Scope) -> Result<Vec<&'a BinTarget>
             let scope = if scope.workspace { "--workspace --bins" } else { "--bins" };
             Err(Error::usage(format!("package {} has several binaries: {}", package.name, names.join(", ")))
                 .hint(format!(
-                    "name one, for example --bin {}; make an image of each with {scope}; or set default-run in the \
-                     [package] of its Cargo.toml",
+                    "choose one, for example with --bin {}; make an image of each with {scope}; or set default-run in the [package] of its Cargo.toml",
                     first.name
                 )))
         }
@@ -274,7 +273,7 @@ fn no_binary(project: &Project, packages: &[&Package]) -> Error {
     let hint = if others.is_empty() {
         "add a src/main.rs, or run this in a project that has one".to_owned()
     } else {
-        format!("name a package that has one: {}", others.join(", "))
+        format!("choose a package that has one: {}", others.join(", "))
     };
     Error::usage(what).hint(hint)
 }
@@ -302,7 +301,7 @@ pub(crate) fn suggestion(flag: &str, typed: &str, known: &[&str]) -> String {
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest {
         Some((_, name)) => format!("did you mean {flag} {name}?"),
-        None if known.is_empty() => "there is none to choose from".into(),
+        None if known.is_empty() => "there is nothing to choose from".into(),
         None => format!("there are: {}", known.join(", ")),
     }
 }
@@ -373,7 +372,7 @@ mod tests {
         assert_eq!(names(named("se*")), ["app:send", "app:serve"]);
         assert_eq!(names(named("r?n")), ["app:run"]);
         assert_eq!(failure(named("x*")).0, "there is no binary x*");
-        assert_eq!(failure(named("[")).0, "\"[\" is no name of a binary or glob");
+        assert_eq!(failure(named("[")).0, "\"[\" is not a valid binary name or glob");
     }
 
     #[test]
@@ -403,7 +402,7 @@ mod tests {
         let project = project(&[("lib", &[], None, true), ("app", &["app"], None, false)]);
         let (message, hint) = failure(binaries(&project, &Scope::default(), &[]));
         assert_eq!(message, "package lib is a library: it has no binary to put in an image");
-        assert_eq!(hint, "name a package that has one: -p app");
+        assert_eq!(hint, "choose a package that has one: -p app");
         assert_eq!(names(binaries(&project, &only(&["app"]), &[])), ["app:app"]);
     }
 
@@ -437,7 +436,7 @@ mod tests {
         assert_eq!(failure(binaries(&project, &only(&["svc-c"]), &[])).1, "did you mean -p svc-a?");
         assert_eq!(
             failure(binaries(&project, &all(), &["a".into()])).1,
-            "name the package too, for example -p svc-a"
+            "choose the package too, for example with -p svc-a"
         );
         let exclude = Scope { exclude: vec!["svc-a".into()], ..Scope::default() };
         assert_eq!(failure(binaries(&project, &exclude, &[])).1, "add --workspace");

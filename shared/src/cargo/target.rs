@@ -112,7 +112,7 @@ fn how_to_install(cargo: &Cargo, facts: &Facts, triple: &str) -> String {
         Some(name) if cargo.is_elsewhere() => format!("rustup target add --toolchain {name} {triple}"),
         Some(_) => format!("rustup target add {triple}"),
         None => format!(
-            "with a toolchain of rustup: rustup target add {triple}; the one in {} gets it from where it came from",
+            "with a rustup toolchain, run `rustup target add {triple}`; for the one in {}, install it from where the toolchain came from",
             facts.sysroot.display()
         ),
     }
@@ -150,7 +150,7 @@ pub fn linking(cargo: &Cargo, settings: &Settings, facts: &Facts, triple: &str) 
         let mut ways = vec![install_zigbuild(&facts.host).to_owned()];
         ways.extend(install_gcc(&facts.host, triple));
         ways.push(format!("set {} to a linker that you have", variable(triple, "LINKER")));
-        Error::build(format!("there is no linker for {triple} here")).hint(ways.join(", or "))
+        Error::build(format!("no linker for {triple} was found")).hint(ways.join(", or "))
     })
 }
 
@@ -240,8 +240,8 @@ pub(super) fn advice(cargo: &Cargo, settings: &Settings, facts: &Facts, triple: 
     let bundled = linker == Path::new("rust-lld") || (foreign && configured.is_none());
     if !bundled && linker.to_str().is_none_or(|name| cargo.find_program(name).is_none()) {
         return Some(match configured {
-            Some(linker) => format!("{} was not found, which is configured as the linker", linker.display()),
-            None => "there is no linker cc here: apt install gcc, or what your system calls it".into(),
+            Some(linker) => format!("the configured linker {} was not found", linker.display()),
+            None => "the linker cc was not found: apt install gcc, or your system's equivalent".into(),
         });
     }
     if c_compiler(cargo, facts, triple).is_none() && (foreign || is_musl(triple)) {
@@ -253,7 +253,7 @@ pub(super) fn advice(cargo: &Cargo, settings: &Settings, facts: &Facts, triple: 
             ways.insert(0, "apt install musl-tools".into());
         }
         return Some(format!(
-            "if it was a crate with C code: there is no C compiler for {triple} here; {}",
+            "if a crate with C code failed: no C compiler for {triple} was found; {}",
             ways.join(", or ")
         ));
     }
@@ -353,7 +353,10 @@ mod tests {
             Some("rustup target add --toolchain mine aarch64-unknown-linux-musl")
         );
         let other = check(&Cargo::new(folder.path(), Default::default())).expect_err("an error");
-        assert!(other.hint_text().is_some_and(|hint| hint.contains("where it came from")), "{other:?}");
+        assert!(
+            other.hint_text().is_some_and(|hint| hint.contains("where the toolchain came from")),
+            "{other:?}"
+        );
         let own_std = [("CARGO_UNSTABLE_BUILD_STD", "std")].into_iter().collect();
         check(&Cargo::new(folder.path(), own_std)).expect("built by the user");
     }
@@ -374,7 +377,7 @@ mod tests {
         let cargo = Cargo::new(folder.path(), path);
         let linking = |cargo: &Cargo| super::linking(cargo, &Settings::default(), &facts, ARM);
         let error = linking(&cargo).expect_err("nothing is there");
-        assert_eq!(error.to_string(), "there is no linker for aarch64-unknown-linux-musl here");
+        assert_eq!(error.to_string(), "no linker for aarch64-unknown-linux-musl was found");
         assert!(
             error
                 .hint_text()
@@ -453,7 +456,7 @@ mod tests {
         let facts = facts(folder.path());
         let cargo = Cargo::new(folder.path(), [("PATH", folder.path())].into_iter().collect());
         let advice = |triple: &str| advice(&cargo, &Settings::default(), &facts, triple).unwrap_or_default();
-        assert!(advice("x86_64-unknown-linux-gnu").contains("no linker cc"));
+        assert!(advice("x86_64-unknown-linux-gnu").contains("the linker cc was not found"));
         fs::write(folder.path().join(System::HERE.executable("cc")), "").expect("write");
         assert_eq!(advice("x86_64-unknown-linux-gnu"), "");
         assert!(advice("x86_64-unknown-linux-musl").contains("apt install musl-tools"));

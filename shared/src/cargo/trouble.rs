@@ -135,7 +135,7 @@ fn advice_on(system: System, cargo: &Cargo, messages: &Messages, triple: &str) -
     });
     linked.map(|(known, version)| {
         let (library, ways) = (known.library, ways(system, known, version, triple));
-        format!("if it was the linker: {} links {library} of this machine: {ways}", known.name)
+        format!("if linking failed: {} links {library} of this machine; {ways}", known.name)
     })
 }
 
@@ -153,7 +153,7 @@ fn ways(system: System, known: &Known, version: &str, triple: &str) -> String {
     ways.extend(known.instead.map(str::to_owned));
     // On other systems there are none of Debian's headers and libraries to link with.
     if let Some((headers, package)) = known.debian.filter(|_| system == System::Linux) {
-        let from = if is_musl(triple) { "take Debian's instead of musl" } else { "take Debian's" };
+        let from = if is_musl(triple) { "use Debian's instead of musl" } else { "use Debian's" };
         ways.push(format!("{from}: apt install {headers}, and {}", on_debian(triple, package)));
     }
     ways.join("; or ")
@@ -193,10 +193,10 @@ fn tool(system: System, cargo: &Cargo, messages: &Messages) -> Option<String> {
     if let Some((_, program, package)) = missing {
         let how = match system {
             System::Linux => format!("apt install {package}"),
-            System::Mac => format!("brew install {program}, or as it is called there"),
+            System::Mac => format!("brew install {program}, or the formula that has it"),
             System::Windows => format!("install it so that {program} is on the Path"),
         };
-        return Some(format!("there is no {program} here, which a build script may need: {how}"));
+        return Some(format!("{program} was not found, which a build script may need: {how}"));
     }
     let bindgen = compiled(&["bindgen", "clang-sys"]) && cargo.environment().get("LIBCLANG_PATH").is_none();
     let how = match system {
@@ -204,7 +204,7 @@ fn tool(system: System, cargo: &Cargo, messages: &Messages) -> Option<String> {
         System::Mac => "brew install llvm",
         System::Windows => "winget install LLVM.LLVM",
     };
-    bindgen.then(|| format!("if it was bindgen that looked for libclang: {how}"))
+    bindgen.then(|| format!("if bindgen could not find libclang: {how}"))
 }
 
 /// What to do about C++, for which musl has no library here: a guess, where nothing better is known.
@@ -216,7 +216,7 @@ pub(super) fn cpp(cargo: &Cargo, messages: &Messages, triple: &str) -> Option<St
     let configured = variables.iter().any(|name| cargo.environment().get(name).is_some());
     (compiles && is_musl(triple) && !configured).then(|| {
         let flags = on_debian(triple, "libstdc++6");
-        format!("if it was a crate with C++ code: there is no C++ compiler for {triple} here; link with glibc: {flags}")
+        format!("if a crate with C++ code failed: no C++ compiler for {triple} was found; link with glibc: {flags}")
     })
 }
 
@@ -291,7 +291,7 @@ mod tests {
     async fn what_the_linker_may_have_missed_is_named() {
         let lines = [script("pq-sys@0.7.8"), executed("pq-sys@0.7.8", "\"pq\",\"pq\"")];
         let advice = advice_for(&lines, &[], MUSL).await.expect("advice");
-        assert!(advice.starts_with("if it was the linker: pq-sys links libpq"), "{advice}");
+        assert!(advice.starts_with("if linking failed: pq-sys links libpq"), "{advice}");
         assert!(
             advice.contains("pq-sys@0.7 --features bundled and cargo add openssl-sys --features vendored")
         );
@@ -307,7 +307,7 @@ mod tests {
         let own = script("app@0.1.0");
         let protoc = [compiled("prost-build@0.13.5"), own.clone()];
         let advice = advice_for(&protoc, &[], MUSL).await.expect("advice");
-        assert!(advice.contains("no protoc here") && advice.contains("protobuf-compiler"), "{advice}");
+        assert!(advice.contains("protoc was not found") && advice.contains("protobuf-compiler"), "{advice}");
         assert_eq!(advice_for(&protoc, &["protoc"], MUSL).await, None);
         let bindgen = [compiled("bindgen@0.71.1"), own.clone()];
         assert!(advice_for(&bindgen, &[], MUSL).await.is_some_and(|text| text.contains("libclang-dev")));

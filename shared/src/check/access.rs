@@ -31,11 +31,12 @@ impl User {
                 report.add(Finding {
                     severity: Severity::Error,
                     kind: Kind::NoUser,
-                    message: format!("the image runs as {text:?}, and {unknown} has no such name"),
+                    message: format!("the image runs as {text:?}, but {unknown} has no such name"),
                     library: None,
                     through: Vec::new(),
                     fix: Some(
-                        "name a number, as in user = \"65532:65532\", or a base that knows the name".into(),
+                        "use a number, for example user = \"65532:65532\", or a base that has the name"
+                            .into(),
                     ),
                 });
                 None

@@ -13,6 +13,8 @@ use crate::facts::details::{Detail, Metadata};
 use crate::oci::Platform;
 use crate::python::closed::{Present, unmet};
 use crate::python::{Interpreter, Libc, Markers, Name, PythonVersion};
+use crate::words;
+use crate::words::Command;
 
 /// Newer than any: what a bug of an early release alone needs is needed by none that people have.
 const MICRO: u32 = 99;
@@ -33,7 +35,7 @@ pub(super) fn examine(image: &Image<'_>, started: &Started, report: &mut Report)
         }
         let how = match &one.instead {
             None => "which is not in the image".to_owned(),
-            Some(version) => format!("and the image has {} {version}", one.name),
+            Some(version) => format!("but the image has {} {version}", one.name),
         };
         report.add(Finding {
             severity: Severity::Warning,
@@ -41,9 +43,10 @@ pub(super) fn examine(image: &Image<'_>, started: &Started, report: &mut Report)
             message: format!("{} needs {}, {how}", one.through, one.needed),
             library: None,
             through: Vec::new(),
-            fix: Some(
-                "lock all that is needed; of requirements without a lock, containerize lock makes one".into(),
-            ),
+            fix: Some(words!(
+                "lock everything that is needed; for requirements without a lock, run `{lock}`",
+                lock = Command::LOCK
+            )),
         });
     }
 }

@@ -79,14 +79,14 @@ pub(super) fn finding(problem: &Problem, severity: Severity, image: &Image<'_>) 
             let musl = library.contains("musl") || library == "libc.so";
             let (own, other) = if musl { ("musl", "glibc") } else { ("glibc", "musl") };
             let fix = format!(
-                "take a base with {own} (Alpine has musl; Debian, distroless and most others have glibc), or a build for {other}"
+                "use a base with {own} (Alpine has musl; Debian, distroless and most others have glibc), or a build for {other}"
             );
-            (Kind::WrongLibc, format!("{who} is built for {own} ({library}), and is loaded by {other}"), fix)
+            (Kind::WrongLibc, format!("{who} is built for {own} ({library}), but is loaded by {other}"), fix)
         }
         Trouble::Closed(library, at) => {
             let user = image.user.as_ref().map_or_else(String::new, super::access::User::shown);
             let fix = format!("make {at} readable for everybody (mode 0644, folders 0755)");
-            (Kind::NotAllowed, format!("{who} needs {library}, and {user} may not read {at}"), fix)
+            (Kind::NotAllowed, format!("{who} needs {library}, but {user} may not read {at}"), fix)
         }
     };
     let nowhere = |library: &&String| !image.libraries.contains_key(library.as_str());
@@ -94,7 +94,7 @@ pub(super) fn finding(problem: &Problem, severity: Severity, image: &Image<'_>) 
         Trouble::Missing(library) => Some(library).filter(nowhere).cloned(),
         _ => None,
     };
-    Finding { severity, kind, message, library, through: problem.chain.clone(), fix: Some(fix) }
+    Finding { severity, kind, message, library, through: problem.chain.clone(), fix: Some(fix.into()) }
 }
 
 fn missing(who: &str, library: &str, image: &Image<'_>) -> (Kind, String, String) {
@@ -108,8 +108,7 @@ fn missing(who: &str, library: &str, image: &Image<'_>) -> (Kind, String, String
     let package =
         package.map_or_else(String::new, |(_, name)| format!(" or the package (debian = [\"{name}\"])"));
     let fix = format!(
-        "take a base that has {library}{package}, or set native = \"bundle\" to carry this machine's along; a wheel or a \
-         build that holds the library itself needs neither"
+        "use a base that has {library}{package}, or set native = \"bundle\" to bundle this machine's; a wheel or build that includes the library needs neither"
     );
     (Kind::MissingLibrary, format!("{who} needs {library}, which is not in the image"), fix)
 }
@@ -120,10 +119,9 @@ fn version_lacks(who: &str, library: &str, version: &str, newest: Option<&str>) 
         _ => ", which does not have it".to_owned(),
     };
     let fix = if version.starts_with("GLIBC_") {
-        "take a base with a newer glibc, or build on a system as old as the base (for Rust: cargo-zigbuild, or \
-         a musl target)"
+        "use a base with a newer glibc, or build on a system as old as the base (for Rust: cargo-zigbuild, or a musl target)"
     } else {
-        "take a base with a newer version of the library, or build against the one in the base"
+        "use a base with a newer version of the library, or build against the one in the base"
     };
     (Kind::MissingVersion, format!("{who} needs {version} of {library}{up_to}"), fix.to_owned())
 }

@@ -14,8 +14,7 @@ const SERVERS: &[&str] = &["uvicorn", "gunicorn", "hypercorn", "granian", "daphn
 const ELSEWHERE: &[&str] = &["--app-dir", "--chdir", "--pythonpath", "--working-dir", "--config", "-c"];
 
 /// What helps where a module is missing of which nothing else is known.
-const LACKING: &str = "see that it is a dependency, or part of the source that goes in (include, exclude), and for this \
-                       version of Python";
+const LACKING: &str = "check that it is a dependency or part of the included source (include, exclude), and supports this version of Python";
 
 /// Whether the modules that `words` (from the interpreter on) import first are there.
 pub(super) fn examine(
@@ -33,17 +32,17 @@ pub(super) fn examine(
     let mut examination = Examination { image, python, severity, through, report };
     if !has_zip && !landmarks.iter().any(|path| image.exists(path)) {
         let message = format!("{} has no standard library at {}", python.path, python.library());
-        return examination.add(message, "take a base whose Python is whole");
+        return examination.add(message, "use a base whose Python is complete");
     }
     if path.is_open {
-        let words = "modules that a .pth file with an import line may bring";
+        let words = "modules that a .pth file with an import line may add";
         return examination.report.cannot_tell(words);
     }
     let mut rest = words.get(1..).unwrap_or_default().iter();
     while let Some(word) = rest.next() {
         match word.as_str() {
             "-c" | "-" => {
-                return examination.report.cannot_tell("what the Python code in the arguments does");
+                return examination.report.cannot_tell("the Python code in the arguments");
             }
             "-X" | "-W" | "--check-hash-based-pycs" => drop(rest.next()),
             "-m" => {
@@ -92,7 +91,7 @@ enum Found {
 impl Examination<'_, '_, '_> {
     fn add(&mut self, message: String, fix: &str) {
         let (through, severity) = (self.through.to_vec(), self.severity);
-        let fix = Some(fix.to_owned());
+        let fix = Some(fix.into());
         self.report.add(Finding {
             severity,
             kind: Kind::MissingModule,
@@ -127,7 +126,7 @@ impl Examination<'_, '_, '_> {
         });
         let through = self.through.iter().cloned().chain(way).collect();
         let (severity, kind) = (self.severity, Kind::MissingModule);
-        self.report.add(Finding { severity, kind, message, library: None, through, fix: Some(fix) });
+        self.report.add(Finding { severity, kind, message, library: None, through, fix: Some(fix.into()) });
     }
 
     fn module(&mut self, name: &str, path: &SearchPath, arguments: &[&str]) {
@@ -137,7 +136,7 @@ impl Examination<'_, '_, '_> {
                 if self.find("__main__", &main) == Found::Nothing {
                     let message =
                         format!("python -m {name} needs {name}.__main__, which is not in the image");
-                    self.add(message, "name a module that can be run");
+                    self.add(message, "use a module that can be run");
                 }
             }
             found => self.say(found, name, &format!("python -m {name}")),
@@ -152,8 +151,8 @@ impl Examination<'_, '_, '_> {
     fn script(&mut self, script: &str, path: &SearchPath, arguments: &[&str]) {
         let script = self.image.absolute(script);
         let Some(real) = self.image.fs.contents.follow(&script) else {
-            let message = format!("{} is to run {script}, which is not in the image", self.python.path);
-            return self.add(message, "name a file that is in the image");
+            let message = format!("{} should run {script}, which is not in the image", self.python.path);
+            return self.add(message, "use a file that is in the image");
         };
         let folder = real.rsplit_once('/').map_or("", |(folder, _)| folder);
         if let Some(text) = self.image.fs.script(&script)
@@ -193,12 +192,12 @@ impl Examination<'_, '_, '_> {
             return;
         }
         let message = format!(
-            "{script} is run by {}, which is not the Python of the environment in {place}, and finds none of its packages",
+            "{script} is run by {}, which is not the Python of the environment in {place}, so it finds none of its packages",
             self.python.path
         );
         self.add(
             message,
-            &format!("name no other Python in the command, and leave {place}/bin in front in PATH"),
+            &format!("do not use another Python in the command, and keep {place}/bin first in PATH"),
         );
     }
 
@@ -220,7 +219,9 @@ impl Examination<'_, '_, '_> {
     fn say(&mut self, found: Found, module: &str, who: &str) {
         match found {
             Found::File | Found::Package(_) => {}
-            Found::Partly => self.report.cannot_tell(format!("whether {module} is made up by its package")),
+            Found::Partly => {
+                self.report.cannot_tell(format!("whether {module} is created by its package at run time"))
+            }
             Found::Nothing => {
                 let python = format!("Python 3.{}", self.python.minor);
                 let message = format!("{who} imports {module}, which is not where {python} looks for it");

@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::details::{Detail, FileSystem};
 use crate::oci::{History, ImageConfig, MOST_LAYERS};
+use crate::words::Words;
 
 /// The version of the rules. What was remembered under another one is forgotten: verdicts, and
 /// which libraries of the building machine an image needs.
@@ -94,7 +95,7 @@ pub struct Finding {
     /// The way from what is started to what is wrong.
     pub through: Vec<String>,
     /// What can be done about it.
-    pub fix: Option<String>,
+    pub fix: Option<Words>,
 }
 
 /// What an examination found.
@@ -162,12 +163,12 @@ fn count_layers(config: &ImageConfig, report: &mut Report) {
     report.add(Finding {
         severity: Severity::Error,
         kind: Kind::TooManyLayers,
-        message: format!("the image has {layers} layers, and Docker takes at most {MOST_LAYERS}"),
+        message: format!("the image has {layers} layers, but Docker accepts at most {MOST_LAYERS}"),
         library: None,
         through: Vec::new(),
         fix: Some(match own {
             0 | 1 => "choose a base with fewer layers, or squash it".into(),
-            own => format!("choose a base with fewer layers, or put the image's own {own} into fewer"),
+            own => format!("choose a base with fewer layers, or put the image's own {own} into fewer").into(),
         }),
     });
 }

@@ -197,17 +197,17 @@ impl Loading<'_, '_, '_> {
             (Kind::WrongPython, message)
         } else {
             let built = &file.facts.machine;
-            (Kind::WrongMachine, format!("/{path} is built for {built}, and the image is for {machine}"))
+            (Kind::WrongMachine, format!("/{path} is built for {built}, but the image is for {machine}"))
         };
         let through = vec![self.python.path.clone(), format!("/{path}")];
-        let fix = "take the wheel for this interpreter and machine, or build it for them".to_owned();
+        let fix = "use the wheel for this interpreter and machine, or build it for them".to_owned();
         Some(Some(Finding {
             severity: Severity::Error,
             kind,
             message,
             library: None,
             through,
-            fix: Some(fix),
+            fix: Some(fix.into()),
         }))
     }
 
@@ -216,7 +216,7 @@ impl Loading<'_, '_, '_> {
     fn certain(&mut self, problem: &Problem) -> Option<String> {
         let Trouble::Missing(library) = &problem.what else { return Some(format!("{:?}", problem.what)) };
         if fixes::comes_with_the_machine(library) {
-            self.report.cannot_tell(format!("{library}, which the machine's driver brings"));
+            self.report.cannot_tell(format!("{library}, which comes with the machine's driver"));
             return None;
         }
         let file = library.rsplit('/').next().unwrap_or_default();
@@ -293,10 +293,10 @@ fn others(image: &Image<'_>, python: Option<&Python>, files: &[&File<'_>], repor
                 report.add(Finding {
                     severity: Severity::Warning,
                     kind: Kind::WrongMachine,
-                    message: format!("{path} is built for {built}, and the image is for {machine}"),
+                    message: format!("{path} is built for {built}, but the image is for {machine}"),
                     library: None,
                     through: vec![path.clone()],
-                    fix: Some(format!("put the {machine} build of it into this image")),
+                    fix: Some(format!("put the {machine} build of it into this image").into()),
                 });
             }
             continue;

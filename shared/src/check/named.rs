@@ -92,7 +92,7 @@ pub(super) fn examine(image: &Image<'_>, report: &mut Report) {
                 message,
                 library: None,
                 through: Vec::new(),
-                fix: Some(fix(&packages)),
+                fix: Some(fix(&packages).into()),
             });
         }
     }
@@ -100,7 +100,7 @@ pub(super) fn examine(image: &Image<'_>, report: &mut Report) {
 
 /// How an image comes to what the packages have.
 pub(super) fn fix(packages: &[&str]) -> String {
-    format!("add debian = {packages:?}, or take a base that has it")
+    format!("add debian = {packages:?}, or use a base that has it")
 }
 
 /// What the distribution does in vain, and the packages that help.
@@ -124,9 +124,7 @@ fn lacks(image: &Image<'_>, opened: &Opened) -> Option<(String, Vec<&'static str
             }
             match (is_there, has_list) {
                 (true, true) => None,
-                (true, false) => {
-                    Some(format!("looks for {name} by means of ldconfig, which is not in the image"))
-                }
+                (true, false) => Some(format!("looks for {name} with ldconfig, which is not in the image")),
                 (false, _) => Some(format!("opens {name}, which is not in the image")),
             }
         }

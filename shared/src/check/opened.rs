@@ -133,7 +133,7 @@ pub(super) fn examine(image: &Image<'_>, report: &mut Report) {
             message: format!("{who} opens {soname}, which is not in the image"),
             library: None,
             through: Vec::new(),
-            fix: Some(named::fix(&[package])),
+            fix: Some(named::fix(&[package]).into()),
         });
     }
 }

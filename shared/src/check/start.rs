@@ -14,6 +14,8 @@ use crate::facts::tree::NodeKind;
 use crate::oci::DEFAULT_PATH;
 use crate::system::System;
 use crate::versions::Family;
+use crate::words;
+use crate::words::{Words, flag};
 
 /// As many `#!` lines as Linux follows.
 const MOST_SCRIPTS: usize = 5;
@@ -39,12 +41,12 @@ pub(super) fn examine(image: &Image<'_>, report: &mut Report) -> Started {
     let words: Vec<String> = all.into_iter().flatten().flatten().cloned().collect();
     let mut started = Started::default();
     if words.is_empty() {
-        report.cannot_tell("the image names nothing that it starts");
+        report.cannot_tell("the image does not say what to start");
     } else {
         let mut walk = Walk { image, report, severity: Severity::Error, through: Vec::new(), started };
         walk.run(&words);
         started = walk.started;
-        report.checked.push(format!("what is started: {}", words.join(" ")));
+        report.checked.push(format!("the program that is started: {}", words.join(" ")));
     }
     let test = execution.healthcheck.as_ref().map(|check| check.test.as_slice()).unwrap_or_default();
     if let Some((kind, words)) = test.split_first() {
@@ -104,10 +106,10 @@ impl<'a> Walk<'_, 'a, '_> {
                 }
             }
         }
-        self.add(Kind::NoInterpreter, "the scripts are started by one another without end".into(), None);
+        self.add(Kind::NoInterpreter, "the scripts start one another in a loop".into(), None);
     }
 
-    fn add(&mut self, kind: Kind, message: String, fix: Option<String>) {
+    fn add(&mut self, kind: Kind, message: String, fix: Option<Words>) {
         let through = self.through.clone();
         self.report.add(Finding { severity: self.severity, kind, message, library: None, through, fix });
     }
@@ -132,11 +134,11 @@ impl<'a> Walk<'_, 'a, '_> {
         }
         let (at, who) = (stopped(first)?, user.map_or_else(String::new, |user| user.shown()));
         let message = match by {
-            Some(script) => format!("{script} is started by {first}, and {who} may not execute {at}"),
-            None => format!("{} {first}, and {who} may not execute {at}", self.starts()),
+            Some(script) => format!("{script} is started by {first}, but {who} may not execute {at}"),
+            None => format!("{} {first}, but {who} may not execute {at}", self.starts()),
         };
         let fix = how_to_allow(System::HERE, &at);
-        self.add(Kind::NotAllowed, message, Some(fix));
+        self.add(Kind::NotAllowed, message, Some(fix.into()));
         None
     }
 
@@ -161,22 +163,22 @@ impl<'a> Walk<'_, 'a, '_> {
         match by {
             Some(script) if word.ends_with('\r') => {
                 let message =
-                    format!("the first line of {script} ends as on Windows, so that it names no program");
+                    format!("the first line of {script} has a Windows line ending, so it names no program");
                 self.add(
                     Kind::NoInterpreter,
                     message,
-                    Some("save the script with Unix line ends (LF)".into()),
+                    Some("save the script with Unix line endings (LF)".into()),
                 );
             }
             Some(script) => {
                 let message = format!("{script} is started by {word}, {place}");
-                let fix = "take a base that has it, or start the program without a script".to_owned();
+                let fix = "use a base that has it, or start the program without a script".into();
                 self.add(Kind::NoInterpreter, message, Some(fix));
             }
             None => {
                 let message = format!("{} {word}, {place}", self.starts());
                 let key = if self.is_healthcheck() { "healthcheck" } else { "entrypoint" };
-                let fix = format!("name what is in the image, with --{key} or the key {key}");
+                let fix = words!("use a program that is in the image, with {} or the key {key}", flag(key));
                 self.add(Kind::NoProgram, message, Some(fix));
             }
         }
@@ -193,8 +195,8 @@ impl<'a> Walk<'_, 'a, '_> {
         if let Some(user) = &self.image.user
             && let Some(at) = user.stopped_at(self.image.fs, path, READ)
         {
-            let message = format!("{interpreter} is to run {path}, and {} may not read {at}", user.shown());
-            self.add(Kind::NotAllowed, message, Some(format!("make {at} readable (mode 0755)")));
+            let message = format!("{interpreter} should run {path}, but {} may not read {at}", user.shown());
+            self.add(Kind::NotAllowed, message, Some(format!("make {at} readable (mode 0755)").into()));
             return None;
         }
         let mut next: Vec<String> = vec![interpreter.to_owned()];
@@ -203,7 +205,7 @@ impl<'a> Walk<'_, 'a, '_> {
             next = argument.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
             next.retain(|word| word != "-S" && !word.contains('='));
             if next.first().is_none_or(|word| word.starts_with('-')) {
-                self.report.cannot_tell(format!("what `{line}` in {path} starts"));
+                self.report.cannot_tell(format!("programs started by `{line}` in {path}"));
                 return None;
             }
         } else {
@@ -218,13 +220,13 @@ impl<'a> Walk<'_, 'a, '_> {
     fn program(&mut self, path: &str, facts: &'a ElfFacts, words: &[String]) {
         let machine = self.image.machine;
         if facts.machine != machine || !facts.runs {
-            let message = format!("{path} is built for {}, and the image is for {machine}", facts.machine);
+            let message = format!("{path} is built for {}, but the image is for {machine}", facts.machine);
             let fix = format!("put the {machine} build of it into this image");
-            return self.add(Kind::WrongMachine, message, Some(fix));
+            return self.add(Kind::WrongMachine, message, Some(fix.into()));
         }
         if let (None, [first, ..]) = (&facts.interpreter, facts.needed.as_slice()) {
-            let message = format!("{path} needs {first}, and names no loader that would find it");
-            let fix = "link it statically as a whole, or dynamically: it was linked for musl with a library of glibc";
+            let message = format!("{path} needs {first}, but names no loader that would find it");
+            let fix = "link it fully statically, or dynamically: it was linked for musl with a glibc library";
             // It never gets as far as its libraries.
             self.started.reached.insert(path.trim_start_matches('/').to_owned());
             return self.add(Kind::NoInterpreter, message, Some(fix.into()));
@@ -250,7 +252,7 @@ impl<'a> Walk<'_, 'a, '_> {
                 imports::examine(self.image, python, words, self.severity, &self.through, self.report);
             }
             None if words.get(1).is_some_and(|word| word == "-c") => {
-                self.report.cannot_tell(format!("what `{}` starts", words.join(" ")));
+                self.report.cannot_tell(format!("programs started by `{}`", words.join(" ")));
             }
             None => {}
         }
@@ -262,13 +264,12 @@ impl<'a> Walk<'_, 'a, '_> {
         if !fits {
             let musl = Family::of(loader) == Family::Musl;
             let fix = if musl {
-                "take a base with musl, such as Alpine, or build it statically"
+                "use a base with musl, such as Alpine, or build it statically"
             } else {
-                "take a base with glibc, such as distroless/cc or debian:*-slim, or build it statically (for Rust: a musl \
-                 target)"
+                "use a base with glibc, such as distroless/cc or debian:*-slim, or build it statically (for Rust: a musl target)"
             };
             let message = if facts.is_some() || self.image.exists(loader) {
-                format!("{path} is started by {loader}, which is no loader for {}", self.image.machine)
+                format!("{path} is started by {loader}, which is not a loader for {}", self.image.machine)
             } else {
                 format!("{path} is started by {loader}, which is not in the image")
             };
@@ -306,8 +307,8 @@ fn first_line(text: &str) -> &str {
 fn how_to_allow(system: System, at: &str) -> String {
     if system.is_windows() {
         return format!(
-            "git update-index --chmod=+x FILE makes a file of the project executable; one that `files` puts at {at} is, \
-             with mode = \"0755\""
+            "make it executable: a file of the project with `git update-index --chmod=+x FILE`, one that `files` \
+             puts at {at} with mode = \"0755\""
         );
     }
     format!("make {at} executable for everybody (mode 0755), or run as another user")

@@ -114,7 +114,7 @@ fn a_program_whose_libraries_are_there_is_sound() {
     let own = Files::default().program("app", &["libc.so.6"]).link("bin/web", "../app");
     let report = examined(glibc(), own, &config(&["/bin/web"]));
     assert_eq!(report.findings, []);
-    assert_eq!(report.checked, ["what is started: /bin/web"]);
+    assert_eq!(report.checked, ["the program that is started: /bin/web"]);
 }
 
 /// The metadata of a distribution in the environment of the image.
@@ -137,7 +137,7 @@ fn distributions_have_what_they_need() {
     let words = message(python(), own(&[needs]), &started);
     assert_eq!(words, "flask 3.1.2 needs werkzeug>=3.1, which is not in the image");
     let words = message(python(), own(&[needs, "werkzeug 3.0"]), &started);
-    assert_eq!(words, "flask 3.1.2 needs werkzeug>=3.1, and the image has werkzeug 3.0");
+    assert_eq!(words, "flask 3.1.2 needs werkzeug>=3.1, but the image has werkzeug 3.0");
     let words = message(python(), own(&[needs, "werkzeug 3.1", "a 1 flask[dotenv]"]), &started);
     assert_eq!(words, "flask 3.1.2 needs y, which is not in the image");
     assert_eq!(
@@ -289,7 +289,7 @@ fn the_user_must_be_known_and_may_be_stopped_by_a_folder() {
     };
     assert_eq!(with("0"), []);
     let stopped = with("web");
-    assert_eq!(stopped[0].message, "the image starts /srv/run, and user 33 may not execute /srv");
+    assert_eq!(stopped[0].message, "the image starts /srv/run, but user 33 may not execute /srv");
     assert_eq!(with("nobody")[0].kind, Kind::NoUser);
 }
 
@@ -447,8 +447,9 @@ fn a_file_is_run_by_the_python_that_has_the_packages() {
     assert_eq!(with(&["/app/.venv/bin/python", "/app/main.py"], environment()), [""; 0]);
     assert_eq!(
         with(&["/usr/local/bin/python3.13", "/app/main.py"], environment()),
-        ["/app/main.py is run by /usr/local/bin/python3.13, which is not the Python of the environment in \
-          /app/.venv, and finds none of its packages"]
+        [
+            "/app/main.py is run by /usr/local/bin/python3.13, which is not the Python of the environment in /app/.venv, so it finds none of its packages"
+        ]
     );
     let empty = Files::default().text("app/main.py", "import x");
     assert_eq!(with(&["/usr/local/bin/python3.13", "/app/main.py"], empty), [""; 0]);
@@ -478,7 +479,7 @@ fn history_tells_what_is_ours() {
         report.findings.pop().map(|finding| (finding.kind, finding.message))
     };
     assert_eq!(counted(125), None);
-    let words = "the image has 126 layers, and Docker takes at most 125";
+    let words = "the image has 126 layers, but Docker accepts at most 125";
     assert_eq!(counted(126), Some((Kind::TooManyLayers, words.to_owned())));
 }
 
@@ -494,7 +495,7 @@ fn opened_by_name(base: Files, own: Files) -> Vec<(String, String)> {
     config.config.env = vec!["PATH=/usr/local/bin:/usr/bin".into()];
     let found = examined(base, own, &config).findings.into_iter();
     let found = found.filter(|finding| finding.kind == Kind::OpenedByName);
-    found.map(|finding| (finding.message, finding.fix.unwrap_or_default())).collect()
+    found.map(|finding| (finding.message, finding.fix.unwrap_or_default().to_string())).collect()
 }
 
 #[test]
@@ -511,7 +512,7 @@ fn what_is_opened_by_name_and_is_not_there_is_a_warning() {
     let psycopg = || with_distributions(&["psycopg-3.2.3"]);
     assert_eq!(opened_by_name(lib(with_list(), "libpq.so.5"), psycopg()), []);
     let (message, fix) = opened_by_name(lib(python(), "libpq.so.5"), psycopg()).remove(0);
-    assert!(message.contains("by means of ldconfig"), "{message}");
+    assert!(message.contains("with ldconfig"), "{message}");
     assert!(fix.contains("\"libpq5\", \"libc-bin\""), "{fix}");
 
     // Another distribution brings it along, or the wheel itself does.

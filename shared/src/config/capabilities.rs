@@ -58,7 +58,7 @@ const REVISION: u32 = 0x0200_0000;
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
 #[schemars(
     with = "String",
-    description = "Capabilities as setcap takes them, as in \"cap_net_bind_service=+ep\"."
+    description = "Capabilities in the form that setcap accepts, for example \"cap_net_bind_service=+ep\"."
 )]
 pub struct Capabilities {
     text: String,
@@ -149,20 +149,19 @@ impl FromStr for Capabilities {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| {
-            format!("the capabilities {text:?} {why}: write for example cap_net_bind_service=+ep")
-        };
+        let wrong =
+            |why: &str| format!("the capabilities {text:?} {why}; an example is cap_net_bind_service=+ep");
         let mut sets = Sets::default();
         for clause in text.split_whitespace() {
             sets.clause(clause).ok_or_else(|| wrong("cannot be read"))?;
         }
         let given = sets.permitted | sets.inheritable;
         if given == 0 {
-            return Err(wrong("give nothing"));
+            return Err(wrong("grant nothing"));
         }
         // The kernel keeps one bit for all of them.
         if sets.effective != 0 && sets.effective != given {
-            return Err(wrong("make some effective and some not, which no file can say"));
+            return Err(wrong("make only some effective, which a file cannot express"));
         }
         let (permitted, inheritable) = (sets.permitted, sets.inheritable);
         Ok(Self { text: text.to_owned(), permitted, inheritable, effective: sets.effective != 0 })

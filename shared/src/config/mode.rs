@@ -27,7 +27,7 @@ impl FromStr for Mode {
             .ok()
             .filter(|mode| *mode <= 0o7777)
             .map(Self)
-            .ok_or_else(|| format!("{text:?} is not a mode: write octal digits, as in \"0755\""))
+            .ok_or_else(|| format!("{text:?} is not a mode; write octal digits, for example \"0755\""))
     }
 }
 

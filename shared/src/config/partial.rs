@@ -81,114 +81,114 @@ macro_rules! keys {
 }
 
 keys! {
-    /// The image's name, where it is not the project's, the binary's or that of its table.
+    /// The image's name, if it is not that of the project, the binary or its table.
     name("name"): String, replace, NoVariable, r#""worker""#;
-    /// The image's version, where it is not the project's.
+    /// The image's version, if it is not the project's.
     version("version"): String, replace, NoVariable, r#""1.2.0""#;
-    /// Where `--push` goes, without a tag; may hold `{name}`.
+    /// Repository that `--push` pushes to, without a tag; may contain `{name}`.
     repository("repository"): String, replace, Text, r#""ghcr.io/you/app""#;
     /// Tags for `repository`, or full references. The version by default.
     tags("tags"): Vec<String>, replace, List, r#"["{version}", "latest"]"#;
-    /// Platforms, as `linux/arm64`; several make an index. The host's by default.
+    /// Platforms, such as `linux/arm64`; several make an index. The host's by default.
     platforms("platforms"): Vec<String>, replace, List, r#"["linux/amd64", "linux/arm64"]"#;
     /// The base image: a reference, `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`, `docker-daemon:IMAGE`,
     /// `containers-storage:IMAGE`, `deb:SUITE`, `static` or `scratch`.
     base("base"): BaseChoice, replace, Text, r#""gcr.io/distroless/cc-debian13""#;
-    /// Debian packages that are added to the base: their names, or a table.
+    /// Debian packages to add to the base: their names, or a table.
     debian("debian"): Debian, debian, List, r#"["libpq5"]"#;
     /// The image format.
     image_format("image-format"): Format, replace, Text, r#""docker""#;
-    /// Environment variables; an empty value is set empty.
+    /// Environment variables; an empty value sets an empty variable.
     env("env"): BTreeMap<String, String>, by_key, Toml, r#"{ PORT = "8080" }"#;
-    /// Variables of the base that are removed.
+    /// Environment variables of the base to remove.
     unset_env("unset-env"): Vec<String>, append, List, r#"["LANG"]"#;
-    /// Labels; values may hold `{version}`, `{revision}`, `{created}`, `{platform}`.
+    /// Labels; values may contain `{version}`, `{revision}`, `{created}`, `{platform}`.
     labels("labels"): Labels, by_key, Toml, r#"{ "com.example.team" = "web" }"#;
     /// Annotations of the manifest; the same placeholders.
     annotations("annotations"): Labels, by_key, Toml, r#"{ "com.example.team" = "web" }"#;
     /// Ports that the program listens on.
     ports("ports"): Vec<Port>, append, List, r#"[8080, "53/udp"]"#;
-    /// Volumes: declared, and created as directories that `user` can write.
+    /// Volumes: declared, and created as directories that `user` can write to.
     volumes("volumes"): Vec<String>, append, List, r#"["/data"]"#;
     /// Empty directories.
     dirs("dirs"): Vec<Directory>, append, Toml, r#"[{ path = "/var/cache/app", mode = "0750" }]"#;
     /// Extra files and trees.
     files("files"): Vec<FileRule>, append, Toml, r#"[{ from = "static", to = "/srv/www" }]"#;
-    /// The owner of our files.
+    /// Owner of the files that containerize adds.
     owner("owner"): Owner, replace, Text, r#""65532:65532""#;
-    /// Whom the program runs as: `uid:gid`, or names that the base knows.
+    /// User that the container runs as: `uid:gid`, or names that the base has.
     user("user"): String, replace, Text, r#""1000:1000""#;
-    /// The working directory.
+    /// Working directory.
     workdir("workdir"): String, replace, Text, r#""/srv""#;
-    /// The signal that asks the program to stop.
+    /// Signal that stops the container.
     stop_signal("stop-signal"): String, replace, Text, r#""SIGINT""#;
     /// The program and its fixed arguments; `[]` clears the base's.
     entrypoint("entrypoint"): Command, replace, Text, r#"["/usr/local/bin/app", "serve"]"#;
-    /// Whether a small init comes before the program: it forwards signals and reaps orphans.
+    /// Whether to run the program under a small init, which forwards signals and reaps orphans.
     init("init"): bool, replace, Toml, r#"true"#;
-    /// The default arguments; `[]` clears the base's.
+    /// Default arguments; `[]` clears the base's.
     cmd("cmd"): Command, replace, Text, r#"["--verbose"]"#;
     /// Docker's health check.
     healthcheck("healthcheck"): Healthcheck, replace, Toml, r#"{ command = ["/usr/local/bin/app", "--check"], interval = "30s" }"#;
-    /// How our layers are compressed.
+    /// Compression of the layers that containerize adds.
     compression("compression"): Compression, replace, Text, r#""zstd""#;
-    /// At most so many layers of ours.
+    /// Maximum number of layers to add to the base.
     max_layers("max-layers"): u32, replace, Toml, r#"20"#;
-    /// What happens when the finished image is found to fail: `error` stops, `warn` says it and goes on, `off` does
-    /// not look.
+    /// What to do if the finished image would not start: `error` stops, `warn` warns and continues, `off` skips the
+    /// check.
     check("check"): CheckMode, replace, Text, r#""warn""#;
-    /// Libraries that the image needs and nothing in it has: `error` names them, `bundle` carries this machine's along.
+    /// Libraries that the image needs and nothing in it has: `error` names them, `bundle` bundles this machine's.
     native("native"): Native, replace, Text, r#""bundle""#;
-    /// Commands around the build.
+    /// Commands before and after the build.
     hooks("hooks"): Hooks, replace, Toml, r#"{ pre = ["make assets"] }"#;
-    /// Layers made outside: folders, or commands that fill one.
+    /// External layers: folders, or commands that fill one.
     layers("layers"): Vec<ExtraLayer>, append, Toml, r#"["extra", { command = "make layer" }]"#;
     /// Rust: the binary, or several.
     bin("bin"): Bins, replace, List, r#""server""#;
-    /// The members of a workspace that a call means which names none: names or globs; Python: also folders.
+    /// Members of a workspace to build if a call names none: names or globs; Python: also folders.
     packages("packages"): Vec<String>, replace, List, r#"["api", "cli"]"#;
-    /// Rust: features that are switched on.
+    /// Rust: features to enable.
     features("features"): Vec<String>, replace, List, r#"["server"]"#;
-    /// Rust: whether all features are switched on.
+    /// Rust: whether to enable all features.
     all_features("all-features"): bool, replace, Toml, r#"true"#;
-    /// Rust: whether the default features stay off.
+    /// Rust: whether to disable the default features.
     no_default_features("no-default-features"): bool, replace, Toml, r#"true"#;
     /// Rust: cargo's profile; `release` by default.
     profile("profile"): String, replace, Text, r#""release""#;
-    /// Rust: the target triple, which gives libc and linkage for each platform.
+    /// Rust: the target triple, which sets libc and linkage for each platform.
     target("target"): String, replace, Text, r#""x86_64-unknown-linux-gnu""#;
-    /// What is stripped from compiled code: a Rust binary, or extension modules that are built.
+    /// What to strip from compiled code: a Rust binary, or extension modules that are built.
     strip("strip"): Strip, replace, Text, r#""debuginfo""#;
-    /// Rust: whether the program says which crates it was built from, as cargo-auditable writes it.
+    /// Rust: whether the program lists the crates it was built from, in the format of cargo-auditable.
     auditable("auditable"): bool, replace, Toml, r#"false"#;
-    /// Python: dependency groups beside the main dependencies.
+    /// Python: dependency groups to include, besides the main dependencies.
     groups("groups"): Vec<String>, replace, List, r#"["prod"]"#;
     /// Python: extras of the project.
     extras("extras"): Vec<String>, replace, List, r#"["postgres"]"#;
-    /// Python: the lock or requirements file, where it is not the one that is found; several images of a folder
+    /// Python: the lock or requirements file, if it is not the one that is found; several images of a folder
     /// may each have their own.
     lock("lock"): String, replace, Text, r#""requirements.api.txt""#;
-    /// Python: the interpreter's version, as `3.13`, which chooses the default base; or the folder of one
-    /// of this machine that is carried along, as `{ prefix = "/usr/local" }`.
+    /// Python: the interpreter's version, such as `3.13`, which chooses the default base; or the prefix of one of this
+    /// machine to bundle: `{ prefix = "/usr/local" }`.
     python("python"): PythonChoice, replace, Text, r#""3.13""#;
-    /// Python: what is built from source though there is a wheel: names, or `:all:`.
+    /// Python: distributions to build from source even if there is a wheel: names, or `:all:`.
     no_binary("no-binary"): Vec<String>, append, List, r#"["lxml"]"#;
     /// Python: distributions that others need and that may be missing, or be there in another version.
     missing("missing"): Vec<String>, append, List, r#"["colorama"]"#;
-    /// Python: environment variables for building wheels, as `CFLAGS`.
+    /// Python: environment variables for building wheels, such as `CFLAGS`.
     build_env("build-env"): BTreeMap<String, String>, by_key, Toml, r#"{ CFLAGS = "-O2" }"#;
-    /// Python: the server for a detected web application, as `uvicorn`.
+    /// Python: the server for a detected web application, such as `uvicorn`.
     server("server"): String, replace, Text, r#""uvicorn""#;
-    /// Python: whether a layer with compiled bytecode is added.
+    /// Python: whether to add layers with compiled bytecode.
     bytecode("bytecode"): bool, replace, Toml, r#"true"#;
-    /// Python: how the project itself gets in: its `source` as it is, or its `wheel` installed.
+    /// Python: how to install the project itself: its `source` as it is, or its `wheel`.
     install("install"): Install, replace, Text, r#""wheel""#;
-    /// Python: what happens when the lock does not fit the project any more: `error` stops, `warn` says it and takes
-    /// what it pins.
+    /// Python: what to do if the lock file does not match the project: `error` stops, `warn` warns and uses what it
+    /// pins.
     stale_lock("stale-lock"): StaleLock, replace, Text, r#""warn""#;
-    /// Python: globs of the source that goes in, also where it would be left out otherwise.
+    /// Python: globs of source to include even if it would be left out.
     include("include"): Vec<String>, append, List, r#"["templates/**"]"#;
-    /// Python: globs of the source that stays out.
+    /// Python: globs of source to leave out.
     exclude("exclude"): Vec<String>, append, List, r#"["tests/**"]"#;
     /// Python: globs of the source's files that may be run in the image, whatever this machine says of them; with
     /// `!` in front, ones that may not.

@@ -43,7 +43,7 @@ pub fn from_table(table: &Value, origin: &Origin) -> Result<Partial> {
         explain(&e.inner().to_string(), &path, origin)
     })?;
     match partial.image.iter().find(|(_, image)| !image.image.is_empty()) {
-        Some((name, _)) => Err(Error::usage(format!("image.{name} in {origin} holds images of its own"))),
+        Some((name, _)) => Err(Error::usage(format!("image.{name} in {origin} has images of its own"))),
         None => Ok(partial),
     }
 }
@@ -75,7 +75,7 @@ pub fn from_environment(
         if let Some(key) = KEYS.iter().find(|key| key.variable().as_ref() == Some(name)) {
             table.insert(key.name.into(), variable_value(key, name, text)?);
         } else if !reserved.iter().any(|r| name == r || (r.ends_with('_') && name.starts_with(r))) {
-            warnings.push(format!("the variable {name} is not known{}", advice(name)));
+            warnings.push(format!("unknown variable {name}{}", advice(name)));
         }
     }
     Ok((from_table(&Value::Object(table), &Origin::Environment)?, warnings))
@@ -85,7 +85,7 @@ pub fn from_environment(
 fn advice(name: &str) -> String {
     let word = name.trim_start_matches("CONTAINERIZE_").to_lowercase().replace('_', "-");
     if FLAGS.contains(&word.as_str()) {
-        return format!(": give the flag --{word}");
+        return format!(": use the flag --{word}");
     }
     // Without what all have in common, so that unlike words are not taken for alike.
     match nearest(&word, KEYS.iter().map(|key| key.name.to_owned()))
@@ -106,7 +106,7 @@ fn variable_value(key: &Key, name: &str, text: &str) -> Result<Value> {
     let table: toml::Table = toml::from_str(&format!("value = {text}")).map_err(|e| {
         Error::usage(format!("the variable {name} is not valid TOML")).because(e.message().to_owned()).hint(
             format!(
-                "write it as the value of the key {} is written in TOML, lists in [] and tables in {{}}",
+                "write it like the value of the key {} in TOML, with lists in [] and tables in {{}}",
                 key.name
             ),
         )
@@ -131,7 +131,7 @@ fn explain(message: &str, path: &str, origin: &Origin) -> Error {
     let is_key_of_all = known.iter().any(|key| key == "hooks");
     match nearest(unknown, known.iter().cloned()) {
         _ if is_key_of_all && FLAGS.contains(&unknown) => {
-            error.hint(format!("give the flag --{unknown}: it is about one call, not about the image"))
+            error.hint(format!("use the flag --{unknown}: it belongs to one call, not to the image"))
         }
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error.hint(format!("the keys are {}", known.join(", "))),
@@ -143,7 +143,7 @@ fn wrong_value(message: &str, path: &str, origin: &Origin) -> Error {
     let place = place_of(path, origin);
     let error = match found(message) {
         Some(found) => Error::usage(format!("{place} cannot be {found}")),
-        None => Error::usage(format!("{place} is wrong: {}", in_our_words(message))),
+        None => Error::usage(format!("{place} is invalid: {}", in_our_words(message))),
     };
     // `image.NAME.KEY`, `KEY[0].field`: the hint is about the key.
     let mut words = path.split(['.', '[']);
@@ -152,7 +152,7 @@ fn wrong_value(message: &str, path: &str, origin: &Origin) -> Error {
         first => first,
     };
     match KEYS.iter().find(|known| Some(known.name) == key) {
-        Some(key) => error.hint(format!("write for example {} = {}", key.name, key.example)),
+        Some(key) => error.hint(format!("for example, write {} = {}", key.name, key.example)),
         None => error,
     }
 }
@@ -192,7 +192,7 @@ fn in_our_words(message: &str) -> String {
     if let Some((word, known)) =
         message.strip_prefix("unknown variant `").and_then(|rest| rest.split_once("`, expected "))
     {
-        return format!("{word:?} is not known; it is {}", known.replace('`', ""));
+        return format!("unknown value {word:?}; expected {}", known.replace('`', ""));
     }
     match message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         Some(field) => format!("`{field}` is missing"),
@@ -252,18 +252,18 @@ mod tests {
     fn a_wrong_value_names_its_key() {
         assert_eq!(
             refusal("ports = ['http']"),
-            "`ports[0]` in [package.metadata.containerize] is wrong: \"http\" is not a port: write 8080, 8080/tcp or 53/udp | write for example ports = [8080, \"53/udp\"]"
+            "`ports[0]` in [package.metadata.containerize] is invalid: \"http\" is not a port: write 8080, 8080/tcp or 53/udp | for example, write ports = [8080, \"53/udp\"]"
         );
         assert_eq!(
             refusal("healthcheck = 'curl'"),
-            "`healthcheck` in [package.metadata.containerize] cannot be the text \"curl\" | write for example \
-             healthcheck = { command = [\"/usr/local/bin/app\", \"--check\"], interval = \"30s\" }"
+            "`healthcheck` in [package.metadata.containerize] cannot be the text \"curl\" | for example, write healthcheck = { command = [\"/usr/local/bin/app\", \"--check\"], interval = \"30s\" }"
         );
         assert!(refusal("[[files]]\nfrom = 'a'").starts_with(
-            "`files[0]` in [package.metadata.containerize] is wrong: `to` is missing | write for example files ="
+            "`files[0]` in [package.metadata.containerize] is invalid: `to` is missing | for example, write files ="
         ));
         assert!(
-            refusal("image-format = 'oki'").contains("is wrong: \"oki\" is not known; it is oci or docker")
+            refusal("image-format = 'oki'")
+                .contains("is invalid: unknown value \"oki\"; expected oci or docker")
         );
         assert!(refusal("user = ").contains("is not valid TOML"));
     }
@@ -316,10 +316,7 @@ mod tests {
         assert_eq!(partial.tags, Some(vec!["latest".into()]));
         assert_eq!(partial.ports.map(|p| p.len()), Some(2));
         assert_eq!(partial.max_layers, Some(9));
-        assert_eq!(
-            warnings,
-            ["the variable CONTAINERIZE_PORT is not known; did you mean CONTAINERIZE_PORTS?"]
-        );
+        assert_eq!(warnings, ["unknown variable CONTAINERIZE_PORT; did you mean CONTAINERIZE_PORTS?"]);
     }
 
     #[test]
@@ -348,7 +345,7 @@ mod tests {
         );
         assert_eq!(
             said("CONTAINERIZE_PORTS", "http"),
-            "`[0]` in the variable CONTAINERIZE_PORTS is wrong: \"http\" is not a port: write 8080, 8080/tcp or 53/udp"
+            "`[0]` in the variable CONTAINERIZE_PORTS is invalid: \"http\" is not a port: write 8080, 8080/tcp or 53/udp"
         );
         assert_eq!(
             said("CONTAINERIZE_HEALTHCHECK", "{ command = 'x', interval = 5 }"),
@@ -360,8 +357,7 @@ mod tests {
     fn a_key_that_is_a_flag_names_the_flag() {
         assert_eq!(
             refusal("push = true"),
-            "there is no key `push` in [package.metadata.containerize] | give the flag --push: it is about one call, \
-             not about the image"
+            "there is no key `push` in [package.metadata.containerize] | use the flag --push: it belongs to one call, not to the image"
         );
         assert!(
             refusal("max-layers = -1")
@@ -373,11 +369,8 @@ mod tests {
     fn a_variable_for_a_flag_names_the_flag() {
         let said =
             |name: &str| from_environment(&[(name.to_owned(), "1".to_owned())].into(), &[]).expect("valid").1;
-        assert_eq!(
-            said("CONTAINERIZE_PUSH"),
-            ["the variable CONTAINERIZE_PUSH is not known: give the flag --push"]
-        );
-        assert_eq!(said("CONTAINERIZE_XYZZY"), ["the variable CONTAINERIZE_XYZZY is not known"]);
+        assert_eq!(said("CONTAINERIZE_PUSH"), ["unknown variable CONTAINERIZE_PUSH: use the flag --push"]);
+        assert_eq!(said("CONTAINERIZE_XYZZY"), ["unknown variable CONTAINERIZE_XYZZY"]);
     }
 
     #[test]

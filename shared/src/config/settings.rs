@@ -14,6 +14,8 @@ use crate::error::{Error, Result};
 use crate::oci::media_type::{Compression, Format};
 use crate::oci::{self, Platform};
 use crate::redact::{self, Secret};
+use crate::words;
+use crate::words::flag;
 
 /// The settings of one image. Nothing is missing any more, except what may be absent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -71,7 +73,7 @@ pub struct Settings {
     pub compression: Compression,
     /// At least 1.
     pub max_layers: usize,
-    /// What happens when the finished image is found to fail.
+    /// What to do if the finished image would not start.
     pub check: CheckMode,
     /// What becomes of libraries that nothing in the image has.
     pub native: Native,
@@ -152,8 +154,8 @@ impl Settings {
         let compression = values.compression.unwrap_or_default();
         if format == Format::Docker && compression == Compression::Zstd {
             return Err(check
-                .wrong("compression", "the image format docker knows no zstd layers")
-                .hint("leave out image-format, or take gzip"));
+                .wrong("compression", "the image format docker does not support zstd layers")
+                .hint("leave out image-format, or use gzip"));
         }
         let settings = Self {
             name: values.name.map(|name| check.name(name)).transpose()?,
@@ -239,13 +241,15 @@ impl Check<'_> {
             return Ok(name);
         }
         Err(self.wrong("name", format_args!("{name:?} cannot be the name of an image")).hint(
-            "write letters and digits, with - . or _ between them; where it goes is said by `repository`",
+            "use letters and digits, with - . or _ between them; set the destination with `repository`",
         ))
     }
 
     fn version(&self, version: String) -> Result<String> {
         if version.trim().is_empty() || version.contains(char::is_control) {
-            return Err(self.wrong("version", format_args!("{version:?} is no version")).hint("write 1.2.0"));
+            return Err(self
+                .wrong("version", format_args!("{version:?} is not a valid version"))
+                .hint("write 1.2.0"));
         }
         Ok(version)
     }
@@ -259,7 +263,9 @@ impl Check<'_> {
             }
         }
         if platforms.is_empty() {
-            return Err(self.wrong("platforms", "no platform is named").hint("--platform linux/amd64"));
+            return Err(self
+                .wrong("platforms", "no platform is named")
+                .hint(words!("use {}", flag("platform").of("linux/amd64"))));
         }
         Ok(platforms)
     }
@@ -272,7 +278,7 @@ impl Check<'_> {
             let good = name.len() > 1 && name.starts_with(|c: char| c.is_ascii_alphanumeric());
             if !good || !name.chars().all(of_name) || version.is_empty() || !version.chars().all(of_version) {
                 let why = format!("{wish:?} is not the name of a Debian package");
-                return Err(self.wrong("debian", why).hint("write NAME or NAME=VERSION, as libpq5"));
+                return Err(self.wrong("debian", why).hint("use NAME or NAME=VERSION, for example libpq5"));
             }
         }
         if let Some(time) = &debian.snapshot
@@ -283,8 +289,8 @@ impl Check<'_> {
         }
         if debian.mirror.is_some() && debian.snapshot.is_some() {
             return Err(self
-                .wrong("debian", "mirror and snapshot exclude each other")
-                .hint("name the snapshot's own URL as mirror"));
+                .wrong("debian", "mirror and snapshot cannot be combined")
+                .hint("set mirror to the snapshot's own URL"));
         }
         let suites: &[String] = match &debian.suite {
             None => &[],
@@ -315,7 +321,7 @@ impl Check<'_> {
         let part = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c == ':');
         let good =
             user.is_empty() || user.split_once(':').map_or_else(|| part(&user), |(u, g)| part(u) && part(g));
-        let hint = "write numbers, as 1000 or 1000:1000, or names that the base knows";
+        let hint = "use numbers, such as 1000 or 1000:1000, or names that the base has";
         if !good {
             return Err(self.wrong("user", format_args!("{user:?} is not uid:gid")).hint(hint));
         }
@@ -352,7 +358,7 @@ impl Check<'_> {
     }
 
     fn words(&self, key: &str, command: &super::Command) -> Result<Vec<String>> {
-        command.words().ok_or_else(|| self.wrong(key, "a quote is left open"))
+        command.words().ok_or_else(|| self.wrong(key, "a quote is not closed"))
     }
 
     fn max_layers(&self, max: u32) -> Result<usize> {
@@ -386,7 +392,7 @@ impl Check<'_> {
         if test.is_empty() {
             return Err(self
                 .wrong("healthcheck", "it has no command")
-                .hint("give it one, or [] to switch the base's off"));
+                .hint("give it one, or [] to disable the base's"));
         }
         Ok(oci::Healthcheck {
             test,
@@ -406,8 +412,8 @@ impl Check<'_> {
         let workdir = settings.workdir.iter().map(|path| ("workdir", path));
         for (key, path) in volumes.clone().chain(dirs.clone()) {
             if !path.is_empty() && path.trim_matches('/').is_empty() {
-                let why = format!("{path:?} is the root of the image, which is there anyway");
-                return Err(self.wrong(key, why).hint("name a folder in it, as /data"));
+                let why = format!("{path:?} is the root of the image, which always exists");
+                return Err(self.wrong(key, why).hint("use a folder below it, such as /data"));
             }
         }
         for (key, path) in volumes.chain(dirs).chain(files).chain(workdir) {
@@ -416,7 +422,7 @@ impl Check<'_> {
                 && path.split('/').all(|part| part != ".." && part != ".");
             if !good {
                 let why = format!("{path:?} is not an absolute path in the image");
-                return Err(self.wrong(key, why).hint("begin it with / and leave out . and .."));
+                return Err(self.wrong(key, why).hint("start it with /, and leave out . and .."));
             }
         }
         Ok(())
@@ -431,7 +437,7 @@ impl Check<'_> {
                     return Err(self
                         .wrong(&format!("{key}.{name}"), "a table of labels belongs to a platform")
                         .hint(format!(
-                            "name it like [{key}.linux-arm64], or put the label's name in quotes"
+                            "write it as [{key}.linux-arm64], or put the label's name in quotes"
                         )));
                 }
             }
@@ -495,7 +501,7 @@ mod tests {
     fn wrong_values_name_key_and_origin() {
         for (text, message) in [
             ("volumes = ['data']", "volumes (--volume): \"data\" is not an absolute path in the image"),
-            ("volumes = ['/']", "volumes (--volume): \"/\" is the root of the image, which is there anyway"),
+            ("volumes = ['/']", "volumes (--volume): \"/\" is the root of the image, which always exists"),
             ("workdir = '/a/../b'", "workdir (--workdir): \"/a/../b\" is not an absolute path in the image"),
             ("stop-signal = 'SIGFOO'", "stop-signal (--stop-signal): \"SIGFOO\" is not a signal"),
             ("debian = ['Libpq5']", "debian (--debian): \"Libpq5\" is not the name of a Debian package"),
@@ -510,7 +516,7 @@ mod tests {
             ("env = { 'A=B' = '1' }", "env (default): \"A=B\" cannot be a variable's name"),
             (
                 "image-format = 'docker'\ncompression = 'zstd'",
-                "compression (--compression): the image format docker knows no zstd layers",
+                "compression (--compression): the image format docker does not support zstd layers",
             ),
             ("[labels.web]\na = 'b'", "labels.web (--label): a table of labels belongs to a platform"),
         ] {

@@ -19,7 +19,7 @@ use crate::system::System;
 pub enum Command {
     /// One line, split into words by a shell's quoting rules; no shell runs it.
     Line(String),
-    /// The words themselves.
+    /// A list of words.
     Words(Vec<String>),
 }
 
@@ -37,7 +37,7 @@ impl<'de> Deserialize<'de> for Command {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {
             Value::String(line) if shlex::split(&line).is_some() => Ok(Self::Line(line)),
-            Value::String(_) => Err(D::Error::custom("a quote is left open")),
+            Value::String(_) => Err(D::Error::custom("a quote is not closed")),
             list @ Value::Array(_) => {
                 serde_json::from_value(list).map(Self::Words).map_err(|_| D::Error::custom(NOT_A_COMMAND))
             }
@@ -81,15 +81,15 @@ impl BaseChoice {
     }
 }
 
-/// Which Python: a version, or one of this machine that is carried along.
+/// Which Python: a version, or one of this machine to bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum PythonChoice {
-    /// A version, as `3.13`.
+    /// A version, such as `3.13`.
     Version(String),
-    /// The one below this folder of the machine.
+    /// The one in this folder of this machine.
     Carried {
-        /// The folder that has `bin/python3`, as `/usr/local`.
+        /// The folder that has `bin/python3`, such as `/usr/local`.
         prefix: String,
     },
 }
@@ -108,7 +108,8 @@ impl FromStr for PythonChoice {
 
 impl<'de> Deserialize<'de> for PythonChoice {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wrong = || D::Error::custom("expected a version as \"3.13\", or { prefix = \"/usr/local\" }");
+        let wrong =
+            || D::Error::custom("expected a version such as \"3.13\", or { prefix = \"/usr/local\" }");
         match Value::deserialize(deserializer)? {
             Value::String(text) => text.parse().map_err(D::Error::custom),
             Value::Object(table) => match (table.len(), table.get("prefix").and_then(Value::as_str)) {
@@ -127,9 +128,9 @@ pub type Labels = BTreeMap<String, LabelValue>;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum LabelValue {
-    /// A value; may hold `{version}`, `{revision}`, `{created}` and `{platform}`.
+    /// A value; may contain `{version}`, `{revision}`, `{created}` and `{platform}`.
     Text(String),
-    /// The labels of the platform that the key names, as in `[labels.linux-arm64]`.
+    /// Labels for the platform in the key, for example `[labels.linux-arm64]`.
     Platform(BTreeMap<String, String>),
 }
 
@@ -241,10 +242,9 @@ schema_as_text_or_number!(Owner, "An owner by numbers: \"uid:gid\"; a uid alone 
 
 /// An owner by numbers: `uid:gid`; a uid alone is its own group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct Owner {
-    /// User.
     pub uid: u64,
-    /// Group.
     pub gid: u64,
 }
 
@@ -263,7 +263,7 @@ impl FromStr for Owner {
         let id = |text: &str| text.parse::<u32>().ok().filter(|id| *id < u32::MAX).map(u64::from);
         match (id(uid), id(gid)) {
             (Some(uid), Some(gid)) => Ok(Self { uid, gid }),
-            _ => Err(format!("{text:?} is not an owner: write numbers, uid:gid, as in 65532:65532")),
+            _ => Err(format!("{text:?} is not an owner; use numbers, uid:gid, for example 65532:65532")),
         }
     }
 }
@@ -311,7 +311,7 @@ pub struct FileRule {
     /// What the file may do without being root; only for a single file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Capabilities>,
-    /// Globs, relative to `from`, of what stays out.
+    /// Globs, relative to `from`, of files to leave out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
 }
@@ -338,10 +338,10 @@ impl FromStr for FileRule {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Healthcheck {
-    /// The command that checks; `[]` switches off the base's check.
+    /// The command that checks; `[]` disables the base's check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Command>,
-    /// Time between two checks, as `30s`.
+    /// Time between two checks, such as `30s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<String>,
     /// Time after which a check counts as failed.
@@ -367,7 +367,7 @@ pub struct Hooks {
     pub post: Vec<Command>,
 }
 
-/// A layer that is made outside: a folder, or a command that fills one.
+/// An external layer: a folder, or a command that fills one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ExtraLayer {
@@ -409,10 +409,10 @@ pub struct Debian {
     /// The URL of an archive; the base's own by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mirror: Option<String>,
-    /// A suite, with its updates; or a list of exactly the suites that are meant.
+    /// A suite, with its updates; or an exact list of suites.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suite: Option<Suites>,
-    /// The time of a snapshot, as `20250520T000000Z`.
+    /// The time of a snapshot, such as `20250520T000000Z`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
     /// A file with the keys that must sign; Debian's own by default.
@@ -459,9 +459,9 @@ struct DebianTable {
     packages: Vec<String>,
     /// The URL of an archive; the base's own by default.
     mirror: Option<String>,
-    /// A suite, with its updates; or a list of exactly the suites that are meant.
+    /// A suite, with its updates; or an exact list of suites.
     suite: Option<Suites>,
-    /// The time of a snapshot, as `20250520T000000Z`.
+    /// The time of a snapshot, such as `20250520T000000Z`.
     snapshot: Option<String>,
     /// A file with the keys that must sign; Debian's own by default.
     keyring: Option<String>,
@@ -509,7 +509,7 @@ impl<'de> Deserialize<'de> for Bins {
     }
 }
 
-/// What is stripped from a binary, in cargo's words.
+/// What to strip from a binary, in cargo's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Strip {
@@ -541,7 +541,7 @@ impl FromStr for Strip {
             "none" | "false" => Ok(Self::None),
             "debuginfo" => Ok(Self::Debuginfo),
             "symbols" | "true" => Ok(Self::Symbols),
-            _ => Err(format!("{text:?} is none of true, false, symbols, debuginfo and none")),
+            _ => Err(format!("{text:?} is not one of true, false, symbols, debuginfo or none")),
         }
     }
 }
@@ -566,7 +566,7 @@ impl<'de> Deserialize<'de> for Strip {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Install {
-    /// Its source, as it is in the folder.
+    /// Its source, unchanged.
     Source,
     /// Its wheel, built and installed.
     Wheel,
@@ -579,21 +579,21 @@ impl FromStr for Install {
         match text {
             "source" => Ok(Self::Source),
             "wheel" => Ok(Self::Wheel),
-            _ => Err("write source or wheel".into()),
+            _ => Err("expected source or wheel".into()),
         }
     }
 }
 
-/// What happens when the finished image is found to fail.
+/// What to do if the finished image would not start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckMode {
-    /// The build stops, and nothing is delivered.
+    /// Stop the build and deliver nothing.
     #[default]
     Error,
-    /// It is said, and the image is delivered.
+    /// Warn, and deliver the image.
     Warn,
-    /// Nobody looks.
+    /// Skip the check.
     Off,
 }
 
@@ -616,19 +616,19 @@ impl FromStr for CheckMode {
             "error" => Ok(Self::Error),
             "warn" => Ok(Self::Warn),
             "off" => Ok(Self::Off),
-            _ => Err(format!("{text:?} is none of error, warn and off")),
+            _ => Err(format!("{text:?} is not one of error, warn or off")),
         }
     }
 }
 
-/// What happens when a lock does not fit the project any more.
+/// What to do if the lock file does not match the project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StaleLock {
-    /// The call stops.
+    /// Stop.
     #[default]
     Error,
-    /// It is said, and what the lock pins is taken.
+    /// Warn, and use what the lock file pins.
     Warn,
 }
 
@@ -639,19 +639,19 @@ impl FromStr for StaleLock {
         match text {
             "error" => Ok(Self::Error),
             "warn" => Ok(Self::Warn),
-            _ => Err("write error or warn".into()),
+            _ => Err("expected error or warn".into()),
         }
     }
 }
 
-/// What becomes of libraries that the image needs and nothing in it has.
+/// What to do about libraries that the image needs and nothing in it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Native {
-    /// They are named, and the build stops.
+    /// Name them and stop the build.
     #[default]
     Error,
-    /// Those of this machine are carried along.
+    /// Bundle those of this machine.
     Bundle,
 }
 

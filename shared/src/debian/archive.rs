@@ -42,7 +42,7 @@ pub(super) async fn indexes(
     let url = format!("{folder}/InRelease");
     let message = fetcher.text(&url).await.map_err(|e| match e.hint_text() {
         Some(_) => e,
-        None => e.hint("name another mirror with debian.mirror, or the suites that it has with debian.suite"),
+        None => e.hint("set another mirror with debian.mirror, or suites that it has with debian.suite"),
     })?;
     let release = verified(&message, source, keyring, now, &fetcher.store)
         .context(|| format!("the release {url} cannot be trusted"))?;
@@ -82,8 +82,10 @@ fn verified(
     match before {
         Some(before) if before > release.date => {
             let (made, before) = (shown(release.date), shown(before));
-            return Err(Error::integrity(format!("it was made {made}, and one of {before} was seen before"))
-                .hint("the mirror is behind, or somebody holds updates back: take another mirror"));
+            return Err(Error::integrity(format!(
+                "it was made {made}, but one made {before} was seen before"
+            ))
+            .hint("the mirror is out of date, or someone is withholding updates; use another mirror"));
         }
         Some(before) if before == release.date => {}
         _ => store.remember(Table::DebianReleases, &key, &release.date),

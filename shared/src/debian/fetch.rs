@@ -11,6 +11,8 @@ use crate::http::header::{ACCEPT_ENCODING, CONTENT_RANGE, RANGE};
 use crate::http::{Client, Failure, HeaderValue, Request, Response, Url};
 use crate::oci::Digest;
 use crate::store::{PartialBlob, Store};
+use crate::words;
+use crate::words::flag;
 
 /// The largest release file is not a tenth of it. In bytes.
 const MOST_TEXT: usize = 16 << 20;
@@ -42,8 +44,11 @@ impl Fetcher {
         if !self.http.options().offline {
             return Ok(());
         }
-        Err(Error::usage(format!("{what} is not in the cache, and --offline forbids to fetch it"))
-            .hint("run once without --offline"))
+        Err(Error::usage(words!(
+            "{what} is not in the cache, and cannot be fetched with {offline}",
+            offline = flag("offline")
+        ))
+        .hint(words!("run once without {offline}", offline = flag("offline"))))
     }
 
     /// A small text.
@@ -155,7 +160,7 @@ impl Begun {
             206 if range_start(&response) == Some(from) => self.continued = true,
             206 | 416 => {
                 self.restart(task)?;
-                let words = format!("{} cannot be gone on with", wanted.label);
+                let words = format!("the download of {} cannot be resumed", wanted.label);
                 return Err(Failure::passing(Error::network(words)));
             }
             _ => return Err(response.failure(None)),
@@ -190,7 +195,7 @@ impl Begun {
         }
         let words = format!("{label} from {url} is not what was promised: expected {digest}, found {found}");
         Err(Error::integrity(words)
-            .hint("the mirror is broken, or somebody changed the file: take another mirror")
+            .hint("the mirror is broken, or someone changed the file; use another mirror")
             .into())
     }
 }

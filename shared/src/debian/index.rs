@@ -177,8 +177,7 @@ impl Index {
     fn record(&self, text: &str, place: (usize, u64)) -> Result<Record> {
         let paragraph = Paragraph::parse(text);
         let name = paragraph.need("Package")?.to_owned();
-        let wrong =
-            |what: &str| Error::integrity(format!("the index says of {name} no {what} that makes sense"));
+        let wrong = |what: &str| Error::integrity(format!("the index gives no valid {what} for {name}"));
         let filename = paragraph.need("Filename")?;
         if !is_plain(filename) {
             return Err(wrong("file name"));
@@ -188,7 +187,7 @@ impl Index {
         Ok(Record {
             version: paragraph.need("Version")?.to_owned(),
             architecture: paragraph.need("Architecture")?.to_owned(),
-            relations: Relations::of(&paragraph).context(|| format!("the package {name} makes no sense"))?,
+            relations: Relations::of(&paragraph).context(|| format!("the package {name} is invalid"))?,
             url: format!("{}/{filename}", self.url),
             size,
             digest: digest.parse().map_err(|_| wrong("SHA-256"))?,

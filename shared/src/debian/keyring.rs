@@ -73,13 +73,13 @@ impl Keyring {
     fn check(&self, signature: &Signature, text: &[u8], now: SystemTime) -> Result<(), String> {
         use HashAlgorithm::{Sha3_256, Sha3_512, Sha256, Sha384, Sha512};
         if !matches!(signature.typ(), Some(SignatureType::Text | SignatureType::Binary)) {
-            return Err("a signature is not one of a text".into());
+            return Err("a signature is not for a text".into());
         }
         let strong = signature
             .hash_alg()
             .is_some_and(|hash| matches!(hash, Sha256 | Sha384 | Sha512 | Sha3_256 | Sha3_512));
         if !strong {
-            return Err("a signature is made with a weak hash".into());
+            return Err("a signature uses a weak hash".into());
         }
         let issuers: Vec<String> = signature.issuer_key_id().iter().map(|id| id.to_string()).collect();
         let who = issuers.first().cloned().unwrap_or_else(|| "?".into());
@@ -144,7 +144,7 @@ fn valid(certificate: &SignedPublicKey, now: SystemTime) -> Result<(), &'static 
     });
     let direct = details.direct_signatures.iter().filter(|s| s.verify_key(key).is_ok());
     let newest = of_users.chain(direct).max_by_key(|signature| signature.created());
-    let newest = newest.ok_or("the key does not vouch for itself")?;
+    let newest = newest.ok_or("the key is not signed by itself")?;
     not_expired(key, newest, now)
 }
 

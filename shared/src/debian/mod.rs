@@ -37,6 +37,8 @@ use crate::event::Events;
 use crate::http;
 use crate::oci::{Digest, Platform};
 use crate::store::Store;
+use crate::words;
+use crate::words::Command;
 use fetch::Fetcher;
 use index::Indexes;
 
@@ -132,9 +134,10 @@ impl Archives {
         let fetched = self.fetcher.file(std::slice::from_ref(&package.url), wanted).await;
         fetched.map_err(|e| match e.hint_text() {
             Some(_) => e,
-            None => e.hint(
-                "the mirror may have a newer version only: run `containerize lock`, or name a snapshot",
-            ),
+            None => e.hint(words!(
+                "the mirror may have only a newer version: run `{lock}`, or set a snapshot",
+                lock = Command::LOCK
+            )),
         })
     }
 }

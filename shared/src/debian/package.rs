@@ -79,7 +79,7 @@ pub(super) fn read(
             let mut version = String::new();
             entry.by_ref().take(16).read_to_string(&mut version).map_err(unreadable)?;
             if name != "debian-binary" || !version.starts_with("2.") {
-                return Err(Error::integrity("it is no Debian package of version 2"));
+                return Err(Error::integrity("it is not a Debian package of version 2"));
             }
         } else if let Some(compression) = name.strip_prefix("control.tar") {
             control = Some(read_control(unpacked(entry, compression)?.take(MOST_CONTROL))?);
@@ -89,7 +89,7 @@ pub(super) fn read(
     }
     match (control, members) {
         (Some(control), Some(members)) => Ok((control, members)),
-        _ => Err(Error::integrity("it is no whole Debian package")),
+        _ => Err(Error::integrity("it is not a complete Debian package")),
     }
 }
 
@@ -99,7 +99,7 @@ fn unpacked<'a>(reader: impl Read + 'a, ending: &str) -> Result<Box<dyn Read + '
         ".gz" => Box::new(MultiGzDecoder::new(reader)),
         ".xz" => Box::new(XzReader::new_mem_limit(io::BufReader::new(reader), true, XZ_MEMORY)),
         ".zst" => Box::new(zstd::Decoder::new(reader).context(|| "cannot start a zstd decoder".into())?),
-        _ => return Err(Error::integrity(format!("it is compressed in a way that is not known: {ending}"))),
+        _ => return Err(Error::integrity(format!("its compression is not supported: {ending}"))),
     })
 }
 
@@ -125,7 +125,11 @@ fn read_control(reader: impl Read) -> Result<Control> {
         }
     }
     control.scripts.sort();
-    if control.fields.is_empty() { Err(Error::integrity("it does not say what it is")) } else { Ok(control) }
+    if control.fields.is_empty() {
+        Err(Error::integrity("its control file says nothing"))
+    } else {
+        Ok(control)
+    }
 }
 
 fn read_data(reader: impl Read, scratch: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<Member>> {
@@ -149,7 +153,7 @@ fn read_data(reader: impl Read, scratch: &Path, wanted: impl Fn(&str) -> bool) -
             }
             EntryType::Symlink => MemberKind::Symlink(target(&entry)?),
             EntryType::Link => MemberKind::Hardlink(normal(target(&entry)?.as_bytes())?),
-            _ => return Err(Error::integrity(format!("/{path} in it is neither file, folder nor link"))),
+            _ => return Err(Error::integrity(format!("/{path} in it is not a file, folder or link"))),
         };
         let header = entry.header();
         members.push(Member {
@@ -186,7 +190,9 @@ fn normal(raw: &[u8]) -> Result<String> {
             ".." => return Err(Error::integrity(format!("the path {text:?} in it has \"..\""))),
             // In a layer such a name would remove files.
             _ if part.starts_with(".wh.") => {
-                return Err(Error::integrity(format!("the path {text:?} in it means removal in images")));
+                return Err(Error::integrity(format!(
+                    "the path {text:?} in it would mark a deletion in an image"
+                )));
             }
             _ => parts.push(part),
         }
@@ -198,7 +204,7 @@ fn text(raw: &[u8]) -> Result<String> {
     match std::str::from_utf8(raw) {
         Ok(text) if raw.len() <= MOST_PATH && !text.contains('\0') => Ok(text.to_owned()),
         _ => Err(Error::integrity(format!(
-            "a path in it cannot be: {:?}",
+            "a path in it is invalid: {:?}",
             String::from_utf8_lossy(raw.get(..80).unwrap_or(raw))
         ))),
     }

@@ -97,7 +97,8 @@ fn constraint(text: &str) -> Option<(Operator, String)> {
 /// Integrity: one of them is no relation. Leaving it out would leave out what a package needs.
 pub(super) fn groups(text: &str) -> Result<Vec<Vec<Relation>>> {
     let one = |text: &str| {
-        Relation::parse(text).ok_or_else(|| Error::integrity(format!("{:?} is no relation", text.trim())))
+        Relation::parse(text)
+            .ok_or_else(|| Error::integrity(format!("{:?} is not a valid relation", text.trim())))
     };
     let group = |group: &str| group.split('|').map(one).collect::<Result<Vec<_>>>();
     text.split(',').filter(|group| !group.trim().is_empty()).map(group).collect()

@@ -88,7 +88,7 @@ impl Release {
             return Ok(());
         }
         Err(Error::integrity(format!("it was made {}, which is in the future", shown(self.date)))
-            .hint("set this machine's clock if it is wrong; otherwise take another mirror"))
+            .hint("set this machine's clock if it is wrong; otherwise use another mirror"))
     }
 
     /// Whether it still counts at `now`.
@@ -99,7 +99,7 @@ impl Release {
         match self.valid_until {
             Some(until) if at(until) < now => {
                 Err(Error::integrity(format!("it was valid until {}", shown(until))).hint(
-                    "the mirror is behind, or somebody holds updates back: take another mirror; for a fixed time, name a snapshot",
+                    "the mirror is out of date, or someone is withholding updates; use another mirror; for a fixed time, set a snapshot",
                 ))
             }
             _ => Ok(()),

@@ -98,15 +98,14 @@ impl Solver<'_> {
             [only] => Ok(only.clone()),
             [] => Err(self.unknown(name)),
             several => Err(Error::usage(format!("{name} is provided by {}", several.join(", ")))
-                .hint("name one of them")),
+                .hint("choose one of them")),
         }
     }
 
     fn unknown(&self, name: &str) -> Error {
         let version = self.pinned.get(name).map(|version| format!(" {version}")).unwrap_or_default();
-        Error::usage(format!("there is no Debian package {name}{version} in the base's sources")).hint(
-            "check the name on https://packages.debian.org, or name a suite that has it with debian.suite",
-        )
+        Error::usage(format!("there is no Debian package {name}{version} in the base's sources"))
+            .hint("check the name on https://packages.debian.org, or set debian.suite to one that has it")
     }
 
     /// The version that apt would take; `None` where there is none, or only one that is not newer
@@ -183,7 +182,10 @@ impl Solver<'_> {
             if against(&other.relations, &other.name, &other.version, record)
                 || against(&record.relations, &record.name, &record.version, other)
             {
-                return Err(Error::usage(format!("{} and {} exclude each other", record.name, other.name)));
+                return Err(Error::usage(format!(
+                    "{} and {} conflict with each other",
+                    record.name, other.name
+                )));
             }
         }
         let hit = |package: &&Installed| {
@@ -201,10 +203,10 @@ impl Solver<'_> {
             });
             let Some(better) = better else {
                 return Err(Error::usage(format!(
-                    "{} excludes {} {} of the base",
+                    "{} conflicts with {} {} of the base",
                     record.name, package.name, package.version
                 ))
-                .hint("take a base without it; nothing of a base is removed"));
+                .hint("use a base without it; nothing is ever removed from a base"));
             };
             self.take(better)?;
         }
@@ -230,7 +232,7 @@ impl Solver<'_> {
             }
         }
         let shown: Vec<String> = group.iter().map(ToString::to_string).collect();
-        let error = Error::usage(format!("{needed_by} needs {}, which cannot be had", shown.join(" or ")));
+        let error = Error::usage(format!("{needed_by} needs {}, which is not available", shown.join(" or ")));
         let error = match self.path.first().filter(|first| *first != needed_by) {
             Some(_) => error.hint(format!("it is needed by {}", self.path.join(" -> "))),
             None => error,
@@ -315,16 +317,16 @@ Package: either\nVersion: 1\nDepends: lost | pre\n";
     #[test]
     fn nothing_of_the_base_is_removed() {
         let error = solve(INDEX, "Package: pre\nVersion: 1\n", &["enemy"]).expect_err("refused");
-        assert_eq!(error.to_string(), "enemy excludes pre 1 of the base");
+        assert_eq!(error.to_string(), "enemy conflicts with pre 1 of the base");
         let error = solve(INDEX, "", &["enemy", "pre"]).expect_err("refused");
-        assert_eq!(error.to_string(), "pre and enemy exclude each other");
+        assert_eq!(error.to_string(), "pre and enemy conflict with each other");
     }
 
     #[test]
     fn an_alternative_is_taken_where_the_first_leads_nowhere() {
         assert_eq!(solve(INDEX, "", &["either"]).expect("solved"), ["either 1", "pre 1"]);
         let error = solve(INDEX, "", &["lost"]).expect_err("refused");
-        assert_eq!(error.to_string(), "lost needs nowhere, which cannot be had");
+        assert_eq!(error.to_string(), "lost needs nowhere, which is not available");
     }
 
     #[test]

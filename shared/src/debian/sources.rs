@@ -79,7 +79,7 @@ pub fn sources(wanted: &Wanted<'_>, base: &Base<'_>) -> Result<(Vec<Source>, Vec
     }
     let suite = wanted.suites.first().cloned().or(release).ok_or_else(|| {
         Error::usage("the base does not say which release of Debian it is")
-            .hint("take a base that is made of Debian packages, or name a suite: debian = { packages = [...], suite = \"bookworm\" }")
+            .hint("use a base made of Debian packages, or set a suite: debian = { packages = [...], suite = \"bookworm\" }")
     })?;
     Ok((usual(wanted, &suite), notes))
 }
@@ -210,14 +210,14 @@ fn add(
     let debians = signed_by.is_none_or(|key| key.contains("debian-archive"));
     let reason = match () {
         () if !fetched => Some("it is not fetched by HTTP"),
-        () if components.is_empty() => Some("flat archives are not read"),
+        () if components.is_empty() => Some("flat archives are not supported"),
         () if !(debians || keyring) => {
-            Some("it is signed by a key that is not Debian's; name that with debian.keyring")
+            Some("it is signed by a key that is not Debian's; set that with debian.keyring")
         }
         () => None,
     };
     if let Some(reason) = reason {
-        notes.push(format!("the base's source {url} is left out: {reason}"));
+        notes.push(format!("ignoring the base's source {url}: {reason}"));
         return;
     }
     let source = Source { url: url.trim_end_matches('/').to_owned(), suite: suite.to_owned(), components };

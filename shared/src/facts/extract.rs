@@ -34,7 +34,7 @@ pub fn extract(layers: &[Blob], wanted: &BTreeMap<String, String>, to: &Path, mo
         missing.retain(|path, _| !found.contains(*path));
     }
     match missing.keys().next() {
-        Some(path) => Err(Error::integrity(format!("/{path} is in none of the layers"))),
+        Some(path) => Err(Error::integrity(format!("/{path} is not in any of the layers"))),
         None => Ok(()),
     }
 }
@@ -114,9 +114,10 @@ impl Copier<'_> {
             Ok(copied) => copied,
             Err(error) => return Err(file.failure().unwrap_or_else(|| scan::unreadable(error))),
         };
-        self.left = self.left.checked_sub(copied).ok_or_else(|| {
-            Error::integrity("the files that are wanted of the layers are larger than any of their kind")
-        })?;
+        self.left = self
+            .left
+            .checked_sub(copied)
+            .ok_or_else(|| Error::integrity("the files needed from the layers are too large"))?;
         executable(path).map_err(scratch::refused)
     }
 }
@@ -180,7 +181,7 @@ mod tests {
     fn what_is_no_file_and_what_is_too_much_is_refused_and_nothing_is_written_elsewhere() {
         let linked = [blob(Tar::new().content("a", b"x").symlink("a", "/etc/passwd"))];
         let error = extracted(&linked, &[("a", "a")], 100).expect_err("a link");
-        assert!(error.to_string().contains("/a is in none of the layers"), "{error}");
+        assert!(error.to_string().contains("/a is not in any of the layers"), "{error}");
         let large = [blob(Tar::new().content("a", b"12345").content("b", b"67890"))];
         assert!(extracted(&large, &[("a", "a"), ("b", "b")], 9).is_err());
         assert!(extracted(&large, &[("a", "a"), ("b", "b")], 10).is_ok());

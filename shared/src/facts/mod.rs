@@ -206,7 +206,7 @@ pub fn tree_of(layers: &[Blob], diff_ids: &[Digest], store: &Store) -> Result<Tr
 pub fn contents_of(layers: &[Blob], diff_ids: &[Digest], store: &Store) -> Result<Contents> {
     if layers.len() != diff_ids.len() {
         let (layers, diff_ids) = (layers.len(), diff_ids.len());
-        let message = format!("the base has {layers} layers and its configuration names {diff_ids}");
+        let message = format!("the base has {layers} layers, but its configuration lists {diff_ids}");
         return Err(Error::integrity(message));
     }
     let mut contents = Contents::default();
@@ -293,7 +293,7 @@ fn facts_of(blob: &Blob, diff_id: &Digest, store: &Store) -> Result<LayerFacts> 
         None => remember(&blob.descriptor.digest, read_blob(blob)?, store).0,
     };
     if known.diff_id != *diff_id {
-        let message = format!("expected the diff_id {diff_id} and got {}", known.diff_id);
+        let message = format!("expected the diff_id {diff_id}, got {}", known.diff_id);
         return Err(Error::integrity(message));
     }
     Ok(known.facts)
@@ -325,8 +325,9 @@ fn recall_details(descriptor: &Descriptor, store: &Store) -> Option<LayerDetails
 
 fn compression_of(blob: &Blob) -> Result<Compression> {
     let media_type = &blob.descriptor.media_type;
-    layer_compression(media_type)
-        .ok_or_else(|| Error::build(format!("the media type {media_type:?} is no file system layer")))
+    layer_compression(media_type).ok_or_else(|| {
+        Error::build(format!("the media type {media_type:?} is not that of a file system layer"))
+    })
 }
 
 fn read_blob(blob: &Blob) -> Result<(Known, LayerDetails)> {
@@ -346,7 +347,7 @@ fn as_promised((digest, size): (Digest, u64), promised: &Descriptor) -> Result<(
         return Ok(());
     }
     Err(Error::integrity(format!(
-        "expected {} ({} bytes) and got {digest} ({size} bytes)",
+        "expected {} ({} bytes), got {digest} ({size} bytes)",
         promised.digest, promised.size
     )))
 }

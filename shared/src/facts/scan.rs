@@ -141,7 +141,7 @@ pub(super) fn unreadable(error: io::Error) -> Error {
     }
     match error.downcast::<Error>() {
         Ok(own) => own,
-        Err(error) => Error::integrity("the layer is damaged or no tar archive").because(error),
+        Err(error) => Error::integrity("the layer is damaged or not a tar archive").because(error),
     }
 }
 
@@ -241,7 +241,7 @@ impl Scan {
         self.names += length;
         if self.names > self.limits.names {
             let message =
-                format!("the paths of the layer are longer than {} bytes together", self.limits.names);
+                format!("the paths of the layer are longer than {} bytes in total", self.limits.names);
             return Err(Error::integrity(message));
         }
         Ok(())
@@ -306,7 +306,7 @@ pub(super) fn normal_path(raw: &[u8]) -> Result<String> {
 
 fn legal_text(raw: &[u8]) -> Result<String> {
     if raw.len() > MAX_PATH {
-        let message = format!("the layer has a path of {} bytes, and {MAX_PATH} is the limit", raw.len());
+        let message = format!("the layer has a path of {} bytes; the limit is {MAX_PATH}", raw.len());
         return Err(Error::integrity(message));
     }
     let text = String::from_utf8_lossy(raw).into_owned();

@@ -15,6 +15,8 @@ use url::Url;
 use crate::error::{Error, Result};
 use crate::read;
 use crate::system::{Folders, System};
+use crate::words;
+use crate::words::flag;
 
 /// What one host's folder holds.
 #[derive(Debug, Default)]
@@ -144,7 +146,7 @@ fn read(folder: &Path, files: &[PathBuf]) -> Result<HostCerts> {
         let key = cert.with_extension("key");
         if !key.exists() {
             return Err(without(cert, "key", &key)
-                .hint("an authority to trust ends in .crt, a certificate of our own in .cert"));
+                .hint("a trusted authority ends in .crt, a client certificate in .cert"));
         }
         let pair = [content(cert)?, b"\n".to_vec(), content(&key)?].concat();
         let identity = Identity::from_pem(&pair).map_err(|_| not_pem(cert, "certificate with its key"))?;
@@ -158,19 +160,19 @@ fn read(folder: &Path, files: &[PathBuf]) -> Result<HostCerts> {
 
 fn content(file: &Path) -> Result<Vec<u8>> {
     read::bytes(file, read::DOCUMENT).map_err(|error| {
-        Error::usage(format!("cannot read the certificate file {}", file.display()))
-            .because(error)
-            .hint("make it readable, or name another folder with --cert-dir")
+        Error::usage(format!("cannot read the certificate file {}", file.display())).because(error).hint(
+            words!("make it readable, or choose another folder with {cert_dir}", cert_dir = flag("cert-dir")),
+        )
     })
 }
 
 fn not_pem(file: &Path, what: &str) -> Error {
-    Error::usage(format!("{} is no {what} in PEM form", file.display()))
-        .hint("such a file begins with -----BEGIN CERTIFICATE-----")
+    Error::usage(format!("{} is not a {what} in PEM format", file.display()))
+        .hint("such a file starts with -----BEGIN CERTIFICATE-----")
 }
 
 fn without(file: &Path, what: &str, missing: &Path) -> Error {
-    Error::usage(format!("{} is without its {what} {}", file.display(), missing.display()))
+    Error::usage(format!("{} needs its {what} {}, which is missing", file.display(), missing.display()))
 }
 
 #[cfg(test)]
@@ -227,9 +229,9 @@ mod tests {
     fn what_is_broken_is_named() {
         let root = root();
         for (file, text, words) in [
-            ("h/ca.crt", "hello", "ca.crt is no certificate"),
-            ("h/client.cert", root.as_str(), "client.cert is without its key"),
-            ("h/client.key", "x", "client.key is without its certificate"),
+            ("h/ca.crt", "hello", "ca.crt is not a certificate"),
+            ("h/client.cert", root.as_str(), "client.cert needs its key"),
+            ("h/client.key", "x", "client.key needs its certificate"),
         ] {
             let folder = folder(&[(file, text)]);
             let error = search(folder.path(), "https://h/").expect_err(file);
@@ -288,6 +290,6 @@ mod tests {
         assert_eq!(roots(Some(at("ca.pem")), Some(at("dir"))).expect("read"), 2);
         assert_eq!(roots(Some(at("missing")), Some(at("missing"))).expect("warned of elsewhere"), 0);
         let error = roots(Some(at("none")), None).expect_err("no certificate");
-        assert!(error.to_string().contains("none is no list of certificates in PEM form"), "{error}");
+        assert!(error.to_string().contains("none is not a list of certificates in PEM format"), "{error}");
     }
 }

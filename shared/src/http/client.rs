@@ -41,8 +41,8 @@ fn require_sane_clock(now: SystemTime) -> Result<()> {
     match now.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(_) => Ok(()),
         Err(_) => {
-            Err(Error::build("the clock of this machine is before 1970, so no certificate can be judged")
-                .hint("set the clock: date shows what it says"))
+            Err(Error::build("this machine's clock is set before 1970, so certificates cannot be checked")
+                .hint("set the clock; `date` shows it"))
         }
     }
 }
@@ -60,8 +60,8 @@ impl Client {
         for pem in &options.extra_roots {
             let found = Certificate::from_pem_bundle(pem).ok().filter(|found| !found.is_empty());
             roots.extend(found.ok_or_else(|| {
-                Error::usage("an extra root certificate is no certificate in PEM form")
-                    .hint("such a file begins with -----BEGIN CERTIFICATE-----")
+                Error::usage("an extra root certificate is not in PEM format")
+                    .hint("such a file starts with -----BEGIN CERTIFICATE-----")
             })?);
         }
         let (proxied, direct, own) = (OnceLock::new(), OnceLock::new(), Mutex::default());
@@ -87,7 +87,7 @@ impl Client {
                 None => return Ok(response),
             }
         }
-        Err(Error::network(format!("{} redirects without end", shown(&request.url))).into())
+        Err(Error::network(format!("{} redirects too many times", shown(&request.url))).into())
     }
 
     /// Runs `attempt` until it succeeds, fails for good, or was repeated as often as the
@@ -201,7 +201,7 @@ fn prepare(request: &Request, pulse: &Pulse) -> Result<reqwest::Request, Failure
     *prepared.headers_mut() = request.headers.clone();
     if let Some(secret) = &request.authorization {
         let mut value = HeaderValue::from_str(secret.expose())
-            .map_err(|_| Error::usage("a credential holds characters that cannot be sent"))?;
+            .map_err(|_| Error::usage("a credential contains characters that cannot be sent"))?;
         value.set_sensitive(true);
         prepared.headers_mut().insert(AUTHORIZATION, value);
     }
@@ -280,9 +280,11 @@ impl Response {
                 return Err(Failure::stalled(&self.url, self.limit * WHOLE));
             }
             if body.len() + chunk.len() > most {
-                return Err(
-                    Error::network(format!("{} answered more than {most} bytes", shown(&self.url))).into()
-                );
+                return Err(Error::network(format!(
+                    "{} answered with more than {most} bytes",
+                    shown(&self.url)
+                ))
+                .into());
             }
             body.extend_from_slice(&chunk);
         }

@@ -9,6 +9,8 @@ use url::Url;
 
 use super::shown;
 use crate::error::Error;
+use crate::words;
+use crate::words::flag;
 
 /// Whether another attempt makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,8 +98,8 @@ impl Failure {
 
     /// Nothing moved for `limit`.
     pub(super) fn stalled(url: &Url, limit: Duration) -> Self {
-        let error = Error::network(format!("{} did nothing for {} s", shown(url), limit.as_secs_f32()))
-            .hint("--timeout gives it more time");
+        let error = Error::network(format!("{} did not respond for {} s", shown(url), limit.as_secs_f32()))
+            .hint(words!("give it more time with {timeout}", timeout = flag("timeout")));
         Self { error, again: Again::Soon, cause: Cause::Stalled }
     }
 
@@ -111,22 +113,20 @@ impl Failure {
         // Its words would hold the query, and with it a signature.
         let error = error.without_url();
         let (again, said) = match cause {
-            Cause::Refused => (Again::Soon, format!("nobody listens at {}", place(url))),
+            Cause::Refused => (Again::Soon, format!("nothing is listening on {}", place(url))),
             Cause::NotTls => (Again::Never, format!("{} does not speak TLS", place(url))),
             Cause::Certificate => (Again::Never, format!("the certificate of {} is not trusted", place(url))),
             Cause::OurCertificate => {
-                (Again::Never, format!("{} wants a certificate of ours that it trusts", place(url)))
+                (Again::Never, format!("{} requires a client certificate that it trusts", place(url)))
             }
             Cause::NoHost => (Again::Never, format!("cannot connect to {}", place(url))),
             _ if error.is_builder() => (Again::Never, format!("cannot make a request to {}", shown(url))),
             _ if connecting => (Again::Soon, format!("cannot connect to {}", place(url))),
-            _ => (Again::Soon, format!("the connection to {} broke", place(url))),
+            _ => (Again::Soon, format!("the connection to {} was lost", place(url))),
         };
         let failed = Error::network(said).because(Error::network(root(&error)));
         let failed = match cause {
-            Cause::NoHost => {
-                failed.hint("is the name of the host right, and that of the proxy if there is one?")
-            }
+            Cause::NoHost => failed.hint("check the name of the host, and that of the proxy if there is one"),
             _ => failed,
         };
         Self { error: failed, again, cause }
@@ -140,9 +140,9 @@ impl Failure {
             return self;
         };
         let Self { error, again, .. } = self;
-        let error = Error::network(format!("{error} by way of the proxy {proxy}"))
+        let error = Error::network(format!("{error} through the proxy {proxy}"))
             .because(Error::network(error.causes().join(": ")))
-            .hint("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names it, and NO_PROXY the hosts that need none");
+            .hint("the proxy is set by HTTPS_PROXY, HTTP_PROXY or ALL_PROXY; list hosts that need no proxy in NO_PROXY");
         // Who cannot be reached is not known.
         Self { error, again, cause: Cause::Other }
     }

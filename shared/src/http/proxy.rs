@@ -52,7 +52,7 @@ impl Proxies {
             let Some(address) = address else { continue };
             let make = if variable == "HTTPS_PROXY" { Proxy::https::<&str> } else { Proxy::http::<&str> };
             let wrong = || {
-                Error::usage(format!("the variable {variable} (or ALL_PROXY) holds no address of a proxy"))
+                Error::usage(format!("the variable {variable} (or ALL_PROXY) is not a valid proxy address"))
                     .hint("write it as http://HOST:PORT or socks5h://HOST:PORT")
             };
             // Of other kinds nothing would be said, and the connection be made without them.

@@ -25,7 +25,7 @@ pub(super) fn next(
     };
     let Some(location) = location.filter(|_| followed && request.follow) else { return Ok(None) };
     let refused = |why: &str| Failure::from(Error::network(format!("{} {why}", shown(&request.url))));
-    let url = request.url.join(location).map_err(|_| refused("redirects to something that is no URL"))?;
+    let url = request.url.join(location).map_err(|_| refused("redirects to an invalid URL"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(refused("redirects to something that is not HTTP"));
     }

@@ -59,7 +59,7 @@ impl ImageSet {
     /// # Errors
     /// A bug when its manifest does not say so itself, or its subject is not in the set.
     pub fn attach(&mut self, thing: Attached) -> Result<()> {
-        let wrong = |what: &str| Err(Error::bug(format!("{} is wrong: {what}", thing.title)));
+        let wrong = |what: &str| Err(Error::bug(format!("{} is invalid: {what}", thing.title)));
         let Source::Memory(bytes) = &thing.manifest.source else {
             return wrong("its manifest is not in memory");
         };

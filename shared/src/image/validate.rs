@@ -14,7 +14,7 @@ use crate::store::{Blob, Source};
 pub fn validate(image: &Image) -> Result<()> {
     let manifest: Manifest = parse(&image.manifest)?;
     let config: ImageConfig = parse(&image.config)?;
-    let wrong = |what: &str| Err(Error::bug(format!("the image for {} is wrong: {what}", image.platform)));
+    let wrong = |what: &str| Err(Error::bug(format!("the image for {} is invalid: {what}", image.platform)));
     if manifest.config != image.config.descriptor {
         return wrong("the manifest names another configuration");
     }
@@ -41,8 +41,10 @@ fn has_the_media_types(manifest: &Manifest) -> Result<()> {
     }
     match manifest.layers.iter().any(|layer| layer.media_type == media_type::DOCKER_LAYER_ZSTD) {
         false => Ok(()),
-        true => Err(Error::usage("the image format docker knows no zstd layers, and the base has some")
-            .hint("leave out image-format, or choose a base whose layers are compressed with gzip")),
+        true => {
+            Err(Error::usage("the image format docker does not support zstd layers, and the base has some")
+                .hint("leave out image-format, or choose a base whose layers are compressed with gzip"))
+        }
     }
 }
 
@@ -50,7 +52,8 @@ fn parse<T: serde::de::DeserializeOwned>(blob: &Blob) -> Result<T> {
     let Source::Memory(bytes) = &blob.source else {
         return Err(Error::bug("a manifest or configuration is not in memory"));
     };
-    serde_json::from_slice(bytes).map_err(|e| Error::bug("a manifest or configuration is no JSON").because(e))
+    serde_json::from_slice(bytes)
+        .map_err(|e| Error::bug("a manifest or configuration is not valid JSON").because(e))
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub fn collect(
     exclude: &[String],
 ) -> Result<Vec<Entry>> {
     let metadata = std::fs::metadata(from).map_err(|e| {
-        Error::usage(format!("there is no {}", from.display()))
+        Error::usage(format!("{} does not exist", from.display()))
             .because(e)
             .hint("paths are relative to the project")
     })?;
@@ -42,7 +42,7 @@ pub fn collect(
         let path = join(&place, &name);
         if path.is_empty() {
             return Err(Error::usage(format!("{} cannot be the root of the image", from.display()))
-                .hint("name a place for it, as FROM:/etc/name"));
+                .hint("give it a place, for example FROM:/etc/name"));
         }
         return Ok(vec![file(from, &metadata, path, mode, owner)?]);
     }
@@ -78,7 +78,7 @@ fn entry(found: &DirEntry, from: &Path, place: &str, mode: Option<u32>, owner: (
         let target = std::fs::read_link(path).context(failed)?;
         let said = text(path, target.as_os_str())?;
         let said = System::HERE.link_target(&said).ok_or_else(|| {
-            Error::usage(format!("{} is a link to {said}, which no image has", path.display()))
+            Error::usage(format!("{} is a link to {said}, which does not exist in an image", path.display()))
                 .hint("exclude it, or make it a link with a relative path")
         })?;
         Ok(Entry::symlink(inside, said, owner))
@@ -86,7 +86,7 @@ fn entry(found: &DirEntry, from: &Path, place: &str, mode: Option<u32>, owner: (
         let metadata = found.metadata().context(failed)?;
         file(path, &metadata, inside, mode, owner)
     } else {
-        Err(Error::usage(format!("{} is neither file, folder nor link", path.display()))
+        Err(Error::usage(format!("{} is not a file, folder or link", path.display()))
             .hint("exclude it, or remove it"))
     }
 }
@@ -99,7 +99,7 @@ fn file(
     owner: (u64, u64),
 ) -> Result<Entry> {
     if !metadata.is_file() {
-        return Err(Error::usage(format!("{} is neither file nor folder", from.display())));
+        return Err(Error::usage(format!("{} is neither a file nor a folder", from.display())));
     }
     let mode = mode.unwrap_or_else(|| if executables::is_executable(from, metadata) { 0o755 } else { 0o644 });
     Ok(Entry::file(path, Content::of_file(from)?, mode, owner))
@@ -126,7 +126,8 @@ fn text(_: &Path, name: &OsStr) -> Result<String> {
 #[cfg(not(unix))]
 fn text(path: &Path, name: &OsStr) -> Result<String> {
     let text = name.to_str().ok_or_else(|| {
-        Error::usage(format!("the name {} is not Unicode", path.display())).hint("rename it, or exclude it")
+        Error::usage(format!("the name {} is not valid Unicode", path.display()))
+            .hint("rename it, or exclude it")
     });
     text.map(str::to_owned)
 }
@@ -155,8 +156,9 @@ pub(crate) fn check_globs(patterns: &[String]) -> Result<()> {
 /// Globs in which `*` stays within a folder and `**` does not. A pattern without a slash
 /// matches names at any depth, as in ignore files.
 fn globs(patterns: &[String]) -> Result<GlobSet> {
-    let wrong =
-        |pattern: &str, e: NoGlob| Error::usage(format!("exclude: {pattern:?} is no glob")).because(e);
+    let wrong = |pattern: &str, e: NoGlob| {
+        Error::usage(format!("exclude: {pattern:?} is not a valid glob")).because(e)
+    };
     let whole = |pattern: &String| {
         let trimmed = pattern.trim_start_matches("./").trim_matches('/');
         let anchored = pattern.trim_end_matches('/').contains('/');
@@ -273,6 +275,6 @@ mod tests {
         assert_eq!(error.kind(), crate::Kind::Usage);
         let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).expect("socket");
         let error = collect(folder.path(), "/x", None, (0, 0), &[]).expect_err("refused");
-        assert!(error.to_string().contains("socket is neither"), "{error}");
+        assert!(error.to_string().contains("socket is not a file"), "{error}");
     }
 }

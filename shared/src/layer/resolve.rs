@@ -53,15 +53,14 @@ pub fn tree_after(mut tree: Tree, spec: &Spec) -> Result<Tree> {
 fn place(entry: &Entry, base: &Tree) -> Result<Entry> {
     let bad = entry.path.split('/').any(|part| matches!(part, "" | "." | ".."));
     if bad || entry.path.contains('\0') {
-        return Err(Error::bug(format!("{:?} is no path of a layer", entry.path)));
+        return Err(Error::bug(format!("{:?} is not a valid path in a layer", entry.path)));
     }
     // In a layer such a name would remove files of the base (image-spec layer.md, "Whiteouts").
     if entry.path.split('/').any(|part| part.starts_with(".wh.")) {
-        return Err(Error::usage(format!("/{} has a name that means removal in images", entry.path))
+        return Err(Error::usage(format!("/{} has a name that marks a deletion in images", entry.path))
             .hint("rename it, or leave it out with exclude"));
     }
-    let circle =
-        || Error::build(format!("/{} leads through links of the base that go in circles", entry.path));
+    let circle = || Error::build(format!("/{} leads through a loop of links in the base", entry.path));
     let mut path = base.real_path(&entry.path).ok_or_else(circle)?;
     if entry.is_directory() {
         // A directory is made where the link leads, as `/var/run` on Debian.
@@ -76,7 +75,7 @@ fn place(entry: &Entry, base: &Tree) -> Result<Entry> {
         }
     } else if matches!(base.get(&path), Some(Node { kind: NodeKind::Directory, .. })) {
         // It would take the place of the directory and of all that is in it.
-        return Err(Error::usage(format!("/{path} is a directory in the base, and a file is to go there"))
+        return Err(Error::usage(format!("/{path} is a directory in the base, where a file should go"))
             .hint(format!("write /{path}/ to put the file into it")));
     }
     Ok(Entry { path, ..entry.clone() })
@@ -88,7 +87,7 @@ fn agree(first: &Entry, second: &Entry) -> Result<Option<Entry>> {
         (_, EntryKind::ImpliedDirectory) if first.is_directory() => Ok(None),
         (EntryKind::ImpliedDirectory, EntryKind::Directory) => Ok(Some(second.clone())),
         _ if first == second => Ok(None),
-        _ => Err(Error::usage(format!("two things go to /{} in the image", first.path))
+        _ => Err(Error::usage(format!("two entries go to /{} in the image", first.path))
             .hint("give one of them another place")),
     }
 }
@@ -105,7 +104,7 @@ fn add_parents(
             if entry.is_directory() {
                 continue;
             }
-            return Err(Error::usage(format!("/{path} goes below /{parent}, which is no directory"))
+            return Err(Error::usage(format!("/{path} goes below /{parent}, which is not a directory"))
                 .hint("give one of them another place"));
         }
         if base.get(parent).is_some_and(|node| node.kind != NodeKind::Directory) {

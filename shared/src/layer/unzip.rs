@@ -256,7 +256,7 @@ impl<'a> Check<'a> {
 
     fn broken(&self, what: &str) -> Error {
         Error::integrity(format!("{} in {} {what}", self.name, self.zipped.archive.display()))
-            .hint("the archive is damaged: delete it and fetch it anew, or use another version")
+            .hint("the archive is damaged; delete it and fetch it again, or use another version")
     }
 
     fn update(&mut self, bytes: &[u8]) -> Result<()> {

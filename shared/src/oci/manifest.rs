@@ -122,7 +122,7 @@ impl ManifestKind {
             serde_json::from_slice(bytes).map(|manifest| Self::Manifest(Box::new(manifest))).map_err(wrong)
         } else {
             let named = if inner.is_empty() { declared } else { inner };
-            Err(Error::build(format!("the reference leads to {named:?}, which is no image")))
+            Err(Error::build(format!("the reference leads to {named:?}, which is not an image")))
         }
     }
 }

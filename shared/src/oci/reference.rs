@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use super::Digest;
 use crate::error::Error;
+use crate::words;
+use crate::words::flag;
 
 /// A repository on a registry: `ghcr.io/acme/web`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,9 +79,9 @@ impl FromStr for Repository {
         let reference: Reference = text.parse()?;
         if reference.tag.is_some() || reference.digest.is_some() {
             return Err(Error::usage(format!(
-                "{text:?} is a reference, and a repository without tag and digest is wanted"
+                "{text:?} is a reference, but a repository without a tag or digest is needed"
             ))
-            .hint("give the tag with --tag"));
+            .hint(words!("give the tag with {tag}", tag = flag("tag"))));
         }
         Ok(reference.repository)
     }
@@ -93,15 +95,15 @@ impl FromStr for Reference {
     fn from_str(text: &str) -> Result<Self, Error> {
         let wrong = |why: &str| {
             Error::usage(format!("{text:?} is not an image reference: {why}"))
-                .hint("write host/name:tag, for example ghcr.io/acme/web:1.0")
+                .hint("use host/name:tag, for example ghcr.io/acme/web:1.0")
         };
         if text.rsplit_once('@').is_some_and(|(_, after)| after.contains('/')) {
-            return Err(Error::usage("a login does not belong into an image reference")
+            return Err(Error::usage("a login does not belong in an image reference")
                 .hint("set CONTAINERIZE_AUTH_<REGISTRY>=user:password, or log in with docker login"));
         }
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => {
-                (rest, Some(digest.parse::<Digest>().map_err(|e| wrong("its digest is wrong").because(e))?))
+                (rest, Some(digest.parse::<Digest>().map_err(|e| wrong("its digest is invalid").because(e))?))
             }
             None => (text, None),
         };
@@ -123,14 +125,14 @@ impl FromStr for Reference {
             return Err(wrong("the name is missing"));
         }
         if name.bytes().any(|b| b.is_ascii_uppercase()) {
-            return Err(wrong("names are lower case"));
+            return Err(wrong("names must be lower case"));
         }
         if !name.split('/').all(is_name_part) || name.len() > 255 {
-            return Err(wrong("a name holds lower-case letters, digits and single separators . _ - /"));
+            return Err(wrong("a name has lower-case letters, digits and single separators . _ - /"));
         }
         if tag.is_some_and(|tag| !is_tag(tag)) {
             return Err(wrong(
-                "a tag holds at most 128 letters, digits, _ . and -, and begins with no . or -",
+                "a tag has at most 128 letters, digits, _ . and -, and does not start with . or -",
             ));
         }
         Ok(Self { repository: repository(host, name), tag: tag.map(str::to_owned), digest })

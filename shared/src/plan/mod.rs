@@ -53,7 +53,7 @@ impl Plan {
 /// One image, for one or several platforms.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ImagePlan {
-    /// Its name: the binary's.
+    /// The image's name: that of a binary, a project, or a table.
     pub name: String,
     /// The project's version.
     pub version: String,

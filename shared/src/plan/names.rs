@@ -57,9 +57,8 @@ pub fn names(settings: &Settings, naming: &Naming<'_>) -> Result<Names> {
         if !filled.contains(['/', ':', '@']) {
             let place = settings.origins.describe("tags");
             let shown = crate::redact::excerpt(&filled, 40);
-            return Err(Error::usage(format!("tags ({place}): {shown:?} is no tag")).hint(
-                "a tag has at most 128 letters, digits, _, . and -, and begins with none of the last two; a full \
-                 reference has a / or a :",
+            return Err(Error::usage(format!("tags ({place}): {shown:?} is not a valid tag")).hint(
+                "a tag has at most 128 letters, digits, _, . and -, and does not start with . or -; a full reference has a / or a :",
             ));
         }
         if naming.is_one_of_several && !text.contains("{name}") {
@@ -101,23 +100,23 @@ fn fill(settings: &Settings, text: &str, naming: &Naming<'_>) -> Result<String> 
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
         let (placeholder, after) = after.split_once('}').ok_or_else(|| {
-            wrong("has a { without its }").hint("tags may hold {version}, {revision}, {branch} and {name}")
+            wrong("has a { without its }").hint("tags may contain {version}, {revision}, {branch} and {name}")
         })?;
         let value = match placeholder {
             "version" => naming.facts.version.clone(),
             "name" => naming.name.to_lowercase(),
             "revision" => naming.facts.revision.clone().ok_or_else(|| {
-                wrong("asks for the revision, and there is no git commit here")
+                wrong("uses the revision, but there is no git commit here")
                     .hint("commit the project to git, or leave {revision} out of the tag")
             })?,
             "branch" => naming.branch.map(str::to_owned).ok_or_else(|| {
-                wrong("asks for the branch, and no branch is checked out").hint(
+                wrong("uses the branch, but no branch is checked out").hint(
                     "check one out, set GITHUB_REF_NAME or CI_COMMIT_REF_NAME to it, or leave {branch} out",
                 )
             })?,
             _ => {
-                return Err(wrong("holds a placeholder that is not known")
-                    .hint("tags may hold {version}, {revision}, {branch} and {name}"));
+                return Err(wrong("has an unknown placeholder")
+                    .hint("tags may contain {version}, {revision}, {branch} and {name}"));
             }
         };
         filled.push_str(before);
@@ -138,7 +137,7 @@ fn full_reference(text: &str, default_tag: &str) -> Result<Reference> {
 }
 
 fn explain(settings: &Settings, key: &str, text: &str, error: Error) -> Error {
-    let hint = error.hint_text().unwrap_or("write host/name:tag").to_owned();
+    let hint = error.hint_text().unwrap_or("use host/name:tag").to_owned();
     Error::usage(format!("{key} ({}): {text:?} cannot be used", settings.origins.describe(key)))
         .because(error)
         .hint(hint)
@@ -229,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_placeholder_that_stands_for_nothing_is_refused() {
-        for (text, why) in [("{revision}", "git commit"), ("{branch}", "no branch"), ("{sha}", "not known")] {
+        for (text, why) in [("{revision}", "git commit"), ("{branch}", "no branch"), ("{sha}", "unknown")] {
             let error = try_names(&format!("tags = ['{text}']")).expect_err(text);
             assert!(error.to_string().contains(why), "{error}");
             assert!(error.hint_text().is_some_and(|hint| hint.contains('{')), "{error:?}");
@@ -244,7 +243,7 @@ mod tests {
         assert!(try_names("tags = ['a b']").is_err());
         for text in ["x".repeat(129), "-x".into(), String::new()] {
             let error = try_names(&format!("tags = ['{text}']")).expect_err("no tag");
-            assert!(error.to_string().ends_with(" is no tag"), "{error}");
+            assert!(error.to_string().ends_with(" is not a valid tag"), "{error}");
         }
     }
 }

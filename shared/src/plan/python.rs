@@ -190,7 +190,7 @@ fn lead(env: &mut BTreeMap<String, String>) -> Option<String> {
         return None;
     }
     *path = if path.is_empty() { own.clone() } else { format!("{own}:{path}") };
-    Some(format!("{own}, which has the packages, is put in front of the PATH that env sets"))
+    Some(format!("{own}, which has the packages, is added in front of the PATH that env sets"))
 }
 
 /// Our layers, from the most stable to the most volatile.

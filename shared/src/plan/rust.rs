@@ -204,7 +204,7 @@ mod tests {
             ("files = [{ from = 'x', to = '/usr/local/bin/web' }]", "files (--file)"),
         ] {
             let error = super::tests::plan(text).expect_err(text);
-            assert_eq!(error.to_string(), format!("{key}: /usr/local/bin/web is the place of the program"));
+            assert_eq!(error.to_string(), format!("{key}: /usr/local/bin/web is where the program goes"));
         }
         assert!(
             plan("files = [{ from = 'x', to = '/usr/local/bin/web/' }]\nvolumes = ['/usr/local/bin']")
@@ -215,11 +215,11 @@ mod tests {
     #[test]
     fn what_only_a_shell_understands_is_said() {
         let said = |text: &str| notes(text).join("\n");
-        assert!(said("cmd = 'a && b'").contains("cmd (--cmd) holds `&&`"));
-        assert!(said("healthcheck = { command = 'hello || exit 1' }").contains("holds `||`"));
+        assert!(said("cmd = 'a && b'").contains("cmd (--cmd) contains `&&`"));
+        assert!(said("healthcheck = { command = 'hello || exit 1' }").contains("contains `||`"));
         for word in ["$HOME/x", "--port=${PORT}", "$(hostname)", "~/data", "*.conf", "/etc/*.d/x", "`id`"] {
             let cmd = format!("cmd = ['--all', '{word}']");
-            assert!(said(&cmd).contains(&format!("cmd (--cmd) holds `{word}`")), "{word}");
+            assert!(said(&cmd).contains(&format!("cmd (--cmd) contains `{word}`")), "{word}");
             assert!(!said(&format!("entrypoint = ['/bin/sh', '-c']\n{cmd}")).contains("holds `"), "{word}");
         }
         for word in ["*", "US$", "$5", "a~b", "^x.*$", "http://h/~me", "*/5 * * * *"] {
@@ -246,6 +246,9 @@ mod tests {
     #[test]
     fn a_base_by_platform_must_name_each() {
         let text = "platforms = ['linux/amd64', 'linux/arm64']\nbase = { 'linux-amd64' = 'static' }";
-        assert_eq!(plan(text).expect_err("refused").to_string(), "base (--base) names none for linux/arm64");
+        assert_eq!(
+            plan(text).expect_err("refused").to_string(),
+            "base (--base) has no entry for linux/arm64"
+        );
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn format_notes(settings: &Settings, notes: &mut Vec<String>) {
         notes.push("annotations are left out: Docker's image format has none".into());
     }
     if settings.healthcheck.is_some() && settings.format == Format::Oci {
-        notes.push("the health check is Docker's: Podman reads it with image-format = \"docker\" only, Kubernetes never".into());
+        notes.push("the health check is Docker's: Podman reads it only with image-format = \"docker\", Kubernetes never".into());
     }
 }
 
@@ -82,11 +82,11 @@ fn configuration(settings: &Settings, runtime: &Runtime) -> Vec<Shown> {
 /// Usage: images for the platform cannot be made, or the table of bases leaves it out.
 pub fn base_for<'a>(settings: &'a Settings, platform: &Platform) -> Result<&'a str> {
     if platform.os != "linux" {
-        return Err(Error::usage(format!("images for {platform} cannot be made"))
-            .hint("name a linux platform, as linux/amd64"));
+        return Err(Error::usage(format!("the platform {platform} is not supported"))
+            .hint("choose a Linux platform, such as linux/amd64"));
     }
     settings.base.for_platform(platform).ok_or_else(|| {
-        Error::usage(format!("base ({}) names none for {platform}", settings.origins.describe("base")))
+        Error::usage(format!("base ({}) has no entry for {platform}", settings.origins.describe("base")))
             .hint(format!("add \"{}\" to the table", platform.slug()))
     })
 }
@@ -110,7 +110,7 @@ pub(super) fn within_limit(layers: usize, settings: &Settings) -> Result<()> {
         return Ok(());
     }
     Err(Error::usage(format!(
-        "the image needs {layers} layers and max-layers ({}) allows {}",
+        "the image needs {layers} layers, but max-layers ({}) allows {}",
         settings.origins.describe("max-layers"),
         settings.max_layers
     ))
@@ -152,7 +152,7 @@ pub(super) fn refuse_place(path: &str, settings: &Settings) -> Result<()> {
     match volumes.chain(dirs).chain(files).find(|(_, other)| same_path(path, other) && !other.ends_with('/'))
     {
         Some((key, _)) => Err(Error::usage(format!(
-            "{key} ({}): {path} is the place of the program",
+            "{key} ({}): {path} is where the program goes",
             settings.origins.describe(key)
         ))
         .hint("give it another place")),
@@ -181,7 +181,7 @@ fn user_id(settings: &Settings) -> Result<u64> {
             settings.user,
             settings.origins.describe("user")
         ))
-        .hint("write the user as a number, as in 65532")
+        .hint("give the user as a number, such as 65532")
     })
 }
 
@@ -217,8 +217,7 @@ fn shell_notes(settings: &Settings, notes: &mut Vec<String>) {
             |word: &&String| OPERATORS.contains(&word.as_str()) || !has_shell && is_expanded(word);
         if let Some(word) = words.iter().find(only_for_a_shell) {
             notes.push(format!(
-                "{key} ({}) holds `{word}`, which is passed on as a word, as no shell reads it; on a base with a shell \
-                 write [\"sh\", \"-c\", \"...\"]",
+                "{key} ({}) contains `{word}`, which is passed on literally, since no shell is involved; on a base with a shell, use [\"sh\", \"-c\", \"...\"]",
                 settings.origins.describe(key)
             ));
         }
@@ -243,7 +242,7 @@ pub(super) fn runtime(
     let (own, also_left_out) = expand(labels_for(&settings.annotations, platform), facts, platform);
     annotations.extend(own);
     for name in left_out.iter().chain(&also_left_out) {
-        notes.push(format!("{name} is left out: it asks for {{revision}}, and this is no git checkout"));
+        notes.push(format!("{name} is left out: it uses {{revision}}, but this is not a git checkout"));
     }
     Runtime {
         user: settings.user.clone(),

@@ -42,9 +42,9 @@ impl Program {
             Silence::Because(why) => why,
         })?;
         if !said.status.success() {
-            return Err(format!("it ended with {}", said.status));
+            return Err(format!("it failed with {}", said.status));
         }
-        String::from_utf8(said.stdout).map_err(|_| "what it says is no text".to_owned())
+        String::from_utf8(said.stdout).map_err(|_| "its output is not text".to_owned())
     }
 
     /// Gives it `question` on standard input, which is short, and collects what it says. It is ended when

@@ -64,19 +64,19 @@ impl Carried {
     pub fn ask(prefix: &Path, variables: &BTreeMap<String, String>) -> Result<Self> {
         let program = prefix.join("bin/python3");
         let wrong = |why: String| {
-            Error::usage(format!("{} has no Python to carry", prefix.display()))
-                .because(why)
-                .hint("name the folder that has bin/python3, as python = { prefix = \"/usr/local\" }")
+            Error::usage(format!("{} has no Python to bundle", prefix.display())).because(why).hint(
+                "give the folder that has bin/python3, for example python = { prefix = \"/usr/local\" }",
+            )
         };
         if !program.is_file() {
-            return Err(wrong(format!("there is no {}", program.display())));
+            return Err(wrong(format!("{} does not exist", program.display())));
         }
         let mut command = Command::new(&program);
         command.args(["-I", "-c", QUESTION]).env_clear().envs(variables);
         let text = Program::new(command).answer(PATIENCE).map_err(wrong)?;
         let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
         let answer: Answer = serde_json::from_str(line)
-            .map_err(|error| wrong(format!("{} does not say what it is: {error}", program.display())))?;
+            .map_err(|error| wrong(format!("cannot identify {}: {error}", program.display())))?;
         Self::from_answer(answer).map_err(|why| wrong(format!("{} {why}", program.display())))
     }
 
@@ -84,19 +84,17 @@ impl Carried {
         let Answer { implementation, version, flags, platform, prefix, executable, folders, libraries } =
             answer;
         if implementation != "cpython" {
-            return Err(format!("is {implementation}, and wheels are chosen for CPython"));
+            return Err(format!("is {implementation}, but wheels are chosen for CPython"));
         }
         if flags.contains('t') {
-            return Err("is free-threaded, and wheels are chosen for the ordinary CPython".into());
+            return Err("is free-threaded, but wheels are chosen for the ordinary CPython".into());
         }
         let machine = platform
             .strip_prefix("linux-")
-            .ok_or_else(|| format!("is for {platform}, and images are for Linux"))?;
+            .ok_or_else(|| format!("is for {platform}, but images are for Linux"))?;
         let below = |folder: PathBuf| match folder.strip_prefix(&prefix) {
             Ok(relative) => Ok(relative.to_owned()),
-            Err(_) => {
-                Err(format!("has its library in {}, outside of {}", folder.display(), prefix.display()))
-            }
+            Err(_) => Err(format!("has its library in {}, outside {}", folder.display(), prefix.display())),
         };
         Ok(Self {
             version: version.into(),
@@ -136,7 +134,7 @@ mod tests {
             ("implementation", "pypy", "is pypy"),
             ("flags", "t", "free-threaded"),
             ("platform", "macosx-14.0-arm64", "images are for Linux"),
-            ("prefix", "/usr", "outside of /usr"),
+            ("prefix", "/usr", "outside /usr"),
         ] {
             let error = answer(|answer| answer[key] = value.into()).expect_err("refused");
             assert!(error.contains(words), "{error}");
@@ -148,7 +146,7 @@ mod tests {
     fn a_folder_without_an_interpreter_is_named() {
         let folder = tempfile::tempdir().expect("folder");
         let error = Carried::ask(folder.path(), &BTreeMap::new()).expect_err("refused");
-        assert!(error.to_string().contains("has no Python to carry"), "{error}");
+        assert!(error.to_string().contains("has no Python to bundle"), "{error}");
         assert!(error.causes().concat().contains("bin/python3"));
     }
 

@@ -25,7 +25,7 @@ impl Constraint {
     pub fn parse(text: &str) -> Result<Self> {
         let wrong = || {
             let shown = redact::excerpt(text.trim(), 80);
-            Error::usage(format!("{shown:?} says no versions")).hint("write it like >=3.11,<4")
+            Error::usage(format!("{shown:?} is not a version constraint")).hint("write it like >=3.11,<4")
         };
         let alternatives = text.split('|').filter(|part| !part.trim().is_empty());
         let any_of: Option<Vec<_>> = alternatives.map(all_of).collect();

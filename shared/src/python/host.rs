@@ -242,7 +242,7 @@ impl Host {
         let found = match answer(path, &self.0.variables, &self.0.dir) {
             Ok(found) => Some(Python::from_answer(path, found)),
             Err(why) => {
-                tracing::debug!(path = %path.display(), why, "is no interpreter that works");
+                tracing::debug!(path = %path.display(), why, "is not a working interpreter");
                 None
             }
         };

@@ -32,7 +32,7 @@ impl FromStr for Name {
         let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
         if !text.chars().all(good) || !ends(text.chars().next()) || !ends(text.chars().next_back()) {
             return Err(Error::usage(format!("{text:?} cannot be the name of a Python distribution"))
-                .hint("letters, digits, -, _ and . make a name"));
+                .hint("a name consists of letters, digits, -, _ and ."));
         }
         let parts = text.split(['-', '_', '.']).filter(|part| !part.is_empty());
         Ok(Self(parts.collect::<Vec<_>>().join("-").to_ascii_lowercase()))

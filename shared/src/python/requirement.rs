@@ -41,7 +41,7 @@ impl FromStr for Requirement {
     fn from_str(text: &str) -> Result<Self> {
         parse(text).context(|| {
             let shown = redact::excerpt(text.trim(), 120);
-            format!("{shown:?} is no requirement of a Python project")
+            format!("{shown:?} is not a valid Python requirement")
         })
     }
 }
@@ -73,7 +73,7 @@ fn parse(text: &str) -> Result<Requirement> {
     let text = text.trim();
     let (name, rest) = identifier(text);
     if name.is_empty() {
-        return Err(Error::usage("it begins with no name")
+        return Err(Error::usage("it does not start with a name")
             .hint("a requirement looks like name[extra]>=1.0 ; python_version < \"3.12\""));
     }
     let name: Name = name.parse()?;
@@ -93,7 +93,7 @@ fn parse(text: &str) -> Result<Requirement> {
     let marker = match rest.strip_prefix(';') {
         Some(marker) => Some(Marker::parse(marker)?),
         None if rest.is_empty() => None,
-        None => return Err(Error::usage(format!("where a semicolon or the end should be, {rest:?} is"))),
+        None => return Err(Error::usage(format!("expected a semicolon or the end, found {rest:?}"))),
     };
     Ok(Requirement { name, extras, specifiers, url, marker })
 }
@@ -107,7 +107,7 @@ fn identifier(text: &str) -> (&str, &str) {
 fn extras(text: &str) -> Result<(BTreeSet<Name>, &str)> {
     let Some(inner) = text.strip_prefix('[') else { return Ok((BTreeSet::new(), text)) };
     let Some((list, rest)) = inner.split_once(']') else {
-        return Err(Error::usage("the list of extras has no end").hint("close it with ]"));
+        return Err(Error::usage("the list of extras is not closed").hint("close it with ]"));
     };
     if list.trim().is_empty() {
         return Ok((BTreeSet::new(), rest));
@@ -131,7 +131,7 @@ fn specifiers(text: &str) -> Result<(Option<VersionSpecifiers>, &str)> {
     let (list, rest) = match text.strip_prefix('(') {
         Some(inner) => inner
             .split_once(')')
-            .ok_or_else(|| Error::usage("the list of versions has no end").hint("close it with )"))?,
+            .ok_or_else(|| Error::usage("the list of versions is not closed").hint("close it with )"))?,
         None => text.split_at(text.find(';').unwrap_or(text.len())),
     };
     let list = list.trim();
@@ -140,7 +140,7 @@ fn specifiers(text: &str) -> Result<(Option<VersionSpecifiers>, &str)> {
         return Ok((None, rest));
     }
     let specifiers = list.parse().map_err(|e| {
-        Error::usage(format!("{list:?} says no versions"))
+        Error::usage(format!("{list:?} is not a version constraint"))
             .because(one_line(&e))
             .hint("write it like >=1.0,<2")
     })?;
@@ -190,16 +190,16 @@ mod tests {
     #[test]
     fn each_mistake_is_named() {
         for (text, cause) in [
-            ("", "it begins with no name"),
-            (">=1", "it begins with no name"),
-            ("name[a", "the list of extras has no end"),
+            ("", "it does not start with a name"),
+            (">=1", "it does not start with a name"),
+            ("name[a", "the list of extras is not closed"),
             ("name[a b]", "\"a b\" cannot be the name of a Python distribution"),
-            ("name (>=1", "the list of versions has no end"),
-            ("name >=one", "\">=one\" says no versions"),
-            ("name other", "\"other\" says no versions"),
+            ("name (>=1", "the list of versions is not closed"),
+            ("name >=one", "\">=one\" is not a version constraint"),
+            ("name other", "\"other\" is not a version constraint"),
             ("name @ ", "the @ has no URL after it"),
-            ("name @ x y", "where a semicolon or the end should be, \"y\" is"),
-            ("name ; os_nam == 'x'", "\"os_nam == 'x'\" is no marker"),
+            ("name @ x y", "expected a semicolon or the end, found \"y\""),
+            ("name ; os_nam == 'x'", "\"os_nam == 'x'\" is not a valid marker"),
         ] {
             let error = text.parse::<Requirement>().expect_err(text);
             assert_eq!(error.causes().first().map(String::as_str), Some(cause), "{text}");

@@ -46,7 +46,7 @@ fn utf_16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, String> {
     let units: Option<Vec<u16>> = units.collect();
     units
         .and_then(|units| String::from_utf16(&units).ok())
-        .ok_or_else(|| "it begins like text in UTF-16, and is none".into())
+        .ok_or_else(|| "it starts like text in UTF-16, but is not".into())
 }
 
 /// The encoding that one of the first two lines names (PEP 263).
@@ -120,7 +120,7 @@ mod tests {
         for (bytes, words) in [
             (&b"a \xe4"[..], "not text in UTF-8"),
             (b"# -*- coding: cp1252 -*-\na", "in cp1252"),
-            (b"\xff\xfea", "UTF-16, and is none"),
+            (b"\xff\xfea", "UTF-16, but is not"),
             (b"\xff\xfe\0\0a\0\0\0", "UTF-32"),
         ] {
             let said = decode(bytes).expect_err(words);

@@ -43,27 +43,28 @@ impl WheelName {
         let (name, version, build, tags) = match parts[..] {
             [name, version, a, b, c] => (name, version, None, [a, b, c]),
             [name, version, build, a, b, c] => (name, version, Some(build), [a, b, c]),
-            _ => return Err(no_wheel("it has not five parts, or six with a build number".into())),
+            _ => return Err(no_wheel("it does not have five parts, or six with a build number".into())),
         };
         // The escaped form has single underscores.
         if name.contains("__") {
             return Err(no_wheel(format!("{name:?} is not the escaped name of a distribution")));
         }
-        let version =
-            Version::from_str(version).map_err(|_| no_wheel(format!("{version:?} is no version")))?;
+        let version = Version::from_str(version)
+            .map_err(|_| no_wheel(format!("{version:?} is not a valid version")))?;
         let build = match build {
             None => None,
-            Some(text) => {
-                Some(build_number(text).ok_or_else(|| no_wheel(format!("{text:?} is no build number")))?)
-            }
+            Some(text) => Some(
+                build_number(text)
+                    .ok_or_else(|| no_wheel(format!("{text:?} is not a valid build number")))?,
+            ),
         };
         let name = name.parse::<Name>().map_err(|e| no_wheel(e.to_string()))?;
         let sets = tags.map(set);
         let [Some(pythons), Some(abis), Some(platforms)] = sets else {
-            return Err(no_wheel(format!("{:?} are no tags", tags.join("-"))));
+            return Err(no_wheel(format!("{:?} are not valid tags", tags.join("-"))));
         };
         if !pythons.iter().all(|python| is_identifier(python)) {
-            return Err(no_wheel(format!("{:?} are no interpreters", pythons.join("."))));
+            return Err(no_wheel(format!("{:?} are not valid interpreters", pythons.join("."))));
         }
         Ok(Self { name, version, build, pythons, abis, platforms })
     }
@@ -102,14 +103,14 @@ mod tests {
     fn other_names_are_refused_with_the_reason() {
         for (name, why) in [
             ("a-1.tar.gz", "it does not end with .whl"),
-            ("a-1-py3-none.whl", "it has not five parts, or six with a build number"),
-            ("a-b-c-1-py3-none-any.whl", "it has not five parts, or six with a build number"),
-            ("a-x-py3-none-any.whl", "\"x\" is no version"),
+            ("a-1-py3-none.whl", "it does not have five parts, or six with a build number"),
+            ("a-b-c-1-py3-none-any.whl", "it does not have five parts, or six with a build number"),
+            ("a-x-py3-none-any.whl", "\"x\" is not a valid version"),
             ("a__b-1-py3-none-any.whl", "\"a__b\" is not the escaped name of a distribution"),
-            ("a-1-b1-py3-none-any.whl", "\"b1\" is no build number"),
-            ("a-1-py3.-none-any.whl", "\"py3.-none-any\" are no tags"),
-            ("a-1-py3--any.whl", "\"py3--any\" are no tags"),
-            ("a-1-3.py3-none-any.whl", "\"3.py3\" are no interpreters"),
+            ("a-1-b1-py3-none-any.whl", "\"b1\" is not a valid build number"),
+            ("a-1-py3.-none-any.whl", "\"py3.-none-any\" are not valid tags"),
+            ("a-1-py3--any.whl", "\"py3--any\" are not valid tags"),
+            ("a-1-3.py3-none-any.whl", "\"3.py3\" are not valid interpreters"),
             ("../a-1-py3-none-any.whl", "\"../a\" cannot be the name of a Python distribution"),
         ] {
             assert_eq!(WheelName::parse(name).expect_err(name).causes(), [why], "{name}");

@@ -131,7 +131,7 @@ impl Client {
 impl Upload {
     async fn patch(&mut self, client: &Client, blob: &Blob, at: u64, end: u64) -> Result<Step, Failure> {
         let range = HeaderValue::from_str(&format!("{at}-{}", end - 1))
-            .map_err(|error| Error::bug("a range is no header").because(error))?;
+            .map_err(|error| Error::bug("a range is not a header").because(error))?;
         let request = Request::new(Method::PATCH, self.url.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
             .header(CONTENT_RANGE, range)
@@ -169,7 +169,7 @@ impl Upload {
             Some(byte) if (at..=end).contains(&byte) => Ok(Step::Reached(byte)),
             // What nobody says and what cannot be are no ground to go on from.
             byte => Ok(Step::Lost(Failure::passing(Error::network(format!(
-                "the registry has {} of an upload of which it took {at} bytes",
+                "the registry has {} of an upload of which it accepted {at} bytes",
                 byte.map_or("an unknown part".to_owned(), |byte| format!("{byte} bytes"))
             ))))),
         }
@@ -194,7 +194,7 @@ fn reached(range: &str) -> Option<u64> {
 /// It was repeated enough: the blob as a whole is not tried again.
 fn given_up(spent: Spent, what: String) -> Failure {
     let cause = spent.failure.cause;
-    let error = spent.explain(format!("the registry did not take {what}"));
+    let error = spent.explain(format!("the registry did not accept {what}"));
     Failure { error, again: Again::Never, cause }
 }
 

@@ -14,6 +14,8 @@ use crate::error::{Error, Result};
 use crate::http::{self, Cause, Failure, Request, Response, StatusCode, Url};
 use crate::http::{is_loopback, same_origin};
 use crate::oci::Repository;
+use crate::words;
+use crate::words::flag;
 
 /// No limit of a proxy is smaller, in bytes.
 const SMALLEST: u64 = 16 * 1024;
@@ -69,7 +71,7 @@ impl Host {
     /// The root of its API in one scheme.
     pub(super) fn url(&self, scheme: &str) -> Result<Url> {
         Url::parse(&format!("{scheme}://{}/", self.api))
-            .map_err(|error| Error::usage(format!("{} is no host", self.api)).because(error))
+            .map_err(|error| Error::usage(format!("{} is not a valid host", self.api)).because(error))
     }
 
     /// A URL of the API: `/v2/<name>/<rest>`.
@@ -79,8 +81,9 @@ impl Host {
         rest: &str,
     ) -> Result<Url, Failure> {
         let base = self.base().await?;
-        base.join(&format!("/v2/{}/{rest}", repository.name))
-            .map_err(|error| Error::usage(format!("{repository} makes no URL")).because(error).into())
+        base.join(&format!("/v2/{}/{rest}", repository.name)).map_err(|error| {
+            Error::usage(format!("{repository} does not make a valid URL")).because(error).into()
+        })
     }
 
     /// The root of its API in the scheme that it speaks; found out once.
@@ -125,8 +128,7 @@ impl Host {
             }
             StatusCode::PAYLOAD_TOO_LARGE => failure.map(|error| {
                 error.hint(
-                    "a proxy in front of the registry limits the size of requests: raise its limit \
-                     (client_max_body_size in nginx), or try a smaller --chunk-size",
+                    words!("a proxy in front of the registry limits the size of requests: raise its limit (client_max_body_size in nginx), or try a smaller {chunk_size}", chunk_size = flag("chunk-size")),
                 )
             }),
             StatusCode::NOT_FOUND if said.is_some_and(|said| said.starts_with("NAME_UNKNOWN")) => {
@@ -145,13 +147,12 @@ impl Host {
             None => {
                 let helper = self.credentials.about_helper(host).map(|about| format!("{about}; "));
                 format!(
-                    "{}log in with docker login {host} or podman login {host}, or set {variable}=user:password",
+                    "{}log in with `docker login {host}` or `podman login {host}`, or set {variable}=user:password",
                     helper.unwrap_or_default()
                 )
             }
             Some(found) => format!(
-                "the credential from {} is wrong or may not do this; docker login {host}, podman login {host} or \
-                 {variable}=user:password replaces it",
+                "the credential from {} is wrong or lacks permission; replace it with `docker login {host}`, `podman login {host}` or {variable}=user:password",
                 found.source
             ),
         }
@@ -203,22 +204,22 @@ impl Host {
 
     fn advise(&self, failure: Failure) -> Failure {
         let hint = match failure.cause {
-            Cause::Refused => format!("is the registry {} running, and is that its port?", self.api),
-            Cause::NotTls => format!(
-                "--insecure {} allows speaking to it without encryption; certificates are always checked",
-                self.registry
+            Cause::Refused => words!("check that the registry {} is running, and on that port", self.api),
+            Cause::NotTls => words!(
+                "use {} to allow plain HTTP; certificates are always checked",
+                flag("insecure").of(&self.registry)
             ),
             Cause::Certificate => {
-                format!(
-                    "trust the authority that signed it: add it to the system's certificates, name its file in \
-                     SSL_CERT_FILE, or put it into {}",
+                words!(
+                    "trust the authority that signed it: add it to the system's certificates, set SSL_CERT_FILE to its file, or put it into {}",
                     http::advised_file(&self.api, "ca.crt")
                 )
             }
-            Cause::OurCertificate => format!(
-                "put {} and client.key beside it, or both below {} into the folder of --cert-dir",
+            Cause::OurCertificate => words!(
+                "put {} and client.key beside it, or both below {} into the folder of {cert_dir}",
                 http::advised_file(&self.api, "client.cert"),
-                self.api
+                self.api,
+                cert_dir = flag("cert-dir")
             ),
             _ => return failure,
         };

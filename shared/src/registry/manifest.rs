@@ -11,6 +11,8 @@ use crate::http::header::{ACCEPT, CONTENT_TYPE};
 use crate::http::{Body, Cause, Failure, HeaderValue, Method, Request, Response, StatusCode};
 use crate::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 use crate::oci::{Descriptor, Digest, Reference, Repository};
+use crate::words;
+use crate::words::flag;
 use std::sync::Arc;
 
 /// The largest manifest that registries must take, in bytes (distribution-spec "Pushing
@@ -87,8 +89,9 @@ impl Client {
         if reference.digest.is_some_and(|named| named != digest) {
             return Err(Error::integrity(what()).because(Error::integrity(format!("its digest is {digest}"))));
         }
-        let media_type = HeaderValue::from_str(media_type)
-            .map_err(|error| Error::usage(format!("{media_type:?} is no media type")).because(error))?;
+        let media_type = HeaderValue::from_str(media_type).map_err(|error| {
+            Error::usage(format!("{media_type:?} is not a valid media type")).because(error)
+        })?;
         let pushed = self.0.http.retry(|_| self.put_manifest(reference, &media_type, &bytes, digest)).await;
         pushed.map(|_| digest).map_err(|spent| spent.explain_name(what()))
     }
@@ -126,7 +129,7 @@ impl Client {
         let bytes = response.bytes(MOST).await?;
         let digest = Digest::of(&bytes);
         if let Some(wanted) = reference.digest.filter(|wanted| *wanted != digest) {
-            return Err(Error::integrity(format!("asked for {wanted} and got {digest}")).into());
+            return Err(Error::integrity(format!("asked for {wanted}, got {digest}")).into());
         }
         check_digest(&response, digest)?;
         let media_type = media_type_of(&bytes, response.header(CONTENT_TYPE.as_str()));
@@ -143,7 +146,7 @@ impl Client {
                 if let Some(descriptor) = describe(&response) {
                     if let Some(wanted) = reference.digest.filter(|wanted| *wanted != descriptor.digest) {
                         let got = descriptor.digest;
-                        return Err(Error::integrity(format!("asked for {wanted} and got {got}")).into());
+                        return Err(Error::integrity(format!("asked for {wanted}, got {got}")).into());
                     }
                     return Ok(Some(descriptor));
                 }
@@ -200,9 +203,10 @@ fn advise(error: Error, cause: Cause, media_type: &HeaderValue) -> Error {
     if !(is_oci && refused) {
         return error;
     }
-    error.hint(
-        "the registry may know Docker's format only: image-format = \"docker\" or --image-format docker",
-    )
+    error.hint(words!(
+        "the registry may accept only Docker's format: set image-format = \"docker\" or use {}",
+        flag("image-format").of("docker")
+    ))
 }
 
 pub(super) async fn question(
@@ -226,7 +230,7 @@ pub(super) fn claimed_digest(response: &Response) -> Option<Digest> {
 pub(super) fn check_digest(response: &Response, digest: Digest) -> Result<(), Failure> {
     match claimed_digest(response) {
         Some(claimed) if claimed != digest => Err(Error::integrity(format!(
-            "the registry speaks of {} where the content is {}",
+            "the registry announced {}, but the content is {}",
             short(&claimed),
             short(&digest)
         ))

@@ -44,10 +44,10 @@ impl FromStr for Mirror {
 
     fn from_str(text: &str) -> Result<Self> {
         let wrong = |why: &str| {
-            Error::usage(format!("{text:?} is no mirror: {why}"))
-                .hint("write REGISTRY=LOCATION, as in docker.io=mirror.example:5000/hub")
+            Error::usage(format!("{text:?} is not a valid mirror: {why}"))
+                .hint("use REGISTRY=LOCATION, for example docker.io=mirror.example:5000/hub")
         };
-        let (of, at) = text.split_once('=').ok_or_else(|| wrong("there is no = in it"))?;
+        let (of, at) = text.split_once('=').ok_or_else(|| wrong("it has no ="))?;
         let (of, at) = (of.trim().trim_end_matches('/'), at.trim().trim_end_matches('/'));
         // The names of images decide what can be written on either side.
         let example = |side: &str| format!("{side}/x/x").parse::<Repository>().ok();
@@ -56,10 +56,10 @@ impl FromStr for Mirror {
         let registry = registry_of_key(registry);
         let of = path.map_or(registry.clone(), |path| format!("{registry}/{path}"));
         if example(&of).is_none_or(|repository| repository.registry != registry) {
-            return Err(wrong("on the left is no registry"));
+            return Err(wrong("the left side is not a registry"));
         }
         if example(at).is_none_or(|repository| repository.registry != host(at)) {
-            return Err(wrong("on the right is no registry"));
+            return Err(wrong("the right side is not a registry"));
         }
         Ok(Self { of, at: at.to_owned() })
     }

@@ -11,6 +11,8 @@ use crate::event::{Motion, Outcome};
 use crate::http::{Failure, Request};
 use crate::oci::{Descriptor, Repository};
 use crate::store::Store;
+use crate::words;
+use crate::words::flag;
 
 impl Client {
     /// Brings a blob into the store, unless it is there, and gives its file. It comes from a
@@ -63,8 +65,12 @@ impl Client {
         if !self.0.http.options().offline {
             return Ok(());
         }
-        Err(Error::usage(format!("{} is not in the cache, and --offline forbids to fetch it", what()))
-            .hint("run once without --offline"))
+        Err(Error::usage(words!(
+            "{} is not in the cache, and cannot be fetched with {offline}",
+            what(),
+            offline = flag("offline")
+        ))
+        .hint(words!("run once without {offline}", offline = flag("offline"))))
     }
 
     async fn fetch_once(
@@ -108,6 +114,6 @@ impl Client {
 }
 
 fn wrong_size(descriptor: &Descriptor, got: &str) -> Failure {
-    let words = format!("the registry has {got} bytes where the manifest says {}", descriptor.size);
+    let words = format!("the registry has {got} bytes, but the manifest says {}", descriptor.size);
     Error::integrity(words).into()
 }

@@ -288,10 +288,10 @@ impl Client {
     pub(super) fn location(&self, host: &Arc<Host>, response: &Response) -> Result<Url, Failure> {
         let base = response.url();
         let missing =
-            || Failure::passing(Error::network("the registry opened an upload and did not say where"));
+            || Failure::passing(Error::network("the registry opened an upload, but did not say where"));
         let location = response.header(LOCATION.as_str()).ok_or_else(missing)?;
         let mut url = base.join(location).map_err(|error| {
-            Error::network(format!("the registry wants the upload at {location:?}, which is no URL"))
+            Error::network(format!("the registry wants the upload at {location:?}, which is not a valid URL"))
                 .because(error)
         })?;
         // Behind a proxy that ends TLS, some registries believe that they speak plain HTTP.

@@ -130,7 +130,7 @@ impl Client {
         check_digest(&response, Digest::of(&bytes))?;
         let declared = response.header(CONTENT_TYPE.as_str()).unwrap_or_default();
         let wrong = || {
-            Error::integrity(format!("the tag {reference} is no list of what hangs on an image"))
+            Error::integrity(format!("the tag {reference} is not an index of referrers"))
                 .hint("remove the tag, and push again")
         };
         let index = match ManifestKind::parse(&bytes, declared) {

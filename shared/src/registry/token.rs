@@ -14,6 +14,8 @@ use crate::error::{Error, Result};
 use crate::http::header::{CONTENT_TYPE, DATE};
 use crate::http::{Body, Cause, Failure, HeaderValue, Method, Request, Response, Secret, Url};
 use crate::http::{is_loopback, shown};
+use crate::words;
+use crate::words::flag;
 
 /// How long a token is good that does not say so (distribution's "Requesting a Token").
 const DEFAULT_LIFE: Duration = Duration::from_secs(60);
@@ -159,7 +161,10 @@ impl Host {
             self.registry,
             shown(realm)
         ))
-        .hint(format!("--insecure {} allows it, if you trust the network in between", self.registry)))
+        .hint(words!(
+            "use {} to allow it, if you trust the network in between",
+            flag("insecure").of(&self.registry)
+        )))
     }
 }
 

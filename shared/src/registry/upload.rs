@@ -15,6 +15,8 @@ use crate::http::{Body, BodyStream};
 use crate::oci::{Descriptor, Digest, Sha256};
 use crate::read;
 use crate::store::Source;
+use crate::words;
+use crate::words::flag;
 
 /// The size of a piece in bytes: large enough to keep the calls few, small enough that many
 /// uploads at once stay within a few megabytes.
@@ -139,7 +141,7 @@ impl Part {
         let mut piece = Vec::with_capacity(self.left.min(PIECE as u64) as usize);
         file.take(self.left.min(PIECE as u64)).read_to_end(&mut piece).map_err(unreadable)?;
         if piece.is_empty() && self.left > 0 {
-            return Err(Error::integrity(format!("{} has become shorter", self.path.display()))
+            return Err(Error::integrity(format!("{} became shorter", self.path.display()))
                 .hint("something changed the file; build again"));
         }
         self.left -= piece.len() as u64;
@@ -175,9 +177,10 @@ impl Reading {
         if (piece.len() as u64) < size || (self.left == 0 && self.is_other()) {
             let name = self.path.display();
             return Err(Error::integrity(format!("{name} is no longer the blob {}", short(&self.expected)))
-                .hint(
-                    "something changed the file; build again, with another --cache-dir if it is in the cache",
-                ));
+                .hint(words!(
+                    "something changed the file; build again, with another {cache_dir} if it is in the cache",
+                    cache_dir = flag("cache-dir")
+                )));
         }
         Ok((!piece.is_empty()).then(|| (piece.into(), self)))
     }

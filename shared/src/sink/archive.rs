@@ -14,6 +14,8 @@ use crate::image::ImageSet;
 use crate::oci::{Descriptor, Digest, Index, Reference, media_type, to_json};
 use crate::store::Blob;
 use crate::store::replace::Over;
+use crate::words;
+use crate::words::flag;
 
 /// What containerd's image store takes the name from.
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
@@ -57,8 +59,11 @@ pub fn docker_archive(
     let mut items = Vec::new();
     for (set, names) in sets.iter().zip(names) {
         let [image] = &set.images[..] else {
-            return Err(Error::usage(format!("a docker-archive holds {} for one platform only", set.name))
-                .hint("name one with --platform, or write an oci-archive"));
+            return Err(Error::usage(format!(
+                "a docker-archive can hold {} for one platform only",
+                set.name
+            ))
+            .hint(words!("choose one with {platform}, or use an oci-archive", platform = flag("platform"))));
         };
         items.push(Item {
             config: blob_path(&image.config),
@@ -132,7 +137,7 @@ fn replace(file: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Res
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = || format!("cannot write {}", file.display());
     if file.is_dir() {
-        return Err(Error::usage(format!("{} is a folder", file.display())).hint("name a file"));
+        return Err(Error::usage(format!("{} is a folder", file.display())).hint("give the name of a file"));
     }
     std::fs::create_dir_all(folder).context(failed)?;
     let mut temporary = NamedTempFile::new_in(folder).context(failed)?;

@@ -167,7 +167,7 @@ fn of_chains(image: &Image, chains: &[Vec<Digest>]) -> Result<BTreeSet<Digest>> 
         return Err(Error::bug("a configuration is not in memory"));
     };
     let config: ImageConfig =
-        serde_json::from_slice(config).context(|| "the configuration is none".into())?;
+        serde_json::from_slice(config).context(|| "the configuration is invalid".into())?;
     let wanted = &config.rootfs.diff_ids;
     let common = |chain: &Vec<Digest>| wanted.iter().zip(chain).take_while(|(a, b)| a == b).count();
     let count = chains.iter().map(common).max().unwrap_or_default();

@@ -54,14 +54,11 @@ fn copy_blob(blob: &Blob, to: &mut impl Write) -> Result<()> {
     }
     let (digest, size) = reader.finish();
     if digest != expected.digest || size != expected.size {
-        return Err(Error::integrity(format!(
-            "expected {} and read {digest} ({size} bytes)",
-            expected.digest
-        ))
-        .hint(match &blob.source {
-            Source::File(path) => format!("{} is damaged: make or fetch it anew", path.display()),
-            _ => "run again".into(),
-        }));
+        return Err(Error::integrity(format!("expected {}, read {digest} ({size} bytes)", expected.digest))
+            .hint(match &blob.source {
+                Source::File(path) => format!("{} is damaged; make or fetch it again", path.display()),
+                _ => "run again".into(),
+            }));
     }
     Ok(())
 }

@@ -51,12 +51,13 @@ impl FromStr for Output {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let forms = "write oci:FOLDER[:TAG], oci-archive:FILE or docker-archive:FILE[:NAME:TAG]; - is standard output";
+        let forms =
+            "use oci:FOLDER[:TAG], oci-archive:FILE or docker-archive:FILE[:NAME:TAG]; - is standard output";
         let wrong = |why: &str| Error::usage(format!("the output {text:?} {why}")).hint(forms);
-        let (kind, rest) = text.split_once(':').ok_or_else(|| wrong("has no kind"))?;
+        let (kind, rest) = text.split_once(':').ok_or_else(|| wrong("has no type"))?;
         let (path, name) = split_path(rest);
         if path.as_os_str().is_empty() {
-            return Err(wrong("names no place"));
+            return Err(wrong("has no path"));
         }
         match (kind, name) {
             ("oci", _) if path == Path::new("-") => {
@@ -66,15 +67,15 @@ impl FromStr for Output {
             ("oci", Some(name)) if is_tag(&name) || name.parse::<Reference>().is_ok() => {
                 Ok(Self::Layout { dir: path, name: Some(name) })
             }
-            ("oci", Some(_)) => Err(wrong("has a tag that is none")),
+            ("oci", Some(_)) => Err(wrong("has an invalid tag")),
             ("oci-archive", None) => Ok(Self::OciArchive { file: path }),
-            ("oci-archive", Some(_)) => Err(wrong("names a tag, which an oci-archive takes from --tag")),
+            ("oci-archive", Some(_)) => Err(wrong("has a tag, but an oci-archive gets its tags from --tag")),
             ("docker-archive", None) => Ok(Self::DockerArchive { file: path, name: None }),
             ("docker-archive", Some(name)) => {
-                let name = name.parse().map_err(|e: Error| wrong("has a name that is none").because(e))?;
+                let name = name.parse().map_err(|e: Error| wrong("has an invalid name").because(e))?;
                 Ok(Self::DockerArchive { file: path, name: Some(name) })
             }
-            _ => Err(wrong("is of no known kind")),
+            _ => Err(wrong("has an unknown type")),
         }
     }
 }

@@ -53,7 +53,10 @@ pub async fn push(client: &Client, set: &ImageSet, store: &Store, events: &Event
         match deliver().await {
             // It was told of all of them before; what it has lost since is sent once more.
             Err(error) if is_about_missing_blobs(&error) => {
-                events.note(format!("{} lacks blobs that it had taken: once more", repository.registry));
+                events.note(format!(
+                    "{} lacks blobs that it had accepted; sending them again",
+                    repository.registry
+                ));
                 client.forget_pushes();
                 deliver().await?;
             }
@@ -161,7 +164,7 @@ async fn put(client: &Client, reference: &Reference, blob: &Blob) -> Result<()> 
     let digest = client.push_manifest(reference, &blob.descriptor.media_type, bytes.clone()).await?;
     if digest != blob.descriptor.digest {
         return Err(Error::integrity(format!(
-            "{reference} was pushed as {} and is {digest}",
+            "{reference} was pushed as {}, but is {digest}",
             blob.descriptor.digest
         )));
     }

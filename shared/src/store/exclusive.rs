@@ -33,7 +33,7 @@ impl Exclusive {
             };
             interrupt::check_io()?;
             if let Err(error) = locked {
-                tracing::debug!(%error, path = %path.display(), "the file system knows no locks");
+                tracing::debug!(%error, path = %path.display(), "the file system does not support locks");
             }
             Ok(())
         };

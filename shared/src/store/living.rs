@@ -34,7 +34,7 @@ impl Mark {
         let lock = match LockFile::take(&path) {
             Ok(lock) => Some(lock),
             Err(error) if path.exists() && !interrupt::is_raised() => {
-                tracing::debug!(%error, "the cache folder knows no locks");
+                tracing::debug!(%error, "the cache folder does not support locks");
                 None
             }
             Err(error) => return Err(error),
@@ -123,7 +123,7 @@ impl Gate {
     fn pass(root: &Path, lock: impl FnOnce(&File) -> io::Result<()>) -> io::Result<Self> {
         let file = File::options().create(true).truncate(false).write(true).open(root.join("lock"))?;
         if let Err(error) = lock(&file) {
-            tracing::debug!(%error, "the cache folder knows no locks");
+            tracing::debug!(%error, "the cache folder does not support locks");
         }
         Ok(Self { _file: file })
     }

@@ -68,10 +68,8 @@ impl Store {
             // What it is that denies it, a new file is told.
             let error = tempfile::tempfile_in(&self.root).err().unwrap_or(error);
             let hint = match error.kind() {
-                io::ErrorKind::ReadOnlyFilesystem => {
-                    "it is on a file system that can only be read; mount it to be written"
-                }
-                _ => "call it as the user whose cache it is",
+                io::ErrorKind::ReadOnlyFilesystem => "it is on a read-only file system; mount it as writable",
+                _ => "run this as the user whose cache it is",
             };
             failed.because(error).hint(hint)
         })

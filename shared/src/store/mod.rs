@@ -54,6 +54,8 @@ use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::oci::{Descriptor, Digest, Repository};
 use crate::read;
+use crate::words;
+use crate::words::flag;
 
 /// The folders in it.
 const FOLDERS: [&str; 4] = ["blobs/sha256", "memo", "tmp", living::FOLDER];
@@ -137,9 +139,10 @@ impl Store {
         if let Err(error) = store.prepare() {
             if !spare::is_refusal(&error) {
                 let message = format!("cannot make the cache folder {}", store.root.display());
-                return Err(Error::build(message)
-                    .because(error)
-                    .hint("name a folder that you can write with --cache-dir or CONTAINERIZE_CACHE_DIR"));
+                return Err(Error::build(message).because(error).hint(words!(
+                    "set {cache_dir} or CONTAINERIZE_CACHE_DIR to a writable folder",
+                    cache_dir = flag("cache-dir")
+                )));
             }
             store.give_way(&error)?;
         }

@@ -156,7 +156,8 @@ impl Write for PartialBlob {
             }
             written => written?,
         };
-        let written = bytes.get(..n).ok_or_else(|| io::Error::other(Error::bug("a file took too much")))?;
+        let written =
+            bytes.get(..n).ok_or_else(|| io::Error::other(Error::bug("a file received too many bytes")))?;
         self.hash.update(written);
         self.count += n as u64;
         Ok(n)

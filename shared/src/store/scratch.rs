@@ -18,7 +18,7 @@ pub fn folder() -> Result<TempDir> {
 pub fn refused(error: io::Error) -> Error {
     Error::build(failed())
         .because(error)
-        .hint("make room there, or name another folder in the variable TMPDIR")
+        .hint("free some space there, or set the variable TMPDIR to another folder")
 }
 
 /// That sentence.

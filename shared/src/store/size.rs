@@ -10,9 +10,8 @@ pub const DEFAULT_SIZE: u64 = 10 << 30;
 /// # Errors
 /// Usage when it is none.
 pub fn parse_size(text: &str) -> Result<u64> {
-    let wrong = || {
-        Error::usage(format!("{text:?} is not a size")).hint("write a number and a unit, for example 5GiB")
-    };
+    let wrong =
+        || Error::usage(format!("{text:?} is not a size")).hint("use a number and a unit, for example 5GiB");
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);

@@ -8,6 +8,8 @@ use tempfile::{NamedTempFile, TempDir};
 
 use super::{FOLDERS, Store, scratch};
 use crate::error::{Context, Error, Result};
+use crate::words;
+use crate::words::flag;
 
 /// Whether a folder refuses to be written, whatever is written.
 pub(super) fn is_refusal(error: &io::Error) -> bool {
@@ -35,7 +37,7 @@ impl Store {
         let refused = || {
             let folder = self.home().display();
             Error::build(format!("cannot write to the cache folder {folder}")).because(why.to_string()).hint(
-                "name a folder that you can write with --cache-dir or CONTAINERIZE_CACHE_DIR, or make room there",
+                words!("set {cache_dir} or CONTAINERIZE_CACHE_DIR to a writable folder, or free some space there", cache_dir = flag("cache-dir")),
             )
         };
         if self.run.spare.get().is_some() || !is_refusal(why) {
@@ -46,7 +48,7 @@ impl Store {
             fs::create_dir_all(spare.path().join(folder)).context(scratch::failed)?;
         }
         let note = format!(
-            "the cache {} cannot be written ({why}); what is made now is not kept for the next time",
+            "the cache {} is not writable ({why}); nothing from this run is kept",
             self.root.display()
         );
         // Another thread may have been faster; its folder serves as well.

@@ -53,7 +53,7 @@ impl BlobWriter {
     pub fn commit(self, expected: Option<&Digest>) -> Result<(PathBuf, Digest, u64)> {
         let (file, digest, size) = self.file.finish();
         if let Some(expected) = expected.filter(|expected| **expected != digest) {
-            return Err(Error::integrity(format!("expected {expected} and got {digest} ({size} bytes)")));
+            return Err(Error::integrity(format!("expected {expected}, got {digest} ({size} bytes)")));
         }
         let failed = || format!("cannot keep {digest} in the cache folder");
         let Spared { store, file } = file;

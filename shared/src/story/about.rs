@@ -12,6 +12,8 @@ use crate::event::Events;
 use crate::plan::{About, Names, Naming, names, standard_labels};
 use crate::sink::Output;
 use crate::vcs::{self, Revision};
+use crate::words;
+use crate::words::flag;
 
 /// What the project itself says, in the place below all that users configure. `told_by` says
 /// where the time of creation is from.
@@ -64,11 +66,15 @@ pub(super) fn image_names(
     let image = naming.name;
     if request.push && names.references.is_empty() {
         let tag = names.tags.first().map_or("1.0", String::as_str);
-        return Err(Error::usage(format!("--push does not know where the image {image} goes")).hint(
-            format!(
-                "write --push --repository ghcr.io/you/{image} or --push --tag ghcr.io/you/{image}:{tag}"
-            ),
-        ));
+        return Err(Error::usage(words!(
+            "{push} needs a destination for the image {image}",
+            push = flag("push")
+        ))
+        .hint(words!(
+            "use {} or {}",
+            flag("repository").of(format!("ghcr.io/you/{image}")),
+            flag("tag").of(format!("ghcr.io/you/{image}:{tag}"))
+        )));
     }
     check_targets(request, settings, &names)?;
     let named =
@@ -77,15 +83,20 @@ pub(super) fn image_names(
         let keeps_names = !request.load.is_empty()
             || request.outputs.iter().any(|output| matches!(output, Output::DockerArchive { .. }));
         if !request.push && !keeps_names {
-            events.note("--repository is given without --push: nothing is pushed");
+            events.note(words!(
+                "{} has no effect without {}: nothing is pushed",
+                flag("repository"),
+                flag("push")
+            ));
         }
         if request.push
             && naming.shares_repository
             && !naming.is_one_of_several
             && !repository.contains("{name}")
         {
-            events.note(format!(
-                "{image} goes below {repository}, as the project has several images; `--tag {repository}` names one exactly"
+            let exact = flag("tag").of(repository);
+            events.note(words!(
+                "{image} goes below {repository}, since the project has several images; use `{exact}` for an exact name"
             ));
         }
     }
@@ -99,8 +110,14 @@ fn check_targets(request: &Request, settings: &Settings, names: &Names) -> Resul
         && let Some(tag) = names.tags.iter().find(|tag| !is_pushed(tag))
     {
         let beside = names.references.first().map_or_else(String::new, |name| name.repository.to_string());
-        return Err(Error::usage(format!("--push does not know where the tag {tag} goes")).hint(format!(
-            "write it in full, as --tag {beside}:{tag}, or give --repository {beside} and tags alone"
+        return Err(Error::usage(words!(
+            "{push} needs a destination for the tag {tag}",
+            push = flag("push")
+        ))
+        .hint(words!(
+            "write it in full as {}, or give {} and bare tags",
+            flag("tag").of(format!("{beside}:{tag}")),
+            flag("repository").of(beside.clone())
         )));
     }
     let own_name = |output: &Output| {
@@ -110,8 +127,12 @@ fn check_targets(request: &Request, settings: &Settings, names: &Names) -> Resul
     match request.outputs.first() {
         Some(output) if !is_kept && settings.origins.of("tags") == Some(&Origin::Flag) => {
             let tags = settings.tags.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(", ");
-            Err(Error::usage(format!("--tag {tags} goes nowhere: --output {output} names the image itself"))
-                .hint("leave out one of the two names"))
+            Err(Error::usage(words!(
+                "{} has no effect: {} already names the image",
+                flag("tag").of(tags),
+                flag("output").of(output.to_string())
+            ))
+            .hint("remove one of the two names"))
         }
         _ => Ok(()),
     }
@@ -132,8 +153,8 @@ pub(super) fn created(
         Some(text) if !text.is_empty() => {
             let time = text.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
             let time = time.ok_or_else(|| {
-                Error::usage(format!("SOURCE_DATE_EPOCH is {text:?}"))
-                    .hint("set it to seconds since 1970, or unset it")
+                Error::usage(format!("invalid SOURCE_DATE_EPOCH {text:?}"))
+                    .hint("set it to a number of seconds since 1970, or unset it")
             })?;
             (time, Origin::Detected("SOURCE_DATE_EPOCH"))
         }

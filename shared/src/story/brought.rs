@@ -37,8 +37,8 @@ pub(super) fn words(name: &str, from: &Path, entries: &[Entry]) -> Vec<String> {
 
 fn sentence(name: &str, what: &str, paths: &BTreeSet<String>) -> Option<String> {
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-    let said = few(&format!("the folder {name} brings {what} into the image"), &paths)?;
-    Some(format!("{said}; `exclude` in its entry of `files` leaves them out"))
+    let said = few(&format!("the folder {name} adds {what} to the image"), &paths)?;
+    Some(format!("{said}; to leave them out, add `exclude` to its entry in `files`"))
 }
 
 #[cfg(all(test, unix))]
@@ -70,15 +70,15 @@ mod tests {
         for n in 0..5 {
             write(&format!("keys/{n}/id_rsa"), "x");
         }
-        let end = "; `exclude` in its entry of `files` leaves them out";
+        let end = "; to leave them out, add `exclude` to its entry in `files`";
         assert_eq!(
             said(&[]),
             [
                 format!(
-                    "the folder web brings secrets into the image: keys/0/id_rsa, keys/1/id_rsa, keys/2/id_rsa, keys/3/id_rsa and 1 more, which -v names{end}"
+                    "the folder web adds secrets to the image: keys/0/id_rsa, keys/1/id_rsa, keys/2/id_rsa, keys/3/id_rsa and 1 more (listed with -v){end}"
                 ),
-                format!("the folder web brings version control into the image: .git, vendor/.git{end}"),
-                format!("the folder web brings caches into the image: target{end}"),
+                format!("the folder web adds version control to the image: .git, vendor/.git{end}"),
+                format!("the folder web adds caches to the image: target{end}"),
             ]
         );
         assert!(said(&[".git", "target", "id_rsa"]).is_empty());

@@ -19,6 +19,8 @@ use crate::facts::notes::Note;
 use crate::oci::Digest;
 use crate::read;
 use crate::store::Table;
+use crate::words;
+use crate::words::{Command, flag};
 
 /// Everything that a choice of packages depends on.
 struct Question {
@@ -42,7 +44,7 @@ impl Workshop<'_> {
         base.debian = chosen.packages;
         if base.debian.is_empty() {
             self.events.note(format!(
-                "{} has {} already",
+                "{} already has {}",
                 wish.name,
                 wish.additions.debian.packages.join(", ")
             ));
@@ -67,12 +69,15 @@ impl Workshop<'_> {
         }
         let lack = || format!("the Debian packages for {} ({platform}) are not pinned", wish.name);
         if self.request.locking.is_locked() {
-            return Err(
-                Error::usage(format!("--locked is given, and {}", lack())).hint("run `containerize lock`")
-            );
+            return Err(Error::usage(words!("{locked} was given, but {}", lack(), locked = flag("locked")))
+                .hint(words!("run `{lock}`", lock = Command::LOCK)));
         }
         if locked.is_some() {
-            self.events.note(format!("{} as they are now: `containerize lock` pins them anew", lack()));
+            self.events.note(words!(
+                "{} as they are now; run `{lock}` to pin them again",
+                lack(),
+                lock = Command::LOCK
+            ));
         }
         let last = || self.store.recall::<LockedPackages>(Table::DebianChosen, &question.state.to_string());
         if self.request.locking.is_offline()
@@ -113,7 +118,7 @@ impl Workshop<'_> {
     fn question(&self, base: &Base, wish: &BaseWish, quiet: bool) -> Result<Question> {
         let architecture = architecture(&wish.platform).ok_or_else(|| {
             Error::usage(format!("Debian has no packages for {}", wish.platform))
-                .hint("choose another platform, or leave debian out for it")
+                .hint("choose another platform, or leave out debian for it")
         })?;
         let (sources, notes) = sources_of(&wish.additions.debian, &base.contents)?;
         if !quiet {
@@ -133,7 +138,7 @@ impl Workshop<'_> {
                 let bytes = read::bytes(&path, read::DOCUMENT).map_err(|e| {
                     Error::usage(format!("cannot read the keyring {}", path.display()))
                         .because(e)
-                        .hint("debian.keyring is a file with OpenPGP keys, relative to the project")
+                        .hint("debian.keyring must be a file with OpenPGP keys, relative to the project")
                 })?;
                 Keyring::read(&bytes).context(|| format!("cannot use the keyring {}", path.display()))?
             }

@@ -17,6 +17,8 @@ use crate::oci::{Platform, Reference};
 use crate::plan::Plan;
 use crate::registry::{Credentials, Explicit};
 use crate::sink::{self, Output};
+use crate::words;
+use crate::words::flag;
 
 /// The credentials, with those of the call bound to the one registry that it speaks to: a
 /// password must not go to a registry that it was not meant for.
@@ -44,10 +46,13 @@ pub(super) fn credentials(
         })),
         // Variables are often set for several calls, of which not all need them.
         [] if login.source != "--username" => Ok(credentials),
-        [] => Err(Error::usage("--username is given, and the call speaks to no registry")
-            .hint("add --push, or leave it out")),
+        [] => Err(Error::usage(words!(
+            "{username} has no effect: this call uses no registry",
+            username = flag("username")
+        ))
+        .hint(words!("add {push}, or remove it", push = flag("push")))),
         several => Err(Error::usage(format!(
-            "{} is for one registry, and the call speaks to {}",
+            "{} is for one registry, but this call uses {}",
             login.source,
             several.join(", ")
         ))
@@ -79,7 +84,7 @@ pub(super) async fn finish(
         && !interrupt::is_raised()
         && tokio::task::block_in_place(|| store.remove_damaged()) > 0
     {
-        events.note("something in the cache was damaged; it is made or fetched anew");
+        events.note("part of the cache was damaged; making or fetching it again");
         client.forget_pushes();
         delivered = once().await;
     }
@@ -166,7 +171,7 @@ fn write(output: &Output, request: &Request, sets: &[ImageSet], events: &Events)
             let names: Vec<_> = sets.iter().map(|set| names(set, None)).collect();
             if names.iter().map(Vec::len).sum::<usize>() > 1 {
                 events.note(
-                    "`podman load` takes an oci-archive of one name only; a docker-archive may have several",
+                    "`podman load` accepts only one name in an oci-archive; a docker-archive can have several",
                 );
             }
             archive(request, output, &dir.join(file), |to| sink::oci_archive(to, &names, sets))
@@ -216,7 +221,7 @@ fn for_this_machine(set: &ImageSet) -> Result<ImageSet> {
     let fits = |image: &&crate::image::Image| host.as_ref().is_some_and(|host| image.platform.serves(host));
     let image = set.images.iter().find(fits).ok_or_else(|| {
         Error::usage(format!("{} has no image for this machine to load", set.name))
-            .hint("add it to --platform")
+            .hint(words!("add it to {platform}", platform = flag("platform")))
     })?;
     Ok(ImageSet { images: vec![image.clone()], index: None, ..set.clone() })
 }

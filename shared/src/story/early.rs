@@ -16,6 +16,8 @@ use crate::oci::{Reference, Repository};
 use crate::registry::Client;
 use crate::sink::{self, Output};
 use crate::store::Store;
+use crate::words;
+use crate::words::{Command, flag};
 
 /// What is known early of one image.
 pub(super) struct Early<'a> {
@@ -54,8 +56,11 @@ pub(super) fn check(
     {
         layer::check_globs(&rule.exclude).map_err(|error| {
             let place = image.settings.origins.describe("files");
-            Error::usage(format!("files ({place}): what is left out of {} cannot be told", rule.from))
-                .because(error)
+            Error::usage(format!(
+                "files ({place}): cannot find out what `exclude` leaves out of {}",
+                rule.from
+            ))
+            .because(error)
         })?;
     }
     let may_be_made = |path: &Path| made.iter().any(|dir| path.starts_with(dir));
@@ -89,8 +94,8 @@ fn missing(image: &Early<'_>, key: &str, path: &Path) -> Error {
         shown.display()
     ));
     error.hint(match path.to_string_lossy().contains(['*', '?', '[']) {
-        true => "globs are not expanded here: name the folder; `exclude` in its entry of `files` leaves out what is too much",
-        false => "paths are relative to the package, and in the workspace's table to the workspace",
+        true => "globs are not expanded here; give the folder, and leave out the rest with `exclude` in its entry in `files`",
+        false => "paths are relative to the package, or in the workspace's table to the workspace",
     })
 }
 
@@ -98,10 +103,11 @@ fn missing(image: &Early<'_>, key: &str, path: &Path) -> Error {
 fn refuse_streams(request: &Request) -> Result<()> {
     match (request.outputs.iter().filter(|output| output.is_stream()).count(), &request.stream) {
         (0, _) | (1, Some(_)) => Ok(()),
-        (1, None) => Err(Error::usage("an archive is not for a terminal to show").hint(
-            "lead it to a program or a file, as in `containerize --output docker-archive:- | docker load`",
-        )),
-        _ => Err(Error::usage("several archives cannot go to standard output").hint("name files")),
+        (1, None) => Err(Error::usage("an archive cannot be written to a terminal").hint(words!(
+            "pipe it to a program or redirect it to a file, for example `{} | docker load`",
+            Command::BUILD.with([flag("output").of("docker-archive:-")])
+        ))),
+        _ => Err(Error::usage("several archives cannot go to standard output").hint("give file names")),
     }
 }
 
@@ -113,13 +119,16 @@ fn refuse_docker_format(request: &Request, images: &[Early<'_>]) -> Result<()> {
     let is_docker = |image: &Early<'_>| image.settings.format == Format::Docker;
     match outputs.iter().find(|output| is_layout(output)) {
         Some(output) if images.iter().any(is_docker) => Err(Error::usage(format!(
-            "{} an image of the format docker: Podman and skopeo could not read it there",
+            "{} an image in docker format: Podman and skopeo could not read it from there",
             match output {
                 Output::Layout { .. } => "an OCI layout cannot hold",
                 _ => "an oci-archive cannot hold",
             }
         ))
-        .hint("write --output docker-archive:FILE, push or load it, or leave out image-format")),
+        .hint(words!(
+            "use {}, push or load it, or leave out image-format",
+            flag("output").of("docker-archive:FILE")
+        ))),
         _ => Ok(()),
     }
 }
@@ -127,12 +136,12 @@ fn refuse_docker_format(request: &Request, images: &[Early<'_>]) -> Result<()> {
 fn check_kind(output: &Output, images: &[Early<'_>]) -> Result<()> {
     let Output::DockerArchive { name, .. } = output else { return Ok(()) };
     if images.iter().any(|image| image.settings.platforms.len() > 1) {
-        return Err(Error::usage("a docker-archive holds one platform only")
-            .hint("name one with --platform, or write an oci-archive"));
+        return Err(Error::usage("a docker-archive can hold only one platform")
+            .hint(words!("choose one with {platform}, or use an oci-archive", platform = flag("platform"))));
     }
     if name.is_some() && images.len() > 1 {
-        return Err(Error::usage("several images cannot have one name in a docker-archive")
-            .hint("leave the name out, or choose one binary with --bin"));
+        return Err(Error::usage("several images cannot share one name in a docker-archive")
+            .hint("leave out the name, or choose one binary with --bin"));
     }
     Ok(())
 }
@@ -145,15 +154,15 @@ fn check_place(output: &Output, dir: &Path) -> Result<()> {
     }
     let is_layout = matches!(output, Output::Layout { .. });
     if !is_layout && path.is_dir() {
-        return Err(Error::usage(format!("{} is a folder", path.display())).hint("name a file"));
+        return Err(Error::usage(format!("{} is a folder", path.display())).hint("give the name of a file"));
     }
     let above = if is_layout { Some(path.as_path()) } else { path.parent() };
     let there = above.into_iter().flat_map(Path::ancestors).find(|folder| folder.symlink_metadata().is_ok());
     let Some(there) = there else { return Ok(()) };
     let failed = |error: std::io::Error| {
-        Error::build(format!("cannot write {output}"))
-            .because(format!("{}: {error}", there.display()))
-            .hint("name another place with --output, or make this one writable")
+        Error::build(format!("cannot write {output}")).because(format!("{}: {error}", there.display())).hint(
+            words!("choose another place with {output}, or make this one writable", output = flag("output")),
+        )
     };
     if !there.is_dir() {
         return Err(failed(std::io::Error::from(std::io::ErrorKind::NotADirectory)));

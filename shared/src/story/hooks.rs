@@ -57,15 +57,15 @@ pub(super) fn run(
         let shown = show(command);
         events.step("Running", shown.clone());
         let failed = |why: String| {
-            Error::build(format!("the command `{shown}` failed")).because(why).hint("its own words are above")
+            Error::build(format!("the command `{shown}` failed")).because(why).hint("see its output above")
         };
         let mut process =
-            process(command).ok_or_else(|| Error::usage("a command of hooks or layers has no words"))?;
+            process(command).ok_or_else(|| Error::usage("a command in hooks or layers is empty"))?;
         process.current_dir(dir).envs(variables).stdout(std::io::stderr());
         let status = Program::trusted(process).may_ask().status().map_err(|e| failed(e.to_string()))?;
         interrupt::check()?;
         if !status.success() {
-            return Err(failed(format!("it ended with {status}")));
+            return Err(failed(format!("it failed with {status}")));
         }
     }
     Ok(())

@@ -10,6 +10,8 @@ use crate::config::Origin;
 use crate::error::{Error, Kind, Result};
 use crate::read;
 use crate::system::globs::{self, Star};
+use crate::words;
+use crate::words::flag;
 
 /// The kind of project that `request` means: what the call says, or flags that only one kind has;
 /// else what is in the nearest folder, upwards from the call's, that holds a project.
@@ -33,8 +35,8 @@ fn meant(request: &Request) -> Result<Language> {
     let dir = request.dir.as_path();
     let (folder, found) =
         dir.ancestors().find_map(|dir| Some((dir, language_of(dir)?))).ok_or_else(|| {
-            Error::usage(format!("there is no project in {} or above", dir.display())).hint(
-                "name its folder with -C: one with a Cargo.toml, a pyproject.toml or a requirements.txt",
+            Error::usage(format!("there is no project in {} or any parent folder", dir.display())).hint(
+                "give its folder with -C: one with a Cargo.toml, a pyproject.toml or a requirements.txt",
             )
         })?;
     let holds_other = match found {
@@ -77,11 +79,11 @@ fn flag_of(request: &Request, language: Language) -> Option<String> {
 fn check_flags(request: &Request, language: Language) -> Result<()> {
     let Some(flag) = flag_of(request, language.other()) else { return Ok(()) };
     let other = match language {
-        Language::Python => "leave it out, or name the Cargo.toml of a Rust project with --manifest-path",
-        Language::Rust => "leave it out, or name the folder of a Python project with -C",
+        Language::Python => "remove it, or give the Cargo.toml of a Rust project with --manifest-path",
+        Language::Rust => "remove it, or give the folder of a Python project with -C",
     };
     let (is_for, this) = (language.other(), language);
-    Err(Error::usage(format!("{flag} is for {is_for} projects, and this is a {this} project")).hint(other))
+    Err(Error::usage(format!("{flag} is for {is_for} projects, but this is a {this} project")).hint(other))
 }
 
 /// Adds to a refusal how the other kind of project is meant, in a folder that is both.
@@ -99,10 +101,14 @@ pub(super) fn with_way_out(error: Error, language: Language, request: &Request) 
         return error;
     }
     let other = match language {
-        Language::Python => "for the Rust program beside it: --manifest-path Cargo.toml",
-        Language::Rust => "for the Python project beside it: write [tool.containerize] in pyproject.toml",
+        Language::Python => {
+            words!("for the Rust program beside it: {}", flag("manifest-path").of("Cargo.toml"))
+        }
+        Language::Rust => {
+            "for the Python project beside it: write [tool.containerize] in pyproject.toml".into()
+        }
     };
-    let hint = error.hint_text().map_or_else(|| other.to_owned(), |hint| format!("{hint}; {other}"));
+    let hint = error.advice().map_or_else(|| other.clone(), |hint| words!("{hint}; {other}"));
     error.hint(hint)
 }
 

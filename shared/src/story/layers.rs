@@ -142,13 +142,13 @@ impl Maker<'_> {
             }
             Item::Files { rule, owner } => self.files(rule, *owner),
             Item::Outside { layer, owner } => self.outside(layer, *owner, scratch, variables),
-            item => Err(Error::bug(format!("nobody has made what is planned: {item:?}"))),
+            item => Err(Error::bug(format!("no step makes this planned item: {item:?}"))),
         }
     }
 
     fn files(&self, rule: &FileRule, owner: Owner) -> Result<Vec<Entry>> {
         refuse_escape(self.dir, &rule.from)?;
-        let failed = || format!("cannot take {} into the image", rule.from);
+        let failed = || format!("cannot add {} to the image", rule.from);
         let mode = rule.mode.map(|mode| mode.0);
         let from = self.dir.join(&rule.from);
         let mut entries =
@@ -165,10 +165,10 @@ impl Maker<'_> {
             }
             (Some(_), _) => {
                 return Err(Error::usage(format!(
-                    "capabilities are for a single file, and {} is a folder",
+                    "capabilities are for a single file, but {} is a folder",
                     rule.from
                 ))
-                .hint("give the file an entry of its own in `files`"));
+                .hint("give the file its own entry in `files`"));
             }
         }
         Ok(entries)
@@ -181,7 +181,7 @@ impl Maker<'_> {
                 && layer::has_capability(path)
             {
                 self.press.events.note(format!(
-                    "the capabilities of {} are left out: `capabilities` in its entry of `files` sets them",
+                    "the capabilities of {} are not kept; set them with `capabilities` in its entry in `files`",
                     path.display()
                 ));
             }
@@ -200,8 +200,8 @@ impl Maker<'_> {
                 refuse_escape(self.dir, folder)?;
                 let folder = self.dir.join(folder);
                 if !folder.is_dir() {
-                    return Err(Error::usage(format!("the layer {} is no folder", folder.display()))
-                        .hint("name a folder, or { command = \"...\" }"));
+                    return Err(Error::usage(format!("the layer {} is not a folder", folder.display()))
+                        .hint("give a folder, or { command = \"...\" }"));
                 }
                 folder
             }
@@ -270,7 +270,7 @@ fn refuse_escape(dir: &Path, from: &str) -> Result<()> {
     match territory.escape(&dir.join(from)) {
         None => Ok(()),
         Some(end) => Err(Error::usage(format!("{from} is a link out of the project, to {}", end.display()))
-            .hint(format!("name {} itself if it is meant to go into the image", end.display()))),
+            .hint(format!("add {} itself if it belongs in the image", end.display()))),
     }
 }
 

@@ -18,6 +18,8 @@ use crate::interrupt;
 use crate::oci::{Digest, Reference};
 use crate::registry::Client;
 use crate::store::{LockFile, Store};
+use crate::words;
+use crate::words::flag;
 
 /// Pins the bases of all images that `request` means, and which are in registries and named
 /// without a digest, to what their names mean now. Other bases in the file stay pinned: other
@@ -27,7 +29,8 @@ use crate::store::{LockFile, Store};
 /// When a base is not there or has no image for a planned platform; the file is then as before.
 pub async fn lock(request: Request, events: &Events) -> Result<Outcome> {
     if request.locking.is_locked() {
-        return Err(Error::usage("--locked forbids what `lock` is for").hint("leave --locked out"));
+        return Err(Error::usage(words!("`lock` cannot be combined with {locked}", locked = flag("locked")))
+            .hint(words!("remove {locked}", locked = flag("locked"))));
     }
     if request.dry_run {
         return super::run(request, events).await;
@@ -108,7 +111,7 @@ fn keep(
     let turn = LockFile::take(&store.root().join("tmp").join(name));
     interrupt::check()?;
     if let Err(error) = &turn {
-        tracing::debug!(%error, "no lock can be made in the cache folder");
+        tracing::debug!(%error, "cannot create a lock in the cache folder");
     }
     let mut lock = BaseLock::read(path)?;
     found.iter().for_each(|(reference, digest)| lock.insert(reference, *digest));

@@ -65,16 +65,16 @@ struct Part {
 fn check(target: &Reference, images: &[Reference]) -> Result<()> {
     if target.tag.is_none() || target.digest.is_some() {
         return Err(Error::usage(format!(
-            "the index needs a name with a tag and no digest, and got {target}"
+            "the index needs a name with a tag and without a digest, got {target}"
         ))
-        .hint(format!("write {}:1.0", target.repository)));
+        .hint(format!("use {}:1.0", target.repository)));
     }
     let registry = &target.repository.registry;
     match images.iter().find(|image| image.repository.registry != *registry) {
         Some(other) => Err(Error::usage(format!("{other} is not in {registry}, where the index goes"))
             .hint("push the images to one registry first")),
         None if images.is_empty() => {
-            Err(Error::usage("there are no images to merge").hint("name them after the index"))
+            Err(Error::usage("there are no images to merge").hint("list them after the index"))
         }
         None => Ok(()),
     }
@@ -86,7 +86,7 @@ fn refuse_doubles(parts: &[Part]) -> Result<()> {
         let platform = part.image.platform.to_string();
         if let Some(first) = seen.insert(platform.clone(), &part.from) {
             return Err(Error::usage(format!("{first} and {} both have an image for {platform}", part.from))
-                .hint("name one of them only"));
+                .hint("list only one of them"));
         }
     }
     Ok(())
@@ -107,7 +107,7 @@ async fn read(client: &Client, store: &Store, reference: &Reference) -> Result<V
                 let ManifestKind::Manifest(manifest) = ManifestKind::parse(&child.bytes, &named.media_type)?
                 else {
                     return Err(Error::usage(format!("{reference} is an index of indexes"))
-                        .hint("name its parts instead"));
+                        .hint("list its parts instead"));
                 };
                 parts.push(part(client, store, reference, named, &child, &manifest).await?);
             }
@@ -157,7 +157,7 @@ async fn part(
 async fn small_blob(client: &Client, store: &Store, home: &Repository, what: &Descriptor) -> Result<Vec<u8>> {
     if what.size > MOST {
         return Err(Error::integrity(format!(
-            "{} is {} bytes long, which no configuration is",
+            "{} is too large for a configuration ({} bytes)",
             what.digest, what.size
         )));
     }

@@ -270,11 +270,11 @@ fn licences(choice: &Choice, owner: (u64, u64)) -> Result<(Vec<Entry>, Vec<Strin
         let from = library.path.display();
         let Some(package) = choice.packages.get(name) else {
             words.push(format!(
-                "{name} comes from {from}, which is of no package: see to its licence yourself"
+                "{name} comes from {from}, which belongs to no package; check its licence yourself"
             ));
             continue;
         };
-        words.push(format!("{name} comes from {from} of the package {package}"));
+        words.push(format!("{name} comes from {from} in the package {package}"));
         let copyright = Path::new("/usr/share/doc").join(package).join("copyright");
         let path = format!("{FOLDER}/licenses/{package}/copyright");
         if copyright.is_file() && !entries.iter().any(|entry| entry.path == path) {

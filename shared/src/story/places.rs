@@ -11,6 +11,8 @@ use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::Platform;
 use crate::read;
+use crate::words;
+use crate::words::flag;
 
 /// Variables of this program that are no configuration keys.
 const RESERVED: &[&str] = &[
@@ -96,7 +98,9 @@ impl Places {
             Some(path) => {
                 let origin = Origin::File(path.display().to_string());
                 let text = read::given(path, read::DOCUMENT).map_err(|e| {
-                    Error::usage(format!("cannot read {}", path.display())).because(e).hint("check --config")
+                    Error::usage(format!("cannot read {}", path.display()))
+                        .because(e)
+                        .hint(words!("check {config}", config = flag("config")))
                 })?;
                 Some(layer(origin.clone(), config::from_toml(&text, &origin)?))
             }
@@ -219,9 +223,9 @@ fn table(value: &Value, language: Language, name: &str) -> Result<Layer> {
     let other = language.other();
     match other.key_of_its_own(&values) {
         Some(key) => Err(Error::usage(format!(
-            "`{key}` in {origin} is for {other} projects, and this is a {language} project"
+            "`{key}` in {origin} is for {other} projects, but this is a {language} project"
         ))
-        .hint("leave it out")),
+        .hint("remove it")),
         None => Ok(Layer { origin, values }),
     }
 }
@@ -231,8 +235,12 @@ fn changed(configured: Vec<String>, changes: &GroupChanges) -> Result<Vec<String
     let is_main = |group: &String| group == "main";
     let (without, only) = (&changes.without, changes.only.as_ref());
     if without.iter().any(is_main) || only.is_some_and(|only| !only.iter().any(is_main)) {
-        return Err(Error::usage("an image always has the main dependencies")
-            .hint("leave main out of --without, and name it in --only, as in --only main,worker"));
+        return Err(Error::usage("an image always has the main dependencies").hint(words!(
+            "remove main from {without}, and include it in {only}, for example {}",
+            flag("only").of("main,worker"),
+            without = flag("without"),
+            only = flag("only")
+        )));
     }
     let mut groups = only.cloned().unwrap_or(configured);
     groups.extend(changes.with.iter().cloned());
@@ -245,8 +253,8 @@ fn changed(configured: Vec<String>, changes: &GroupChanges) -> Result<Vec<String
 /// What is so for images of any kind.
 pub(super) fn defaults() -> Result<Partial> {
     let host = Platform::from_rust_arch(std::env::consts::ARCH).ok_or_else(|| {
-        Error::usage(format!("images for {} are not known", std::env::consts::ARCH))
-            .hint("name a platform with --platform")
+        Error::usage(format!("unsupported host architecture {}", std::env::consts::ARCH))
+            .hint(words!("choose a platform with {platform}", platform = flag("platform")))
     })?;
     Ok(Partial {
         platforms: Some(vec![host.to_string()]),

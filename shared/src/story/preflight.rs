@@ -22,6 +22,8 @@ use crate::oci::{Digest, ImageConfig, Platform, to_json};
 use crate::plan::Plan;
 use crate::registry::Client;
 use crate::store::{Blob, Source, Store, Table};
+use crate::words;
+use crate::words::{Words, flag};
 
 /// What was found in an image for one platform.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -126,15 +128,15 @@ fn refusal(name: &str, finding: &Finding, others: usize) -> Error {
     };
     let mut error = Error::build(format!("{name} would fail: {}{more}", finding.message));
     if finding.through.len() > 1 {
-        error = error.because(format!("on the way {}", finding.through.join(" -> ")));
+        error = error.because(format!("through {}", finding.through.join(" -> ")));
     }
-    let mode = "`--check warn` goes on all the same";
-    error.hint(finding.fix.as_ref().map_or_else(|| mode.to_owned(), |fix| format!("{fix}; {mode}")))
+    let mode = words!("use `{}` to continue anyway", flag("check").of("warn"));
+    error.hint(finding.fix.as_ref().map_or_else(|| mode.clone(), |fix| words!("{fix}; {mode}")))
 }
 
-fn warning(finding: &Finding, platform: &Platform) -> String {
-    let fix = finding.fix.as_ref().map_or_else(String::new, |fix| format!("; {fix}"));
-    format!("{platform}: {}{fix}", finding.message)
+fn warning(finding: &Finding, platform: &Platform) -> Words {
+    let fix = finding.fix.as_ref().map_or_else(Words::default, |fix| words!("; {fix}"));
+    words!("{platform}: {}{fix}", finding.message)
 }
 
 async fn report_of(workshop: &Workshop<'_>, image: &Image) -> Result<Report> {
@@ -193,7 +195,7 @@ pub(super) fn file_system(
     let diff_ids = &config.rootfs.diff_ids;
     if layers.len() != diff_ids.len() {
         let (layers, named) = (layers.len(), diff_ids.len());
-        let message = format!("the image has {layers} layers and its configuration names {named}");
+        let message = format!("the image has {layers} layers, but its configuration lists {named}");
         return Err(Error::integrity(message));
     }
     let work: Vec<_> = layers.iter().zip(diff_ids).zip(check::own_layers(config)).collect();
@@ -238,8 +240,8 @@ mod tests {
             error.to_string(),
             "web (linux/amd64) would fail: /a needs libx.so, which is not in the image (and 2 more errors)"
         );
-        assert_eq!(error.causes(), ["on the way /run -> /a"]);
-        assert_eq!(error.hint_text(), Some("add it; `--check warn` goes on all the same"));
+        assert_eq!(error.causes(), ["through /run -> /a"]);
+        assert_eq!(error.hint_text(), Some("add it; use `--check warn` to continue anyway"));
         let alone = Finding { through: vec!["/a".into()], fix: None, ..finding };
         assert!(refusal("web", &alone, 0).causes().is_empty());
         assert!(warning(&alone, &Platform::linux("arm64")).starts_with("linux/arm64: /a needs"));

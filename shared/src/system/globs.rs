@@ -58,8 +58,7 @@ fn refuse_backslashes(pattern: &str) -> Result<(), NoGlob> {
         if let Some(next) = escaped.filter(|next| next.is_alphanumeric()) {
             let slashes = pattern.replace('\\', "/");
             return Err(NoGlob(format!(
-                "a \\ takes the meaning from a sign like *, and {next} has none; between folders stands a / on all \
-                 systems, as in {slashes}"
+                "a \\ escapes a special character such as *, and {next} is not one; use / between folders on all systems: {slashes}"
             )));
         }
     }

@@ -96,7 +96,7 @@ impl Question {
                 without(Some(Remark::Note("git is not installed, so the image gets no revision".into())))
             }
             Told::NotHeld => without(Some(Remark::Note(format!(
-                "the git repository around {} has not committed it, so the image gets no revision",
+                "{} is not committed to the git repository around it, so the image gets no revision",
                 project.display()
             )))),
             Told::Unreadable(why) => without(Some(Remark::Warning(unreadable(&project, &why)))),
@@ -162,8 +162,7 @@ fn unreadable(project: &Path, words: &str) -> String {
     if words.contains("dubious ownership") {
         let root = repository_of(project).unwrap_or(project);
         return format!(
-            "git does not read the repository of {place}, which belongs to another user, so the image gets no \
-             revision; git config --global --add safe.directory {} allows it",
+            "git does not read the repository of {place}, which belongs to another user, so the image gets no revision; allow it with `git config --global --add safe.directory {}`",
             root.display()
         );
     }

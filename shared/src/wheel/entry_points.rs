@@ -55,11 +55,12 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<Script>> {
 
 fn script(line: &str, gui: bool) -> Result<Script> {
     let wrong = |what: &str| Error::integrity(format!("entry_points.txt {what}: {line:?}"));
-    let (name, reference) = line.split_once('=').ok_or_else(|| wrong("has a line that is no entry point"))?;
+    let (name, reference) =
+        line.split_once('=').ok_or_else(|| wrong("has a line that is not an entry point"))?;
     let name = name.trim_end();
     let special = |c: char| c == '/' || c == '\\' || c.is_control();
     if name.is_empty() || name.starts_with('.') || name.contains(special) || name.len() > 255 {
-        return Err(wrong("has a command whose name is no plain file name"));
+        return Err(wrong("has a command whose name is not a plain file name"));
     }
     // Extras in brackets, an old way to say what the command needs, decide nothing here.
     let reference = reference.split_once('[').map_or(reference, |(reference, _)| reference).trim();
@@ -88,7 +89,7 @@ impl Script {
     /// Usage: one of them cannot be what it should be.
     pub fn of(name: &str, reference: &str) -> Result<Self> {
         script(&format!("{name}={reference}"), false).map_err(|_| {
-            Error::usage(format!("the script {name} = {reference:?} is no command"))
+            Error::usage(format!("the script {name} = {reference:?} is not a command"))
                 .hint("write it as name = \"module:function\"")
         })
     }

@@ -32,7 +32,7 @@ impl Environment {
         };
         if !plain(&self.prefix) || !self.interpreter.strip_prefix('/').is_some_and(plain) {
             return Err(Error::bug(format!(
-                "{:?} with {:?} is no virtual environment",
+                "{:?} with {:?} is not a virtual environment",
                 self.prefix, self.interpreter
             )));
         }
@@ -85,7 +85,9 @@ impl Environment {
             None => within == "bin" || matches!(within.split('/').next(), Some("pyvenv.cfg" | "lib64")),
         };
         if own {
-            return Err(Error::integrity(format!("/{path} belongs to the environment itself")));
+            return Err(Error::integrity(format!(
+                "/{path} would overwrite a file of the virtual environment"
+            )));
         }
         Ok(())
     }

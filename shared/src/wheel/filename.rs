@@ -18,7 +18,7 @@ impl Filename {
     /// Reads `NAME-VERSION(-BUILD)-PYTHON-ABI-PLATFORM.whl`.
     pub(super) fn parse(text: &str) -> Result<Self> {
         let wrong = || {
-            Error::usage(format!("{text:?} is no file name of a wheel"))
+            Error::usage(format!("{text:?} is not the file name of a wheel"))
                 .hint("the form is NAME-VERSION-PYTHON-ABI-PLATFORM.whl")
         };
         let stem = text.strip_suffix(".whl").ok_or_else(wrong)?;

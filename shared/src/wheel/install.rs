@@ -121,7 +121,7 @@ impl Installer<'_> {
             (Vouched::ByArchive, _) => Ok(None),
             (Vouched::ByRecord, FileHash::Sha256(digest)) => Ok(Some(*digest)),
             (Vouched::ByRecord, FileHash::Other(_)) => {
-                Err(Error::usage(format!("RECORD vouches for {} with another hash than SHA-256", file.path))
+                Err(Error::usage(format!("RECORD lists {} with a hash other than SHA-256", file.path))
                     .hint("rely on the hash of the archive, which was checked"))
             }
         }

@@ -78,7 +78,7 @@ pub(super) fn wheel(text: &[u8]) -> Result<WheelFacts> {
     let version = headers.one("Wheel-Version")?;
     // Minor versions are compatible, majors are not (binary distribution format, "Installing").
     if version.split('.').next() != Some("1") {
-        return Err(Error::usage(format!("its format has the version {version:?}, and only 1 is known")));
+        return Err(Error::usage(format!("its format version is {version:?}, but only 1 is supported")));
     }
     let root_is_purelib = match headers.one("Root-Is-Purelib")?.to_ascii_lowercase().as_str() {
         "true" => true,

@@ -17,7 +17,7 @@ pub(super) fn check(name: &str) -> Result<()> {
     match fault(name) {
         None => Ok(()),
         // A whiteout (image-spec layer.md) would remove a file of the base.
-        Some(fault @ "means removal in images") => Err(Error::usage(format!("the name {name:?} {fault}"))),
+        Some(fault @ "marks a deletion in images") => Err(Error::usage(format!("the name {name:?} {fault}"))),
         Some(fault) => Err(Error::integrity(format!("the name {name:?} {fault}"))),
     }
 }
@@ -34,7 +34,7 @@ fn fault(name: &str) -> Option<&'static str> {
         () if name.len() > LONGEST || name.split('/').any(|part| part.len() > LONGEST_PART) => "is too long",
         () if parts.clone().any(|part| part == "..") => "leads out of its folder",
         () if parts.clone().any(|part| matches!(part, "" | ".")) => "has empty parts",
-        () if parts.any(|part| part.starts_with(".wh.")) => "means removal in images",
+        () if parts.any(|part| part.starts_with(".wh.")) => "marks a deletion in images",
         () => return None,
     };
     Some(fault)

@@ -152,7 +152,7 @@ impl Reader<'_> {
                 return refuse(format!("RECORD has no hash for {}", member.name));
             }
             if row.size.is_some_and(|size| size != member.size) {
-                return refuse(format!("{} has another size than RECORD says", member.name));
+                return refuse(format!("{} has a different size than RECORD says", member.name));
             }
         }
         // The least one, so that the message does not depend on the order of a hash table.
@@ -229,7 +229,7 @@ fn place<'a>(name: &'a str, data: &str) -> Result<(Place, &'a str)> {
         "headers" => Place::Headers,
         "data" => Place::Prefix,
         _ => {
-            return Err(Error::integrity(format!("{name} is in no folder of .data that the standard knows")));
+            return Err(Error::integrity(format!("{name} is in an unknown folder of .data")));
         }
     };
     if path.is_empty() {

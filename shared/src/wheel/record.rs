@@ -43,7 +43,7 @@ impl FileHash {
     }
 
     fn parse(text: &str, path: &str) -> Result<Self> {
-        let wrong = || Error::integrity(format!("RECORD has {text:?} as the hash of {path}, which is none"));
+        let wrong = || Error::integrity(format!("RECORD gives an invalid hash {text:?} for {path}"));
         let (algorithm, value) = text.split_once('=').ok_or_else(wrong)?;
         let bytes = match algorithm.to_ascii_lowercase().as_str() {
             "sha256" => 32,
@@ -51,7 +51,7 @@ impl FileHash {
             "sha512" => 64,
             "md5" | "sha1" | "sha224" => {
                 return Err(Error::integrity(format!(
-                    "RECORD vouches for {path} with {algorithm} only, which proves nothing"
+                    "RECORD lists {path} with {algorithm} only, which is not secure"
                 )));
             }
             _ => return Err(wrong()),
@@ -103,13 +103,13 @@ pub(super) fn parse(text: &[u8]) -> Result<HashMap<String, Row>> {
 fn row(fields: &[String]) -> Result<Row> {
     let [path, hash, size] = fields else {
         return Err(Error::integrity(format!(
-            "RECORD has a row of {} columns for {:?}, where three belong",
+            "RECORD has a row of {} columns for {:?}, not three",
             fields.len(),
             fields.first().map_or("", String::as_str)
         )));
     };
     let hash = if hash.is_empty() { None } else { Some(FileHash::parse(hash, path)?) };
-    let wrong = || Error::integrity(format!("RECORD has {size:?} as the size of {path}, which is none"));
+    let wrong = || Error::integrity(format!("RECORD gives an invalid size {size:?} for {path}"));
     let size = if size.is_empty() { None } else { Some(size.parse().map_err(|_| wrong())?) };
     Ok(Row { path: path.clone(), hash, size })
 }
@@ -142,7 +142,7 @@ fn table(text: &str) -> Result<Vec<Vec<String>>> {
         }
     }
     if quoted {
-        return Err(Error::integrity("RECORD ends within a quotation"));
+        return Err(Error::integrity("RECORD ends inside a quotation"));
     }
     if !row.is_empty() || !field.is_empty() {
         row.push(field);
@@ -198,11 +198,11 @@ mod tests {
     fn broken_rows_are_refused() {
         let md5 = format!("a,md5={},0", URL_SAFE_NO_PAD.encode([0; 16]));
         for (text, reason) in [
-            ("a,sha256=abc,0", "which is none"),
-            ("a,sha256,0", "which is none"),
-            ("a,crc32=aaaaaa,0", "which is none"),
-            (&md5, "proves nothing"),
-            (&format!("a,{EMPTY},-1"), "size of a"),
+            ("a,sha256=abc,0", "invalid"),
+            ("a,sha256,0", "invalid"),
+            ("a,crc32=aaaaaa,0", "invalid"),
+            (&md5, "not secure"),
+            (&format!("a,{EMPTY},-1"), "for a"),
             (&format!("a,{EMPTY},0\na,{EMPTY},1"), "two different rows"),
             ("a", "columns"),
             ("a,,,", "columns"),

@@ -15,9 +15,9 @@ fn a_base_that_is_none() {
         str![[r#"
 exit code 2
 --- stderr
-error: the base "Not A Base" cannot be read
-  caused by: "Not A Base" is not an image reference: names are lower case
-  hint: write host/name:tag, for example ghcr.io/acme/web:1.0; or take static, scratch or oci:FOLDER:TAG
+error: invalid base "Not A Base"
+  caused by: "Not A Base" is not an image reference: names must be lower case
+  hint: use host/name:tag, for example ghcr.io/acme/web:1.0; or use static, scratch or oci:FOLDER:TAG
 
 "#]]
     );
@@ -34,9 +34,9 @@ fn a_base_that_is_missing() {
 exit code 2
 --- stderr
 error: cannot use the base oci:missing for linux/amd64
-  caused by: <PROJECT>/missing is no OCI layout
+  caused by: <PROJECT>/missing is not an OCI layout
   caused by: <PROJECT>/missing/index.json: No such file or directory (os error 2)
-  hint: name a folder that holds oci-layout, index.json and blobs
+  hint: use a folder with oci-layout, index.json and blobs
 
 "#]]
     );
@@ -111,8 +111,8 @@ fn a_base_of_another_platform() {
 exit code 2
 --- stderr
 error: cannot use the base oci:base for linux/arm64
-  caused by: the base is for linux/amd64 and not for linux/arm64
-  hint: choose a base that has this platform, or another --platform
+  caused by: the base is for linux/amd64, not for linux/arm64
+  hint: choose a base for this platform, or another --platform
 
 "#]]
     );
@@ -136,7 +136,7 @@ fn a_base_of_which_a_byte_was_changed() {
 exit code 4
 --- stderr
 error: cannot use the base oci:base for linux/[..]
-  caused by: expected sha256:[..] and got sha256:[..]
+  caused by: expected sha256:[..], got sha256:[..]
 
 "#]]
     );

@@ -53,7 +53,7 @@ fn outputs_that_cannot_be() {
         project.write(&[("file", "")]);
         let two = ["--platform", "linux/amd64,linux/arm64", "-o", "docker-archive:x.tar"];
         let shown = refusal(&project, &two);
-        assert!(shown.contains("a docker-archive holds one platform only"), "{shown}");
+        assert!(shown.contains("a docker-archive can hold only one platform"), "{shown}");
         let shown = refusal(&project, &["-o", "oci-archive:file/x.tar"]);
         assert!(shown.contains("cannot write oci-archive:file/x.tar"), "{shown}");
         assert!(!project.at("x.tar").exists());
@@ -105,8 +105,8 @@ fn flags_and_keys_of_the_other_language() {
     let rust = ["--extra x", "--group x", "--python 3.13", "--server uvicorn", "--bytecode", "--include x"];
     let python =
         ["--bin x", "--features x", "--timings", "-Z x", "--release", "--config a.b=1", "--target-dir x"];
-    let of_rust = (broken(""), &rust[..], "is for Python projects, and this is a Rust project");
-    let of_python = (self::python(""), &python[..], "is for Rust projects, and this is a Python");
+    let of_rust = (broken(""), &rust[..], "is for Python projects, but this is a Rust project");
+    let of_python = (self::python(""), &python[..], "is for Rust projects, but this is a Python");
     for (project, flags, said) in [of_rust, of_python] {
         for flag in flags {
             let shown = refusal(&project, &flag.split(' ').collect::<Vec<_>>());
@@ -141,9 +141,9 @@ fn tags_that_nothing_would_get() {
     for (arguments, said) in [
         (
             vec!["--push", "-t", "latest", "-t", "127.0.0.1:9/app:1"],
-            "--push does not know where the tag latest goes",
+            "--push needs a destination for the tag latest",
         ),
-        (vec!["-o", "oci:a:x", "-t", "y"], "--tag y goes nowhere: --output oci:a:x names the image itself"),
+        (vec!["-o", "oci:a:x", "-t", "y"], "--tag y has no effect: --output oci:a:x already names the image"),
     ] {
         let shown = refusal(&broken(""), &arguments);
         assert!(shown.starts_with("exit code 2\n") && shown.contains(said), "{shown}");
@@ -161,12 +161,12 @@ fn tags_that_nothing_would_get() {
 fn what_would_be_told_late() {
     for project in [broken, python] {
         let shown = refusal(&project("files = [{ from = '.', to = '/x', exclude = ['['] }]"), &["--dry-run"]);
-        assert!(shown.contains("what is left out of . cannot be told"), "{shown}");
+        assert!(shown.contains("cannot find out what `exclude` leaves out of ."), "{shown}");
         let shown = refusal(&project(""), &["--user=-1"]);
         assert!(shown.contains("user (--user): \"-1\" is neither an id nor a name"), "{shown}");
         let full = project("");
         full.write(&[("full/other", "")]);
         let shown = refusal(&full, &["-o", "oci:full"]);
-        assert!(shown.contains("full holds other things than an OCI layout"), "{shown}");
+        assert!(shown.contains("full is neither empty nor an OCI layout"), "{shown}");
     }
 }

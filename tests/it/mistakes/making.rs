@@ -20,8 +20,8 @@ fn an_output_folder_of_someone_elses() {
         str![[r#"
 exit code 2
 --- stderr
-error: <PROJECT>/precious holds other things than an OCI layout
-  hint: name a new or empty folder
+error: <PROJECT>/precious is neither empty nor an OCI layout
+  hint: use a new or empty folder
 
 "#]]
     );
@@ -43,7 +43,7 @@ exit code 1
 --- stderr
 error: cannot write oci:file/out
   caused by: <PROJECT>/file: not a directory
-  hint: name another place with --output, or make this one writable
+  hint: choose another place with --output, or make this one writable
 
 "#]]
     );
@@ -54,7 +54,7 @@ exit code 1
 --- stderr
 error: cannot write docker-archive:file/out.tar
   caused by: <PROJECT>/file: not a directory
-  hint: name another place with --output, or make this one writable
+  hint: choose another place with --output, or make this one writable
 
 "#]]
     );
@@ -65,7 +65,7 @@ exit code 1
 --- stderr
 error: cannot write oci-archive:file/out.tar
   caused by: <PROJECT>/file: not a directory
-  hint: name another place with --output, or make this one writable
+  hint: choose another place with --output, or make this one writable
 
 "#]]
     );
@@ -80,7 +80,7 @@ fn a_missing_file() {
 exit code 2
 --- stderr
 error: files ([package.metadata.containerize]): there is no file or folder <PROJECT>/missing
-  hint: paths are relative to the package, and in the workspace's table to the workspace
+  hint: paths are relative to the package, or in the workspace's table to the workspace
 
 "#]]
     );
@@ -94,7 +94,7 @@ fn a_missing_layer() {
 exit code 2
 --- stderr
 error: layers ([package.metadata.containerize]): there is no folder <PROJECT>/missing
-  hint: paths are relative to the package, and in the workspace's table to the workspace
+  hint: paths are relative to the package, or in the workspace's table to the workspace
 
 "#]]
     );
@@ -113,8 +113,8 @@ exit code 1
 --- stderr
 no luck
 error: the command `echo no luck; exit 7` failed
-  caused by: it ended with exit status: 7
-  hint: its own words are above
+  caused by: it failed with exit status: 7
+  hint: see its output above
 
 "#]]
     );
@@ -131,8 +131,8 @@ exit code 1
      Planned app 1.0.0 for linux/amd64 on static, as 65532:65532
      Running exit 3
 error: the command `exit 3` failed
-  caused by: it ended with exit status: 3
-  hint: its own words are above
+  caused by: it failed with exit status: 3
+  hint: see its output above
 
 "#]]
     );
@@ -151,8 +151,8 @@ fn a_failing_hook_after_the_build() {
 exit code 1
 --- stderr
 error: the command `false` failed
-  caused by: it ended with exit status: 1
-  hint: its own words are above
+  caused by: it failed with exit status: 1
+  hint: see its output above
 
 "#]]
     );

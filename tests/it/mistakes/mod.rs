@@ -1,5 +1,5 @@
 //! What goes wrong, and what is said then. Each message is what a user reads: what failed, why,
-//! and what to type next. `SNAPSHOTS=overwrite cargo test` writes the snapshots anew.
+//! and what to type next. `SNAPSHOTS=overwrite cargo test` writes the snapshots again.
 
 mod base;
 mod early;
@@ -38,8 +38,8 @@ fn no_project() {
         str![[r#"
 exit code 2
 --- stderr
-error: there is no project in <PROJECT> or above
-  hint: name its folder with -C: one with a Cargo.toml, a pyproject.toml or a requirements.txt
+error: there is no project in <PROJECT> or any parent folder
+  hint: give its folder with -C: one with a Cargo.toml, a pyproject.toml or a requirements.txt
 
 "#]]
     );
@@ -52,8 +52,8 @@ fn no_such_folder() {
         str![[r#"
 exit code 2
 --- stderr
-error: there is no folder <PROJECT>/missing
-  hint: name the project's folder with -C
+error: the folder <PROJECT>/missing does not exist
+  hint: give the project's folder with -C
 
 "#]]
     );
@@ -91,7 +91,7 @@ fn two_candidates() {
 exit code 2
 --- stderr
 error: package app has several binaries: one, two
-  hint: name one, for example --bin one; make an image of each with --bins; or set default-run in the [package] of its Cargo.toml
+  hint: choose one, for example with --bin one; make an image of each with --bins; or set default-run in the [package] of its Cargo.toml
 
 "#]]
     );
@@ -138,4 +138,19 @@ error: there is no package ap in this workspace
 
 "#]]
     );
+}
+
+#[test]
+fn colours_follow_the_variables_of_cargo_and_others() {
+    let project = Project::new(&[("readme", "")]);
+    let coloured = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let call =
+            variables.iter().fold(project.call(arguments), |call, (name, value)| call.env(name, value));
+        call.fail().stderr().contains("\u{1b}[")
+    };
+    assert!(!coloured(&[], &[]), "the tests set NO_COLOR");
+    assert!(coloured(&[("CARGO_TERM_COLOR", "always")], &[]));
+    assert!(coloured(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", ""), ("CARGO_TERM_COLOR", "auto")], &[]));
+    assert!(!coloured(&[("CLICOLOR_FORCE", "1"), ("CARGO_TERM_COLOR", "auto")], &[]));
+    assert!(!coloured(&[("CARGO_TERM_COLOR", "always")], &["--color", "never"]));
 }

@@ -15,8 +15,8 @@ fn a_name_without_a_registry() {
         str![[r#"
 exit code 2
 --- stderr
-error: --username is given, and the call speaks to no registry
-  hint: add --push, or leave it out
+error: --username has no effect: this call uses no registry
+  hint: add --push, or remove it
 
 "#]]
     );
@@ -31,7 +31,7 @@ fn a_name_without_a_password() {
         str![[r#"
 exit code 2
 --- stderr
-error: --username is given without a password
+error: --username was given without a password
   hint: add --password-stdin or --password-file, or set CONTAINERIZE_PASSWORD
 
 "#]]
@@ -43,7 +43,7 @@ error: --username is given without a password
 exit code 2
 --- stderr
 error: the password in standard input is empty
-  hint: write it there, as in: echo "$TOKEN" | containerize --username you --password-stdin
+  hint: provide it there, for example with: echo "$TOKEN" | containerize --username you --password-stdin
 
 "#]]
     );
@@ -68,9 +68,9 @@ fn a_registry_that_is_not_there() {
 exit code 3
 --- stderr
 error: cannot push to 127.0.0.1:[..]/app
-  caused by: nobody listens at 127.0.0.1:[..]
+  caused by: nothing is listening on 127.0.0.1:[..]
   caused by: Connection refused (os error 111)
-  hint: is the registry 127.0.0.1:[..] running, and is that its port?
+  hint: check that the registry 127.0.0.1:[..] is running, and on that port
 
 "#]]
     );
@@ -95,7 +95,7 @@ exit code 3
 --- stderr
 error: cannot push to 127.0.0.1:[..]/app
   caused by: POST http://127.0.0.1:[..]/v2/app/blobs/uploads/ answered 401 Unauthorized: UNAUTHORIZED: authentication required
-  hint: the credential from --username is wrong or may not do this; docker login 127.0.0.1:[..], podman login 127.0.0.1:[..] or CONTAINERIZE_AUTH_127_0_0_1_[..]=user:password replaces it
+  hint: the credential from --username is wrong or lacks permission; replace it with `docker login 127.0.0.1:[..]`, `podman login 127.0.0.1:[..]` or CONTAINERIZE_AUTH_127_0_0_1_[..]=user:password
 
 "#]]
     );
@@ -106,7 +106,7 @@ exit code 3
 --- stderr
 error: cannot push to 127.0.0.1:[..]/app
   caused by: POST http://127.0.0.1:[..]/v2/app/blobs/uploads/ answered 401 Unauthorized: UNAUTHORIZED: authentication required
-  hint: log in with docker login 127.0.0.1:[..] or podman login 127.0.0.1:[..], or set CONTAINERIZE_AUTH_127_0_0_1_[..]=user:password
+  hint: log in with `docker login 127.0.0.1:[..]` or `podman login 127.0.0.1:[..]`, or set CONTAINERIZE_AUTH_127_0_0_1_[..]=user:password
 
 "#]]
     );

@@ -27,8 +27,8 @@ fn a_wrong_value() {
         str![[r#"
 exit code 2
 --- stderr
-error: `ports[0]` in [package.metadata.containerize] is wrong: "http" is not a port: write 8080, 8080/tcp or 53/udp
-  hint: write for example ports = [8080, "53/udp"]
+error: `ports[0]` in [package.metadata.containerize] is invalid: "http" is not a port: write 8080, 8080/tcp or 53/udp
+  hint: for example, write ports = [8080, "53/udp"]
 
 "#]]
     );
@@ -45,7 +45,7 @@ exit code 2
 --- stderr
 error: the variable CONTAINERIZE_ENV is not valid TOML
   caused by: unexpected key or value, expected newline, `#`
-  hint: write it as the value of the key env is written in TOML, lists in [] and tables in {}
+  hint: write it like the value of the key env in TOML, with lists in [] and tables in {}
 
 "#]]
     );
@@ -58,7 +58,7 @@ fn an_unknown_variable_is_only_warned_of() {
     assert_data_eq!(
         done.stderr(),
         str![[r#"
-     warning the variable CONTAINERIZE_PORT is not known; did you mean CONTAINERIZE_PORTS?
+     warning unknown variable CONTAINERIZE_PORT; did you mean CONTAINERIZE_PORTS?
 
 "#]]
     );
@@ -87,8 +87,8 @@ fn a_bad_repository() {
 exit code 2
 --- stderr
 error: repository (--repository): "ghcr.io/Me/App" cannot be used
-  caused by: "ghcr.io/Me/App" is not an image reference: names are lower case
-  hint: write host/name:tag, for example ghcr.io/acme/web:1.0
+  caused by: "ghcr.io/Me/App" is not an image reference: names must be lower case
+  hint: use host/name:tag, for example ghcr.io/acme/web:1.0
 
 "#]]
     );
@@ -101,8 +101,8 @@ fn a_bad_tag() {
         str![[r#"
 exit code 2
 --- stderr
-error: tags (--tag): "not a tag" is no tag
-  hint: a tag has at most 128 letters, digits, _, . and -, and begins with none of the last two; a full reference has a / or a :
+error: tags (--tag): "not a tag" is not a valid tag
+  hint: a tag has at most 128 letters, digits, _, . and -, and does not start with . or -; a full reference has a / or a :
 
 "#]]
     );
@@ -115,8 +115,8 @@ fn nowhere_to_push() {
         str![[r#"
 exit code 2
 --- stderr
-error: --push does not know where the image app goes
-  hint: write --push --repository ghcr.io/you/app or --push --tag ghcr.io/you/app:1.0.0
+error: --push needs a destination for the image app
+  hint: use --repository ghcr.io/you/app or --tag ghcr.io/you/app:1.0.0
 
 "#]]
     );
@@ -176,8 +176,8 @@ fn windows() {
         str![[r#"
 exit code 2
 --- stderr
-error: images for windows/amd64 cannot be made
-  hint: name a linux platform, as linux/amd64
+error: the platform windows/amd64 is not supported
+  hint: choose a Linux platform, such as linux/amd64
 
 "#]]
     );
@@ -190,7 +190,7 @@ fn a_bad_output() {
         str![[r#"
 exit code 2
 --- stderr
-error: invalid value 'dir:out' for '--output <OUTPUT>': the output "dir:out" is of no known kind: write oci:FOLDER[:TAG], oci-archive:FILE or docker-archive:FILE[:NAME:TAG]; - is standard output
+error: invalid value 'dir:out' for '--output <OUTPUT>': the output "dir:out" has an unknown type: use oci:FOLDER[:TAG], oci-archive:FILE or docker-archive:FILE[:NAME:TAG]; - is standard output
 
 For more information, try '--help'.
 
@@ -206,8 +206,8 @@ fn two_platforms_in_a_docker_archive() {
         str![[r#"
 exit code 2
 --- stderr
-error: a docker-archive holds one platform only
-  hint: name one with --platform, or write an oci-archive
+error: a docker-archive can hold only one platform
+  hint: choose one with --platform, or use an oci-archive
 
 "#]]
     );
@@ -219,8 +219,8 @@ fn the_docker_format_in_a_layout() {
         [&["--image-format", "docker"][..], &["--image-format", "docker", "-o", "oci-archive:x.tar"]]
     {
         let done = fail(&Project::app(""), output);
-        assert!(done.contains("Podman and skopeo could not read it there"), "{done}");
-        assert!(done.contains("hint: write --output docker-archive:FILE, push or load it"), "{done}");
+        assert!(done.contains("Podman and skopeo could not read it from there"), "{done}");
+        assert!(done.contains("hint: use --output docker-archive:FILE, push or load it"), "{done}");
     }
 }
 
@@ -258,7 +258,7 @@ fn a_volume_of_a_user_without_a_number() {
 exit code 2
 --- stderr
 error: the volumes must belong to the user "app" (--user), whose number is not known
-  hint: write the user as a number, as in 65532
+  hint: give the user as a number, such as 65532
 
 "#]]
     );
@@ -274,8 +274,8 @@ fn a_date_that_is_none() {
         str![[r#"
 exit code 2
 --- stderr
-error: SOURCE_DATE_EPOCH is "yesterday"
-  hint: set it to seconds since 1970, or unset it
+error: invalid SOURCE_DATE_EPOCH "yesterday"
+  hint: set it to a number of seconds since 1970, or unset it
 
 "#]]
     );
@@ -284,8 +284,8 @@ error: SOURCE_DATE_EPOCH is "yesterday"
         str![[r#"
 exit code 2
 --- stderr
-error: SOURCE_DATE_EPOCH is "99999999999999999"
-  hint: set it to seconds since 1970, or unset it
+error: invalid SOURCE_DATE_EPOCH "99999999999999999"
+  hint: set it to a number of seconds since 1970, or unset it
 
 "#]]
     );

@@ -87,11 +87,11 @@ fn two_images_of_a_call_cannot_have_one_name() {
     let said = refusal(&workspace("", tables, ""), &["-p", "api"]);
     assert!(said.contains("two images are named same") && said.contains("key `name`"), "{said}");
     for (table, why) in
-        [("name = 'a/b'", "cannot be the name of an image"), ("version = ' '", "is no version")]
+        [("name = 'a/b'", "cannot be the name of an image"), ("version = ' '", "is not a valid version")]
     {
         let project = Project::app(&format!("[package.metadata.containerize]\n{table}\n"));
         let said = refusal(&project, &[]);
-        assert!(said.contains(why) && said.contains("hint: write"), "{said}");
+        assert!(said.contains(why) && said.contains("hint: "), "{said}");
     }
 }
 
@@ -122,7 +122,7 @@ fn nothing_is_said_to_be_pushed_that_is_not() {
     let done = project.call(["--dry-run", "--repository", "r.io/app"]).succeed();
     assert!(!done.stdout().contains("push to"), "{}", done.shown());
     assert!(
-        done.stderr().contains("--repository is given without --push: nothing is pushed"),
+        done.stderr().contains("--repository has no effect without --push: nothing is pushed"),
         "{}",
         done.shown()
     );

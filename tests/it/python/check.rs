@@ -11,7 +11,7 @@ fn a_sound_image_passes() {
         str![[r#"
 exit code 0
 --- stdout
-oci:out (linux/amd64): nothing wrong was found
+oci:out (linux/amd64): no problems found
 --- stderr
     Checking oci:out (linux/amd64)
 
@@ -27,7 +27,7 @@ fn a_module_that_nobody_brings_is_named() {
 exit code 1
 --- stderr
 error: shop (linux/amd64) would fail: python -m greetings imports greetings, which is not where Python 3.13 looks for it
-  hint: see that it is a dependency, or part of the source that goes in (include, exclude), and for this version of Python; `--check warn` goes on all the same
+  hint: check that it is a dependency or part of the included source (include, exclude), and supports this version of Python; use `--check warn` to continue anyway
 
 "#]]
     );
@@ -47,7 +47,7 @@ exit code 0
 --- stdout
 oci:out (linux/amd64): 1 warning
   warning: greeting 1.0 needs colour, which is not in the image
-    fix: lock all that is needed; of requirements without a lock, containerize lock makes one
+    fix: lock everything that is needed; for requirements without a lock, run `containerize lock`
 --- stderr
     Checking oci:out (linux/amd64)
 

@@ -13,7 +13,7 @@ fn a_wheel_that_is_not_what_the_lock_says() {
 exit code 4
 --- stderr
 error: greeting-1.0-py3-none-any.whl from the index is not the locked one: expected sha256:[..], found sha256:[..]
-  hint: the file was changed after it was locked, or on its way: find out which before you lock again
+  hint: the file was changed after it was locked, or in transit: find out which before you lock again
 
 "#]]
     );
@@ -29,9 +29,9 @@ fn a_requirement_of_a_requirement_is_missing() {
         str![[r#"
 exit code 2
 --- stderr
-     warning 1 file has no hash anywhere (greeting-1.0-py3-none-any.whl): taken as they came
+     warning 1 file has no hash anywhere (greeting-1.0-py3-none-any.whl); used without a check
 error: greeting 1.0 needs colour>=2, which requirements.txt does not pin
-  hint: containerize lock makes a pylock.toml with all that is needed; if it is meant to be so, write missing = ["colour"] in the settings
+  hint: run `containerize lock` to make a complete pylock.toml; if this is intended, set missing = ["colour"] in the settings
 
 "#]]
     );
@@ -48,9 +48,9 @@ fn a_requirement_of_a_requirement_is_too_old() {
         str![[r#"
 exit code 2
 --- stderr
-     warning 2 files have no hash anywhere (colour-1.0-py3-none-any.whl, greeting-1.0-py3-none-any.whl): taken as they came
-error: greeting 1.0 needs colour>=2, and requirements.txt pins 1.0
-  hint: pin a version that fits; if it is meant to be so, write missing = ["colour"] in the settings
+     warning 2 files have no hash anywhere (colour-1.0-py3-none-any.whl, greeting-1.0-py3-none-any.whl); used without a check
+error: greeting 1.0 needs colour>=2, but requirements.txt pins 1.0
+  hint: pin a version that fits; if this is intended, set missing = ["colour"] in the settings
 
 "#]]
     );
@@ -66,7 +66,7 @@ fn a_version_that_is_not_in_the_folder() {
 exit code 3
 --- stderr
 error: cannot find greeting 2.0: <PROJECT>/wheels
-  hint: name the index that has it in the project or in PIP_EXTRA_INDEX_URL
+  hint: set the index that has it in the project or in PIP_EXTRA_INDEX_URL
 
 "#]]
     );
@@ -98,7 +98,7 @@ fn a_base_without_a_python() {
 exit code 2
 --- stderr
 error: the base oci:base:py has no Python interpreter
-  hint: take one that has, as python:3.13-slim; add Debian's: debian = ["python3"]; or carry this machine's along: python = { prefix = "/usr/local" }
+  hint: use one that has, such as python:3.13-slim; add Debian's with debian = ["python3"]; or bundle this machine's with python = { prefix = "/usr/local" }
 
 "#]]
     );
@@ -113,8 +113,8 @@ fn two_platforms_do_not_fit_into_an_archive_of_dockers_format() {
         str![[r#"
 exit code 2
 --- stderr
-error: a docker-archive holds one platform only
-  hint: name one with --platform, or write an oci-archive
+error: a docker-archive can hold only one platform
+  hint: choose one with --platform, or use an oci-archive
 
 "#]]
     );
@@ -129,7 +129,7 @@ fn an_entrypoint_that_the_image_has_not() {
 exit code 1
 --- stderr
 error: shop (linux/amd64) would fail: the image starts gunicorn, which is in no folder of PATH
-  hint: name what is in the image, with --entrypoint or the key entrypoint; `--check warn` goes on all the same
+  hint: use a program that is in the image, with --entrypoint or the key entrypoint; use `--check warn` to continue anyway
 
 "#]]
     );

@@ -11,14 +11,14 @@ fn the_plan_names_what_was_found_and_why() {
 exit code 0
 --- stdout
 image shop 2.0
-  tag           2.0                                             default
-  platform      linux/amd64                                     --platform
-    base        oci:base:py                                     --base
-    python      /usr/local/bin/python3.13 3.13.5 on glibc 2.36  from the base
+  tag           2.0                                               default
+  platform      linux/amd64                                       --platform
+    base        oci:base:py                                       --base
+    python      /usr/local/bin/python3.13 3.13.5 on glibc 2.36    from the base
     with        greeting-1.0-py3-none-any.whl
   lock          requirements.txt
   install       source                                          default
-  started as    script main.py; stopped by SIGINT, since Python as process 1 ignores SIGTERM
+  application   script main.py; stopped by SIGINT, since Python as process 1 ignores SIGTERM
   image-format  oci                                             default
   compression   gzip                                            default
   labels        org.opencontainers.image.created=1970-01-01T00:00:00Z  default
@@ -30,7 +30,7 @@ image shop 2.0
   stop-signal   SIGINT                                          from the source
   created       1970-01-01T00:00:00Z
   layer         wheels
-                a layer for each large wheel, and one for the rest
+                one layer for each large wheel, one for the rest
   layer         environment
                 /app/.venv/pyvenv.cfg and the interpreter's names
   layer         shop

@@ -98,11 +98,11 @@ fn special_cases() -> Vec<(Fault, Phase, usize, Expect)> {
         (Fault::NoLocation, Phase::PostUpload, always, lost),
         // The upload's session is forgotten between POST and PUT.
         (Fault::Status(404), Phase::PutBlob, 1, Works),
-        (Fault::WrongDigest, Phase::PutBlob, 1, Fails(Kind::Integrity, "the registry speaks of")),
-        (Fault::WrongDigest, Phase::PutManifest, 1, Fails(Kind::Integrity, "the registry speaks of")),
-        (Fault::WrongDigest, Phase::GetManifest, 1, Fails(Kind::Integrity, "the registry speaks of")),
-        (Fault::WrongBytes, Phase::GetManifest, 1, Fails(Kind::Integrity, "the registry speaks of")),
-        (Fault::WrongBytes, Phase::GetBlob, 1, Fails(Kind::Integrity, "and got")),
+        (Fault::WrongDigest, Phase::PutBlob, 1, Fails(Kind::Integrity, "the registry announced")),
+        (Fault::WrongDigest, Phase::PutManifest, 1, Fails(Kind::Integrity, "the registry announced")),
+        (Fault::WrongDigest, Phase::GetManifest, 1, Fails(Kind::Integrity, "the registry announced")),
+        (Fault::WrongBytes, Phase::GetManifest, 1, Fails(Kind::Integrity, "the registry announced")),
+        (Fault::WrongBytes, Phase::GetBlob, 1, Fails(Kind::Integrity, ", got sha256:")),
         (Fault::Truncated, Phase::GetManifest, 2, Works),
         (Fault::Truncated, Phase::GetBlob, 2, Works),
         (Fault::Truncated, Phase::Token, 2, Works),
@@ -161,7 +161,7 @@ fn cases_of_chunks() -> Vec<(Fault, Phase, usize, Expect)> {
         (Fault::Status(501), Phase::PatchBlob, always, Works),
         (Fault::Status(416), Phase::PatchBlob, always, Works),
         (Fault::RelativeLocation, Phase::PostUpload, always, Works),
-        (Fault::WrongDigest, Phase::PutBlob, 1, Fails(Kind::Integrity, "the registry speaks of")),
+        (Fault::WrongDigest, Phase::PutBlob, 1, Fails(Kind::Integrity, "the registry announced")),
     ]);
     cases
 }
@@ -226,7 +226,7 @@ async fn a_registry_that_stands_still_is_given_up() {
         let pushed = client(impatient, Credentials::none());
         let pushed = pushed.push_blob(&repository(&registry, "x"), &blob(data(6, 6)), "layer", None).await;
         let text = format!("{:?}", pushed.expect_err("nothing comes"));
-        assert!(text.contains("did nothing for 0.04 s") && text.contains("(3 attempts)"), "{text}");
+        assert!(text.contains("did not respond for 0.04 s") && text.contains("(3 attempts)"), "{text}");
     }
 }
 
@@ -237,6 +237,6 @@ async fn nobody_there_is_said_with_what_to_do() {
     let error = anonymous().push_blob(&to, &blob(data(5, 5)), "layer", None).await.expect_err("nobody");
     let text = format!("{error:?}");
     assert!(text.contains(&format!("to {address}/x (3 attempts)")), "{text}");
-    assert!(text.contains(&format!("nobody listens at {address}")), "{text}");
+    assert!(text.contains(&format!("nothing is listening on {address}")), "{text}");
     assert!(error.hint_text().expect("hint").contains("running"), "{text}");
 }

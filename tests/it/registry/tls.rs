@@ -74,7 +74,7 @@ async fn without_a_client_certificate_it_is_said_where_to_put_it() {
     let folder = certs(&registry.address(), &[("ca.crt", registry.certificate().expect("certificate"))]);
     let error = read(&with_certs(folder.path()), &registry).await.expect_err("not let in");
     let text = format!("{error:?}");
-    assert!(text.contains("wants a certificate of ours"), "{text}");
+    assert!(text.contains("requires a client certificate"), "{text}");
     let hint = error.hint_text().expect("hint");
     assert!(hint.contains("client.cert") && hint.contains(&registry.address()), "{hint}");
     assert!(!text.contains("attempts"), "it would fail the same way: {text}");
@@ -103,7 +103,7 @@ async fn a_broken_folder_is_an_error_that_names_the_file() {
     let folder = certs(&registry.address(), &[("ca.crt", b"hello")]);
     let error = read(&with_certs(folder.path()), &registry).await.expect_err("broken");
     assert_eq!(error.kind(), containerize_core::Kind::Usage);
-    assert!(format!("{error:?}").contains("ca.crt is no certificate"), "{error:?}");
+    assert!(format!("{error:?}").contains("ca.crt is not a certificate"), "{error:?}");
 }
 
 #[tokio::test]

@@ -64,7 +64,7 @@ fn an_engine_that_does_not_answer_says_why_in_its_own_words() {
     ] {
         assert_eq!(error.kind(), Kind::Build);
         assert_eq!(error.causes(), [words]);
-        assert_eq!(error.hint_text(), Some("see that `docker info` works"));
+        assert_eq!(error.hint_text(), Some("check that `docker info` works"));
     }
 }
 

@@ -7,6 +7,8 @@ use crate::error::{Error, Result};
 use crate::oci::Digest;
 use crate::python::marker::machine;
 use crate::python::{Interpreter, LeftOut, Libc, Tags, WheelName};
+use crate::words;
+use crate::words::flag;
 
 /// What is remembered of a wheel that was built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,19 +40,16 @@ impl Record {
         let machine = machine(&target.platform);
         if let Some(other) = foreign(&wheel, &self.code, &machine) {
             return Err(Error::build(format!(
-                "{} was built for {other} and the image is {}",
+                "{} was built for {other}, but the image is {}",
                 self.filename, target.platform
             ))
-            .hint(format!(
-                "add a wheel of {} for {machine} to your package index, build on such a machine, or leave it out \
-                 with --platform",
-                wheel.name
-            )));
+            .hint(words!("add a wheel of {} for {machine} to your package index, build on such a machine, or leave it out with {platform}",
+                wheel.name, platform = flag("platform"))));
         }
         if Tags::of(target).rank(&wheel).is_none() {
             let short = target.version.short();
             return Err(Error::build(format!(
-                "{} was built for {} and the image has Python {short}",
+                "{} was built for {}, but the image has Python {short}",
                 self.filename,
                 wheel.pythons.join(", ")
             ))
@@ -73,10 +72,10 @@ impl Record {
                 _ => continue,
             };
             return Err(Error::build(format!(
-                "{} was built on this machine and needs {needed}, and the base has {libc}",
+                "{} was built on this machine and needs {needed}, but the base has {libc}",
                 wheel.name
             ))
-            .hint(format!("use a base with {needed}, or build where {libc} is the C library")));
+            .hint(format!("use a base with {needed}, or build on a system with {libc}")));
         }
         Ok(())
     }
@@ -148,7 +147,7 @@ mod tests {
         let native = record("a-1-cp313-cp313-linux_x86_64.whl", &[("x86_64", Some((2, 17)), false)]);
         assert!(!native.is_universal());
         assert_eq!(refusal(&native, "linux/amd64", GLIBC), None);
-        let words = "a-1-cp313-cp313-linux_x86_64.whl was built for x86_64 and the image is linux/arm64";
+        let words = "a-1-cp313-cp313-linux_x86_64.whl was built for x86_64, but the image is linux/arm64";
         assert_eq!(refusal(&native, "linux/arm64", GLIBC).as_deref(), Some(words));
         let mac = record("a-1-cp313-cp313-macosx_14_0_arm64.whl", &[]);
         let words = refusal(&mac, "linux/arm64", GLIBC).expect("refused");
@@ -169,7 +168,7 @@ mod tests {
     fn another_python_is_refused_but_its_stable_interface_is_not() {
         let older = record("a-1-cp311-cp311-linux_x86_64.whl", &[]);
         let error = older.check(&target("linux/amd64", GLIBC)).expect_err("refused");
-        let words = "a-1-cp311-cp311-linux_x86_64.whl was built for cp311 and the image has Python 3.13";
+        let words = "a-1-cp311-cp311-linux_x86_64.whl was built for cp311, but the image has Python 3.13";
         assert_eq!(error.to_string(), words);
         assert!(error.hint_text().is_some_and(|hint| hint.contains("uv python install 3.13")));
         let stable = record("a-1-cp39-abi3-linux_x86_64.whl", &[]);
@@ -180,13 +179,13 @@ mod tests {
     fn a_newer_or_other_c_library_is_refused() {
         let with = |glibc, musl| record("a-1-cp313-cp313-linux_x86_64.whl", &[("x86_64", glibc, musl)]);
         let said = refusal(&with(Some((2, 38)), false), "linux/amd64", GLIBC);
-        let words = "a was built on this machine and needs glibc 2.38, and the base has glibc 2.36";
+        let words = "a was built on this machine and needs glibc 2.38, but the base has glibc 2.36";
         assert_eq!(said.as_deref(), Some(words));
         assert_eq!(refusal(&with(Some((2, 36)), false), "linux/amd64", GLIBC), None);
         assert_eq!(refusal(&with(None, false), "linux/amd64", MUSL), None, "it needs no C library");
         let said = refusal(&with(Some((2, 17)), false), "linux/amd64", MUSL).expect("refused");
-        assert!(said.ends_with("needs glibc, and the base has musl 1.2"), "{said}");
+        assert!(said.ends_with("needs glibc, but the base has musl 1.2"), "{said}");
         let said = refusal(&with(None, true), "linux/amd64", GLIBC).expect("refused");
-        assert!(said.ends_with("needs musl, and the base has glibc 2.36"), "{said}");
+        assert!(said.ends_with("needs musl, but the base has glibc 2.36"), "{said}");
     }
 }

@@ -1,20 +1,22 @@
 //! What to do about common failures of builds, known by what compilers and tools say.
 
 use crate::system::System;
+use crate::words;
+use crate::words::{Words, flag};
 
 /// Advice on a failure on `system`, from what was said.
-pub(super) fn on(said: &str, system: System) -> Option<String> {
+pub(super) fn on(said: &str, system: System) -> Option<Words> {
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
     if let Some(missing) = Missing::of(said) {
-        return Some(missing.advice(system));
+        return Some(missing.advice(system).into());
     }
     if let Some(header) = missing_header(said) {
         let from = match system {
             System::Linux => "install the -dev package that has it",
-            System::Mac => "brew install what has it, and name its folder in CPATH",
-            System::Windows => "install what has it, and name its folder in INCLUDE",
+            System::Mac => "install it with brew, and name its folder in CPATH",
+            System::Windows => "install it, and name its folder in INCLUDE",
         };
-        return Some(format!("the C header {header} is missing: {from}"));
+        return Some(format!("the C header {header} is missing: {from}").into());
     }
     if has(&[
         "can't find Rust compiler",
@@ -24,20 +26,24 @@ pub(super) fn on(said: &str, system: System) -> Option<String> {
         return Some("it needs Rust: install it from https://rustup.rs".into());
     }
     if has(&["network was disabled", "--offline", "(from versions: none)"]) {
-        return Some(
-            "what the build needs is not at hand: run once without --offline, or name your index".into(),
-        );
+        return Some(words!(
+            "the requirements of the build are not available: run once without {offline}, or configure your index",
+            offline = flag("offline")
+        ));
     }
     if let Some(variable) = version_variable(said) {
-        return Some(format!(
-            "its version is in the history of a repository, which is not here: set {variable}"
+        return Some(words!(
+            "its version comes from the history of a repository, which is not here: set {variable}"
         ));
     }
     if has(&["requires a different Python", "does not satisfy Python", "not supported by this Python"]) {
-        return Some("it wants another version of Python: choose one with --python".into());
+        return Some(words!(
+            "it requires another version of Python: choose one with {python}",
+            python = flag("python")
+        ));
     }
     missing_module(said).map(|module| {
-        format!("its build needs {module} and does not say so: add it to build-system.requires, or take a newer version")
+        words!("its build needs {module} but does not declare it: add it to build-system.requires, or use a newer version")
     })
 }
 

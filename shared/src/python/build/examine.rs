@@ -51,7 +51,7 @@ pub(super) fn code(wheel: &Path) -> Result<Code> {
         let mut file = Spool::new(0);
         let copied = io::copy(&mut magic.chain(entry.take(MOST)), &mut file).context(what)?;
         if copied > MOST {
-            return Err(Error::build(what()).because("a library in it is too large to be true"));
+            return Err(Error::build(what()).because("a library in it is implausibly large"));
         }
         file.rewind().context(what)?;
         needs.extend(need(file));

@@ -22,7 +22,7 @@ pub(super) async fn check_out(host: &Host, url: &str, commit: &str, folder: &Pat
     let is_hash = matches!(commit.len(), 40 | 64) && commit.bytes().all(|b| b.is_ascii_hexdigit());
     if !is_hash {
         return Err(Error::usage(format!("{commit:?} is not the full hash of a commit of {shown}"))
-            .hint("make the lock anew; it must pin the commit"));
+            .hint("lock again; the lock must pin the commit"));
     }
     let parent = folder.parent().unwrap_or(folder);
     let variables = variables(host.variables());

@@ -136,8 +136,10 @@ impl Links {
             let text = lines(&text);
             if !text.is_empty() && metadata.contains(&text) {
                 return Err(Error::build(format!("{} leads out of the project", link.display()))
-                    .because("the wheel's METADATA quotes what it leads to, as a README or a licence")
-                    .hint("put a file of the project in the place of the link"));
+                    .because(
+                        "the wheel's METADATA would include the file that it points to (a README or licence)",
+                    )
+                    .hint("replace the link with a file in the project"));
             }
         }
         Ok(())

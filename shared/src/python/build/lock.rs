@@ -119,7 +119,7 @@ pub async fn make_lock(host: &Host, request: LockRequest<'_>, events: &Events) -
     }
     made?;
     let path = request.dir.join("pylock.toml");
-    let refused = || format!("the lock that {tool} made is of no use");
+    let refused = || format!("the lock that {tool} made is unusable");
     let packages = made_lock::check(&new.0, request.pins).context(refused)?;
     if !path.exists() && made_lock::adds_nothing(&new.0, request).context(refused)? {
         return Ok(None);
@@ -134,7 +134,7 @@ pub async fn make_lock(host: &Host, request: LockRequest<'_>, events: &Events) -
 
 /// Without a tool nobody can tell whether pins are all that is needed; a build does.
 fn pins_stay(error: &Error, events: &Events) -> Result<Option<Locked>> {
-    events.note(format!("whether the requirements are complete was not looked at: {error}"));
+    events.note(format!("could not check whether the requirements are complete: {error}"));
     Ok(None)
 }
 
@@ -167,7 +167,7 @@ fn input(dir: &Path) -> Result<Input> {
         let path = dir.join("pyproject.toml");
         let text = read::text(&path, read::DOCUMENT).context(|| format!("cannot read {}", path.display()))?;
         let table: Table = text.parse().map_err(|error: toml::de::Error| {
-            Error::usage(format!("{} is no TOML file", path.display()))
+            Error::usage(format!("{} is not a valid TOML file", path.display()))
                 .because(read::toml_words(&path, &error))
         })?;
         let names = says_dependencies(&table);
@@ -185,7 +185,7 @@ fn input(dir: &Path) -> Result<Input> {
     ["setup.py", "setup.cfg"].into_iter().find(|file| has(file)).map(Input::Setup).ok_or_else(|| {
         Error::usage(format!("{} has nothing to lock", dir.display()))
             .because("there is no [project] in pyproject.toml, no requirements.txt and no setup.py")
-            .hint("write what it needs into dependencies of [project] in pyproject.toml")
+            .hint("list what it needs in `dependencies` of [project] in pyproject.toml")
     })
 }
 
@@ -263,11 +263,11 @@ async fn with_pip(
     })
     .await?
     .ok_or_else(|| {
-        Error::build("there is no tool to make a lock with: neither uv nor a Python with pip 25.1 or newer")
+        Error::build("found no tool to make a lock: neither uv nor a Python with pip 25.1 or newer")
             .hint("install uv, for example with: pip install uv")
     })?;
     events.note(format!(
-        "pip locks for Python {} on {} only; a lock by uv serves all platforms",
+        "pip locks for Python {} on {} only; a lock made by uv works for all platforms",
         python.version.short(),
         python.platform
     ));

@@ -25,13 +25,13 @@ pub(super) fn check(
     let mut lock: Table = text.parse()?;
     let version = lock.get("lock-version").and_then(Value::as_str).unwrap_or_default();
     if version.split('.').next() != Some("1") {
-        return Err(Error::build(format!("its lock-version is {version:?} and not 1.0")).into());
+        return Err(Error::build(format!("its lock-version is {version:?}, not 1.0")).into());
     }
     let before = lock.clone();
     let packages = match lock.get_mut("packages") {
         Some(Value::Array(packages)) => packages,
         None => return Ok(0),
-        Some(_) => return Err(Error::build("its packages are no list").into()),
+        Some(_) => return Err(Error::build("its packages are not a list").into()),
     };
     packages.retain(|package| !is_itself(package));
     let hashes = pins.map(Lock::pinned_hashes).unwrap_or_default();
@@ -121,7 +121,7 @@ fn keep_pinned(package: &mut Value, pinned: &BTreeMap<Name, BTreeSet<Hash>>) -> 
     }
     if left == 0 && !table.contains_key("vcs") && !table.contains_key("directory") {
         return Err(Error::integrity(format!("no file of {name} has a digest that the requirements pin"))
-            .hint("its package index has other files than the digests were made of: make them anew"));
+            .hint("its package index has other files than those the digests are for; make new digests"));
     }
     Ok(())
 }
@@ -153,7 +153,7 @@ pub(super) fn sign(path: &Path, made: &Made) -> Result<()> {
     let mut text = read::text(path, read::LOCK).context(failed)?;
     let record: Table = [("containerize".to_owned(), made.table()?)].into_iter().collect();
     let mut lock: Table =
-        text.parse().map_err(|e: toml::de::Error| Error::bug("a lock is no TOML").because(e))?;
+        text.parse().map_err(|e: toml::de::Error| Error::bug("a lock is not valid TOML").because(e))?;
     match lock.get_mut("tool").and_then(Value::as_table_mut) {
         Some(tool) => {
             tool.extend(record);

@@ -321,7 +321,7 @@ fn keep(store: &Store, out: &Path, project: &Path, trust: Trust) -> Result<Recor
     let wheels: Vec<_> = entries.iter().map(name).filter(|name| name.ends_with(".whl")).collect();
     let [filename] = wheels.as_slice() else {
         return Err(Error::build(match wheels.len() {
-            0 => "it is done, but there is no wheel".into(),
+            0 => "it finished, but made no wheel".into(),
             _ => format!("it made several wheels: {}", wheels.join(", ")),
         }));
     };
@@ -344,6 +344,6 @@ fn check_name(name: &Name, record: &Record) -> Result<()> {
     if built == *name {
         return Ok(());
     }
-    Err(Error::build(format!("what was built for {name} is a wheel of {built}"))
-        .hint("look at the name in its pyproject.toml, and at the lock"))
+    Err(Error::build(format!("the wheel built for {name} is a wheel of {built}"))
+        .hint("check the name in its pyproject.toml, and the lock"))
 }

@@ -12,6 +12,7 @@ use crate::process::Program;
 use crate::read;
 use crate::redact;
 use crate::system::System;
+use crate::words;
 
 /// How many lines of a tool's output an error shows.
 const LINES: usize = 30;
@@ -96,11 +97,11 @@ fn failure(what: String, said: &str, log: &Path, status: &str) -> Error {
     let tail = excerpt(said);
     let kind = if advice::is_network(said) { Kind::Network } else { Kind::Build };
     let error = Error::new(kind, what);
-    let error = error.because(if tail.is_empty() { format!("it ended with {status}") } else { tail });
-    let whole = format!("all that it said is in {}", log.display());
+    let error = error.because(if tail.is_empty() { format!("it failed with {status}") } else { tail });
+    let whole = format!("its full output is in {}", log.display());
     error.hint(match advice::on(said, System::HERE) {
-        Some(advice) => format!("{advice}; {whole}"),
-        None => whole,
+        Some(advice) => words!("{advice}; {whole}"),
+        None => whole.into(),
     })
 }
 
@@ -203,7 +204,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let log = folder.path().join("log");
         let error = call("exit 3", folder.path()).run(&log, || "x".into()).await.expect_err("fails");
-        assert_eq!(error.causes(), ["it ended with exit status: 3"]);
+        assert_eq!(error.causes(), ["it failed with exit status: 3"]);
         let missing = Call { program: "/no/such".into(), ..call("", folder.path()) };
         let error = missing.run(&log, || "x".into()).await.expect_err("fails");
         assert!(error.causes().concat().contains("/no/such"), "{error:?}");

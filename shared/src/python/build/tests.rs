@@ -111,7 +111,7 @@ async fn code_for_this_machine_is_refused_for_another_and_remembered() {
     for _ in 0..2 {
         let error = build(&machine, &target("linux/arm64", 11)).await.expect_err("refused");
         assert_eq!(error.kind(), Kind::Build);
-        let words = "demo-1-cp311-cp311-linux_x86_64.whl was built for x86_64 and the image is linux/arm64";
+        let words = "demo-1-cp311-cp311-linux_x86_64.whl was built for x86_64, but the image is linux/arm64";
         assert_eq!(error.to_string(), words);
     }
     assert_eq!(builds(&machine).len(), 1);
@@ -151,7 +151,7 @@ async fn uv_may_get_a_python_when_another_one_does_not_do() {
     let offline = builder_with(&machine, true, Events::silent());
     let error =
         offline.wheel(&name, Origin::Directory(machine.project()), &target).await.expect_err("refused");
-    assert_eq!(error.to_string(), format!("{old} was built for cp311 and the image has Python 3.13"));
+    assert_eq!(error.to_string(), format!("{old} was built for cp311, but the image has Python 3.13"));
 }
 
 #[tokio::test]
@@ -187,8 +187,8 @@ async fn a_failure_shows_the_end_of_the_log_and_keeps_it() {
 #[tokio::test]
 async fn what_a_tool_makes_is_not_taken_on_trust() {
     for (script, why) in [
-        ("true".to_owned(), "it is done, but there is no wheel"),
-        (makes("other-1-py3-none-any.whl", "x"), "what was built for demo is a wheel of other"),
+        ("true".to_owned(), "it finished, but made no wheel"),
+        (makes("other-1-py3-none-any.whl", "x"), "the wheel built for demo is a wheel of other"),
         (makes("demo.whl", "x"), "is not the file name of a wheel"),
         (
             "while [ $# -gt 1 ]; do case $1 in --out-dir) out=$2;; esac; shift; done\n\

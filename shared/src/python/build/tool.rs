@@ -73,7 +73,7 @@ pub(super) fn attempts(host: &Host, target: Option<&Interpreter>, offline: bool)
     match exact.or_else(|| host.any_python(builds)) {
         Some(python) if python.pip.is_some() => Ok(vec![Attempt::Pip(python)]),
         Some(python) => Ok(vec![Attempt::Build(python)]),
-        None => Err(Error::build("there is no tool to build wheels with: neither uv nor a Python with pip")
+        None => Err(Error::build("found no tool to build wheels: neither uv nor a Python with pip")
             .hint("install uv, for example with: pip install uv")),
     }
 }

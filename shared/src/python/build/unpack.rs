@@ -42,7 +42,7 @@ pub(super) fn unpack(archive: &Path, folder: &Path, name: &str) -> Result<PathBu
         [0x1f, 0x8b, ..] => untar(MultiGzDecoder::new(BufReader::new(file)), folder, &mut modes),
         [b'P', b'K', ..] => unzip(file, folder, &mut modes),
         _ => Err(Error::build("it is neither a tar.gz nor a zip file")
-            .hint("a source distribution is a .tar.gz or .zip file; build a wheel of it yourself")
+            .hint("a source distribution is a .tar.gz or .zip file; build a wheel from it yourself")
             .into()),
     }
     .context(what)?;
@@ -71,7 +71,7 @@ fn untar(reader: impl Read, folder: &Path, modes: &mut Modes) -> Result<(), Why>
         let shown = path.display().to_string();
         refuse_many(count)?;
         if !stays_inside(&path) {
-            return Err(Error::build(format!("it holds the path {shown}, which leads out of it")).into());
+            return Err(Error::build(format!("it contains the path {shown}, which leads out of it")).into());
         }
         match entry.header().entry_type() {
             // Folders come with what is in them; their modes would only be in the way.
@@ -85,14 +85,15 @@ fn untar(reader: impl Read, folder: &Path, modes: &mut Modes) -> Result<(), Why>
                 };
                 if target.is_absolute() || !stays_inside(&from) {
                     let target = target.display();
-                    return Err(
-                        Error::build(format!("it holds the link {shown}, which leads to {target}")).into()
-                    );
+                    return Err(Error::build(format!(
+                        "it contains the link {shown}, which leads to {target}"
+                    ))
+                    .into());
                 }
             }
             other => {
                 return Err(Error::build(format!(
-                    "it holds {shown}, which is no file but of type {other:?}"
+                    "it contains {shown}, which is not a file but of type {other:?}"
                 ))
                 .into());
             }
@@ -101,7 +102,7 @@ fn untar(reader: impl Read, folder: &Path, modes: &mut Modes) -> Result<(), Why>
         entry.set_preserve_permissions(false);
         // `false`: a link that came before leads out.
         if !entry.unpack_in(folder)? {
-            return Err(Error::build(format!("it holds the path {shown}, which leads out of it")).into());
+            return Err(Error::build(format!("it contains the path {shown}, which leads out of it")).into());
         }
     }
     Ok(())
@@ -116,12 +117,13 @@ fn unzip(file: File, folder: &Path, modes: &mut Modes) -> Result<(), Why> {
         let name = entry.name()?.into_owned();
         let path = PathBuf::from(&name);
         if !stays_inside(&path) || name.contains(['\\', '\0']) {
-            return Err(Error::build(format!("it holds the path {name}, which leads out of it")).into());
+            return Err(Error::build(format!("it contains the path {name}, which leads out of it")).into());
         }
         if entry.is_symlink() {
-            return Err(
-                Error::build(format!("it holds the link {name}, which zip files have no place for")).into()
-            );
+            return Err(Error::build(format!(
+                "it contains the link {name}, which is not allowed in zip files"
+            ))
+            .into());
         }
         let executable = entry.unix_mode().is_some_and(|mode| mode & 0o100 != 0);
         modes.extend(places::below(&path).map(|place| (place, executable)));
@@ -135,7 +137,9 @@ fn unzip(file: File, folder: &Path, modes: &mut Modes) -> Result<(), Why> {
         }
         let mut file = File::create(&path)?;
         let copied = io::copy(&mut entry.take(left.saturating_add(1)), &mut file)?;
-        left = left.checked_sub(copied).ok_or_else(|| Error::build("it is too large to be true"))?;
+        left = left
+            .checked_sub(copied)
+            .ok_or_else(|| Error::build(format!("it unpacks to more than {MOST_BYTES} bytes")))?;
         if executable {
             make_executable(&file)?;
         }
@@ -147,7 +151,7 @@ fn refuse_many(count: usize) -> Result<()> {
     if count < MOST_ENTRIES {
         return Ok(());
     }
-    Err(Error::build("it holds too many files to be true"))
+    Err(Error::build(format!("it contains more than {MOST_ENTRIES} entries")))
 }
 
 /// Whether a path stays below where it starts at each of its steps.
@@ -172,7 +176,7 @@ pub(super) fn subdirectory(folder: PathBuf, below: Option<&str>) -> Result<PathB
     let inside = real(&path).zip(real(&folder)).is_some_and(|(path, folder)| path.starts_with(folder));
     if !inside || !path.is_dir() {
         return Err(Error::build(format!("the source has no folder {below}"))
-            .hint("look at subdirectory in the dependency, and at the lock"));
+            .hint("check `subdirectory` in the dependency, and the lock"));
     }
     Ok(path)
 }
@@ -289,17 +293,23 @@ mod tests {
     #[test]
     fn hostile_archives_are_refused_with_the_reason() {
         for (archive, why) in [
-            (tar_gz(&[F("../evil", 0o644)]), "it holds the path ../evil, which leads out of it"),
-            (tar_gz(&[F("/evil", 0o644)]), "it holds the path /evil, which leads out of it"),
-            (tar_gz(&[F("a/../../evil", 0o644)]), "it holds the path a/../../evil, which leads out of it"),
-            (tar_gz(&[Link("a/l", "/etc/passwd")]), "it holds the link a/l, which leads to /etc/passwd"),
-            (tar_gz(&[Link("a/l", "../../x")]), "it holds the link a/l, which leads to ../../x"),
-            (tar_gz(&[Hard("a/h", "../x")]), "it holds the link a/h, which leads to ../x"),
-            (tar_gz(&[Other("a/p", EntryType::Fifo)]), "it holds a/p, which is no file but of type Fifo"),
-            (tar_gz(&[Other("a/d", EntryType::Char)]), "it holds a/d, which is no file but of type Char"),
-            (zip_of(&[("../evil", 0o644)]), "it holds the path ../evil, which leads out of it"),
-            (zip_of(&[("a\\..\\evil", 0o644)]), "it holds the path a\\..\\evil, which leads out of it"),
-            (zip_with_link("a/l", "../x"), "it holds the link a/l, which zip files have no place for"),
+            (tar_gz(&[F("../evil", 0o644)]), "it contains the path ../evil, which leads out of it"),
+            (tar_gz(&[F("/evil", 0o644)]), "it contains the path /evil, which leads out of it"),
+            (tar_gz(&[F("a/../../evil", 0o644)]), "it contains the path a/../../evil, which leads out of it"),
+            (tar_gz(&[Link("a/l", "/etc/passwd")]), "it contains the link a/l, which leads to /etc/passwd"),
+            (tar_gz(&[Link("a/l", "../../x")]), "it contains the link a/l, which leads to ../../x"),
+            (tar_gz(&[Hard("a/h", "../x")]), "it contains the link a/h, which leads to ../x"),
+            (
+                tar_gz(&[Other("a/p", EntryType::Fifo)]),
+                "it contains a/p, which is not a file but of type Fifo",
+            ),
+            (
+                tar_gz(&[Other("a/d", EntryType::Char)]),
+                "it contains a/d, which is not a file but of type Char",
+            ),
+            (zip_of(&[("../evil", 0o644)]), "it contains the path ../evil, which leads out of it"),
+            (zip_of(&[("a\\..\\evil", 0o644)]), "it contains the path a\\..\\evil, which leads out of it"),
+            (zip_with_link("a/l", "../x"), "it contains the link a/l, which is not allowed in zip files"),
         ] {
             let said = cause(&archive);
             assert!(said.contains(why), "{said}");

@@ -60,7 +60,7 @@ impl Builder {
             None => match self.prepared(folder, &shown, &source, attempt).await {
                 Ok(Some(version)) => version,
                 other => {
-                    tracing::debug!(?other, "the metadata alone cannot be had");
+                    tracing::debug!(?other, "the metadata alone is not available");
                     let record = self.record(&shown, origin, &source, attempt).await??;
                     WheelName::parse(&record.filename)?.version
                 }

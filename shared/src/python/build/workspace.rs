@@ -118,7 +118,7 @@ impl Turn {
         let locked = LockFile::take(&path);
         interrupt::check()?;
         if let Err(error) = &locked {
-            tracing::debug!(%error, "the cache folder knows no locks");
+            tracing::debug!(%error, "the cache folder does not support locks");
         }
         Ok(Self { _ours: ours, _everybodys: locked.ok() })
     }

@@ -32,6 +32,8 @@ use std::path::PathBuf;
 
 use super::Name;
 use crate::error::{Error, Result};
+use crate::words;
+use crate::words::Words;
 use candidates::Candidate;
 use frameworks::Serves;
 use servers::Interface;
@@ -77,13 +79,13 @@ pub struct Optional {
     /// In what it is: `the extra prod`.
     pub within: String,
     /// What is typed to have it: `give --extra prod`.
-    pub way: String,
+    pub way: Words,
 }
 
 impl Optional {
     /// For a hint.
-    fn words(&self) -> String {
-        format!("{} is in {}: {}", self.distribution, self.within, self.way)
+    fn words(&self) -> Words {
+        words!("{} is in {}: {}", self.distribution, self.within, self.way)
     }
 }
 
@@ -155,7 +157,7 @@ pub fn detect(question: &Question) -> Result<Answer> {
     };
     if let Some(server) = wanted {
         return Err(unserved.unwrap_or_else(|| {
-            let message = format!("server = {:?}, but no application for it was found", server.name);
+            let message = format!("server = {:?}, but found no application for it", server.name);
             write_entrypoint(message, &[server.name, "..."])
         }));
     }
@@ -207,7 +209,7 @@ fn refuse_worker(question: &Question, found: &Candidate, answer: &Answer) -> Res
         None => Ok(()),
         Some(framework) => {
             let message = format!(
-                "the {} is a worker, and no application of {} was found, for which the lock has a server",
+                "the {} is a worker, and found no application of {} for which the lock has a server",
                 found.describe(),
                 framework.title
             );
@@ -219,7 +221,7 @@ fn refuse_worker(question: &Question, found: &Candidate, answer: &Answer) -> Res
 /// The error for applications that are equally good.
 fn several_applications(question: &Question, equals: &[Candidate]) -> Error {
     let list: Vec<String> = equals.iter().map(Candidate::describe).collect();
-    let message = format!("several applications could be meant: {}", list.join("; "));
+    let message = format!("found several applications: {}", list.join("; "));
     let Some(first) = equals.first() else { return write_entrypoint(message, SOME_MODULE) };
     match servers::serve(question, first, None) {
         Ok(Some(answer)) => write_entrypoint(message, &answer.line()),
@@ -227,8 +229,8 @@ fn several_applications(question: &Question, equals: &[Candidate]) -> Error {
             let (missing, line) = (servers::missing(question, first), servers::wish(question, first));
             let line =
                 if line.is_empty() { vec!["python".to_owned(), first.source.path.to_owned()] } else { line };
-            Error::usage(message).hint(format!(
-                "{missing}, and write entrypoint = {line:?}, or what is meant, under [tool.containerize] in pyproject.toml"
+            Error::usage(message).hint(words!(
+                "{missing}, and set entrypoint = {line:?}, or whichever you want, under [tool.containerize] in pyproject.toml"
             ))
         }
     }
@@ -237,7 +239,7 @@ fn several_applications(question: &Question, equals: &[Candidate]) -> Error {
 /// A usage error whose way out is to say what to start: `example`, or what is meant instead.
 fn write_entrypoint<Word: std::fmt::Debug>(message: String, example: &[Word]) -> Error {
     Error::usage(message).hint(format!(
-        "write entrypoint = {example:?}, or what is meant, under [tool.containerize] in pyproject.toml"
+        "set entrypoint = {example:?}, or whichever you want, under [tool.containerize] in pyproject.toml"
     ))
 }
 

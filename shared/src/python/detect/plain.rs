@@ -187,8 +187,8 @@ pub(super) fn nothing(question: &Question) -> Error {
         (true, _) => {
             "there is no console script, no web application, no __main__.py and no script".to_owned()
         }
-        (false, 0) => format!("none is the obvious one of {}", found.join(", ")),
-        (false, rest) => format!("none is the obvious one of {} and {rest} more", found.join(", ")),
+        (false, 0) => format!("there is no obvious choice among {}", found.join(", ")),
+        (false, rest) => format!("there is no obvious choice among {} and {rest} more", found.join(", ")),
     };
     let message = format!("cannot tell how {} is started: {list}", question.name);
     match likeliest(question) {
@@ -200,7 +200,7 @@ pub(super) fn nothing(question: &Question) -> Error {
 fn several_programs(sources: &[&Source]) -> Error {
     let list: Vec<&str> = sources.iter().take(10).map(|source| source.path).collect();
     let example = list.first().map_or("...", |path| path);
-    write_entrypoint(format!("several programs could be meant: {}", list.join(", ")), &["python", example])
+    write_entrypoint(format!("found several programs: {}", list.join(", ")), &["python", example])
 }
 
 fn is_package_main(source: &Source) -> bool {

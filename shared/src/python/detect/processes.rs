@@ -124,7 +124,7 @@ impl Process<'_> {
             .filter_map(|word| assignment(&word).map(|(name, value)| (name.to_owned(), value.to_owned())))
             .collect();
         if words.is_empty() {
-            let message = format!("{} is `{}`, which is no command", self.described(), self.line);
+            let message = format!("{} is `{}`, which is not a command", self.described(), self.line);
             return Err(write_entrypoint(message, super::SOME_MODULE));
         }
         self.check_server(question, &words)?;
@@ -140,7 +140,7 @@ impl Process<'_> {
     fn by_shell(&self, question: &Question, line: &str) -> Result<Answer> {
         if !question.has_shell {
             let message = format!(
-                "{} is `{}`, which only a shell understands, and the base has none",
+                "{} is `{}`, which only a shell understands, but the base has none",
                 self.described(),
                 self.line
             );
@@ -171,7 +171,9 @@ impl Process<'_> {
         );
         Err(Error::usage(message).hint(match server.optional(question) {
             Some(optional) => optional.words(),
-            None => format!("add {} to the dependencies and lock again, or set entrypoint", server.name),
+            None => {
+                format!("add {} to the dependencies and lock again, or set entrypoint", server.name).into()
+            }
         }))
     }
 }

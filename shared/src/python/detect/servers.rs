@@ -10,6 +10,8 @@ use super::frameworks::Serves;
 use super::gunicorn::{self, Bind};
 use super::{Answer, INTERRUPT, Optional, Question};
 use crate::error::{Error, Result};
+use crate::words;
+use crate::words::Words;
 
 /// How a server and an application talk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,8 +83,8 @@ pub(super) fn wanted(question: &Question) -> Result<Option<&'static Server>> {
     let Some(name) = question.server else { return Ok(None) };
     let Some(server) = SERVERS.iter().find(|server| server.name.eq_ignore_ascii_case(name)) else {
         let all: Vec<&str> = SERVERS.iter().map(|server| server.name).collect();
-        return Err(Error::usage(format!("server = {name:?} is no server that is known")).hint(format!(
-            "one of {}; others need an entrypoint under [tool.containerize]",
+        return Err(Error::usage(format!("server = {name:?} is not a known server")).hint(format!(
+            "use one of {}; others need an entrypoint under [tool.containerize]",
             all.join(", ")
         )));
     };
@@ -93,7 +95,7 @@ pub(super) fn wanted(question: &Question) -> Result<Option<&'static Server>> {
     Err(Error::usage(format!("server = {name:?}, but {distribution} is not among the locked dependencies"))
         .hint(match server.optional(question) {
             Some(optional) => optional.words(),
-            None => format!("add {distribution} to the dependencies and lock again"),
+            None => format!("add {distribution} to the dependencies and lock again").into(),
         }))
 }
 
@@ -186,10 +188,10 @@ fn fitting(candidate: &Candidate) -> impl Iterator<Item = &'static Server> {
 }
 
 /// What has to be added for an application to be served, in words.
-pub(super) fn missing(question: &Question, candidate: &Candidate) -> String {
+pub(super) fn missing(question: &Question, candidate: &Candidate) -> Words {
     match fitting(candidate).find_map(|server| server.optional(question)) {
         Some(optional) => optional.words(),
-        None => suggestion(candidate),
+        None => suggestion(candidate).into(),
     }
 }
 
@@ -211,7 +213,7 @@ pub(super) fn none_installed(question: &Question, candidate: &Candidate) -> Erro
         "no production server for the {} is among the locked dependencies",
         candidate.describe()
     ))
-    .hint(format!("{add}, or write entrypoint = [...] under [tool.containerize] in pyproject.toml"))
+    .hint(words!("{add}, or set entrypoint = [...] under [tool.containerize] in pyproject.toml"))
 }
 
 fn suggestion(candidate: &Candidate) -> String {

@@ -265,7 +265,7 @@ fn a_procfile_is_what_the_project_says_itself() {
         case(
             "gunicorn no-shell",
             "web: a && gunicorn wsgi:app",
-            "! which only a shell understands, and the base has none",
+            "! which only a shell understands, but the base has none",
         ),
         case(
             "flask",
@@ -322,7 +322,7 @@ fn tools_may_say_what_is_served() {
     let worker = "# gunicorn.conf.py\nworker_class = 'uvicorn.workers.UvicornWorker'\n# app.py\nimport fastapi\napp = fastapi.FastAPI()";
     check(&[
         Case("fastapi uvicorn fastapi=b:y", fastapi, "UVICORN_HOST=0.0.0.0 UVICORN_PORT=8000 uvicorn b:y"),
-        Case("fastapi uvicorn", fastapi, "! several applications"),
+        Case("fastapi uvicorn", fastapi, "! found several applications"),
         Case("flask gunicorn", conf("bind = '0.0.0.0:9000'"), "gunicorn app:app"),
         Case("flask gunicorn", conf("bind = '127.0.0.1:9000'"), "gunicorn app:app --bind=0.0.0.0:8000"),
         Case("flask gunicorn port=80", conf("bind = '0.0.0.0:9000'"), "gunicorn app:app --bind=0.0.0.0:80"),
@@ -420,11 +420,11 @@ fn a_worker_never_takes_the_place_of_an_application_that_was_not_found() {
     check(&[
         Case("celery", celery, "celery -A tasks:app worker"),
         Case("celery uvicorn", celery, "celery -A tasks:app worker"),
-        Case("celery django gunicorn", celery, "! is a worker, and no application of Django was found"),
+        Case("celery django gunicorn", celery, "! is a worker, and found no application of Django"),
         Case(
             "celery django gunicorn",
             celery,
-            "! write entrypoint = [\"celery\", \"-A\", \"tasks:app\", \"worker\"]",
+            "! set entrypoint = [\"celery\", \"-A\", \"tasks:app\", \"worker\"]",
         ),
         Case("celery fastapi uvicorn", both, "UVICORN_HOST=0.0.0.0 UVICORN_PORT=8000 uvicorn main:app"),
     ]);
@@ -440,7 +440,7 @@ fn a_server_that_the_lock_has_elsewhere_is_named() {
         "# a.py\nfrom flask import Flask\nx = Flask('x')\n# b.py\nfrom flask import Flask\ny = Flask('x')";
     let one = "# a.py\nfrom flask import Flask\napp = Flask('x')";
     check(&[
-        Case("flask extra=gunicorn", one, "! | gunicorn is in the extra prod: give --extra prod, or write"),
+        Case("flask extra=gunicorn", one, "! | gunicorn is in the extra prod: give --extra prod, or set"),
         Case(
             "flask extra=gunicorn server=gunicorn",
             one,
@@ -449,17 +449,17 @@ fn a_server_that_the_lock_has_elsewhere_is_named() {
         Case(
             "flask extra=gunicorn",
             two,
-            "! gunicorn is in the extra prod: give --extra prod, and write entrypoint = [\"gunicorn\", \"a:x\", \"--bind\", \"0.0.0.0:8000\"]",
+            "! gunicorn is in the extra prod: give --extra prod, and set entrypoint = [\"gunicorn\", \"a:x\", \"--bind\", \"0.0.0.0:8000\"]",
         ),
         Case(
             "flask",
             two,
-            "! | add gunicorn to the dependencies, and write entrypoint = [\"gunicorn\", \"a:x\", ",
+            "! | add gunicorn to the dependencies, and set entrypoint = [\"gunicorn\", \"a:x\", ",
         ),
         Case(
             "flask gunicorn",
             two,
-            "! | write entrypoint = [\"gunicorn\", \"a:x\", \"--bind\", \"0.0.0.0:8000\"], or",
+            "! | set entrypoint = [\"gunicorn\", \"a:x\", \"--bind\", \"0.0.0.0:8000\"], or",
         ),
     ]);
 }
@@ -475,7 +475,7 @@ fn a_single_file_that_just_runs_is_started() {
             "python -m bot",
         ),
         Case("", "# main.py\nrun()\n# tool.py\nrun()", "python -m main"),
-        Case("", "# a.py\nrun()\n# b.py\nrun()", "! several programs could be meant: a.py, b.py"),
+        Case("", "# a.py\nrun()\n# b.py\nrun()", "! found several programs: a.py, b.py"),
         Case("", "# a.py\n'''Only words.'''\nx = f()\ndef g(): h()", "! cannot tell"),
         Case("", "# a.py\nprint(1)\n# b.py\nif __name__ == '__main__': run()", "python -m b"),
     ]);

@@ -44,7 +44,7 @@ pub(super) fn ask(setup: &str, files: &str) -> Result<Answer> {
             Some(("extra", name)) => optional.push(Optional {
                 distribution: name.parse().expect("a name"),
                 within: "the extra prod".to_owned(),
-                way: "give --extra prod".to_owned(),
+                way: "give --extra prod".into(),
             }),
             Some(("line", line)) => drop(scripts.insert("start".to_owned(), line.replace('+', " "))),
             Some((_, name)) => drop(scripts.insert(name.to_owned(), "web.cli:main".to_owned())),
@@ -380,12 +380,12 @@ fn the_application_is_told_from_what_looks_like_one() {
         Case(
             "fastapi uvicorn",
             "# x/main.py\nfrom fastapi import FastAPI\napp = FastAPI()\n# y/main.py\nfrom fastapi import FastAPI\napp = FastAPI()",
-            "! several applications could be meant: FastAPI app `app` in x/main.py; FastAPI app `app` in y/main.py",
+            "! found several applications: FastAPI app `app` in x/main.py; FastAPI app `app` in y/main.py",
         ),
         Case(
             "fastapi uvicorn",
             "# x.py\nfrom fastapi import FastAPI\na = FastAPI()\nb = FastAPI()",
-            "! `a` in x.py; FastAPI app `b` in x.py | write entrypoint = [\"uvicorn\", \"x:a\", \"--host\", \"0.0.0.0\", \"--port\", \"8000\"], or",
+            "! `a` in x.py; FastAPI app `b` in x.py | set entrypoint = [\"uvicorn\", \"x:a\", \"--host\", \"0.0.0.0\", \"--port\", \"8000\"], or",
         ),
         Case("starlette uvicorn", FASTAPI, "! cannot tell"),
     ]);
@@ -450,9 +450,9 @@ fn a_wanted_server_must_be_there_and_fit() {
         Case(
             "fastapi uvicorn server=apache",
             FASTAPI,
-            "! is no server that is known | one of uvicorn, gunicorn",
+            "! is not a known server | use one of uvicorn, gunicorn",
         ),
-        Case("uvicorn server=uvicorn script=my-web", "# main.py\n", "! no application for it was found"),
+        Case("uvicorn server=uvicorn script=my-web", "# main.py\n", "! found no application for it"),
         Case("fastapi uvicorn server=uvicorn script=my-web", FASTAPI, UVICORN),
         Case(
             "fastapi gunicorn",
@@ -478,18 +478,18 @@ fn programs_come_in_the_order_of_their_promise() {
         Case(
             "script=a script=b",
             "# x.py\n",
-            "! console script `a`, console script `b`, x.py | write entrypoint = [\"a\"], or what is meant",
+            "! console script `a`, console script `b`, x.py | set entrypoint = [\"a\"], or whichever you want",
         ),
         Case("", package, "python -m my_web"),
         Case("", "# x/__main__.py\n# x/sub/__main__.py", "python -m x"),
         Case(
             "",
             "# x/__main__.py\n# y/__main__.py",
-            "! several programs could be meant: x/__main__.py, y/__main__.py",
+            "! found several programs: x/__main__.py, y/__main__.py",
         ),
         Case("", script, "python -m main"),
         Case("", scripts, "python -m main"),
-        Case("", unclear, "! several programs could be meant: a.py, b.py"),
+        Case("", unclear, "! found several programs: a.py, b.py"),
         Case("", turned, "python -m x"),
         Case("", "# __main__.py\nprint(1)", "python __main__.py"),
         Case("", "# setup.py\nif __name__ == '__main__': pass", "! there is no console script"),

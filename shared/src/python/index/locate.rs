@@ -78,7 +78,7 @@ impl Downloader {
                 "{:?} cannot be the name of a file of {}",
                 file.filename, package.name
             ))
-            .hint("the lock is damaged: make it anew"));
+            .hint("the lock is damaged; lock again"));
         }
         if let Source::File { path } = &package.source {
             let fetched = self.import(path, &file.hashes).await?;
@@ -147,7 +147,7 @@ impl Downloader {
                 .filter(|url| matches!(url.scheme(), "http" | "https" | "file"));
             url.ok_or_else(|| {
                 Error::usage(format!("the lock has no usable URL for {}", file.filename))
-                    .hint("the lock is damaged: make it anew")
+                    .hint("the lock is damaged; lock again")
             })
         };
         let direct = file.url.as_ref().map(parse).transpose()?;
@@ -268,7 +268,7 @@ impl Downloader {
 }
 
 fn path_of(url: &Url) -> Result<std::path::PathBuf> {
-    url.to_file_path().map_err(|()| Error::usage(format!("{url} is no path of this machine")))
+    url.to_file_path().map_err(|()| Error::usage(format!("{url} is not a path on this machine")))
 }
 
 /// The files of a version. A version without a local part means those with one where there are
@@ -304,11 +304,11 @@ fn nothing(what: &str, asked: &[String], mut failures: Vec<Error>) -> Error {
     if let Some(place) = wrong.or(only) {
         return failures.remove(place);
     }
-    let places = if asked.is_empty() { "there is no index to ask".to_owned() } else { asked.join(", ") };
+    let places = if asked.is_empty() { "no index is configured".to_owned() } else { asked.join(", ") };
     let kind = failures.first().map_or(Kind::Network, Error::kind);
     let error = Error::new(kind, format!("cannot find {what}: {places}"));
     match failures.into_iter().next() {
         Some(first) => error.because(first),
-        None => error.hint("name the index that has it in the project or in PIP_EXTRA_INDEX_URL"),
+        None => error.hint("set the index that has it in the project or in PIP_EXTRA_INDEX_URL"),
     }
 }

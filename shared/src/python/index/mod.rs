@@ -54,6 +54,8 @@ use crate::oci::Digest;
 use crate::read;
 use crate::redact::Address;
 use crate::store::Store;
+use crate::words;
+use crate::words::flag;
 use transfer::Wanted;
 use turns::Turns;
 use unhashed::Unhashed;
@@ -188,8 +190,12 @@ impl Downloader {
         if !self.is_offline() {
             return Ok(());
         }
-        Err(Error::usage(format!("{} is not in the cache, and --offline forbids to fetch it", what()))
-            .hint("run once without --offline"))
+        Err(Error::usage(words!(
+            "{} is not in the cache, and cannot be fetched with {offline}",
+            what(),
+            offline = flag("offline")
+        ))
+        .hint(words!("run once without {offline}", offline = flag("offline"))))
     }
 
     /// Names at once all files that can only come from the network.
@@ -207,12 +213,13 @@ impl Downloader {
         match missing.as_slice() {
             [] => Ok(()),
             [one] => self.refuse_offline(|| (*one).to_owned()),
-            several => Err(Error::usage(format!(
-                "{} files are not in the cache, and --offline forbids to fetch them: {}",
+            several => Err(Error::usage(words!(
+                "{} files are not in the cache, and cannot be fetched with {offline}: {}",
                 several.len(),
-                several.join(", ")
+                several.join(", "),
+                offline = flag("offline")
             ))
-            .hint("run once without --offline")),
+            .hint(words!("run once without {offline}", offline = flag("offline")))),
         }
     }
 }

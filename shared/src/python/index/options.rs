@@ -98,12 +98,13 @@ impl Index {
         let (url, login) = match Url::parse(location) {
             Ok(url) if matches!(url.scheme(), "http" | "https" | "file") => take_login(url),
             Ok(url) if location.contains("://") => {
-                return Err(Error::usage(format!("an index cannot be reached by {}", url.scheme()))
+                return Err(Error::usage(format!("an index cannot be reached through {}", url.scheme()))
                     .hint("write its URL with https://"));
             }
             _ if location.is_empty() || location.contains("://") => {
-                return Err(Error::usage("the URL of an index cannot be understood")
-                    .hint("it looks like https://host/simple/"));
+                return Err(
+                    Error::usage("the URL of an index is invalid").hint("it looks like https://host/simple/")
+                );
             }
             _ => (folder_url(&folder.join(location))?, None),
         };
@@ -193,7 +194,7 @@ fn with_slash(mut url: Url) -> Url {
 
 fn folder_url(path: &Path) -> Result<Url> {
     Url::from_file_path(path)
-        .map_err(|()| Error::usage(format!("{} is no absolute path of an index", path.display())))
+        .map_err(|()| Error::usage(format!("{} is not an absolute path of an index", path.display())))
 }
 
 #[cfg(test)]

@@ -60,8 +60,10 @@ pub(super) fn parse(body: &[u8], content_type: &str, url: &Url) -> Result<Vec<Li
         "" | "text/html" | "application/xhtml+xml" | "application/vnd.pypi.simple.v1+html" => {
             html_page(&String::from_utf8_lossy(body), url)
         }
-        other => Err(Error::network(format!("{} answered {other}, which is no list of files", shown(url)))
-            .hint("the URL of an index usually ends in /simple")),
+        other => {
+            Err(Error::network(format!("{} answered with {other}, which is not a list of files", shown(url)))
+                .hint("the URL of an index usually ends in /simple"))
+        }
     }
 }
 
@@ -96,7 +98,7 @@ enum Yanked {
 
 fn json(body: &[u8], url: &Url) -> Result<Vec<Listed>> {
     let page: Page = serde_json::from_slice(body).map_err(|error| {
-        Error::network(format!("{} is no list of files (PEP 691)", shown(url))).because(error)
+        Error::network(format!("{} is not a list of files (PEP 691)", shown(url))).because(error)
     })?;
     check_version(&page.meta.version, url)?;
     let listed = page.files.into_iter().filter_map(|entry| {
@@ -154,8 +156,8 @@ fn check_version(version: &str, url: &Url) -> Result<()> {
     if version.split('.').next() == Some("1") {
         return Ok(());
     }
-    Err(Error::network(format!("{} speaks version {version:?} of the index protocol", shown(url)))
-        .hint("versions 1.x are understood"))
+    Err(Error::network(format!("{} uses version {version:?} of the index protocol", shown(url)))
+        .hint("only versions 1.x are supported"))
 }
 
 #[cfg(test)]
@@ -226,7 +228,7 @@ mod tests {
         for (body, content_type, words) in [
             (r#"{"meta":{"api-version":"2.0"},"files":[]}"#, "application/json", "version \"2.0\""),
             ("<meta name=\"pypi:repository-version\" content=\"2\">", "text/html", "version \"2\""),
-            ("{", "application/vnd.pypi.simple.v1+json", "no list of files"),
+            ("{", "application/vnd.pypi.simple.v1+json", "not a list of files"),
             ("x", "image/png", "image/png"),
         ] {
             let error = read(body, content_type).expect_err(body);

@@ -116,7 +116,8 @@ fn is_fresh(at: u64) -> bool {
 
 /// The files in a folder, or behind the links of an HTML file on disk.
 fn local(url: &Url) -> Result<Vec<Listed>> {
-    let path = url.to_file_path().map_err(|()| Error::usage(format!("{url} is no path of this machine")))?;
+    let path =
+        url.to_file_path().map_err(|()| Error::usage(format!("{url} is not a path on this machine")))?;
     let failed = |error| Error::usage(format!("cannot list the files in {}", path.display())).because(error);
     if path.is_file() {
         return page::parse(&read::bytes(&path, MOST_BYTES as u64).map_err(failed)?, "text/html", url);
@@ -125,7 +126,7 @@ fn local(url: &Url) -> Result<Vec<Listed>> {
         Ok(entries) => entries,
         // Such settings outlive the folders that they name; what is missed then is named anyway.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            tracing::debug!(path = %path.display(), "there is no such folder of links");
+            tracing::debug!(path = %path.display(), "the folder does not exist");
             return Ok(Vec::new());
         }
         Err(error) => return Err(failed(error)),

@@ -66,20 +66,20 @@ pub(super) fn refusal(response: &Response, what: &str) -> Failure {
     let host = url.host_str().unwrap_or_default();
     let hint = match response.status().as_u16() {
         401 => format!(
-            "give user and password for {host} in ~/.netrc, in the URL of the index, or in UV_INDEX_<NAME>_USERNAME and _PASSWORD"
+            "set a user name and password for {host} in ~/.netrc, in the URL of the index, or in UV_INDEX_<NAME>_USERNAME and _PASSWORD"
         ),
         403 => format!("the login for {host} may not read this, or {host} does not have it"),
         404 | 410 => {
-            "the lock may be older than what the index still has: lock again, or name the index that has it"
+            "the index may no longer have what the lock pins: lock again, or set the index that has it"
                 .to_owned()
         }
-        407 => "the proxy wants a login: put it in the URL in HTTPS_PROXY".to_owned(),
+        407 => "the proxy requires a login: put it in the URL in HTTPS_PROXY".to_owned(),
         _ => return response.failure(None),
     };
     let words = match response.status().as_u16() {
-        401 => format!("{host} wants to know who asks for {what}"),
-        403 => format!("{host} does not give {what} to us"),
-        407 => format!("the proxy does not let {what} through"),
+        401 => format!("{host} requires a login for {what}"),
+        403 => format!("{host} denies access to {what}"),
+        407 => format!("the proxy blocks {what}"),
         _ => format!("{host} does not have {what}"),
     };
     response.failure(None).map(|error| Error::network(words).because(error).hint(hint))

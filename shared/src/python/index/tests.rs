@@ -28,7 +28,7 @@ impl Record {
     fn words(&self) -> Vec<String> {
         let events = self.0.lock().expect("lock");
         let words = events.iter().filter_map(|event| match event {
-            Event::Note(text) | Event::Warning(text) => Some(text.clone()),
+            Event::Note(text) | Event::Warning(text) => Some(text.to_string()),
             _ => None,
         });
         words.collect()
@@ -307,9 +307,11 @@ async fn passing_troubles_are_tried_again() {
 
 #[tokio::test]
 async fn refusals_say_what_to_do() {
-    for (status, word, hint) in
-        [(401, "who asks", "netrc"), (403, "does not give", "login"), (404, "does not have", "lock again")]
-    {
+    for (status, word, hint) in [
+        (401, "requires a login", "netrc"),
+        (403, "denies access to", "login"),
+        (404, "does not have", "lock again"),
+    ] {
         let server = Server::start(move |_, _| Answer::of(status, "")).await;
         let wanted = package(vec![file(Some(server.join(NAME)), vec![sha256(b"x")])]);
         let error = Bench::new().fetch(&wanted).await.expect_err("refused");
@@ -381,7 +383,7 @@ async fn without_hashes_the_index_gives_files_and_hashes_and_that_is_told_once()
     downloader.fetch_all(&all[..1]).await.expect("again");
     let words = bench.record.words();
     assert_eq!(words.len(), 2, "{words:?}");
-    assert_eq!(words[0], format!("1 file has no hash in the lock ({NAME}): the index's were used"));
+    assert_eq!(words[0], format!("1 file has no hash in the lock ({NAME}); using the index's"));
     assert!(words[1].contains("no hash anywhere (demo-1.0.tar.gz)"), "{words:?}");
     let lists = server.paths().iter().filter(|path| path.starts_with("/simple")).count();
     assert_eq!(lists, 1, "a list that is fresh is not asked for again");

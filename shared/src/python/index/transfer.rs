@@ -131,7 +131,7 @@ impl<'a> State<'a> {
             206 if range_start(&response) == Some(from) => self.continued |= from > 0,
             206 | 416 if from > 0 => {
                 self.restart()?;
-                let words = format!("{} cannot be gone on with", shown(response.url()));
+                let words = format!("the download of {} cannot be resumed", shown(response.url()));
                 return Err(Failure::passing(Error::network(words)));
             }
             _ => return Err(refusal(&response, self.wanted.filename)),
@@ -171,7 +171,7 @@ impl<'a> State<'a> {
 
     fn wrong_size(&self, found: &str) -> Failure {
         let expected = self.wanted.size.unwrap_or(MOST_BYTES);
-        let words = format!("{} has {found} bytes where {expected} were promised", self.wanted.filename);
+        let words = format!("{} has {found} bytes, expected {expected}", self.wanted.filename);
         Error::integrity(words).into()
     }
 
@@ -189,7 +189,7 @@ pub(super) fn wrong_hash(filename: &str, place: &str, mismatch: &Mismatch) -> Er
     Error::integrity(format!(
         "{filename} from {place} is not the locked one: expected {expected}, found {found}"
     ))
-    .hint("the file was changed after it was locked, or on its way: find out which before you lock again")
+    .hint("the file was changed after it was locked, or in transit: find out which before you lock again")
 }
 
 /// What the rest must belong to: a strong entity tag, or else the time of the last change.

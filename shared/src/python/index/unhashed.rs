@@ -43,11 +43,11 @@ impl Unhashed {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let by_index = std::mem::take(&mut state.by_index);
         if !by_index.is_empty() {
-            events.note(format!("{}: the index's were used", without_hash(&by_index, "in the lock")));
+            events.note(format!("{}; using the index's", without_hash(&by_index, "in the lock")));
         }
         let by_nobody = std::mem::take(&mut state.by_nobody);
         if !by_nobody.is_empty() {
-            events.warn(format!("{}: taken as they came", without_hash(&by_nobody, "anywhere")));
+            events.warn(format!("{}; used without a check", without_hash(&by_nobody, "anywhere")));
         }
     }
 }

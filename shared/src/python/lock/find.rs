@@ -46,7 +46,7 @@ const TOOLS: [(&str, LockKind); 3] =
 /// # Errors
 /// When a folder cannot be looked into.
 pub fn find(dir: &Path, pyproject: Option<&Table>) -> Result<Option<Found>> {
-    let dir = std::path::absolute(dir).context(|| format!("{} is no path", dir.display()))?;
+    let dir = std::path::absolute(dir).context(|| format!("{} is not a valid path", dir.display()))?;
     let mut present = Vec::new();
     for (name, kind) in ORDER {
         let path = dir.join(name);
@@ -84,8 +84,8 @@ pub fn find(dir: &Path, pyproject: Option<&Table>) -> Result<Option<Found>> {
 pub fn kind_of(path: &Path) -> Result<LockKind> {
     let is_text = path.extension().is_some_and(|extension| extension == "txt");
     LockKind::of(path).or_else(|| is_text.then_some(LockKind::Requirements)).ok_or_else(|| {
-        Error::usage(format!("{} has the name of no lock", path.display())).hint(
-            "locks are uv.lock, poetry.lock, pdm.lock, pylock.NAME.toml and requirements files, as api.txt",
+        Error::usage(format!("{} is not the name of a lock file", path.display())).hint(
+            "locks are uv.lock, poetry.lock, pdm.lock, pylock.NAME.toml and requirements files such as api.txt",
         )
     })
 }

@@ -169,8 +169,8 @@ fn a_changed_requirement_makes_a_lock_stale() {
         ("inputs-pdm", "[tool.pdm]", "[[tool.pdm.source]]\nurl='https://x.example'\n[tool.pdm]", "pdm lock"),
     ] {
         let error = freshness(fixture, from, to).expect_err(fixture);
-        assert_eq!(error.hint_text(), Some(command), "{fixture} {from}: {error:?}");
-        assert!(error.to_string().contains("does not fit pyproject.toml any more"), "{error:?}");
+        assert_eq!(error.hint_text(), Some(&*format!("run `{command}`")), "{fixture} {from}: {error:?}");
+        assert!(error.to_string().contains("no longer matches pyproject.toml"), "{error:?}");
     }
 }
 
@@ -200,29 +200,39 @@ fn a_changed_member_or_python_makes_a_lock_of_a_workspace_stale() {
     for (file, from, to, because) in [
         ("pyproject.toml", ">=3.9,!=3.9.7", ">=3.12", "it is for Python >=3.10, <4"),
         ("packages/lib/pyproject.toml", ",<4", "", "it is for Python >=3.10, <4"),
-        ("packages/lib/pyproject.toml", "zipp>=3", "zipp>=2", "lib: zipp is required differently"),
-        ("packages/lib/pyproject.toml", "\"attrs\"", "\"attrs>1\"", "lib: attrs is required differently"),
+        ("packages/lib/pyproject.toml", "zipp>=3", "zipp>=2", "lib: the requirement for zipp has changed"),
+        (
+            "packages/lib/pyproject.toml",
+            "\"attrs\"",
+            "\"attrs>1\"",
+            "lib: the requirement for attrs has changed",
+        ),
         ("packages/virt/pyproject.toml", "\"certifi\"", "\"certifi\", \"six\"", "virt: it lacks six"),
-        ("packages/outside/pyproject.toml", "[\"click\"]", "[]", "outside: click is not required any more"),
-        ("pyproject.toml", "python = \">=3.12\"", "python = \">=3.11\"", "packaging is required differently"),
+        ("packages/outside/pyproject.toml", "[\"click\"]", "[]", "outside: click is no longer required"),
+        (
+            "pyproject.toml",
+            "python = \">=3.12\"",
+            "python = \">=3.11\"",
+            "the requirement for packaging has changed",
+        ),
         (
             "pyproject.toml",
             "[tool.uv.sources]",
             "[tool.uv.sources]\nsix = [{ url = 'https://h.example/x', marker = 'os_name == \"nt\"' }]",
-            "six comes from elsewhere now",
+            "six now comes from elsewhere",
         ),
-        ("pyproject.toml", "lib = { workspace = true }", "", "lib comes from elsewhere now"),
+        ("pyproject.toml", "lib = { workspace = true }", "", "lib now comes from elsewhere"),
         (
             "pyproject.toml",
             "[tool.uv.sources]",
             "[tool.uv.sources]\nsix = { git = 'https://h.example/six' }",
-            "six comes from elsewhere now",
+            "six now comes from elsewhere",
         ),
         (
             "pyproject.toml",
             "[tool.uv.sources]",
             "[tool.uv]\nno-sources = true\n[tool.uv.sources]",
-            "lib comes from elsewhere now",
+            "lib now comes from elsewhere",
         ),
         (
             "pyproject.toml",
@@ -234,19 +244,19 @@ fn a_changed_member_or_python_makes_a_lock_of_a_workspace_stale() {
             "pyproject.toml",
             "[tool.uv.sources]",
             "[tool.uv]\nprerelease = 'allow'\n[tool.uv.sources]",
-            "prerelease is another one now",
+            "prerelease has changed",
         ),
         ("pyproject.toml", "o = [\"outside\"]", "o = [\"outside\"]\nnew = []", "it lacks the extra new"),
         (
             "packages/lib/pyproject.toml",
             "{ workspace = true }",
             "{ url = 'https://h.example/v.whl' }",
-            "lib: virt comes from elsewhere now",
+            "lib: virt now comes from elsewhere",
         ),
     ] {
         let error = workspace_freshness(file, from, to).expect_err(to);
-        assert_eq!(error.hint_text(), Some("uv lock"));
-        assert!(error.to_string().ends_with(&format!("any more: {because}")), "{error}");
+        assert_eq!(error.hint_text(), Some("run `uv lock`"));
+        assert!(error.to_string().ends_with(&format!("pyproject.toml: {because}")), "{error}");
     }
 }
 
@@ -299,7 +309,7 @@ fn a_lock_of_pdm_without_groups_is_walked_to_the_same_packages() {
     let project = ProjectFacts { dir: &dir, pyproject: None, members: None };
     let selection = Selection { groups: names(&[]), extras: names(&[]), project };
     let error = select(&lock, &selection, &python("3.13.5")).expect_err("nothing to walk from");
-    assert!(error.hint_text().expect("a hint").starts_with("pdm lock --strategy inherit_metadata"));
+    assert!(error.hint_text().expect("a hint").starts_with("run `pdm lock --strategy inherit_metadata"));
 }
 
 #[test]

@@ -50,17 +50,17 @@ fn broken_texts() -> Cases {
     let parentheses = format!("{}os_name == 'x'{}", "(".repeat(5000), ")".repeat(5000));
     let many = format!("1{}", ".99999999999999999999".repeat(40));
     vec![
-        (("poetry.lock", deep.clone()), "not what it should be"),
-        (("uv.lock", deep.clone()), "not what it should be"),
-        (("pylock.toml", deep), "not what it should be"),
-        (("poetry.lock", "\0\u{1}".into()), "not what it should be"),
+        (("poetry.lock", deep.clone()), "its structure is invalid"),
+        (("uv.lock", deep.clone()), "its structure is invalid"),
+        (("pylock.toml", deep), "its structure is invalid"),
+        (("poetry.lock", "\0\u{1}".into()), "its structure is invalid"),
         (("poetry.lock", String::new()), "missing field `metadata`"),
         (poetry(&long), "a name has 9000 characters"),
-        (poetry_package("name = '../../etc'\nversion = '1'"), "no proper name"),
-        (poetry_package("name = 'a/b'\nversion = '1'"), "no proper name"),
-        (poetry_package("name = ''\nversion = '1'"), "no proper name"),
-        (poetry_package("name = 'a'\nversion = 'latest'"), "\"latest\" is no version"),
-        (poetry_package(&format!("name = 'a'\nversion = '{many}'")), "is no version"),
+        (poetry_package("name = '../../etc'\nversion = '1'"), "no valid name"),
+        (poetry_package("name = 'a/b'\nversion = '1'"), "no valid name"),
+        (poetry_package("name = ''\nversion = '1'"), "no valid name"),
+        (poetry_package("name = 'a'\nversion = 'latest'"), "\"latest\" is not a valid version"),
+        (poetry_package(&format!("name = 'a'\nversion = '{many}'")), "is not a valid version"),
         (poetry_package("name = 'a'\nversion = '1'\nmarkers = 'os_nam == 1'"), "its marker cannot be read"),
         (
             poetry_package(&format!("name = 'a'\nversion = '1'\nmarkers = \"{parentheses}\"")),
@@ -68,24 +68,24 @@ fn broken_texts() -> Cases {
         ),
         (
             poetry_package("name = 'a'\nversion = '1'\npython-versions = '>>3'"),
-            "limits the version of Python",
+            "its constraint on the version of Python",
         ),
-        (poetry_package("name = 'a'\nversion = 1"), "not what it should be"),
+        (poetry_package("name = 'a'\nversion = 1"), "its structure is invalid"),
     ]
 }
 
 fn files_of_poetry() -> Cases {
     vec![
-        (poetry_file("../a-1.tar.gz", GOOD), "is no name of a file"),
-        (poetry_file("/etc/passwd", GOOD), "is no name of a file"),
-        (poetry_file("..", GOOD), "is no name of a file"),
-        (poetry_file("x\\\\y-1.tar.gz", GOOD), "is no name of a file"),
-        (poetry_file("evil-1-py3-none-any.whl", GOOD), "is another package's"),
-        (poetry_file("a-1.tar.gz", "md5:d41d8cd98f00b204e9800998ecf8427e"), "is no digest to rely on"),
-        (poetry_file("a-1.tar.gz", "sha256:xyz"), "is no digest to rely on"),
+        (poetry_file("../a-1.tar.gz", GOOD), "is not a valid file name"),
+        (poetry_file("/etc/passwd", GOOD), "is not a valid file name"),
+        (poetry_file("..", GOOD), "is not a valid file name"),
+        (poetry_file("x\\\\y-1.tar.gz", GOOD), "is not a valid file name"),
+        (poetry_file("evil-1-py3-none-any.whl", GOOD), "belongs to another package"),
+        (poetry_file("a-1.tar.gz", "md5:d41d8cd98f00b204e9800998ecf8427e"), "is not a strong digest"),
+        (poetry_file("a-1.tar.gz", "sha256:xyz"), "is not a strong digest"),
         (
             poetry_file("a-1.tar.gz", "sha1:da39a3ee5e6b4b0d3255bfef95601890afd80709"),
-            "is no digest to rely on",
+            "is not a strong digest",
         ),
         (
             poetry("[[package]]\nname = 'a'\nversion = '1'\ngroups = ['main']\nfiles = []"),
@@ -99,33 +99,33 @@ fn files_of_poetry() -> Cases {
             poetry_package(
                 "name = 'a'\nversion = '1'\n[package.source]\ntype = 'url'\nurl = 'file:///etc/shadow'",
             ),
-            "no address that can be fetched from",
+            "not an address that can be fetched from",
         ),
         (
             poetry_package(
                 "name = 'a'\nversion = '1'\n[package.source]\ntype = 'legacy'\nurl = 'gopher://h/'",
             ),
-            "no address that can be fetched from",
+            "not an address that can be fetched from",
         ),
         (
             poetry_package(
                 "name = 'a'\nversion = '1'\n[package.source]\ntype = 'git'\nurl = 'https://h/x'\nresolved_reference = 'main'",
             ),
-            "no full commit",
+            "not a full commit",
         ),
         (
             poetry_package(
                 "name = 'a'\nversion = '1'\n[package.source]\ntype = 'git'\nurl = 'ext::sh -c id'\n\
                  resolved_reference = '9e7cbd756e61c92cd19f507ccc4bfc8f6814fa1b'",
             ),
-            "no address of a git repository",
+            "not the address of a git repository",
         ),
         (
             poetry_package(
                 "name = 'a'\nversion = '1'\n[package.source]\ntype = 'git'\nurl = '--upload-pack=x'\n\
                  resolved_reference = '9e7cbd756e61c92cd19f507ccc4bfc8f6814fa1b'",
             ),
-            "no address of a git repository",
+            "not the address of a git repository",
         ),
         (
             poetry_package(
@@ -142,15 +142,15 @@ fn files_of_poetry() -> Cases {
         ),
         (
             ("poetry.lock", "[metadata]\nlock-version = '1.1'".into()),
-            "version of its format is 1.1 without the hashes of files, and only 1.0",
+            "its format version is 1.1 without the hashes of files, but only 1.0",
         ),
-        (("poetry.lock", "[metadata]\nlock-version = '3.0'".into()), "version of its format is 3.0"),
-        (("uv.lock", "version = 7".into()), "version of its format is 7, and only 1"),
-        (("uv.lock", "revision = 1".into()), "version of its format is none"),
-        (("pylock.toml", "lock-version = '2.0'".into()), "version of its format is 2.0, and only 1.0"),
+        (("poetry.lock", "[metadata]\nlock-version = '3.0'".into()), "its format version is 3.0"),
+        (("uv.lock", "version = 7".into()), "its format version is 7, but only 1"),
+        (("uv.lock", "revision = 1".into()), "its format version is none"),
+        (("pylock.toml", "lock-version = '2.0'".into()), "its format version is 2.0, but only 1.0"),
         (
             ("pdm.lock", "[metadata]\nlock_version = '2'".into()),
-            "version of its format is 2, and only 4.4 and 4.5",
+            "its format version is 2, but only 4.4 and 4.5",
         ),
         (("pdm.lock", "[metadata]\nlock_version = '4.5.0'".into()), "do not say which groups"),
     ]
@@ -158,7 +158,7 @@ fn files_of_poetry() -> Cases {
 
 fn packages_of_uv() -> Cases {
     vec![
-        (uv("dependencies = [{ name = 'gone' }]"), "package gone: it is needed and not in the lock"),
+        (uv("dependencies = [{ name = 'gone' }]"), "package gone: it is needed, but not in the lock"),
         (uv("[[package]]\nname = 'a'\nversion = '1'\nsource = { carrier-pigeon = 'x' }"), "unknown kind"),
         (
             uv("[[package]]\nname = 'a'\nversion = '1'\nsource = { registry = 'https://i/' }"),
@@ -167,12 +167,12 @@ fn packages_of_uv() -> Cases {
         (
             uv("[[package]]\nname = 'a'\nversion = '1'\nsource = { registry = 'https://i/' }\n\
                 sdist = { url = 'file:///etc/a-1.tar.gz', hash = 'GOOD' }"),
-            "no address that can be fetched from",
+            "not an address that can be fetched from",
         ),
         (
             uv("[[package]]\nname = 'a'\nversion = '1'\nsource = { registry = 'https://i/' }\n\
                 sdist = { url = 'https://i/%2e%2e%2fx.tar.gz', hash = 'GOOD' }"),
-            "is no name of a file",
+            "is not a valid file name",
         ),
         (
             uv("dependencies = [{ name = 'a' }]\n\
@@ -194,7 +194,7 @@ fn packages_of_pylock_and_pdm() -> Cases {
             pylock(
                 "[[packages]]\nname = 'a'\nsdist = { url = 'https://h/a-1.tar.gz', hashes = { md5 = 'd41d8cd98f00b204e9800998ecf8427e' } }",
             ),
-            "no digest to rely on",
+            "not a strong digest",
         ),
         (pylock("[[packages]]\nname = 'a'\nsdist = { hashes = { sha256 = 'aa' } }"), "neither name nor URL"),
         (
@@ -210,20 +210,17 @@ fn packages_of_pylock_and_pdm() -> Cases {
         (pylock("environments = [\"sys_platform == 'win32'\"]"), "was made for sys_platform == 'win32'"),
         (
             pylock("[[packages]]\nname = 'a'\nrequires-python = '<3.9'\ndirectory = { path = 'x' }"),
-            "it needs Python <3.9, and the image has Python 3.13.5",
+            "it needs Python <3.9, but the image has Python 3.13.5",
         ),
         (pdm("[[package]]\nname = 'a'\nversion = '1'\nhg = 'https://h'"), "repository that is not git"),
         (
             pdm("[[package]]\nname = 'a'\nversion = '1'\nfiles = [{file = 'a-1.zip', hash = 'md5:00'}]"),
-            "no digest to rely on",
+            "not a strong digest",
         ),
-        (
-            pdm("[[metadata.targets]]\nrequires_python = '>=3.8,<3.10'"),
-            "is for Python >=3.8,<3.10, and not for",
-        ),
+        (pdm("[[metadata.targets]]\nrequires_python = '>=3.8,<3.10'"), "is for Python >=3.8,<3.10, not for"),
         (
             pdm("[[metadata.targets]]\nrequires_python = '>=3.8'\nplatform = 'windows_amd64'"),
-            "on windows_amd64, and not for",
+            "on windows_amd64, not for",
         ),
     ]
 }
@@ -233,8 +230,8 @@ fn lines_of_requirements() -> Cases {
         (requirements("flask"), "line 1: flask has no exact version"),
         (requirements("a==1\nflask>=3,<4"), "line 2: flask has no exact version"),
         (requirements("flask==3.*"), "flask has no exact version"),
-        (requirements("flask==3.0 --hash=md5:d41d8cd98f00b204e9800998ecf8427e"), "no digest to rely on"),
-        (requirements("a==1 --hash=GOOD\nb==2"), "line 2: it has no digest, and others have"),
+        (requirements("flask==3.0 --hash=md5:d41d8cd98f00b204e9800998ecf8427e"), "not a strong digest"),
+        (requirements("a==1 --hash=GOOD\nb==2"), "line 2: it has no digest, but others have one"),
         (requirements("a==1\nA==2"), "a 1 is not what a==2 allows"),
         (requirements("-r requirements.txt"), "which includes this file"),
         (requirements("-r https://h/x.txt"), "which is not on this machine"),
@@ -242,12 +239,12 @@ fn lines_of_requirements() -> Cases {
         (requirements("a @ git+https://h/x@main"), "line 1 cannot be read"),
         (requirements("https://h/x.whl?y"), "line 1 cannot be read"),
         (requirements("a==1 --frobnicate"), "line 1 cannot be read"),
-        (requirements("--index-url file:///etc"), "no address of an index"),
+        (requirements("--index-url file:///etc"), "not the address of an index"),
         (
             requirements("--extra-index-url https://${TOKEN}@h/simple"),
-            "asks for the variable TOKEN, which is not set",
+            "uses the variable TOKEN, which is not set",
         ),
-        (requirements("a==${VERSION}"), "asks for the variable VERSION, which is not set"),
+        (requirements("a==${VERSION}"), "uses the variable VERSION, which is not set"),
         (requirements("a==1 ; os_nam == 'x'"), "line 1 cannot be read"),
         (requirements("a==1\n-c limits.txt"), "which cannot be read"),
         (requirements("./nameless"), "has no name"),
@@ -316,10 +313,10 @@ fn a_walk_names_what_an_old_poetry_lock_lacks() {
          [package.dependencies]\ngone = '>=2'\n[metadata]\nlock-version = '2.0'\n"
     );
     for (project, reason) in [
-        ("a = '*'", "package gone: it is needed as >=2 and not in the lock"),
-        ("b = '^1'", "package b: it is needed as ^1 and not in the lock"),
-        ("a = 1", "says nothing of a dependency"),
-        ("a = '>>1'", "says nothing of a dependency"),
+        ("a = '*'", "package gone: it is needed as >=2, but not in the lock"),
+        ("b = '^1'", "package b: it is needed as ^1, but not in the lock"),
+        ("a = 1", "is not a dependency"),
+        ("a = '>>1'", "is not a dependency"),
         ("a = {version = '*', markers = 'x'}", "its marker cannot be read"),
     ] {
         let project = format!("[tool.poetry.dependencies]\npython = '^3.11'\n{project}");

@@ -16,6 +16,7 @@ use super::{LockKind, read_text, requirements_text_of};
 use crate::error::{Error, Result};
 use crate::oci::Digest;
 use crate::python::{Name, Requirement};
+use crate::words::{Flag, flag};
 
 /// What a lock was made with.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +68,7 @@ impl Made {
     /// # Errors
     /// A bug.
     pub fn table(&self) -> Result<Value> {
-        Value::try_from(self).map_err(|e| Error::bug("what a lock is made with cannot be written").because(e))
+        Value::try_from(self).map_err(|e| Error::bug("cannot record what the lock is made with").because(e))
     }
 
     /// Which of the files does not mean any more what it did. `None` where all do.
@@ -88,19 +89,18 @@ impl Made {
         &self,
         extras: &BTreeSet<Name>,
         groups: &BTreeSet<Name>,
-    ) -> Option<(String, Option<String>)> {
-        for (what, flag, has, wanted) in [
-            ("extra", "--extra", &self.extras, extras),
-            ("dependency group", "--group", &self.groups, groups),
-        ] {
+    ) -> Option<(String, Option<Flag>)> {
+        for (what, asked_by, has, wanted) in
+            [("extra", "extra", &self.extras, extras), ("dependency group", "group", &self.groups, groups)]
+        {
             let wanted: BTreeSet<&str> = wanted.iter().map(Name::as_str).collect();
             let has: BTreeSet<&str> = has.iter().map(String::as_str).collect();
             if let Some(name) = wanted.difference(&has).next() {
                 return Some((format!("was made without the {what} {name}"), None));
             }
             if let Some(name) = has.difference(&wanted).next() {
-                let how = format!("was made with the {what} {name}, which is not asked for");
-                return Some((how, Some(format!("{flag} {name}"))));
+                let how = format!("was made with the {what} {name}, which is not wanted");
+                return Some((how, Some(flag(asked_by).of(*name))));
             }
         }
         None
@@ -133,7 +133,7 @@ fn meaning(dir: &Path, files: &[String], extras: bool, groups: bool) -> Result<S
 /// What of `pyproject.toml` a resolver reads.
 fn of_pyproject(text: &str, extras: bool, groups: bool) -> Result<String> {
     let table: Table = toml::from_str(text)
-        .map_err(|e| Error::usage("pyproject.toml is no TOML file").because(e.message()))?;
+        .map_err(|e| Error::usage("pyproject.toml is not a valid TOML file").because(e.message()))?;
     let mut keys = vec!["project.requires-python", "project.dynamic", "tool.uv", "tool.poetry.dependencies"];
     keys.extend(extras.then_some("project.optional-dependencies"));
     keys.extend(groups.then_some("dependency-groups"));
@@ -310,8 +310,8 @@ mod tests {
             differs(&["web-ui", "x"], &["prod"]).as_ref(),
             Some(&("was made without the extra x".into(), None))
         );
-        let more = "was made with the dependency group prod, which is not asked for".to_owned();
-        assert_eq!(differs(&["web-ui"], &[]), Some((more, Some("--group prod".into()))));
+        let more = "was made with the dependency group prod, which is not wanted".to_owned();
+        assert_eq!(differs(&["web-ui"], &[]), Some((more, Some(flag("group").of("prod")))));
     }
 
     #[test]

@@ -62,8 +62,8 @@ fn a_lock_that_was_made_here_is_stale_when_its_source_changes() {
     check_fresh(&lock, &facts).expect("fresh");
     std::fs::write(dir.path().join("requirements.txt"), "a==2\n").expect("written");
     let error = check_fresh(&read(&path, LockKind::Pylock).expect("a lock"), &facts).expect_err("stale");
-    assert_eq!(error.to_string(), "pylock.toml does not fit requirements.txt any more");
-    assert_eq!(error.hint_text(), Some("containerize lock"));
+    assert_eq!(error.to_string(), "pylock.toml no longer matches requirements.txt");
+    assert_eq!(error.hint_text(), Some("run `containerize lock`"));
 }
 
 #[test]
@@ -74,14 +74,22 @@ fn a_lock_that_was_made_here_has_what_it_was_made_with() {
     let lock = read(&dir.path().join("pylock.toml"), LockKind::Pylock).expect("a lock");
     let names =
         |names: &[&str]| names.iter().map(|name| name.parse().expect("name")).collect::<BTreeSet<Name>>();
-    check_made_with(&lock, &names(&["prod"]), &names(&["web"]), "lock").expect("the same");
-    let error = check_made_with(&lock, &names(&[]), &names(&["web"]), "lock").expect_err("another");
-    assert_eq!(error.to_string(), "pylock.toml was made with the extra prod, which is not asked for");
-    assert_eq!(error.hint_text(), Some("lock; or ask for it with --extra prod or in the settings"));
-    let error = check_made_with(&lock, &names(&["prod"]), &names(&["web", "x"]), "lock --group x")
-        .expect_err("another");
+    check_made_with(&lock, &names(&["prod"]), &names(&["web"]), &Command::LOCK).expect("the same");
+    let error = check_made_with(&lock, &names(&[]), &names(&["web"]), &Command::LOCK).expect_err("another");
+    assert_eq!(error.to_string(), "pylock.toml was made with the extra prod, which is not wanted");
+    assert_eq!(
+        error.hint_text(),
+        Some("run `containerize lock`, or request it with --extra prod or in the settings")
+    );
+    let error = check_made_with(
+        &lock,
+        &names(&["prod"]),
+        &names(&["web", "x"]),
+        &Command::LOCK.with([flag("group").of("x")]),
+    )
+    .expect_err("another");
     assert_eq!(error.to_string(), "pylock.toml was made without the dependency group x");
-    assert_eq!(error.hint_text(), Some("lock --group x"));
+    assert_eq!(error.hint_text(), Some("run `containerize lock --group x`"));
 }
 
 #[test]
@@ -89,6 +97,6 @@ fn others_say_how_to_get_one_with_an_extra() {
     let dir = folder(&[("pylock.toml", PYLOCK)]);
     let error = chosen(dir.path(), "pylock.toml", &["web"]).expect_err("refused");
     assert_eq!(error.to_string(), "pylock.toml has no dependency group web");
-    let hint = "it has no dependency groups at all; containerize lock makes one with what is asked for";
+    let hint = "it has no dependency groups at all; run `containerize lock` to make one with what is wanted";
     assert_eq!(error.hint_text(), Some(hint));
 }

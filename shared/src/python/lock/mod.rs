@@ -33,6 +33,8 @@ mod uv_walk;
 mod uv_wants;
 
 use crate::python::Constraint;
+use crate::words;
+use crate::words::{Command, Words, flag};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -77,14 +79,14 @@ impl LockKind {
         })
     }
 
-    /// What to type to have the lock made anew.
-    fn remake_hint(self) -> &'static str {
+    /// How to lock again.
+    fn remake_hint(self) -> Words {
         match self {
-            Self::Poetry => "poetry lock makes it anew",
-            Self::Uv => "uv lock makes it anew",
-            Self::Pdm => "pdm lock makes it anew",
-            Self::Pylock => "containerize lock makes it anew",
-            Self::Requirements => "uv pip compile --generate-hashes makes it anew",
+            Self::Poetry => "run `poetry lock`".into(),
+            Self::Uv => "run `uv lock`".into(),
+            Self::Pdm => "run `pdm lock`".into(),
+            Self::Pylock => words!("run `{}`", Command::LOCK),
+            Self::Requirements => "run `uv pip compile --generate-hashes`".into(),
         }
     }
 }
@@ -265,14 +267,17 @@ pub fn select(lock: &Lock, selection: &Selection<'_>, target: &Interpreter) -> R
     if let Some(python) = lock.requires_python.as_ref().filter(|python| !python.allows_python(target)) {
         let file = lock.path.file_name().unwrap_or_default().to_string_lossy();
         let how = match lock.kind {
-            LockKind::Pylock => format!(": containerize lock --python {}", target.version.short()),
-            _ => String::new(),
+            LockKind::Pylock => {
+                let python = flag("python").of(target.version.short().to_string());
+                words!(" with `{}`", Command::LOCK.with([python]))
+            }
+            _ => Words::default(),
         };
         return Err(Error::usage(format!(
-            "{file} is for Python {python}, and the image has Python {}",
+            "{file} is for Python {python}, but the image has Python {}",
             target.version
         ))
-        .hint(format!("choose a base with such a Python, or make the lock for this one{how}")));
+        .hint(words!("choose a base with that Python, or lock for this one{how}")));
     }
     let packages = match &lock.content {
         Content::Poetry(content) => poetry::select(content, selection, target)?,
@@ -300,11 +305,8 @@ fn one_of_each(lock: &Lock, selection: &Selection<'_>, packages: Vec<Package>) -
         }
         let Some(other) = chosen.insert(package.name.clone(), package.clone()) else { continue };
         if other.version != package.version || other.source != package.source {
-            let what = format!(
-                "the target would have it twice, as {} and as {}",
-                described(&other),
-                described(&package)
-            );
+            let what =
+                format!("the target would have it twice: {} and {}", described(&other), described(&package));
             return Err(place.wrong_package(&package.name, what));
         }
         // The same distribution in two entries: files of both are good.
@@ -339,7 +341,7 @@ pub fn check_fresh(lock: &Lock, project: &ProjectFacts<'_>) -> Result<()> {
         let dir = lock.path.parent().unwrap_or(project.dir);
         return match made.outdated_by(dir)? {
             None => Ok(()),
-            Some(file) => Err(unlike(lock, &format!("does not fit {file} any more"))),
+            Some(file) => Err(unlike(lock, &format!("no longer matches {file}"))),
         };
     }
     let Some(pyproject) = project.pyproject else { return Ok(()) };
@@ -374,14 +376,8 @@ pub fn check_folders_fresh(lock: &Lock, selection: &Selection<'_>, target: &Inte
 
 fn stale(kind: LockKind, path: &Path, because: Option<&str>) -> Error {
     let file = path.file_name().unwrap_or_default().to_string_lossy();
-    let command = match kind {
-        LockKind::Poetry => "poetry lock",
-        LockKind::Uv => "uv lock",
-        LockKind::Pdm => "pdm lock",
-        LockKind::Pylock | LockKind::Requirements => "containerize lock",
-    };
     let because = because.map(|text| format!(": {text}")).unwrap_or_default();
-    Error::usage(format!("{file} does not fit pyproject.toml any more{because}")).hint(command)
+    Error::usage(format!("{file} no longer matches pyproject.toml{because}")).hint(kind.remake_hint())
 }
 
 /// Refuses a lock that `containerize lock` made with other extras or groups than are asked for, which it cannot
@@ -393,14 +389,14 @@ pub fn check_made_with(
     lock: &Lock,
     extras: &BTreeSet<Name>,
     groups: &BTreeSet<Name>,
-    command: &str,
+    command: &Command,
 ) -> Result<()> {
     let Some((how, flag)) = lock.made.as_ref().and_then(|made| made.differs(extras, groups)) else {
         return Ok(());
     };
     let hint = match flag {
-        None => command.to_owned(),
-        Some(flag) => format!("{command}; or ask for it with {flag} or in the settings"),
+        None => words!("run `{command}`"),
+        Some(flag) => words!("run `{command}`, or request it with {flag} or in the settings"),
     };
     Err(unlike(lock, &how).hint(hint))
 }
@@ -408,12 +404,12 @@ pub fn check_made_with(
 /// The lock is not the one that is needed, and `containerize lock` makes it.
 fn unlike(lock: &Lock, how: &str) -> Error {
     let file = lock.path.file_name().unwrap_or_default().to_string_lossy();
-    Error::usage(format!("{file} {how}")).hint("containerize lock")
+    Error::usage(format!("{file} {how}")).hint(words!("run `{}`", Command::LOCK))
 }
 
 fn unsupported(place: &Place, version: &str, known: &str) -> Error {
     let version = place::short(version);
-    place.wrong(format!("the version of its format is {version}, and only {known} can be read"))
+    place.wrong(format!("its format version is {version}, but only {known} can be read"))
 }
 
 #[cfg(test)]

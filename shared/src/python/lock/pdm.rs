@@ -159,7 +159,7 @@ fn entry(place: &Place, raw: &RawPackage, inherits: bool) -> Result<Entry> {
     }
     let python = raw.requires_python.as_deref().map(|text| place.constraint(text)).transpose();
     let dependencies = raw.dependencies.iter().filter(|_| !inherits).map(|text| {
-        let wrong = |e| place.wrong_package(&name, "what it requires cannot be read").because(e);
+        let wrong = |e| place.wrong_package(&name, "its requirements cannot be read").because(e);
         parsed(text).map_err(wrong)
     });
     Ok(Entry {
@@ -262,6 +262,6 @@ fn check_target(lock: &Pdm, target: &Interpreter) -> Result<()> {
         })
         .collect();
     let asked = format!("Python {} on {}", target.version, target.platform);
-    Err(Error::usage(format!("{} is for {}, and not for {asked}", lock.place.shown(), known.join(" or ")))
-        .hint("choose a base with such a Python, or add a target with pdm lock --append"))
+    Err(Error::usage(format!("{} is for {}, not for {asked}", lock.place.shown(), known.join(" or ")))
+        .hint("choose a base with that Python, or add a target with `pdm lock --append`"))
 }

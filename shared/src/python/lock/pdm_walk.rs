@@ -24,7 +24,7 @@ pub(super) fn select(lock: &Pdm, selection: &Selection<'_>, target: &Interpreter
         return Err(lock
             .place
             .wrong("its packages do not say which groups they are for, nor does [project]")
-            .hint("pdm lock --strategy inherit_metadata makes them say it"));
+            .hint("run `pdm lock --strategy inherit_metadata` to record them"));
     };
     let excludes = at(pyproject, "tool.pdm.resolution.excludes").and_then(Value::as_array);
     let excludes = excludes.into_iter().flatten().filter_map(|name| name.as_str()?.parse().ok()).collect();
@@ -91,13 +91,13 @@ impl Walk<'_> {
         let here: Vec<usize> = named.iter().filter(|(_, entry)| fits(entry)).map(|(at, _)| *at).collect();
         match here.as_slice() {
             [only] => Ok(*only),
-            [] => Err(self.wrong(wanted, "it is needed and not in the lock")),
-            _ => Err(self.wrong(wanted, "the lock has several, and does not say which is meant")),
+            [] => Err(self.wrong(wanted, "it is needed, but not in the lock")),
+            _ => Err(self.wrong(wanted, "the lock has several, and does not say which one to use")),
         }
     }
 
     fn wrong(&self, wanted: &Requirement, what: &str) -> Error {
         let error = self.lock.place.wrong_package(&wanted.name, what);
-        error.hint("pdm lock --strategy inherit_metadata makes the packages say where they are needed")
+        error.hint("run `pdm lock --strategy inherit_metadata` to record where packages are needed")
     }
 }

@@ -30,7 +30,7 @@ const LONGEST_NAME: usize = 255;
 impl Place {
     pub(super) fn new(path: &Path, kind: LockKind) -> Result<Self> {
         let path = std::path::absolute(path)
-            .map_err(|e| Error::usage(format!("{} is no path", path.display())).because(e))?;
+            .map_err(|e| Error::usage(format!("{} is not a valid path", path.display())).because(e))?;
         let dir = path.parent().unwrap_or(&path).to_owned();
         Ok(Self { path, dir, kind })
     }
@@ -38,7 +38,7 @@ impl Place {
     /// Reads the text as TOML.
     pub(super) fn toml<T: serde::de::DeserializeOwned>(&self, text: &str) -> Result<T> {
         toml::from_str(text)
-            .map_err(|e| self.wrong("it is not what it should be").because(read::toml_words(&self.path, &e)))
+            .map_err(|e| self.wrong("its structure is invalid").because(read::toml_words(&self.path, &e)))
     }
 
     /// The file's name, for sentences.
@@ -60,12 +60,12 @@ impl Place {
         if text.len() > LONGEST_NAME {
             return Err(self.wrong(format!("a name has {} characters", text.len())));
         }
-        text.parse().map_err(|e: Error| self.wrong("a package has no proper name").because(e))
+        text.parse().map_err(|e: Error| self.wrong("a package has no valid name").because(e))
     }
 
     pub(super) fn version(&self, name: &Name, text: &str) -> Result<Version> {
         let parsed = text.parse().ok().filter(|_| text.len() <= LONGEST_NAME);
-        parsed.ok_or_else(|| self.wrong_package(name, format!("{:?} is no version", short(text))))
+        parsed.ok_or_else(|| self.wrong_package(name, format!("{:?} is not a valid version", short(text))))
     }
 
     pub(super) fn marker(&self, name: &Name, text: &str) -> Result<Marker> {
@@ -74,19 +74,19 @@ impl Place {
 
     pub(super) fn constraint(&self, text: &str) -> Result<Constraint> {
         Constraint::parse(text)
-            .map_err(|e| self.wrong("it limits the version of Python in no known way").because(e))
+            .map_err(|e| self.wrong("its constraint on the version of Python cannot be read").because(e))
     }
 
     /// A file name, which is a file name and nothing else; a wheel's must be the package's.
     pub(super) fn file_name(&self, name: &Name, text: &str) -> Result<String> {
         let bad = |c: char| matches!(c, '/' | '\\' | ':') || c.is_control();
         if text.is_empty() || text.starts_with('.') || text.len() > LONGEST_NAME || text.contains(bad) {
-            return Err(self.wrong_package(name, format!("{:?} is no name of a file", short(text))));
+            return Err(self.wrong_package(name, format!("{:?} is not a valid file name", short(text))));
         }
         if let Some(wheel) = text.strip_suffix(".whl") {
             let owner = wheel.split('-').next().and_then(|owner| owner.parse::<Name>().ok());
             if owner.as_ref() != Some(name) {
-                return Err(self.wrong_package(name, format!("the wheel {text} is another package's")));
+                return Err(self.wrong_package(name, format!("the wheel {text} belongs to another package")));
             }
         }
         Ok(text.to_owned())
@@ -96,15 +96,15 @@ impl Place {
     pub(super) fn url(&self, name: &Name, text: &str) -> Result<Address> {
         let url = self.parse_url(name, text)?;
         if !matches!(url.scheme(), "https" | "http") || !url.has_host() {
-            let what = format!("{:?} is no address that can be fetched from", short(text));
-            return Err(self.wrong_package(name, what).hint("only https:// and http:// are fetched"));
+            let what = format!("{:?} is not an address that can be fetched from", short(text));
+            return Err(self.wrong_package(name, what).hint("only https:// and http:// are supported"));
         }
         Ok(without_fragment(text))
     }
 
     fn parse_url(&self, name: &Name, text: &str) -> Result<Url> {
         Url::parse(text)
-            .map_err(|e| self.wrong_package(name, format!("{:?} is no URL", short(text))).because(e))
+            .map_err(|e| self.wrong_package(name, format!("{:?} is not a valid URL", short(text))).because(e))
     }
 
     /// The last part of a URL's path, decoded.
@@ -118,8 +118,8 @@ impl Place {
     /// A digest that proves something.
     pub(super) fn hash(&self, name: &Name, text: &str) -> Result<Hash> {
         Hash::parse(text).ok_or_else(|| {
-            let what = format!("{}: package {name}: {:?} is no digest to rely on", self.shown(), short(text));
-            Error::new(Kind::Integrity, what).hint("sha256, sha384 and sha512 are digests to rely on")
+            let what = format!("{}: package {name}: {:?} is not a strong digest", self.shown(), short(text));
+            Error::new(Kind::Integrity, what).hint("use sha256, sha384 or sha512")
         })
     }
 
@@ -128,7 +128,7 @@ impl Place {
     pub(super) fn git(&self, name: &Name, url: &str, commit: &str, rest: GitRest<'_>) -> Result<Source> {
         let full = matches!(commit.len(), 40 | 64) && commit.bytes().all(|b| b.is_ascii_hexdigit());
         if !full {
-            let what = format!("{:?} is no full commit, so the repository is not pinned", short(commit));
+            let what = format!("{:?} is not a full commit, so the repository is not pinned", short(commit));
             return Err(self.wrong_package(name, what));
         }
         Ok(Source::Git {
@@ -149,9 +149,8 @@ impl Place {
         let scp = !text.contains("::")
             && text.split_once(':').is_some_and(|(host, _)| host.contains('@') && !host.contains('/'));
         if text.starts_with('-') || text.contains(char::is_control) || !(known || scp) {
-            return Err(
-                self.wrong_package(name, format!("{:?} is no address of a git repository", short(&text)))
-            );
+            return Err(self
+                .wrong_package(name, format!("{:?} is not the address of a git repository", short(&text))));
         }
         Ok(text.into())
     }
@@ -170,7 +169,7 @@ impl Place {
     /// dependency.
     pub(super) fn folder(&self, name: &Name, text: &str) -> Result<PathBuf> {
         if text.contains('\0') {
-            return Err(self.wrong_package(name, format!("{:?} is no path", short(text))));
+            return Err(self.wrong_package(name, format!("{:?} is not a valid path", short(text))));
         }
         Ok(joined(&self.dir, text))
     }
@@ -179,7 +178,7 @@ impl Place {
     pub(super) fn file_url(&self, name: &Name, path: &Path) -> Result<Address> {
         let url = Url::from_file_path(path);
         url.map(|url| Address::new(url.as_str()))
-            .map_err(|()| self.wrong_package(name, format!("{} is no path", path.display())))
+            .map_err(|()| self.wrong_package(name, format!("{} is not a valid path", path.display())))
     }
 
     /// A file from its words: a name or none, a URL or none, a digest or none.

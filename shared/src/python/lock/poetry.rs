@@ -187,7 +187,7 @@ fn entry(place: &Place, raw: &RawPackage, has_groups: bool) -> Result<Entry> {
     }
     let groups = match (&raw.groups, has_groups) {
         (Some(groups), _) => by_group(place, &name, groups, raw.markers.as_ref())?,
-        (None, true) => return Err(place.wrong_package(&name, "it says no groups")),
+        (None, true) => return Err(place.wrong_package(&name, "it lists no groups")),
         (None, false) => BTreeMap::new(),
     };
     Ok(Entry { package, python, groups, dependencies: raw.dependencies.clone(), extras })

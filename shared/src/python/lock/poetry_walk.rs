@@ -91,7 +91,7 @@ impl<'a> Walk<'a> {
     fn read_one(&self, name: &Name, value: &'a Value) -> Result<Wanted<'a>> {
         let wrong = || {
             let text = short(&value.to_string());
-            self.lock.place.wrong_package(name, format!("{text} says nothing of a dependency"))
+            self.lock.place.wrong_package(name, format!("{text} is not a dependency"))
         };
         let (versions, table) = match value {
             Value::String(text) => (text.as_str(), None),
@@ -155,7 +155,7 @@ impl<'a> Walk<'a> {
     }
 
     fn missing(&self, wanted: &Wanted<'_>) -> Error {
-        let what = format!("it is needed as {} and not in the lock", wanted.versions);
+        let what = format!("it is needed as {}, but not in the lock", wanted.versions);
         self.lock.place.wrong_package(&wanted.name, what)
     }
 

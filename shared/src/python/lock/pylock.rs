@@ -2,6 +2,8 @@
 //! define it.
 
 use crate::python::Constraint;
+use crate::words;
+use crate::words::Command;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
@@ -228,7 +230,10 @@ pub(super) fn select(lock: &Pylock, selection: &Selection<'_>, target: &Interpre
             let known = error.hint_text().unwrap_or_default().to_owned();
             // What has none at all was made for one choice of them.
             match known.ends_with("at all") {
-                true => error.hint(format!("{known}; containerize lock makes one with what is asked for")),
+                true => error.hint(words!(
+                    "{known}; run `{lock}` to make one with what is wanted",
+                    lock = Command::LOCK
+                )),
                 false => error,
             }
         })?;
@@ -247,7 +252,7 @@ pub(super) fn select(lock: &Pylock, selection: &Selection<'_>, target: &Interpre
     let mut found = Vec::new();
     for entry in lock.entries.iter().filter(|entry| entry.marker.as_ref().is_none_or(holds)) {
         if let Some(python) = entry.python.as_ref().filter(|python| !python.allows_python(target)) {
-            let what = format!("it needs Python {python}, and the image has Python {}", target.version);
+            let what = format!("it needs Python {python}, but the image has Python {}", target.version);
             return Err(lock.place.wrong_package(&entry.package.name, what));
         }
         found.push(entry.package.clone());

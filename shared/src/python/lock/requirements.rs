@@ -15,6 +15,8 @@ use crate::python::requirements_text::{expand, unset};
 use crate::python::{Hash, Marker, Name, Requirement, Source};
 use crate::read;
 use crate::system::System;
+use crate::words;
+use crate::words::Command;
 
 mod select;
 
@@ -74,7 +76,7 @@ impl At {
         }
         let hint = error.hint_text().unwrap_or("each line is a requirement with an exact version").to_owned();
         Error::new(error.kind(), format!("{self} cannot be read"))
-            .because("the file is outside of the project, so what it says is not shown")
+            .because("the file is outside the project, so its content is not shown")
             .hint(hint)
     }
 }
@@ -129,8 +131,10 @@ fn check_pinned(found: &Requirements, pin: &Pin) -> Result<()> {
         return Ok(());
     }
     let name = if pin.at.quotable { requirement.name.as_str() } else { "the requirement" };
-    Err(Error::usage(format!("{}: {name} has no exact version", pin.at))
-        .hint("pin everything: containerize lock, or uv pip compile --generate-hashes, or pip-compile"))
+    Err(Error::usage(format!("{}: {name} has no exact version", pin.at)).hint(words!(
+        "pin everything with `{}`, `uv pip compile --generate-hashes` or `pip-compile`",
+        Command::LOCK
+    )))
 }
 
 /// As for pip: if one has a digest, all must have.
@@ -141,8 +145,8 @@ fn check_hashes(found: &Requirements) -> Result<()> {
     }
     match found.pins.iter().filter(needs).find(|pin| pin.hashes.is_empty() && !pin.is_proven()) {
         None => Ok(()),
-        Some(bare) => Err(Error::usage(format!("{}: it has no digest, and others have", bare.at))
-            .hint("uv pip compile --generate-hashes writes them all")),
+        Some(bare) => Err(Error::usage(format!("{}: it has no digest, but others have one", bare.at))
+            .hint("`uv pip compile --generate-hashes` writes them all")),
     }
 }
 
@@ -216,8 +220,8 @@ impl Reader<'_> {
     fn read_line(&mut self, path: &Path, at: &At, line: &str, constraints: bool) -> Result<()> {
         let wrong = |e: Error| Error::usage(format!("{at} cannot be read: {}", short(line))).because(e);
         if let Some(name) = unset(line, self.variables) {
-            let error = Error::usage(format!("{at} asks for the variable {name}, which is not set"));
-            return Err(error.hint(format!("set {name}, or write what it stands for")));
+            let error = Error::usage(format!("{at} uses the variable {name}, which is not set"));
+            return Err(error.hint(format!("set {name}, or write its value instead")));
         }
         let expanded = expand(line, self.variables);
         if expanded == line {
@@ -228,7 +232,7 @@ impl Reader<'_> {
         }
         // What a variable holds may be a secret, so no message repeats it.
         let discreet = |e: Error| {
-            let hint = e.hint_text().unwrap_or("look at the values of its variables").to_owned();
+            let hint = e.hint_text().unwrap_or("check the values of its variables").to_owned();
             Error::new(e.kind(), format!("{at} cannot be read: {}", short(line))).hint(hint)
         };
         let said = parse(&expanded).map_err(discreet)?;
@@ -278,7 +282,7 @@ impl Reader<'_> {
     fn include(&mut self, file: &Path, at: &At, name: &str, constraints: bool) -> Result<()> {
         if name.contains("://") {
             return Err(Error::usage(format!("{at} includes {}, which is not on this machine", short(name)))
-                .hint("only files are included"));
+                .hint("only local files can be included"));
         }
         let path = joined(file.parent().unwrap_or(file), name);
         self.files += 1;
@@ -301,8 +305,8 @@ impl Reader<'_> {
         let (wanted, marker) = self.wanted(text, editable).map_err(wrong)?;
         let read = |text: &String| {
             Hash::parse(text).ok_or_else(|| {
-                Error::integrity(format!("{at}: {:?} is no digest to rely on", short(text)))
-                    .hint("sha256, sha384 and sha512 are digests to rely on")
+                Error::integrity(format!("{at}: {:?} is not a strong digest", short(text)))
+                    .hint("use sha256, sha384 or sha512")
             })
         };
         let hashes = hashes.iter().map(read).collect::<Result<_>>()?;
@@ -351,8 +355,8 @@ impl Reader<'_> {
 fn address(at: &At, text: &str) -> Result<String> {
     match url::Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "https" | "http") => Ok(text.to_owned()),
-        _ => Err(Error::usage(format!("{at}: {} is no address of an index", short(text)))
-            .hint("only https:// and http:// are asked")),
+        _ => Err(Error::usage(format!("{at}: {} is not the address of an index", short(text)))
+            .hint("only https:// and http:// are supported")),
     }
 }
 

@@ -125,7 +125,7 @@ fn without_comment(line: &str) -> &str {
 /// What a line says; options may stand several in one.
 pub(super) fn parse(line: &str) -> Result<Vec<Line>> {
     let (text, options) = split_options(line);
-    let words = shlex::split(options).ok_or_else(|| Error::usage("a quotation mark has no partner"))?;
+    let words = shlex::split(options).ok_or_else(|| Error::usage("a quotation mark is not closed"))?;
     let mut words = words.into_iter();
     let mut lines = Vec::new();
     let mut hashes = Vec::new();
@@ -141,7 +141,7 @@ pub(super) fn parse(line: &str) -> Result<Vec<Line>> {
         }
         let known = SILENT.contains(&option) || LONG.contains(&option) || option == "--hash";
         if !known {
-            return Err(Error::usage(format!("the option {option} is not known here")));
+            return Err(Error::usage(format!("the option {option} is not supported")));
         }
         let value = attached.map(str::to_owned).or_else(|| words.next());
         let value = value.ok_or_else(|| Error::usage(format!("the option {option} has no value")))?;

@@ -32,7 +32,7 @@ pub(super) fn conflicts(lock: &Uv, projects: &Projects) -> Option<String> {
     if let Some((_, root)) = projects.iter().find(|(dir, _)| *dir == lock.place.dir) {
         now = inferred(now, root)?;
     }
-    (now != sets(lock.conflicts.as_ref(), None)?).then(|| "what conflicts is another one now".into())
+    (now != sets(lock.conflicts.as_ref(), None)?).then(|| "the conflicts have changed".into())
 }
 
 /// `None` where something cannot be understood.

@@ -76,7 +76,7 @@ fn not_in_it(lock: &Uv, project: &ProjectFacts<'_>, pyproject: &Table) -> Error 
         1 => format!("its only member is {first}"),
         _ => format!("its members are {}", members.join(", ")),
     });
-    error.hint(format!("name the folder of a member: -C {first}"))
+    error.hint(format!("give the folder of a member: -C {first}"))
 }
 
 /// The `pyproject.toml` of a folder, where it has one that can be read.
@@ -156,7 +156,7 @@ impl Comparison<'_> {
         let sources = self.sources(entry, pyproject, then);
         let now = required(pyproject, &sources, false)?;
         if entry.metadata.is_none() && !now.is_empty() {
-            return Err(self.stale(entry, "it lacks all that is required"));
+            return Err(self.stale(entry, "it lacks the requirements"));
         }
         let then = locked(self.lock, then)?;
         let (own, provided) = (extra_names(pyproject), provided(entry));
@@ -172,7 +172,7 @@ impl Comparison<'_> {
             Some(extra) if own.contains(extra) => {
                 Err(self.stale(entry, &format!("it lacks the extra {extra}")))
             }
-            Some(extra) => Err(self.stale(entry, &format!("there is no extra {extra} any more"))),
+            Some(extra) => Err(self.stale(entry, &format!("the extra {extra} no longer exists"))),
             None => Ok(()),
         }
     }
@@ -216,7 +216,7 @@ impl Comparison<'_> {
             let now = at(root, &format!("tool.uv.{key}")).and_then(Value::as_str);
             // Without a word here it may be the user's own setting.
             if now.is_some_and(|now| now != then.as_deref().unwrap_or(usual)) {
-                return Err(self.stale(entry, &format!("{key} is another one now")));
+                return Err(self.stale(entry, &format!("{key} has changed")));
             }
         }
         Ok(())
@@ -276,11 +276,11 @@ fn difference(odd: &Plain, now: &Listed, then: &Listed) -> String {
     let is_index = |origin: &Origin| matches!(origin, Origin::Index { .. });
     match (now.is_empty(), then.is_empty()) {
         (_, true) => format!("it lacks {name}"),
-        (true, _) => format!("{name} is not required any more"),
+        (true, _) => format!("{name} is no longer required"),
         _ if !is_index(origin) || !now.iter().chain(&then).all(is_index) => {
-            format!("{name} comes from elsewhere now")
+            format!("{name} now comes from elsewhere")
         }
-        _ => format!("{name} is required differently"),
+        _ => format!("the requirement for {name} has changed"),
     }
 }
 

@@ -29,12 +29,12 @@ pub(super) fn members(lock: &Uv, projects: &Projects) -> Option<String> {
         return Some(format!("it lacks the member {new}"));
     }
     if let Some(gone) = then.iter().find(|name| !now.contains_key(**name)) {
-        return Some(format!("{gone} is no member any more"));
+        return Some(format!("{gone} is no longer a member"));
     }
     lock.entries.iter().find_map(|entry| match &entry.package.source {
         Source::Directory { path, .. } if lock.members.contains(&entry.package.name) => {
             let moved = now.get(&entry.package.name).is_some_and(|dir| dir != path);
-            moved.then(|| format!("the member {} is in another folder now", entry.package.name))
+            moved.then(|| format!("the member {} has moved to another folder", entry.package.name))
         }
         _ => None,
     })
@@ -48,7 +48,7 @@ pub(super) fn packages(lock: &Uv, projects: &Projects) -> Option<String> {
             entry.is_virtual && matches!(&entry.package.source, Source::Directory { path, .. } if path == dir)
         };
         let entry = lock.entries.iter().find(was_none).filter(|_| is_package)?;
-        Some(format!("{} is a package now", entry.package.name))
+        Some(format!("{} is now a package", entry.package.name))
     })
 }
 
@@ -67,7 +67,7 @@ pub(super) fn environments(lock: &Uv, root: &Table, points: Points<'_>) -> Resul
         };
         let then: Vec<&str> = then.iter().map(String::as_str).collect();
         if points.odd(&placed(&now, points)?, &placed(&then, points)?).is_some() {
-            return Ok(Some(format!("{key} are other ones now")));
+            return Ok(Some(format!("{key} have changed")));
         }
     }
     Ok(None)
@@ -94,7 +94,7 @@ pub(super) fn age(options: &RawOptions, root: &Table) -> Option<String> {
     if let Some(now) = at(root, "tool.uv.exclude-newer")
         && differs(now, locked(options.exclude_newer.as_ref(), options.exclude_newer_span.as_ref()))
     {
-        return Some("exclude-newer is another one now".into());
+        return Some("exclude-newer has changed".into());
     }
     let packages = at(root, "tool.uv.exclude-newer-package").and_then(Value::as_table);
     let other = packages.into_iter().flatten().find(|(name, now)| {
@@ -106,7 +106,7 @@ pub(super) fn age(options: &RawOptions, root: &Table) -> Option<String> {
         });
         differs(now, then)
     });
-    other.map(|(name, _)| format!("exclude-newer-package says another time of {name} now"))
+    other.map(|(name, _)| format!("exclude-newer-package has changed for {name}"))
 }
 
 /// A moment, or how long ago it is.
@@ -140,13 +140,13 @@ pub(super) fn left_out(lock: &Uv, root: &Table) -> Option<String> {
     let list = |key: &str| at(root, key).and_then(Value::as_array).into_iter().flatten();
     let now = names(list("tool.uv.exclude-dependencies").filter_map(Value::as_str).collect());
     if now != names(lock.manifest.excludes.iter().map(String::as_str).collect()) {
-        return Some("exclude-dependencies are other ones now".into());
+        return Some("exclude-dependencies have changed".into());
     }
     let told = list("tool.uv.dependency-metadata").filter_map(|value| value.get("name")?.as_str());
     let then = lock.manifest.dependency_metadata.iter();
     let then = then.filter_map(|value| value.get("name")?.as_str());
     (names(told.collect()) != names(then.collect()))
-        .then(|| "dependency-metadata are of other packages now".into())
+        .then(|| "dependency-metadata is now for other packages".into())
 }
 
 #[cfg(test)]

@@ -154,8 +154,8 @@ impl<'a> Walk<'a> {
         let here: Vec<usize> = meant.iter().filter(|(_, entry)| here(entry)).map(|(at, _)| *at).collect();
         match here.as_slice() {
             [only] => Ok(*only),
-            [] => Err(self.wrong(dependency, "it is needed and not in the lock")),
-            _ => Err(self.wrong(dependency, "the lock has several, and does not say which is meant")),
+            [] => Err(self.wrong(dependency, "it is needed, but not in the lock")),
+            _ => Err(self.wrong(dependency, "the lock has several, and does not say which one to use")),
         }
     }
 

@@ -121,7 +121,7 @@ pub(super) fn locked(lock: &Uv, list: &[RawRequirement]) -> Result<Listed> {
         .map(|raw| {
             let name = lock.place.name(&raw.name)?;
             let text = format!("{name} {}", raw.specifier.as_deref().unwrap_or_default());
-            let wrong = |e| lock.place.wrong_package(&name, "what requires it cannot be read").because(e);
+            let wrong = |e| lock.place.wrong_package(&name, "its requirements cannot be read").because(e);
             let requirement: Requirement = text.parse().map_err(wrong)?;
             let extras = raw.extras.iter().map(|extra| lock.place.name(extra)).collect::<Result<_>>()?;
             let origin = uv_sources::locked(raw, requirement.specifiers.as_ref(), &lock.place.dir);

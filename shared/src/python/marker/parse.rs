@@ -67,9 +67,12 @@ impl Parser<'_> {
         let right = self.operand()?;
         self.skip();
         make(left, operator, right).ok_or_else(|| {
-            Error::usage(format!("the marker {:?} compares what cannot be compared", shown(self.source)))
-                .because(format!("{:?} has no meaning there", operator.sign()))
-                .hint("PEP 508 says what each variable can be compared with")
+            Error::usage(format!(
+                "the marker {:?} compares values that cannot be compared",
+                shown(self.source)
+            ))
+            .because(format!("{:?} has no meaning there", operator.sign()))
+            .hint("PEP 508 says what each variable can be compared with")
         })
     }
 
@@ -167,8 +170,8 @@ impl Parser<'_> {
             "" => "it ends".to_owned(),
             rest => format!("it goes on with {:?}", shown(rest)),
         };
-        Error::usage(format!("{:?} is no marker", shown(self.source)))
-            .because(format!("where {what} should be, {found}"))
+        Error::usage(format!("{:?} is not a valid marker", shown(self.source)))
+            .because(format!("expected {what}, but {found}"))
     }
 }
 

@@ -108,21 +108,21 @@ fn what_has_no_value_anywhere_is_refused() {
 #[test]
 fn mistakes_are_shown_where_they_are() {
     for (text, cause) in [
-        ("", "where a variable or a quoted text should be, it ends"),
-        ("os_name == 'a", "where the closing quote should be, it goes on with \"'a\""),
+        ("", "expected a variable or a quoted text, but it ends"),
+        ("os_name == 'a", "expected the closing quote, but it goes on with \"'a\""),
         (
             "os_name = 'a'",
-            "where one of <=, <, !=, ==, >=, >, ~=, ===, in, not in should be, it goes on with \"= 'a'\"",
+            "expected one of <=, <, !=, ==, >=, >, ~=, ===, in, not in, but it goes on with \"= 'a'\"",
         ),
-        ("(os_name == 'a'", "where \")\" should be, it ends"),
-        ("os_name == 'a' 'b'", "where \"and\", \"or\" or the end should be, it goes on with \"'b'\""),
+        ("(os_name == 'a'", "expected \")\", but it ends"),
+        ("os_name == 'a' 'b'", "expected \"and\", \"or\" or the end, but it goes on with \"'b'\""),
         (
             "os_name notin 'a'",
-            "where one of <=, <, !=, ==, >=, >, ~=, ===, in, not in should be, it goes on with \"notin 'a'\"",
+            "expected one of <=, <, !=, ==, >=, >, ~=, ===, in, not in, but it goes on with \"notin 'a'\"",
         ),
         (
             "os_name == 'a\\'",
-            "where a text without backslashes and line breaks should be, it goes on with \"'a\\\\'\"",
+            "expected a text without backslashes and line breaks, but it goes on with \"'a\\\\'\"",
         ),
     ] {
         assert_eq!(Marker::parse(text).expect_err(text).causes(), [cause]);

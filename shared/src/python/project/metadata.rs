@@ -148,7 +148,7 @@ fn people(project: &View<'_>, key: &str) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for (at, value) in project.list(key)?.into_iter().flatten().enumerate() {
         let Value::Table(author) = value else {
-            return Err(project.mistyped(&format!("{key}[{at}]"), value, "a table of name and email"));
+            return Err(project.mistyped(&format!("{key}[{at}]"), value, "a table with name and email"));
         };
         let part = |key: &str| author.get(key).and_then(Value::as_str);
         found.extend(person(part("name"), part("email")));

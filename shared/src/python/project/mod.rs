@@ -124,7 +124,7 @@ impl Project {
     pub fn read(dir: &Path) -> Result<Option<Self>> {
         let dir = std::path::absolute(dir).context(|| format!("cannot find {}", dir.display()))?;
         if !dir.is_dir() {
-            return Err(Error::usage(format!("there is no folder {}", dir.display())));
+            return Err(Error::usage(format!("the folder {} does not exist", dir.display())));
         }
         let is_project = |dir: &&Path| MARKERS.iter().any(|file| dir.join(file).is_file());
         dir.ancestors().find(is_project).map(|dir| Self::of(&Inputs::read(dir)?)).transpose()
@@ -307,7 +307,7 @@ fn checked(name: String, root: &View<'_>) -> Result<String> {
     let file = root.document().file.display();
     match Name::from_str(&name) {
         Ok(_) => Ok(name),
-        Err(e) => Err(Error::usage(format!("the project's name in {file} is none")).because(e)),
+        Err(e) => Err(Error::usage(format!("the project's name in {file} is invalid")).because(e)),
     }
 }
 
@@ -348,7 +348,7 @@ fn of_poetry(text: &str) -> Option<Constraint> {
 fn specifiers(text: &str, root: &View<'_>, key: &str) -> Result<Constraint> {
     Constraint::parse(text).map_err(|e| {
         let file = root.document().file.display();
-        Error::usage(format!("{key} in {file} is {text:?}, which names no versions"))
+        Error::usage(format!("{key} in {file} is {text:?}, which is not a version constraint"))
             .because(e)
             .hint("write it as >=3.11")
     })

@@ -68,7 +68,7 @@ fn globs(document: &Document) -> Result<Option<Globs>> {
         let patterns = patterns.iter().map(|text| text.trim_start_matches("./").trim_end_matches('/'));
         globs::set(patterns, Star::WithinFolder).map_err(|e| {
             let file = document.file.display();
-            Error::usage(format!("{} in {file} holds what is no glob", workspace.path_of(key))).because(e)
+            Error::usage(format!("{} in {file} has an invalid glob", workspace.path_of(key))).because(e)
         })
     };
     if !has_lock {

@@ -123,7 +123,7 @@ impl Reason {
             Self::Output => "outputs of builds",
             Self::Environment => "virtual environments",
             Self::Cache => "caches",
-            Self::Leaving => "what file managers leave",
+            Self::Leaving => "files left by file managers",
             Self::Repository => "version control",
         }
     }
@@ -135,7 +135,7 @@ impl SourceSet {
     pub fn words(&self) -> Vec<String> {
         let clash = places::clash(self.files.iter().map(|file| file.to.as_str()));
         let clash = clash.map(|(one, other)| {
-            format!("{one} and {other} are one file on Windows and macOS: an image made there has only one of them")
+            format!("{one} and {other} are the same file on Windows and macOS, so an image made there has only one of them")
         });
         words(&self.left_out, "left out").into_iter().chain(clash).collect()
     }
@@ -221,7 +221,7 @@ impl Walk<'_> {
         let failed = || format!("cannot read {}", path.display());
         let listing = std::fs::read_dir(&path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
         let mut entries =
-            listing.map_err(|e| Error::build(failed()).because(e).hint("exclude it, or let it be read"))?;
+            listing.map_err(|e| Error::build(failed()).because(e).hint("exclude it, or make it readable"))?;
         entries.sort_by_key(DirEntry::file_name);
         let ignores = ignores.and_in(&path);
         for entry in entries {
@@ -244,7 +244,7 @@ impl Walk<'_> {
         let name = entry.file_name();
         let Some(name) = name.to_str() else {
             // What is left out anyway may have any name.
-            let unnamed = Error::usage(format!("the name {} is not Unicode", path.display()));
+            let unnamed = Error::usage(format!("the name {} is not valid Unicode", path.display()));
             return if above.is_some() {
                 Ok(())
             } else {

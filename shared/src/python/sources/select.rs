@@ -123,15 +123,16 @@ impl Pattern {
         let local = text.trim().trim_start_matches("./");
         let trimmed = local.trim_matches('/');
         if trimmed.is_empty() || trimmed.split('/').any(|part| part == "..") {
-            return Err(Error::usage(format!("{key}: {text:?} names nothing in the project"))
-                .hint("write patterns relative to the project's folder"));
+            return Err(Error::usage(format!("{key}: {text:?} matches nothing in the project"))
+                .hint("patterns are relative to the project's folder"));
         }
         let wild = |part: &str| part.contains(['*', '?', '[', '{', '\\']);
         // A plain word among the includes is a place; elsewhere it is a name at any depth.
         let anchored = local.trim_end_matches('/').contains('/') || (key == "include" && !wild(trimmed));
         let whole = if anchored { trimmed.to_owned() } else { format!("**/{trimmed}") };
         let glob = globs::one(&whole, Star::WithinFolder);
-        let glob = glob.map_err(|e| Error::usage(format!("{key}: {text:?} is no glob")).because(e))?;
+        let glob =
+            glob.map_err(|e| Error::usage(format!("{key}: {text:?} is not a valid glob")).because(e))?;
         let start: Vec<&str> = whole.split('/').take_while(|part| !wild(part)).collect();
         let last = whole.rsplit('/').next().unwrap_or_default();
         Ok(Self {

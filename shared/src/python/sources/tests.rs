@@ -240,14 +240,14 @@ fn names_that_are_not_unicode_are_refused_unless_left_out() {
     assert_eq!(places(&found(&folder, &[], &[])), ["app.py"]);
     fs::write(folder.path().join(odd), "").expect("written");
     let error = sources(folder.path(), &SourceOptions::default()).expect_err("refused");
-    assert!(error.to_string().contains("is not Unicode"), "{error}");
+    assert!(error.to_string().contains("is not valid Unicode"), "{error}");
 }
 
 #[test]
 fn many_things_of_one_kind_are_counted() {
     let left_out = (0..9).map(|n| LeftOut { path: format!("{n}.key"), reason: Reason::Secret }).collect();
     let set = SourceSet { left_out, ..SourceSet::default() };
-    assert_eq!(set.words(), ["left out, secrets: 0.key, 1.key, 2.key, 3.key and 5 more, which -v names"]);
+    assert_eq!(set.words(), ["left out, secrets: 0.key, 1.key, 2.key, 3.key and 5 more (listed with -v)"]);
 }
 
 /// Prints what is left out of the projects below the folder that `CONTAINERIZE_TEST_PROJECTS` names, to look

@@ -58,7 +58,7 @@ impl Tags {
         pythons.sort();
         pythons.dedup();
         let names: Vec<String> = pythons.into_iter().map(|(_, _, name)| name).collect();
-        format!("they are built for {}, and the base has CPython {}", listed(&names), self.version.short())
+        format!("they are built for {}, but the base has CPython {}", listed(&names), self.version.short())
     }
 
     fn why_not_platform(&self, wheels: &[&WheelName]) -> String {
@@ -76,18 +76,18 @@ impl Tags {
         let (glibc, musl) = (glibc.min(), musl.min());
         let base = format!("the base has {}", self.libc);
         match (self.libc, glibc, musl) {
-            (Libc::Glibc { .. }, Some(minor), _) => return format!("they need glibc 2.{minor}, and {base}"),
+            (Libc::Glibc { .. }, Some(minor), _) => return format!("they need glibc 2.{minor}, but {base}"),
             (Libc::Musl { .. }, _, Some((major, minor))) => {
-                return format!("they need musl {major}.{minor}, and {base}");
+                return format!("they need musl {major}.{minor}, but {base}");
             }
-            (Libc::Glibc { .. }, None, Some(_)) => return format!("they are built for musl, and {base}"),
-            (Libc::Musl { .. }, Some(_), None) => return format!("they are built for glibc, and {base}"),
+            (Libc::Glibc { .. }, None, Some(_)) => return format!("they are built for musl, but {base}"),
+            (Libc::Musl { .. }, Some(_), None) => return format!("they are built for glibc, but {base}"),
             (_, None, None) => {}
         }
         let machines: BTreeSet<String> = wants.iter().filter_map(Wants::linux_machine).collect();
         if !machines.is_empty() {
             let machines: Vec<String> = machines.into_iter().collect();
-            return format!("on Linux they are built for {}, and the base is for {here}", listed(&machines));
+            return format!("on Linux they are built for {}, but the base is for {here}", listed(&machines));
         }
         let systems: BTreeSet<String> = wants.iter().filter_map(Wants::system).collect();
         format!("they are only for {}", listed(&systems.into_iter().collect::<Vec<_>>()))
@@ -174,7 +174,7 @@ fn listed(names: &[String]) -> String {
     let shown = names.get(skipped..).unwrap_or_default();
     let more = if skipped == 0 { "" } else { "others, " };
     match shown.split_last() {
-        None => "nothing that is known".into(),
+        None => "nothing known".into(),
         Some((only, [])) => format!("{more}{only}"),
         Some((last, before)) => format!("{more}{} and {last}", before.join(", ")),
     }
@@ -200,7 +200,7 @@ mod tests {
             "a-1-cp312-cp312-manylinux_2_17_x86_64.whl",
             "a-1-cp313-cp313-win_amd64.whl",
         ]);
-        assert_eq!(found, "they need glibc 2.39, and the base has glibc 2.36");
+        assert_eq!(found, "they need glibc 2.39, but the base has glibc 2.36");
     }
 
     #[test]
@@ -211,11 +211,11 @@ mod tests {
         assert_eq!(
             why(&names),
             "they are built for CPython 3.9, CPython 3.10, CPython 3.14 or later, free-threaded CPython 3.13 \
-             and PyPy 3.10, and the base has CPython 3.13"
+             and PyPy 3.10, but the base has CPython 3.13"
         );
         assert_eq!(
             why(&["a-1-py2-none-any.whl"]),
-            "they are built for Python 2, and the base has CPython 3.13"
+            "they are built for Python 2, but the base has CPython 3.13"
         );
     }
 
@@ -223,11 +223,11 @@ mod tests {
     fn the_platform_may_be_another() {
         assert_eq!(
             why(&["a-1-cp313-cp313-musllinux_1_2_x86_64.whl", "a-1-cp313-cp313-manylinux_2_17_aarch64.whl"]),
-            "they are built for musl, and the base has glibc 2.36"
+            "they are built for musl, but the base has glibc 2.36"
         );
         assert_eq!(
             why(&["a-1-cp313-cp313-manylinux2014_s390x.whl", "a-1-cp313-cp313-linux_armv7l.whl"]),
-            "on Linux they are built for armv7l and s390x, and the base is for x86_64"
+            "on Linux they are built for armv7l and s390x, but the base is for x86_64"
         );
         assert_eq!(
             why(&[
@@ -245,11 +245,11 @@ mod tests {
         let why = |name: &str| tags.why_not(&files(&[name]));
         assert_eq!(
             why("a-1-cp313-cp313-manylinux_2_17_aarch64.manylinux2014_aarch64.whl"),
-            "they are built for glibc, and the base has musl 1.1"
+            "they are built for glibc, but the base has musl 1.1"
         );
         assert_eq!(
             why("a-1-cp313-cp313-musllinux_1_2_aarch64.whl"),
-            "they need musl 1.2, and the base has musl 1.1"
+            "they need musl 1.2, but the base has musl 1.1"
         );
     }
 

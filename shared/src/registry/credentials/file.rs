@@ -40,7 +40,7 @@ impl AuthFile {
         let content = serde_json::from_str(text).map_err(|error| {
             let place = format!("line {}, column {}", error.line(), error.column());
             Error::usage(format!("cannot understand the credentials in {name} ({place})"))
-                .hint("it is a JSON object with auths, as docker login and podman login write it")
+                .hint("expected a JSON object with `auths`; `docker login` and `podman login` write one")
         })?;
         Ok(Some(Self { content, name: name.into() }))
     }
@@ -56,8 +56,9 @@ impl AuthFile {
         }
         let Some((key, entry)) = self.entry(repository) else { return Ok(None) };
         let found = secrets::decode(entry).map_err(|why| {
-            Error::usage(format!("the entry {key:?} in {} is no credential: {why}", self.name))
-                .hint(format!("docker login {0} or podman login {0} writes it anew", repository.registry))
+            Error::usage(format!("the entry {key:?} in {} is not a valid credential: {why}", self.name)).hint(
+                format!("run `docker login {0}` or `podman login {0}` to replace it", repository.registry),
+            )
         })?;
         Ok(found.map(|credential| Found { credential, source: self.name.clone() }))
     }

@@ -47,7 +47,7 @@ pub(super) fn decode(entry: &Value) -> Result<Option<Credential>, &'static str> 
         Ok(found) => Ok(accept(found)),
         Err(CredentialRetrievalError::NoCredentialConfigured) => Ok(None),
         Err(CredentialRetrievalError::CredentialMismatchError) => {
-            Err("auth says something else than username and password")
+            Err("auth contradicts username and password")
         }
         Err(_) => Err("auth is not user:password in base64"),
     }
@@ -65,7 +65,7 @@ struct Answer {
 pub(super) fn ask_helper(helper: &str, registry: &str) -> Result<Option<Credential>> {
     // A name becomes part of a program's name; a path would run something else.
     if helper.contains(['/', '\\']) {
-        return Err(Error::usage(format!("{helper:?} is no name of a credential helper")));
+        return Err(Error::usage(format!("{helper:?} is not the name of a credential helper")));
     }
     let names = match registry {
         "docker.io" => vec!["https://index.docker.io/v1/".to_owned()],
@@ -88,7 +88,7 @@ pub(super) fn ask_helper(helper: &str, registry: &str) -> Result<Option<Credenti
                 failed(
                     helper,
                     registry,
-                    if empty { "it said nothing" } else { "its answer is no credential" },
+                    if empty { "it printed nothing" } else { "its answer is not a credential" },
                 )
             })?;
             return Ok(accept(match answer.username.as_str() {
@@ -99,17 +99,17 @@ pub(super) fn ask_helper(helper: &str, registry: &str) -> Result<Option<Credenti
         let (stdout, stderr) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
         if !stdout.contains("not found") {
             let why = first_line(&stdout).or(first_line(&stderr)).map(str::to_owned);
-            let why = why.unwrap_or_else(|| format!("it ended with {} and said nothing", said.status));
+            let why = why.unwrap_or_else(|| format!("it failed with {} and printed nothing", said.status));
             return Err(failed(helper, registry, &why));
         }
-        tracing::debug!(helper, name, "the credential helper knows nothing");
+        tracing::debug!(helper, name, "the credential helper has no credential");
     }
     Ok(None)
 }
 
 fn failed(helper: &str, registry: &str, why: &str) -> Error {
     Error::usage(format!("docker-credential-{helper} gave no credential for {registry}: {why}"))
-        .hint(format!("docker login {registry} renews it"))
+        .hint(format!("run `docker login {registry}` to renew it"))
 }
 
 fn first_line(text: &str) -> Option<&str> {
@@ -222,9 +222,9 @@ esac
         for (registry, why) in [
             ("locked.io", "the keychain is locked"),
             ("broken.io", "cannot reach the agent"),
-            ("dead.io", "it ended with exit status: 3 and said nothing"),
-            ("mute.io", "it said nothing"),
-            ("odd.io", "its answer is no credential"),
+            ("dead.io", "it failed with exit status: 3 and printed nothing"),
+            ("mute.io", "it printed nothing"),
+            ("odd.io", "its answer is not a credential"),
         ] {
             let error = ask_helper("fake", registry).expect_err("a real failure");
             let said = format!("docker-credential-fake gave no credential for {registry}: {why}");
@@ -232,6 +232,6 @@ esac
         }
         // It does not wait for the question.
         let error = ask_helper("early", "r.io").expect_err("a real failure");
-        assert!(error.to_string().ends_with("it ended with exit status: 7 and said nothing"), "{error}");
+        assert!(error.to_string().ends_with("it failed with exit status: 7 and printed nothing"), "{error}");
     }
 }

@@ -207,8 +207,8 @@ pub(crate) fn check_folder(dir: &Path) -> Result<()> {
     let is_layout = || [FILE, "oci-layout", "index.json"].iter().any(|name| dir.join(name).exists());
     // Asked last: another process may have begun the layout while the folder was read.
     if foreign && !is_layout() {
-        return Err(Error::usage(format!("{} holds other things than an OCI layout", dir.display()))
-            .hint("name a new or empty folder"));
+        return Err(Error::usage(format!("{} is neither empty nor an OCI layout", dir.display()))
+            .hint("use a new or empty folder"));
     }
     Ok(())
 }

@@ -90,7 +90,7 @@ fn read_index(path: &Path) -> Result<Index> {
     match read::bytes(path, read::DOCUMENT) {
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map_err(|e| Error::build(format!("{} is broken", path.display())).because(e))
-            .map_err(|e| e.hint("remove the folder, or name another one")),
+            .map_err(|e| e.hint("remove the folder, or use another one")),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             Ok(Index::new(media_type::OCI_INDEX, Vec::new()))
         }

@@ -102,7 +102,7 @@ fn entries(file: &Path, scratch: &Path) -> Result<Vec<Entry>> {
     for (from, to) in FILES {
         let at = found.iter().position(|entry| entry.path == from).ok_or_else(|| {
             Error::integrity(format!("the Debian package {PACKAGE} has no {from}"))
-                .hint("take another suite for it: debian = { suite = \"trixie\" }")
+                .hint("use another suite: debian = { suite = \"trixie\" }")
         })?;
         entries.push(Entry { path: to.trim_start_matches('/').to_owned(), ..found.swap_remove(at) });
     }
@@ -112,6 +112,6 @@ fn entries(file: &Path, scratch: &Path) -> Result<Vec<Entry>> {
 fn advised(error: Error) -> Error {
     match error.hint_text() {
         Some(_) => error,
-        None => error.hint("`init` takes tini from Debian's archive: name a mirror, debian = { mirror = \"...\" }, or leave init out"),
+        None => error.hint("`init` downloads tini from Debian's archive; set a mirror with debian = { mirror = \"...\" }, or leave out init"),
     }
 }

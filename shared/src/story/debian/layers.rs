@@ -70,7 +70,7 @@ impl Workshop<'_> {
         let names: Vec<&str> = packages.iter().filter(does).map(|package| package.name.as_str()).collect();
         if !names.is_empty() {
             self.events.note(format!(
-                "the installation scripts of {} are not run: what they would make (users, alternatives, caches) is missing",
+                "the installation scripts of {} are not run, so what they would create (users, alternatives, caches) is missing",
                 names.join(", ")
             ));
         }
@@ -207,7 +207,7 @@ impl Adder<'_> {
         for (number, (package, file)) in needed.iter().zip(&files).enumerate() {
             let scratch = scratch.join(number.to_string());
             let unpacked = Unpacked::read(file, &package.name, docs, &scratch)
-                .map_err(|e| e.hint("take another version of it, or another mirror"))?;
+                .map_err(|e| e.hint("use another version of it, or another mirror"))?;
             self.workshop.store.remember(
                 Table::DebianScripts,
                 &package.digest.to_string(),

@@ -52,19 +52,19 @@ pub(super) fn interpreter(
             "the Python in {prefix} is for {}, not for {platform}",
             carried.machine
         ))
-        .hint("leave out that platform, or python.prefix and take a base that has Python"));
+        .hint("leave out that platform, or remove python.prefix and use a base that has Python"));
     }
     if let Some(found) = find_python(&base.contents, &base.image.config)
         && found.path.starts_with(PYTHON_PREFIX)
     {
-        return Err(Error::usage(format!("the base {name} has a Python of its own, {}", found.path))
-            .hint("leave out python.prefix, or take a base without Python, as debian:trixie-slim"));
+        return Err(Error::usage(format!("the base {name} already has a Python, {}", found.path))
+            .hint("remove python.prefix, or use a base without Python, such as debian:trixie-slim"));
     }
     let Some(libc) = find_c_library(&base.contents) else {
         return Err(Error::usage(format!(
             "the base {name} has no C library, which the Python in {prefix} needs"
         ))
-        .hint("take a base that has one, as debian:trixie-slim or gcr.io/distroless/cc-debian13"));
+        .hint("use a base that has one, such as debian:trixie-slim or gcr.io/distroless/cc-debian13"));
     };
     Ok(Interpreter {
         path: format!("{PYTHON_PREFIX}/bin/python{}", carried.version.short()),
@@ -81,7 +81,8 @@ pub(super) fn interpreter(
 pub(super) fn entries(carried: &Carried, owner: (u64, u64)) -> Result<Vec<Entry>> {
     let to = |relative: &Path| -> Result<String> {
         let place = places::below(relative).ok_or_else(|| {
-            Error::usage(format!("{} cannot be a path in an image", relative.display())).hint("rename it")
+            Error::usage(format!("{} cannot be used as a path in an image", relative.display()))
+                .hint("rename it")
         })?;
         Ok(format!("{PYTHON_PREFIX}/{place}"))
     };

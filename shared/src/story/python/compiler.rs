@@ -121,7 +121,7 @@ impl Compiler<'_> {
     /// The interpreter of the base, or of the same base for this machine: bytecode does not depend on the platform.
     fn lent(&self) -> Result<Lent> {
         let machine = this_machine().filter(|_| cfg!(target_os = "linux"));
-        let machine = machine.ok_or_else(|| Error::build("programs of Linux do not run on this machine"))?;
+        let machine = machine.ok_or_else(|| Error::build("Linux programs do not run on this machine"))?;
         let Self { workshop, runtime, base, path, version, .. } = self;
         let (workshop, version) = (*workshop, *version);
         if self.wish.platform.architecture == machine.architecture {
@@ -176,7 +176,8 @@ impl Interpreter {
             return Ok(());
         }
         let said = String::from_utf8_lossy(&done.stderr);
-        let why = said.lines().last().map_or_else(|| format!("it ended with {}", done.status), str::to_owned);
+        let why =
+            said.lines().last().map_or_else(|| format!("it failed with {}", done.status), str::to_owned);
         Err(Error::build(failed()).because(why))
     }
 

@@ -18,6 +18,8 @@ use crate::python::{Interpreter, Markers, Name, Package, Project, Requirement};
 use crate::store::Table;
 use crate::story::parallel::in_parallel;
 use crate::story::workshop::Workshop;
+use crate::words;
+use crate::words::{Command, Words};
 
 /// How many of the missing are named.
 const MOST_NAMED: usize = 8;
@@ -129,14 +131,14 @@ pub(super) fn judge(draft: &Draft, mut unmet: Vec<Unmet>, events: &Events) -> Re
             let more = unmet.len().saturating_sub(MOST_NAMED);
             let more = if more == 0 { String::new() } else { format!(" and {more} more") };
             events.note(format!(
-                "{file} does not meet all that distributions ask for, and is followed: {}{more}",
+                "{file} does not meet all requirements of its distributions, and is used as it is: {}{more}",
                 all.join(", ")
             ));
             Ok(())
         }
-        (unmet, false) if draft.lock_is_named => Err(refusal(&file, unmet, NAMED)),
-        (unmet, false) if lock.made.is_some() => Err(refusal(&file, unmet, BY_PIP)),
-        (unmet, false) => Err(refusal(&file, unmet, COMPLETED)),
+        (unmet, false) if draft.lock_is_named => Err(refusal(&file, unmet, &NAMED.into())),
+        (unmet, false) if lock.made.is_some() => Err(refusal(&file, unmet, &by_pip())),
+        (unmet, false) => Err(refusal(&file, unmet, &completed())),
     }
 }
 
@@ -146,16 +148,22 @@ fn need(one: &Unmet) -> String {
 }
 
 /// The way out for a file that only pins.
-const COMPLETED: &str = "containerize lock makes a pylock.toml with all that is needed";
+fn completed() -> Words {
+    words!("run `{}` to make a complete pylock.toml", Command::LOCK)
+}
 
 /// The way out for a file that the key `lock` names, which nobody else makes.
-const NAMED: &str = "`uv pip compile` makes a file with all that is needed of one that only names it";
+const NAMED: &str = "use `uv pip compile` to make a complete requirements file";
 
 /// The way out for a lock that was made here without uv.
-const BY_PIP: &str =
-    "pip locks for its own Python alone: with uv (pip install uv), containerize lock makes one for all";
+fn by_pip() -> Words {
+    words!(
+        "pip locks only for its own Python; with uv (`pip install uv`), `{}` makes a lock for all",
+        Command::LOCK
+    )
+}
 
-fn refusal(file: &str, unmet: &[Unmet], way_out: &str) -> Error {
+fn refusal(file: &str, unmet: &[Unmet], way_out: &Words) -> Error {
     // What is not there at all is the clearer sentence.
     let Some(first) = unmet.iter().find(|one| one.instead.is_none()).or_else(|| unmet.first()) else {
         return Error::bug("nothing is missing");
@@ -163,7 +171,7 @@ fn refusal(file: &str, unmet: &[Unmet], way_out: &str) -> Error {
     let Unmet { name, needed, through, instead } = first;
     let how = match instead {
         None => format!("which {file} does not pin"),
-        Some(version) => format!("and {file} pins {version}"),
+        Some(version) => format!("but {file} pins {version}"),
     };
     let others: BTreeSet<&str> =
         unmet.iter().map(|one| one.name.as_str()).filter(|other| other != name).collect();
@@ -183,9 +191,7 @@ fn refusal(file: &str, unmet: &[Unmet], way_out: &str) -> Error {
         Some(_) => "pin a version that fits",
     };
     let rest = if others.is_empty() { "" } else { ", ..." };
-    error.hint(format!(
-        "{advice}; if it is meant to be so, write missing = [\"{name}\"{rest}] in the settings"
-    ))
+    error.hint(format!("{advice}; if this is intended, set missing = [\"{name}\"{rest}] in the settings"))
 }
 
 #[cfg(test)]
@@ -200,13 +206,16 @@ mod tests {
     #[test]
     fn a_refusal_names_what_is_missing_through_whom_and_the_way_out() {
         let all = [unmet("a 1", "b", Some("1.0")), unmet("a 1", "c", None), unmet("d 2", "e", None)];
-        let error = refusal("requirements.txt", &all, COMPLETED);
+        let error = refusal("requirements.txt", &all, &completed());
         assert_eq!(error.kind(), crate::Kind::Usage);
         assert_eq!(error.to_string(), "a 1 needs c>=2, which requirements.txt does not pin");
         assert_eq!(error.causes(), ["the same goes for b, e"]);
-        assert!(error.hint_text().is_some_and(|hint| hint.starts_with("containerize lock ")), "{error:?}");
-        let error = refusal("requirements.txt", &all[..1], COMPLETED);
-        assert_eq!(error.to_string(), "a 1 needs b>=2, and requirements.txt pins 1.0");
+        assert!(
+            error.hint_text().is_some_and(|hint| hint.starts_with("run `containerize lock` ")),
+            "{error:?}"
+        );
+        let error = refusal("requirements.txt", &all[..1], &completed());
+        assert_eq!(error.to_string(), "a 1 needs b>=2, but requirements.txt pins 1.0");
         assert!(error.causes().is_empty());
         assert!(error.hint_text().is_some_and(|hint| hint.contains("missing = [\"b\"]")), "{error:?}");
     }
@@ -214,7 +223,7 @@ mod tests {
     #[test]
     fn of_many_only_some_are_named() {
         let all: Vec<Unmet> = (0..20).map(|n| unmet("a 1", &format!("b{n:02}"), None)).collect();
-        let causes = refusal("requirements.txt", &all, COMPLETED).causes();
+        let causes = refusal("requirements.txt", &all, &completed()).causes();
         assert!(causes[0].ends_with("b08, 11 more"), "{causes:?}");
     }
 }

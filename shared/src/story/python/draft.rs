@@ -24,6 +24,8 @@ use crate::story::request::Request;
 use crate::story::workshop::BaseWish;
 use crate::story::{hooks, revision};
 use crate::vcs::{Question, Revision};
+use crate::words;
+use crate::words::Command;
 
 /// A project, its lock, and the images that a call means.
 pub(super) struct Draft {
@@ -168,7 +170,7 @@ impl Draft {
         if folded.values.base.is_none() {
             let settings = Settings::new(folded)?;
             let (base, reason) = match settings.python.prefix {
-                Some(_) => (interpreter::BARE.to_owned(), "the base for a carried Python"),
+                Some(_) => (interpreter::BARE.to_owned(), "default base for a bundled Python"),
                 None => {
                     let (version, reason) = self.python_for(&settings)?;
                     (format!("python:{version}-slim"), reason)
@@ -303,8 +305,8 @@ fn outputs(request: &Request, project: &Path) -> Vec<PathBuf> {
 pub(super) fn project(request: &Request) -> Result<Project> {
     let dir = request.dir.as_path();
     Project::read(dir)?.ok_or_else(|| {
-        Error::usage(format!("there is no Python project in {} or above", dir.display()))
-            .hint("name its folder with -C: one with a pyproject.toml or a requirements.txt")
+        Error::usage(format!("there is no Python project in {} or any parent folder", dir.display()))
+            .hint("give its folder with -C: one with a pyproject.toml or a requirements.txt")
     })
 }
 
@@ -337,7 +339,7 @@ fn read_lock(
 /// The lock that the settings name.
 fn named_lock(path: &Path, variables: &BTreeMap<String, String>) -> Result<Lock> {
     if !path.is_file() {
-        return Err(Error::usage(format!("there is no lock {}", path.display()))
+        return Err(Error::usage(format!("the lock file {} does not exist", path.display()))
             .hint("the key `lock` is relative to the project's folder, in the root's table to the root"));
     }
     lock::read_with(path, lock::kind_of(path)?, variables)
@@ -362,7 +364,7 @@ fn found_lock(
     if !found.others.is_empty() {
         let others: Vec<_> = found.others.iter().filter_map(|path| path.file_name()?.to_str()).collect();
         let name = found.path.file_name().unwrap_or_default().to_string_lossy();
-        events.note(format!("{name} is taken, {}; {} is not read", found.reason, others.join(", ")));
+        events.note(format!("using {name} ({}); ignoring {}", found.reason, others.join(", ")));
     }
     Ok(Some(lock))
 }
@@ -374,8 +376,9 @@ fn renamed(stale: Error, lock: Option<&Lock>) -> Error {
         return stale;
     };
     let name = lock.path.file_name().unwrap_or_default().to_string_lossy();
-    stale.hint(format!(
-        "leave out the key `lock` and run containerize lock; then give the pylock.toml that it makes the name {name}"
+    stale.hint(words!(
+        "remove the key `lock` and run `{lock}`; then rename the new pylock.toml to {name}",
+        lock = Command::LOCK
     ))
 }
 
@@ -388,14 +391,14 @@ pub(super) fn tolerate(stale: Error, mode: StaleLock, events: &Events) -> Result
         return Err(stale);
     }
     let hint = stale.hint_text().map(|hint| format!(" ({hint})")).unwrap_or_default();
-    events.warn(format!("{stale}{hint}; what it pins is taken"));
+    events.warn(format!("{stale}{hint}; using what it pins"));
     Ok(())
 }
 
 fn no_lock(project: &Project) -> Error {
     Error::usage(format!("{} has no lock file", project.name))
-        .because("an image is made from what a lock pins, so that it is the same tomorrow")
-        .hint(format!("run {}; or `containerize lock`, which makes a pylock.toml", locker(project.tool)))
+        .because("images are built from what a lock file pins, so that they can be reproduced")
+        .hint(words!("run {}, or `{lock}` to make a pylock.toml", locker(project.tool), lock = Command::LOCK))
 }
 
 /// What is typed to make a lock, in the project's own tool where that has locks.

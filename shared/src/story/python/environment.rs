@@ -160,9 +160,9 @@ impl Environment<'_> {
         }
         for ((name, later), paths) in twofold {
             maker.press.events.warn(match paths.as_slice() {
-                [path] => format!("{name} and {later} both have {path}: the latter's is taken"),
+                [path] => format!("{name} and {later} both have {path}; using the latter's"),
                 paths => format!(
-                    "{name} and {later} both have {} files, as {}: the latter's are taken",
+                    "{name} and {later} share {} files, such as {}; using the latter's",
                     paths.len(),
                     paths[0]
                 ),

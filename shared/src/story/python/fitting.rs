@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(
             said.to_string(),
             "no wheel of greenlet 3.0.1 fits, and it cannot be built: they are built for CPython 3.10, CPython 3.11 and \
-             CPython 3.12, and the base has CPython 3.13"
+             CPython 3.12, but the base has CPython 3.13"
         );
         assert_eq!(said.causes(), ["uv cannot build a wheel of greenlet", "error: ..."]);
         assert_eq!(

@@ -31,7 +31,7 @@ pub(super) fn install_of(project: &Project, asked: Option<Install>) -> (Install,
         None if has_code => (Install::Wheel, None),
         None => {
             let why =
-                format!("{} has a build system and no package: its source is taken as it is", project.name);
+                format!("{} has a build system but no package; using its source as it is", project.name);
             (Install::Source, Some(why))
         }
     }

@@ -49,7 +49,7 @@ pub(super) async fn environments<'a>(
         images.flat_map(|(image, of)| image.platforms.iter().map(move |platform| (image, of, platform)));
     for ((image, of, platform), chosen) in each.zip(&resolved.environments) {
         let TargetPlan::Python(EnvironmentPlan { interpreter, .. }) = &platform.target else {
-            return Err(Error::bug(format!("{} is no Python image", image.name)));
+            return Err(Error::bug(format!("{} is not a Python image", image.name)));
         };
         let install = image.python().map_or(Install::Source, |application| application.install);
         let files: Vec<Fetched> = fetched.by_ref().take(chosen.iter().filter_map(wheel_of).count()).collect();
@@ -176,7 +176,7 @@ impl<'a> EnvironmentMaker<'a> {
         for (name, object) in &project.scripts {
             if is_command_line(object) {
                 let words = format!(
-                    "the script {name} = {object:?} is a command line and no object of Python: no program of that name is made"
+                    "the script {name} = {object:?} is a command line and not a Python object; no program of that name is made"
                 );
                 say_once(vec![words], left_out);
                 continue;

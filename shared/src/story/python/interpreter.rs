@@ -10,6 +10,8 @@ use crate::oci::Platform;
 use crate::python::lock::{self, Lock, Selection};
 use crate::python::{Carried, Forms, Interpreter, Libc, Project, PythonVersion, Tags};
 use crate::story::workshop::Base;
+use crate::words;
+use crate::words::flag;
 
 /// The versions that a default base is looked for in, the first choice first: those that get at
 /// least security updates.
@@ -48,12 +50,16 @@ pub(super) fn choose(
     for minor in MINORS {
         let version = PythonVersion { major: 3, minor, micro: 99 };
         match settings.platforms.iter().try_for_each(|platform| fits(project, locked, version, platform)) {
-            Ok(()) => return Ok((version.short(), "the newest Python that all locked wheels are for")),
+            Ok(()) => return Ok((version.short(), "the newest Python that all locked wheels support")),
             Err(error) => refused = refused.or(Some(error)),
         }
     }
     let error = Error::usage(format!("no Python from 3.{} to 3.{} fits the lock", MINORS[4], MINORS[0]))
-        .hint("name a version with --python, or a base with --base");
+        .hint(words!(
+            "choose a version with {python}, or a base with {base}",
+            python = flag("python"),
+            base = flag("base")
+        ));
     Err(match refused {
         Some(cause) => error.because(cause),
         None => error,
@@ -116,7 +122,7 @@ pub(super) fn of_base(
     }
     let found = find_python(&base.contents, &base.image.config).ok_or_else(|| {
         Error::usage(format!("the base {name} has no Python interpreter"))
-            .hint("take one that has, as python:3.13-slim; add Debian's: debian = [\"python3\"]; or carry this machine's along: python = { prefix = \"/usr/local\" }")
+            .hint("use one that has, such as python:3.13-slim; add Debian's with debian = [\"python3\"]; or bundle this machine's with python = { prefix = \"/usr/local\" }")
     })?;
     let interpreter = Interpreter {
         path: found.path,
@@ -128,15 +134,19 @@ pub(super) fn of_base(
         let asked: PythonVersion = text.parse()?;
         if !asked.is_minor_of(found.version) {
             return Err(Error::usage(format!(
-                "python ({}) is {}, and the base {name} has {}",
+                "python ({}) is {}, but the base {name} has {}",
                 settings.origins.describe("python"),
                 asked.short(),
                 interpreter.version
             ))
-            .hint(format!("leave one of them out, or take --base python:{}-slim", asked.short())));
+            .hint(words!(
+                "remove one of them, or use {}",
+                flag("base").of(format!("python:{}-slim", asked.short()))
+            )));
         }
     }
-    check_requires(project, &interpreter).map_err(|e| e.hint("choose another base with --base"))?;
+    check_requires(project, &interpreter)
+        .map_err(|e| e.hint(words!("choose another base with {base}", base = flag("base"))))?;
     Ok(interpreter)
 }
 

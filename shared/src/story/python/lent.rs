@@ -229,10 +229,10 @@ impl Lent {
         let PythonVersion { major, minor, micro } = version;
         let said = lines.next().unwrap_or_default();
         if said != format!("cpython {major} {minor} {micro}") {
-            return Err(failed().because(format!("it says that it is {said:?}, and not CPython {version}")));
+            return Err(failed().because(format!("it claims to be {said:?}, not CPython {version}")));
         }
         match lines.find(|path| !Path::new(path).starts_with(&self.folder)) {
-            Some(path) => Err(failed().because(format!("it loads {path} of this machine"))),
+            Some(path) => Err(failed().because(format!("it loads {path} from this machine"))),
             None => Ok(()),
         }
     }

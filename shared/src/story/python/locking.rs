@@ -67,7 +67,7 @@ pub(super) async fn lock_if_needed(
 ) -> Result<()> {
     let stays = |path: &Path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        events.note(format!("{name} locks {} already, and stays", project.name));
+        events.note(format!("{name} already locks {}, and stays as it is", project.name));
     };
     let pins = match unlocked(request, project)? {
         Unlocked::Nothing => return Ok(()),

@@ -10,6 +10,8 @@ use crate::event::Events;
 use crate::python::{Name, Project, Workspace};
 use crate::story::request::Request;
 use crate::system::globs::{self, Star};
+use crate::words;
+use crate::words::flag;
 
 /// The projects that the call means, in the order of their folders: those that `--package` names, all with
 /// `--workspace`, else the one of the folder. A folder that is the root of others and no project itself means those
@@ -24,9 +26,9 @@ pub(super) fn selected(request: &Request, events: &Events) -> Result<Vec<Project
         let unknown = scope.packages.iter().find(|name| !is_named(&here, &here.dir, name));
         return match unknown {
             None if !scope.workspace => Ok(vec![here]),
-            None => Err(Error::usage(format!("{} is in no workspace", here.name)).hint(HOW)),
+            None => Err(Error::usage(format!("{} is not in a workspace", here.name)).hint(HOW)),
             Some(name) => {
-                Err(Error::usage(format!("there is no project {name}: {} is in no workspace", here.name))
+                Err(Error::usage(format!("there is no project {name}: {} is not in a workspace", here.name))
                     .hint(HOW))
             }
         };
@@ -41,8 +43,11 @@ pub(super) fn selected(request: &Request, events: &Events) -> Result<Vec<Project
     if scope.workspace || (wanted.is_empty() && !workspace.has_lock) {
         let found = without_libraries(all.clone(), events);
         if found.is_empty() {
-            return Err(Error::usage(format!("no member of {} starts anything", workspace.root.display()))
-                .hint(format!("name one of {} with --package", list(&all))));
+            return Err(Error::usage(format!(
+                "no member of {} has anything to start",
+                workspace.root.display()
+            ))
+            .hint(words!("choose one of {} with {}", list(&all), flag("package"))));
         }
         return Ok(found);
     }
@@ -52,19 +57,21 @@ pub(super) fn selected(request: &Request, events: &Events) -> Result<Vec<Project
     match without_libraries(all.clone(), &Events::silent()).as_slice() {
         [only] => Ok(vec![only.clone()]),
         several => Err(Error::usage(format!(
-            "{} is the root of several projects, and is not one itself",
+            "{} is the root of several projects, but not a project itself",
             here.dir.display()
         ))
         .because(format!("its members are {}", list(if several.is_empty() { &all } else { several })))
-        .hint(
-            "name one with --package, or take all with --workspace; the key `packages` says which are meant",
-        )),
+        .hint(words!(
+            "choose one with {} or all with {}, or list the ones you want in the key `packages`",
+            flag("package"),
+            flag("workspace")
+        ))),
     }
 }
 
 /// How several projects become one repository's.
 const HOW: &str =
-    "members are those of [tool.uv.workspace], or the folders that `packages` in [tool.containerize] names";
+    "members are those of [tool.uv.workspace], or the folders listed by `packages` in [tool.containerize]";
 
 /// The members, and the root where it is a project.
 fn all(here: &Project, workspace: &Workspace) -> Result<Vec<Project>> {
@@ -118,7 +125,7 @@ fn without_libraries(all: Vec<Project>, events: &Events) -> Vec<Project> {
     let (libraries, rest): (Vec<Project>, Vec<Project>) = all.into_iter().partition(is_library);
     if !libraries.is_empty() {
         events.note(format!(
-            "no image is made of projects that others need and that start nothing: {}",
+            "skipping projects that others depend on and that have nothing to start: {}",
             list(&libraries)
         ));
     }

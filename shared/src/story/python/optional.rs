@@ -5,25 +5,27 @@ use toml::{Table, Value};
 use super::draft::Draft;
 use crate::python::lock::LockKind;
 use crate::python::{Name, Optional};
+use crate::words;
+use crate::words::{Command, flag};
 
 /// The distributions that groups and extras of the project name.
 pub(super) fn of(draft: &Draft) -> Vec<Optional> {
     let Some(pyproject) = &draft.project.pyproject else { return Vec::new() };
     // These locks have only what they were made with.
     let kind = draft.lock.as_ref().map(|lock| lock.kind);
-    let way = |key: &str, flag: &str, name: &str| match kind {
+    let way = |key: &str, asked_by: &str, name: &str| match kind {
         None | Some(LockKind::Pylock) => {
-            format!("write {key} = [\"{name}\"] into the settings, and run `containerize lock`")
+            words!("set {key} = [\"{name}\"], and run `{lock}`", lock = Command::LOCK)
         }
-        Some(LockKind::Requirements) => "add it to the requirements".to_owned(),
-        Some(_) => format!("give {flag} {name}"),
+        Some(LockKind::Requirements) => "add it to the requirements".into(),
+        Some(_) => words!("give {}", flag(asked_by).of(name)),
     };
     let mut found = Vec::new();
     for (group, names) in groups(pyproject) {
         let make = |distribution| Optional {
             distribution,
             within: format!("the group {group}"),
-            way: way("groups", "--group", group),
+            way: way("groups", "group", group),
         };
         found.extend(names.into_iter().map(make));
     }
@@ -31,7 +33,7 @@ pub(super) fn of(draft: &Draft) -> Vec<Optional> {
         let make = |distribution| Optional {
             distribution,
             within: format!("the extra {extra}"),
-            way: way("extras", "--extra", extra),
+            way: way("extras", "extra", extra),
         };
         found.extend(names.into_iter().map(make));
     }

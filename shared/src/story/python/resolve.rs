@@ -171,8 +171,8 @@ fn form(
     let archive = files.iter().find(|file| file.is_sdist());
     if !forms.allows_wheel(&package.name) {
         return archive.map(|archive| Form::Archive(archive.clone())).ok_or_else(|| {
-            Error::usage(format!("{}{version} is to be built, and has no source distribution", package.name))
-                .hint("take it out of no-binary")
+            Error::usage(format!("{}{version} has to be built, but has no source distribution", package.name))
+                .hint("remove it from no-binary")
         });
     }
     if let Some(wheel) = wheel {

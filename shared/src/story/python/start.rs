@@ -66,10 +66,10 @@ pub(super) fn find(
         && let Some(file) = answer.command.iter().find(is_source)
     {
         return Err(Error::usage(format!(
-            "{file} is run as a file, and the wheel of {} has none",
+            "{file} is run as a script, but the wheel of {} does not contain it",
             project.name
         ))
-        .hint("take install = \"source\", or set entrypoint"));
+        .hint("use install = \"source\", or set entrypoint"));
     }
     let Answer { mut command, mut env, port, stop_signal, mut reason, also } = answer;
     if let Some(signal) = stop_signal.filter(|_| settings.stop_signal.is_none()) {

@@ -28,7 +28,7 @@ pub(super) async fn of(
         return Ok(text.to_owned());
     }
     if !project.version.needs_backend() {
-        events.note("the project says no version: 0.0.0 is taken; the key `version` says another");
+        events.note("the project declares no version; using 0.0.0 (set the key `version` to change it)");
         return Ok(UNKNOWN_VERSION.into());
     }
     let wanted = match &early.python {
@@ -51,7 +51,7 @@ pub(super) async fn of(
     }
     let hint = error.hint_text().map(|hint| format!("; {hint}")).unwrap_or_default();
     events.note(format!(
-        "the build backend cannot tell the version of {}: {UNKNOWN_VERSION} is taken{hint}",
+        "the build backend cannot tell the version of {}; using {UNKNOWN_VERSION}{hint}",
         project.name
     ));
     Ok(UNKNOWN_VERSION.into())

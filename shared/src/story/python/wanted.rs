@@ -11,6 +11,7 @@ use crate::python::lock::{self, Lock};
 use crate::python::{Carried, Name, Project, PythonVersion};
 use crate::story::places::{Own, Places};
 use crate::story::request::Request;
+use crate::words::{Command, Flag, flag};
 
 /// What a lock is to have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub(super) struct Wanted {
     /// The interpreter of this machine that an image has.
     pub(super) interpreter: Option<PathBuf>,
     /// What the call itself adds to `containerize lock`, as ` --extra prod`.
-    flags: String,
+    flags: Vec<Flag>,
 }
 
 impl Wanted {
@@ -58,19 +59,17 @@ impl Wanted {
             let asked =
                 (values.extras.clone().unwrap_or_default(), values.groups.clone().unwrap_or_default());
             found.differ |= first.get_or_insert_with(|| asked.clone()) != &asked;
-            for (key, flag, new, all) in [
-                ("extras", "--extra", values.extras, &mut found.extras),
-                ("groups", "--group", values.groups, &mut found.groups),
+            for (key, asked_by, new, all) in [
+                ("extras", "extra", values.extras, &mut found.extras),
+                ("groups", "group", values.groups, &mut found.groups),
             ] {
                 for name in new.into_iter().flatten() {
-                    let said = match origins.of(key) {
-                        Some(Origin::Flag) => format!(" {flag} {name}"),
-                        Some(Origin::File(file)) => format!(" --config {file}"),
-                        _ => String::new(),
+                    let said: Option<Flag> = match origins.of(key) {
+                        Some(Origin::Flag) => Some(flag(asked_by).of(name.clone())),
+                        Some(Origin::File(file)) => Some(flag("config").of(file.clone())),
+                        _ => None,
                     };
-                    if !format!("{} ", found.flags).contains(&format!("{said} ")) {
-                        found.flags.push_str(&said);
-                    }
+                    found.flags.extend(said.filter(|flag| !found.flags.contains(flag)));
                     if !all.contains(&name) {
                         all.push(name);
                     }
@@ -89,7 +88,7 @@ impl Wanted {
             let is_main = |text: &&String| matches!(text.as_str(), "main" | "default");
             texts.iter().filter(|text| !is_main(text)).map(|text| text.parse::<Name>()).collect()
         };
-        let command = format!("containerize lock{}", self.flags);
+        let command = Command::LOCK.with(self.flags.iter().cloned());
         lock::check_made_with(lock, &names(&self.extras)?, &names(&self.groups)?, &command)
     }
 }

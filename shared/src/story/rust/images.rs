@@ -72,7 +72,7 @@ pub(super) fn plan(
     let mut names = BTreeSet::new();
     match images.iter().find(|image| !names.insert(&image.name)) {
         Some(twice) => Err(Error::usage(format!("two images are named {}", twice.name))
-            .hint("let the key `name` give each another one, in its table `image.NAME`")),
+            .hint("give each its own name with the key `name` in its table `image.NAME`")),
         None => Ok((Plan { push: request.push, images }, settings)),
     }
 }
@@ -118,9 +118,10 @@ fn plan_image(wanted: &Wanted, siblings: Siblings, shared: &Shared<'_>) -> Resul
     let (plan, notes) = plan_rust(image, cargo::target::triple)?;
     let lock = project.workspace_root.join("Cargo.lock");
     let signals = signals::note(&wanted.name, package, &settings, &lock);
-    let notes =
-        notes.into_iter().chain(targets::unused(&request.rust.cargo, &plan, &settings)).chain(signals);
-    notes.for_each(|note| events.note(note));
+    for note in notes.into_iter().chain(targets::unused(&request.rust.cargo, &plan, &settings)) {
+        events.note(note);
+    }
+    signals.into_iter().for_each(|note| events.note(note));
     Ok((plan, settings))
 }
 

@@ -49,7 +49,7 @@ impl Recipe for Crates {
     type Decided = Plan;
 
     const NOTHING_TO_PIN: Option<&'static str> =
-        Some("no base is in a registry and named without a digest: there is nothing to lock");
+        Some("there is nothing to lock: no base is a registry image without a digest");
 
     async fn read(request: &Request, _: &Store, events: &Events, _: Purpose) -> Result<Self> {
         other_bytes(System::HERE, request.push).into_iter().for_each(|note| events.note(note));

@@ -58,7 +58,7 @@ impl Programs {
 fn rust<'a>(image: &'a ImagePlan, platform: &'a PlatformPlan) -> Result<(&'a Binary, &'a str, Linkage)> {
     match (image.rust(), &platform.target) {
         (Some(binary), TargetPlan::Rust { target, linkage }) => Ok((binary, target, *linkage)),
-        _ => Err(Error::bug(format!("the image {} is no Rust image", image.name))),
+        _ => Err(Error::bug(format!("the image {} is not a Rust image", image.name))),
     }
 }
 
@@ -153,7 +153,7 @@ pub(super) fn note_traces(
     let found = traces::find(program, folders, workshop.store);
     let Some(name) = program.file_name().filter(|_| !found.is_empty()) else { return };
     workshop.events.note(format!(
-        "{} for {} holds paths of this machine, so the image is another one when it is made in another folder: {}",
+        "{} for {} contains paths of this machine, so building it in another folder gives a different image: {}",
         name.display(),
         platform.platform,
         found.join(", ")
@@ -175,8 +175,8 @@ pub(super) fn check(program: &Path, image: &ImagePlan, platform: &PlatformPlan, 
         return Ok(());
     }
     let fix = match platform.base.parse()? {
-        BaseSpec::Debian(_) => "add glibc to the base: --debian libc6; or leave out --target",
-        _ => "take a base with glibc, as --base gcr.io/distroless/cc-debian13, or leave out --target",
+        BaseSpec::Debian(_) => "add glibc to the base with --debian libc6, or remove --target",
+        _ => "use a base with glibc, such as --base gcr.io/distroless/cc-debian13, or remove --target",
     };
     Err(Error::build(format!(
         "{} is linked dynamically and the base {} has no {loader}",

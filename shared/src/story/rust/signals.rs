@@ -6,6 +6,8 @@ use std::path::Path;
 use crate::cargo::Package;
 use crate::config::Settings;
 use crate::read;
+use crate::words;
+use crate::words::{Words, flag};
 
 /// Crates by which Rust programs handle signals: those that programs name, and what is below them.
 const HANDLERS: [&str; 6] =
@@ -38,7 +40,7 @@ const SERVERS: [&str; 18] = [
 
 /// A note, where the program seems to serve until it is stopped and nothing in it can handle SIGTERM. Cargo.lock
 /// holds what any member needs with any feature, so what is not in it is not in the program.
-pub(super) fn note(image: &str, package: &Package, settings: &Settings, lock: &Path) -> Option<String> {
+pub(super) fn note(image: &str, package: &Package, settings: &Settings, lock: &Path) -> Option<Words> {
     let is_told = settings.init || settings.entrypoint.is_some() || settings.origins.is_chosen("init");
     if is_told || package.needs.iter().any(|name| RAW.contains(&name.as_str())) {
         return None;
@@ -49,9 +51,9 @@ pub(super) fn note(image: &str, package: &Package, settings: &Settings, lock: &P
     if !serves || HANDLERS.iter().any(has) {
         return None;
     }
-    Some(format!(
-        "{image} does not seem to handle SIGTERM: as the first process of a container it ends only when it is killed; \
-         --init puts an init before it, or let it listen (tokio::signal, ctrlc, signal-hook); init = false keeps this quiet"
+    Some(words!(
+        "{image} does not seem to handle SIGTERM, so as the first process of a container it stops only when it is killed; run it under an init with {init}, or handle the signal (tokio::signal, ctrlc, signal-hook); init = false silences this warning",
+        init = flag("init")
     ))
 }
 

@@ -36,10 +36,10 @@ pub(super) fn with_platform(mut stack: Vec<Layer>, image: &str) -> Result<Folded
         return Ok(folded);
     }
     Err(Error::usage(format!(
-        "the target {triple} is for {platform}, and the image for {}",
+        "the target {triple} is for {platform}, but the image is for {}",
         names.join(", ")
     ))
-    .hint("leave one of target (--target) and platforms (--platform) out"))
+    .hint("remove either target (--target) or platforms (--platform)"))
 }
 
 /// Says that a target of cargo's own configuration is not the one that is built for.
@@ -61,8 +61,7 @@ fn other_than(built: &[&str], cargo: &Cargo) -> Option<String> {
     };
     let other = configured.iter().find(|triple| !triple.is_empty() && !built.contains(&triple.as_str()))?;
     Some(format!(
-        "cargo is configured for {other} ([build] target or CARGO_BUILD_TARGET), which is not used: the program is \
-         built for {}; name another target with --target",
+        "cargo is configured for {other} ([build] target or CARGO_BUILD_TARGET), which is ignored: the program is built for {}; choose another target with --target",
         built.join(", ")
     ))
 }

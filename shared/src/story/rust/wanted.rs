@@ -89,7 +89,7 @@ impl Family {
             let left_out = packages.iter().filter(|package| !self.is_closed && !package.bins.is_empty());
             left_out.for_each(|package| {
                 events.note(format!(
-                    "package {} gets no image: others have tables for theirs, and it has not; -p {} makes one",
+                    "package {} gets no image: other packages have a table for theirs, and it has none; build it with -p {}",
                     package.name, package.name
                 ));
             });

@@ -53,7 +53,7 @@ fn names_that_lead_elsewhere_are_refused() {
         (b"demo//y.py", Integrity, "empty parts"),
         (b"demo/\xff.py", Integrity, "UTF-8"),
         (b"demo/\xc3\xa4.py", Integrity, "not marked as UTF-8"),
-        (b"demo/.wh.os.py", Usage, "removal"),
+        (b"demo/.wh.os.py", Usage, "deletion"),
         (&long, Integrity, "too long"),
     ];
     let cases = cases.map(|(name, kind, reason)| ("a name", named(name), kind, reason));
@@ -114,18 +114,18 @@ fn headers_that_contradict_the_directory_are_refused() {
     let path = |name: &[u8]| extra(0x7075, &[b"\x01\0\0\0\0", name].concat());
     let other = |what| move |p: &mut Part| p.extra = path(what);
     all_refused(vec![
-        ("name", with(|p| p.local_name = Some(b"demo/y.py".to_vec())), Integrity, "another name"),
-        ("flags", with(|p| p.local_flags = Some(1 << 11)), Integrity, "another set of flags"),
-        ("method", with(|p| p.local_method = Some(8)), Integrity, "another method"),
-        ("CRC", with(|p| p.local_crc = Some(7)), Integrity, "another CRC"),
-        ("no CRC", with(|p| p.local_crc = Some(0)), Integrity, "another CRC"),
-        ("packed size", with(|p| p.local_compressed = Some(7)), Integrity, "another packed size"),
-        ("size", with(|p| p.local_size = Some(7)), Integrity, "another size"),
+        ("name", with(|p| p.local_name = Some(b"demo/y.py".to_vec())), Integrity, "different name"),
+        ("flags", with(|p| p.local_flags = Some(1 << 11)), Integrity, "different set of flags"),
+        ("method", with(|p| p.local_method = Some(8)), Integrity, "different method"),
+        ("CRC", with(|p| p.local_crc = Some(7)), Integrity, "different CRC"),
+        ("no CRC", with(|p| p.local_crc = Some(0)), Integrity, "different CRC"),
+        ("packed size", with(|p| p.local_compressed = Some(7)), Integrity, "different packed size"),
+        ("size", with(|p| p.local_size = Some(7)), Integrity, "a different size"),
         (
             "record behind",
             with(|p| (p.descriptor, p.local_crc) = (Some(16), Some(7))),
             Integrity,
-            "another CRC",
+            "different CRC",
         ),
         ("record of odd length", with(|p| p.descriptor = Some(18)), Integrity, "record behind"),
         ("no record", with(|p| p.flags = 1 << 3), Integrity, "record behind"),
@@ -180,12 +180,12 @@ fn gaps_overlaps_and_impossible_sizes_are_refused() {
         ),
         ("a hidden file", with(|p| p.only_local = true), Integrity, "belong to no file"),
         ("a hole", with(|p| p.before = vec![0; 7]), Integrity, "7 bytes before demo/x.py"),
-        ("no header where one should be", with(|p| p.only_central = true), Integrity, "another name"),
+        ("no header where one should be", with(|p| p.only_central = true), Integrity, "different name"),
         (
             "bytes before the archive",
             [b"#!/bin/sh\n".to_vec(), wheel(vec![])].concat(),
             Integrity,
-            "does not reach",
+            "does not end where it should",
         ),
         ("more than DEFLATE can", bomb, Integrity, "cannot have 2147483648 bytes"),
         ("stored, but grown", with(|p| p.size = Some(1000)), Integrity, "cannot have 1000 bytes"),
@@ -199,33 +199,43 @@ fn ends_that_lie_are_refused() {
     let wide = |lies| ending(End { wide: Some(lies), ..End::default() });
     let masked = End { offset: Some(u32::MAX), ..End::default() };
     all_refused(vec![
-        ("empty", vec![], Integrity, "no zip archive"),
-        ("no archive", b"<html>404</html>".to_vec(), Integrity, "no zip archive"),
-        (
-            "too few entries",
-            ending(End { entries: Some(3), ..End::default() }),
-            Integrity,
-            "says that it has 3",
-        ),
-        (
-            "too many entries",
-            ending(End { entries: Some(5), ..End::default() }),
-            Integrity,
-            "says that it has 5",
-        ),
+        ("empty", vec![], Integrity, "not a zip archive"),
+        ("no archive", b"<html>404</html>".to_vec(), Integrity, "not a zip archive"),
+        ("too few entries", ending(End { entries: Some(3), ..End::default() }), Integrity, "claims 3"),
+        ("too many entries", ending(End { entries: Some(5), ..End::default() }), Integrity, "claims 5"),
         ("no entries", archive(&[], &End::default()), Integrity, "no .dist-info"),
-        ("a size too small", ending(End { size: Some(46), ..End::default() }), Integrity, "does not reach"),
-        ("a huge size", ending(End { size: Some(u32::MAX), ..End::default() }), Integrity, "does not reach"),
-        ("another offset", ending(End { offset: Some(0), ..End::default() }), Integrity, "does not reach"),
-        ("64 bits announced", ending(masked), Integrity, "does not reach"),
+        (
+            "a size too small",
+            ending(End { size: Some(46), ..End::default() }),
+            Integrity,
+            "does not end where it should",
+        ),
+        (
+            "a huge size",
+            ending(End { size: Some(u32::MAX), ..End::default() }),
+            Integrity,
+            "does not end where it should",
+        ),
+        (
+            "another offset",
+            ending(End { offset: Some(0), ..End::default() }),
+            Integrity,
+            "does not end where it should",
+        ),
+        ("64 bits announced", ending(masked), Integrity, "does not end where it should"),
         ("several disks", ending(End { disk: 1, ..End::default() }), Usage, "disks"),
         ("bytes behind", ending(End { after: b"x".to_vec(), ..End::default() }), Integrity, "does not end"),
-        ("another archive behind", [wheel(vec![]), inner.clone()].concat(), Integrity, "does not reach"),
+        (
+            "another archive behind",
+            [wheel(vec![]), inner.clone()].concat(),
+            Integrity,
+            "does not end where it should",
+        ),
         (
             "another archive as comment",
             ending(End { comment: inner, ..End::default() }),
             Integrity,
-            "does not reach",
+            "does not end where it should",
         ),
         (
             "an end in the comment",
@@ -245,7 +255,7 @@ fn ends_that_lie_are_refused() {
                 ending(End { wide: Some(lies), entries: Some(u16::MAX), ..End::default() })
             },
             Usage,
-            "the most",
+            "the limits",
         ),
     ]);
 }

@@ -55,7 +55,7 @@ fn incomplete_or_foreign_metadata_are_refused() {
         ("another version", renamed("demo-2.0.dist-info"), Integrity, "its file name says demo 1.0"),
         ("another name within", with("METADATA", "Name: other\nVersion: 1.0\n"), Integrity, "not about demo"),
         ("another version within", with("METADATA", "Name: demo\nVersion: 2\n"), Integrity, "not about 1.0"),
-        ("a future format", wheel_file("2.0"), Usage, "only 1 is known"),
+        ("a future format", wheel_file("2.0"), Usage, "only 1 is supported"),
         ("no format", with("WHEEL", "Root-Is-Purelib: true\n"), Integrity, "no Wheel-Version"),
     ]);
 }
@@ -85,7 +85,7 @@ fn records_that_do_not_fit_are_refused() {
         ("no hash", instead("demo/__init__.py,,14\n"), Integrity, "no hash for demo/__init__.py"),
         ("md5", instead(md5), Integrity, "md5 only"),
         ("sha1", instead(sha1), Integrity, "sha1 only"),
-        ("another size", instead(&own.replace(",14", ",15")), Integrity, "another size than RECORD"),
+        ("a different size", instead(&own.replace(",14", ",15")), Integrity, "a different size than RECORD"),
         ("two rows", recorded(|r| r + &own.replace(",14", ",15")), Integrity, "two different rows"),
         ("no table", recorded(|_| "\0\0\0".into()), Integrity, "columns"),
         (
@@ -96,7 +96,7 @@ fn records_that_do_not_fit_are_refused() {
                 archive(&parts, &End::default())
             },
             Integrity,
-            "another size than RECORD",
+            "a different size than RECORD",
         ),
     ]);
 }
@@ -118,7 +118,7 @@ fn contents_that_are_read_must_be_what_headers_and_record_say() {
                 (p.deflated, p.size) = (true, Some(9));
             }),
             Integrity,
-            "another size",
+            "a different size",
         ),
     ]);
 }
@@ -126,15 +126,15 @@ fn contents_that_are_read_must_be_what_headers_and_record_say() {
 #[test]
 fn commands_that_are_other_code_are_refused() {
     all_refused(vec![
-        ("a path", command("../../bin/sh = demo:main"), Integrity, "no plain file name"),
-        ("a folder", command("a/b = demo:main"), Integrity, "no plain file name"),
-        ("the folder", command(". = demo:main"), Integrity, "no plain file name"),
+        ("a path", command("../../bin/sh = demo:main"), Integrity, "not a plain file name"),
+        ("a folder", command("a/b = demo:main"), Integrity, "not a plain file name"),
+        ("the folder", command(". = demo:main"), Integrity, "not a plain file name"),
         ("a call", command("a = demo:main() or exit"), Integrity, "no Python object"),
         ("an import", command("a = os, sys:main"), Integrity, "no Python object"),
         ("a comment", command("a = demo:main#"), Integrity, "no Python object"),
-        ("the interpreter", command("python = demo:main"), Integrity, "belongs to the environment"),
-        ("an interpreter", command("python3.13 = demo:main"), Integrity, "belongs to the environment"),
-        ("nothing", command("a"), Integrity, "no entry point"),
+        ("the interpreter", command("python = demo:main"), Integrity, "would overwrite a file"),
+        ("an interpreter", command("python3.13 = demo:main"), Integrity, "would overwrite a file"),
+        ("nothing", command("a"), Integrity, "not an entry point"),
     ]);
 }
 
@@ -148,8 +148,8 @@ fn data_that_go_to_the_wrong_place_are_refused() {
     ]);
     let modules = "data/lib/python3.13/site-packages";
     all_refused(vec![
-        ("an unknown key", data("bin/x"), Integrity, "no folder of .data"),
-        ("no key", data("x"), Integrity, "no folder of .data"),
+        ("an unknown key", data("bin/x"), Integrity, "an unknown folder of .data"),
+        ("no key", data("x"), Integrity, "an unknown folder of .data"),
         ("a key as a file", data("scripts"), Integrity, "where a folder belongs"),
         ("a script in a folder", data("scripts/a/b"), Integrity, "a folder of its own"),
         (
@@ -160,12 +160,12 @@ fn data_that_go_to_the_wrong_place_are_refused() {
         ),
         ("one place twice", both, Integrity, "two files of it go to"),
         ("one place by two ways", libs, Integrity, "two files of it go to"),
-        ("the environment's mark", data("data/pyvenv.cfg"), Integrity, "belongs to the environment"),
-        ("the interpreter", data("data/bin/python"), Integrity, "belongs to the environment"),
-        ("the interpreter as a script", data("scripts/python3"), Integrity, "belongs to the environment"),
-        ("the link to lib", data("data/lib64/x"), Integrity, "belongs to the environment"),
+        ("the environment's mark", data("data/pyvenv.cfg"), Integrity, "would overwrite a file"),
+        ("the interpreter", data("data/bin/python"), Integrity, "would overwrite a file"),
+        ("the interpreter as a script", data("scripts/python3"), Integrity, "would overwrite a file"),
+        ("the link to lib", data("data/lib64/x"), Integrity, "would overwrite a file"),
         ("a file for a folder", data("data/lib"), Integrity, "which is a file"),
-        ("a file for the commands", data("data/bin"), Integrity, "belongs to the environment"),
+        ("a file for the commands", data("data/bin"), Integrity, "would overwrite a file"),
         (
             "another's metadata",
             data("purelib/other-1.0.dist-info/METADATA"),

@@ -41,13 +41,13 @@ pub(super) fn read(file: &mut (impl Read + Seek), directory: &Directory) -> Resu
     }
     if members.len() as u64 != directory.entries {
         return Err(Error::integrity(format!(
-            "the archive says that it has {} entries, and has {}",
+            "the archive claims {} entries, but has {}",
             directory.entries,
             members.len()
         )));
     }
     if content > MOST_CONTENT {
-        return Err(Error::usage(format!("it would unpack to {content} bytes; {MOST_CONTENT} are the most")));
+        return Err(Error::usage(format!("it would unpack to {content} bytes; the limit is {MOST_CONTENT}")));
     }
     Ok(members)
 }
@@ -101,7 +101,8 @@ fn entry(from: &mut impl Read) -> Result<Member> {
 
 /// The name and whether it is a folder's.
 fn named(raw: &[u8], flags: u16) -> Result<(String, bool)> {
-    let unclear = || Error::integrity(format!("the name {} is not marked as UTF-8, or is none", lossy(raw)));
+    let unclear =
+        || Error::integrity(format!("the name {} is not valid UTF-8, or not marked as UTF-8", lossy(raw)));
     if flags & UTF8 == 0 && !raw.is_ascii() {
         // Code page 437 by the standard, the maker's code page in practice.
         return Err(unclear());

@@ -45,11 +45,11 @@ pub(super) fn find(file: &mut (impl Read + Seek), length: u64) -> Result<Directo
         return Err(Error::usage("the archive is split over several disks"));
     }
     if directory.offset.checked_add(directory.size) != Some(end) {
-        return Err(Error::integrity("the archive's directory does not reach from where it says to its end"));
+        return Err(Error::integrity("the archive's directory does not end where it should"));
     }
     if directory.size > MOST_BYTES || directory.entries > MOST_ENTRIES {
         return Err(Error::usage(format!(
-            "the archive has {} entries in {} bytes of directory; {MOST_ENTRIES} in {MOST_BYTES} are the most",
+            "the archive has {} entries in {} bytes of directory; the limits are {MOST_ENTRIES} and {MOST_BYTES}",
             directory.entries, directory.size
         )));
     }
@@ -59,7 +59,7 @@ pub(super) fn find(file: &mut (impl Read + Seek), length: u64) -> Result<Directo
 /// Where the end record is: the last signature of the file, with nothing but its own comment
 /// behind it.
 fn end_record(file: &mut (impl Read + Seek), length: u64) -> Result<u64> {
-    let none = || Error::integrity("it is no zip archive, or its end is missing");
+    let none = || Error::integrity("it is not a zip archive, or its end is missing");
     let tail_length = length.min(LENGTH + u64::from(u16::MAX));
     let start = length - tail_length;
     let tail = bytes_at(file, start, tail_length)?;

@@ -83,7 +83,7 @@ fn header(file: &mut impl Read, member: &Member) -> Result<u64> {
         () => return Ok((LENGTH + name.len() + extra.len()) as u64),
     };
     Err(Error::integrity(format!(
-        "{} has another {differs} in its own header than in the directory",
+        "{} has a different {differs} in its own header than in the directory",
         member.name
     )))
 }

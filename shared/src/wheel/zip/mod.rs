@@ -88,7 +88,7 @@ impl Archive {
     pub(super) fn read(&mut self, member: &Member, limit: u64) -> Result<Vec<u8>> {
         if member.size > limit {
             return Err(Error::integrity(format!(
-                "{} has {} bytes, and {limit} are as many as it may have",
+                "{} has {} bytes; the limit is {limit}",
                 member.name, member.size
             )));
         }
@@ -97,7 +97,10 @@ impl Archive {
         let mut reader = self.content(member)?.take(member.size + 1);
         reader.read_to_end(&mut content).map_err(|e| broken(member, e))?;
         if content.len() as u64 != member.size {
-            return Err(Error::integrity(format!("{} has another size than its headers say", member.name)));
+            return Err(Error::integrity(format!(
+                "{} has a different size than its headers say",
+                member.name
+            )));
         }
         if crc32fast::hash(&content) != member.crc32 {
             return Err(Error::integrity(format!("{} does not match its CRC", member.name)));

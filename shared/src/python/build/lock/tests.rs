@@ -93,9 +93,9 @@ async fn the_python_of_this_machine_does_not_limit_the_lock_of_uv() {
 async fn a_lock_that_is_of_no_use_replaces_nothing() {
     for (lock, why) in [
         (format!("lock-version = \"1.0\"\n{}", package("b", "")), "a file of b has no hash in it"),
-        ("lock-version = \"2.0\"".to_owned(), "its lock-version is \"2.0\" and not 1.0"),
-        ("packages = []".to_owned(), "its lock-version is \"\" and not 1.0"),
-        ("lock-version = \"1.0\"\npackages = 1".to_owned(), "its packages are no list"),
+        ("lock-version = \"2.0\"".to_owned(), "its lock-version is \"2.0\", not 1.0"),
+        ("packages = []".to_owned(), "its lock-version is \"\", not 1.0"),
+        ("lock-version = \"1.0\"\npackages = 1".to_owned(), "its packages are not a list"),
         ("no toml".to_owned(), "TOML parse error"),
     ] {
         let machine = Machine::new();
@@ -103,7 +103,7 @@ async fn a_lock_that_is_of_no_use_replaces_nothing() {
         machine.file("pylock.toml", "old");
         machine.program("uv", &writes(&lock));
         let error = make(&machine, &[], &[]).await.expect_err("refused");
-        assert_eq!(error.to_string(), "the lock that uv made is of no use");
+        assert_eq!(error.to_string(), "the lock that uv made is unusable");
         assert!(error.causes().concat().contains(why), "{error:?}");
         assert_eq!(left(&machine), ["pylock.toml", "requirements.txt"]);
         assert_eq!(fs::read_to_string(machine.project().join("pylock.toml")).expect("lock"), "old");
@@ -144,7 +144,7 @@ async fn an_old_pip_is_no_tool() {
     machine.file("requirements.txt", "b");
     machine.python_with("python3", "3.12.1", "linux-x86_64", "exit 1", "25.0.1");
     let error = make(&machine, &[], &[]).await.expect_err("refused");
-    assert!(error.to_string().starts_with("there is no tool to make a lock with"), "{error}");
+    assert!(error.to_string().starts_with("found no tool to make a lock"), "{error}");
     assert_eq!(error.hint_text(), Some("install uv, for example with: pip install uv"));
 }
 

@@ -94,15 +94,16 @@ fn local(
     name: Option<&Name>,
     hash: Option<&Hash>,
 ) -> Result<Option<Package>> {
-    let dir = std::path::absolute(selection.project.dir)
-        .map_err(|e| Error::usage(format!("{} is no path", selection.project.dir.display())).because(e))?;
+    let dir = std::path::absolute(selection.project.dir).map_err(|e| {
+        Error::usage(format!("{} is not a valid path", selection.project.dir.display())).because(e)
+    })?;
     let dir = joined(&dir, ".");
     let path = joined(&dir, path);
     if path == dir {
         return Ok(None);
     }
     let nameless = || {
-        Error::usage(format!("{}: what is in {} has no name", pin.at, path.display()))
+        Error::usage(format!("{}: the package in {} has no name", pin.at, path.display()))
             .hint("write it as name @ file:///path")
     };
     if is_archive(&path) {
