@@ -105,7 +105,7 @@ impl FromStr for PythonVersion {
         match numbers.as_deref() {
             Some([major, minor]) => Ok(Self { major: *major, minor: *minor, micro: 0 }),
             Some([major, minor, micro]) => Ok(Self { major: *major, minor: *minor, micro: *micro }),
-            _ => Err(Error::usage(format!("{text:?} is no version of Python")).hint("write it as 3.13")),
+            _ => Err(Error::usage(format!("{text:?} is not a version of Python")).hint("write it as 3.13")),
         }
     }
 }

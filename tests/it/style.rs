@@ -85,10 +85,10 @@ fn strings(code: &str) -> Vec<String> {
             let end = here[2..].find("\"#").expect("an end") + 2;
             found.push(here[2..end].to_owned());
             &here[end + 2..]
-        } else if here.starts_with('"') {
-            let end = end_of_string(&here[1..]) + 1;
-            found.push(joined(&here[1..end]));
-            &here[end + 1..]
+        } else if let Some(string) = here.strip_prefix('"') {
+            let end = end_of_string(string);
+            found.push(joined(&string[..end]));
+            &string[end + 1..]
         } else if here.starts_with('\'') {
             after_character(here)
         } else {

@@ -46,15 +46,16 @@ pub(super) fn fix(name: &str, who: &str, minor: u32) -> Option<String> {
     let top = name.split('.').next().unwrap_or(name);
     if top == "pkg_resources" {
         return Some(format!(
-            "add setuptools<82 to the dependencies, the last one that has pkg_resources; or take a newer version of \
-             what {who} is of"
+            "add setuptools<82, the last version with pkg_resources, to the dependencies; or use a newer version of \
+             the distribution that has {who}"
         ));
     }
     let since = since(top).filter(|since| *since <= minor)?;
     let more =
-        if top == "distutils" { ", add setuptools to the dependencies, which has it too," } else { "" };
+        if top == "distutils" { ", add setuptools to the dependencies, which also has it," } else { "" };
     Some(format!(
-        "Python has no {top} since 3.{since}: take a newer version of what {who} is of{more} or a base with Python 3.{}",
+        "Python has had no {top} since 3.{since}: use a newer version of the distribution that has {who}{more} or a base \
+         with Python 3.{}",
         since - 1
     ))
 }

@@ -120,7 +120,7 @@ impl Examination<'_, '_, '_> {
             format!("{who} imports {name}, which is not where Python 3.{} looks for it", self.python.minor);
         let fix = gone::fix(&name, &who, self.python.minor).unwrap_or_else(|| match is_installed {
             true => format!(
-                "add the distribution that has {name} to the dependencies: {who} needs it and does not say so"
+                "add the distribution that has {name} to the dependencies: {who} needs it but does not declare it"
             ),
             false => LACKING.to_owned(),
         });

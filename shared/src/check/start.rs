@@ -23,8 +23,6 @@ const MOST_SCRIPTS: usize = 5;
 /// What the way to a health check's program begins with.
 const HEALTHCHECK: &str = "HEALTHCHECK";
 
-/// Where engines look when the image says nothing.
-
 /// What is known after following what the image starts.
 #[derive(Default)]
 pub(super) struct Started {

@@ -89,7 +89,10 @@ impl Maker<'_> {
                 match parts.made(item, self, &site)? {
                     Some(Made::Layers(made)) if plan.items.len() == 1 => own = Some(made),
                     Some(Made::Layers(_)) => {
-                        return Err(Error::bug(format!("the layer {} is shared by what cannot", plan.title)));
+                        return Err(Error::bug(format!(
+                            "the layer {} holds an item that needs a layer of its own",
+                            plan.title
+                        )));
                     }
                     Some(Made::Entries(made)) => entries.extend(named.filter(item, made)),
                     None => {

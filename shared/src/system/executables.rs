@@ -61,7 +61,7 @@ mod told {
         /// Where its index and its configuration are.
         git: PathBuf,
         /// Whether what the file system says of files counts.
-        #[cfg_attr(not(unix), expect(dead_code, reason = "there are none to judge"))]
+        #[cfg_attr(not(unix), expect(dead_code, reason = "nothing to check"))]
         has_bits: bool,
         index: OnceLock<Option<Index>>,
     }
