@@ -62,7 +62,7 @@ fn configuration(settings: &Settings, runtime: &Runtime) -> Vec<Shown> {
         value.into_iter().for_each(|value| row.value = value.clone().into());
     }
     let mut found = |key: &'static str, value: serde_json::Value| {
-        shown.push(Shown { key, name: None, value, origin: "from the source".into() });
+        shown.push(Shown { key, name: None, value, origin: "found in the source".into() });
     };
     if let (None, Some(words)) = (&settings.entrypoint, &runtime.entrypoint) {
         found("entrypoint", words.clone().into());

@@ -17,17 +17,17 @@ image shop 2.0
     python      /usr/local/bin/python3.13 3.13.5 on glibc 2.36    from the base
     with        greeting-1.0-py3-none-any.whl
   lock          requirements.txt
-  install       source                                          default
+  install       source                                            default
   application   script main.py; stopped by SIGINT, since Python as process 1 ignores SIGTERM
-  image-format  oci                                             default
-  compression   gzip                                            default
+  image-format  oci                                               default
+  compression   gzip                                              default
   labels        org.opencontainers.image.created=1970-01-01T00:00:00Z  default
-  labels        org.opencontainers.image.title=shop             from pyproject.toml
-  labels        org.opencontainers.image.version=2.0            from pyproject.toml
-  user          65532:65532                                     default
-  workdir       /app                                            default
-  entrypoint    python -m main                                  from the source
-  stop-signal   SIGINT                                          from the source
+  labels        org.opencontainers.image.title=shop               from pyproject.toml
+  labels        org.opencontainers.image.version=2.0              from pyproject.toml
+  user          65532:65532                                       default
+  workdir       /app                                              default
+  entrypoint    python -m main                                    found in the source
+  stop-signal   SIGINT                                            found in the source
   created       1970-01-01T00:00:00Z
   layer         wheels
                 one layer for each large wheel, one for the rest

@@ -180,14 +180,13 @@ pub fn sources(root: &Path, options: &SourceOptions) -> Result<SourceSet> {
 fn sources_on(system: System, root: &Path, options: &SourceOptions) -> Result<SourceSet> {
     let mut walk = Walk {
         system,
-        root,
         outputs: &options.outputs,
         selection: Selection::new(&options.include, &options.exclude)?,
         modes: Modes::new(&options.executable)?,
         docker: ignored::dockers(root)?,
         set: SourceSet::default(),
     };
-    walk.folder("", &Ignores::above(root), None)?;
+    walk.folder(root, "", &Ignores::above(root), None)?;
     let mut set = walk.set;
     set.files.sort_by(|a, b| a.to.as_bytes().cmp(b.to.as_bytes()));
     set.left_out.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
@@ -196,7 +195,6 @@ fn sources_on(system: System, root: &Path, options: &SourceOptions) -> Result<So
 
 struct Walk<'a> {
     system: System,
-    root: &'a Path,
     outputs: &'a [PathBuf],
     selection: Selection,
     modes: Modes,
@@ -216,14 +214,14 @@ enum Out {
 }
 
 impl Walk<'_> {
-    fn folder(&mut self, folder: &str, ignores: &Ignores, out: Option<Out>) -> Result<()> {
-        let path = self.root.join(folder);
+    /// Walks through the folder at `path`, which is `folder` in the image: the same name may be written otherwise there.
+    fn folder(&mut self, path: &Path, folder: &str, ignores: &Ignores, out: Option<Out>) -> Result<()> {
         let failed = || format!("cannot read {}", path.display());
-        let listing = std::fs::read_dir(&path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+        let listing = std::fs::read_dir(path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
         let mut entries =
             listing.map_err(|e| Error::build(failed()).because(e).hint("exclude it, or make it readable"))?;
         entries.sort_by_key(DirEntry::file_name);
-        let ignores = ignores.and_in(&path);
+        let ignores = ignores.and_in(path);
         for entry in entries {
             interrupt::check()?;
             let kind = entry.file_type().context(failed)?;
@@ -260,7 +258,7 @@ impl Walk<'_> {
             self.set.left_out.push(LeftOut { path: to.clone(), reason });
         }
         if kind.is_dir() {
-            return if self.looks_into(&to, out) { self.folder(&to, ignores, out) } else { Ok(()) };
+            return if self.looks_into(&to, out) { self.folder(&path, &to, ignores, out) } else { Ok(()) };
         }
         if out.is_none() && self.selection.includes(&to) {
             self.take(path, to, kind)?;

@@ -295,6 +295,6 @@ fn a_tree_of_macos_makes_the_image_of_linux() {
     let on_mac = sources_on(System::Mac, mac.path(), &SourceOptions::default()).expect("sources");
     assert_eq!(told(&on_mac), told(&found(&linux, &[], &[])));
     assert!(on_mac.left_out.iter().all(|left| left.reason == Reason::Leaving), "{:?}", on_mac.left_out);
-    let clash = "Icons/a.png and icons/a.png are one file on Windows and macOS";
+    let clash = "Icons/a.png and icons/a.png are the same file on Windows and macOS";
     assert!(on_mac.words().iter().any(|word| word.contains(clash)), "{:?}", on_mac.words());
 }
