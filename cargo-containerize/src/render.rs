@@ -250,10 +250,18 @@ fn configured_rows(image: &ImagePlan, before: &[Row]) -> Vec<Row> {
     // References and platforms say these in other words.
     let said = ["repository", "tags", "platforms", "base", "target", "bin"];
     let is_said = |shown: &&Shown| {
-        said.contains(&shown.key) || before.iter().any(|(key, ..)| key.trim_start() == shown.key)
+        // An empty command clears the base's; another list that is empty adds nothing.
+        let is_nothing = shown.value.as_array().is_some_and(Vec::is_empty) && !is_command(shown.key);
+        let is_before = before.iter().any(|(key, ..)| key.trim_start() == shown.key);
+        said.contains(&shown.key) || is_before || is_nothing
     };
     let rest = image.configuration.iter().filter(|shown| !is_said(shown));
     rest.map(|shown| (shown.key, shown_text(shown), shown.origin.clone())).collect()
+}
+
+/// Whether the words of the key are those of a command.
+fn is_command(key: &str) -> bool {
+    matches!(key, "entrypoint" | "cmd")
 }
 
 /// A value as it could be typed.
@@ -261,10 +269,9 @@ fn shown_text(shown: &Shown) -> String {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let value = match &shown.value {
         Value::Array(values) => {
-            let is_command = matches!(shown.key, "entrypoint" | "cmd");
-            let between = if is_command { " " } else { ", " };
+            let between = if is_command(shown.key) { " " } else { ", " };
             let words = values.iter().map(text).collect::<Vec<_>>().join(between);
-            if words.is_empty() { "(none)".to_owned() } else { words }
+            if words.is_empty() { "(cleared)".to_owned() } else { words }
         }
         value => text(value),
     };

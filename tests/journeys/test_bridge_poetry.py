@@ -73,7 +73,7 @@ def test_help_is_the_programs_own_below_poetrys(version: str, poetry, tmp_path: 
     assert "Usage: poetry containerize [OPTIONS]" in text and "--image-format <FORMAT>" in text
     assert "may contain {name}" in text and "--only <GROUPS>" in text
     alone = tool("poetry", "containerize", "--", "--help", cwd=project).out
-    assert alone.startswith("Turns a Rust or Python project") and "--no-interaction" not in alone
+    assert alone.startswith("Turn a Rust or Python project") and "--no-interaction" not in alone
     assert "Poetry" in tool("poetry", "containerize", "--version", cwd=project).out
     assert "containerize" in tool("poetry", "containerize", "--", "--version", cwd=project).out
 

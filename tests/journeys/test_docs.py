@@ -195,8 +195,10 @@ def test_every_flag_is_documented(program) -> None:
     foreign |= {"--no-install-recommends"}
     # Of Django, and of Python's json.tool.
     foreign |= {"--noinput", "--sort-keys", "--no-indent"}
-    # Of git.
-    foreign |= {"--chmod"}
+    # Of git, and of this project's tests.
+    foreign |= {"--chmod", "--full"}
+    # Of oras and regctl.
+    foreign |= {"--oci-layout", "--referrers"}
     assert words - flags - foreign == set(), "pages name flags that do not exist"
 
 
