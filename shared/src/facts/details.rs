@@ -195,16 +195,27 @@ impl FileSystem {
     /// Lays a layer over what the layers below it left; `own` says that it belongs to what is
     /// checked, and not to its base.
     pub fn apply(&mut self, facts: LayerFacts, details: LayerDetails, own: bool) {
+        let old = &self.contents.tree;
         let opaque = |path: &str| facts.opaque.iter().any(|dir| is_below(path, dir));
         let hidden = |path: &str| facts.hidden.iter().any(|gone| path == gone || is_below(path, gone));
-        self.details.retain(|path, _| !opaque(path) && !hidden(path));
+        // Most layers only add, and a walk through all files for each layer would cost more than all else.
+        if !facts.opaque.is_empty() || !facts.hidden.is_empty() {
+            self.details.retain(|path, _| !opaque(path) && !hidden(path));
+        }
+        let is_folder = |path: &str| old.get(path).is_some_and(|node| node.kind == NodeKind::Directory);
+        let replaces_folders =
+            facts.entries.iter().any(|(path, node)| node.kind != NodeKind::Directory && is_folder(path));
         for (path, _) in &facts.entries {
             self.details.remove(path);
         }
-        self.details.extend(details.into_iter().map(|(path, detail)| (path, (detail, own))));
         self.contents.apply(facts);
         let tree = &self.contents.tree;
-        self.details.retain(|path, _| tree.get(path).is_some_and(|node| node.kind == NodeKind::File));
+        let is_file = |path: &str| tree.get(path).is_some_and(|node| node.kind == NodeKind::File);
+        if replaces_folders {
+            self.details.retain(|path, _| is_file(path));
+        }
+        let own = details.into_iter().filter(|(path, _)| is_file(path)).map(|(path, d)| (path, (d, own)));
+        self.details.extend(own);
     }
 
     /// What is known of the file at `path`, links followed.
