@@ -4,6 +4,7 @@ mod architecture;
 mod base;
 mod cache;
 mod cargo;
+mod circles;
 mod docs;
 #[cfg(unix)]
 mod engines;
