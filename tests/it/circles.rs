@@ -42,7 +42,7 @@ fn expand(text: &str) -> Vec<String> {
         return vec![text.split(" as ").next().unwrap_or(text).trim().to_owned()];
     };
     let parts = items(group).filter(|item| !item.trim().is_empty());
-    parts.flat_map(|item| expand(item)).map(|item| format!("{}{item}", before.trim())).collect()
+    parts.flat_map(expand).map(|item| format!("{}{item}", before.trim())).collect()
 }
 
 struct House {
