@@ -24,14 +24,16 @@ pub(super) enum Form {
 /// How the project itself gets in, and a word where that may surprise.
 pub(super) fn install_of(project: &Project, asked: Option<Install>) -> (Install, Option<String>) {
     let compiles = project.build_system.as_ref().is_some_and(|system| system.compiles());
-    let has_code = compiles || !project.layout.packages.is_empty() || !project.layout.modules.is_empty();
+    let layout = &project.layout;
+    let is_empty = layout.packages.is_empty() && layout.modules.is_empty();
+    let has_code = compiles || !(is_empty || layout.is_unknown_to_backend);
     match asked {
         Some(install) => (install, None),
         None if !project.is_package() => (Install::Source, None),
         None if has_code => (Install::Wheel, None),
         None => {
-            let why =
-                format!("{} has a build system but no package; using its source as it is", project.name);
+            let what = if is_empty { "no package" } else { "no package that it finds" };
+            let why = format!("{} has a build system but {what}; using its source as it is", project.name);
             (Install::Source, Some(why))
         }
     }

@@ -25,6 +25,20 @@ pub(super) fn layout(backend: Backend, inputs: &Inputs, name: &Name, tree: Tree<
     }
 }
 
+/// Whether `backend` surely refuses to build where [`layout`] finds nothing: it looks for a package of the project's
+/// name, and nothing tells it otherwise.
+pub(super) fn gives_up(backend: Backend, inputs: &Inputs) -> bool {
+    let is_told = |keys: &[&str]| {
+        inputs.pyproject.as_ref().is_some_and(|document| peek(&document.table, keys).is_some())
+    };
+    match backend {
+        Backend::Flit => true,
+        Backend::Hatchling => !is_told(&["tool", "hatch", "build"]),
+        Backend::Uv => !is_told(&["tool", "uv", "build-backend"]),
+        _ => false,
+    }
+}
+
 /// The package or module with the project's name in the first of `roots` that has it.
 pub(super) fn named(name: &Name, roots: &[&str], tree: Tree<'_>) -> Layout {
     dotted(&name.escaped(), roots, tree)

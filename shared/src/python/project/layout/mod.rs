@@ -25,6 +25,9 @@ pub struct Layout {
     pub modules: Vec<ModuleFile>,
     /// The one folder that holds them all where it is not the project's own: `src`.
     pub src_root: Option<String>,
+    /// Whether the build backend would find none of it, and so has nothing to build.
+    #[serde(skip)]
+    pub is_unknown_to_backend: bool,
 }
 
 /// An import package.
@@ -120,7 +123,11 @@ impl ModuleFile {
 pub(super) fn discover(inputs: &Inputs, name: &Name, backend: Option<Backend>) -> Layout {
     let tree = Tree(&inputs.dir);
     let found = backend.map_or_else(Layout::default, |b| backends::layout(b, inputs, name, tree));
-    if found.is_empty() { what_is_there(tree, backend.is_some()).finished() } else { found.finished() }
+    if !found.is_empty() {
+        return found.finished();
+    }
+    let is_unknown_to_backend = backend.is_some_and(|backend| backends::gives_up(backend, inputs));
+    Layout { is_unknown_to_backend, ..what_is_there(tree, backend.is_some()).finished() }
 }
 
 fn what_is_there(tree: Tree<'_>, is_built: bool) -> Layout {

@@ -212,3 +212,15 @@ fn settings_that_leave_the_project_or_are_nonsense_say_nothing() {
         assert_eq!(shown(&layout(&built(backend, rest), &files)), ["my_demo at my_demo"], "{backend}");
     }
 }
+
+#[test]
+fn a_backend_that_would_find_nothing_is_told_apart() {
+    let gives_up = |pyproject: &str, files: &[&str]| layout(pyproject, files).is_unknown_to_backend;
+    let other = ["api/__init__.py", "config.py"];
+    assert!(gives_up(&built(HATCH, ""), &other));
+    assert!(!gives_up(&built(HATCH, ""), &["my_demo/__init__.py"]));
+    assert!(!gives_up(&built(HATCH, "[tool.hatch.build.targets.wheel]\nbypass-selection = true\n"), &other));
+    assert!(gives_up(&built("uv_build", ""), &other) && gives_up(&built("flit_core.buildapi", ""), &other));
+    // What setup.py computes is not seen here.
+    assert!(!gives_up(&built("setuptools.build_meta", ""), &other));
+}
