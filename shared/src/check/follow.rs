@@ -62,6 +62,11 @@ pub(super) struct Follow<'i, 'a> {
     missing: Vec<(String, usize)>,
 }
 
+/// The name below `site-packages` that a path is in.
+fn distribution(path: &str) -> Option<&str> {
+    path.split_once(PACKAGES)?.1.trim_start_matches('/').split('/').next()
+}
+
 impl<'i, 'a> Follow<'i, 'a> {
     pub(super) fn new(image: &'i Image<'a>, python: &Python, path: &SearchPath) -> Self {
         let folders = path.folders.iter().filter_map(|folder| image.fs.contents.follow(folder)).collect();
@@ -293,23 +298,30 @@ impl<'i, 'a> Follow<'i, 'a> {
             return false;
         }
         let facts = self.reached.iter().filter_map(|module| Some((module, self.facts(&module.path)?)));
-        let (mut paths, mut hooks) = (false, false);
+        let (mut changers, mut hooks) = (Vec::new(), false);
         for (module, facts) in facts {
-            paths |= facts.paths;
+            changers.extend(facts.paths.then_some(module.path.as_str()));
             // Packages do such things for names of their own.
             hooks |= facts.hooks && !module.path.contains(PACKAGES);
         }
-        !(hooks || paths && self.is_somewhere(name))
+        !(hooks || !changers.is_empty() && self.is_somewhere(name, &changers))
     }
 
-    /// Whether anything in the image could be a module of this name.
-    fn is_somewhere(&self, name: &str) -> bool {
+    /// Whether anything in the image could be a module of this name, once the modules at `changers` have changed the
+    /// path. What a distribution has in a package of its own, as pip has six, it would change the path for itself.
+    fn is_somewhere(&self, name: &str, changers: &[&str]) -> bool {
         let file = format!("{name}.");
+        let tree = &self.image.fs.contents.tree;
         let is_it = |path: &str| {
-            let last = path.rsplit('/').next().unwrap_or(path);
-            last == name || last.starts_with(&file)
+            let (folder, last) = path.rsplit_once('/').unwrap_or(("", path));
+            if last != name && !last.starts_with(&file) {
+                return false;
+            }
+            let is_in_package = tree.get(&format!("{folder}/__init__.py")).is_some();
+            let own = distribution(path).filter(|_| is_in_package);
+            own.is_none_or(|own| changers.iter().any(|changer| distribution(changer) == Some(own)))
         };
-        self.image.fs.contents.tree.iter().any(|(path, _)| is_it(path))
+        tree.iter().any(|(path, _)| is_it(path))
     }
 
     /// Whether all modules of a package come from files of Python, and none of them changes that.

@@ -123,3 +123,22 @@ fn what_other_code_may_bring_is_not_missed() {
         assert_eq!(of_app(all), Vec::<String>::new(), "{all:?}");
     }
 }
+
+#[test]
+fn what_another_distribution_has_within_itself_is_nobodys_module() {
+    let changes = ("app/main.py", "import sys\nsys.path.append('lib')\nimport six\n");
+    let vendored =
+        [("SITE/pip/__init__.py", ""), ("SITE/pip/_vendor/__init__.py", ""), ("SITE/pip/_vendor/six.py", "")];
+    let lacks = ["main imports six, which is not where Python 3.13 looks for it"];
+    assert_eq!(of_app(&[&[changes], &vendored[..]].concat()), lacks);
+    // The folder may be the one that is added.
+    assert_eq!(of_app(&[changes, ("app/lib/six.py", "")]), Vec::<String>::new());
+    // A distribution adds folders of its own.
+    let own = [
+        ("app/main.py", "import a"),
+        ("SITE/a/__init__.py", "import sys\nsys.path.append('a/vendor')\nimport six\n"),
+        ("SITE/a/vendor/__init__.py", ""),
+        ("SITE/a/vendor/six.py", ""),
+    ];
+    assert_eq!(of_app(&own), Vec::<String>::new());
+}
