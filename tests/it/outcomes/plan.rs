@@ -139,7 +139,7 @@ image app 1.0.0
   files         {"from":"conf","to":"/etc/app"}         [package.metadata.containerize]
   user          65532:65532                             default
   workdir       /                                       default
-  entrypoint    (none)                                  [package.metadata.containerize]
+  entrypoint    (cleared)                               [package.metadata.containerize]
   layers        extra                                   [package.metadata.containerize]
   layers        {"command":"make layer"}                [package.metadata.containerize]
   created       1970-01-01T00:00:00Z
