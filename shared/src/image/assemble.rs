@@ -7,7 +7,7 @@ use crate::base::BaseImage;
 use crate::error::{Error, Result};
 use crate::layer::Layer;
 use crate::oci::media_type::{Format, layer_compression};
-use crate::oci::{Descriptor, Execution, Extra, History, ImageConfig, Index, Manifest, Platform, to_json};
+use crate::oci::{Descriptor, Execution, History, ImageConfig, Index, Manifest, Platform, to_json};
 use crate::plan::{ImagePlan, LABEL_PREFIX, PlatformPlan, Runtime};
 use crate::store::Blob;
 
@@ -30,18 +30,13 @@ pub fn assemble(base: &BaseImage, image: &ImagePlan, plan: &PlatformPlan, ours: 
     let config = configuration(base, image, plan, &runtime, ours);
     let config = Blob::of(image.format.config(), to_json(&config)?);
     let layers = layers(base, image.format, ours)?;
+    let contents = layers.iter().map(|blob| blob.descriptor.clone()).collect();
     let manifest = Manifest {
-        schema_version: 2,
-        media_type: Some(image.format.manifest().into()),
-        artifact_type: None,
-        extra: Extra::new(),
-        config: config.descriptor.clone(),
-        layers: layers.iter().map(|blob| blob.descriptor.clone()).collect(),
-        subject: None,
         annotations: match image.format {
             Format::Oci => runtime.annotations,
             Format::Docker => BTreeMap::new(),
         },
+        ..Manifest::new(image.format.manifest(), config.descriptor.clone(), contents)
     };
     let manifest = Blob::of(image.format.manifest(), to_json(&manifest)?);
     let base_titles = (1..=base.layers.len()).map(|i| format!("base {i}"));

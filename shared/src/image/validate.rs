@@ -72,16 +72,9 @@ mod tests {
             r#"{{"architecture":"amd64","os":"linux","rootfs":{{"type":"layers","diff_ids":["{diff}"]}},"history":{history}}}"#
         );
         let config = Blob::of(media_type::OCI_CONFIG, config.into_bytes());
-        let manifest = Manifest {
-            schema_version: 2,
-            media_type: None,
-            artifact_type: None,
-            extra: Default::default(),
-            config: config.descriptor.clone(),
-            layers: layers.iter().map(|l| l.descriptor.clone()).collect(),
-            subject: None,
-            annotations: Default::default(),
-        };
+        let contents = layers.iter().map(|layer| layer.descriptor.clone()).collect();
+        let manifest = Manifest::new(media_type::OCI_MANIFEST, config.descriptor.clone(), contents);
+        let manifest = Manifest { media_type: None, ..manifest };
         let manifest = Blob::of(media_type::OCI_MANIFEST, to_json(&manifest).expect("json"));
         Image { platform: Platform::linux("amd64"), manifest, config, layers, titles: vec![] }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Descriptor, Digest, Extra, Manifest, ManifestKind, media_type};
+use super::{Descriptor, Digest, Manifest, ManifestKind, media_type};
 
 /// The bytes that [`Descriptor::empty`] points at.
 pub const EMPTY: &[u8] = b"{}";
@@ -32,14 +32,10 @@ impl Manifest {
         // Readers expect at least one layer.
         let layers = if content.is_empty() { vec![Descriptor::empty()] } else { content };
         Self {
-            schema_version: 2,
-            media_type: Some(media_type::OCI_MANIFEST.into()),
             artifact_type: Some(kind.into()),
-            extra: Extra::new(),
-            config: Descriptor::empty(),
-            layers,
             subject: Some(subject.bare()),
             annotations,
+            ..Self::new(media_type::OCI_MANIFEST, Descriptor::empty(), layers)
         }
     }
 }

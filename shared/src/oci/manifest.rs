@@ -70,6 +70,22 @@ pub enum ManifestKind {
     Index(Index),
 }
 
+impl Manifest {
+    /// A manifest of this type with these contents, which hangs on nothing.
+    pub fn new(media_type: &str, config: Descriptor, layers: Vec<Descriptor>) -> Self {
+        Self {
+            schema_version: 2,
+            media_type: Some(media_type.into()),
+            artifact_type: None,
+            extra: Extra::new(),
+            config,
+            layers,
+            subject: None,
+            annotations: BTreeMap::new(),
+        }
+    }
+}
+
 impl Index {
     /// An OCI index of these manifests.
     pub fn new(media_type: &str, manifests: Vec<Descriptor>) -> Self {

@@ -224,16 +224,8 @@ mod tests {
             ImageConfig { architecture: "amd64".into(), os: "linux".into(), ..Default::default() };
         config.rootfs.diff_ids = diff_ids.collect();
         let config = Blob::of(media_type::OCI_CONFIG, to_json(&config).expect("json"));
-        let manifest = Manifest {
-            schema_version: 2,
-            media_type: Some(media_type::OCI_MANIFEST.into()),
-            artifact_type: None,
-            extra: Default::default(),
-            config: config.descriptor.clone(),
-            layers: layers.iter().map(|layer| layer.descriptor.clone()).collect(),
-            subject: None,
-            annotations: Default::default(),
-        };
+        let contents = layers.iter().map(|layer| layer.descriptor.clone()).collect();
+        let manifest = Manifest::new(media_type::OCI_MANIFEST, config.descriptor.clone(), contents);
         let manifest = Blob::of(media_type::OCI_MANIFEST, to_json(&manifest).expect("json"));
         let titles = vec![String::new(); layers.len()];
         Image { platform: Platform::linux("amd64"), manifest, config, layers, titles }

@@ -179,16 +179,8 @@ fn set(registry: &TestRegistry, only_where_listed: bool) -> ImageSet {
     let image = |architecture: &str| {
         let layer = blob(data(1, 100));
         let config = Blob::of(media_type::OCI_CONFIG, architecture.into());
-        let manifest = Manifest {
-            schema_version: 2,
-            media_type: Some(media_type::OCI_MANIFEST.into()),
-            artifact_type: None,
-            extra: Default::default(),
-            config: config.descriptor.clone(),
-            layers: vec![layer.descriptor.clone()],
-            subject: None,
-            annotations: Default::default(),
-        };
+        let contents = vec![layer.descriptor.clone()];
+        let manifest = Manifest::new(media_type::OCI_MANIFEST, config.descriptor.clone(), contents);
         let manifest = Blob::of(media_type::OCI_MANIFEST, to_json(&manifest).expect("json"));
         let platform = Platform::linux(architecture);
         Image { platform, manifest, config, layers: vec![layer], titles: vec!["l".into()] }

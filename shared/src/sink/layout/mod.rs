@@ -199,16 +199,8 @@ pub(super) mod tests {
     pub(super) fn set(tag: &str, layer: &[u8]) -> ImageSet {
         let layer = Blob::of(media_type::OCI_LAYER, layer.to_vec());
         let config = Blob::of(media_type::OCI_CONFIG, b"{}".to_vec());
-        let manifest = Manifest {
-            schema_version: 2,
-            media_type: Some(media_type::OCI_MANIFEST.into()),
-            artifact_type: None,
-            extra: Default::default(),
-            config: config.descriptor.clone(),
-            layers: vec![layer.descriptor.clone()],
-            subject: None,
-            annotations: Default::default(),
-        };
+        let contents = vec![layer.descriptor.clone()];
+        let manifest = Manifest::new(media_type::OCI_MANIFEST, config.descriptor.clone(), contents);
         let manifest = Blob::of(media_type::OCI_MANIFEST, to_json(&manifest).expect("json"));
         let platform = Platform::linux("amd64");
         let image = Image { platform, manifest, config, layers: vec![layer], titles: vec!["l".into()] };
