@@ -208,6 +208,17 @@ pub struct Features {
     pub no_default_features: bool,
 }
 
+impl Features {
+    /// Those that the settings switch on.
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            features: settings.features.clone(),
+            all_features: settings.all_features,
+            no_default_features: settings.no_default_features,
+        }
+    }
+}
+
 /// One image for one platform.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlatformPlan {

@@ -52,11 +52,7 @@ pub fn plan_rust(
         name: bin,
         profile: settings.profile.clone(),
         strip: settings.strip,
-        features: Features {
-            features: settings.features.clone(),
-            all_features: settings.all_features,
-            no_default_features: settings.no_default_features,
-        },
+        features: Features::of(settings),
         auditable: settings.auditable,
     });
     Ok((image_plan(name, settings, names, facts, project, platforms), notes))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::programs::flags_of;
 use super::tables::own;
 use super::wanted::{Family, Wanted};
 use super::{signals, targets};
@@ -9,7 +10,7 @@ use crate::cargo::{self, BinTarget, Package, Project};
 use crate::config::{self, Settings};
 use crate::error::{Error, Result};
 use crate::event::Events;
-use crate::plan::{About, Facts, ImagePlan, Naming, Plan, RustImage, plan_rust};
+use crate::plan::{About, Facts, Features, ImagePlan, Naming, Plan, RustImage, plan_rust};
 use crate::story::about::{branch, created, detected, image_names, revision_text};
 use crate::story::hooks;
 use crate::story::places::{Places, Siblings};
@@ -33,19 +34,10 @@ pub(super) fn package_features(places: &Places, package: &Package) -> Result<car
     })
 }
 
-/// The features that the settings switch on.
-fn features(settings: &Settings) -> cargo::build::Features {
-    cargo::build::Features {
-        features: settings.features.clone(),
-        all: settings.all_features,
-        no_default: settings.no_default_features,
-    }
-}
-
 /// Refuses a binary whose features are off.
 fn check_features(package: &Package, bin: &str, settings: &Settings) -> Result<()> {
     let Some(target) = package.bins.iter().find(|target| target.name == bin) else { return Ok(()) };
-    let on = cargo::features::enabled(package, &features(settings));
+    let on = cargo::features::enabled(package, &flags_of(&Features::of(settings)));
     let lacks = cargo::features::lacking(&target.required_features, &on);
     match lacks.is_empty() {
         true => Ok(()),

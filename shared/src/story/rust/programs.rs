@@ -74,7 +74,7 @@ pub(super) async fn build(workshop: &Workshop<'_>, project: &Project, plan: &Pla
     for (image, platform) in plan.each() {
         let (binary, target, linkage) = rust(image, platform)?;
         let mut call = call(workshop, project, binary, target, linkage)?;
-        call.features = features(&binary.features).of(&call.binaries[0].package_id, &packages, project);
+        call.features = flags_of(&binary.features).of(&call.binaries[0].package_id, &packages, project);
         let same = |other: &&mut cargo::build::Request| {
             (&other.binaries[0].package_id, &other.triple, &other.profile, &other.features)
                 == (&call.binaries[0].package_id, &call.triple, &call.profile, &call.features)
@@ -103,7 +103,7 @@ pub(super) async fn build(workshop: &Workshop<'_>, project: &Project, plan: &Pla
 }
 
 /// As cargo's flags say it.
-fn features(features: &Features) -> cargo::build::Features {
+pub(super) fn flags_of(features: &Features) -> cargo::build::Features {
     cargo::build::Features {
         features: features.features.clone(),
         all: features.all_features,
