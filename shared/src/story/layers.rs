@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use tempfile::TempDir;
 
 use super::upload::Uploads;
 use super::{brought, hooks};
@@ -80,12 +82,12 @@ impl Maker<'_> {
         let mut layers = Vec::with_capacity(plans.len());
         let mut named = Named::default();
         for (number, plan) in plans.iter().enumerate() {
-            // Lives as long as the layer is read from it.
-            let scratch = scratch::folder()?;
+            // What commands have filled lives as long as the layer is read from it.
+            let mut filled = Vec::new();
             let site = Site { title: &plan.title, base, below: &below, room: self.room_beside(plans.len()) };
             let mut entries = Vec::new();
             let mut own = None;
-            for (i, item) in plan.items.iter().enumerate() {
+            for item in &plan.items {
                 match parts.made(item, self, &site)? {
                     Some(Made::Layers(made)) if plan.items.len() == 1 => own = Some(made),
                     Some(Made::Layers(_)) => {
@@ -95,10 +97,7 @@ impl Maker<'_> {
                         )));
                     }
                     Some(Made::Entries(made)) => entries.extend(named.filter(item, made)),
-                    None => {
-                        let folder = scratch.path().join(i.to_string());
-                        entries.extend(named.filter(item, self.entries(item, &folder, variables)?));
-                    }
+                    None => entries.extend(named.filter(item, self.entries(item, &mut filled, variables)?)),
                 }
             }
             if let Some(own) = own {
@@ -138,13 +137,18 @@ impl Maker<'_> {
     }
 
     /// The entries of an item that all kinds of projects know.
-    fn entries(&self, item: &Item, scratch: &Path, variables: &BTreeMap<&str, String>) -> Result<Vec<Entry>> {
+    fn entries(
+        &self,
+        item: &Item,
+        filled: &mut Vec<TempDir>,
+        variables: &BTreeMap<&str, String>,
+    ) -> Result<Vec<Entry>> {
         match item {
             Item::Directory { path, mode, owner } => {
                 Ok(vec![entry(path, EntryKind::Directory, mode.0, *owner)])
             }
             Item::Files { rule, owner } => self.files(rule, *owner),
-            Item::Outside { layer, owner } => self.outside(layer, *owner, scratch, variables),
+            Item::Outside { layer, owner } => self.outside(layer, *owner, filled, variables),
             item => Err(Error::bug(format!("no step makes this planned item: {item:?}"))),
         }
     }
@@ -195,7 +199,7 @@ impl Maker<'_> {
         &self,
         layer: &ExtraLayer,
         owner: Owner,
-        scratch: &Path,
+        filled: &mut Vec<TempDir>,
         variables: &BTreeMap<&str, String>,
     ) -> Result<Vec<Entry>> {
         let folder = match layer {
@@ -208,7 +212,12 @@ impl Maker<'_> {
                 }
                 folder
             }
-            ExtraLayer::Command { command, dir } => self.fill(command, dir, scratch, variables)?,
+            ExtraLayer::Command { command, dir } => {
+                let folder = self.fill(command, dir, variables)?;
+                let path = folder.path().to_owned();
+                filled.push(folder);
+                path
+            }
         };
         let entries = layer::collect(&folder, "/", None, (owner.uid, owner.gid), &[])?;
         self.tell_capabilities(&entries);
@@ -216,21 +225,15 @@ impl Maker<'_> {
     }
 
     /// Lets a command put files into an empty folder.
-    fn fill(
-        &self,
-        command: &Command,
-        dir: &str,
-        scratch: &Path,
-        variables: &BTreeMap<&str, String>,
-    ) -> Result<PathBuf> {
+    fn fill(&self, command: &Command, dir: &str, variables: &BTreeMap<&str, String>) -> Result<TempDir> {
         let dir = self.dir.join(dir);
-        std::fs::create_dir_all(scratch).context(|| "cannot make a temporary folder".into())?;
+        let folder = scratch::folder()?;
         let mut variables = variables.clone();
-        variables.insert("CONTAINERIZE_LAYER", scratch.display().to_string());
+        variables.insert("CONTAINERIZE_LAYER", folder.path().display().to_string());
         // Platforms are packed at the same time; commands in one folder would disturb each other.
         let _turn = self.press.store.turn("commands", &dir.display().to_string());
         hooks::run(std::slice::from_ref(command), &dir, &variables, self.press.events)?;
-        Ok(scratch.to_owned())
+        Ok(folder)
     }
 }
 
