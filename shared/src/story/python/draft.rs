@@ -209,8 +209,9 @@ impl Draft {
     pub(super) fn wishes(&self) -> Result<Vec<BaseWish>> {
         let mut wishes = Vec::new();
         for image in &self.images {
+            let additions = Additions::of(&image.settings);
             for platform in &image.settings.platforms {
-                wishes.push(wish(base_for(&image.settings, platform)?, platform, &image.settings));
+                wishes.push(wish(base_for(&image.settings, platform)?, platform, &additions));
             }
         }
         Ok(wishes)
@@ -286,9 +287,9 @@ impl Draft {
     }
 }
 
-/// The base `name` for a platform, with what the settings add to it, and a name for the user.
-pub(super) fn wish(name: &str, platform: &Platform, settings: &Settings) -> BaseWish {
-    BaseWish { names_user: true, ..BaseWish::of(name, platform, &Additions::of(settings)) }
+/// The base `name` for a platform, with what is added to it, and a name for the user.
+pub(super) fn wish(name: &str, platform: &Platform, additions: &Additions) -> BaseWish {
+    BaseWish { names_user: true, ..BaseWish::of(name, platform, additions) }
 }
 
 /// What a call writes, which is no source.

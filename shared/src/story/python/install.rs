@@ -57,7 +57,7 @@ pub(super) async fn environments<'a>(
         let maker = EnvironmentMaker { workshop, draft, settings, interpreter, carried };
         let (mut environment, local) = maker.make(chosen, files, install, &mut left_out).await?;
         if image.python().is_some_and(|application| application.bytecode) {
-            environment.compiler = Some(maker.compiler(platform, bases)?);
+            environment.compiler = Some(maker.compiler(&image.additions, platform, bases)?);
         }
         let laid = Laid { wheels: &environment.wheels, local, project_is_laid: install == Install::Wheel };
         unmet.extend(complete::unmet(workshop, draft, settings, interpreter, &laid)?);
@@ -85,14 +85,19 @@ struct EnvironmentMaker<'a> {
 
 impl<'a> EnvironmentMaker<'a> {
     /// What compiles for the image, should something have to be compiled.
-    fn compiler(&self, platform: &PlatformPlan, bases: &'a Bases) -> Result<Compiler<'a>> {
-        let Self { workshop, draft, settings, interpreter, carried } = *self;
+    fn compiler(
+        &self,
+        additions: &Additions,
+        platform: &PlatformPlan,
+        bases: &'a Bases,
+    ) -> Result<Compiler<'a>> {
+        let Self { workshop, draft, interpreter, carried, .. } = *self;
         Ok(Compiler {
             workshop: *workshop,
             runtime: Handle::current(),
             tools: &draft.tools,
-            base: bases.get(&platform.base, &platform.platform, &Additions::of(settings))?,
-            wish: wish(&platform.base, &platform.platform, settings),
+            base: bases.get(&platform.base, &platform.platform, additions)?,
+            wish: wish(&platform.base, &platform.platform, additions),
             path: &interpreter.path,
             version: interpreter.version,
             carried: carried.map(|carried| carried.executable.as_path()),

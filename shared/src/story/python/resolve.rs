@@ -65,9 +65,10 @@ async fn plan_image(
     let mut environments: Vec<Vec<Chosen>> = Vec::new();
     let mut platforms = Vec::new();
     let mut has_shell = true;
+    let additions = Additions::of(settings);
     for platform in &settings.platforms {
         let name = base_for(settings, platform)?;
-        let base = bases.get(name, platform, &Additions::of(settings))?;
+        let base = bases.get(name, platform, &additions)?;
         let interpreter =
             interpreter::of_base(&draft.project, draft.carried(settings)?, settings, name, base, platform)?;
         has_shell &= base.contents.follow("bin/sh").is_some();
