@@ -7,14 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Image;
 use super::python::{Python, SearchPath};
-use crate::facts::details::{Detail, Imports, parts};
+use crate::facts::details::{Detail, Imports, PACKAGES, parts};
 use crate::facts::tree::NodeKind;
 
 /// As many modules are followed.
 const MOST_MODULES: usize = 20_000;
-
-/// Folders of packages have this in their path.
-const PACKAGES: &str = "-packages/";
 
 /// An import that finds nothing.
 #[derive(Debug, PartialEq, Eq)]
@@ -202,7 +199,7 @@ impl<'i, 'a> Follow<'i, 'a> {
     ) {
         let own = package.map(|package| self.facts(&format!("{package}/__init__.py")));
         let bound: BTreeSet<&str> = match own {
-            // Where there is no module, nothing is bound.
+            // A module that is missing binds nothing.
             None => BTreeSet::new(),
             Some(Some(facts)) if facts.plain => {
                 facts.statements.iter().flat_map(|one| parts(one).1).collect()

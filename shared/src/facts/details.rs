@@ -9,7 +9,7 @@ mod opened;
 
 pub use cache::libraries as loader_cache;
 pub use imports::{Imports, parts};
-pub use module::Module;
+pub use module::{Module, PACKAGES};
 pub use opened::Opened;
 
 use std::collections::BTreeMap;

@@ -8,9 +8,11 @@ use super::opened::{self, Opened};
 /// Bytes of a module that are read.
 pub(super) const MAX_MODULE: u64 = 1 << 20;
 
-/// Folders of Python's own modules have this in their path, and packages beside them that.
+/// Folders of Python's own modules have this in their path.
 const LIBRARY: &str = "lib/python3";
-const PACKAGES: &str = "-packages/";
+
+/// Folders of packages have this in their path, `site-packages` and Debian's `dist-packages`.
+pub const PACKAGES: &str = "-packages/";
 
 /// Folders of what nobody imports in an image.
 const ASIDE: [&str; 5] = ["/tests/", "/test/", "/testing/", "/examples/", "/docs/"];
