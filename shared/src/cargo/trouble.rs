@@ -151,7 +151,7 @@ fn ways(system: System, known: &Known, version: &str, triple: &str) -> String {
         ways.push(format!("build it into the program, with {}", adds.join(" and ")));
     }
     ways.extend(known.instead.map(str::to_owned));
-    // On other systems there are none of Debian's headers and libraries to link with.
+    // Other systems do not have Debian's headers and libraries to link with.
     if let Some((headers, package)) = known.debian.filter(|_| system == System::Linux) {
         let from = if is_musl(triple) { "use Debian's instead of musl" } else { "use Debian's" };
         ways.push(format!("{from}: apt install {headers}, and {}", on_debian(triple, package)));
