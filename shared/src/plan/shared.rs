@@ -29,7 +29,11 @@ pub(super) fn image_plan(
     project: ProjectPlan,
     platforms: Vec<PlatformPlan>,
 ) -> ImagePlan {
-    let configuration = configuration(settings, &platforms[0].runtime);
+    let origin = match &project {
+        ProjectPlan::Binary(_) => "default",
+        ProjectPlan::Python(_) => "found in the source",
+    };
+    let configuration = configuration(settings, &platforms[0].runtime, origin);
     ImagePlan {
         name,
         version: facts.version,
@@ -49,8 +53,8 @@ pub(super) fn image_plan(
     }
 }
 
-/// What the settings say, and what the project's source says where they are silent.
-fn configuration(settings: &Settings, runtime: &Runtime) -> Vec<Shown> {
+/// What the settings say, and what is so where they are silent; that comes from `origin`.
+fn configuration(settings: &Settings, runtime: &Runtime, origin: &str) -> Vec<Shown> {
     let mut shown = settings.shown.clone();
     for row in &mut shown {
         let expanded = match row.key {
@@ -62,7 +66,7 @@ fn configuration(settings: &Settings, runtime: &Runtime) -> Vec<Shown> {
         value.into_iter().for_each(|value| row.value = value.clone().into());
     }
     let mut found = |key: &'static str, value: serde_json::Value| {
-        shown.push(Shown { key, name: None, value, origin: "found in the source".into() });
+        shown.push(Shown { key, name: None, value, origin: origin.into() });
     };
     if let (None, Some(words)) = (&settings.entrypoint, &runtime.entrypoint) {
         found("entrypoint", words.clone().into());

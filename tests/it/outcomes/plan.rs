@@ -64,7 +64,7 @@ image app 1.0.0
   user          4:4                                          CONTAINERIZE_USER
   workdir       /                                            default
   init          false                                        [workspace.metadata.containerize]
-  entrypoint    /usr/local/bin/app                           found in the source
+  entrypoint    /usr/local/bin/app                           default
   created       1970-01-01T00:00:00Z
   layer         app
                 /usr/local/bin/app (0:0, 0755)
@@ -99,7 +99,7 @@ image app 1.0.0
   labels        org.opencontainers.image.version=1.0.0  from Cargo.toml
   user          65532:65532                             default
   workdir       /                                       default
-  entrypoint    /usr/local/bin/app                      found in the source
+  entrypoint    /usr/local/bin/app                      default
   created       1970-01-01T00:00:00Z
   layer         app
                 /usr/local/bin/app (0:0, 0755)
