@@ -31,6 +31,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("plan", &["base", "config", "oci", "python"]),
     ("image", &["base", "layer", "oci", "plan", "store"]),
     ("check", &["elf", "facts", "oci", "python"]),
+    ("sbom", &["cargo", "oci"]),
     ("sink", &["base", "image", "oci", "registry", "store"]),
     (
         "story",
@@ -63,7 +64,7 @@ const KNOWN_TO_ALL: &[&str] =
     &["error", "event", "interrupt", "read", "redact", "system", "Error", "Kind", "Result"];
 
 /// Modules that work on values alone.
-const PURE: &[&str] = &["check", "config", "image", "oci", "plan"];
+const PURE: &[&str] = &["check", "config", "image", "oci", "plan", "sbom"];
 
 /// What the pure ones must not touch.
 const OUTSIDE: &[&str] = &[
