@@ -31,6 +31,7 @@ pub mod python;
 pub mod read;
 pub mod redact;
 pub mod registry;
+pub mod sbom;
 pub mod sink;
 pub mod store;
 pub mod story;

@@ -33,6 +33,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("plan", &["base", "config", "oci", "python"]),
     ("image", &["base", "layer", "oci", "plan", "store"]),
     ("check", &["elf", "facts", "oci", "python", "versions"]),
+    ("sbom", &["cargo", "oci"]),
     ("sink", &["base", "image", "oci", "registry", "store"]),
     (
         "story",
@@ -65,7 +66,7 @@ const KNOWN_TO_ALL: &[&str] =
     &["error", "event", "interrupt", "read", "redact", "system", "words", "Error", "Kind", "Result"];
 
 /// Modules that work on values alone.
-const PURE: &[&str] = &["check", "config", "image", "oci", "plan"];
+const PURE: &[&str] = &["check", "config", "image", "oci", "plan", "sbom"];
 
 /// What the pure ones must not touch.
 const OUTSIDE: &[&str] = &[

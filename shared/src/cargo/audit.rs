@@ -99,6 +99,7 @@ mod tests {
             version: "1.0.0".into(),
             source: source.map(str::to_owned),
             checksum: None,
+            licence: None,
             is_in_program: true,
             is_root: false,
             needs: vec![],

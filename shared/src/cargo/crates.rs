@@ -29,6 +29,8 @@ pub struct Crate {
     pub source: Option<String>,
     /// The SHA-256 of what the registry has of it, in hexadecimal digits.
     pub checksum: Option<String>,
+    /// What its Cargo.toml says about its licence.
+    pub licence: Option<String>,
     /// Whether its code is in the program. Procedural macros and build scripts with what they need are not.
     pub is_in_program: bool,
     /// Whether it is the program's own package.
@@ -44,12 +46,22 @@ pub(super) struct Unit {
     target: super::messages::Target,
     #[serde(default)]
     filenames: Vec<PathBuf>,
+    #[serde(default)]
+    manifest_path: PathBuf,
 }
 
-/// The crates of which units were compiled for a program, with what is known of each: its id, and whether its
-/// code is in the program.
+/// The crates of which units were compiled for a program, by their ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Compiled(BTreeMap<String, bool>);
+pub struct Compiled(BTreeMap<String, Known>);
+
+/// What is known of one of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Known {
+    /// Whether its code is in the program.
+    is_in_program: bool,
+    /// Its Cargo.toml.
+    manifest: PathBuf,
+}
 
 impl Compiled {
     /// Those of `units` that are for `target` or for this machine. A call builds for all `targets` at once; the
@@ -59,7 +71,9 @@ impl Compiled {
         for unit in units.iter().filter(|unit| !unit.target.is("custom-build")) {
             let place = if unit.target.is("proc-macro") { None } else { place(unit, folders, targets) };
             if place.is_none_or(|place| place == target) {
-                *found.entry(unit.package_id.clone()).or_default() |= place.is_some();
+                let known: &mut Known = found.entry(unit.package_id.clone()).or_default();
+                known.is_in_program |= place.is_some();
+                known.manifest.clone_from(&unit.manifest_path);
             }
         }
         Self(found)
@@ -82,7 +96,7 @@ pub fn crates(project: &Project, root: &str, compiled: &Compiled) -> Vec<Crate> 
     let lock = read::text(&project.workspace_root.join("Cargo.lock"), read::LOCK).unwrap_or_default();
     let lock: Lock = toml::from_str(&lock).unwrap_or_default();
     let mut found: Vec<(Crate, &[String])> = Vec::new();
-    for (id, is_in_program) in &compiled.0 {
+    for (id, known) in &compiled.0 {
         let Some((name, version, source)) = parts(id) else { continue };
         let locked = lock.find(name, version, source);
         let made = Crate {
@@ -90,7 +104,8 @@ pub fn crates(project: &Project, root: &str, compiled: &Compiled) -> Vec<Crate> 
             version: version.to_owned(),
             source: locked.and_then(|locked| locked.source.clone()).or_else(|| source.map(str::to_owned)),
             checksum: locked.and_then(|locked| locked.checksum.clone()),
-            is_in_program: *is_in_program,
+            licence: licence(&known.manifest),
+            is_in_program: known.is_in_program,
             is_root: id == root,
             needs: Vec::new(),
         };
@@ -116,6 +131,12 @@ pub fn crates(project: &Project, root: &str, compiled: &Compiled) -> Vec<Crate> 
     let all_needs: Vec<Vec<usize>> = found.iter().map(|(of, lines)| needs(of, lines)).collect();
     let with_needs = |((made, _), needs): ((Crate, _), _)| Crate { needs, ..made };
     found.into_iter().zip(all_needs).map(with_needs).collect()
+}
+
+/// The licence that a manifest states; one that a workspace shares is not followed.
+fn licence(manifest: &Path) -> Option<String> {
+    let table: Table = read::text(manifest, read::DOCUMENT).ok()?.parse().ok()?;
+    table.get("package")?.get("license")?.as_str().map(str::to_owned)
 }
 
 /// Members of the workspace, each with what it needs for its tests alone: a lock does not tell that apart.
@@ -310,7 +331,8 @@ source = "registry+https://github.com/rust-lang/crates.io-index"
     fn without_a_lock_the_names_are_known_all_the_same() {
         let folder = tempfile::tempdir().expect("folder");
         let id = format!("{CRATES_IO}#serde@1.0.0");
-        let compiled = Compiled(BTreeMap::from([(id, true), ("nonsense".into(), true)]));
+        let compiled =
+            Compiled(BTreeMap::from([(id, Known::default()), ("nonsense".into(), Known::default())]));
         for lock in ["", "package = 7", "[[package]]\nname = 'serde'"] {
             fs::write(folder.path().join("Cargo.lock"), lock).expect("lock");
             let found = crates(&project(folder.path()), "app", &compiled);

@@ -1,0 +1,214 @@
+//! Bills of materials: what really went into an image, as components and how they belong together; and the
+//! two formats that others read.
+//!
+//! Everything here is a value. The same bill is the same document: identifiers come from the digest of
+//! the manifest that it is about, the time is the image's own, and lists are ordered.
+
+mod carried;
+mod crates;
+mod cyclonedx;
+mod licence;
+mod purl;
+mod spdx;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use carried::{add_carried, licence_of_metadata};
+pub use crates::add_crates;
+pub use cyclonedx::cyclonedx;
+pub use licence::Licence;
+pub use purl::Purl;
+pub use spdx::spdx;
+
+use crate::oci::Digest;
+
+/// Who makes these documents.
+const TOOL: &str = "containerize";
+/// The version of the tool.
+const TOOL_VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Where it lives.
+const HOME: &str = env!("CARGO_PKG_REPOSITORY");
+
+/// The media type of SPDX as JSON.
+pub const SPDX: &str = "application/spdx+json";
+/// The media type of CycloneDX as JSON.
+pub const CYCLONEDX: &str = "application/vnd.cyclonedx+json";
+
+/// What one image, or what one part of it, is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bill {
+    /// The image that it is about.
+    pub image: Component,
+    /// The digest of the manifest that it is about.
+    pub digest: Digest,
+    /// When the image was made by its own words, as RFC 3339 has it.
+    pub created: String,
+    components: BTreeMap<Key, Component>,
+    relations: BTreeSet<Relation>,
+}
+
+/// What names a component in a bill.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key(String);
+
+/// A part of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Component {
+    /// What kind of part.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: Option<String>,
+    /// Its package URL.
+    pub purl: Option<Purl>,
+    /// The name of the file that it came in.
+    pub file: Option<String>,
+    /// The digest of that file.
+    pub sha256: Option<Digest>,
+    /// Where it came from: an address without a login.
+    pub origin: Option<String>,
+    /// Who distributes it.
+    pub supplier: Option<String>,
+    /// What its maker says about its licence.
+    pub licence: Licence,
+}
+
+/// A kind of part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An image.
+    Image,
+    /// A program, or what is started.
+    Application,
+    /// A library, or a package of one.
+    Library,
+    /// A distribution of Linux.
+    System,
+    /// A file.
+    File,
+}
+
+/// How two parts belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bond {
+    /// The first holds the second.
+    Holds,
+    /// The first needs the second when it runs.
+    Needs,
+    /// The first was made with the second, which is not in it.
+    MadeWith,
+    /// The first stands on the second.
+    StandsOn,
+}
+
+/// Two parts that belong together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Relation {
+    from: Key,
+    bond: Bond,
+    to: Key,
+}
+
+impl Component {
+    /// A part of which nothing but its name is known.
+    pub fn new(kind: Kind, name: impl Into<String>) -> Self {
+        Self {
+            kind,
+            name: name.into(),
+            version: None,
+            purl: None,
+            file: None,
+            sha256: None,
+            origin: None,
+            supplier: None,
+            licence: Licence::Unknown,
+        }
+    }
+
+    /// Its package URL, else what it is and its name.
+    fn key(&self) -> Key {
+        Key(match &self.purl {
+            Some(purl) => purl.to_string(),
+            None => {
+                let version = self.version.as_ref().map(|version| format!("@{version}")).unwrap_or_default();
+                format!("{}:{}{version}", self.kind.word(), self.name)
+            }
+        })
+    }
+}
+
+impl Kind {
+    /// CycloneDX's word.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Image => "container",
+            Self::Application => "application",
+            Self::Library => "library",
+            Self::System => "operating-system",
+            Self::File => "file",
+        }
+    }
+}
+
+impl Bill {
+    /// A bill with nothing in it yet.
+    pub fn new(image: Component, digest: Digest, created: impl Into<String>) -> Self {
+        let created = created.into();
+        Self { image, digest, created, components: BTreeMap::new(), relations: BTreeSet::new() }
+    }
+
+    /// The image's own key.
+    pub fn root(&self) -> Key {
+        self.image.key()
+    }
+
+    /// Adds a part that `holder` holds. The same part twice is there once; two that differ and have one name are
+    /// told apart by the digests of their files.
+    pub fn add(&mut self, holder: &Key, part: Component) -> Key {
+        let key = self.place(part);
+        self.relate(holder, Bond::Holds, &key);
+        key
+    }
+
+    /// Adds the image that the image stands on.
+    pub fn stand_on(&mut self, base: Component) -> Key {
+        let key = self.place(base);
+        self.relate(&self.root(), Bond::StandsOn, &key);
+        key
+    }
+
+    /// Adds something that `made` was made with.
+    pub fn make_with(&mut self, made: &Key, part: Component) -> Key {
+        let key = self.place(part);
+        self.relate(made, Bond::MadeWith, &key);
+        key
+    }
+
+    /// Says that two parts belong together.
+    pub fn relate(&mut self, from: &Key, bond: Bond, to: &Key) {
+        if from != to {
+            self.relations.insert(Relation { from: from.clone(), bond, to: to.clone() });
+        }
+    }
+
+    fn place(&mut self, part: Component) -> Key {
+        let mut key = part.key();
+        if self.components.get(&key).is_some_and(|other| *other != part) {
+            let mark =
+                part.sha256.map_or_else(|| Digest::of(format!("{part:?}").as_bytes()), |digest| digest);
+            key = Key(format!("{}#{}", key.0, mark.short()));
+        }
+        self.components.entry(key.clone()).or_insert(part);
+        key
+    }
+
+    /// What `key` holds, in order.
+    fn held_by<'b>(&'b self, key: &'b Key) -> impl Iterator<Item = (&'b Key, &'b Component)> {
+        let held = self.relations.iter().filter(move |r| r.from == *key && r.bond == Bond::Holds);
+        held.filter_map(|relation| self.components.get_key_value(&relation.to))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! Package URLs (the purl specification): one name for a package in all ecosystems.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A package URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purl {
+    kind: &'static str,
+    namespace: Option<String>,
+    name: String,
+    version: Option<String>,
+    qualifiers: BTreeMap<&'static str, String>,
+    /// As somebody else wrote it.
+    given: Option<String>,
+}
+
+impl Purl {
+    /// One that somebody else wrote, as it is.
+    pub fn given(text: &str) -> Option<Self> {
+        let is_one = text.starts_with("pkg:") && text.contains('/') && !text.contains(char::is_whitespace);
+        is_one.then(|| Self { given: Some(text.to_owned()), ..Self::new("", "") })
+    }
+
+    /// `pkg:KIND/NAME`.
+    pub fn new(kind: &'static str, name: impl Into<String>) -> Self {
+        let (namespace, version, qualifiers, given) = (None, None, BTreeMap::new(), None);
+        Self { kind, namespace, name: name.into(), version, qualifiers, given }
+    }
+
+    /// Of a namespace.
+    #[must_use]
+    pub fn of(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// In a version.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
+    }
+
+    /// With a qualifier; an empty one is none.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        let value = value.into();
+        if !value.is_empty() {
+            self.qualifiers.insert(name, value);
+        }
+        self
+    }
+}
+
+impl fmt::Display for Purl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(given) = &self.given {
+            return f.write_str(given);
+        }
+        write!(f, "pkg:{}/", self.kind)?;
+        for part in self.namespace.iter().flat_map(|namespace| namespace.split('/')) {
+            write!(f, "{}/", encoded(part))?;
+        }
+        f.write_str(&encoded(&self.name))?;
+        if let Some(version) = &self.version {
+            write!(f, "@{}", encoded(version))?;
+        }
+        for (i, (name, value)) in self.qualifiers.iter().enumerate() {
+            write!(f, "{}{name}={}", if i == 0 { '?' } else { '&' }, encoded(value))?;
+        }
+        Ok(())
+    }
+}
+
+/// Percent-encoded, but for what the specification leaves alone.
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'~' | b':') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+        encoded
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_written_as_the_specification_shows_them() {
+        let git = "git+https://example.com/a b@1234";
+        for (purl, expected) in [
+            (Purl::new("cargo", "serde").version("1.0.0+x"), "pkg:cargo/serde@1.0.0%2Bx"),
+            (
+                Purl::new("deb", "libc6")
+                    .of("debian")
+                    .version("1:2.36-9")
+                    .with("distro", "debian-12")
+                    .with("arch", "amd64"),
+                "pkg:deb/debian/libc6@1:2.36-9?arch=amd64&distro=debian-12",
+            ),
+            (Purl::new("oci", "web").version("sha256:00").with("tag", ""), "pkg:oci/web@sha256:00"),
+            (
+                Purl::new("cargo", "x").with("vcs_url", git),
+                "pkg:cargo/x?vcs_url=git%2Bhttps:%2F%2Fexample.com%2Fa%20b%401234",
+            ),
+            (Purl::new("golang", "c").of("example.com/a b"), "pkg:golang/example.com/a%20b/c"),
+        ] {
+            assert_eq!(purl.to_string(), expected);
+        }
+    }
+}
