@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use containerize_core::config::{self, Layer, Origin};
+use containerize_core::config::{self, Origin, Place};
 use containerize_core::http::Secret;
 use containerize_core::story::GroupChanges;
 use containerize_core::words::{Command, Flag, Plain, Verb, Wording};
@@ -38,7 +38,7 @@ pub(crate) struct FrontEnd {
     /// User name and password of package indexes, by name.
     pub(crate) sources: BTreeMap<String, Login>,
     /// Keys that the caller sets.
-    pub(crate) settings: Option<Layer>,
+    pub(crate) settings: Option<Place>,
 }
 
 /// Enough of any version's document to say that it does not fit.
@@ -120,7 +120,7 @@ impl FrontEnd {
             Some(table) => {
                 let place = document.settings_place.unwrap_or_else(|| document.command.clone());
                 let origin = Origin::File(place);
-                Some(Layer { values: config::from_table(table, &origin)?, origin })
+                Some(Place { values: config::from_table(table, &origin)?, origin })
             }
         };
         Ok(Self {
@@ -293,8 +293,8 @@ mod tests {
     fn settings_name_their_place() {
         let front_end =
             told(r#", "settings": {"ports": [80]}, "settings-place": "BuildConfig""#).expect("fine");
-        let layer = front_end.settings.expect("a layer");
-        assert_eq!(layer.origin, Origin::File("BuildConfig".into()));
+        let place = front_end.settings.expect("a place");
+        assert_eq!(place.origin, Origin::File("BuildConfig".into()));
         let error =
             told(r#", "settings": {"prots": [80]}, "settings-place": "BuildConfig""#).expect_err("typo");
         assert_eq!(error.to_string(), "there is no key `prots` in BuildConfig");

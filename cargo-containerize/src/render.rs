@@ -218,8 +218,8 @@ fn target_rows(target: &TargetPlan, from: &impl Fn(&str) -> String) -> Vec<Row> 
     };
     let interpreter = &environment.interpreter;
     let python = format!("{} {} on {}", interpreter.path, interpreter.version, interpreter.libc);
-    let from = match &environment.carried {
-        Some(carried) => format!("of {}, {}", carried.prefix, from("python")),
+    let from = match &environment.bundled {
+        Some(bundled) => format!("of {}, {}", bundled.prefix, from("python")),
         None => "from the base".to_owned(),
     };
     let mut rows = vec![("  python", python, from)];
@@ -312,7 +312,7 @@ fn item_text(item: &containerize_core::plan::Item) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use containerize_core::config::{KEYS, Layer, Origin, Settings, fold, from_toml};
+    use containerize_core::config::{KEYS, Origin, Place, Settings, fold, from_toml};
     use containerize_core::plan::{Facts, Names, RustImage, plan_rust};
 
     #[test]
@@ -340,7 +340,7 @@ mod tests {
         let text = text.replace("image-format = \"docker\"", "image-format = \"oci\"");
         let origin = Origin::Table("package.metadata.containerize".into());
         let values = from_toml(&text, &origin).expect("every example");
-        let settings = Settings::new(fold(&[Layer { origin, values }], "")).expect("settings");
+        let settings = Settings::new(fold(&[Place { origin, values }], "")).expect("settings");
         let facts = Facts { version: "1.2.0".into(), revision: None, created: "1970-01-01T00:00:00Z".into() };
         let names =
             Names { tags: Vec::new(), has_siblings: false, references: vec!["a/b:1".parse().expect("name")] };

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use containerize_core::base::spec::BaseSpec;
-use containerize_core::cargo::{Cargo, Environment, Locking, select::Scope};
+use containerize_core::cargo::{Cargo, Locking, Variables, select::Scope};
 use containerize_core::event::Events;
 use containerize_core::http::{Options, Proxies, Secret, named_roots, usual_cert_dirs};
 use containerize_core::registry::{self, Client, Credentials, Explicit};
@@ -38,7 +38,7 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
         // What cargo calls is about a Rust project, whatever else the folder holds.
         language: front_end.for_cargo.then_some(Language::Rust),
         rust: RustCall {
-            cargo: Cargo::new(dir.clone(), variables().collect::<Environment>())
+            cargo: Cargo::new(dir.clone(), variables().collect::<Variables>())
                 .called_from(&here()?)
                 .with_config(for_cargo)
                 .with_flags(cargo.unstable.clone(), arguments.cargo_flags()),
@@ -72,7 +72,7 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
         cache_size: cache_size()?,
         jobs: transfer.jobs.map(std::num::NonZero::get),
         registry: registry_options(transfer, lock.offline || lock.frozen)?,
-        credentials: Credentials::new(registry::Environment::from_process()),
+        credentials: Credentials::new(registry::AuthSources::from_process()),
         login: login(transfer, |name| std::env::var(name))?,
     })
 }
@@ -100,7 +100,7 @@ pub(crate) fn for_check(arguments: &CheckArgs, events: &Events) -> Result<(Clien
 /// A client whose login, if the call has one, is for `registry`, and the cache.
 fn means(transfer: &TransferArgs, registry: Option<&str>, events: &Events) -> Result<(Client, Store)> {
     certificates()?;
-    let mut credentials = Credentials::new(registry::Environment::from_process());
+    let mut credentials = Credentials::new(registry::AuthSources::from_process());
     if let Some(registry) = registry
         && let Some(Login { username, password, source }) = login(transfer, |name| std::env::var(name))?
     {

@@ -9,7 +9,7 @@ use containerize_core::cargo::build::{self, Executable, Features, Request};
 use containerize_core::cargo::rustc::Facts;
 use containerize_core::cargo::select::{self, Scope};
 use containerize_core::cargo::settings::Settings;
-use containerize_core::cargo::{Cargo, Environment, Locking, Project, linkage, target};
+use containerize_core::cargo::{Cargo, Locking, Project, Variables, linkage, target};
 use containerize_core::event::Events;
 use containerize_core::oci::Platform;
 use containerize_core::{Error, Kind, Result};
@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 const HELLO: &str = "fn main() { println!(\"hello\") }";
 
 /// The test's own environment without what would change a build, and with `more`.
-fn environment(more: &[(&str, &str)]) -> Environment {
+fn environment(more: &[(&str, &str)]) -> Variables {
     let inherited = std::env::vars_os().filter(|(name, _)| {
         let name = name.to_string_lossy();
         !(name.contains("RUSTFLAGS") || name.starts_with("CARGO_TARGET_") || name.starts_with("CARGO_BUILD_"))

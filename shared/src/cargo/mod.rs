@@ -36,9 +36,9 @@ pub use select::Binary;
 
 /// Environment variables, as cargo, rustc and build scripts are to see them.
 #[derive(Clone, Default)]
-pub struct Environment(BTreeMap<OsString, OsString>);
+pub struct Variables(BTreeMap<OsString, OsString>);
 
-impl Environment {
+impl Variables {
     /// The value of a variable, if it is set and Unicode.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name)?.to_str()
@@ -65,14 +65,14 @@ impl Environment {
     }
 }
 
-impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
+impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Variables {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
         let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
         Self(system::variables(variables).collect())
     }
 }
 
-impl std::fmt::Debug for Environment {
+impl std::fmt::Debug for Variables {
     /// Names alone: values may be secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.0.keys()).finish()
@@ -114,7 +114,7 @@ impl Locking {
 #[derive(Debug, Clone)]
 pub struct Cargo {
     dir: PathBuf,
-    environment: Environment,
+    environment: Variables,
     overrides: Vec<String>,
     unstable: Vec<String>,
     build_flags: Vec<String>,
@@ -124,7 +124,7 @@ pub struct Cargo {
 impl Cargo {
     /// The cargo that a call from `dir` (absolute) with `environment` means. A subcommand finds
     /// its own cargo in the variable `CARGO`; using it passes rustup's proxies by.
-    pub fn new(dir: impl Into<PathBuf>, environment: Environment) -> Self {
+    pub fn new(dir: impl Into<PathBuf>, environment: Variables) -> Self {
         // Without a trailing slash, as it is shown to people.
         let dir = dir.into().components().collect();
         Self {
@@ -191,7 +191,7 @@ impl Cargo {
     }
 
     /// The environment that cargo gets.
-    pub fn environment(&self) -> &Environment {
+    pub fn environment(&self) -> &Variables {
         &self.environment
     }
 
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn an_environment_never_shows_its_values() {
-        let environment: Environment = [("TOKEN", "hunter2")].into_iter().collect();
+        let environment: Variables = [("TOKEN", "hunter2")].into_iter().collect();
         let shown = format!("{environment:?}");
         assert!(shown.contains("TOKEN") && !shown.contains("hunter2"), "{shown}");
     }
@@ -253,7 +253,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let tool = System::HERE.executable("tool");
         std::fs::write(folder.path().join(&tool), "").expect("write");
-        let path: Environment = [("PATH", folder.path())].into_iter().collect();
+        let path: Variables = [("PATH", folder.path())].into_iter().collect();
         let cargo = Cargo::new(folder.path(), path);
         assert_eq!(cargo.find_program("tool"), Some(folder.path().join(&tool)));
         assert_eq!(cargo.find_program("./tool"), Some(folder.path().join(".").join(&tool)));

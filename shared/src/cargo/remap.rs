@@ -13,7 +13,7 @@ use cargo_metadata::semver::Version;
 use super::rustc::Facts;
 use super::settings::Settings;
 use super::target::is_foreign;
-use super::{Cargo, Environment, Project, local, lockfile};
+use super::{Cargo, Project, Variables, local, lockfile};
 
 /// Folders and what they are called in the binary; where several fit, the last one wins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Remap {
     /// version of that crate, where the project has it.
     pub fn c_variables(
         &self,
-        environment: &Environment,
+        environment: &Variables,
         facts: &Facts,
         triple: &str,
         cc: Option<&Version>,

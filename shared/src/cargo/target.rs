@@ -373,7 +373,7 @@ mod tests {
     fn foreign_musl_is_linked_with_what_there_is() {
         let folder = tempfile::tempdir().expect("folder");
         let facts = facts(folder.path());
-        let path: super::super::Environment = [("PATH", folder.path())].into_iter().collect();
+        let path: super::super::Variables = [("PATH", folder.path())].into_iter().collect();
         let cargo = Cargo::new(folder.path(), path);
         let linking = |cargo: &Cargo| super::linking(cargo, &Settings::default(), &facts, ARM);
         let error = linking(&cargo).expect_err("nothing is there");

@@ -5,14 +5,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Environment;
+use super::Variables;
 
 /// Where rustup (since 1.29) says what made it choose.
 pub(super) const SOURCE: &str = "RUSTUP_TOOLCHAIN_SOURCE";
 
 /// Whether the toolchain was chosen for the folder `outer` and not by the user, so that another one
 /// may be right for `inner`.
-pub(super) fn was_chosen_by_folder(environment: &Environment, outer: &Path, inner: &Path) -> bool {
+pub(super) fn was_chosen_by_folder(environment: &Variables, outer: &Path, inner: &Path) -> bool {
     let told = environment.get("RUSTUP_TOOLCHAIN").is_some() && environment.get("CARGO").is_some();
     if !told {
         return false;

@@ -121,7 +121,7 @@ impl fmt::Display for Origin {
 
 /// The values of one place.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Layer {
+pub struct Place {
     /// The place.
     pub origin: Origin,
     /// Its values.
@@ -139,14 +139,14 @@ pub struct Folded {
 
 /// Lays the places over each other, the lowest precedence first. `image` names the image that
 /// is configured: its overrides in a place come directly above that place's own values.
-pub fn fold(layers: &[Layer], image: &str) -> Folded {
+pub fn fold(places: &[Place], image: &str) -> Folded {
     let mut folded = Folded::default();
-    for layer in layers {
-        let mut values = layer.values.clone();
+    for place in places {
+        let mut values = place.values.clone();
         let own = std::mem::take(&mut values.image).remove(image);
-        folded.values.lay_over(values, &layer.origin, &mut folded.origins);
+        folded.values.lay_over(values, &place.origin, &mut folded.origins);
         if let Some(own) = own {
-            let origin = Origin::Image { place: Box::new(layer.origin.clone()), image: image.to_owned() };
+            let origin = Origin::Image { place: Box::new(place.origin.clone()), image: image.to_owned() };
             folded.values.lay_over(own, &origin, &mut folded.origins);
         }
     }
@@ -224,14 +224,14 @@ mod tests {
     use super::*;
     use crate::config::from_toml;
 
-    fn layer(origin: Origin, text: &str) -> Layer {
-        Layer { values: from_toml(text, &origin).expect("valid"), origin }
+    fn place(origin: Origin, text: &str) -> Place {
+        Place { values: from_toml(text, &origin).expect("valid"), origin }
     }
 
     #[test]
     fn keys_replace_append_or_merge() {
-        let low = layer(Origin::Default, "user = '1'\nports = [1]\nenv = { A = '1', B = '1' }");
-        let high = layer(Origin::Flag, "user = '2'\nports = [2]\nenv = { B = '2' }");
+        let low = place(Origin::Default, "user = '1'\nports = [1]\nenv = { A = '1', B = '1' }");
+        let high = place(Origin::Flag, "user = '2'\nports = [2]\nenv = { B = '2' }");
         let folded = fold(&[low, high], "x");
         assert_eq!(folded.values.user.as_deref(), Some("2"));
         assert_eq!(folded.values.ports.as_ref().map(Vec::len), Some(2));
@@ -248,8 +248,8 @@ mod tests {
     #[test]
     fn debian_packages_add_up_and_their_place_is_replaced() {
         let low =
-            layer(Origin::Default, "debian = { packages = ['a', 'b'], mirror = 'http://x', docs = true }");
-        let high = layer(Origin::Flag, "debian = ['b', 'c']");
+            place(Origin::Default, "debian = { packages = ['a', 'b'], mirror = 'http://x', docs = true }");
+        let high = place(Origin::Flag, "debian = ['b', 'c']");
         let folded = fold(&[low, high], "x");
         let debian = folded.values.debian.expect("packages");
         assert_eq!(debian.packages, ["a", "b", "c"]);
@@ -260,8 +260,8 @@ mod tests {
     #[test]
     fn an_image_overrides_its_own_place_only() {
         let table = Origin::Table("package.metadata.containerize".into());
-        let project = layer(table, "user = '1'\n[image.web]\nuser = '2'\nworkdir = '/w'");
-        let env = layer(Origin::Environment, "user = '3'");
+        let project = place(table, "user = '1'\n[image.web]\nuser = '2'\nworkdir = '/w'");
+        let env = place(Origin::Environment, "user = '3'");
         let web = fold(&[project.clone(), env.clone()], "web");
         assert_eq!(web.values.user.as_deref(), Some("3"));
         assert_eq!(web.origins.describe("workdir"), "[package.metadata.containerize.image.web]");

@@ -18,7 +18,7 @@ mod shown;
 mod value;
 
 pub use capabilities::Capabilities;
-pub use fold::{Folded, Layer, Origin, Origins, fold};
+pub use fold::{Folded, Origin, Origins, Place, fold};
 pub use language::Language;
 pub use mode::Mode;
 pub use partial::{KEYS, Key, KeyKind, Partial, schema};

@@ -112,7 +112,7 @@ pub struct PythonSettings {
     pub extras: Vec<String>,
     /// The version that was asked for, as `3.13`.
     pub version: Option<String>,
-    /// The folder of the interpreter that is carried along, if there is one.
+    /// The folder of the interpreter that is bundled, if there is one.
     pub prefix: Option<String>,
     /// Names of what is built though there is a wheel, or `:all:`.
     pub no_binary: Vec<String>,
@@ -146,7 +146,7 @@ impl Settings {
         let shown = values.shown(&origins);
         let (python, prefix) = match values.python {
             Some(PythonChoice::Version(version)) => (Some(version), None),
-            Some(PythonChoice::Carried { prefix }) => (None, Some(prefix)),
+            Some(PythonChoice::Bundled { prefix }) => (None, Some(prefix)),
             None => (None, None),
         };
         let check = Check { origins: &origins };
@@ -467,16 +467,16 @@ pub(crate) fn labels_for(labels: &Labels, platform: &Platform) -> BTreeMap<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Layer, Origin, fold, from_toml};
+    use crate::config::{Origin, Place, fold, from_toml};
 
     fn settings(text: &str) -> Result<Settings> {
         let defaults = from_toml("platforms = ['linux/amd64']", &Origin::Default)?;
         let flags = from_toml(text, &Origin::Flag)?;
-        let layers = [
-            Layer { origin: Origin::Default, values: defaults },
-            Layer { origin: Origin::Flag, values: flags },
+        let places = [
+            Place { origin: Origin::Default, values: defaults },
+            Place { origin: Origin::Flag, values: flags },
         ];
-        Settings::new(fold(&layers, "x"))
+        Settings::new(fold(&places, "x"))
     }
 
     #[test]

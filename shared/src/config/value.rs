@@ -88,7 +88,7 @@ pub enum PythonChoice {
     /// A version, such as `3.13`.
     Version(String),
     /// The one in this folder of this machine.
-    Carried {
+    Bundled {
         /// The folder that has `bin/python3`, such as `/usr/local`.
         prefix: String,
     },
@@ -100,7 +100,7 @@ impl FromStr for PythonChoice {
     /// A path is a prefix, as uv's `--python` takes one.
     fn from_str(text: &str) -> Result<Self, String> {
         Ok(match text.contains('/') {
-            true => Self::Carried { prefix: text.to_owned() },
+            true => Self::Bundled { prefix: text.to_owned() },
             false => Self::Version(text.to_owned()),
         })
     }
@@ -113,7 +113,7 @@ impl<'de> Deserialize<'de> for PythonChoice {
         match Value::deserialize(deserializer)? {
             Value::String(text) => text.parse().map_err(D::Error::custom),
             Value::Object(table) => match (table.len(), table.get("prefix").and_then(Value::as_str)) {
-                (1, Some(prefix)) => Ok(Self::Carried { prefix: prefix.to_owned() }),
+                (1, Some(prefix)) => Ok(Self::Bundled { prefix: prefix.to_owned() }),
                 _ => Err(wrong()),
             },
             _ => Err(wrong()),

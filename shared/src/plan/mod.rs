@@ -17,8 +17,8 @@ use serde::Serialize;
 pub use labels::{About, Facts, PREFIX as LABEL_PREFIX, expand, standard_labels};
 pub use names::{Names, Naming, names};
 pub use python::{
-    APP, Application, Carried, Distribution, EnvironmentPlan, PREFIX, PYTHON_PREFIX, PythonImage,
-    PythonPlatform, Start, plan_python, wheel_layers,
+    APP, Application, BundledPlan, Distribution, EnvironmentPlan, PREFIX, PYTHON_PREFIX, PythonImage,
+    PythonPlatform, Start, plan_python, share_out,
 };
 pub use rust::{RustImage, plan_rust};
 

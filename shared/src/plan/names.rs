@@ -146,7 +146,7 @@ fn explain(settings: &Settings, key: &str, text: &str, error: Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Layer, Origin, fold, from_toml};
+    use crate::config::{Origin, Place, fold, from_toml};
 
     fn facts() -> Facts {
         Facts { version: "1.0.0+x".into(), revision: None, created: String::new() }
@@ -165,8 +165,8 @@ mod tests {
 
     fn named(text: &str, naming: &Naming<'_>) -> Result<Vec<String>> {
         let text = format!("platforms = ['linux/amd64']\n{text}");
-        let layer = Layer { values: from_toml(&text, &Origin::Flag)?, origin: Origin::Flag };
-        let settings = Settings::new(fold(&[layer], ""))?;
+        let place = Place { values: from_toml(&text, &Origin::Flag)?, origin: Origin::Flag };
+        let settings = Settings::new(fold(&[place], ""))?;
         let names = names(&settings, naming)?;
         Ok(names.references.iter().map(ToString::to_string).chain(names.tags).collect())
     }

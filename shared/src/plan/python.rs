@@ -17,7 +17,7 @@ pub const APP: &str = "/app";
 /// Where its virtual environment is.
 pub const PREFIX: &str = "/app/.venv";
 
-/// Where an interpreter is that was carried into the image.
+/// Where an interpreter is that was bundled.
 pub const PYTHON_PREFIX: &str = "/usr/local";
 
 /// From this size in bytes on, a wheel has a layer of its own, which is the same in every image.
@@ -94,7 +94,7 @@ pub struct EnvironmentPlan {
     /// What runs it.
     pub interpreter: Interpreter,
     /// Where the interpreter is from, if not from the base.
-    pub carried: Option<Carried>,
+    pub bundled: Option<BundledPlan>,
     /// What is in it, by name.
     pub distributions: Vec<Distribution>,
 }
@@ -114,7 +114,7 @@ pub struct Distribution {
 
 /// An interpreter of this machine that goes into an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Carried {
+pub struct BundledPlan {
     /// The folder that it is installed in on this machine.
     pub prefix: String,
     /// Whether it loads a shared library of its own, which the loader has to find.
@@ -162,7 +162,7 @@ fn plan_platform(
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
-    if environment.carried.as_ref().is_some_and(|carried| carried.library) {
+    if environment.bundled.as_ref().is_some_and(|bundled| bundled.library) {
         // The base's cache of libraries was made without it.
         env.insert("LD_LIBRARY_PATH".into(), format!("{PYTHON_PREFIX}/lib"));
     }
@@ -202,7 +202,7 @@ fn layers(
 ) -> Result<Vec<LayerPlan>> {
     let layer = |title: &str, items| LayerPlan { title: title.to_owned(), items };
     let mut layers = outside_layers(settings);
-    if environment.carried.is_some() {
+    if environment.bundled.is_some() {
         layers.push(layer(&format!("CPython {}", environment.interpreter.version), vec![Item::Interpreter]));
     }
     if !environment.distributions.is_empty() {
@@ -227,7 +227,7 @@ fn layers(
 /// Spreads wheels of these `sizes` in bytes, which come in the order of their names, over at most
 /// `budget` layers: large ones have a layer each, the largest first while the budget lasts; the
 /// others share one, which comes last. Each layer is a list of indices.
-pub fn wheel_layers(sizes: &[u64], budget: usize) -> Vec<Vec<usize>> {
+pub fn share_out(sizes: &[u64], budget: usize) -> Vec<Vec<usize>> {
     let mut large: Vec<usize> = (0..sizes.len()).filter(|&i| sizes[i] >= LARGE).collect();
     let all_large = large.len() == sizes.len();
     let most = if all_large && large.len() <= budget { budget } else { budget.saturating_sub(1) };
@@ -247,7 +247,7 @@ pub fn wheel_layers(sizes: &[u64], budget: usize) -> Vec<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Layer, Origin, fold, from_toml};
+    use crate::config::{Origin, Place, fold, from_toml};
     use crate::python::{Libc, PythonVersion};
 
     const MIB: u64 = 1024 * 1024;
@@ -255,22 +255,22 @@ mod tests {
     #[test]
     fn large_wheels_have_layers_of_their_own_while_the_budget_lasts() {
         let sizes = [10, 3 * MIB, 20, MIB, 2 * MIB];
-        assert_eq!(wheel_layers(&sizes, 10), [vec![1], vec![3], vec![4], vec![0, 2]]);
-        assert_eq!(wheel_layers(&sizes, 3), [vec![1], vec![4], vec![0, 2, 3]]);
-        assert_eq!(wheel_layers(&sizes, 1), [vec![0, 1, 2, 3, 4]]);
-        assert_eq!(wheel_layers(&[MIB, MIB], 2), [vec![0], vec![1]]);
-        assert_eq!(wheel_layers(&[MIB, MIB, MIB], 2), [vec![0], vec![1, 2]]);
-        assert!(wheel_layers(&[], 5).is_empty());
+        assert_eq!(share_out(&sizes, 10), [vec![1], vec![3], vec![4], vec![0, 2]]);
+        assert_eq!(share_out(&sizes, 3), [vec![1], vec![4], vec![0, 2, 3]]);
+        assert_eq!(share_out(&sizes, 1), [vec![0, 1, 2, 3, 4]]);
+        assert_eq!(share_out(&[MIB, MIB], 2), [vec![0], vec![1]]);
+        assert_eq!(share_out(&[MIB, MIB, MIB], 2), [vec![0], vec![1, 2]]);
+        assert!(share_out(&[], 5).is_empty());
     }
 
     fn plan(text: &str, start: Option<Start>) -> PlatformPlan {
         plan_of(text, start, None)
     }
 
-    fn plan_of(text: &str, start: Option<Start>, carried: Option<Carried>) -> PlatformPlan {
+    fn plan_of(text: &str, start: Option<Start>, bundled: Option<BundledPlan>) -> PlatformPlan {
         let defaults = "platforms = ['linux/amd64']\nuser = '65532:65532'\nworkdir = '/app'";
         let layers = [(Origin::Default, defaults), (Origin::Flag, text)]
-            .map(|(origin, text)| Layer { values: from_toml(text, &origin).expect(text), origin });
+            .map(|(origin, text)| Place { values: from_toml(text, &origin).expect(text), origin });
         let settings = Settings::new(fold(&layers, "web")).expect("settings");
         let facts = Facts { version: "1.0".into(), revision: None, created: "1970-01-01T00:00:00Z".into() };
         let platform: Platform = "linux/amd64".parse().expect("a platform");
@@ -304,7 +304,7 @@ mod tests {
                 base: "python:3.13-slim".into(),
                 debian: vec![],
                 path: Some("/usr/local/bin:/usr/bin".into()),
-                environment: EnvironmentPlan { interpreter, carried, distributions: vec![distribution] },
+                environment: EnvironmentPlan { interpreter, bundled, distributions: vec![distribution] },
             }],
             settings: &settings,
         };
@@ -324,12 +324,12 @@ mod tests {
     }
 
     #[test]
-    fn a_carried_interpreter_lies_below_the_wheels_and_its_library_is_found() {
-        let plan = plan_of("", None, Some(Carried { prefix: "/opt/py".into(), library: true }));
+    fn a_bundled_interpreter_lies_below_the_wheels_and_its_library_is_found() {
+        let plan = plan_of("", None, Some(BundledPlan { prefix: "/opt/py".into(), library: true }));
         let titles: Vec<_> = plan.layers.iter().map(|layer| layer.title.as_str()).collect();
         assert_eq!(titles, ["CPython 3.13.5", "wheels", "environment", "web"]);
         assert_eq!(plan.runtime.env["LD_LIBRARY_PATH"], "/usr/local/lib");
-        let plan = plan_of("", None, Some(Carried { prefix: "/opt/py".into(), library: false }));
+        let plan = plan_of("", None, Some(BundledPlan { prefix: "/opt/py".into(), library: false }));
         assert!(!plan.runtime.env.contains_key("LD_LIBRARY_PATH"));
     }
 

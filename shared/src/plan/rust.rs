@@ -107,7 +107,7 @@ fn layers(path: &str, bin: &str, settings: &Settings) -> Result<Vec<LayerPlan>> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Layer, Mode, Origin, Owner, fold, from_toml};
+    use crate::config::{Mode, Origin, Owner, Place, fold, from_toml};
     use crate::plan::{Naming, names};
 
     fn plan(text: &str) -> Result<ImagePlan> {
@@ -121,7 +121,7 @@ mod tests {
     fn planned(text: &str) -> Result<(ImagePlan, Vec<String>)> {
         let defaults = "platforms = ['linux/amd64']\nuser = '65532:65532'\nworkdir = '/'";
         let layers = [(Origin::Default, defaults), (Origin::Flag, text)]
-            .map(|(origin, text)| Layer { values: from_toml(text, &origin).expect(text), origin });
+            .map(|(origin, text)| Place { values: from_toml(text, &origin).expect(text), origin });
         let settings = Settings::new(fold(&layers, "web"))?;
         let facts = Facts { version: "1.0.0".into(), revision: None, created: "1970-01-01T00:00:00Z".into() };
         let naming = Naming {

@@ -6,12 +6,11 @@
 //! The reasons are in `docs/design/python.md`.
 
 pub mod build;
-mod carry;
+mod bundle;
 pub mod closed;
 mod constraint;
 mod detect;
 mod dist;
-mod forms;
 mod headers;
 pub mod host;
 pub mod index;
@@ -26,14 +25,14 @@ mod sources;
 mod specifier;
 mod tags;
 mod wheel_name;
+mod wheel_policy;
 
 pub use crate::versions::{Libc, PythonVersion};
-pub use carry::Carried;
+pub use bundle::BundledPython;
 pub use constraint::Constraint;
 pub(crate) use detect::is_command_line;
 pub use detect::{Answer, Optional, Question, detect};
 pub use dist::{DistFile, Hash, HashAlgorithm, Package, Source};
-pub use forms::Forms;
 pub(crate) use headers::headers;
 pub use interpreter::Interpreter;
 pub use marker::{Marker, Markers, machine};
@@ -41,6 +40,7 @@ pub use name::Name;
 pub use requirement::Requirement;
 pub use tags::Tags;
 pub use wheel_name::WheelName;
+pub use wheel_policy::WheelPolicy;
 
 #[cfg(test)]
 mod oracle_tests;

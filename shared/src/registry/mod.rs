@@ -37,7 +37,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use challenge::Challenge;
-pub use credentials::{Credential, Credentials, Environment, Explicit, Found, variable_name};
+pub use credentials::{AuthSources, Credential, Credentials, Explicit, Found, variable_name};
 pub use homes::{home, remember_home};
 pub use manifest::{FetchedManifest, is_about_missing_blobs};
 pub use mirror::Mirror;

@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::request::Request;
-use crate::config::{Layer, Origin, Partial, Settings};
+use crate::config::{Origin, Partial, Place, Settings};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::plan::{About, Names, Naming, names, standard_labels};
@@ -22,18 +22,18 @@ pub(super) fn detected(
     manifest: &'static str,
     with_revision: bool,
     told_by: Origin,
-) -> Vec<Layer> {
-    let mut layers = [Origin::Detected(manifest), Origin::Detected("git"), told_by]
-        .map(|origin| Layer { origin, values: Partial::default() });
+) -> Vec<Place> {
+    let mut places = [Origin::Detected(manifest), Origin::Detected("git"), told_by]
+        .map(|origin| Place { origin, values: Partial::default() });
     for (name, value) in standard_labels(about, with_revision) {
-        let place = match name.rsplit('.').next() {
+        let which = match name.rsplit('.').next() {
             Some("revision") => 1,
             Some("created") => 2,
             _ => 0,
         };
-        layers[place].values.labels.get_or_insert_default().insert(name, value);
+        places[which].values.labels.get_or_insert_default().insert(name, value);
     }
-    layers.into()
+    places.into()
 }
 
 /// Variables in which CI systems name the branch, for checkouts of a commit alone.

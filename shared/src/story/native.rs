@@ -2,7 +2,7 @@
 //! layer of their own.
 //!
 //! The image is examined as it would be; each library that is an error for being nowhere in it, or
-//! that a carried Python's own modules lack, is looked for as this machine's loader would, added to
+//! that a bundled Python's own modules lack, is looked for as this machine's loader would, added to
 //! the facts of the image, and the image examined again, until nothing more is found missing. So
 //! what a library needs in turn comes along, and what the base has does not. Whether the base's C
 //! library is new enough for them is then told by the same rules as for everything else.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::request::{GroupChanges, Request};
 use crate::cargo::select::Scope;
-use crate::config::{self, Folded, Hooks, Language, Layer, Origin, Partial, Settings};
+use crate::config::{self, Folded, Hooks, Language, Origin, Partial, Place, Settings};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::Platform;
@@ -68,14 +68,14 @@ pub(super) struct Places {
     tables: Tables,
     /// The workspace's folder, which paths in its table are relative to.
     root: PathBuf,
-    defaults: Layer,
-    workspace: Option<Layer>,
-    file: Option<Layer>,
-    environment: Layer,
-    told: Option<Layer>,
-    flags: Layer,
+    defaults: Place,
+    workspace: Option<Place>,
+    file: Option<Place>,
+    environment: Place,
+    told: Option<Place>,
+    flags: Place,
     groups: GroupChanges,
-    tool: Option<Layer>,
+    tool: Option<Place>,
 }
 
 impl Places {
@@ -92,7 +92,7 @@ impl Places {
         root: &Path,
         events: &Events,
     ) -> Result<Self> {
-        let layer = |origin: Origin, values| Layer { origin, values };
+        let place = |origin: Origin, values| Place { origin, values };
         let file = match &request.config_file {
             None => None,
             Some(path) => {
@@ -102,7 +102,7 @@ impl Places {
                         .because(e)
                         .hint(words!("check {config}", config = flag("config")))
                 })?;
-                Some(layer(origin.clone(), config::from_toml(&text, &origin)?))
+                Some(place(origin.clone(), config::from_toml(&text, &origin)?))
             }
         };
         let (environment, warnings) = config::from_environment(&request.variables, RESERVED)?;
@@ -110,12 +110,12 @@ impl Places {
         Ok(Self {
             tables,
             root: root.to_owned(),
-            defaults: layer(Origin::Default, defaults),
+            defaults: place(Origin::Default, defaults),
             workspace: workspace.map(|value| table(value, tables.language, tables.workspace)).transpose()?,
             file,
-            environment: layer(Origin::Environment, environment),
+            environment: place(Origin::Environment, environment),
             told: request.told.clone(),
-            flags: layer(Origin::Flag, flags),
+            flags: place(Origin::Flag, flags),
             groups: request.groups.clone(),
             tool: None,
         })
@@ -131,18 +131,18 @@ impl Places {
     }
 
     /// All places for one image of one package, folded, with what the call changes of the groups.
-    pub(super) fn fold(&self, own: Own<'_>, detected: Vec<Layer>, image: &str) -> Result<Folded> {
+    pub(super) fn fold(&self, own: Own<'_>, detected: Vec<Place>, image: &str) -> Result<Folded> {
         let mut stack = self.stack(own, detected)?;
         if self.groups != GroupChanges::default() {
             let groups = config::fold(&stack, image).values.groups.unwrap_or_default();
             let groups = Some(changed(groups, &self.groups)?);
-            stack.push(Layer { origin: Origin::Flag, values: Partial { groups, ..Partial::default() } });
+            stack.push(Place { origin: Origin::Flag, values: Partial { groups, ..Partial::default() } });
         }
         Ok(config::fold(&stack, image))
     }
 
     /// All places for one package, the lowest precedence first.
-    pub(super) fn stack(&self, own: Own<'_>, detected: Vec<Layer>) -> Result<Vec<Layer>> {
+    pub(super) fn stack(&self, own: Own<'_>, detected: Vec<Place>) -> Result<Vec<Place>> {
         let mut stack = vec![self.defaults.clone()];
         stack.extend(detected);
         stack.extend(self.of_project(own)?);
@@ -151,11 +151,11 @@ impl Places {
     }
 
     /// The places of the project itself: its tables, and the file of `--config`.
-    pub(super) fn of_project(&self, own: Own<'_>) -> Result<Vec<Layer>> {
+    pub(super) fn of_project(&self, own: Own<'_>) -> Result<Vec<Place>> {
         let mut stack = Vec::new();
         let way = way_up(own.dir, &self.root);
         stack.extend(
-            self.workspace.clone().map(|layer| Layer { values: layer.values.seen_from(&way), ..layer }),
+            self.workspace.clone().map(|place| Place { values: place.values.seen_from(&way), ..place }),
         );
         let own = own.table.map(|value| table(value, self.tables.language, self.tables.own));
         stack.extend(own.transpose()?);
@@ -165,7 +165,7 @@ impl Places {
     }
 
     /// The places of the call alone.
-    pub(super) fn of_call(&self) -> Vec<Layer> {
+    pub(super) fn of_call(&self) -> Vec<Place> {
         let mut stack = vec![self.environment.clone()];
         stack.extend(self.told.clone());
         stack.push(self.flags.clone());
@@ -217,7 +217,7 @@ fn way_up(dir: &Path, root: &Path) -> String {
 }
 
 /// A table of a project's own. Other places may be shared by projects of both languages, and hold keys of both.
-fn table(value: &Value, language: Language, name: &str) -> Result<Layer> {
+fn table(value: &Value, language: Language, name: &str) -> Result<Place> {
     let origin = Origin::Table(name.into());
     let values = config::from_table(value, &origin)?;
     let other = language.other();
@@ -226,7 +226,7 @@ fn table(value: &Value, language: Language, name: &str) -> Result<Layer> {
             "`{key}` in {origin} is for {other} projects, but this is a {language} project"
         ))
         .hint("remove it")),
-        None => Ok(Layer { origin, values }),
+        None => Ok(Place { origin, values }),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::language::Language;
 use crate::cargo::{self, Cargo, Locking};
-use crate::config::{Layer, Partial};
+use crate::config::{Partial, Place};
 use crate::http;
 use crate::registry::{self, Credentials};
 use crate::sink::{Daemon, Output, Stream};
@@ -28,7 +28,7 @@ pub struct Request {
     /// The environment's variables that are Unicode.
     pub variables: BTreeMap<String, String>,
     /// Keys that a program sets which builds by way of this one. Only flags are stronger.
-    pub told: Option<Layer>,
+    pub told: Option<Place>,
     /// The keys that flags set.
     pub flags: Partial,
     /// What is changed of the dependency groups that the settings name.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::record::{self, FileHash, Row};
-use super::{DirectUrl, Environment, FileContent, Place, Wheel, WheelFile};
+use super::{DirectUrl, FileContent, Place, Venv, Wheel, WheelFile};
 use crate::error::{Context, Error, Result};
 use crate::layer::{Content, Entry, Zipped};
 
@@ -31,19 +31,19 @@ pub enum Vouched {
 /// another distribution's. Usage: the environment or a hash function does not serve.
 pub fn install(
     wheel: &Wheel,
-    environment: &Environment,
+    venv: &Venv,
     origin: Option<&DirectUrl>,
     vouched: Vouched,
 ) -> Result<Vec<Entry>> {
-    environment.check()?;
-    let mut installer = Installer { wheel, environment, vouched, entries: Vec::new(), rows: Vec::new() };
+    venv.check()?;
+    let mut installer = Installer { wheel, venv, vouched, entries: Vec::new(), rows: Vec::new() };
     installer.run(origin).context(|| format!("cannot install {} {}", wheel.name, wheel.version))?;
     Ok(installer.entries)
 }
 
 struct Installer<'a> {
     wheel: &'a Wheel,
-    environment: &'a Environment,
+    venv: &'a Venv,
     vouched: Vouched,
     entries: Vec<Entry>,
     rows: Vec<Row>,
@@ -61,8 +61,8 @@ impl Installer<'_> {
             }
         }
         for script in &wheel.scripts {
-            let path = self.environment.path(Place::Scripts, &wheel.name, &script.name);
-            self.written(path, script.program(&self.environment.interpreter).into(), 0o755);
+            let path = self.venv.path(Place::Scripts, &wheel.name, &script.name);
+            self.written(path, script.program(&self.venv.interpreter).into(), 0o755);
         }
         self.written(self.described("INSTALLER"), "containerize\n".into(), 0o644);
         if let Some(origin) = origin {
@@ -74,11 +74,11 @@ impl Installer<'_> {
     }
 
     fn described(&self, name: &str) -> String {
-        format!("{}/{}/{name}", self.environment.site_packages(), self.wheel.dist_info)
+        format!("{}/{}/{name}", self.venv.site_packages(), self.wheel.dist_info)
     }
 
     fn file(&mut self, file: &WheelFile) -> Result<()> {
-        let path = self.environment.path(file.place, &self.wheel.name, &file.path);
+        let path = self.venv.path(file.place, &self.wheel.name, &file.path);
         let mode = if file.executable || file.place == Place::Scripts { 0o755 } else { 0o644 };
         match &file.content {
             FileContent::Zipped { offset, method, compressed, size, crc32 } => {
@@ -93,7 +93,7 @@ impl Installer<'_> {
                     digest: self.digest(file)?,
                 };
                 self.rows.push(Row {
-                    path: self.environment.relative(&path),
+                    path: self.venv.relative(&path),
                     hash: Some(file.hash.clone()),
                     size: Some(*size),
                 });
@@ -101,13 +101,13 @@ impl Installer<'_> {
                     path,
                     Content::Zipped(Arc::new(zipped)),
                     mode,
-                    self.environment.owner,
+                    self.venv.owner,
                 ));
             }
             FileContent::Script(rest) => {
                 let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
-                let interpreter = &self.environment.interpreter;
-                self.environment.check_line(&format!("{interpreter}{}", String::from_utf8_lossy(line)))?;
+                let interpreter = &self.venv.interpreter;
+                self.venv.check_line(&format!("{interpreter}{}", String::from_utf8_lossy(line)))?;
                 let script = [b"#!", interpreter.as_bytes(), rest].concat();
                 self.written(path, script.into(), mode);
             }
@@ -129,27 +129,27 @@ impl Installer<'_> {
 
     fn written(&mut self, path: String, content: Bytes, mode: u32) {
         self.rows.push(Row {
-            path: self.environment.relative(&path),
+            path: self.venv.relative(&path),
             hash: Some(FileHash::of(&content)),
             size: Some(content.len() as u64),
         });
-        self.entries.push(Entry::file(path, Content::Bytes(content), mode, self.environment.owner));
+        self.entries.push(Entry::file(path, Content::Bytes(content), mode, self.venv.owner));
     }
 
     fn record(&mut self) {
         let path = self.described("RECORD");
         let mut rows = std::mem::take(&mut self.rows);
-        rows.push(Row { path: self.environment.relative(&path), hash: None, size: None });
+        rows.push(Row { path: self.venv.relative(&path), hash: None, size: None });
         let content = Content::Bytes(record::write(rows).into());
-        self.entries.push(Entry::file(path, content, 0o644, self.environment.owner));
+        self.entries.push(Entry::file(path, content, 0o644, self.venv.owner));
     }
 
     /// Refuses entries that take the place of each other or of something else.
     fn check(&self) -> Result<()> {
-        let modules = format!("{}/", self.environment.site_packages());
+        let modules = format!("{}/", self.venv.site_packages());
         let mut paths = BTreeSet::new();
         for Entry { path, .. } in &self.entries {
-            self.environment.check_own(path)?;
+            self.venv.check_own(path)?;
             let top = path.strip_prefix(&modules).and_then(|path| path.split('/').next());
             if top.is_some_and(|top| top.ends_with(".dist-info") && top != self.wheel.dist_info) {
                 return Err(Error::integrity(format!("/{path} is in the metadata of another distribution")));

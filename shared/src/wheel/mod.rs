@@ -12,13 +12,13 @@
 
 mod direct_url;
 mod entry_points;
-mod environment;
 mod filename;
 mod install;
 mod metadata;
 mod names;
 mod open;
 mod record;
+mod venv;
 mod zip;
 
 use std::path::PathBuf;
@@ -28,8 +28,8 @@ use pep440_rs::Version;
 
 pub use direct_url::DirectUrl;
 pub use entry_points::Script;
-pub use environment::Environment;
 pub use install::{Vouched, install};
+pub use venv::Venv;
 
 use crate::layer::ZipMethod;
 use crate::oci::Digest;

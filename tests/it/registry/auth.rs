@@ -144,8 +144,8 @@ async fn an_identity_token_is_posted_to_the_token_service_only() {
         r#"{{"auths": {{"{}": {{"auth": "eDp4", "identitytoken": "refresh-secret"}}}}}}"#,
         registry.address()
     );
-    let environment = Environment::from_variables([("DOCKER_AUTH_CONFIG".into(), config.into())]);
-    let client = client(options(), Credentials::new(environment));
+    let sources = AuthSources::from_variables([("DOCKER_AUTH_CONFIG".into(), config.into())]);
+    let client = client(options(), Credentials::new(sources));
     client.push_blob(&repository(&registry, "x"), &blob(data(1, 9)), "x", None).await.expect("pushed");
     let asked: Vec<_> = registry.requests().into_iter().filter(|seen| seen.phase == Phase::Token).collect();
     assert_eq!(asked.len(), 1);
@@ -158,8 +158,8 @@ async fn an_identity_token_does_not_follow_a_redirect() {
     registry.inject(Fault::Redirect(thief.url()).on(Phase::Token).always());
     let config =
         format!(r#"{{"auths": {{"{}": {{"identitytoken": "refresh-secret"}}}}}}"#, registry.address());
-    let environment = Environment::from_variables([("DOCKER_AUTH_CONFIG".into(), config.into())]);
-    let client = client(options(), Credentials::new(environment));
+    let sources = AuthSources::from_variables([("DOCKER_AUTH_CONFIG".into(), config.into())]);
+    let client = client(options(), Credentials::new(sources));
     let pushed = client.push_blob(&repository(&registry, "x"), &blob(data(1, 9)), "x", None).await;
     assert!(pushed.is_err());
     assert!(thief.requests().is_empty());
@@ -183,8 +183,8 @@ async fn a_registry_token_is_sent_as_it_is_and_to_its_registry_only() {
 
 fn with_registry_token(registry: &TestRegistry, token: &str) -> Client {
     let config = format!(r#"{{"auths": {{"{}": {{"registrytoken": "{token}"}}}}}}"#, registry.address());
-    let environment = Environment::from_variables([("DOCKER_AUTH_CONFIG".into(), config.into())]);
-    client(options(), Credentials::new(environment))
+    let sources = AuthSources::from_variables([("DOCKER_AUTH_CONFIG".into(), config.into())]);
+    client(options(), Credentials::new(sources))
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use std::time::Duration;
 use containerize_core::event::{Event, Events, Reporter};
 use containerize_core::http;
 use containerize_core::oci::{Descriptor, Digest, Repository, media_type};
-use containerize_core::registry::{Client, Credentials, Environment};
+use containerize_core::registry::{AuthSources, Client, Credentials};
 use containerize_core::store::{Blob, Source, Store};
 use containerize_tests::registry::TestRegistry;
 
@@ -41,7 +41,7 @@ fn anonymous() -> Client {
 /// Credentials `user:password` for one registry, and none for others.
 fn credentials(address: &str, pair: &str) -> Credentials {
     let name = containerize_core::registry::variable_name(address);
-    Credentials::new(Environment::from_variables([(name.into(), pair.into())]))
+    Credentials::new(AuthSources::from_variables([(name.into(), pair.into())]))
 }
 
 fn as_me(registry: &TestRegistry) -> Client {

@@ -7,14 +7,14 @@
 //! that nobody understands.
 
 mod cloud;
-mod environment;
 mod file;
 mod secrets;
+mod sources;
 
 use std::path::{Path, PathBuf};
 
-pub use environment::Environment;
 pub(super) use file::registry_of_key;
+pub use sources::AuthSources;
 
 use crate::error::{Error, Result};
 use crate::http::Secret;
@@ -66,14 +66,14 @@ pub struct Credentials {
     /// What the call says.
     pub explicit: Option<Explicit>,
     /// What the environment says, the files that it leads to included.
-    pub environment: Environment,
+    pub sources: AuthSources,
     clouds: cloud::Clouds,
 }
 
 impl Credentials {
-    /// The credentials of this environment.
-    pub fn new(environment: Environment) -> Self {
-        Self { environment, ..Self::default() }
+    /// The credentials that these sources lead to.
+    pub fn new(sources: AuthSources) -> Self {
+        Self { sources, ..Self::default() }
     }
 
     /// With one given in the call itself, which wins for its registry and is used for no other.
@@ -100,19 +100,19 @@ impl Credentials {
         if let Some(found) = self.of_variable(repository)? {
             return Ok(Some(found));
         }
-        if let Some(text) = &self.environment.docker_auth_config {
+        if let Some(text) = &self.sources.docker_auth_config {
             let file = AuthFile::parse(text.expose(), "DOCKER_AUTH_CONFIG")?;
             if let Some(found) = file.and_then(|file| file.find(repository).transpose()).transpose()? {
                 return Ok(Some(found));
             }
         }
-        for path in self.environment.auth_files() {
+        for path in self.sources.auth_files() {
             if let Some(found) = of_file(&path, repository)? {
                 return Ok(Some(found));
             }
         }
         Ok(self.of_github(repository).or_else(|| {
-            let path = self.environment.path.as_deref()?;
+            let path = self.sources.path.as_deref()?;
             self.clouds.find(&repository.registry, path)
         }))
     }
@@ -131,11 +131,11 @@ impl Credentials {
 
     /// The first answer of a file that holds credentials.
     fn of_files<T>(&self, answer: impl Fn(&AuthFile) -> Option<T>) -> Option<T> {
-        let variable = self.environment.docker_auth_config.as_ref();
+        let variable = self.sources.docker_auth_config.as_ref();
         let of_variable =
             variable.and_then(|text| AuthFile::parse(text.expose(), "DOCKER_AUTH_CONFIG").ok()?);
         of_variable.and_then(|file| answer(&file)).or_else(|| {
-            self.environment.auth_files().iter().find_map(|file| {
+            self.sources.auth_files().iter().find_map(|file| {
                 let text = read::text(file, read::DOCUMENT).ok()?;
                 answer(&AuthFile::parse(&text, &file.display().to_string()).ok()??)
             })
@@ -144,7 +144,7 @@ impl Credentials {
 
     /// What the user should know of a helper that gave no credential for the registry. It reads files.
     pub(super) fn about_helper(&self, registry: &str) -> Option<String> {
-        let path = self.environment.path.as_deref();
+        let path = self.sources.path.as_deref();
         self.of_files(|file| file.about_helper(registry, path))
     }
 
@@ -161,7 +161,7 @@ impl Credentials {
 
     fn of_variable(&self, repository: &Repository) -> Result<Option<Found>> {
         let name = variable_name(&repository.registry);
-        let Some(value) = self.environment.registries.get(&name) else { return Ok(None) };
+        let Some(value) = self.sources.registries.get(&name) else { return Ok(None) };
         match value.expose().split_once(':') {
             Some((username, password)) if !username.is_empty() => Ok(Some(Found {
                 credential: Credential::Password {
@@ -177,8 +177,8 @@ impl Credentials {
 
     /// GitHub's workflow token is good for GitHub's registry, under any user name.
     fn of_github(&self, repository: &Repository) -> Option<Found> {
-        let token = self.environment.github_token.clone().filter(|_| repository.registry == "ghcr.io")?;
-        let username = self.environment.github_actor.clone().unwrap_or_else(|| "x-access-token".into());
+        let token = self.sources.github_token.clone().filter(|_| repository.registry == "ghcr.io")?;
+        let username = self.sources.github_actor.clone().unwrap_or_else(|| "x-access-token".into());
         Some(Found {
             credential: Credential::Password { username, password: token },
             source: "GITHUB_TOKEN".into(),
@@ -189,7 +189,7 @@ impl Credentials {
 /// The variable that holds `user:password` for a registry: `CONTAINERIZE_AUTH_GHCR_IO`.
 pub fn variable_name(registry: &str) -> String {
     let word = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-    format!("{}{}", environment::PREFIX, registry.chars().map(word).collect::<String>())
+    format!("{}{}", sources::PREFIX, registry.chars().map(word).collect::<String>())
 }
 
 fn of_file(path: &Path, repository: &Repository) -> Result<Option<Found>> {
@@ -207,7 +207,7 @@ fn of_file(path: &Path, repository: &Repository) -> Result<Option<Found>> {
     }
 }
 
-impl Environment {
+impl AuthSources {
     /// The files that may hold credentials, the first asked first.
     fn auth_files(&self) -> Vec<PathBuf> {
         let home = |path: &str| self.home.as_ref().map(|home| home.join(path));
@@ -253,8 +253,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let file = folder.path().join("config.json");
         std::fs::write(&file, r#"{"credHelpers": {"ghcr.io": "slow"}}"#).expect("file");
-        let environment = Environment { docker_config: Some(folder.path().into()), ..Environment::default() };
-        let asked = |registry: &str| Credentials::new(environment.clone()).asked(registry);
+        let sources = AuthSources { docker_config: Some(folder.path().into()), ..AuthSources::default() };
+        let asked = |registry: &str| Credentials::new(sources.clone()).asked(registry);
         assert_eq!(asked("ghcr.io"), "for docker-credential-slow, which is asked for the login at ghcr.io");
         assert_eq!(asked("quay.io"), "for the login at quay.io");
     }
@@ -275,10 +275,10 @@ mod tests {
         place("run/containers/auth.json", "podman-runtime");
         let auth_file = place("auth.json", "auth-file");
 
-        let mut credentials = Credentials::new(Environment {
+        let mut credentials = Credentials::new(AuthSources {
             github_token: Some(Secret::new("pw:x")),
             github_actor: Some("octocat".into()),
-            ..Environment::default()
+            ..AuthSources::default()
         });
         let target = repository("ghcr.io/acme/web");
         let mut expect = |change: &dyn Fn(&mut Credentials), name: &str| {
@@ -286,14 +286,14 @@ mod tests {
             assert_eq!(user(credentials.find(&target).expect(name)).as_deref(), Some(name));
         };
         expect(&|_| {}, "octocat");
-        expect(&|c| c.environment.home = Some(folder.path().join("home")), "podman-home");
-        expect(&|c| c.environment.xdg_config_home = Some(folder.path().join("xdg")), "podman-config");
-        expect(&|c| c.environment.xdg_runtime_dir = Some(folder.path().join("run")), "podman-runtime");
-        expect(&|c| c.environment.registry_auth_file = Some(auth_file.clone()), "auth-file");
+        expect(&|c| c.sources.home = Some(folder.path().join("home")), "podman-home");
+        expect(&|c| c.sources.xdg_config_home = Some(folder.path().join("xdg")), "podman-config");
+        expect(&|c| c.sources.xdg_runtime_dir = Some(folder.path().join("run")), "podman-runtime");
+        expect(&|c| c.sources.registry_auth_file = Some(auth_file.clone()), "auth-file");
         let inline = Secret::new(config("ghcr.io", "inline"));
-        expect(&|c| c.environment.docker_auth_config = Some(inline.clone()), "inline");
+        expect(&|c| c.sources.docker_auth_config = Some(inline.clone()), "inline");
         let variable = ("CONTAINERIZE_AUTH_GHCR_IO".to_owned(), Secret::new("variable:pw:x"));
-        expect(&|c| c.environment.registries.extend([variable.clone()]), "variable");
+        expect(&|c| c.sources.registries.extend([variable.clone()]), "variable");
         let call = Explicit {
             registry: "ghcr.io".into(),
             username: "call".into(),
@@ -308,18 +308,18 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         std::fs::create_dir_all(folder.path().join(".docker")).expect("folder");
         std::fs::write(folder.path().join(".docker/config.json"), config("r.io", "home")).expect("file");
-        let mut environment = Environment { home: Some(folder.path().to_owned()), ..Environment::default() };
+        let mut sources = AuthSources { home: Some(folder.path().to_owned()), ..AuthSources::default() };
         let target = repository("r.io/x");
-        let find = |e: &Environment| user(Credentials::new(e.clone()).find(&target).expect("no error"));
-        assert_eq!(find(&environment).as_deref(), Some("home"));
-        environment.docker_config = Some(folder.path().join("elsewhere"));
-        assert_eq!(find(&environment), None);
+        let find = |e: &AuthSources| user(Credentials::new(e.clone()).find(&target).expect("no error"));
+        assert_eq!(find(&sources).as_deref(), Some("home"));
+        sources.docker_config = Some(folder.path().join("elsewhere"));
+        assert_eq!(find(&sources), None);
     }
 
     #[test]
     fn a_github_token_and_an_explicit_password_go_to_their_registry_only() {
-        let environment = Environment { github_token: Some(Secret::new("pw:x")), ..Environment::default() };
-        let credentials = Credentials::new(environment).with(Explicit {
+        let sources = AuthSources { github_token: Some(Secret::new("pw:x")), ..AuthSources::default() };
+        let credentials = Credentials::new(sources).with(Explicit {
             registry: "r.example:5000".into(),
             username: "me".into(),
             password: Secret::new("pw:x"),
@@ -338,8 +338,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("auth.json");
         std::fs::write(&path, "{ not json: hunter2").expect("file");
-        let environment = Environment { registry_auth_file: Some(path.clone()), ..Environment::default() };
-        let error = Credentials::new(environment).find(&repository("r.io/x")).expect_err("broken");
+        let sources = AuthSources { registry_auth_file: Some(path.clone()), ..AuthSources::default() };
+        let error = Credentials::new(sources).find(&repository("r.io/x")).expect_err("broken");
         assert!(error.to_string().contains(&path.display().to_string()), "{error}");
         assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
     }
@@ -347,8 +347,8 @@ mod tests {
     #[test]
     fn a_variable_without_a_colon_is_named_and_not_shown() {
         let registries = [(variable_name("127.0.0.1:5000"), Secret::new("hunter2"))].into();
-        let environment = Environment { registries, ..Environment::default() };
-        let error = Credentials::new(environment).find(&repository("127.0.0.1:5000/x")).expect_err("broken");
+        let sources = AuthSources { registries, ..AuthSources::default() };
+        let error = Credentials::new(sources).find(&repository("127.0.0.1:5000/x")).expect_err("broken");
         let text = format!("{error:?}");
         assert!(text.contains("CONTAINERIZE_AUTH_127_0_0_1_5000"), "{text}");
         assert!(!text.contains("hunter2"), "{text}");

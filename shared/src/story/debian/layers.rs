@@ -17,7 +17,7 @@ use crate::facts::notes::Note;
 use crate::layer::{Content, Entry, Head, Layer, Spec};
 use crate::oci::media_type::Format;
 use crate::oci::{History, MOST_LAYERS, Platform};
-use crate::plan::wheel_layers;
+use crate::plan::share_out;
 use crate::store::{Table, scratch};
 
 /// The dynamic linker's list.
@@ -33,7 +33,7 @@ impl Workshop<'_> {
         // The other layers need room too.
         let room = MOST_LAYERS.saturating_sub(base.image.layers.len());
         let budget = (wish.additions.max_layers.min(room) / 2).max(1);
-        let groups = wheel_layers(&sizes, budget);
+        let groups = share_out(&sizes, budget);
         let below = Below::of(base);
         let mut made = Vec::with_capacity(groups.len());
         for (number, group) in groups.iter().enumerate() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::compiler::Compiler;
-use super::environment::{Environment, below};
+use super::parts::{PythonParts, below};
 use crate::error::{Error, Result};
 use crate::facts::tree::Tree;
 use crate::layer::{self, Entry, EntryKind, Head, Layer, Spec};
@@ -18,7 +18,7 @@ const MODULE: &str = ".py";
 /// A folder with what was compiled before, which is passed over.
 const COMPILED: &str = "__pycache__";
 
-impl Environment<'_> {
+impl PythonParts<'_> {
     /// The layer with the bytecode of all wheels on top of `base`.
     ///
     /// # Errors
@@ -40,7 +40,7 @@ impl Environment<'_> {
     /// The layer with the bytecode of the project, above the project's own; `None` where it has no modules.
     ///
     /// # Errors
-    /// As [`Environment::bytecode_layer`].
+    /// As [`PythonParts::bytecode_layer`].
     pub(in crate::story) fn project_bytecode_layer(
         &self,
         maker: &Maker<'_>,

@@ -66,7 +66,7 @@ pub(in crate::story) struct Compiler<'a> {
     /// Its full version, which the bytecode depends on.
     pub(super) version: PythonVersion,
     /// The Python of this machine that is the image's.
-    pub(super) carried: Option<&'a Path>,
+    pub(super) bundled: Option<&'a Path>,
     pub(super) found: Mutex<Option<Arc<Interpreter>>>,
 }
 
@@ -99,8 +99,8 @@ impl Compiler<'_> {
     }
 
     fn find(&self) -> Result<Interpreter> {
-        if let Some(carried) = self.carried {
-            return Ok(Interpreter::Here(carried.to_owned()));
+        if let Some(bundled) = self.bundled {
+            return Ok(Interpreter::Here(bundled.to_owned()));
         }
         let why = match self.lent() {
             Ok(lent) => return Ok(Interpreter::Lent(lent)),

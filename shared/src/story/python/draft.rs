@@ -8,13 +8,13 @@ use super::builds::Tools;
 use super::interpreter::{self, Locked};
 use super::version;
 use super::wanted::{self, Group, Wanted};
-use crate::config::{BaseChoice, Layer, Origin, Partial, Settings, StaleLock};
+use crate::config::{BaseChoice, Origin, Partial, Place, Settings, StaleLock};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::{Platform, Reference};
 use crate::plan::{About, Additions, Facts, Names, Naming, base_for};
 use crate::python::lock::{self, Lock, LockKind, ProjectFacts, Selection};
-use crate::python::{Carried, Forms, Name, Project, SourceOptions, SourceSet, Tool, sources};
+use crate::python::{BundledPython, Name, Project, SourceOptions, SourceSet, Tool, WheelPolicy, sources};
 use crate::store::Store;
 use crate::story::about::{branch, created, detected, image_names, revision_text};
 use crate::story::early::Early;
@@ -34,12 +34,12 @@ pub(super) struct Draft {
     /// Whether the settings name it.
     pub(super) lock_is_named: bool,
     /// In which form the project's own tools would take distributions.
-    forms: Forms,
+    policy: WheelPolicy,
     pub(super) tools: Tools,
     pub(super) images: Vec<DraftImage>,
     pub(super) hooks: hooks::Planned,
     /// Interpreters of this machine that go into images, by their folder.
-    carried: BTreeMap<String, Carried>,
+    bundled: BTreeMap<String, BundledPython>,
     /// What this call writes, which is no source.
     outputs: Vec<PathBuf>,
     /// The source that was found last, and what was asked.
@@ -75,7 +75,7 @@ impl Draft {
         let described = if described.is_file() { &described } else { &project.dir };
         let revision = Question::ask(described);
         let (lock, stale) = read_lock(&project, group, &request.variables, events)?;
-        let forms = Forms::read(project.lock_dir(), lock.as_ref().map(|lock| &lock.indexes))?;
+        let policy = WheelPolicy::read(project.lock_dir(), lock.as_ref().map(|lock| &lock.indexes))?;
         let tools = Tools::of(request, &project, lock.as_ref(), store, events)?;
         let table = project.settings.clone();
         let dir = project.dir.clone();
@@ -98,10 +98,10 @@ impl Draft {
         }
         let hooks = places.hooks(&[own], project.root_dir())?;
         let (outputs, walked) = (outputs(request, &project.dir), Mutex::default());
-        let (images, carried) = (Vec::new(), BTreeMap::new());
+        let (images, bundled) = (Vec::new(), BTreeMap::new());
         let lock_is_named = group.lock.is_some();
         let mut draft =
-            Self { project, lock, lock_is_named, forms, tools, images, hooks, carried, outputs, walked };
+            Self { project, lock, lock_is_named, policy, tools, images, hooks, bundled, outputs, walked };
         let revision = revision::answer(revision, request, &[], events);
         let version = match purpose {
             Purpose::Images if needs_version => {
@@ -111,9 +111,9 @@ impl Draft {
         };
         draft.images = draft.images(request, places, own, group, (revision, version), events)?;
         for prefix in draft.images.iter().filter_map(|image| image.settings.python.prefix.clone()) {
-            let carried = Carried::ask(&draft.project.dir.join(&prefix), &request.variables)?;
-            draft.tools.prefer(&carried.executable);
-            draft.carried.insert(prefix, carried);
+            let bundled = BundledPython::ask(&draft.project.dir.join(&prefix), &request.variables)?;
+            draft.tools.prefer(&bundled.executable);
+            draft.bundled.insert(prefix, bundled);
         }
         Ok(draft)
     }
@@ -163,7 +163,7 @@ impl Draft {
         &self,
         places: &Places,
         own: Own<'_>,
-        mut detected: Vec<Layer>,
+        mut detected: Vec<Place>,
         name: &str,
     ) -> Result<Settings> {
         let folded = places.fold(own, detected.clone(), name)?;
@@ -178,15 +178,15 @@ impl Draft {
             };
             let base = BaseChoice::One(base);
             let values = Partial { base: Some(base), ..Partial::default() };
-            detected.push(Layer { origin: Origin::Detected(reason), values });
+            detected.push(Place { origin: Origin::Detected(reason), values });
         }
         Settings::new(places.fold(own, detected, name)?)
     }
 
     /// The version of Python for a default base, and why.
     fn python_for(&self, settings: &Settings) -> Result<(String, &'static str)> {
-        let (forms, selection) = (self.forms(settings)?, self.selection(settings)?);
-        let locked = self.lock.as_ref().map(|lock| Locked { lock, forms, selection });
+        let (policy, selection) = (self.policy(settings)?, self.selection(settings)?);
+        let locked = self.lock.as_ref().map(|lock| Locked { lock, policy, selection });
         interpreter::choose(&self.project, locked.as_ref(), settings)
     }
 
@@ -238,18 +238,18 @@ impl Draft {
     ///
     /// # Errors
     /// Usage: a name is none.
-    pub(super) fn forms(&self, settings: &Settings) -> Result<Forms> {
-        self.forms.with_no_binary(&settings.python.no_binary)
+    pub(super) fn policy(&self, settings: &Settings) -> Result<WheelPolicy> {
+        self.policy.with_no_binary(&settings.python.no_binary)
     }
 
     /// The interpreter of this machine that goes into the image.
     ///
     /// # Errors
     /// A bug when it was not looked for.
-    pub(super) fn carried(&self, settings: &Settings) -> Result<Option<&Carried>> {
+    pub(super) fn bundled(&self, settings: &Settings) -> Result<Option<&BundledPython>> {
         let Some(prefix) = &settings.python.prefix else { return Ok(None) };
         let lost = || Error::bug(format!("the Python in {prefix} was not looked for"));
-        self.carried.get(prefix).ok_or_else(lost).map(Some)
+        self.bundled.get(prefix).ok_or_else(lost).map(Some)
     }
 
     /// The source that an image with `install = "source"` has. It is looked for once, unless hooks

@@ -6,12 +6,12 @@ use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::Handle;
 
-use super::carried;
+use super::bundled;
 use super::compiler::Compiler;
 use super::complete::{self, Laid};
 use super::draft::{Draft, wish};
-use super::environment::{Environment, skeleton, target};
 use super::form::{Chosen, Form};
+use super::parts::{PythonParts, skeleton, target};
 use super::ready::{ReadyWheel, present};
 use super::resolve::Resolved;
 use crate::config::{Install, Settings};
@@ -21,7 +21,7 @@ use crate::layer::{Content, Entry};
 use crate::plan::{APP, Additions, EnvironmentPlan, Plan, PlatformPlan, TargetPlan};
 use crate::python::closed::Present;
 use crate::python::index::Fetched;
-use crate::python::{Carried, DistFile, Interpreter, Package, Source, SourceKind, is_command_line};
+use crate::python::{BundledPython, DistFile, Interpreter, Package, Source, SourceKind, is_command_line};
 use crate::story::workshop::{Bases, Workshop};
 use crate::wheel::{self, DirectUrl, Script};
 
@@ -35,7 +35,7 @@ pub(super) async fn environments<'a>(
     plan: &'a Plan,
     resolved: &Resolved,
     bases: &'a Bases,
-) -> Result<Vec<Environment<'a>>> {
+) -> Result<Vec<PythonParts<'a>>> {
     let mut made = Vec::new();
     // The same for each platform, and told once.
     let mut left_out = Vec::new();
@@ -53,8 +53,8 @@ pub(super) async fn environments<'a>(
         };
         let install = image.python().map_or(Install::Source, |application| application.install);
         let files: Vec<Fetched> = fetched.by_ref().take(chosen.iter().filter_map(wheel_of).count()).collect();
-        let (settings, carried) = (&of.settings, draft.carried(&of.settings)?);
-        let maker = EnvironmentMaker { workshop, draft, settings, interpreter, carried };
+        let (settings, bundled) = (&of.settings, draft.bundled(&of.settings)?);
+        let maker = EnvironmentMaker { workshop, draft, settings, interpreter, bundled };
         let (mut environment, local) = maker.make(chosen, files, install, &mut left_out).await?;
         if image.python().is_some_and(|application| application.bytecode) {
             environment.compiler = Some(maker.compiler(&image.additions, platform, bases)?);
@@ -80,7 +80,7 @@ struct EnvironmentMaker<'a> {
     draft: &'a Draft,
     settings: &'a Settings,
     interpreter: &'a Interpreter,
-    carried: Option<&'a Carried>,
+    bundled: Option<&'a BundledPython>,
 }
 
 impl<'a> EnvironmentMaker<'a> {
@@ -91,7 +91,7 @@ impl<'a> EnvironmentMaker<'a> {
         platform: &PlatformPlan,
         bases: &'a Bases,
     ) -> Result<Compiler<'a>> {
-        let Self { workshop, draft, interpreter, carried, .. } = *self;
+        let Self { workshop, draft, interpreter, bundled, .. } = *self;
         Ok(Compiler {
             workshop: *workshop,
             runtime: Handle::current(),
@@ -100,7 +100,7 @@ impl<'a> EnvironmentMaker<'a> {
             wish: wish(&platform.base, &platform.platform, additions),
             path: &interpreter.path,
             version: interpreter.version,
-            carried: carried.map(|carried| carried.executable.as_path()),
+            bundled: bundled.map(|bundled| bundled.executable.as_path()),
             found: Mutex::default(),
         })
     }
@@ -111,7 +111,7 @@ impl<'a> EnvironmentMaker<'a> {
         files: Vec<Fetched>,
         install: Install,
         left_out: &mut Vec<String>,
-    ) -> Result<(Environment<'a>, Vec<Present>)> {
+    ) -> Result<(PythonParts<'a>, Vec<Present>)> {
         let owner = (self.settings.owner.uid, self.settings.owner.gid);
         let target = target(self.interpreter, owner);
         let mut files = files.into_iter();
@@ -162,16 +162,16 @@ impl<'a> EnvironmentMaker<'a> {
         if install == Install::Source {
             project.extend(self.source(&target, left_out)?);
         }
-        let interpreter = match self.carried {
-            Some(carried) => carried::entries(carried, owner)?,
+        let interpreter = match self.bundled {
+            Some(bundled) => bundled::entries(bundled, owner)?,
             None => Vec::new(),
         };
         let skeleton = skeleton(self.interpreter, owner);
-        Ok((Environment { compiler: None, interpreter, skeleton, project, target, wheels }, local))
+        Ok((PythonParts { compiler: None, interpreter, skeleton, project, target, wheels }, local))
     }
 
     /// What the project's source adds; what of it stays out is told in `left_out`.
-    fn source(&self, target: &wheel::Environment, left_out: &mut Vec<String>) -> Result<Vec<Entry>> {
+    fn source(&self, target: &wheel::Venv, left_out: &mut Vec<String>) -> Result<Vec<Entry>> {
         let mut entries = source_entries(self.draft, self.settings, left_out)?;
         let project = &self.draft.project;
         let paths = project.layout.python_paths();

@@ -2,13 +2,13 @@
 
 use pep440_rs::Version;
 
-use super::carried;
+use super::bundled;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::facts::python::find_python;
 use crate::oci::Platform;
 use crate::python::lock::{self, Lock, Selection};
-use crate::python::{Carried, Forms, Interpreter, Libc, Project, PythonVersion, Tags};
+use crate::python::{BundledPython, Interpreter, Libc, Project, PythonVersion, Tags, WheelPolicy};
 use crate::story::workshop::Base;
 use crate::words;
 use crate::words::flag;
@@ -17,7 +17,7 @@ use crate::words::flag;
 /// least security updates.
 const MINORS: [u32; 5] = [14, 13, 12, 11, 10];
 
-/// What a Python of this machine is carried onto where no base is named.
+/// What a Python of this machine is bundled onto where no base is named.
 pub(super) const BARE: &str = "debian:trixie-slim";
 
 /// The C library of Python's own slim images (Debian 13).
@@ -26,7 +26,7 @@ const SLIM: Libc = Libc::Glibc { major: 2, minor: 41 };
 /// What a lock pins for an image, and in which form it may be taken.
 pub(super) struct Locked<'a> {
     pub(super) lock: &'a Lock,
-    pub(super) forms: Forms,
+    pub(super) policy: WheelPolicy,
     pub(super) selection: Selection<'a>,
 }
 
@@ -90,11 +90,11 @@ fn fits(
         platform: platform.clone(),
     };
     check_requires(project, &interpreter)?;
-    let Some(Locked { lock, forms, selection }) = locked else { return Ok(()) };
+    let Some(Locked { lock, policy, selection }) = locked else { return Ok(()) };
     let tags = Tags::of(&interpreter);
     for package in lock::select(lock, selection, &interpreter)? {
         let wheels: Vec<_> = package.files.iter().filter(|file| file.is_wheel()).cloned().collect();
-        if forms.allows_wheel(&package.name) && !wheels.is_empty() && tags.best(&wheels).is_none() {
+        if policy.allows_wheel(&package.name) && !wheels.is_empty() && tags.best(&wheels).is_none() {
             let name = &package.name;
             return Err(Error::usage(format!("{name} has no wheel for Python {}", version.short()))
                 .because(tags.why_not(&wheels)));
@@ -109,14 +109,14 @@ fn fits(
 /// The base has none, or another than was asked for or than the project allows.
 pub(super) fn of_base(
     project: &Project,
-    carried: Option<&Carried>,
+    bundled: Option<&BundledPython>,
     settings: &Settings,
     name: &str,
     base: &Base,
     platform: &Platform,
 ) -> Result<Interpreter> {
-    if let Some(carried) = carried {
-        let interpreter = carried::interpreter(carried, name, base, platform)?;
+    if let Some(bundled) = bundled {
+        let interpreter = bundled::interpreter(bundled, name, base, platform)?;
         check_requires(project, &interpreter)?;
         return Ok(interpreter);
     }

@@ -1,12 +1,11 @@
 //! Images of Python projects: read, choose wheels for each base, fetch and build them, pack.
 
 mod builds;
+mod bundled;
 mod bytecode;
-mod carried;
 mod compiler;
 mod complete;
 mod draft;
-mod environment;
 mod fitting;
 mod form;
 mod install;
@@ -15,6 +14,7 @@ mod lent;
 mod locking;
 mod members;
 mod optional;
+mod parts;
 mod ready;
 mod resolve;
 mod start;

@@ -28,7 +28,7 @@ pub(super) struct ReadyWheel {
 
 impl ReadyWheel {
     /// What an installer would write for it.
-    pub(super) fn entries(&self, target: &wheel::Environment) -> Result<Vec<Entry>> {
+    pub(super) fn entries(&self, target: &wheel::Venv) -> Result<Vec<Entry>> {
         self.install(&self.open()?, target)
     }
 
@@ -40,7 +40,7 @@ impl ReadyWheel {
     }
 
     /// What an installer would write for the wheel that was opened.
-    pub(super) fn install(&self, wheel: &Wheel, target: &wheel::Environment) -> Result<Vec<Entry>> {
+    pub(super) fn install(&self, wheel: &Wheel, target: &wheel::Venv) -> Result<Vec<Entry>> {
         wheel::install(wheel, target, self.origin.as_ref(), Vouched::ByArchive)
     }
 

@@ -11,7 +11,7 @@ use crate::plan::{
     self, Additions, Application, Distribution, EnvironmentPlan, ImagePlan, Plan, PlatformPlan, PythonImage,
     PythonPlatform, base_for, plan_python,
 };
-use crate::python::{Carried, DistFile, Forms, Interpreter, Name, Package, Source, Tags, lock};
+use crate::python::{BundledPython, DistFile, Interpreter, Name, Package, Source, Tags, WheelPolicy, lock};
 use crate::redact::Address;
 use crate::story::workshop::Bases;
 
@@ -70,7 +70,7 @@ async fn plan_image(
         let name = base_for(settings, platform)?;
         let base = bases.get(name, platform, &additions)?;
         let interpreter =
-            interpreter::of_base(&draft.project, draft.carried(settings)?, settings, name, base, platform)?;
+            interpreter::of_base(&draft.project, draft.bundled(settings)?, settings, name, base, platform)?;
         has_shell &= base.contents.follow("bin/sh").is_some();
         let chosen = choose(draft, image, &interpreter, events).await?;
         let path = base.image.config.config.env.iter().find_map(|line| line.strip_prefix("PATH="));
@@ -83,7 +83,7 @@ async fn plan_image(
                 .map(|package| format!("{} {}", package.name, package.version))
                 .collect(),
             path: path.map(str::to_owned),
-            environment: environment_plan(&interpreter, draft.carried(settings)?, &chosen),
+            environment: environment_plan(&interpreter, draft.bundled(settings)?, &chosen),
         });
         environments.push(chosen);
     }
@@ -146,12 +146,12 @@ async fn choose(
     });
     let lists = futures_util::future::try_join_all(listed).await?;
     let tags = Tags::of(interpreter);
-    let forms = draft.forms(&image.settings)?;
+    let policy = draft.policy(&image.settings)?;
     packages
         .into_iter()
         .zip(lists)
         .map(|(package, files)| {
-            let form = form(&package, &files, &tags, &forms, interpreter)?;
+            let form = form(&package, &files, &tags, &policy, interpreter)?;
             Ok(Chosen { package: Package { files, ..package }, form })
         })
         .collect()
@@ -161,7 +161,7 @@ fn form(
     package: &Package,
     files: &[DistFile],
     tags: &Tags,
-    forms: &Forms,
+    policy: &WheelPolicy,
     interpreter: &Interpreter,
 ) -> Result<Form> {
     if files.is_empty() && !matches!(package.source, Source::Index { .. }) {
@@ -170,7 +170,7 @@ fn form(
     let version = package.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
     let wheel = tags.best(files);
     let archive = files.iter().find(|file| file.is_sdist());
-    if !forms.allows_wheel(&package.name) {
+    if !policy.allows_wheel(&package.name) {
         return archive.map(|archive| Form::Archive(archive.clone())).ok_or_else(|| {
             Error::usage(format!("{}{version} has to be built, but has no source distribution", package.name))
                 .hint("remove it from no-binary")
@@ -179,7 +179,7 @@ fn form(
     if let Some(wheel) = wheel {
         return Ok(Form::Wheel(wheel.clone()));
     }
-    if let Some(archive) = archive.filter(|_| forms.allows_build(&package.name)) {
+    if let Some(archive) = archive.filter(|_| policy.allows_build(&package.name)) {
         return Ok(Form::Archive(archive.clone()));
     }
     Err(Error::usage(format!("{}{version} has no wheel for {}", package.name, interpreter.platform)))
@@ -189,7 +189,7 @@ fn form(
 
 fn environment_plan(
     interpreter: &Interpreter,
-    carried: Option<&Carried>,
+    bundled: Option<&BundledPython>,
     chosen: &[Chosen],
 ) -> EnvironmentPlan {
     let distribution = |chosen: &Chosen| {
@@ -203,9 +203,9 @@ fn environment_plan(
     };
     EnvironmentPlan {
         interpreter: interpreter.clone(),
-        carried: carried.map(|carried| plan::Carried {
-            prefix: carried.prefix.display().to_string(),
-            library: !carried.libraries.is_empty(),
+        bundled: bundled.map(|bundled| plan::BundledPlan {
+            prefix: bundled.prefix.display().to_string(),
+            library: !bundled.libraries.is_empty(),
         }),
         distributions: chosen.iter().map(distribution).collect(),
     }

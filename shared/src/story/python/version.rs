@@ -6,7 +6,7 @@ use crate::config::{Install, Partial, PythonChoice};
 use crate::error::Result;
 use crate::event::Events;
 use crate::oci::Platform;
-use crate::python::{Carried, Project};
+use crate::python::{BundledPython, Project};
 use crate::story::request::Request;
 
 /// The version of what has none.
@@ -32,10 +32,10 @@ pub(super) async fn of(
         return Ok(UNKNOWN_VERSION.into());
     }
     let wanted = match &early.python {
-        Some(PythonChoice::Carried { prefix }) => {
-            let carried = Carried::ask(&project.dir.join(prefix), &request.variables)?;
-            tools.prefer(&carried.executable);
-            Some(carried.version)
+        Some(PythonChoice::Bundled { prefix }) => {
+            let bundled = BundledPython::ask(&project.dir.join(prefix), &request.variables)?;
+            tools.prefer(&bundled.executable);
+            Some(bundled.version)
         }
         Some(PythonChoice::Version(text)) => text.parse().ok(),
         None => project.python_version_file.as_ref().and_then(|text| text.parse().ok()),

@@ -8,7 +8,7 @@ use crate::config::{BaseChoice, Folded, Origin, PythonChoice};
 use crate::error::Result;
 use crate::event::Events;
 use crate::python::lock::{self, Lock};
-use crate::python::{Carried, Name, Project, PythonVersion};
+use crate::python::{BundledPython, Name, Project, PythonVersion};
 use crate::story::places::{Own, Places};
 use crate::story::request::Request;
 use crate::words::{Command, Flag, flag};
@@ -34,7 +34,7 @@ impl Wanted {
     /// What all places together ask for; `None` where every image names its lock.
     ///
     /// # Errors
-    /// Usage: a place has an unknown key or a wrong value; a Python that is to be carried does not work.
+    /// Usage: a place has an unknown key or a wrong value; a Python that is to be bundled does not work.
     pub(super) fn of_call(request: &Request, project: &Project) -> Result<Option<Self>> {
         // What is to be said of the places is said when the images are planned.
         let places = places(request, project, &Events::silent())?;
@@ -94,7 +94,7 @@ impl Wanted {
 }
 
 impl Wanted {
-    /// The oldest version that an image has by its settings: `python`, the Python that is carried, or the name of
+    /// The oldest version that an image has by its settings: `python`, the Python that is bundled, or the name of
     /// the base; else what `.python-version` says.
     fn look_for_python(
         &mut self,
@@ -107,10 +107,10 @@ impl Wanted {
             let values = places.fold(own, Vec::new(), &name)?.values;
             let said = match &values.python {
                 Some(PythonChoice::Version(text)) if !text.is_empty() => vec![text.parse()?],
-                Some(PythonChoice::Carried { prefix }) => {
-                    let carried = Carried::ask(&project.dir.join(prefix), &request.variables)?;
-                    self.interpreter.get_or_insert(carried.executable);
-                    vec![carried.version]
+                Some(PythonChoice::Bundled { prefix }) => {
+                    let bundled = BundledPython::ask(&project.dir.join(prefix), &request.variables)?;
+                    self.interpreter.get_or_insert(bundled.executable);
+                    vec![bundled.version]
                 }
                 _ => bases(values.base.as_ref()).filter_map(of_base).collect(),
             };

@@ -60,7 +60,7 @@ pub(super) fn note(image: &str, package: &Package, settings: &Settings, lock: &P
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Layer, Origin, fold, from_toml};
+    use crate::config::{Origin, Place, fold, from_toml};
 
     fn said(text: &str, needs: &[&str], locked: &[&str]) -> bool {
         let folder = tempfile::tempdir().expect("folder");
@@ -71,7 +71,7 @@ mod tests {
             .collect();
         std::fs::write(&lock, format!("version = 4\n\n{}", packages.join("\n"))).expect("lock");
         let values = from_toml(&format!("platforms = ['linux/amd64']\n{text}"), &Origin::Flag).expect(text);
-        let settings = Settings::new(fold(&[Layer { origin: Origin::Flag, values }], "")).expect(text);
+        let settings = Settings::new(fold(&[Place { origin: Origin::Flag, values }], "")).expect(text);
         let needs = needs.iter().map(|&name| name.to_owned()).collect();
         let package = Package { needs, ..Package::of_name("app") };
         note("app", &package, &settings, &lock).is_some()

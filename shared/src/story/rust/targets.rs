@@ -2,7 +2,7 @@
 
 use crate::cargo::settings::Settings;
 use crate::cargo::{Cargo, target};
-use crate::config::{Folded, Layer, Origin, Partial, fold};
+use crate::config::{Folded, Origin, Partial, Place, fold};
 use crate::error::{Error, Result};
 use crate::oci::Platform;
 use crate::plan::{ImagePlan, TargetPlan};
@@ -12,7 +12,7 @@ use crate::plan::{ImagePlan, TargetPlan};
 ///
 /// # Errors
 /// Usage: the target is for none of the platforms, and the call has not said that they count.
-pub(super) fn with_platform(mut stack: Vec<Layer>, image: &str) -> Result<Folded> {
+pub(super) fn with_platform(mut stack: Vec<Place>, image: &str) -> Result<Folded> {
     let folded = fold(&stack, image);
     let Some(triple) = &folded.values.target else { return Ok(folded) };
     // What is no target for Linux is refused when it is planned.
@@ -20,7 +20,7 @@ pub(super) fn with_platform(mut stack: Vec<Layer>, image: &str) -> Result<Folded
     if !folded.origins.is_chosen("platforms") {
         let platforms = Some(vec![platform.to_string()]);
         let values = Partial { platforms, ..Partial::default() };
-        stack.insert(1, Layer { origin: Origin::Detected("the target"), values });
+        stack.insert(1, Place { origin: Origin::Detected("the target"), values });
         return Ok(fold(&stack, image));
     }
     let names = folded.values.platforms.clone().unwrap_or_default();
@@ -77,7 +77,7 @@ mod tests {
         let stack = [&[defaults], places].concat();
         let stack = stack
             .into_iter()
-            .map(|(origin, text)| Layer { values: from_toml(text, &origin).expect(text), origin });
+            .map(|(origin, text)| Place { values: from_toml(text, &origin).expect(text), origin });
         let folded = with_platform(stack.collect(), "app")?;
         Ok(folded.values.platforms.unwrap_or_default().join(" "))
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::tables::{TABLES, own};
 use crate::cargo::select::{self, suggestion};
 use crate::cargo::{Package, Project};
-use crate::config::{self, Layer, Origin};
+use crate::config::{self, Origin, Place};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::story::places::{Places, Siblings};
@@ -163,12 +163,12 @@ fn declared(project: &Project, places: &Places) -> Result<(Vec<Wanted>, bool)> {
     let mut is_closed = false;
     for package in &project.packages {
         let stack = places.of_project(own(package))?;
-        for (layer, name) in stack.iter().flat_map(|layer| layer.values.image.keys().map(move |n| (layer, n)))
+        for (place, name) in stack.iter().flat_map(|place| place.values.image.keys().map(move |n| (place, n)))
         {
             if found.iter().any(|image| image.name == *name && image.package == package.name) {
                 continue;
             }
-            let own = layer.origin == Origin::Table(TABLES.own.into());
+            let own = place.origin == Origin::Table(TABLES.own.into());
             is_closed |= !own;
             let bin = bin_of(&stack, name)?;
             let bin = if own && bin.is_none() { Some(own_bin(package, name)?) } else { bin };
@@ -180,9 +180,9 @@ fn declared(project: &Project, places: &Places) -> Result<(Vec<Wanted>, bool)> {
                     package: package.name.clone(),
                 });
             } else if own {
-                return Err(no_such(name, known, &layer.origin, &[package]));
+                return Err(no_such(name, known, &place.origin, &[package]));
             } else {
-                homeless.push((name.clone(), bin, layer.origin.clone()));
+                homeless.push((name.clone(), bin, place.origin.clone()));
             }
         }
     }
@@ -207,7 +207,7 @@ fn declared(project: &Project, places: &Places) -> Result<(Vec<Wanted>, bool)> {
 }
 
 /// The binary that the tables name for an image.
-fn bin_of(stack: &[Layer], image: &str) -> Result<Option<String>> {
+fn bin_of(stack: &[Place], image: &str) -> Result<Option<String>> {
     match &config::fold(stack, image).values.bin.map(|bins| bins.0).unwrap_or_default()[..] {
         [] => Ok(None),
         [bin] => Ok(Some(bin.clone())),

@@ -3,7 +3,7 @@
 use std::io::{Seek as _, SeekFrom, Write as _};
 
 use super::builder::{End, FILENAME, Part, archive, part, parts, wheel, with_record};
-use super::{all_refused, environment, on_disk, open, refusal};
+use super::{all_refused, on_disk, open, refusal, venv};
 use crate::error::Kind::{self, Integrity, Usage};
 use crate::oci::Digest;
 use crate::wheel::{Vouched, Wheel, install};
@@ -328,7 +328,7 @@ fn no_changed_byte_makes_a_panic_or_another_place() {
         let changed = byte ^ [0x01, 0x80, 0xff][at % 3];
         put(changed, at);
         if let Ok(wheel) = Wheel::open(&path, FILENAME, Digest::of(&whole)) {
-            let entries = install(&wheel, &environment(), None, Vouched::ByArchive).unwrap_or_default();
+            let entries = install(&wheel, &venv(), None, Vouched::ByArchive).unwrap_or_default();
             assert!(entries.iter().all(|entry| entry.path.starts_with("app/.venv/")), "byte {at}");
         }
         put(*byte, at);

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::builder::{FILENAME, INFO, Part, part, row, wheel};
-use super::{environment, installed, on_disk, open};
+use super::{installed, on_disk, open, venv};
 use crate::error::Kind;
 use crate::layer::{Content, Entry, EntryKind};
 use crate::oci::Digest;
 use crate::python::Source;
-use crate::wheel::{DirectUrl, Environment, Vouched, Wheel, install};
+use crate::wheel::{DirectUrl, Venv, Vouched, Wheel, install};
 
 const MODULES: &str = "app/.venv/lib/python3.13/site-packages";
 
@@ -94,7 +94,7 @@ fn the_true_origin_is_written_and_recorded() {
     let source = Source::Url { url: "https://h/demo.whl".into(), subdirectory: None };
     let origin = DirectUrl::of(&source, &[]).expect("an origin");
     let wheel = open(&bytes).expect("a wheel");
-    let entries = install(&wheel, &environment(), Some(&origin), Vouched::ByArchive).expect("entries");
+    let entries = install(&wheel, &venv(), Some(&origin), Vouched::ByArchive).expect("entries");
     let found = by_path(&entries);
     let text = r#"{"archive_info":{},"url":"https://h/demo.whl"}"#;
     assert_eq!(found[&format!("{MODULES}/{INFO}/direct_url.json")].1.as_deref(), Some(text));
@@ -119,7 +119,7 @@ fn a_script_for_an_entry_point_gives_way_to_the_generated_one() {
 fn record_vouches_for_each_file_where_that_is_asked_for() {
     let wheel = open(&wheel(vec![])).expect("a wheel");
     let digests = |vouched| -> Vec<Option<Digest>> {
-        let entries = install(&wheel, &environment(), None, vouched).expect("entries");
+        let entries = install(&wheel, &venv(), None, vouched).expect("entries");
         let zipped = entries.iter().filter_map(|entry| match &entry.kind {
             EntryKind::File(Content::Zipped(zipped)) => Some(zipped.digest),
             _ => None,
@@ -136,7 +136,7 @@ fn contents_are_found_in_the_archive() {
     let bytes = wheel(vec![part("demo/x.py", "needle")]);
     let (_folder, path) = on_disk(&bytes);
     let wheel = Wheel::open(&path, FILENAME, Digest::of(&bytes)).expect("a wheel");
-    let entries = install(&wheel, &environment(), None, Vouched::ByArchive).expect("entries");
+    let entries = install(&wheel, &venv(), None, Vouched::ByArchive).expect("entries");
     let entry = entries.iter().find(|entry| entry.path.ends_with("/x.py")).expect("the file");
     let EntryKind::File(Content::Zipped(zipped)) = &entry.kind else { panic!("{entry:?}") };
     let start = zipped.offset as usize;
@@ -151,12 +151,11 @@ fn entries_depend_on_wheel_and_environment_alone() {
     let wheel = open(&bytes).expect("a wheel");
     // The archive is gone by now: nothing is read.
     assert!(!wheel.archive.exists());
-    let place =
-        |environment: &Environment| install(&wheel, environment, None, Vouched::ByArchive).expect("entries");
-    assert_eq!(place(&environment()), place(&environment()));
-    let other = Environment { owner: (7, 8), ..environment() };
+    let place = |venv: &Venv| install(&wheel, venv, None, Vouched::ByArchive).expect("entries");
+    assert_eq!(place(&venv()), place(&venv()));
+    let other = Venv { owner: (7, 8), ..venv() };
     assert!(place(&other).iter().all(|entry| (entry.uid, entry.gid) == (7, 8)));
-    let other = Environment { python: "3.12.1".parse().expect("a version"), ..environment() };
+    let other = Venv { python: "3.12.1".parse().expect("a version"), ..venv() };
     assert!(place(&other).iter().any(|entry| entry.path.ends_with("lib/python3.12/site-packages/demo/x.py")));
 }
 

@@ -7,13 +7,13 @@ mod installed;
 
 use std::path::PathBuf;
 
-use super::{Environment, Vouched, Wheel, install};
+use super::{Venv, Vouched, Wheel, install};
 use crate::error::{Error, Kind, Result};
 use crate::layer::Entry;
 use crate::oci::Digest;
 
-fn environment() -> Environment {
-    Environment {
+fn venv() -> Venv {
+    Venv {
         prefix: "app/.venv".into(),
         python: "3.13".parse().expect("a version"),
         owner: (0, 0),
@@ -34,7 +34,7 @@ fn open(bytes: &[u8]) -> Result<Wheel> {
 }
 
 fn installed(bytes: &[u8]) -> Result<Vec<Entry>> {
-    install(&open(bytes)?, &environment(), None, Vouched::ByArchive)
+    install(&open(bytes)?, &venv(), None, Vouched::ByArchive)
 }
 
 /// The reason for which a wheel is refused.

@@ -9,7 +9,7 @@ const LONGEST_SHEBANG: usize = 127;
 
 /// A virtual environment in an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Environment {
+pub struct Venv {
     /// Its folder, as `app/.venv`: parts joined by `/`, without a slash at either end.
     pub prefix: String,
     /// Its Python; only major and minor matter.
@@ -20,7 +20,7 @@ pub struct Environment {
     pub interpreter: String,
 }
 
-impl Environment {
+impl Venv {
     /// Whether it is one that wheels can be installed into.
     ///
     /// # Errors
@@ -105,8 +105,8 @@ impl Environment {
 mod tests {
     use super::*;
 
-    fn environment() -> Environment {
-        Environment {
+    fn venv() -> Venv {
+        Venv {
             prefix: "app/.venv".into(),
             python: "3.13".parse().expect("a version"),
             owner: (0, 0),
@@ -122,7 +122,7 @@ mod tests {
             ("lib/python3.13/x", "../x"),
             ("lib/python3.13/site-packages2/x", "../site-packages2/x"),
         ] {
-            assert_eq!(environment().relative(&format!("app/.venv/{path}")), relative);
+            assert_eq!(venv().relative(&format!("app/.venv/{path}")), relative);
         }
     }
 
@@ -137,25 +137,25 @@ mod tests {
             "lib64/x",
             "bin/python/x",
         ] {
-            assert!(environment().check_own(&format!("app/.venv/{path}")).is_err(), "{path}");
+            assert!(venv().check_own(&format!("app/.venv/{path}")).is_err(), "{path}");
         }
         for path in ["bin/python-argcomplete", "bin/pythonx", "share/pyvenv.cfg", "lib/x"] {
-            assert!(environment().check_own(&format!("app/.venv/{path}")).is_ok(), "{path}");
+            assert!(venv().check_own(&format!("app/.venv/{path}")).is_ok(), "{path}");
         }
-        assert!(environment().check_own("app/.venvx/a").is_err());
+        assert!(venv().check_own("app/.venvx/a").is_err());
     }
 
     #[test]
     fn interpreters_that_scripts_cannot_name_are_refused() {
-        assert!(environment().check().is_ok());
+        assert!(venv().check().is_ok());
         let long = format!("/{}", "x".repeat(125));
         for interpreter in ["/a b/python", &long, "bin/python", "/a/../python", "/a\n/python", "/"] {
-            let environment = Environment { interpreter: interpreter.to_owned(), ..environment() };
-            assert!(environment.check().is_err(), "{interpreter}");
+            let venv = Venv { interpreter: interpreter.to_owned(), ..venv() };
+            assert!(venv.check().is_err(), "{interpreter}");
         }
         for prefix in ["/app", "app/", "", "app//x", "app/.."] {
-            let environment = Environment { prefix: prefix.to_owned(), ..environment() };
-            assert!(environment.check().is_err(), "{prefix}");
+            let venv = Venv { prefix: prefix.to_owned(), ..venv() };
+            assert!(venv.check().is_err(), "{prefix}");
         }
     }
 }

@@ -8,16 +8,16 @@ use crate::error::Result;
 use crate::facts::tree::Tree;
 use crate::layer::{Content, Entry, EntryKind, Head, Layer, Press, Spec};
 use crate::oci::Digest;
-use crate::plan::{Item, PREFIX, wheel_layers};
+use crate::plan::{Item, PREFIX, share_out};
 use crate::python::{Interpreter, Name};
 use crate::story::layers::{Made, Maker, Parts, Site};
 use crate::story::parallel::in_parallel;
 use crate::wheel;
 
 /// What was made for one platform's image.
-pub(super) struct Environment<'a> {
+pub(super) struct PythonParts<'a> {
     /// How wheels are installed.
-    pub(super) target: wheel::Environment,
+    pub(super) target: wheel::Venv,
     /// By name.
     pub(super) wheels: Vec<ReadyWheel>,
     /// What compiles bytecode, where that is asked for.
@@ -31,8 +31,8 @@ pub(super) struct Environment<'a> {
 }
 
 /// The environment that is made for `interpreter`, of files that belong to `owner`.
-pub(super) fn target(interpreter: &Interpreter, owner: (u64, u64)) -> wheel::Environment {
-    wheel::Environment {
+pub(super) fn target(interpreter: &Interpreter, owner: (u64, u64)) -> wheel::Venv {
+    wheel::Venv {
         prefix: PREFIX.trim_start_matches('/').to_owned(),
         python: interpreter.version,
         owner,
@@ -58,7 +58,7 @@ pub(super) fn skeleton(interpreter: &Interpreter, owner: (u64, u64)) -> Vec<Entr
     ]
 }
 
-impl Parts for &Environment<'_> {
+impl Parts for &PythonParts<'_> {
     fn made(&self, item: &Item, maker: &Maker<'_>, site: &Site<'_>) -> Result<Option<Made>> {
         let sent = |layers: Vec<Layer>| {
             layers.iter().for_each(|layer| maker.send(layer));
@@ -79,7 +79,7 @@ impl Parts for &Environment<'_> {
     }
 }
 
-impl Environment<'_> {
+impl PythonParts<'_> {
     /// The layers of the wheels on top of `base`, at most `budget`.
     ///
     /// # Errors
@@ -87,7 +87,7 @@ impl Environment<'_> {
     fn wheel_layers(&self, maker: &Maker<'_>, base: &Tree, budget: usize) -> Result<Vec<Layer>> {
         let sizes: Vec<u64> = self.wheels.iter().map(|wheel| wheel.size).collect();
         let below = below(base, &self.target.prefix);
-        let groups: Vec<Vec<&ReadyWheel>> = wheel_layers(&sizes, budget.max(1))
+        let groups: Vec<Vec<&ReadyWheel>> = share_out(&sizes, budget.max(1))
             .into_iter()
             .map(|group| group.into_iter().map(|i| &self.wheels[i]).collect())
             .collect();
@@ -133,7 +133,7 @@ impl Environment<'_> {
 
     /// Everything that the bytes of the layer depend on.
     pub(super) fn key(&self, wheels: &[&ReadyWheel], below: &str) -> String {
-        let wheel::Environment { prefix, python, owner, interpreter } = &self.target;
+        let wheel::Venv { prefix, python, owner, interpreter } = &self.target;
         let mut key = format!("wheels {prefix} {} {owner:?} {interpreter} {below}", python.short());
         for wheel in wheels {
             let origin = wheel.origin.as_ref().map(|origin| serde_json::json!(origin).to_string());

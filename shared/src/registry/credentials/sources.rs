@@ -11,7 +11,7 @@ pub(super) use crate::process::AUTH_PREFIX as PREFIX;
 
 /// What the environment says about credentials. Empty variables count as absent.
 #[derive(Debug, Clone, Default)]
-pub struct Environment {
+pub struct AuthSources {
     /// `DOCKER_CONFIG`: the folder of Docker's `config.json`.
     pub docker_config: Option<PathBuf>,
     /// `DOCKER_AUTH_CONFIG`: the text of such a file.
@@ -34,7 +34,7 @@ pub struct Environment {
     pub registries: BTreeMap<String, Secret>,
 }
 
-impl Environment {
+impl AuthSources {
     /// The environment of this process. For the program's entry point; all else gets the value.
     pub fn from_process() -> Self {
         Self::from_variables(std::env::vars_os())
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn variables_become_a_value_that_hides_what_is_secret() {
-        let environment = Environment::from_variables(
+        let sources = AuthSources::from_variables(
             [
                 ("DOCKER_CONFIG", ""),
                 ("HOME", "/home/me"),
@@ -83,9 +83,9 @@ mod tests {
             ]
             .map(|(name, value)| (name.into(), value.into())),
         );
-        assert_eq!(environment.docker_config, None, "empty is absent");
-        assert_eq!(environment.home, Some("/home/me".into()));
-        assert_eq!(environment.registries.keys().collect::<Vec<_>>(), ["CONTAINERIZE_AUTH_GHCR_IO"]);
-        assert!(!format!("{environment:?}").contains("hunter2"));
+        assert_eq!(sources.docker_config, None, "empty is absent");
+        assert_eq!(sources.home, Some("/home/me".into()));
+        assert_eq!(sources.registries.keys().collect::<Vec<_>>(), ["CONTAINERIZE_AUTH_GHCR_IO"]);
+        assert!(!format!("{sources:?}").contains("hunter2"));
     }
 }

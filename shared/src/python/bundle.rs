@@ -1,4 +1,4 @@
-//! A CPython of this machine that is to be carried into an image: where its parts are.
+//! A CPython of this machine that is to be bundled into an image: where its parts are.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ print(json.dumps({'implementation': sys.implementation.name, 'version': list(sys
 
 /// The parts of a CPython of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Carried {
+pub struct BundledPython {
     /// Its full version.
     pub version: PythonVersion,
     /// The machine in the words of Linux, as `x86_64`.
@@ -55,7 +55,7 @@ struct Answer {
     libraries: Vec<PathBuf>,
 }
 
-impl Carried {
+impl BundledPython {
     /// Asks the interpreter below `prefix` (absolute) for its parts. `bin/python3` is run there, in an
     /// environment of these variables.
     ///
@@ -111,14 +111,14 @@ impl Carried {
 mod tests {
     use super::*;
 
-    fn answer(change: impl Fn(&mut serde_json::Value)) -> Result<Carried, String> {
+    fn answer(change: impl Fn(&mut serde_json::Value)) -> Result<BundledPython, String> {
         let mut value = serde_json::json!({
             "implementation": "cpython", "version": [3, 12, 1], "flags": "", "platform": "linux-x86_64",
             "prefix": "/opt/py", "executable": "/opt/py/bin/python3.12", "folders": ["/opt/py/lib/python3.12"],
             "libraries": ["/opt/py/lib/libpython3.12.so.1.0"],
         });
         change(&mut value);
-        Carried::from_answer(serde_json::from_value(value).expect("an answer"))
+        BundledPython::from_answer(serde_json::from_value(value).expect("an answer"))
     }
 
     #[test]
@@ -145,7 +145,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn a_folder_without_an_interpreter_is_named() {
         let folder = tempfile::tempdir().expect("folder");
-        let error = Carried::ask(folder.path(), &BTreeMap::new()).expect_err("refused");
+        let error = BundledPython::ask(folder.path(), &BTreeMap::new()).expect_err("refused");
         assert!(error.to_string().contains("has no Python to bundle"), "{error}");
         assert!(error.causes().concat().contains("bin/python3"));
     }
@@ -155,7 +155,7 @@ mod tests {
     fn the_interpreter_of_this_machine_tells_its_parts() {
         let found = ["/usr/local", "/usr"]
             .iter()
-            .find_map(|prefix| Carried::ask(Path::new(prefix), &BTreeMap::new()).ok());
+            .find_map(|prefix| BundledPython::ask(Path::new(prefix), &BTreeMap::new()).ok());
         let Some(found) = found else { return };
         assert!(found.executable.is_file());
         assert!(found.folders.iter().any(|folder| found.prefix.join(folder).join("os.py").is_file()));

@@ -16,7 +16,7 @@ use crate::read;
 
 /// Which distributions are never taken as wheels, and which are never built.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Forms {
+pub struct WheelPolicy {
     no_binary: Names,
     no_build: Names,
 }
@@ -45,27 +45,27 @@ impl Names {
     }
 }
 
-impl Forms {
+impl WheelPolicy {
     /// What the tables of `dir` (of the project, or of its workspace) and a requirements file say.
     ///
     /// # Errors
     /// Usage: a file cannot be read, or a word cannot be a name.
     pub fn read(dir: &Path, requirements: Option<&Indexes>) -> Result<Self> {
-        let mut forms = Self::default();
+        let mut policy = Self::default();
         let pyproject = table(&dir.join("pyproject.toml"))?;
-        forms.of_uv(pyproject.get("tool").and_then(|tool| tool.get("uv")))?;
+        policy.of_uv(pyproject.get("tool").and_then(|tool| tool.get("uv")))?;
         let poetry = table(&dir.join("poetry.toml"))?;
         let installer = poetry.get("installer");
         let said = |key: &str| installer.and_then(|installer| installer.get(key));
-        add_value(&mut forms.no_binary, said("no-binary"))?;
-        add_value(&mut forms.no_build, said("only-binary"))?;
+        add_value(&mut policy.no_binary, said("no-binary"))?;
+        add_value(&mut policy.no_build, said("only-binary"))?;
         for words in requirements.into_iter().flat_map(|requirements| &requirements.no_binary) {
-            forms.no_binary.add(words)?;
+            policy.no_binary.add(words)?;
         }
         for words in requirements.into_iter().flat_map(|requirements| &requirements.only_binary) {
-            forms.no_build.add(words)?;
+            policy.no_build.add(words)?;
         }
-        Ok(forms)
+        Ok(policy)
     }
 
     /// The same with `no_binary` on top, which names distributions or is `:all:`.
@@ -73,9 +73,9 @@ impl Forms {
     /// # Errors
     /// Usage: a word cannot be a name.
     pub fn with_no_binary(&self, no_binary: &[String]) -> Result<Self> {
-        let mut forms = self.clone();
-        no_binary.iter().try_for_each(|words| forms.no_binary.add(words))?;
-        Ok(forms)
+        let mut policy = self.clone();
+        no_binary.iter().try_for_each(|words| policy.no_binary.add(words))?;
+        Ok(policy)
     }
 
     fn of_uv(&mut self, table: Option<&Value>) -> Result<()> {
@@ -129,19 +129,19 @@ fn table(path: &Path) -> Result<Table> {
 mod tests {
     use super::*;
 
-    fn forms(files: &[(&str, &str)], requirements: &Indexes, own: &[&str]) -> Result<Forms> {
+    fn policy(files: &[(&str, &str)], requirements: &Indexes, own: &[&str]) -> Result<WheelPolicy> {
         let folder = tempfile::tempdir().expect("folder");
         for (name, text) in files {
             std::fs::write(folder.path().join(name), text).expect("file");
         }
         let own: Vec<String> = own.iter().map(|&word| word.to_owned()).collect();
-        Forms::read(folder.path(), Some(requirements))?.with_no_binary(&own)
+        WheelPolicy::read(folder.path(), Some(requirements))?.with_no_binary(&own)
     }
 
     /// Which of two distributions may come as wheels, and which may be built.
-    fn allowed(forms: &Forms) -> [bool; 4] {
+    fn allowed(policy: &WheelPolicy) -> [bool; 4] {
         let [a, b] = ["gmpy2", "other"].map(|name| name.parse::<Name>().expect("name"));
-        [forms.allows_wheel(&a), forms.allows_wheel(&b), forms.allows_build(&a), forms.allows_build(&b)]
+        [policy.allows_wheel(&a), policy.allows_wheel(&b), policy.allows_build(&a), policy.allows_build(&b)]
     }
 
     #[test]
@@ -178,14 +178,14 @@ mod tests {
             (vec![], &pip(&[":all:", ":none:", "gmpy2"], &["other"]), vec![], [false, true, true, false]),
             (vec![], &nothing, vec!["gmpy2"], [false, true, true, true]),
         ] {
-            let found = forms(&files, requirements, &own).expect("forms");
+            let found = policy(&files, requirements, &own).expect("policy");
             assert_eq!(allowed(&found), expected, "{files:?} {requirements:?} {own:?}");
         }
     }
 
     #[test]
     fn what_is_no_name_is_refused() {
-        assert!(forms(&[], &Indexes::default(), &["a b"]).is_err());
-        assert!(forms(&[("poetry.toml", "x = ")], &Indexes::default(), &[]).is_err());
+        assert!(policy(&[], &Indexes::default(), &["a b"]).is_err());
+        assert!(policy(&[("poetry.toml", "x = ")], &Indexes::default(), &[]).is_err());
     }
 }

@@ -7,7 +7,7 @@ use crate::facts::python::{find_c_library, find_python};
 use crate::layer::{Content, Entry, collect};
 use crate::oci::Platform;
 use crate::plan::PYTHON_PREFIX;
-use crate::python::{Carried, Interpreter, machine};
+use crate::python::{BundledPython, Interpreter, machine};
 use crate::story::workshop::Base;
 use crate::system::places;
 
@@ -36,21 +36,21 @@ const LEFT_OUT: &[&str] = &[
     "xxsubtype.*",
 ];
 
-/// Where the carried interpreter will be, on this base.
+/// Where the bundled interpreter will be, on this base.
 ///
 /// # Errors
 /// Usage: it is for another machine, or the base has a Python in its place, or no C library.
 pub(super) fn interpreter(
-    carried: &Carried,
+    bundled: &BundledPython,
     name: &str,
     base: &Base,
     platform: &Platform,
 ) -> Result<Interpreter> {
-    let prefix = carried.prefix.display();
-    if carried.machine != machine(platform) {
+    let prefix = bundled.prefix.display();
+    if bundled.machine != machine(platform) {
         return Err(Error::usage(format!(
             "the Python in {prefix} is for {}, not for {platform}",
-            carried.machine
+            bundled.machine
         ))
         .hint("leave out that platform, or remove python.prefix and use a base that has Python"));
     }
@@ -67,8 +67,8 @@ pub(super) fn interpreter(
         .hint("use a base that has one, such as debian:trixie-slim or gcr.io/distroless/cc-debian13"));
     };
     Ok(Interpreter {
-        path: format!("{PYTHON_PREFIX}/bin/python{}", carried.version.short()),
-        version: carried.version,
+        path: format!("{PYTHON_PREFIX}/bin/python{}", bundled.version.short()),
+        version: bundled.version,
         libc,
         platform: platform.clone(),
     })
@@ -78,7 +78,7 @@ pub(super) fn interpreter(
 ///
 /// # Errors
 /// When something of it cannot be read.
-pub(super) fn entries(carried: &Carried, owner: (u64, u64)) -> Result<Vec<Entry>> {
+pub(super) fn entries(bundled: &BundledPython, owner: (u64, u64)) -> Result<Vec<Entry>> {
     let to = |relative: &Path| -> Result<String> {
         let place = places::below(relative).ok_or_else(|| {
             Error::usage(format!("{} cannot be used as a path in an image", relative.display()))
@@ -87,17 +87,17 @@ pub(super) fn entries(carried: &Carried, owner: (u64, u64)) -> Result<Vec<Entry>
         Ok(format!("{PYTHON_PREFIX}/{place}"))
     };
     let left_out: Vec<String> = LEFT_OUT.iter().map(|&glob| glob.to_owned()).collect();
-    let program = format!("python{}", carried.version.short());
+    let program = format!("python{}", bundled.version.short());
     let bin = |name: &str| format!("{PYTHON_PREFIX}/bin/{name}").trim_start_matches('/').to_owned();
     let mut entries = vec![
-        Entry::file(bin(&program), Content::of_file(&carried.executable)?, 0o755, owner),
+        Entry::file(bin(&program), Content::of_file(&bundled.executable)?, 0o755, owner),
         Entry::symlink(bin("python3"), &program, owner),
         Entry::symlink(bin("python"), "python3", owner),
     ];
-    for folder in &carried.folders {
-        entries.extend(collect(&carried.prefix.join(folder), &to(folder)?, None, owner, &left_out)?);
+    for folder in &bundled.folders {
+        entries.extend(collect(&bundled.prefix.join(folder), &to(folder)?, None, owner, &left_out)?);
     }
-    for library in &carried.libraries {
+    for library in &bundled.libraries {
         entries.extend(collect(library, &format!("{PYTHON_PREFIX}/lib/"), Some(0o755), owner, &[])?);
     }
     Ok(entries)
