@@ -63,6 +63,7 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
         flags: arguments.settings(),
         groups: front_end.groups.clone(),
         outputs: arguments.target.output.clone(),
+        sbom_outputs: arguments.target.sbom_output.clone(),
         stream: (!std::io::stdout().is_terminal()).then(|| Stream::new(std::io::stdout())),
         push: arguments.target.push,
         load: arguments.target.load.clone(),

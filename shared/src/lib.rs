@@ -37,6 +37,7 @@ pub mod store;
 pub mod story;
 pub mod system;
 pub mod territory;
+pub mod trust;
 pub mod vcs;
 pub mod versions;
 pub mod wheel;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum, ValueHint};
 use containerize_core::config::{
-    BaseChoice, Bins, CheckMode, Command, Debian, FileRule, Healthcheck, Install, LabelValue, Native, Owner,
-    Partial, Port, PythonChoice, StaleLock, Strip,
+    Attestations, BaseChoice, Bins, CheckMode, Command, Debian, FileRule, Healthcheck, Install, LabelValue,
+    Native, Owner, Partial, Port, PythonChoice, Sbom, StaleLock, Strip,
 };
 use containerize_core::oci::media_type::{Compression, Format};
 use containerize_core::sink::{Daemon, Output};
@@ -149,6 +149,22 @@ pub(crate) struct TargetArgs {
     /// Load into a local engine: docker or podman
     #[arg(long, value_name = "ENGINE", value_parser = daemon)]
     pub(crate) load: Vec<Daemon>,
+    /// SBOM to attach to a pushed image: auto, spdx, cyclonedx, both or none
+    ///
+    /// auto is SPDX, where the registry lists what is attached to an image. [default: auto]
+    #[arg(long, value_name = "FORMAT")]
+    sbom: Option<Sbom>,
+    /// Write the SBOM to a file: CycloneDX if it ends in .cdx.json, else SPDX
+    ///
+    /// For several images, {name} in the file's name stands for the image's.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, hide_short_help = true)]
+    pub(crate) sbom_output: Vec<PathBuf>,
+    /// Attestations (SBOM, provenance): auto, referrers or none
+    ///
+    /// auto attaches them where the registry lists what is attached to an image, and elsewhere, with a tag, what was
+    /// asked for by name. referrers attaches them to every platform, also in layouts. [default: auto]
+    #[arg(long, value_name = "HOW", hide_short_help = true)]
+    attestations: Option<Attestations>,
 }
 
 /// What the image looks like.
@@ -450,6 +466,8 @@ impl BuildArgs {
                 .clone()
                 .map(|command| Healthcheck { command: Some(command), ..Healthcheck::default() }),
             check: image.check,
+            sbom: self.target.sbom,
+            attestations: self.target.attestations,
             native: image.native,
             compression: image.compression,
             max_layers: image.max_layers,

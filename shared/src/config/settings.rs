@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::attest::Attest;
 use super::fold::{Folded, Origins};
 use super::shown::Shown;
 use super::value::{
@@ -75,6 +76,8 @@ pub struct Settings {
     pub max_layers: usize,
     /// What to do if the finished image would not start.
     pub check: CheckMode,
+    /// What is attested about the image when it is pushed.
+    pub attest: Attest,
     /// What becomes of libraries that nothing in the image has.
     pub native: Native,
     /// Layers made outside.
@@ -185,6 +188,10 @@ impl Settings {
             compression,
             max_layers: check.max_layers(values.max_layers.unwrap_or(60))?,
             check: values.check.unwrap_or_default(),
+            attest: Attest {
+                sbom: values.sbom.unwrap_or_default(),
+                attestations: values.attestations.unwrap_or_default(),
+            },
             native: values.native.unwrap_or_default(),
             layers: values.layers.unwrap_or_default(),
             features: values.features.unwrap_or_default(),

@@ -20,9 +20,20 @@ pub struct Attached {
     pub blobs: Vec<Blob>,
     /// A name for people.
     pub title: String,
-    /// Whether it goes only to registries that list what hangs on an image. Others need a tag for
-    /// the list, which everybody sees.
-    pub only_where_listed: bool,
+    /// Where it goes.
+    pub reach: Reach,
+}
+
+/// Where something that hangs on an image goes. Registries that list such things need nothing more; others need a
+/// tag for each list, which everybody sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// To registries that list what hangs on an image.
+    WhereListed,
+    /// To others too, for one tag: only what hangs on the name's own manifest.
+    OneTag,
+    /// Everywhere, layouts and archives included.
+    Everywhere,
 }
 
 impl Attached {
@@ -47,7 +58,7 @@ impl Attached {
             manifest: blob,
             blobs: vec![content, Blob::of(media_type::OCI_EMPTY, EMPTY.to_vec())],
             title: title.to_owned(),
-            only_where_listed: false,
+            reach: Reach::Everywhere,
         })
     }
 }

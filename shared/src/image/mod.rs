@@ -8,7 +8,7 @@ use crate::oci::{Digest, Platform, Reference};
 use crate::store::Blob;
 
 pub use assemble::{assemble, index};
-pub use attached::Attached;
+pub use attached::{Attached, Reach};
 pub use validate::validate;
 
 /// An image for one platform.

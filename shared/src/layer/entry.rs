@@ -114,6 +114,15 @@ impl Content {
         }
     }
 
+    /// The digest, where that is known without reading an archive.
+    pub fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::Bytes(bytes) => Some(Digest::of(bytes)),
+            Self::File { digest, .. } => Some(*digest),
+            Self::Zipped(_) => None,
+        }
+    }
+
     /// What names the content and nothing else: its digest, or where it is in an archive with a
     /// digest.
     pub(crate) fn identity(&self) -> String {

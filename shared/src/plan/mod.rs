@@ -22,7 +22,9 @@ pub use python::{
 };
 pub use rust::{RustImage, plan_rust};
 
-use crate::config::{CheckMode, Debian, ExtraLayer, FileRule, Mode, Native, Owner, Settings, Shown, Strip};
+use crate::config::{
+    Attest, CheckMode, Debian, ExtraLayer, FileRule, Mode, Native, Owner, Settings, Shown, Strip,
+};
 use crate::oci::media_type::{Compression, Format};
 use crate::oci::{Healthcheck, Platform, Reference};
 
@@ -65,6 +67,9 @@ pub struct ImagePlan {
     /// Where it is pushed, if it is, and what engines know it by.
     #[serde(serialize_with = "as_texts")]
     pub references: Vec<Reference>,
+    /// The commit of the source, with `-dirty` where it has uncommitted changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
     /// The image format.
     pub format: Format,
     /// How our layers are compressed.
@@ -85,6 +90,8 @@ pub struct ImagePlan {
     pub native: Native,
     /// What happens when the finished image is found to fail.
     pub check: CheckMode,
+    /// What is attested about the image when it is pushed.
+    pub attest: Attest,
     /// Every value of the configuration that is set, with its origin.
     pub configuration: Vec<Shown>,
 }

@@ -40,6 +40,7 @@ pub(super) fn image_plan(
         tags: names.tags,
         has_siblings: names.has_siblings,
         references: names.references,
+        revision: facts.revision,
         format: settings.format,
         compression: settings.compression,
         created: facts.created,
@@ -49,6 +50,7 @@ pub(super) fn image_plan(
         owner: settings.owner,
         native: settings.native,
         check: settings.check,
+        attest: settings.attest,
         configuration,
     }
 }

@@ -169,7 +169,7 @@ fn component(
     let name = text(name)?;
     Some(Component {
         version: version.and_then(text),
-        purl: purl.and_then(text).and_then(|purl| Purl::given(&purl)),
+        purl: purl.filter(|purl| purl.len() <= LONGEST).and_then(Purl::given),
         sha256: sha256.and_then(Digest::from_hex),
         licence: licence.map_or(Licence::Unknown, Licence::read),
         ..Component::new(kind, name)
@@ -213,8 +213,9 @@ mod tests {
         let grafted = r#"{"spdxVersion":"SPDX-2.3","packages":[{"name":"zlib","versionInfo":"1.3","licenseDeclared":"Zlib",
             "externalRefs":[{"referenceType":"purl","referenceLocator":"pkg:rpm/almalinux/zlib@1.3"}]}]}"#;
         assert_eq!(add_carried(&mut bill, &wheel, grafted.as_bytes()), Some(1));
-        let names: Vec<&str> = bill.held_by(&wheel).map(|(_, part)| part.name.as_str()).collect();
-        assert_eq!(names, ["serde", "zlib"]);
+        let parts = |part: &Component| format!("{} {}", part.name, part.purl.as_ref().expect("a purl"));
+        let names: Vec<String> = bill.held_by(&wheel).map(|(_, part)| parts(part)).collect();
+        assert_eq!(names, ["serde pkg:cargo/serde@1.0.0", "zlib pkg:rpm/almalinux/zlib@1.3"]);
         let text = String::from_utf8(spdx(&bill).expect("made")).expect("text");
         assert!(text.contains("pkg:rpm/almalinux/zlib@1.3") && text.contains("MIT OR Apache-2.0"), "{text}");
     }

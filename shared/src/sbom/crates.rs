@@ -35,7 +35,8 @@ pub fn add_crates(bill: &mut Bill, crates: &[Crate]) -> Option<Key> {
     Some(program)
 }
 
-fn component(of: &Crate) -> Component {
+/// A crate as a part: what it is called, and where it came from.
+pub fn component(of: &Crate) -> Component {
     let mut purl = Purl::new("cargo", &of.name).version(&of.version);
     let (mut origin, mut supplier, mut file) = (None, None, None);
     match of.source.as_deref() {

@@ -14,7 +14,7 @@ mod spdx;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use carried::{add_carried, licence_of_metadata};
-pub use crates::add_crates;
+pub use crates::{add_crates, component as of_crate};
 pub use cyclonedx::cyclonedx;
 pub use licence::Licence;
 pub use purl::Purl;
@@ -156,6 +156,26 @@ impl Bill {
     pub fn new(image: Component, digest: Digest, created: impl Into<String>) -> Self {
         let created = created.into();
         Self { image, digest, created, components: BTreeMap::new(), relations: BTreeSet::new() }
+    }
+
+    /// A bill of an index: it holds the images, and these what their bills say.
+    pub fn of_several(index: Component, digest: Digest, created: &str, bills: &[Self]) -> Self {
+        let mut all = Self::new(index, digest, created);
+        let root = all.root();
+        for bill in bills {
+            let image = all.add(&root, bill.image.clone());
+            let own = bill.root();
+            let mut keys: BTreeMap<&Key, Key> = [(&own, image)].into();
+            for (key, part) in &bill.components {
+                keys.insert(key, all.place(part.clone()));
+            }
+            for Relation { from, bond, to } in &bill.relations {
+                if let (Some(from), Some(to)) = (keys.get(from), keys.get(to)) {
+                    all.relate(from, *bond, to);
+                }
+            }
+        }
+        all
     }
 
     /// The image's own key.

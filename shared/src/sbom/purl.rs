@@ -16,10 +16,17 @@ pub struct Purl {
 }
 
 impl Purl {
-    /// One that somebody else wrote, as it is.
+    /// One that somebody else wrote, as it is but for addresses with logins.
     pub fn given(text: &str) -> Option<Self> {
-        let is_one = text.starts_with("pkg:") && text.contains('/') && !text.contains(char::is_whitespace);
-        is_one.then(|| Self { given: Some(text.to_owned()), ..Self::new("", "") })
+        let odd = |c: char| c.is_whitespace() || c.is_control();
+        let (head, rest) = text.split_once('?').unwrap_or((text, ""));
+        if !head.starts_with("pkg:") || !head.contains('/') || text.contains(odd) {
+            return None;
+        }
+        let kept: Vec<&str> =
+            rest.split('&').filter(|qualifier| !qualifier.is_empty() && !has_login(qualifier)).collect();
+        let given = if kept.is_empty() { head.to_owned() } else { format!("{head}?{}", kept.join("&")) };
+        Some(Self { given: Some(given), ..Self::new("", "") })
     }
 
     /// `pkg:KIND/NAME`.
@@ -51,6 +58,13 @@ impl Purl {
         }
         self
     }
+}
+
+/// Whether an address in a qualifier names a user before its host.
+fn has_login(qualifier: &str) -> bool {
+    let plain = qualifier.to_ascii_lowercase().replace("%2f", "/").replace("%40", "@");
+    let host = plain.split_once("//").and_then(|(_, rest)| rest.split(['/', '#']).next());
+    host.is_some_and(|host| host.contains('@'))
 }
 
 impl fmt::Display for Purl {
@@ -88,6 +102,24 @@ fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn others_names_stay_and_their_logins_go() {
+        for (text, expected) in [
+            ("pkg:cargo/zmij@1.0.6", Some("pkg:cargo/zmij@1.0.6")),
+            (
+                "pkg:cargo/a@1?vcs_url=git%2Bhttps://h/a%40c0ffee",
+                Some("pkg:cargo/a@1?vcs_url=git%2Bhttps://h/a%40c0ffee"),
+            ),
+            ("pkg:cargo/a@1?x=1&vcs_url=https://u:p@h/a", Some("pkg:cargo/a@1?x=1")),
+            ("pkg:cargo/a@1?vcs_url=https%3A%2F%2Fu%3Ap%40h%2Fa", Some("pkg:cargo/a@1")),
+            ("pkg:a", None),
+            ("cargo/a@1", None),
+            ("pkg:cargo/a b", None),
+        ] {
+            assert_eq!(Purl::given(text).map(|purl| purl.to_string()).as_deref(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn names_are_written_as_the_specification_shows_them() {

@@ -7,21 +7,27 @@ use futures_util::future::try_join_all;
 
 use crate::error::{Error, Result};
 use crate::event::Events;
-use crate::image::{Attached, ImageSet};
+use crate::image::{Attached, ImageSet, Reach};
 use crate::oci::{Descriptor, Digest, Repository};
 use crate::registry::{Client, Kept};
 use crate::store::Source;
 
-/// What of a set hangs in this repository: where nothing lists such things, only what is asked for by name.
+/// What of a set hangs in this repository.
 pub(super) async fn wanted<'s>(
     client: &Client,
     set: &'s ImageSet,
     repository: &Repository,
 ) -> Result<Vec<&'s Attached>> {
-    let is_asked = set.attached.iter().any(|thing| thing.only_where_listed);
-    // Nobody has asked for these things: a registry that cannot say whether it keeps a list gets none.
-    let is_kept = is_asked && matches!(client.referrers(repository, &set.digest(), None).await, Ok(Some(_)));
-    Ok(set.attached.iter().filter(|thing| is_kept || !thing.only_where_listed).collect())
+    let root = set.digest();
+    let depends = set.attached.iter().any(|thing| thing.reach != Reach::Everywhere);
+    // A registry that cannot say whether it keeps a list is taken for one that keeps none.
+    let is_listed = depends && matches!(client.referrers(repository, &root, None).await, Ok(Some(_)));
+    let goes = |thing: &&Attached| match thing.reach {
+        Reach::WhereListed => is_listed,
+        Reach::OneTag => is_listed || thing.subject.digest == root,
+        Reach::Everywhere => true,
+    };
+    Ok(set.attached.iter().filter(goes).collect())
 }
 
 /// Whether everybody finds `things` in the repository.

@@ -50,6 +50,8 @@ tables! {
     Verdicts = "verdicts", "results of checks";
     /// What was chosen for an image, by its configuration without it.
     NativeChoices = "native-choices", "native libraries of images";
+    /// Documents about images, by the images and what they were made of.
+    Bills = "bills-v1", "bills of materials of images";
     /// Repositories by registry and digest.
     Homes = "homes", "repositories that have a blob";
     /// Repositories that took a push.

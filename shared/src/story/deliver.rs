@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::hang;
 use super::outcome::{Delivered, PlatformResult};
+use super::pack::Packed;
 use super::preflight::preflight;
 use super::request::Request;
 use super::revision::remember_written;
@@ -70,13 +72,16 @@ pub(super) async fn finish(
     workshop: &Workshop<'_>,
     plan: &Plan,
     default: &Path,
-    make: impl AsyncFn() -> Result<Vec<ImageSet>>,
+    make: impl AsyncFn() -> Result<Vec<Packed>>,
 ) -> Result<Vec<Delivered>> {
     let Workshop { request, store, client, events, .. } = *workshop;
     let once = async || {
-        let sets = make().await?;
-        preflight(workshop, plan, &sets).await?;
-        deliver(workshop, plan, default, sets).await
+        let packed = make().await?;
+        preflight(workshop, plan, packed.iter().map(|packed| &packed.set)).await?;
+        let (sets, bills) = hang::hang(workshop, plan, packed).await?;
+        let delivered = deliver(workshop, plan, default, sets).await?;
+        tokio::task::block_in_place(|| hang::write(request, store, &bills))?;
+        Ok::<_, Error>(delivered)
     };
     let mut delivered = once().await;
     if let Err(error) = &delivered

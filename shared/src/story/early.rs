@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::deliver::wants_default;
-use super::hooks;
 use super::request::Request;
+use super::{hang, hooks};
 use crate::base::engine;
 use crate::config::{ExtraLayer, Settings};
 use crate::error::{Error, Result};
@@ -39,11 +39,15 @@ pub(super) fn check(
 ) -> Result<()> {
     refuse_docker_format(request, images)?;
     refuse_streams(request)?;
+    hang::check(request, images.len())?;
     for output in &request.outputs {
         check_kind(output, images)?;
         if !request.dry_run {
-            check_place(output, &request.dir)?;
+            check_output(output, &request.dir)?;
         }
+    }
+    for file in request.sbom_outputs.iter().filter(|_| !request.dry_run) {
+        check_place(&format!("the SBOM {}", file.display()), "sbom-output", &request.dir.join(file), false)?;
     }
     for daemon in &request.load {
         // Elsewhere a program has more than one possible name.
@@ -146,29 +150,34 @@ fn check_kind(output: &Output, images: &[Early<'_>]) -> Result<()> {
     Ok(())
 }
 
-/// Whether the output can be written: asked of the folder that it is in, or of the first one above that is there.
-fn check_place(output: &Output, dir: &Path) -> Result<()> {
+fn check_output(output: &Output, dir: &Path) -> Result<()> {
     let path = dir.join(output.path());
-    if output.is_stream() {
-        return Ok(());
-    }
     let is_layout = matches!(output, Output::Layout { .. });
+    match output.is_stream() {
+        true => Ok(()),
+        false => check_place(&output.to_string(), "output", &path, is_layout),
+    }
+}
+
+/// Whether `what` can be written to `path`: asked of the folder that it is in, or of the first one above that is
+/// there.
+fn check_place(what: &str, named_by: &'static str, path: &Path, is_layout: bool) -> Result<()> {
     if !is_layout && path.is_dir() {
         return Err(Error::usage(format!("{} is a folder", path.display())).hint("give the name of a file"));
     }
-    let above = if is_layout { Some(path.as_path()) } else { path.parent() };
+    let above = if is_layout { Some(path) } else { path.parent() };
     let there = above.into_iter().flat_map(Path::ancestors).find(|folder| folder.symlink_metadata().is_ok());
     let Some(there) = there else { return Ok(()) };
     let failed = |error: std::io::Error| {
-        Error::build(format!("cannot write {output}")).because(format!("{}: {error}", there.display())).hint(
-            words!("choose another place with {output}, or make this one writable", output = flag("output")),
+        Error::build(format!("cannot write {what}")).because(format!("{}: {error}", there.display())).hint(
+            words!("choose another place with {output}, or make this one writable", output = flag(named_by)),
         )
     };
     if !there.is_dir() {
         return Err(failed(std::io::Error::from(std::io::ErrorKind::NotADirectory)));
     }
     if is_layout {
-        sink::check_folder(&path)?;
+        sink::check_folder(path)?;
     }
     // Removed at once, as nobody has seen its name.
     tempfile::tempfile_in(there).map(drop).map_err(failed)

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+use super::ingredients::Ingredients;
 use super::upload::Uploads;
 use super::{brought, hooks};
 use crate::config::{Command, ExtraLayer, FileRule, Owner};
@@ -25,6 +26,9 @@ pub(super) trait Parts {
     /// # Errors
     /// When it cannot be read or made.
     fn made(&self, item: &Item, maker: &Maker<'_>, site: &Site<'_>) -> Result<Option<Made>>;
+
+    /// What all of it is made of.
+    fn made_of(&self) -> Ingredients;
 }
 
 /// What an item of a plan comes to.

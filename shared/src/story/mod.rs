@@ -2,11 +2,14 @@
 //! packed, put together and delivered.
 
 mod about;
+mod bill;
 mod brought;
 mod debian;
 mod deliver;
 mod early;
+mod hang;
 mod hooks;
+mod ingredients;
 mod language;
 mod layers;
 mod lock;
@@ -17,6 +20,7 @@ mod pack;
 mod parallel;
 mod places;
 mod preflight;
+mod provenance;
 mod python;
 mod recipe;
 mod request;

@@ -31,7 +31,7 @@ use crate::facts::details::{Detail, FileSystem, LayerDetails};
 use crate::facts::tree::{Node, NodeKind};
 use crate::image::Image;
 use crate::layer::{Content, Entry, Layer, Spec};
-use crate::oci::{ImageConfig, Platform};
+use crate::oci::{Digest, ImageConfig, Platform};
 use crate::read;
 use crate::store::Table;
 
@@ -64,6 +64,8 @@ pub(super) struct Bundle {
     pub(super) layer: Layer,
     /// The variable that names their folder, and its value.
     pub(super) variable: (&'static str, String),
+    /// Their file names, digests, and the packages that they are of.
+    pub(super) libraries: Vec<(String, Digest, Option<String>)>,
 }
 
 /// The libraries that `image` needs from this machine, as a layer; `None` where it needs none, or
@@ -89,10 +91,14 @@ pub(super) fn bundle(
     }
     let owner = (maker.owner.uid, maker.owner.gid);
     let mut entries = Vec::new();
+    let mut libraries = Vec::new();
     for (name, library) in &choice.found {
         let path = format!("{FOLDER}/{}", library.file);
         if !entries.iter().any(|entry: &Entry| entry.path == path) {
-            entries.push(Entry::file(path, Content::of_file(&library.path)?, 0o644, owner));
+            let content = Content::of_file(&library.path)?;
+            let package = choice.packages.get(name).cloned();
+            libraries.extend(content.digest().map(|digest| (library.file.clone(), digest, package)));
+            entries.push(Entry::file(path, content, 0o644, owner));
         }
         if *name != library.file {
             entries.push(Entry::symlink(format!("{FOLDER}/{name}"), &library.file, owner));
@@ -114,7 +120,7 @@ pub(super) fn bundle(
     let tree = &base.contents.tree;
     let layer = maker.press.write(&spec, tree)?;
     maker.send(&layer);
-    Ok(Some(Bundle { layer, variable: (VARIABLE, value) }))
+    Ok(Some(Bundle { layer, variable: (VARIABLE, value), libraries }))
 }
 
 /// What this machine is, as a platform of images.

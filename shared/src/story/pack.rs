@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::ingredients::{Ingredients, Origin};
 use super::layers::{Maker, Parts};
 use super::native;
 use super::parallel::in_parallel;
@@ -10,10 +11,18 @@ use super::upload::Uploads;
 use super::workshop::{Base, Bases, Workshop};
 use crate::config::Native;
 use crate::error::Result;
+use crate::facts::notes::Note;
 use crate::image::{Image, ImageSet, assemble, index, validate};
 use crate::layer::Press;
 use crate::oci::{MOST_LAYERS, Platform};
 use crate::plan::{ImagePlan, Plan, PlatformPlan};
+
+/// The images of one name, and what each of them was made of.
+pub(super) struct Packed {
+    pub(super) set: ImageSet,
+    /// In the order of the images.
+    pub(super) origins: Vec<Origin>,
+}
 
 /// Packs all platforms of all images. `parts` gives what was built for one of them, and the
 /// folder that its files are in.
@@ -25,7 +34,7 @@ pub(super) fn pack<'p, P: Parts>(
     plan: &Plan,
     bases: &Bases,
     parts: impl Fn(&ImagePlan, &PlatformPlan, &Base) -> Result<(P, &'p Path)> + Sync,
-) -> Result<Vec<ImageSet>> {
+) -> Result<Vec<Packed>> {
     let push = workshop.request.push;
     let runtime = tokio::runtime::Handle::current();
     let uploads =
@@ -55,19 +64,45 @@ pub(super) fn pack<'p, P: Parts>(
         let variables = variables(image, &platform.platform);
         let mut layers = maker.layers(&platform.layers, &base.contents.tree, &parts, &variables)?;
         let mut made = assemble(&base.image, image, platform, &layers)?;
+        let mut origin =
+            Origin { is_embedded: platform.base == "static", ..origin(parts.made_of(), dir, base) };
         if image.native == Native::Bundle
             && let Some(bundle) = native::bundle(workshop, &runtime, &maker, base, &made)?
         {
             layers.insert(0, bundle.layer);
+            origin.libraries = bundle.libraries;
             let mut platform = (*platform).clone();
             platform.runtime.env.insert(bundle.variable.0.to_owned(), bundle.variable.1);
             made = assemble(&base.image, image, &platform, &layers)?;
         }
         validate(&made)?;
-        Ok(made)
+        Ok((made, origin))
     })?;
     let mut made = made.into_iter();
-    plan.images.iter().map(|image| set(image, made.by_ref().take(image.platforms.len()).collect())).collect()
+    plan.images
+        .iter()
+        .map(|image| {
+            let (images, origins) = made.by_ref().take(image.platforms.len()).unzip();
+            Ok(Packed { set: set(image, images)?, origins })
+        })
+        .collect()
+}
+
+fn origin(parts: Ingredients, dir: &Path, base: &Base) -> Origin {
+    let text = |path: &str| match base.contents.note(path) {
+        Some(Note::Text(text)) => Some(text.clone()),
+        _ => None,
+    };
+    Origin {
+        parts,
+        dir: dir.to_owned(),
+        base: base.image.name.clone().zip(base.image.digest),
+        is_embedded: false,
+        packages: base.contents.packages().into_iter().cloned().collect(),
+        os_release: text("etc/os-release").or_else(|| text("usr/lib/os-release")),
+        debian: base.debian.iter().chain(&base.init).cloned().collect(),
+        libraries: Vec::new(),
+    }
 }
 
 /// How many layers are left for what was built: the base's and those of Debian packages are there

@@ -93,9 +93,13 @@ impl Examiner<'_> {
 ///
 /// # Errors
 /// Build: what would fail, unless it is only to be warned of.
-pub(super) async fn preflight(workshop: &Workshop<'_>, plan: &Plan, sets: &[ImageSet]) -> Result<()> {
+pub(super) async fn preflight<'s>(
+    workshop: &Workshop<'_>,
+    plan: &Plan,
+    sets: impl Iterator<Item = &'s ImageSet>,
+) -> Result<()> {
     let mut failed = None;
-    for (set, planned) in sets.iter().zip(&plan.images) {
+    for (set, planned) in sets.zip(&plan.images) {
         let mode = planned.check;
         if mode == CheckMode::Off {
             continue;

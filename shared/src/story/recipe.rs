@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::early::Early;
 use super::hooks::{Planned, Set};
+use super::pack::Packed;
 use super::request::Request;
 use super::workshop::{BaseWish, Workshop};
 use crate::error::Result;
 use crate::event::Events;
-use crate::image::ImageSet;
 use crate::oci::Reference;
 use crate::plan::Plan;
 use crate::store::Store;
@@ -97,5 +97,5 @@ pub(super) trait Recipe: Sized {
     ///
     /// # Errors
     /// When something cannot be built, fetched or read.
-    async fn make(&self, decided: &Self::Decided, workshop: &Workshop<'_>) -> Result<Vec<ImageSet>>;
+    async fn make(&self, decided: &Self::Decided, workshop: &Workshop<'_>) -> Result<Vec<Packed>>;
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::hang;
 use super::language::Language;
 use crate::cargo::{self, Cargo, Locking};
 use crate::config::{Partial, Place};
@@ -35,6 +36,8 @@ pub struct Request {
     pub groups: GroupChanges,
     /// `--output`; empty for the default, unless the image goes elsewhere.
     pub outputs: Vec<Output>,
+    /// `--sbom-output`: files that get a bill of materials.
+    pub sbom_outputs: Vec<PathBuf>,
     /// What an output named `-` goes to; `None` where only a terminal would show it.
     pub stream: Option<Stream>,
     /// `--push`.
@@ -57,6 +60,18 @@ pub struct Request {
     pub credentials: Credentials,
     /// `--username` or `CONTAINERIZE_USERNAME` and its password, for the one registry that the call speaks to.
     pub login: Option<Login>,
+}
+
+impl Request {
+    /// The places that the call itself writes, which are no source; `names` are those of its images.
+    pub(super) fn written(&self, names: &[&str]) -> Vec<PathBuf> {
+        let outputs = self.outputs.iter().map(|output| self.dir.join(output.path()));
+        let bill = |file: &PathBuf| {
+            let places = names.iter().map(|name| hang::named(file, name)).chain([file.clone()]);
+            places.map(|file| self.dir.join(file)).collect::<Vec<_>>()
+        };
+        outputs.chain(self.sbom_outputs.iter().flat_map(bill)).collect()
+    }
 }
 
 /// What a call says to cargo.

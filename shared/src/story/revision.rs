@@ -61,8 +61,7 @@ impl<'a> Made<'a> {
     /// Where this call writes.
     fn places(&self) -> &[PathBuf] {
         self.places.get_or_init(|| {
-            let dir = &self.request.dir;
-            let outputs = self.request.outputs.iter().map(|output| dir.join(output.path()));
+            let outputs = self.request.written(&[]).into_iter();
             let cache = std::iter::once(self.request.cache_dir.clone());
             let all = outputs.chain(cache).chain(self.folders.iter().cloned());
             all.filter_map(|place| place.canonicalize().ok()).collect()

@@ -62,6 +62,8 @@ pub(super) struct Base {
     pub(super) contents: Contents,
     /// Debian packages that were added to it.
     pub(super) debian: Vec<Package>,
+    /// The package that an init was taken from.
+    pub(super) init: Option<Package>,
     /// In so many layers.
     pub(super) debian_layers: usize,
 }
@@ -181,7 +183,7 @@ impl Workshop<'_> {
                 read.await.map_err(|e| Error::bug("reading a base panicked").because(e))??
             }
         };
-        Ok(Base { image: base, contents, debian: Vec::new(), debian_layers: 0 })
+        Ok(Base { image: base, contents, debian: Vec::new(), init: None, debian_layers: 0 })
     }
 }
 

@@ -14,6 +14,11 @@ pub(super) struct Filename {
     pub(super) version: Version,
 }
 
+/// The version that the file name of a wheel says.
+pub fn version_of(filename: &str) -> Option<String> {
+    Filename::parse(filename).ok().map(|named| named.version.to_string())
+}
+
 impl Filename {
     /// Reads `NAME-VERSION(-BUILD)-PYTHON-ABI-PLATFORM.whl`.
     pub(super) fn parse(text: &str) -> Result<Self> {

@@ -17,6 +17,7 @@ mod install;
 mod metadata;
 mod names;
 mod open;
+mod papers;
 mod record;
 mod venv;
 mod zip;
@@ -28,7 +29,9 @@ use pep440_rs::Version;
 
 pub use direct_url::DirectUrl;
 pub use entry_points::Script;
+pub use filename::version_of;
 pub use install::{Vouched, install};
+pub use papers::Papers;
 pub use venv::Venv;
 
 use crate::layer::ZipMethod;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use containerize_core::Kind;
-use containerize_core::image::{Attached, Image, ImageSet};
+use containerize_core::image::{Attached, Image, ImageSet, Reach};
 use containerize_core::oci::{Index, Manifest, Platform, to_json};
 use containerize_core::registry::Kept;
 use containerize_core::sink;
@@ -175,7 +175,7 @@ async fn twenty_writers_lose_nothing() {
 }
 
 /// A set of two small images and their index, with something on each of them.
-fn set(registry: &TestRegistry, only_where_listed: bool) -> ImageSet {
+fn set(registry: &TestRegistry, reach: Reach) -> ImageSet {
     let image = |architecture: &str| {
         let layer = blob(data(1, 100));
         let config = Blob::of(media_type::OCI_CONFIG, architecture.into());
@@ -202,14 +202,14 @@ fn set(registry: &TestRegistry, only_where_listed: bool) -> ImageSet {
     for subject in subjects {
         let document = |kind: &str| {
             let made = Attached::document(&subject, kind, "SBOM", kind.into(), BTreeMap::new());
-            Attached { only_where_listed, ..made.expect("made") }
+            Attached { reach, ..made.expect("made") }
         };
         let signed = document(SPDX);
         let on_it =
             Attached::document(&signed.manifest.descriptor, "x/y", "signature", vec![1], BTreeMap::new());
         set.attach(signed).expect("attached");
         set.attach(document(CYCLONEDX)).expect("attached");
-        set.attach(Attached { only_where_listed, ..on_it.expect("made") }).expect("attached");
+        set.attach(Attached { reach, ..on_it.expect("made") }).expect("attached");
     }
     set
 }
@@ -223,7 +223,7 @@ async fn push(set: &ImageSet) {
 async fn the_tag_comes_last_and_all_that_hangs_on_the_image_before_it() {
     for referrers in [Referrers::None, Referrers::Proper, Referrers::Odd] {
         let registry = TestRegistry::start(Options::listing(referrers));
-        let set = set(&registry, false);
+        let set = set(&registry, Reach::Everywhere);
         push(&set).await;
         let puts: Vec<String> = registry
             .requests()
@@ -258,7 +258,7 @@ async fn the_tag_comes_last_and_all_that_hangs_on_the_image_before_it() {
 #[tokio::test]
 async fn what_is_missing_on_an_image_that_is_there_is_added() {
     let registry = TestRegistry::start(Options::listing(Referrers::Proper));
-    let with = set(&registry, false);
+    let with = set(&registry, Reach::Everywhere);
     push(&ImageSet { attached: vec![], ..with.clone() }).await;
     let puts = registry.count(Phase::PutManifest);
     assert_eq!(puts, 3);
@@ -269,13 +269,13 @@ async fn what_is_missing_on_an_image_that_is_there_is_added() {
 #[tokio::test]
 async fn what_is_only_for_lists_leaves_no_tag_behind() {
     let registry = TestRegistry::open();
-    push(&set(&registry, true)).await;
+    push(&set(&registry, Reach::WhereListed)).await;
     let puts = registry.count(Phase::PutManifest);
     assert_eq!(puts, 4, "three by digest, and the tag");
-    push(&set(&registry, true)).await;
+    push(&set(&registry, Reach::WhereListed)).await;
     assert_eq!(registry.count(Phase::PutManifest), puts);
     let registry = TestRegistry::start(Options::listing(Referrers::Proper));
-    let set = set(&registry, true);
+    let set = set(&registry, Reach::WhereListed);
     push(&set).await;
     assert_eq!(registry.count(Phase::PutManifest), 4 + set.attached.len());
 }

@@ -52,7 +52,7 @@ use crate::event::{Events, Motion, Outcome};
 use crate::http;
 use crate::oci::Digest;
 use crate::read;
-use crate::redact::Address;
+use crate::redact::{Address, clean};
 use crate::store::Store;
 use crate::words;
 use crate::words::flag;
@@ -91,6 +91,11 @@ pub struct Fetched {
 }
 
 impl Downloader {
+    /// The address of the index in PyPI's place, without a login; `None` when there is to be none.
+    pub fn default_index(&self) -> Option<String> {
+        self.0.options.default_index().map(|index| clean(index.url.as_str()).into_owned())
+    }
+
     /// A downloader that has spoken to nobody yet. `http` says how HTTP is spoken; the hosts
     /// that `options` trust and their certificates are added to it.
     ///

@@ -6,14 +6,14 @@ use std::path::Path;
 
 use super::super::REF_NAME;
 use super::{blob_path, left};
-use crate::image::{Attached, ImageSet};
+use crate::image::{Attached, ImageSet, Reach};
 use crate::oci::{Descriptor, Digest, Index, ManifestKind};
 use crate::read;
 use crate::store::Blob;
 
 fn of(set: &ImageSet) -> impl Iterator<Item = &Attached> {
-    // Nobody lists anything in a layout but its index.
-    set.attached.iter().filter(|thing| !thing.only_where_listed)
+    // Nobody lists anything in a layout but its index, which everybody sees.
+    set.attached.iter().filter(|thing| thing.reach == Reach::Everywhere)
 }
 
 /// Everything that a layout holds for what hangs on a set.
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn what_is_only_for_lists_stays_out() {
         let mut set = with_bill(set("1", b"a"), "x");
-        set.attached.iter_mut().for_each(|thing| thing.only_where_listed = true);
+        set.attached.iter_mut().for_each(|thing| thing.reach = Reach::OneTag);
         let folder = tempfile::tempdir().expect("folder");
         write(folder.path(), &[set]).expect("written");
         assert_eq!(kinds(folder.path()), ["1"]);

@@ -64,6 +64,7 @@ impl Workshop<'_> {
             format: Format::Oci,
         };
         // Lives as long as the layer is read from it.
+        base.init = Some(package.clone());
         let scratch = tempfile::tempdir().context(|| "cannot make a temporary folder".into())?;
         self.add_to_base(base, &head, || {
             let files = fetched(&archives, std::slice::from_ref(&package))?;

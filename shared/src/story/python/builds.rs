@@ -8,16 +8,18 @@ use super::ready::ReadyWheel;
 use crate::config::{Settings, Strip};
 use crate::error::{Error, Result};
 use crate::event::Events;
-use crate::oci::Platform;
+use crate::oci::{Digest, Platform};
 use crate::python::build::{self, Builder, Built, Compile, Origin};
 use crate::python::host::Host;
 use crate::python::index::{Downloader, Options, Requirements, Surroundings};
 use crate::python::lock::{Lock, LockKind};
 use crate::python::{
-    DistFile, Interpreter, LeftOut, Libc, Package, Project, PythonVersion, Reason, Source, is_named,
+    DistFile, HashAlgorithm, Interpreter, LeftOut, Libc, Package, Project, PythonVersion, Reason, Source,
+    is_named,
 };
 use crate::redact::Secret;
 use crate::store::Store;
+use crate::story::ingredients::Lineage;
 use crate::story::request::Request;
 use crate::system::System;
 use crate::wheel::DirectUrl;
@@ -110,7 +112,39 @@ impl Tools {
                 return Err(Error::bug(format!("nothing says which file of {name} is meant")));
             }
         };
-        Ok(ready(&chosen.package, built, settings))
+        Ok(ReadyWheel {
+            lineage: self.lineage(&chosen.package, &chosen.form),
+            ..ready(&chosen.package, built, settings)
+        })
+    }
+
+    /// Where a distribution comes from. Folders and files of this machine have no address elsewhere.
+    pub(super) fn lineage(&self, package: &Package, form: &Form) -> Lineage {
+        let file = match form {
+            Form::Wheel(file) | Form::Archive(file) => Some(file),
+            Form::Source => None,
+        };
+        let address = match &package.source {
+            Source::Index { url } => {
+                let page = |index: String| format!("{}/{}/", index.trim_end_matches('/'), package.name);
+                let index =
+                    || url.as_ref().map(ToString::to_string).or_else(|| self.downloads.default_index());
+                let named = file.and_then(|file| file.url.as_ref()).map(ToString::to_string);
+                named.or_else(|| index().map(page))
+            }
+            Source::Url { url, .. } => Some(url.to_string()),
+            Source::Git { url, commit, .. } => Some(format!("git+{url}@{commit}")),
+            Source::Directory { .. } | Source::File { .. } => None,
+        };
+        let sha256 = |file: &DistFile| {
+            let hash = file.hashes.iter().find(|hash| hash.algorithm == HashAlgorithm::Sha256)?;
+            Digest::from_hex(&hash.hex)
+        };
+        let archive = match form {
+            Form::Archive(file) => Some((file.filename.clone(), sha256(file))),
+            Form::Wheel(_) | Form::Source => None,
+        };
+        Lineage { address, archive, is_own: matches!(package.source, Source::Directory { .. }) }
     }
 
     /// All files of a version, also those that a lock for one Python does not list.
@@ -164,7 +198,8 @@ impl Tools {
         let built = builder.wheel(name, Origin::Directory(&project.dir), interpreter).await?;
         let left_out = left_out(&built, settings);
         let Built { path, filename, digest, size, .. } = built;
-        Ok(ReadyWheel { name: name.clone(), filename, path, digest, size, origin: None, left_out })
+        let lineage = Lineage { is_own: true, ..Lineage::default() };
+        Ok(ReadyWheel { name: name.clone(), filename, path, digest, size, origin: None, left_out, lineage })
     }
 
     /// A CPython of this machine of exactly this version.
@@ -197,7 +232,8 @@ fn ready(package: &Package, built: Built, settings: &Settings) -> ReadyWheel {
     let Built { path, filename, digest, size, .. } = built;
     let hashes: Vec<_> = package.files.first().map(|file| file.hashes.clone()).unwrap_or_default();
     let origin = DirectUrl::of(&package.source, &hashes);
-    ReadyWheel { name: package.name.clone(), filename, path, digest, size, origin, left_out }
+    let (name, lineage) = (package.name.clone(), Lineage::default());
+    ReadyWheel { name, filename, path, digest, size, origin, left_out, lineage }
 }
 
 /// Where distributions are looked for.

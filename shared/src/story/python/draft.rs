@@ -97,7 +97,7 @@ impl Draft {
             tolerate(stale, tolerates, events)?;
         }
         let hooks = places.hooks(&[own], project.root_dir())?;
-        let (outputs, walked) = (outputs(request, &project.dir), Mutex::default());
+        let (outputs, walked) = (outputs(request, &project.dir, group), Mutex::default());
         let (images, bundled) = (Vec::new(), BTreeMap::new());
         let lock_is_named = group.lock.is_some();
         let mut draft =
@@ -293,10 +293,11 @@ pub(super) fn wish(name: &str, platform: &Platform, additions: &Additions) -> Ba
 }
 
 /// What a call writes, which is no source.
-fn outputs(request: &Request, project: &Path) -> Vec<PathBuf> {
-    let dir = request.dir.as_path();
-    let named = request.outputs.iter().map(|output| dir.join(output.path()));
-    named.chain([project.join("dist/image")]).collect()
+fn outputs(request: &Request, project: &Path, group: &Group) -> Vec<PathBuf> {
+    let names: Vec<&str> = group.names.values().map(String::as_str).collect();
+    let mut written = request.written(&names);
+    written.push(project.join("dist/image"));
+    written
 }
 
 /// The project that the call is about.

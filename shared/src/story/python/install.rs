@@ -22,6 +22,7 @@ use crate::plan::{APP, Additions, EnvironmentPlan, Plan, PlatformPlan, TargetPla
 use crate::python::closed::Present;
 use crate::python::index::Fetched;
 use crate::python::{BundledPython, DistFile, Interpreter, Package, Source, SourceKind, is_command_line};
+use crate::story::ingredients::Lineage;
 use crate::story::workshop::{Bases, Workshop};
 use crate::wheel::{self, DirectUrl, Script};
 
@@ -123,7 +124,8 @@ impl<'a> EnvironmentMaker<'a> {
             match &chosen.form {
                 Form::Wheel(file) => {
                     let fetched = files.next().ok_or_else(|| Error::bug("a wheel was not fetched"))?;
-                    wheels.push(ready(&chosen.package, file, fetched));
+                    let lineage = self.draft.tools.lineage(&chosen.package, &chosen.form);
+                    wheels.push(ReadyWheel { lineage, ..ready(&chosen.package, file, fetched) });
                 }
                 Form::Archive(_) | Form::Source => builds.push(chosen),
             }
@@ -153,6 +155,7 @@ impl<'a> EnvironmentMaker<'a> {
         }
         let mut project = Vec::new();
         let mut local = Vec::new();
+        let distributions = wheels.iter().chain(&own).map(ReadyWheel::ingredient).collect();
         for ready in &own {
             say_once(ready.words(), left_out);
             let wheel = ready.open()?;
@@ -167,7 +170,20 @@ impl<'a> EnvironmentMaker<'a> {
             None => Vec::new(),
         };
         let skeleton = skeleton(self.interpreter, owner);
-        Ok((PythonParts { compiler: None, interpreter, skeleton, project, target, wheels }, local))
+        let lock = self.draft.lock.as_ref().map(|lock| lock.path.clone());
+        Ok((
+            PythonParts {
+                compiler: None,
+                interpreter,
+                skeleton,
+                project,
+                target,
+                wheels,
+                distributions,
+                lock,
+            },
+            local,
+        ))
     }
 
     /// What the project's source adds; what of it stays out is told in `left_out`.
@@ -249,5 +265,6 @@ fn ready(package: &Package, file: &DistFile, fetched: Fetched) -> ReadyWheel {
         size: fetched.size,
         origin: DirectUrl::of(&package.source, &file.hashes),
         left_out: Vec::new(),
+        lineage: Lineage::default(),
     }
 }

@@ -27,13 +27,12 @@ use std::path::{Path, PathBuf};
 
 use super::early::Early;
 use super::hooks;
-use super::pack::pack;
+use super::pack::{Packed, pack};
 use super::recipe::{Purpose, Recipe};
 use super::request::Request;
 use super::workshop::{BaseWish, Bases, Workshop};
 use crate::error::{Error, Result};
 use crate::event::Events;
-use crate::image::ImageSet;
 use crate::oci::Reference;
 use crate::plan::Plan;
 use crate::store::Store;
@@ -154,7 +153,7 @@ impl Recipe for Projects {
         Ok(decided)
     }
 
-    async fn make(&self, decided: &Decided, workshop: &Workshop<'_>) -> Result<Vec<ImageSet>> {
+    async fn make(&self, decided: &Decided, workshop: &Workshop<'_>) -> Result<Vec<Packed>> {
         let mut sets = Vec::new();
         for (draft, Part { bases, plan, resolved }) in self.drafts.iter().zip(&decided.parts) {
             let environments = install::environments(workshop, draft, plan, resolved, bases).await?;

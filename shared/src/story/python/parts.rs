@@ -1,6 +1,7 @@
 //! A virtual environment as layers: wheels, and what makes a folder an environment.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::compiler::Compiler;
 use super::ready::ReadyWheel;
@@ -10,6 +11,7 @@ use crate::layer::{Content, Entry, EntryKind, Head, Layer, Press, Spec};
 use crate::oci::Digest;
 use crate::plan::{Item, PREFIX, share_out};
 use crate::python::{Interpreter, Name};
+use crate::story::ingredients::{Distribution, Ingredients};
 use crate::story::layers::{Made, Maker, Parts, Site};
 use crate::story::parallel::in_parallel;
 use crate::wheel;
@@ -28,6 +30,10 @@ pub(super) struct PythonParts<'a> {
     pub(super) skeleton: Vec<Entry>,
     /// The project itself.
     pub(super) project: Vec<Entry>,
+    /// All distributions, the project's own included.
+    pub(super) distributions: Vec<Distribution>,
+    /// The lock that they are from.
+    pub(super) lock: Option<PathBuf>,
 }
 
 /// The environment that is made for `interpreter`, of files that belong to `owner`.
@@ -76,6 +82,13 @@ impl Parts for &PythonParts<'_> {
             Item::Project => Made::Entries(self.project.clone()),
             _ => return Ok(None),
         }))
+    }
+
+    fn made_of(&self) -> Ingredients {
+        let mut distributions = self.distributions.clone();
+        distributions.sort_by(|a, b| a.name.cmp(&b.name));
+        let (python, lock) = (Some(self.target.python), self.lock.clone());
+        Ingredients { distributions, python, lock, ..Ingredients::default() }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::layer::Entry;
 use crate::oci::Digest;
 use crate::python::closed::Present;
 use crate::python::{LeftOut, Name, words};
+use crate::story::ingredients::{Distribution, Lineage};
 use crate::wheel::{self, DirectUrl, Vouched, Wheel};
 
 /// A wheel that is here, and that goes into the environment.
@@ -24,9 +25,22 @@ pub(super) struct ReadyWheel {
     pub(super) origin: Option<DirectUrl>,
     /// What of it is not installed, by the names of files in it; only for what is built of folders here.
     pub(super) left_out: Vec<LeftOut>,
+    /// Where it came from, for those who ask what an image is made of.
+    pub(super) lineage: Lineage,
 }
 
 impl ReadyWheel {
+    /// What it is, for those who ask what an image is made of.
+    pub(super) fn ingredient(&self) -> Distribution {
+        Distribution {
+            name: self.name.clone(),
+            file: self.filename.clone(),
+            path: self.path.clone(),
+            digest: self.digest,
+            lineage: self.lineage.clone(),
+        }
+    }
+
     /// What an installer would write for it.
     pub(super) fn entries(&self, target: &wheel::Venv) -> Result<Vec<Entry>> {
         self.install(&self.open()?, target)

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use crate::cargo::audit;
 use crate::cargo::build::Executable;
-use crate::cargo::crates::crates;
-use crate::cargo::{Project, audit};
+use crate::cargo::crates::Crate;
 use crate::error::{Context, Result};
 use crate::store::scratch;
 
@@ -30,9 +30,8 @@ impl Audited {
     ///
     /// # Errors
     /// When it cannot be read, or written.
-    pub(super) fn add(&mut self, project: &Project, program: &Executable) -> Result<Option<PathBuf>> {
-        let root = project.package(&program.package).map(|package| package.id.as_str()).unwrap_or_default();
-        let content = audit::content(&crates(project, root, &program.compiled))?;
+    pub(super) fn add(&mut self, program: &Executable, crates: &[Crate]) -> Result<Option<PathBuf>> {
+        let content = audit::content(crates)?;
         let folder = self.folder.path().join(self.count.to_string());
         self.count += 1;
         std::fs::create_dir(&folder).context(scratch::failed)?;

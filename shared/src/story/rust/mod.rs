@@ -12,8 +12,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::early::Early;
+use super::ingredients::Ingredients;
 use super::layers::{Made, Maker, Parts, Site, entry};
-use super::pack::pack;
+use super::pack::{Packed, pack};
 use super::places::Places;
 use super::recipe::{Purpose, Recipe};
 use super::request::Request;
@@ -23,7 +24,6 @@ use crate::cargo::{self, Project};
 use crate::config::Settings;
 use crate::error::Result;
 use crate::event::Events;
-use crate::image::ImageSet;
 use crate::layer::{Content, EntryKind};
 use crate::oci::Reference;
 use crate::plan::{ImagePlan, Item, Plan, PlatformPlan, TargetPlan};
@@ -151,7 +151,7 @@ impl Recipe for Crates {
         }
     }
 
-    async fn make(&self, plan: &Plan, workshop: &Workshop<'_>) -> Result<Vec<ImageSet>> {
+    async fn make(&self, plan: &Plan, workshop: &Workshop<'_>) -> Result<Vec<Packed>> {
         // A base that is not there should not cost a compilation first, and fetching one should not
         // wait for it.
         let build = programs::build(workshop, &self.project, plan);
@@ -166,7 +166,9 @@ impl Recipe for Crates {
                 let program = programs.get(image, platform)?;
                 programs::note_traces(workshop, &folders, programs.built(image, platform)?, platform);
                 programs::check(program, image, platform, &base.contents.tree)?;
-                Ok((Program(program), self.dir_of(image)))
+                let lock = Some(self.project.workspace_root.join("Cargo.lock"));
+                let made_of = Ingredients { lock, ..programs.made_of(image, platform)? };
+                Ok((Program { path: program, made_of }, self.dir_of(image)))
             })
         })
     }
@@ -181,13 +183,20 @@ impl Crates {
 }
 
 /// A program that was built.
-struct Program<'a>(&'a Path);
+struct Program<'a> {
+    path: &'a Path,
+    made_of: Ingredients,
+}
 
 impl Parts for Program<'_> {
     fn made(&self, item: &Item, _: &Maker<'_>, _: &Site<'_>) -> Result<Option<Made>> {
         let Item::Program { path, owner } = item else { return Ok(None) };
-        let content = Content::of_file(self.0)?;
+        let content = Content::of_file(self.path)?;
         Ok(Some(Made::Entries(vec![entry(path, EntryKind::File(content), 0o755, *owner)])))
+    }
+
+    fn made_of(&self) -> Ingredients {
+        self.made_of.clone()
     }
 }
 

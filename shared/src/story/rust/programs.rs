@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 use super::audit::Audited;
 use crate::base::spec::BaseSpec;
 use crate::cargo::build::Executable;
-use crate::cargo::{self, Project, linkage, traces};
+use crate::cargo::crates::{Crate, crates};
+use crate::cargo::rustc::Facts;
+use crate::cargo::{self, Cargo, Project, linkage, traces};
 use crate::config::Strip;
 use crate::error::{Error, Result};
 use crate::facts::tree::Tree;
 use crate::plan::{Binary, Features, ImagePlan, Linkage, Plan, PlatformPlan, TargetPlan};
+use crate::store::Store;
+use crate::story::ingredients::Ingredients;
 use crate::story::workshop::Workshop;
 
 /// Built programs by target triple, package and binary.
@@ -25,6 +29,10 @@ struct Program {
     path: PathBuf,
     /// The same with the list of its crates, where that was wanted and could be added.
     audited: Option<PathBuf>,
+    /// What it was built from.
+    crates: Vec<Crate>,
+    /// The compiler: its version, and the commit that it was built from.
+    compiler: Option<(String, Option<String>)>,
 }
 
 impl Programs {
@@ -44,6 +52,16 @@ impl Programs {
         let program = self.find(image, platform)?;
         let (binary, ..) = rust(image, platform)?;
         Ok(program.audited.as_deref().filter(|_| binary.auditable).unwrap_or(&program.path))
+    }
+
+    /// What the program was built from, and with.
+    ///
+    /// # Errors
+    /// A bug when it was not built.
+    pub(super) fn made_of(&self, image: &ImagePlan, platform: &PlatformPlan) -> Result<Ingredients> {
+        let Program { crates, compiler, .. } = self.find(image, platform)?;
+        let compiler = compiler.clone().map(|(version, commit)| ("rustc".into(), version, commit));
+        Ok(Ingredients { crates: crates.clone(), compiler, ..Ingredients::default() })
     }
 
     fn find(&self, image: &ImagePlan, platform: &PlatformPlan) -> Result<&Program> {
@@ -92,14 +110,24 @@ pub(super) async fn build(workshop: &Workshop<'_>, project: &Project, plan: &Pla
     let mut audited = if is_wanted { Some(Audited::new()?) } else { None };
     let mut found = BTreeMap::new();
     for program in built {
+        let root = project.package(&program.package).map(|package| package.id.as_str()).unwrap_or_default();
+        let crates = crates(project, root, &program.compiled);
         let with_list = match &mut audited {
-            Some(audited) => tokio::task::block_in_place(|| audited.add(project, &program))?,
+            Some(audited) => tokio::task::block_in_place(|| audited.add(&program, &crates))?,
             None => None,
         };
         let Executable { triple, package, bin, path, .. } = program;
-        found.insert((triple, package, bin), Program { path, audited: with_list });
+        let compiler = compiler(&request.rust.cargo, &triple, store);
+        found.insert((triple, package, bin), Program { path, audited: with_list, crates, compiler });
     }
     Ok(Programs { built: found, _audited: audited })
+}
+
+/// The version of the compiler for a target, and the commit that it was built from.
+fn compiler(cargo: &Cargo, triple: &str, store: &Store) -> Option<(String, Option<String>)> {
+    let settings = cargo::settings::Settings::read(cargo);
+    let facts = Facts::read(cargo, &settings, cargo::target::bare(triple), Some(store)).ok()?;
+    Some((facts.release, facts.commit))
 }
 
 /// As cargo's flags say it.

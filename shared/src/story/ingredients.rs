@@ -1,0 +1,68 @@
+//! What an image was made of, as those know who made it. Nothing of this is guessed from files.
+
+use std::path::PathBuf;
+
+use crate::cargo::crates::Crate;
+use crate::debian;
+use crate::facts::notes;
+use crate::oci::Digest;
+use crate::python::{Name, PythonVersion};
+
+/// What was put on a base for one platform's image.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ingredients {
+    /// The distributions of Python, by name.
+    pub(super) distributions: Vec<Distribution>,
+    /// The Python that runs them.
+    pub(super) python: Option<PythonVersion>,
+    /// The crates of the program.
+    pub(super) crates: Vec<Crate>,
+    /// What compiled the program: name, version, and commit where it has one.
+    pub(super) compiler: Option<(String, String, Option<String>)>,
+    /// The lock file that says what goes in.
+    pub(super) lock: Option<PathBuf>,
+}
+
+/// A distribution of Python.
+#[derive(Debug, Clone)]
+pub(super) struct Distribution {
+    pub(super) name: Name,
+    /// The wheel's file name.
+    pub(super) file: String,
+    /// Where the wheel is here.
+    pub(super) path: PathBuf,
+    /// Of the wheel.
+    pub(super) digest: Digest,
+    pub(super) lineage: Lineage,
+}
+
+/// Where a distribution came from, in words that mean the same on other machines.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Lineage {
+    /// The address of the file, of its index, or of the repository, without a login.
+    pub(super) address: Option<String>,
+    /// The source archive that the wheel was built from: its file name, and its digest where the lock says it.
+    pub(super) archive: Option<(String, Option<Digest>)>,
+    /// Whether it is the project's own: itself, or a folder beside it.
+    pub(super) is_own: bool,
+}
+
+/// Everything that one platform's image was made of.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    pub(super) parts: Ingredients,
+    /// The folder that its added files are relative to.
+    pub(super) dir: PathBuf,
+    /// The base's reference and digest, where it is from a registry.
+    pub(super) base: Option<(String, Digest)>,
+    /// Whether the base is the one that this program makes.
+    pub(super) is_embedded: bool,
+    /// The packages of the distribution, those that were added included.
+    pub(super) packages: Vec<notes::Package>,
+    /// What os-release says.
+    pub(super) os_release: Option<String>,
+    /// The Debian packages that were added: where their files are.
+    pub(super) debian: Vec<debian::Package>,
+    /// Libraries of this machine: their file names, digests and packages.
+    pub(super) libraries: Vec<(String, Digest, Option<String>)>,
+}

@@ -1,0 +1,194 @@
+//! How images were built, as a statement about all manifests of a set: everything that building them again needs.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::ingredients::{Distribution, Origin};
+use super::request::Request;
+use crate::debian;
+use crate::error::Result;
+use crate::image::ImageSet;
+use crate::layer;
+use crate::oci::{Digest, to_json};
+use crate::plan::{ImagePlan, LABEL_PREFIX, PlatformPlan, TargetPlan};
+use crate::read;
+use crate::redact::clean;
+use crate::sbom::{Purl, of_crate};
+use crate::trust::{Build, Provenance, Resource, Run};
+use crate::wheel;
+
+/// The statement about a set, as JSON.
+///
+/// # Errors
+/// Only if a value does not serialise.
+pub(super) fn statement(
+    request: &Request,
+    plan: &ImagePlan,
+    set: &ImageSet,
+    origins: &[Origin],
+    workflow: Option<&str>,
+) -> Result<Vec<u8>> {
+    let name = plan.references.first().map_or_else(|| plan.name.clone(), |name| name.repository.to_string());
+    // What the name leads to comes first: some readers show only that.
+    let mut digests = vec![set.digest()];
+    digests.extend(set.manifests().map(|manifest| manifest.descriptor.digest).filter(|d| *d != set.digest()));
+    let subject = digests.iter().map(|digest| Resource::named(&name).sha256(digest)).collect();
+    let build = Build {
+        external: external(plan),
+        internal: internal(origins),
+        materials: materials(plan, origins),
+        byproducts: byproducts(set),
+    };
+    to_json(&Provenance::statement(subject, build, Run::of(&request.variables, workflow)))
+}
+
+/// What the caller chose.
+fn external(plan: &ImagePlan) -> BTreeMap<String, Value> {
+    let platforms = plan.platforms.iter().map(|platform| (platform.platform.to_string(), target(platform)));
+    BTreeMap::from([
+        ("name".to_owned(), json!(plan.name)),
+        ("version".to_owned(), json!(plan.version)),
+        ("created".to_owned(), json!(plan.created)),
+        ("platforms".to_owned(), platforms.collect()),
+        ("configuration".to_owned(), configuration(plan)),
+    ])
+}
+
+fn target(platform: &PlatformPlan) -> Value {
+    match &platform.target {
+        TargetPlan::Rust { target, .. } => json!({ "base": clean(&platform.base), "target": target }),
+        TargetPlan::Python(environment) => {
+            json!({ "base": clean(&platform.base), "python": environment.interpreter.version.to_string() })
+        }
+    }
+}
+
+/// Every key that is set, without where it was set: lists and tables whole again.
+fn configuration(plan: &ImagePlan) -> Value {
+    let mut keys: BTreeMap<&str, Value> = BTreeMap::new();
+    for row in &plan.configuration {
+        match (&row.name, keys.get_mut(row.key)) {
+            (Some(name), Some(Value::Object(table))) => {
+                table.insert(name.clone(), row.value.clone());
+            }
+            (Some(name), _) => {
+                keys.insert(row.key, json!({ name: row.value }));
+            }
+            (None, Some(Value::Array(list))) => list.push(row.value.clone()),
+            (None, Some(first)) => *first = json!([first.clone(), row.value]),
+            (None, None) => {
+                keys.insert(row.key, row.value.clone());
+            }
+        }
+    }
+    json!(keys)
+}
+
+fn internal(origins: &[Origin]) -> BTreeMap<String, Value> {
+    let compiler = origins.iter().find_map(|origin| origin.parts.compiler.as_ref());
+    let compiler = compiler.map(|(name, version, _)| (name.clone(), json!(version)));
+    [
+        ("containerize".to_owned(), json!(env!("CARGO_PKG_VERSION"))),
+        ("layerContract".to_owned(), json!(layer::CONTRACT)),
+    ]
+    .into_iter()
+    .chain(compiler)
+    .collect()
+}
+
+/// Everything that went in, each once.
+fn materials(plan: &ImagePlan, origins: &[Origin]) -> Vec<Resource> {
+    let mut all: Vec<Resource> = source(plan).into_iter().collect();
+    for origin in origins {
+        let parts = &origin.parts;
+        all.extend(parts.lock.as_ref().and_then(|path| {
+            let name = path.file_name()?.to_string_lossy().into_owned();
+            let bytes = read::bytes(path, read::LOCK).ok()?;
+            Some(Resource::named(name).sha256(&Digest::of(&bytes)))
+        }));
+        all.extend(origin.base.as_ref().map(|(name, digest)| {
+            Resource::at(format!("oci://{}", clean(name))).sha256(digest).with("role", "base")
+        }));
+        all.extend(parts.compiler.as_ref().map(|(name, version, commit)| {
+            let compiler = Resource::at(Purl::new("generic", name).version(version).to_string());
+            let compiler = compiler.with("role", "compiler");
+            match commit {
+                Some(commit) => compiler.digest("gitCommit", commit),
+                None => compiler,
+            }
+        }));
+        all.extend(parts.distributions.iter().filter_map(distribution));
+        all.extend(parts.crates.iter().filter(|own| !own.is_root).map(|own| {
+            let part = of_crate(own);
+            let purl = part.purl.map(|purl| purl.to_string()).unwrap_or_default();
+            let resource = Resource::at(purl).from(part.origin);
+            part.sha256.iter().fold(resource, |resource, digest| resource.sha256(digest))
+        }));
+        all.extend(origin.debian.iter().map(package));
+        all.extend(origin.libraries.iter().map(|(file, digest, package)| {
+            let library =
+                Resource::named(file).sha256(digest).with("role", "library of the building machine");
+            package.iter().fold(library, |library, package| library.with("package", package.as_str()))
+        }));
+    }
+    let mut unique: Vec<Resource> = Vec::with_capacity(all.len());
+    let mut seen = std::collections::BTreeSet::new();
+    unique.extend(all.into_iter().filter(|resource| seen.insert(format!("{resource:?}"))));
+    unique
+}
+
+/// The project's own source.
+fn source(plan: &ImagePlan) -> Option<Resource> {
+    let revision = plan.revision.as_deref()?;
+    let (commit, is_dirty) =
+        revision.strip_suffix("-dirty").map_or((revision, false), |commit| (commit, true));
+    let labels = &plan.platforms.first()?.runtime.labels;
+    let place = labels.get(&format!("{LABEL_PREFIX}.source")).map(|place| clean(place).into_owned());
+    let resource = match place {
+        Some(place) if place.starts_with("git+") => Resource::at(place),
+        Some(place) => Resource::at(format!("git+{place}")),
+        None => Resource::named("source"),
+    };
+    Some(resource.digest("gitCommit", commit).with("role", "source").with("dirty", is_dirty))
+}
+
+/// A distribution of others. The project's own come from its source.
+fn distribution(of: &Distribution) -> Option<Resource> {
+    if of.lineage.is_own {
+        return None;
+    }
+    let version = wheel::version_of(&of.file).unwrap_or_default();
+    let purl = |file: &str| {
+        Purl::new("pypi", of.name.to_string()).version(&version).with("file_name", file).to_string()
+    };
+    let address = of.lineage.address.clone();
+    Some(match (&of.lineage.archive, &address) {
+        (Some((archive, digest)), _) => {
+            let resource = Resource::at(purl(archive)).from(address);
+            digest.iter().fold(resource, |resource, digest| resource.sha256(digest))
+        }
+        (None, Some(git)) if git.starts_with("git+") => {
+            let commit = git.rsplit('@').next().unwrap_or_default().to_owned();
+            Resource::at(git.clone()).digest("gitCommit", commit)
+        }
+        (None, _) => Resource::at(purl(&of.file)).from(address).sha256(&of.digest),
+    })
+}
+
+fn package(of: &debian::Package) -> Resource {
+    let purl =
+        Purl::new("deb", &of.name).of("debian").version(&of.version).with("arch", of.architecture.as_str());
+    Resource::at(purl.to_string()).from(Some(clean(&of.url).into_owned())).sha256(&of.digest)
+}
+
+/// The layers of all images, the base's included.
+fn byproducts(set: &ImageSet) -> Vec<Resource> {
+    let layers = set.images.iter().flat_map(|image| {
+        let platform = image.platform.to_string();
+        image.titles.iter().zip(&image.layers).map(move |(title, layer)| {
+            Resource::named(title).sha256(&layer.descriptor.digest).with("platform", platform.as_str())
+        })
+    });
+    layers.collect()
+}

@@ -1,0 +1,221 @@
+//! How an image was built (SLSA specification v1, "Build: Provenance"). Nothing in it depends on when or by whom it
+//! is written but what names the run, so that the same build gives the same document.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::statement::{Resource, Statement};
+
+/// The type of the predicate.
+pub const PROVENANCE: &str = "https://slsa.dev/provenance/v1";
+
+/// What the parameters mean: a page of the documentation.
+pub const BUILD_TYPE: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/provenance.md#image-v1");
+
+/// Who built where no CI system is known: whoever signs, and nobody else.
+pub const LOCAL_BUILDER: &str =
+    concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/provenance.md#local-builder-v1");
+
+/// The predicate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Provenance {
+    build_definition: Definition,
+    run_details: Details,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Definition {
+    build_type: String,
+    external_parameters: BTreeMap<String, Value>,
+    internal_parameters: BTreeMap<String, Value>,
+    resolved_dependencies: Vec<Resource>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Details {
+    builder: BuilderIs,
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    metadata: Metadata,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    byproducts: Vec<Resource>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct BuilderIs {
+    id: String,
+    version: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invocation_id: Option<String>,
+}
+
+impl Metadata {
+    fn is_empty(&self) -> bool {
+        self.invocation_id.is_none()
+    }
+}
+
+/// What was built, and from what.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Build {
+    /// What the caller chose.
+    pub external: BTreeMap<String, Value>,
+    /// What follows from the program that built.
+    pub internal: BTreeMap<String, Value>,
+    /// Everything that went in, or that it was made with.
+    pub materials: Vec<Resource>,
+    /// What came out beside the image: its layers.
+    pub byproducts: Vec<Resource>,
+}
+
+/// Who built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Builder {
+    /// An address that stands for whoever is trusted with the build.
+    pub id: String,
+}
+
+/// The run that built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Who built.
+    pub builder: Builder,
+    /// What names the run, as the address of its log.
+    pub invocation: Option<String>,
+}
+
+impl Run {
+    /// The run as the variables of CI systems tell it: GitLab's runner; elsewhere the local builder. On GitHub the
+    /// builder is the workflow that a token of the job names, `workflow`: variables name the one that called it.
+    pub fn of(variables: &BTreeMap<String, String>, workflow: Option<&str>) -> Self {
+        let value = |name: &str| variables.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
+        let is_true = |name: &str| value(name).is_some_and(|text| text == "true");
+        if is_true("GITHUB_ACTIONS") {
+            let server = value("GITHUB_SERVER_URL").unwrap_or("https://github.com");
+            let run = || {
+                let attempt = value("GITHUB_RUN_ATTEMPT").unwrap_or("1");
+                let (repository, run) = (value("GITHUB_REPOSITORY")?, value("GITHUB_RUN_ID")?);
+                Some(format!("{server}/{repository}/actions/runs/{run}/attempts/{attempt}"))
+            };
+            let id =
+                workflow.map_or_else(|| LOCAL_BUILDER.to_owned(), |workflow| format!("{server}/{workflow}"));
+            return Self { builder: Builder { id }, invocation: run() };
+        }
+        if is_true("GITLAB_CI")
+            && let (Some(server), Some(runner)) = (value("CI_SERVER_URL"), value("CI_RUNNER_ID"))
+        {
+            let id = format!("{server}/-/runners/{runner}");
+            return Self { builder: Builder { id }, invocation: value("CI_JOB_URL").map(str::to_owned) };
+        }
+        Self { builder: Builder { id: LOCAL_BUILDER.to_owned() }, invocation: None }
+    }
+}
+
+impl Provenance {
+    /// The statement that `subject` was built so.
+    pub fn statement(subject: Vec<Resource>, build: Build, run: Run) -> Statement<Self> {
+        let Build { external, internal, materials, byproducts } = build;
+        let version = BTreeMap::from([("containerize".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
+        let definition = Definition {
+            build_type: BUILD_TYPE.to_owned(),
+            external_parameters: external,
+            internal_parameters: internal,
+            resolved_dependencies: materials,
+        };
+        let run_details = Details {
+            builder: BuilderIs { id: run.builder.id, version },
+            metadata: Metadata { invocation_id: run.invocation },
+            byproducts,
+        };
+        Statement::new(subject, PROVENANCE, Self { build_definition: definition, run_details })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::Digest;
+
+    fn run(pairs: &[(&str, &str)], workflow: Option<&str>) -> (String, Option<String>) {
+        let variables = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let Run { builder, invocation } = Run::of(&variables, workflow);
+        (builder.id, invocation)
+    }
+
+    #[test]
+    fn ci_systems_name_the_builder_and_the_run() {
+        assert_eq!(run(&[], None), (LOCAL_BUILDER.to_owned(), None));
+        let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "acme/web"), ("GITHUB_RUN_ID", "7")];
+        let log = Some("https://github.com/acme/web/actions/runs/7/attempts/1".to_owned());
+        assert_eq!(
+            run(&github, None),
+            (LOCAL_BUILDER.to_owned(), log.clone()),
+            "nothing vouches for the workflow"
+        );
+        let workflow = "acme/build/.github/workflows/image.yml@refs/heads/main";
+        assert_eq!(run(&github, Some(workflow)), (format!("https://github.com/{workflow}"), log));
+        let gitlab = [
+            ("GITLAB_CI", "true"),
+            ("CI_SERVER_URL", "https://gitlab.example.com"),
+            ("CI_RUNNER_ID", "12"),
+            ("CI_JOB_URL", "https://gitlab.example.com/acme/web/-/jobs/9"),
+        ];
+        assert_eq!(
+            run(&gitlab, None),
+            (
+                "https://gitlab.example.com/-/runners/12".to_owned(),
+                Some("https://gitlab.example.com/acme/web/-/jobs/9".to_owned())
+            )
+        );
+        assert_eq!(run(&gitlab[..2], None).0, LOCAL_BUILDER);
+    }
+
+    #[test]
+    fn a_statement_is_written_as_the_specifications_show_it() {
+        let subject = vec![Resource::named("ghcr.io/acme/web").sha256(&Digest::of(b"m"))];
+        let build = Build {
+            external: [("name".to_owned(), "web".into())].into(),
+            materials: vec![
+                Resource::at("git+https://example.com/web")
+                    .digest("gitCommit", "c0ffee")
+                    .with("dirty", false),
+            ],
+            ..Build::default()
+        };
+        let run = Run { builder: Builder { id: "x".into() }, invocation: None };
+        let statement = Provenance::statement(subject, build, run);
+        let made = serde_json::to_value(&statement).expect("JSON");
+        assert_eq!(
+            made,
+            serde_json::json!({
+                "_type": "https://in-toto.io/Statement/v1",
+                "subject": [{"name": "ghcr.io/acme/web", "digest": {"sha256": Digest::of(b"m").hex()}}],
+                "predicateType": "https://slsa.dev/provenance/v1",
+                "predicate": {
+                    "buildDefinition": {
+                        "buildType": BUILD_TYPE,
+                        "externalParameters": {"name": "web"},
+                        "internalParameters": {},
+                        "resolvedDependencies": [{
+                            "uri": "git+https://example.com/web",
+                            "digest": {"gitCommit": "c0ffee"},
+                            "annotations": {"dirty": false},
+                        }],
+                    },
+                    "runDetails": {"builder": {"id": "x", "version": {"containerize": env!("CARGO_PKG_VERSION")}}},
+                },
+            })
+        );
+        let read: Statement<Provenance> = serde_json::from_value(made).expect("read again");
+        assert_eq!(read, statement);
+    }
+}
