@@ -5,13 +5,14 @@
 //! Cargo.lock.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cargo_metadata::DependencyKind;
 use serde::Deserialize;
 use toml::Table;
 
 use super::Project;
+use super::messages::{self, Unit};
 use crate::read;
 
 /// The source of crates.io, as cargo names it whatever protocol or mirror it uses.
@@ -35,15 +36,6 @@ pub struct Crate {
     pub is_root: bool,
     /// Which of the other crates it needs, as places in the list.
     pub needs: Vec<usize>,
-}
-
-/// A unit that cargo has compiled, or found compiled.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Unit {
-    package_id: String,
-    target: super::messages::Target,
-    #[serde(default)]
-    filenames: Vec<PathBuf>,
 }
 
 /// The crates of which units were compiled for a program, with what is known of each: its id, and whether its
@@ -175,7 +167,7 @@ fn parts(id: &str) -> Option<(&str, &str, Option<&str>)> {
         }
         None => {
             let (source, _) = id.rsplit_once('#')?;
-            let (name, version) = super::messages::parts(id);
+            let (name, version) = messages::parts(id);
             (name, version, source)
         }
     };

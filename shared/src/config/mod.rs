@@ -9,8 +9,10 @@
 mod capabilities;
 mod fold;
 mod language;
+mod merge;
 mod mode;
 mod natural;
+mod origin;
 mod partial;
 mod read;
 mod settings;
@@ -18,9 +20,10 @@ mod shown;
 mod value;
 
 pub use capabilities::Capabilities;
-pub use fold::{Folded, Origin, Origins, Place, fold};
+pub use fold::{Folded, Place, fold};
 pub use language::Language;
 pub use mode::Mode;
+pub use origin::{Origin, Origins};
 pub use partial::{KEYS, Key, KeyKind, Partial, schema};
 
 pub use read::{from_environment, from_table, from_toml};

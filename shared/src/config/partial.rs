@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::fold::{Origin, Origins, append, by_key, debian, replace};
+use super::merge::{append, by_key, debian, replace};
 use super::natural;
+use super::origin::{Origin, Origins};
 use super::shown::{Shown, rows};
 use super::value::{
     BaseChoice, Bins, CheckMode, Command, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Hooks,

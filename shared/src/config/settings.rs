@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::fold::{Folded, Origins};
+use super::fold::Folded;
+use super::origin::Origins;
 use super::shown::Shown;
 use super::value::{
     BaseChoice, CheckMode, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Install, LabelValue, Labels,

@@ -7,6 +7,7 @@
 //! the chosen one is told.
 
 mod ast;
+mod candidate;
 mod candidates;
 mod choose;
 mod django;
@@ -34,11 +35,11 @@ use super::Name;
 use crate::error::{Error, Result};
 use crate::words;
 use crate::words::Words;
-use candidates::Candidate;
+use candidate::Candidate;
 use frameworks::Serves;
 use servers::Interface;
 
-pub(crate) use processes::is_command_line;
+pub(crate) use plain::is_command_line;
 pub(super) use setup_py::{FIND, FIND_NAMESPACES, setup_arguments, setup_omits};
 
 /// What is known of a project whose start is looked for.
