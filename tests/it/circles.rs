@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::architecture::{Source, items, library};
 
-type Module = Vec<String>;
+pub(crate) type Module = Vec<String>;
 
 /// The module that a file holds, by its path below `src`.
 fn module_of(path: &str) -> Module {
@@ -94,7 +94,7 @@ fn paths(code: &str) -> BTreeSet<String> {
 }
 
 /// Which file imports which.
-fn imports(sources: &[Source]) -> BTreeMap<Module, BTreeSet<Module>> {
+pub(crate) fn imports(sources: &[Source]) -> BTreeMap<Module, BTreeSet<Module>> {
     let files = sources.iter().map(|source| (module_of(&source.path), source.code.clone())).collect();
     let mut house = House { files, passed_on: BTreeMap::new() };
     let all: Vec<(Module, String)> = house.files.clone().into_iter().collect();

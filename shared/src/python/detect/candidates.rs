@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::Question;
-use super::ast::{Call, Outline, Value};
 use super::candidate::{Candidate, Form};
 use super::django;
 use super::files::{Source, sources};
@@ -14,6 +13,7 @@ use super::ports::literal_port;
 use super::servers::{self, Interface};
 use super::shelf::{Module, Shelf};
 use super::wrap::{App, Apps, wrap};
+use crate::python::syntax::{Call, Outline, Value};
 
 /// What was found in the source.
 #[derive(Debug, Default)]

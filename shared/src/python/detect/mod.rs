@@ -6,7 +6,6 @@
 //! only script. Whatever is not clear is an error that lists the candidates; what was found beside
 //! the chosen one is told.
 
-mod ast;
 mod candidate;
 mod candidates;
 mod choose;
@@ -20,7 +19,6 @@ mod ports;
 mod processes;
 mod said;
 mod servers;
-mod setup_py;
 mod shelf;
 #[cfg(test)]
 mod table_tests;
@@ -40,7 +38,6 @@ use frameworks::Serves;
 use servers::Interface;
 
 pub(crate) use plain::is_command_line;
-pub(super) use setup_py::{FIND, FIND_NAMESPACES, setup_arguments, setup_omits};
 
 /// What is known of a project whose start is looked for.
 #[derive(Debug, Clone)]

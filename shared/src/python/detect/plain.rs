@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ast::{Outline, outline};
 use super::files::{Source, sources};
 use super::ports::literal_port;
 use super::{Answer, INTERRUPT, Name, Question, SOME_MODULE, servers, write_entrypoint};
 use crate::error::{Error, Result};
+use crate::python::syntax::{Outline, outline};
 
 /// Files that a project's only program is often named.
 const USUAL: &[&str] = &["__main__.py", "main.py", "app.py"];

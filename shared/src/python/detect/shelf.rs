@@ -4,8 +4,8 @@ use std::mem;
 
 use aho_corasick::AhoCorasick;
 
-use super::ast::{Outline, outline};
 use super::files::Source;
+use crate::python::syntax::{Outline, outline};
 
 /// So many bytes of texts are held, so that they are not read again; those of other files are.
 const MOST_HELD: usize = 64 << 20;
