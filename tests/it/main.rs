@@ -19,4 +19,5 @@ mod python;
 mod race;
 mod registry;
 mod reproducible;
+mod rooms;
 mod style;

@@ -1,6 +1,6 @@
 //! What of a base's configuration an image that is built on it takes over.
 
-use super::open::BaseImage;
+use super::image::BaseImage;
 use super::spec::BaseSpec;
 
 /// Docker's instructions for whoever builds on the base: they are meant for one generation.

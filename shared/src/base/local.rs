@@ -6,7 +6,8 @@
 use super::archive::{Saved, import_saved};
 use super::content::Content;
 use super::engine::Engine;
-use super::open::{BaseImage, Opener, checked_platform};
+use super::image::{BaseImage, checked_platform};
+use super::open::Opener;
 use crate::error::{Error, Result};
 use crate::oci::{Descriptor, Digest, ImageConfig, Platform};
 use crate::store::{Blob, Source, Store, Table};

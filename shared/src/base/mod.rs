@@ -7,11 +7,13 @@ mod choose;
 mod content;
 pub mod embedded;
 pub mod engine;
+mod image;
 mod inherit;
 mod local;
 pub mod lock;
 mod open;
 pub mod spec;
 
+pub use image::BaseImage;
+pub use open::Opener;
 pub(crate) use open::look_up;
-pub use open::{BaseImage, Opener};

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use toml::Table;
 
 use super::Project;
+use super::messages::{self, Unit};
 use crate::read;
 
 /// The source of crates.io, as cargo names it whatever protocol or mirror it uses.
@@ -37,17 +38,6 @@ pub struct Crate {
     pub is_root: bool,
     /// Which of the other crates it needs, as places in the list.
     pub needs: Vec<usize>,
-}
-
-/// A unit that cargo has compiled, or found compiled.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Unit {
-    package_id: String,
-    target: super::messages::Target,
-    #[serde(default)]
-    filenames: Vec<PathBuf>,
-    #[serde(default)]
-    manifest_path: PathBuf,
 }
 
 /// The crates of which units were compiled for a program, by their ids.
@@ -196,7 +186,7 @@ fn parts(id: &str) -> Option<(&str, &str, Option<&str>)> {
         }
         None => {
             let (source, _) = id.rsplit_once('#')?;
-            let (name, version) = super::messages::parts(id);
+            let (name, version) = messages::parts(id);
             (name, version, source)
         }
     };

@@ -9,17 +9,17 @@ use std::path::{Component, Path, PathBuf};
 use toml::{Table, Value};
 
 use super::Project;
-use super::settings::Settings;
 use crate::read;
 use crate::redact::holds_login;
 
 /// The tables of a manifest that name packages by paths.
 const DEPENDENCIES: &[&str] = &["dependencies", "build-dependencies", "dev-dependencies"];
 
-/// The local packages of `project`: folders with a Cargo.toml, absolute, and the packages' names.
-pub fn packages(project: &Project, settings: &Settings) -> BTreeMap<PathBuf, String> {
+/// The local packages of `project`: folders with a Cargo.toml, absolute, and the packages' names. `configured` are
+/// the folders that cargo's configuration puts in place of others.
+pub fn packages(project: &Project, configured: Vec<PathBuf>) -> BTreeMap<PathBuf, String> {
     let mut found = BTreeMap::new();
-    let mut next: Vec<PathBuf> = settings.local_paths();
+    let mut next = configured;
     for package in &project.packages {
         found.insert(plain(package.dir()), package.name.clone());
     }
@@ -100,6 +100,7 @@ mod tests {
 
     use super::*;
     use crate::cargo::Cargo;
+    use crate::cargo::settings::Settings;
 
     #[test]
     fn paths_are_followed_through_manifests_workspaces_and_patches() {
@@ -135,7 +136,7 @@ mod tests {
             "packages": [package], "target_directory": app.join("target"), "version": 1, "workspace_root": app});
         let metadata = cargo_metadata::MetadataCommand::parse(metadata.to_string()).expect("metadata");
         let settings = Settings::read(&Cargo::new(&app, Default::default()));
-        let found = packages(&Project::from_metadata(metadata), &settings);
+        let found = packages(&Project::from_metadata(metadata), settings.local_paths());
         let names: Vec<&str> = found.values().map(String::as_str).collect();
         assert_eq!(names, ["app", "c", "l", "o", "m", "n", "p"], "{found:?}");
     }

@@ -68,7 +68,7 @@ fn key(cargo: &Cargo, project: &Project, lock: Option<&[u8]>) -> String {
     let settings = Settings::read(cargo);
     let mut key = format!("1 {}", Digest::of(lock.unwrap_or_default()));
     let root = (project.workspace_root.clone(), String::new());
-    for (folder, _) in local::packages(project, &settings).into_iter().chain([root]) {
+    for (folder, _) in local::packages(project, settings.local_paths()).into_iter().chain([root]) {
         let manifest = read::bytes(&folder.join("Cargo.toml"), read::DOCUMENT).unwrap_or_default();
         key.push_str(&format!("\n{} {}", folder.display(), Digest::of(&manifest)));
     }

@@ -1,12 +1,10 @@
 //! What cargo says while it builds, line by line in JSON.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-
-use super::crates::Unit;
 
 /// A program that was made.
 #[derive(Debug, Deserialize)]
@@ -26,6 +24,17 @@ impl Target {
     pub(super) fn is(&self, kind: &str) -> bool {
         self.kind.iter().any(|own| own == kind)
     }
+}
+
+/// A unit that cargo has compiled, or found compiled.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Unit {
+    pub(super) package_id: String,
+    pub(super) target: Target,
+    #[serde(default)]
+    pub(super) filenames: Vec<PathBuf>,
+    #[serde(default)]
+    pub(super) manifest_path: PathBuf,
 }
 
 /// What a build script asked for.

@@ -203,7 +203,7 @@ fn quote(flag: &str) -> String {
 /// not matter where they lie.
 fn outside(project: &Project, settings: &Settings) -> Vec<(PathBuf, String)> {
     let mut found: Vec<(PathBuf, String)> = Vec::new();
-    for (folder, name) in local::packages(project, settings) {
+    for (folder, name) in local::packages(project, settings.local_paths()) {
         if folder.starts_with(&project.workspace_root) {
             continue;
         }

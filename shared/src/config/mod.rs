@@ -10,8 +10,10 @@ mod attest;
 mod capabilities;
 mod fold;
 mod language;
+mod merge;
 mod mode;
 mod natural;
+mod origin;
 mod partial;
 mod read;
 mod settings;
@@ -20,9 +22,10 @@ mod value;
 
 pub use attest::{Attest, Attestations, Sbom};
 pub use capabilities::Capabilities;
-pub use fold::{Folded, Origin, Origins, Place, fold};
+pub use fold::{Folded, Place, fold};
 pub use language::Language;
 pub use mode::Mode;
+pub use origin::{Origin, Origins};
 pub use partial::{KEYS, Key, KeyKind, Partial, schema};
 
 pub use read::{from_environment, from_table, from_toml};

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::attest::{Attestations, Sbom};
-use super::fold::{Origin, Origins, append, by_key, debian, replace};
+use super::merge::{append, by_key, debian, replace};
 use super::natural;
+use super::origin::{Origin, Origins};
 use super::shown::{Shown, rows};
 use super::value::{
     BaseChoice, Bins, CheckMode, Command, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Hooks,

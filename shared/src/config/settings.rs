@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::attest::Attest;
-use super::fold::{Folded, Origins};
+use super::fold::Folded;
+use super::origin::Origins;
 use super::shown::Shown;
 use super::value::{
     BaseChoice, CheckMode, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Install, LabelValue, Labels,

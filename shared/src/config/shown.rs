@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::fold::Origins;
+use super::origin::Origins;
 use crate::redact;
 
 /// What stands for a value that nobody may see.

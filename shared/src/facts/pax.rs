@@ -3,11 +3,8 @@
 //! The crate `tar` passes over records that it cannot read, so that a file would have another name or
 //! length here than in the engine. Go's reader refuses the archive, and with it every engine.
 
-use std::io::Read;
-
 use tar::{EntryType, Header};
 
-use super::scan::{MAX_HEADERS, unreadable};
 use crate::error::{Error, Result};
 
 const BLOCK: usize = 512;
@@ -38,20 +35,11 @@ pub(super) fn check(headers: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Judges the content of a global header, which counts for all entries that follow.
+/// Judges records that follow each other: all that a PAX header holds.
 ///
 /// # Errors
-/// As [`check`], and when it is longer than headers may be.
-pub(super) fn global(content: &mut impl Read) -> Result<()> {
-    let mut bytes = Vec::new();
-    content.take(MAX_HEADERS + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_HEADERS {
-        return Err(Error::integrity("the headers of an entry are larger than 4 MiB"));
-    }
-    records(&bytes)
-}
-
-fn records(mut rest: &[u8]) -> Result<()> {
+/// As [`check`].
+pub(super) fn records(mut rest: &[u8]) -> Result<()> {
     while !rest.is_empty() {
         let record = next(rest).ok_or_else(|| malformed(rest))?;
         let (length, key, value) = record;

@@ -20,7 +20,7 @@ const MAX_PATH: usize = 4096;
 
 /// Bytes of headers, long names and PAX records before one entry. Go's reader, and so every
 /// container engine, allows 1 MiB for each of the three kinds.
-pub(super) const MAX_HEADERS: u64 = 4 << 20;
+const MAX_HEADERS: u64 = 4 << 20;
 
 const WHITEOUT: &str = ".wh.";
 /// The reserved names of AUFS, of which only the opaque marker means anything in a layer.
@@ -145,6 +145,16 @@ pub(super) fn unreadable(error: io::Error) -> Error {
     }
 }
 
+/// The content of a global header, which counts for all entries that follow.
+fn global_header(content: &mut impl Read) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    content.take(MAX_HEADERS + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_HEADERS {
+        return Err(Error::integrity("the headers of an entry are larger than 4 MiB"));
+    }
+    Ok(bytes)
+}
+
 struct Scan {
     found: Scanned,
     limits: Limits,
@@ -156,7 +166,7 @@ impl Scan {
         if is_metadata(entry.header().entry_type()) {
             // The one kind that a tar reader hands out as an entry.
             return match entry.header().entry_type() {
-                EntryType::XGlobalHeader => pax::global(entry),
+                EntryType::XGlobalHeader => pax::records(&global_header(entry)?),
                 _ => Ok(()),
             };
         }

@@ -7,6 +7,7 @@
 
 mod collect;
 mod compress;
+mod content;
 mod entry;
 mod gzip;
 mod header;

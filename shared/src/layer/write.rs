@@ -1,26 +1,23 @@
 //! Writing a layer, or remembering that it was written before.
 
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::compress::{Compressed, compress};
+use super::content::content;
 use super::header::{BLOCK, header};
 use super::resolve::resolve;
 use super::splice::{self, splice};
 use super::unzip::{self, Unzipper, cannot_write};
-use super::{CONTRACT, Content, Entry, EntryKind, Layer, Press, Spec};
-use crate::error::{Context, Error, Result};
+use super::{CONTRACT, Entry, EntryKind, Layer, Press, Spec};
+use crate::error::{Context, Result};
 use crate::event::{Motion, Outcome, Task};
 use crate::facts::tree::Tree;
 use crate::oci::media_type::{Compression, Format};
 use crate::oci::{Descriptor, Digest, Sha256};
-use crate::read;
 use crate::store::{Blob, Source, Table};
-
-/// How much of a file is read at once.
-const CHUNK: usize = 256 * 1024;
 
 /// What is remembered of a layer.
 #[derive(Serialize, Deserialize)]
@@ -118,49 +115,11 @@ fn tar(entries: &[Entry], to: &mut dyn Write, task: &Task) -> Result<()> {
     to.write_all(&[0; 2 * BLOCK]).context(cannot_write)
 }
 
-/// Writes the content of a file, checked. `name` is for messages.
-pub(super) fn content(
-    content: &Content,
-    name: &str,
-    to: &mut dyn Write,
-    unzipper: &mut Unzipper,
-    task: &Task,
-) -> Result<()> {
-    match content {
-        Content::Bytes(bytes) => to.write_all(bytes).context(cannot_write),
-        Content::File { path, size, digest } => copy(path, *size, digest, to, task),
-        Content::Zipped(zipped) => unzipper.copy(zipped, name, to, task),
-    }
-}
-
-/// Copies a file that must still be what it was when it was hashed.
-fn copy(path: &Path, size: u64, digest: &Digest, to: &mut dyn Write, task: &Task) -> Result<()> {
-    let failed = || format!("cannot read {}", path.display());
-    let changed = || {
-        Error::build(format!("{} changed while it was read", path.display()))
-            .hint("run again when it is complete")
-    };
-    let mut file = read::file(path).context(failed)?;
-    let mut buffer = vec![0; CHUNK];
-    let mut hash = Sha256::new();
-    let mut left = size;
-    loop {
-        let n = file.read(&mut buffer).context(failed)?;
-        if n == 0 {
-            break;
-        }
-        left = left.checked_sub(n as u64).ok_or_else(changed)?;
-        hash.update(&buffer[..n]);
-        to.write_all(&buffer[..n]).context(cannot_write)?;
-        task.advance(n as u64);
-    }
-    if left > 0 || hash.finish() != *digest { Err(changed()) } else { Ok(()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::facts::tree::{Node, NodeKind};
+    use crate::layer::Content;
     use crate::store::Store;
     use std::fs::File;
 

@@ -23,6 +23,7 @@ mod requirement;
 mod requirements_text;
 mod sources;
 mod specifier;
+mod syntax;
 mod tags;
 mod wheel_name;
 mod wheel_policy;

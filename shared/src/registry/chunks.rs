@@ -7,20 +7,17 @@
 
 use std::sync::Arc;
 
-use super::grant::Access;
-use super::host::Host;
+use super::access::Access;
+use super::host::{Host, USUAL_CHUNK};
 use super::manifest::check_digest;
 use super::progress::Progress;
-use super::push::Session;
+use super::session::Session;
 use super::{Client, upload};
 use crate::error::Error;
 use crate::http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
 use crate::http::{Again, Failure, HeaderValue, Method, Request, Response, Spent, StatusCode, Url};
 use crate::oci::Repository;
 use crate::store::Blob;
-
-/// The size of chunks in bytes where only the registry asks for them. Some take no larger ones.
-pub(super) const USUAL: u64 = 4 * 1024 * 1024;
 
 /// How an upload in chunks ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,7 +49,7 @@ struct Upload {
 pub(super) fn size(wanted: Option<u64>, least: Option<u64>, total: u64) -> Option<u64> {
     let size = match (wanted, least) {
         (None, None) => return None,
-        (wanted, least) => wanted.unwrap_or(USUAL).max(least.unwrap_or(1)).max(1),
+        (wanted, least) => wanted.unwrap_or(USUAL_CHUNK).max(least.unwrap_or(1)).max(1),
     };
     (size < total).then_some(size)
 }
@@ -208,8 +205,8 @@ mod tests {
         assert_eq!(size(Some(10), None, 25), Some(10));
         assert_eq!(size(Some(10), None, 10), None, "one chunk is the whole");
         assert_eq!(size(Some(10), Some(20), 25), Some(20));
-        assert_eq!(size(None, Some(20), USUAL + 1), Some(USUAL));
-        assert_eq!(size(None, Some(USUAL * 2), USUAL * 3), Some(USUAL * 2));
+        assert_eq!(size(None, Some(20), USUAL_CHUNK + 1), Some(USUAL_CHUNK));
+        assert_eq!(size(None, Some(USUAL_CHUNK * 2), USUAL_CHUNK * 3), Some(USUAL_CHUNK * 2));
         assert_eq!(size(Some(0), Some(0), 5), Some(1), "and never empty");
     }
 

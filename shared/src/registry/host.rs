@@ -3,11 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::access::Access;
 use super::challenge::Challenge;
-use super::chunks;
 use super::credentials::{Credentials, Found, variable_name};
 use super::flight::Flights;
-use super::grant::Access;
 use super::message;
 use super::token::Token;
 use crate::error::{Error, Result};
@@ -16,6 +15,9 @@ use crate::http::{is_loopback, same_origin};
 use crate::oci::Repository;
 use crate::words;
 use crate::words::flag;
+
+/// The size of chunks in bytes where only the registry asks for them. Some take no larger ones.
+pub(super) const USUAL_CHUNK: u64 = 4 * 1024 * 1024;
 
 /// No limit of a proxy is smaller, in bytes.
 const SMALLEST: u64 = 16 * 1024;
@@ -62,7 +64,7 @@ impl Host {
         let smaller = match self.most() {
             Some(most) if size > most => return true,
             Some(_) => size / 2,
-            None => (size / 2).min(chunks::USUAL),
+            None => (size / 2).min(USUAL_CHUNK),
         };
         self.most.store(smaller.max(1), Ordering::Relaxed);
         smaller >= SMALLEST
@@ -90,30 +92,6 @@ impl Host {
     pub(super) async fn base(self: &Arc<Self>) -> Result<Url, Failure> {
         let host = self.clone();
         self.base.get("", |_| true, || async move { host.ping().await }).await
-    }
-
-    /// Sends a request with the proof that the registry wants, and once more with a new one if
-    /// that is refused. What goes to another host than the registry's goes without.
-    pub(super) async fn send(
-        self: &Arc<Self>,
-        access: &Access,
-        request: Request,
-    ) -> Result<Response, Failure> {
-        let base = self.base().await?;
-        if !same_origin(&base, request.url()) {
-            return self.http.send(request).await;
-        }
-        let grant = self.grant(access).await?;
-        let response = self.http.send(request.clone().authorization(grant.header.clone())).await?;
-        if response.status() != StatusCode::UNAUTHORIZED || !same_origin(&base, response.url()) {
-            return Ok(response);
-        }
-        let Some(access) = self.learn(access, &response, &grant, &base) else { return Ok(response) };
-        let renewed = self.grant(&access).await?;
-        if renewed.header == grant.header {
-            return Ok(response);
-        }
-        self.http.send(request.authorization(renewed.header)).await
     }
 
     /// A refusal as a failure: what the registry said, and what can be done about it.
@@ -156,6 +134,20 @@ impl Host {
                 found.source
             ),
         }
+    }
+
+    /// The credential for a repository, looked up once.
+    pub(super) async fn credential(&self, repository: &Repository) -> Result<Option<Arc<Found>>, Failure> {
+        let (credentials, repository) = (self.credentials.clone(), repository.clone());
+        let (http, name) = (self.http.clone(), repository.name.clone());
+        let find = || async move {
+            let (sources, registry) = (credentials.clone(), repository.registry.clone());
+            let found = tokio::task::spawn_blocking(move || credentials.find(&repository));
+            let found = http.waiting(|| sources.asked(&registry), found).await;
+            let found = found.map_err(|error| Error::bug("looking for credentials failed").because(error));
+            Ok(found??.map(Arc::new))
+        };
+        self.found.get(&name, |_| true, find).await
     }
 
     pub(super) fn challenge(&self) -> Option<Challenge> {

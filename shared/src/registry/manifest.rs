@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::grant::Access;
+use super::access::Access;
 use super::host::Host;
 use super::{Client, short};
 use crate::error::{Error, Result};

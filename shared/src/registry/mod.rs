@@ -13,6 +13,7 @@
 //!
 //! The reasons are in `docs/design/registry.md`.
 
+mod access;
 mod challenge;
 mod chunks;
 mod credentials;
@@ -28,8 +29,10 @@ mod progress;
 mod pull;
 mod push;
 mod referrers;
+mod session;
 mod tagged;
 mod token;
+mod token_service;
 mod upload;
 
 use std::collections::HashMap;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::grant::Access;
+use super::access::Access;
 use super::progress::Progress;
 use super::{Client, short};
 use crate::error::{Context, Error, Result};

@@ -4,18 +4,15 @@
 //! or miscounted by some. So a transfer that breaks begins again from the first byte, except
 //! where [`super::chunks`] are asked for.
 
-use std::sync::Arc;
-
-use super::grant::Access;
-use super::host::Host;
+use super::access::Access;
 use super::manifest::check_digest;
 use super::progress::Progress;
+use super::session::Session;
 use super::{Client, chunks, short, upload};
 use crate::error::{Error, Result};
 use crate::event::{Motion, Outcome};
-use crate::http::header::{CONTENT_TYPE, LOCATION};
-use crate::http::{Body, Cause, Failure, HeaderValue, Method, Request, Response, StatusCode, Url};
-use crate::http::{is_loopback, shown};
+use crate::http::header::CONTENT_TYPE;
+use crate::http::{Body, Cause, Failure, HeaderValue, Method, Request, StatusCode, Url};
 use crate::oci::{Descriptor, Repository};
 use crate::store::{Blob, Source};
 
@@ -25,14 +22,6 @@ enum Offer {
     Taken(Outcome),
     /// It wants the bytes; it may have opened a session for them already.
     Wanted(Option<Session>),
-}
-
-/// An upload that the registry has opened.
-pub(super) struct Session {
-    /// Where it goes on.
-    pub(super) url: Url,
-    /// `OCI-Chunk-Min-Length`: the registry asks for chunks, of so many bytes at least.
-    least: Option<u64>,
 }
 
 impl Client {
@@ -245,22 +234,6 @@ impl Client {
         }
     }
 
-    async fn open_session(&self, repository: &Repository) -> Result<Session, Failure> {
-        let host = self.host(repository);
-        let access = Access::push(repository);
-        let url = host.endpoint(repository, "blobs/uploads/").await?;
-        let response = host.send(&access, Request::new(Method::POST, url)).await?;
-        if response.status() != StatusCode::ACCEPTED {
-            return Err(host.refusal(&access, response).await);
-        }
-        self.session(&host, &response)
-    }
-
-    fn session(&self, host: &Arc<Host>, response: &Response) -> Result<Session, Failure> {
-        let least = response.header("oci-chunk-min-length").and_then(|text| text.trim().parse().ok());
-        Ok(Session { url: self.location(host, response)?, least })
-    }
-
     async fn send_blob(
         &self,
         repository: &Repository,
@@ -282,38 +255,6 @@ impl Client {
         let failure = host.refusal(&access, response).await;
         // The session is gone; a new one may do.
         Err(if lost { Failure { cause: failure.cause, ..Failure::passing(failure.error) } } else { failure })
-    }
-
-    /// Where an upload goes on: `Location`, which may be relative, or on another host.
-    pub(super) fn location(&self, host: &Arc<Host>, response: &Response) -> Result<Url, Failure> {
-        let base = response.url();
-        let missing =
-            || Failure::passing(Error::network("the registry opened an upload, but did not say where"));
-        let location = response.header(LOCATION.as_str()).ok_or_else(missing)?;
-        let mut url = base.join(location).map_err(|error| {
-            Error::network(format!("the registry wants the upload at {location:?}, which is not a valid URL"))
-                .because(error)
-        })?;
-        // Behind a proxy that ends TLS, some registries believe that they speak plain HTTP.
-        if base.scheme() == "https"
-            && url.scheme() == "http"
-            && url.host() == base.host()
-            && url.port().is_none_or(|port| Some(port) == base.port())
-        {
-            let _ = url.set_scheme("https");
-            let _ = url.set_port(base.port());
-        }
-        let here = is_loopback(base) && is_loopback(&url);
-        let allowed = here || self.0.http.options().is_insecure(base);
-        if url.scheme() == "https" || (url.scheme() == "http" && allowed) {
-            return Ok(url);
-        }
-        Err(Error::network(format!(
-            "{} wants the upload at {}, which is not encrypted",
-            host.registry,
-            shown(&url)
-        ))
-        .into())
     }
 }
 

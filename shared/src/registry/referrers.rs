@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::grant::Access;
+use super::access::Access;
 use super::manifest::{MOST, media_type_of};
 use super::{Client, short, tagged};
 use crate::error::{Error, Result};

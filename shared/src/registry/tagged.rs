@@ -11,7 +11,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::grant::Access;
+use super::access::Access;
 use super::manifest::{MOST, check_digest, question};
 use super::{Client, short};
 use crate::error::{Error, Result};

@@ -121,10 +121,14 @@ pub async fn make_lock(host: &Host, request: LockRequest<'_>, events: &Events) -
     let path = request.dir.join("pylock.toml");
     let refused = || format!("the lock that {tool} made is unusable");
     let packages = made_lock::check(&new.0, request.pins).context(refused)?;
-    if !path.exists() && made_lock::adds_nothing(&new.0, request).context(refused)? {
+    let version = request.python.or(request.oldest);
+    if !path.exists()
+        && let (Some(pins), Some(version)) = (request.pins, version)
+        && made_lock::adds_nothing(&new.0, request.dir, pins, version).context(refused)?
+    {
         return Ok(None);
     }
-    let python = request.python.or(request.oldest).map(|python| python.short());
+    let python = version.map(|version| version.short());
     let made = Made::now(request.dir, &files, request.extras, request.groups, python)?;
     made_lock::sign(&new.0, &made)?;
     interrupt::check()?;

@@ -7,11 +7,10 @@ use std::path::Path;
 use toml::{Table, Value};
 use url::Url;
 
-use super::LockRequest;
 use crate::error::{Context, Error, Result};
 use crate::oci::Platform;
 use crate::python::lock::{self, Lock, LockKind, Made, ProjectFacts, Selection};
-use crate::python::{Hash, Interpreter, Libc, Name, Package};
+use crate::python::{Hash, Interpreter, Libc, Name, Package, PythonVersion};
 use crate::read;
 use crate::system::places;
 
@@ -126,18 +125,16 @@ fn keep_pinned(package: &mut Value, pinned: &BTreeMap<Name, BTreeSet<Hash>>) -> 
     Ok(())
 }
 
-/// Whether the new lock has nothing that the pins do not have. Looked at for one platform: what others need
+/// Whether the new lock of the project in `dir` has nothing that the pins do not have. Looked at for one platform: what others need
 /// beside it is for none of the images.
-pub(super) fn adds_nothing(path: &Path, request: LockRequest<'_>) -> Result<bool> {
-    let Some(pins) = request.pins else { return Ok(false) };
-    let Some(version) = request.python.or(request.oldest) else { return Ok(false) };
+pub(super) fn adds_nothing(path: &Path, dir: &Path, pins: &Lock, version: PythonVersion) -> Result<bool> {
     let target = Interpreter {
         path: "/usr/bin/python3".into(),
         version,
         libc: Libc::Glibc { major: 2, minor: 41 },
         platform: Platform::linux("amd64"),
     };
-    let project = ProjectFacts { dir: request.dir, pyproject: None, members: None };
+    let project = ProjectFacts { dir, pyproject: None, members: None };
     let selection = Selection { groups: BTreeSet::new(), extras: BTreeSet::new(), project };
     let names = |lock: &Lock| -> Result<BTreeSet<Name>> {
         let packages: Vec<Package> = lock::select(lock, &selection, &target)?;

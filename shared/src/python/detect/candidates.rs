@@ -4,63 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::Question;
-use super::ast::{Call, Outline, Value};
+use super::candidate::{Candidate, Form};
+use super::django;
 use super::files::{Source, sources};
 use super::frameworks::{ASGI, FRAMEWORKS, Framework, Serves, WSGI};
 use super::making::{Made, Makers};
 use super::ports::literal_port;
 use super::servers::{self, Interface};
-use super::shelf::Shelf;
+use super::shelf::{Module, Shelf};
 use super::wrap::{App, Apps, wrap};
-use super::{choose, django};
-
-/// What sort of object a candidate is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Form {
-    /// An application.
-    Instance,
-    /// A function that makes one.
-    Factory {
-        /// Whether it is a coroutine.
-        is_async: bool,
-    },
-    /// The whole file.
-    Script,
-}
-
-/// Something that could be served.
-#[derive(Debug, Clone)]
-pub(super) struct Candidate<'a> {
-    /// Of which framework.
-    pub(super) framework: &'static Framework,
-    /// What serves it.
-    pub(super) serves: Serves,
-    /// Where it is.
-    pub(super) source: Source<'a>,
-    /// Its name in the module; empty for a script.
-    pub(super) name: String,
-    /// What it is.
-    pub(super) form: Form,
-    /// First names of its absolute imports.
-    pub(super) imports: BTreeSet<String>,
-    /// The port, if it starts itself and says so in a way that can be read; `None` if it does not
-    /// start itself.
-    pub(super) own_start: Option<u16>,
-    /// The port that the file itself gives to what serves it.
-    pub(super) own_port: Option<u16>,
-}
-
-impl Candidate<'_> {
-    /// For the user: `FastAPI app \`app\` in src/web/main.py`.
-    pub(super) fn describe(&self) -> String {
-        let (title, path) = (self.framework.title, self.source.path);
-        match self.form {
-            Form::Instance => format!("{title} app `{}` in {path}", self.name),
-            Form::Factory { .. } => format!("{title} factory `{}` in {path}", self.name),
-            Form::Script => format!("{title} script {path}"),
-        }
-    }
-}
+use crate::python::syntax::{Call, Outline, Value};
 
 /// What was found in the source.
 #[derive(Debug, Default)]
@@ -69,15 +22,6 @@ pub(super) struct Findings<'a> {
     pub(super) candidates: Vec<Candidate<'a>>,
     /// Django's `WSGI_APPLICATION` and `ASGI_APPLICATION`: `package.module.name`.
     pub(super) settings: Vec<String>,
-}
-
-/// A file of the project, read.
-#[derive(Debug)]
-pub(super) struct Module<'a> {
-    /// Which it is.
-    pub(super) source: Source<'a>,
-    /// What is in it.
-    pub(super) outline: Outline,
 }
 
 /// Reads the files that name what makes an application of a framework that is installed.
@@ -105,7 +49,7 @@ pub(super) fn find<'a>(question: &Question<'a>) -> Findings<'a> {
     // What is put around an application may be in a file of its own, if that is named for it.
     let held = modules.iter().enumerate().flat_map(|(at, module)| instances(at, module, &makers));
     let names: BTreeSet<String> = held.map(|app| app.name).collect();
-    shelf.retain(choose::is_usual);
+    shelf.retain(|source| source.is_usual());
     modules.extend(shelf.take(names.iter().map(String::as_str), |_| false));
     collect(question, modules, &makers, &known)
 }

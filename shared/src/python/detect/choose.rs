@@ -2,8 +2,9 @@
 
 use std::cmp::Reverse;
 
-use super::candidates::{Candidate, Findings, Form, find};
-use super::files::{Source, sources};
+use super::candidate::{Candidate, Form};
+use super::candidates::{Findings, find};
+use super::files::sources;
 use super::frameworks::{Framework, Serves};
 use super::servers::{self, Interface};
 use super::{Question, django};
@@ -33,21 +34,6 @@ const FACTORIES: &[&str] = &[
     "get_application",
     "app_factory",
 ];
-/// Files that hold them.
-const FILES: &[&str] = &[
-    "main.py",
-    "app.py",
-    "asgi.py",
-    "wsgi.py",
-    "__init__.py",
-    "server.py",
-    "api.py",
-    "application.py",
-    "factory.py",
-    "streamlit_app.py",
-    "home.py",
-];
-
 /// The application that is meant, and what else could be.
 pub(super) fn application<'a>(question: &Question<'a>) -> Choice<'a> {
     let Findings { mut candidates, settings } = find(question);
@@ -89,13 +75,8 @@ pub(super) fn is_clear(candidate: &Candidate) -> bool {
     match candidate.form {
         Form::Script => false,
         Form::Instance => tier(candidate) < 2,
-        Form::Factory { .. } => is_usual(&candidate.source) && FACTORIES.contains(&candidate.name.as_str()),
+        Form::Factory { .. } => candidate.source.is_usual() && FACTORIES.contains(&candidate.name.as_str()),
     }
-}
-
-/// Whether a file's name is one that applications are often in.
-pub(super) fn is_usual(source: &Source) -> bool {
-    FILES.contains(&source.file_name().to_ascii_lowercase().as_str())
 }
 
 /// Whether a file is named for what a server loads of it, and this is it.
@@ -186,7 +167,7 @@ fn last_two(module: &str) -> &str {
 
 /// The lower, the more likely it is what the project is about.
 fn tier(candidate: &Candidate) -> u8 {
-    let usual_file = is_usual(&candidate.source);
+    let usual_file = candidate.source.is_usual();
     match candidate.form {
         Form::Script => 2 * u8::from(!usual_file),
         Form::Instance if !INSTANCES.contains(&candidate.name.as_str()) => 2,

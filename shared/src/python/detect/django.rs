@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::Question;
-use super::ast::{Outline, Value, outline};
-use super::candidates::Module;
 use super::files::Source;
 use super::frameworks::{Framework, Serves};
 use super::making::Made;
+use super::shelf::Module;
 use super::wrap::{App, Apps};
+use crate::python::syntax::{Outline, Value, outline};
 use crate::read;
 
 /// Settings are written by hand.

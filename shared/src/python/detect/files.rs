@@ -32,6 +32,21 @@ const ASIDE: &[&str] = &[
 const TOOLS: &[&str] =
     &["setup.py", "conftest.py", "noxfile.py", "fabfile.py", "dodo.py", "manage.py", "gunicorn.conf.py"];
 
+/// Files that often hold applications.
+const USUAL: &[&str] = &[
+    "main.py",
+    "app.py",
+    "asgi.py",
+    "wsgi.py",
+    "__init__.py",
+    "server.py",
+    "api.py",
+    "application.py",
+    "factory.py",
+    "streamlit_app.py",
+    "home.py",
+];
+
 /// A file of the project that may say how it starts.
 #[derive(Debug, Clone)]
 pub(super) struct Source<'a> {
@@ -61,6 +76,11 @@ impl Source<'_> {
     /// Whether it is the `__init__` of a package.
     pub(super) fn is_package(&self) -> bool {
         self.file_name() == "__init__.py"
+    }
+
+    /// Whether its name is one that applications are often in.
+    pub(super) fn is_usual(&self) -> bool {
+        USUAL.contains(&self.file_name().to_ascii_lowercase().as_str())
     }
 
     /// Its text; `None` if it is too large, cannot be read or is no UTF-8.

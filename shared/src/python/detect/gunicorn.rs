@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Question;
-use super::ast::{Scope, Value, outline};
+use crate::python::syntax::{Scope, Value, outline};
 use crate::read;
 
 /// The file that gunicorn looks for.

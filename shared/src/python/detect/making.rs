@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ast::{Binding, Call, Function, Scope, Value};
-use super::candidates::Module;
 use super::frameworks::{FRAMEWORKS, Framework, Serves};
+use super::shelf::Module;
+use crate::python::syntax::{Binding, Call, Function, Scope, Value};
 
 /// An application of a framework, and what serves it, which a wrapper may change.
 #[derive(Debug, Clone, Copy)]

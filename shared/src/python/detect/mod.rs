@@ -6,7 +6,7 @@
 //! only script. Whatever is not clear is an error that lists the candidates; what was found beside
 //! the chosen one is told.
 
-mod ast;
+mod candidate;
 mod candidates;
 mod choose;
 mod django;
@@ -19,7 +19,6 @@ mod ports;
 mod processes;
 mod said;
 mod servers;
-mod setup_py;
 mod shelf;
 #[cfg(test)]
 mod table_tests;
@@ -34,12 +33,11 @@ use super::Name;
 use crate::error::{Error, Result};
 use crate::words;
 use crate::words::Words;
-use candidates::Candidate;
+use candidate::Candidate;
 use frameworks::Serves;
 use servers::Interface;
 
-pub(crate) use processes::is_command_line;
-pub(super) use setup_py::{FIND, FIND_NAMESPACES, setup_arguments, setup_omits};
+pub(crate) use plain::is_command_line;
 
 /// What is known of a project whose start is looked for.
 #[derive(Debug, Clone)]

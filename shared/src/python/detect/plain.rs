@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ast::{Outline, outline};
 use super::files::{Source, sources};
 use super::ports::literal_port;
-use super::processes::is_command_line;
 use super::{Answer, INTERRUPT, Name, Question, SOME_MODULE, servers, write_entrypoint};
 use crate::error::{Error, Result};
+use crate::python::syntax::{Outline, outline};
 
 /// Files that a project's only program is often named.
 const USUAL: &[&str] = &["__main__.py", "main.py", "app.py"];
@@ -15,6 +14,11 @@ const USUAL: &[&str] = &["__main__.py", "main.py", "app.py"];
 const MOST_FOLLOWED: usize = 40;
 /// So many files at the top of a project are looked at for one that does something.
 const MOST_AT_TOP: usize = 100;
+
+/// Whether the text of a script is a command line rather than `module:object`.
+pub(crate) fn is_command_line(text: &str) -> bool {
+    text.trim().contains(char::is_whitespace)
+}
 
 /// The console scripts that are objects of Python.
 fn scripts<'q>(question: &Question<'q>) -> impl Iterator<Item = (&'q String, &'q String)> {

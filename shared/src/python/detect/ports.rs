@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::ast::{Call, Outline, Value};
+use crate::python::syntax::{Call, Outline, Value};
 
 /// The port that a program gives to what serves it, as a number: the module's own calls, those of
 /// its main part and of the functions that it calls there; or those of one `function`. `None`

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::gunicorn::{self, Bind};
-use super::{Answer, Question, plain, servers, write_entrypoint};
+use super::plain::{self, is_command_line};
+use super::{Answer, Question, servers, write_entrypoint};
 use crate::error::{Error, Result};
 
 /// A command line that the project names.
@@ -51,11 +52,6 @@ fn of_scripts<'a>(question: &Question<'a>) -> Vec<Process<'a>> {
         words(process.line).first().is_some_and(|word| is_server(word)) && !process.line.contains("--reload")
     };
     processes.filter(served).collect()
-}
-
-/// Whether the text of a script is a command line rather than `module:object`.
-pub(crate) fn is_command_line(text: &str) -> bool {
-    text.trim().contains(char::is_whitespace)
 }
 
 /// The process that the project says is the one that serves, if it says so.

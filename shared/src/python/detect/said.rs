@@ -1,7 +1,7 @@
 //! What the project says itself of how it is started, and what the user is told of what else was
 //! found.
 
-use super::candidates::{Candidate, Form};
+use super::candidate::{Candidate, Form};
 use super::choose::Choice;
 use super::files::sources;
 use super::frameworks::{Framework, Serves};

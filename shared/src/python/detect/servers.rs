@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::candidates::{Candidate, Form};
+use super::candidate::{Candidate, Form};
 use super::frameworks::Serves;
 use super::gunicorn::{self, Bind};
 use super::{Answer, INTERRUPT, Optional, Question};

@@ -4,12 +4,20 @@ use std::mem;
 
 use aho_corasick::AhoCorasick;
 
-use super::ast::outline;
-use super::candidates::Module;
 use super::files::Source;
+use crate::python::syntax::{Outline, outline};
 
 /// So many bytes of texts are held, so that they are not read again; those of other files are.
 const MOST_HELD: usize = 64 << 20;
+
+/// A file of the project, read.
+#[derive(Debug)]
+pub(super) struct Module<'a> {
+    /// Which it is.
+    pub(super) source: Source<'a>,
+    /// What is in it.
+    pub(super) outline: Outline,
+}
 
 /// The files that were not parsed yet.
 pub(super) struct Shelf<'a> {

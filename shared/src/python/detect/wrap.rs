@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ast::{Call, Function, Value};
-use super::candidates::Module;
 use super::frameworks::{ASGI, Framework, Serves, WSGI};
 use super::making::{Made, Makers, is_middleware, last_part, looked_up};
+use super::shelf::Module;
+use crate::python::syntax::{Call, Function, Value};
 
 /// An application that a module holds.
 #[derive(Debug, Clone)]

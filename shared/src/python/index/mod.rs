@@ -24,6 +24,7 @@ mod filename;
 mod html;
 mod import;
 mod locate;
+mod login;
 mod netrc;
 mod options;
 mod page;
@@ -41,7 +42,8 @@ use std::sync::{Arc, OnceLock};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::{Mutex, Semaphore};
 
-pub use credentials::{Credentials, Login};
+pub use credentials::Credentials;
+pub use login::Login;
 pub use netrc::Netrc;
 pub use options::{Caches, Index, Kind, Options, Role};
 pub use settings::{Requirements, Surroundings};

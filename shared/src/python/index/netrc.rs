@@ -1,6 +1,6 @@
 //! Logins by host, as `.netrc` files list them.
 
-use super::credentials::Login;
+use super::login::Login;
 use crate::http::Secret;
 
 /// The entries of a `.netrc` file.

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::credentials::{Credentials, Login};
+use super::credentials::Credentials;
+use super::login::Login;
 use crate::error::{Error, Result};
 use crate::http::{Secret, Url, shown};
 

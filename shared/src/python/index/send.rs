@@ -1,7 +1,7 @@
 //! Requests with the right login, and refusals in words.
 
 use super::Downloader;
-use super::credentials::Login;
+use super::login::Login;
 use crate::error::{Error, Result};
 use crate::http::{Failure, Request, Response, Url, is_loopback, same_origin, shown};
 

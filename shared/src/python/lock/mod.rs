@@ -280,10 +280,10 @@ pub fn select(lock: &Lock, selection: &Selection<'_>, target: &Interpreter) -> R
         .hint(words!("choose a base with that Python, or lock for this one{how}")));
     }
     let packages = match &lock.content {
-        Content::Poetry(content) => poetry::select(content, selection, target)?,
+        Content::Poetry(content) => poetry_walk::select(content, selection, target)?,
         Content::Uv(content) => uv_walk::select(content, selection, target)?,
         Content::Pylock(content) => pylock::select(content, selection, target)?,
-        Content::Pdm(content) => pdm::select(content, selection, target)?,
+        Content::Pdm(content) => pdm_walk::select(content, selection, target)?,
         Content::Requirements(content) => requirements::select(content, selection, target)?,
     };
     one_of_each(lock, selection, packages)

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::pdm_groups::parsed;
 use super::place::{FileWords, GitRest, Place, is_archive};
-use super::{Selection, pdm_walk, unsupported};
+use super::{Selection, unsupported};
 use crate::error::{Error, Result};
 use crate::python::{DistFile, Interpreter, Marker, Markers, Name, Package, Requirement, Source};
 
@@ -17,11 +17,11 @@ use crate::python::{DistFile, Interpreter, Marker, Markers, Name, Package, Requi
 #[derive(Debug, Clone)]
 pub(super) struct Pdm {
     pub place: Place,
-    groups: BTreeSet<Name>,
+    pub(super) groups: BTreeSet<Name>,
     targets: Vec<Target>,
     pub entries: Vec<Entry>,
     /// Whether the packages say their groups.
-    inherits: bool,
+    pub(super) inherits: bool,
     pub content_hash: Option<String>,
     /// Newer locks may have the inputs themselves instead of a digest of them.
     pub lock_inputs: Option<toml::Value>,
@@ -216,13 +216,8 @@ fn local_url(place: &Place, name: &Name, url: &str, raw: &RawPackage) -> Result<
     Ok(Source::Url { url: place.url(name, url)?, subdirectory })
 }
 
-/// The packages that a target needs. PDM's groups and extras share one list of names.
-pub(super) fn select(lock: &Pdm, selection: &Selection<'_>, target: &Interpreter) -> Result<Vec<Package>> {
-    selection.check(&lock.place.shown(), &lock.groups, &lock.groups)?;
-    check_target(lock, target)?;
-    if !lock.inherits {
-        return pdm_walk::select(lock, selection, target);
-    }
+/// The packages that a target needs, by the groups that each of them says.
+pub(super) fn by_groups(lock: &Pdm, selection: &Selection<'_>, target: &Interpreter) -> Result<Vec<Package>> {
     let markers = Markers::of(target);
     let mut groups = selection.added_groups();
     groups.extend(selection.extras.iter().cloned());
@@ -234,7 +229,8 @@ pub(super) fn select(lock: &Pdm, selection: &Selection<'_>, target: &Interpreter
     Ok(lock.entries.iter().filter(wanted).map(|entry| entry.package.clone()).collect())
 }
 
-fn check_target(lock: &Pdm, target: &Interpreter) -> Result<()> {
+/// Refuses a target that the lock was not made for.
+pub(super) fn check_target(lock: &Pdm, target: &Interpreter) -> Result<()> {
     if lock.targets.is_empty() {
         return Ok(());
     }

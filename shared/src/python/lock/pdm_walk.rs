@@ -6,13 +6,25 @@ use std::collections::BTreeSet;
 use toml::Value;
 
 use super::Selection;
-use super::pdm::{Entry, Pdm};
+use super::pdm::{self, Entry, Pdm};
 use super::pdm_groups::PdmGroups;
 use super::selection::at;
 use crate::error::{Error, Result};
 use crate::python::{Interpreter, Markers, Name, Package, Requirement};
 
+/// The packages that a target needs. PDM's groups and extras share one list of names.
 pub(super) fn select(lock: &Pdm, selection: &Selection<'_>, target: &Interpreter) -> Result<Vec<Package>> {
+    selection.check(&lock.place.shown(), &lock.groups, &lock.groups)?;
+    pdm::check_target(lock, target)?;
+    if lock.inherits {
+        pdm::by_groups(lock, selection, target)
+    } else {
+        by_requirements(lock, selection, target)
+    }
+}
+
+/// The same of a lock whose packages do not say their groups.
+fn by_requirements(lock: &Pdm, selection: &Selection<'_>, target: &Interpreter) -> Result<Vec<Package>> {
     let dynamic = |key: &str| {
         let list = selection.project.at("project.dynamic").and_then(Value::as_array);
         list.is_some_and(|keys| keys.iter().any(|name| name.as_str() == Some(key)))

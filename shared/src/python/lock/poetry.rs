@@ -13,7 +13,7 @@ use serde::Deserialize;
 use toml::Value;
 
 use super::place::{FileWords, GitRest, Place, short};
-use super::{Selection, poetry_walk, unsupported};
+use super::{Selection, unsupported};
 use crate::error::Result;
 use crate::python::{DistFile, Interpreter, Marker, Markers, Name, Package, Source};
 
@@ -25,7 +25,7 @@ pub(super) struct Poetry {
     pub extras: BTreeSet<Name>,
     pub content_hash: Option<String>,
     /// Whether packages say their groups.
-    has_groups: bool,
+    pub(super) has_groups: bool,
     /// The version of Poetry that wrote it, if it says so.
     pub written_by: Option<Version>,
 }
@@ -273,12 +273,12 @@ fn from_elsewhere(place: &Place, name: &Name, raw: &RawSource, editable: bool) -
     })
 }
 
-/// The packages that a target needs.
-pub(super) fn select(lock: &Poetry, selection: &Selection<'_>, target: &Interpreter) -> Result<Vec<Package>> {
-    selection.check(&lock.place.shown(), &known_groups(lock, selection), &lock.extras)?;
-    if !lock.has_groups {
-        return poetry_walk::select(lock, selection, target);
-    }
+/// The packages that a target needs, by the groups that each of them says.
+pub(super) fn by_groups(
+    lock: &Poetry,
+    selection: &Selection<'_>,
+    target: &Interpreter,
+) -> Result<Vec<Package>> {
     let markers = Markers::of(target);
     let extras: Vec<Name> = selection.extras.iter().cloned().collect();
     let mut groups = selection.added_groups();
@@ -292,7 +292,7 @@ pub(super) fn select(lock: &Poetry, selection: &Selection<'_>, target: &Interpre
 }
 
 /// The groups of the lock and of the project; one that holds nothing is only in the latter.
-fn known_groups(lock: &Poetry, selection: &Selection<'_>) -> BTreeSet<Name> {
+pub(super) fn known_groups(lock: &Poetry, selection: &Selection<'_>) -> BTreeSet<Name> {
     let mut known: BTreeSet<Name> =
         lock.entries.iter().flat_map(|entry| entry.groups.keys().cloned()).collect();
     for path in ["tool.poetry.group", "dependency-groups"] {

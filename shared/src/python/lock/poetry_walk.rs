@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 use super::Selection;
 use super::place::short;
-use super::poetry::{Entry, Poetry};
+use super::poetry::{self, Entry, Poetry};
 use crate::error::{Error, Result};
 use crate::python::{Interpreter, Marker, Markers, Name, Package};
 
@@ -31,7 +31,18 @@ struct Walk<'a> {
     open: Vec<usize>,
 }
 
+/// The packages that a target needs.
 pub(super) fn select(lock: &Poetry, selection: &Selection<'_>, target: &Interpreter) -> Result<Vec<Package>> {
+    selection.check(&lock.place.shown(), &poetry::known_groups(lock, selection), &lock.extras)?;
+    if lock.has_groups {
+        poetry::by_groups(lock, selection, target)
+    } else {
+        by_requirements(lock, selection, target)
+    }
+}
+
+/// The same of a lock that says no groups.
+fn by_requirements(lock: &Poetry, selection: &Selection<'_>, target: &Interpreter) -> Result<Vec<Package>> {
     let mut walk =
         Walk { lock, target, markers: Markers::of(target), needed: BTreeMap::new(), open: Vec::new() };
     let by_extras = extra_names(lock, selection)?;

@@ -33,7 +33,7 @@ use self::ini::Ini;
 use self::metadata::PkgInfo;
 use self::table::{Document, View, text_of};
 use self::tool::Backend;
-use super::detect::setup_omits;
+use super::syntax::setup_omits;
 use super::{Constraint, Name};
 use crate::error::{Context, Error, Result};
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::ini::{Ini, section_pairs};
-use crate::python::detect::{FIND, FIND_NAMESPACES, setup_arguments};
+use crate::python::syntax::{FIND, FIND_NAMESPACES, setup_arguments};
 
 /// The keywords by which setuptools is told of extension modules.
 const EXTENSIONS: [&str; 3] = ["ext_modules", "cffi_modules", "rust_extensions"];

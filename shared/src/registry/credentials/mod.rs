@@ -13,6 +13,9 @@ mod sources;
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 pub(super) use file::registry_of_key;
 pub use sources::AuthSources;
 
@@ -58,6 +61,21 @@ pub struct Explicit {
     pub password: Secret,
     /// What in the call said so, in words for the user.
     pub source: &'static str,
+}
+
+impl Found {
+    /// The `Authorization` of Basic authentication (RFC 7617).
+    pub(in crate::registry) fn basic(&self) -> Option<Secret> {
+        match &self.credential {
+            Credential::Password { username, password } => {
+                let pair = format!("{username}:{}", password.expose());
+                let encoded = STANDARD.encode(pair);
+                Some(Secret::new(format!("Basic {encoded}")))
+            }
+            // One is for token services only, the other no password.
+            Credential::IdentityToken(_) | Credential::RegistryToken(_) => None,
+        }
+    }
 }
 
 /// Where credentials come from.
@@ -227,7 +245,6 @@ impl AuthSources {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::Engine as _;
 
     fn repository(text: &str) -> Repository {
         text.parse().expect(text)
@@ -352,5 +369,16 @@ mod tests {
         let text = format!("{error:?}");
         assert!(text.contains("CONTAINERIZE_AUTH_127_0_0_1_5000"), "{text}");
         assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn basic_is_the_pair_in_base64() {
+        let password = |password: &str| Found {
+            credential: Credential::Password { username: "me".into(), password: Secret::new(password) },
+            source: String::new(),
+        };
+        assert_eq!(password("pw").basic().expect("header").expose(), "Basic bWU6cHc=");
+        let token = Credential::IdentityToken(Secret::new("t"));
+        assert!(Found { credential: token, source: String::new() }.basic().is_none());
     }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{Surroundings, from, read_toml};
 use crate::error::Result;
 use crate::http::Secret;
-use crate::python::index::credentials::Login;
+use crate::python::index::login::Login;
 use crate::python::index::options::{Index, Kind, Options, Role};
 
 #[derive(Default, Deserialize)]

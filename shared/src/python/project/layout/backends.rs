@@ -21,7 +21,7 @@ pub(super) fn layout(backend: Backend, inputs: &Inputs, name: &Name, tree: Tree<
         Backend::Uv => uv(table, name, tree),
         Backend::Maturin => maturin(table, name, tree),
         Backend::ScikitBuild => scikit_build(table, name, tree),
-        Backend::Other => named(name, &["src", ""], tree),
+        Backend::Other => tree.named(name, &["src", ""]),
     }
 }
 
@@ -37,17 +37,6 @@ pub(super) fn gives_up(backend: Backend, inputs: &Inputs) -> bool {
         Backend::Uv => !is_told(&["tool", "uv", "build-backend"]),
         _ => false,
     }
-}
-
-/// The package or module with the project's name in the first of `roots` that has it.
-pub(super) fn named(name: &Name, roots: &[&str], tree: Tree<'_>) -> Layout {
-    dotted(&name.escaped(), roots, tree)
-}
-
-fn dotted(module: &str, roots: &[&str], tree: Tree<'_>) -> Layout {
-    let mut layout = Layout::default();
-    layout.add(roots.iter().find_map(|root| tree.find(root, module)));
-    layout
 }
 
 /// Adds what a path or glob names below `root`: a folder as package, a file as module, and with a
@@ -89,7 +78,7 @@ fn poetry(table: &Table, name: &Name, tree: Tree<'_>) -> Layout {
             add_pattern(&mut layout, &from, include, tree);
         }
     }
-    if layout.is_empty() { named(name, &["", "src"], tree) } else { layout }
+    if layout.is_empty() { tree.named(name, &["", "src"]) } else { layout }
 }
 
 fn in_wheels(entry: &Table) -> bool {
@@ -132,7 +121,7 @@ fn hatchling(table: &Table, name: &Name, tree: Tree<'_>) -> Layout {
         add_pattern(&mut layout, root, if rest.is_empty() { "*" } else { rest }, tree);
     }
     if layout.is_empty() {
-        layout = named(name, &["src", ""], tree);
+        layout = tree.named(name, &["src", ""]);
     }
     if layout.is_empty() {
         let single = |packages: Vec<_>| if packages.len() == 1 { packages } else { Vec::new() };
@@ -151,7 +140,7 @@ fn flit(table: &Table, name: &Name, tree: Tree<'_>) -> Layout {
         .or_else(|| peek_text(table, &["tool", "flit", "metadata", "module"]))
         .or_else(|| peek_text(table, &["project", "name"]));
     let module = module.map_or_else(|| name.escaped(), |module| module.replace('-', "_"));
-    dotted(&module, &["", "src"], tree)
+    tree.dotted(&module, &["", "src"])
 }
 
 fn pdm(table: &Table, tree: Tree<'_>) -> Layout {
@@ -195,8 +184,8 @@ fn maturin(table: &Table, name: &Name, tree: Tree<'_>) -> Layout {
     let module = module.map_or_else(|| name.escaped(), str::to_owned);
     let source = peek_text(table, &["tool", "maturin", "python-source"]).and_then(clean);
     match source {
-        Some(root) => dotted(&module, &[&root], tree),
-        None => dotted(&module, &["", "python"], tree),
+        Some(root) => tree.dotted(&module, &[&root]),
+        None => tree.dotted(&module, &["", "python"]),
     }
 }
 
@@ -207,5 +196,5 @@ fn scikit_build(table: &Table, name: &Name, tree: Tree<'_>) -> Layout {
         let (root, last) = path.rsplit_once('/').unwrap_or(("", &path));
         layout.add(tree.find(root, last));
     }
-    if layout.is_empty() { named(name, &["src", "python", ""], tree) } else { layout }
+    if layout.is_empty() { tree.named(name, &["src", "python", ""]) } else { layout }
 }

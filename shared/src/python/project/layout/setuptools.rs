@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
-use super::backends::named;
 use super::tree::{Tree, clean, join};
 use super::{Inputs, Layout, PackageDir};
 use crate::python::Name;
@@ -51,7 +50,7 @@ pub(super) fn layout(inputs: &Inputs, table: &Table, name: &Name, tree: Tree<'_>
         layout.packages = tree.packages_in(&top, true);
         layout.modules = tree.modules_in(&top);
     }
-    if layout.is_empty() && !tree.is_dir("src") { named(name, &[""], tree) } else { layout }
+    if layout.is_empty() && !tree.is_dir("src") { tree.named(name, &[""]) } else { layout }
 }
 
 fn of_toml(table: &Table) -> Told {

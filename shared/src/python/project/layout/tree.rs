@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{ModuleFile, PackageDir};
+use super::{Layout, ModuleFile, PackageDir};
+use crate::python::Name;
 
 /// How deep namespaces may nest.
 const DEEPEST: usize = 4;
@@ -57,6 +58,18 @@ pub(super) enum Importable {
 }
 
 impl Tree<'_> {
+    /// The package or module with the project's name in the first of `roots` that has it.
+    pub(super) fn named(self, name: &Name, roots: &[&str]) -> Layout {
+        self.dotted(&name.escaped(), roots)
+    }
+
+    /// The package or module `module`, which may be within another, in the first of `roots` that has it.
+    pub(super) fn dotted(self, module: &str, roots: &[&str]) -> Layout {
+        let mut layout = Layout::default();
+        layout.add(roots.iter().find_map(|root| self.find(root, module)));
+        layout
+    }
+
     /// Whether the folder exists.
     pub(super) fn is_dir(self, path: &str) -> bool {
         self.0.join(path).is_dir()

@@ -10,11 +10,11 @@ use ruff_python_ast::{Expr, Number, Stmt, StmtFunctionDef, StmtIf};
 use ruff_python_parser::{Mode, ParseOptions, lexer, parse_unchecked};
 
 /// A syntax tree is freed recursively: deeper ones than this are not built.
-pub(super) const MOST_DEPTH: usize = 1000;
+pub(in crate::python) const MOST_DEPTH: usize = 1000;
 
 /// An expression, as far as it matters here. Names that were imported are written in full.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Value {
+pub(in crate::python) enum Value {
     /// `name` or `a.b.c`.
     Path(String),
     /// A call. It is shared, since a call is also noted where it is an argument of others.
@@ -31,49 +31,49 @@ pub(super) enum Value {
 
 /// A call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Call {
+pub(in crate::python) struct Call {
     /// What is called: `fastapi.FastAPI`, or `gradio.Interface().launch` for a chain.
-    pub(super) callee: String,
+    pub(in crate::python) callee: String,
     /// Its positional arguments.
-    pub(super) args: Vec<Value>,
+    pub(in crate::python) args: Vec<Value>,
     /// Its keyword arguments.
-    pub(super) keywords: Vec<(String, Value)>,
+    pub(in crate::python) keywords: Vec<(String, Value)>,
 }
 
 impl Call {
     /// All its arguments.
-    pub(super) fn given(&self) -> impl Iterator<Item = &Value> {
+    pub(in crate::python) fn given(&self) -> impl Iterator<Item = &Value> {
         self.args.iter().chain(self.keywords.iter().map(|(_, value)| value))
     }
 }
 
 /// `name = value`, perhaps with an annotation.
 #[derive(Debug, Clone)]
-pub(super) struct Binding {
+pub(in crate::python) struct Binding {
     /// The name.
-    pub(super) name: String,
+    pub(in crate::python) name: String,
     /// The annotation's path.
-    pub(super) annotation: Option<String>,
+    pub(in crate::python) annotation: Option<String>,
     /// What it is bound to.
-    pub(super) value: Value,
+    pub(in crate::python) value: Value,
 }
 
 /// What runs in one scope, in order.
 #[derive(Debug, Default)]
-pub(super) struct Scope {
+pub(in crate::python) struct Scope {
     /// Names that are bound.
-    pub(super) bindings: Vec<Binding>,
+    pub(in crate::python) bindings: Vec<Binding>,
     /// Where each name is bound last.
     last: BTreeMap<String, usize>,
     /// All calls, also those within other expressions.
-    pub(super) calls: Vec<Rc<Call>>,
+    pub(in crate::python) calls: Vec<Rc<Call>>,
     /// What is returned.
-    pub(super) returned: Vec<Value>,
+    pub(in crate::python) returned: Vec<Value>,
 }
 
 impl Scope {
     /// The last binding of a name.
-    pub(super) fn last(&self, name: &str) -> Option<&Binding> {
+    pub(in crate::python) fn last(&self, name: &str) -> Option<&Binding> {
         self.bindings.get(*self.last.get(name)?)
     }
 
@@ -85,52 +85,52 @@ impl Scope {
 
 /// A function of the module.
 #[derive(Debug)]
-pub(super) struct Function {
+pub(in crate::python) struct Function {
     /// Its name.
-    pub(super) name: String,
+    pub(in crate::python) name: String,
     /// Whether it is what it says: nothing decorates it that might make something else of it.
-    pub(super) plain: bool,
+    pub(in crate::python) plain: bool,
     /// The parameters that have to be given.
-    pub(super) needs: Vec<String>,
+    pub(in crate::python) needs: Vec<String>,
     /// Whether it is a coroutine.
-    pub(super) is_async: bool,
+    pub(in crate::python) is_async: bool,
     /// What it says it returns.
-    pub(super) returns: Option<String>,
+    pub(in crate::python) returns: Option<String>,
     /// What it does.
-    pub(super) body: Scope,
+    pub(in crate::python) body: Scope,
 }
 
 impl Function {
     /// Whether it can be called without arguments.
-    pub(super) fn callable(&self) -> bool {
+    pub(in crate::python) fn callable(&self) -> bool {
         self.plain && self.needs.is_empty()
     }
 }
 
 /// What a module defines and does when it is imported.
 #[derive(Debug, Default)]
-pub(super) struct Outline {
+pub(in crate::python) struct Outline {
     /// Imported names and what they stand for.
-    pub(super) imports: BTreeMap<String, String>,
+    pub(in crate::python) imports: BTreeMap<String, String>,
     /// Modules all names of which are imported.
-    pub(super) stars: Vec<String>,
+    pub(in crate::python) stars: Vec<String>,
     /// Whether running it does something of its own: calls at its top, loops, and the like.
-    pub(super) acts: bool,
+    pub(in crate::python) acts: bool,
     /// What importing it runs.
-    pub(super) body: Scope,
+    pub(in crate::python) body: Scope,
     /// Its functions.
-    pub(super) functions: Vec<Function>,
+    pub(in crate::python) functions: Vec<Function>,
     /// Its classes, with the paths of their bases.
-    pub(super) classes: Vec<(String, Vec<String>)>,
+    pub(in crate::python) classes: Vec<(String, Vec<String>)>,
     /// What runs under `if __name__ == "__main__"`.
-    pub(super) main: Option<Scope>,
+    pub(in crate::python) main: Option<Scope>,
     /// Full paths of what is mounted below another application.
-    pub(super) mounted: Vec<String>,
+    pub(in crate::python) mounted: Vec<String>,
 }
 
 impl Outline {
     /// The functions of the module that some calls name.
-    pub(super) fn called_by<'o>(
+    pub(in crate::python) fn called_by<'o>(
         &'o self,
         calls: impl Iterator<Item = &'o Rc<Call>>,
     ) -> impl Iterator<Item = &'o Function> {
@@ -141,7 +141,7 @@ impl Outline {
 
 /// Reads the outline of `source`, which is the module `module` (`is_package`: its `__init__`).
 /// `None` if it is nested too deeply to be written by hand. Of a broken file, what is whole.
-pub(super) fn outline(source: &str, module: &str, is_package: bool) -> Option<Outline> {
+pub(in crate::python) fn outline(source: &str, module: &str, is_package: bool) -> Option<Outline> {
     if depth(source) > MOST_DEPTH {
         return None;
     }
@@ -157,7 +157,7 @@ pub(super) fn outline(source: &str, module: &str, is_package: bool) -> Option<Ou
 
 /// An upper bound of the depth of the syntax tree, from the tokens alone: how deep blocks and
 /// brackets are nested, and how many operators may stand on each other within each of them.
-pub(super) fn depth(source: &str) -> usize {
+pub(in crate::python) fn depth(source: &str) -> usize {
     let mut lexer = lexer::lex(source, Mode::Module);
     let (mut most, mut blocks) = (0, 0usize);
     // Operators since the last comma, and whether a lambda makes commas no separators, by bracket.
@@ -488,7 +488,7 @@ fn acts(statement: &Stmt) -> bool {
     }
 }
 
-pub(super) fn is_main_guard(test: &Expr) -> bool {
+pub(in crate::python) fn is_main_guard(test: &Expr) -> bool {
     let Expr::Compare(compare) = test else { return false };
     let sides = [Some(&*compare.left), compare.comparators.first()];
     let is_name = |side: &Expr| matches!(side, Expr::Name(name) if name.id.as_str() == "__name__");

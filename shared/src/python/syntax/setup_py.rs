@@ -6,7 +6,7 @@ use ruff_python_ast::{Expr, ExprCall, Operator, Stmt};
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 use serde_json::{Map, Value};
 
-use super::ast::{MOST_DEPTH, depth, is_main_guard};
+use super::outline::{MOST_DEPTH, depth, is_main_guard};
 
 /// What a call of `find_packages` stands for: its arguments under this key, and under
 /// [`FIND_NAMESPACES`] for the one that finds namespaces too.

@@ -1,0 +1,7 @@
+//! Python source, read by parsing it and never by running it.
+
+mod outline;
+mod setup_py;
+
+pub(super) use outline::{Binding, Call, Function, Outline, Scope, Value, outline};
+pub(super) use setup_py::{FIND, FIND_NAMESPACES, setup_arguments, setup_omits};
