@@ -34,6 +34,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("image", &["base", "layer", "oci", "plan", "store"]),
     ("check", &["elf", "facts", "oci", "python", "versions"]),
     ("sbom", &["cargo", "oci"]),
+    ("trust", &["oci"]),
     ("sink", &["base", "image", "oci", "registry", "store"]),
     (
         "story",
@@ -53,9 +54,11 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "process",
             "python",
             "registry",
+            "sbom",
             "sink",
             "store",
             "territory",
+            "trust",
             "vcs",
             "wheel",
         ],
@@ -66,7 +69,7 @@ const KNOWN_TO_ALL: &[&str] =
     &["error", "event", "interrupt", "read", "redact", "system", "words", "Error", "Kind", "Result"];
 
 /// Modules that work on values alone.
-const PURE: &[&str] = &["check", "config", "image", "oci", "plan", "sbom"];
+const PURE: &[&str] = &["check", "config", "image", "oci", "plan", "sbom", "trust"];
 
 /// What the pure ones must not touch.
 const OUTSIDE: &[&str] = &[

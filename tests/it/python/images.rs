@@ -115,6 +115,64 @@ fn several_images_of_one_project_share_their_layers() {
     assert_ne!(images[0].config["config"]["Entrypoint"], images[1].config["config"]["Entrypoint"]);
 }
 
+/// A Django project in a package that a wheel would hold: its own modules are named from the folder of `manage.py`.
+fn shop_of_django() -> Project {
+    let project = project();
+    let gunicorn = Wheel::new("gunicorn", "1.0").script("gunicorn", "gunicorn:run");
+    let gunicorn = gunicorn.file("gunicorn/__init__.py", "def run(): pass\n").write(&project.at("wheels"));
+    let django = Wheel::new("django", "1.0").file("django/core/__init__.py", "");
+    let django =
+        django.file("django/core/wsgi.py", "def get_wsgi_application(): pass\n").write(&project.at("wheels"));
+    let system = "[build-system]\nrequires = [\"setuptools\"]\nbuild-backend = \"setuptools.build_meta\"\n";
+    let line = |name: &str, hash: &str| format!("{name}==1.0 --hash=sha256:{hash}\n");
+    let pins = [BESIDE.to_owned(), line("gunicorn", &gunicorn), line("django", &django)].concat();
+    fs::remove_file(project.at("main.py")).expect("a file");
+    project.write(&[
+        ("pyproject.toml", &format!("{TABLE}{system}")),
+        ("requirements.txt", &pins),
+        ("shop/__init__.py", ""),
+        ("shop/manage.py", "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'core.settings')\n"),
+        ("shop/core/__init__.py", ""),
+        ("shop/core/settings.py", "WSGI_APPLICATION = 'core.wsgi.application'\n"),
+        (
+            "shop/core/wsgi.py",
+            "from django.core.wsgi import get_wsgi_application\nimport core.settings\napplication = get_wsgi_application()\n",
+        ),
+    ]);
+    project
+}
+
+#[test]
+fn what_is_imported_from_a_folder_of_the_source_has_the_source() {
+    let project = shop_of_django();
+    let image = image(&project, &[]);
+    let run = &image.config["config"];
+    assert_eq!(run["Entrypoint"], json!(["gunicorn", "core.wsgi:application"]));
+    assert!(run["Env"].as_array().expect("variables").contains(&"PYTHONPATH=/app/shop".into()), "{run}");
+    assert!(files(&image).contains(&"app/shop/core/wsgi.py"), "{:?}", files(&image));
+    let said = call(&project, &["--platform", "linux/amd64", "--dry-run"]).succeed();
+    assert!(
+        said.stderr().contains("shop is started from shop; using its source as it is"),
+        "{}",
+        said.stderr()
+    );
+}
+
+#[test]
+fn a_wheel_that_is_asked_for_is_not_replaced_by_the_source() {
+    let project = shop_of_django();
+    snapbox::assert_data_eq!(
+        super::refused(&project, &["--install", "wheel"]),
+        snapbox::str![[r#"
+exit code 2
+--- stderr
+error: shop is started from shop, where its wheel has nothing
+  hint: use install = "source", or set entrypoint to what starts it when the wheel is installed somewhere else
+
+"#]]
+    );
+}
+
 #[test]
 fn a_project_that_did_not_change_is_not_written_again() {
     let project: Project = project();

@@ -82,10 +82,45 @@ fn a_python_that_the_project_does_not_want() {
 exit code 2
 --- stderr
 error: shop requires Python >=3.14, not 3.13
-  hint: choose another base with --base
+  hint: choose a base with a Python that fits, such as --base python:3.14-slim
 
 "#]]
     );
+}
+
+#[test]
+fn nothing_is_locked_for_a_python_that_the_project_does_not_want() {
+    let project = project();
+    project.write(&[
+        ("pyproject.toml", &format!("{TABLE}requires-python = \"==3.12.*\"\n")),
+        ("requirements.txt", "greeting\n"),
+    ]);
+    let lock = |arguments: &[&str]| {
+        let call = project.call([&["lock", "--offline"], arguments].concat());
+        call.env("PIP_CONFIG_FILE", "/dev/null").fail().shown()
+    };
+    let refusal = "exit code 2\n--- stderr\nerror: shop requires Python ==3.12.*, not 3.13\n  hint: ";
+    for (arguments, hint) in [
+        (
+            ["--base", "python:3.13-slim"],
+            "choose a base with a Python that fits, such as --base python:3.12-slim",
+        ),
+        (
+            ["--base", "oci:base:python:3.13.5-slim"],
+            "choose a base with a Python that fits, such as --base python:3.12-slim",
+        ),
+        (["--python", "3.13"], "choose --python 3.12, or a base with it"),
+    ] {
+        assert_eq!(lock(&arguments), format!("{refusal}{hint}\n"), "{arguments:?}");
+    }
+    assert_eq!(
+        {
+            project.write(&[(".python-version", "3.13\n")]);
+            lock(&[])
+        },
+        format!("{refusal}choose --python 3.12, or a base with it\n")
+    );
+    assert!(!project.at("pylock.toml").exists());
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::python::lock::{self, Lock, Selection};
 use crate::python::{BundledPython, Interpreter, Libc, Project, PythonVersion, Tags, WheelPolicy};
 use crate::story::workshop::Base;
 use crate::words;
-use crate::words::flag;
+use crate::words::{Words, flag};
 
 /// The versions that a default base is looked for in, the first choice first: those that get at
 /// least security updates.
@@ -68,13 +68,58 @@ pub(super) fn choose(
 
 /// The oldest of the versions that a default base may have and that the project allows.
 pub(super) fn oldest(project: &Project) -> Option<PythonVersion> {
-    let required = project.requires_python.as_ref();
-    let allowed = |minor: u32| {
-        let mut versions = (0..=30).map(|micro| Version::new([3, u64::from(minor), micro]));
-        required.is_none_or(|required| versions.any(|version| required.allows(&version)))
-    };
-    let minor = MINORS.into_iter().rev().find(|minor| allowed(*minor))?;
+    let minor = MINORS.into_iter().rev().find(|minor| allows(project, *minor))?;
     Some(PythonVersion { major: 3, minor, micro: 0 })
+}
+
+/// Whether the project allows any of the versions 3.`minor`.
+fn allows(project: &Project, minor: u32) -> bool {
+    let mut versions = (0..=30).map(|micro| Version::new([3, u64::from(minor), micro]));
+    project.requires_python.as_ref().is_none_or(|required| versions.any(|version| required.allows(&version)))
+}
+
+/// Refuses a version that an image would have by the name of its base or by the settings, of which no more than the
+/// minor version may be known. What is to be locked for it would be for nothing.
+///
+/// # Errors
+/// Usage: the project allows no such version.
+pub(super) fn check_minor(project: &Project, version: PythonVersion, asked: AskedBy) -> Result<()> {
+    if version.major == 3 && allows(project, version.minor) {
+        return Ok(());
+    }
+    Err(refused(project, version).hint(advice(project, asked)))
+}
+
+/// What may say which Python an image has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AskedBy {
+    /// The base: its name, or what is in it.
+    Base,
+    /// The setting `python`, with a version.
+    Setting,
+    /// The Python of this machine that is bundled.
+    Bundled,
+    /// The file `.python-version`.
+    File,
+}
+
+/// What to type for a Python that the project allows.
+fn advice(project: &Project, asked: AskedBy) -> Words {
+    let newest = MINORS.into_iter().find(|minor| allows(project, *minor));
+    match (asked, newest) {
+        (AskedBy::Base, Some(minor)) => words!(
+            "choose a base with a Python that fits, such as {base}",
+            base = flag("base").of(format!("python:3.{minor}-slim"))
+        ),
+        (AskedBy::Base, None) => words!("choose another base with {base}", base = flag("base")),
+        (AskedBy::Setting | AskedBy::File, Some(minor)) => {
+            words!("choose {python}, or a base with it", python = flag("python").of(format!("3.{minor}")))
+        }
+        (AskedBy::Setting | AskedBy::File, None) => {
+            words!("choose another version with {python}", python = flag("python"))
+        }
+        (AskedBy::Bundled, _) => "set python = { prefix = ... } to another Python of this machine".into(),
+    }
 }
 
 fn fits(
@@ -117,7 +162,7 @@ pub(super) fn of_base(
 ) -> Result<Interpreter> {
     if let Some(bundled) = bundled {
         let interpreter = bundled::interpreter(bundled, name, base, platform)?;
-        check_requires(project, &interpreter)?;
+        check_requires(project, &interpreter).map_err(|e| e.hint(advice(project, AskedBy::Bundled)))?;
         return Ok(interpreter);
     }
     let found = find_python(&base.contents, &base.image.config).ok_or_else(|| {
@@ -145,8 +190,7 @@ pub(super) fn of_base(
             )));
         }
     }
-    check_requires(project, &interpreter)
-        .map_err(|e| e.hint(words!("choose another base with {base}", base = flag("base"))))?;
+    check_requires(project, &interpreter).map_err(|e| e.hint(advice(project, AskedBy::Base)))?;
     Ok(interpreter)
 }
 
@@ -156,6 +200,10 @@ fn check_requires(project: &Project, interpreter: &Interpreter) -> Result<()> {
     if required.allows_python(interpreter) {
         return Ok(());
     }
-    let (name, version) = (&project.name, interpreter.version.short());
-    Err(Error::usage(format!("{name} requires Python {required}, not {version}")))
+    Err(refused(project, interpreter.version))
+}
+
+fn refused(project: &Project, version: PythonVersion) -> Error {
+    let required = project.requires_python.as_ref().map(ToString::to_string).unwrap_or_default();
+    Error::usage(format!("{} requires Python {required}, not {}", project.name, version.short()))
 }

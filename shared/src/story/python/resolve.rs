@@ -89,7 +89,7 @@ async fn plan_image(
     }
     let names: BTreeSet<Name> =
         environments.iter().flatten().map(|chosen| chosen.package.name.clone()).collect();
-    let found = start::find(draft, image, install, &names, has_shell)?;
+    let (install, found) = start::find(draft, image, install, &names, has_shell, events)?;
     let application = Application {
         install,
         reason: found.as_ref().map(|found| found.reason.clone()),

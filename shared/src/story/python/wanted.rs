@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use super::interpreter::{AskedBy, check_minor};
 use super::tables::{TABLES, places};
 use crate::config::{BaseChoice, Folded, Origin, PythonChoice};
 use crate::error::Result;
@@ -34,7 +35,8 @@ impl Wanted {
     /// What all places together ask for; `None` where every image names its lock.
     ///
     /// # Errors
-    /// Usage: a place has an unknown key or a wrong value; a Python that is to be bundled does not work.
+    /// Usage: a place has an unknown key or a wrong value; a Python that is to be bundled does not work, or is none
+    /// that the project allows.
     pub(super) fn of_call(request: &Request, project: &Project) -> Result<Option<Self>> {
         // What is to be said of the places is said when the images are planned.
         let places = places(request, project, &Events::silent())?;
@@ -96,6 +98,9 @@ impl Wanted {
 impl Wanted {
     /// The oldest version that an image has by its settings: `python`, the Python that is bundled, or the name of
     /// the base; else what `.python-version` says.
+    ///
+    /// # Errors
+    /// Usage: the project does not allow one of them.
     fn look_for_python(
         &mut self,
         request: &Request,
@@ -105,19 +110,27 @@ impl Wanted {
     ) -> Result<()> {
         for name in names(places, own, project)? {
             let values = places.fold(own, Vec::new(), &name)?.values;
-            let said = match &values.python {
-                Some(PythonChoice::Version(text)) if !text.is_empty() => vec![text.parse()?],
+            let mut asked = AskedBy::Base;
+            let said: Vec<PythonVersion> = match &values.python {
+                Some(PythonChoice::Version(text)) if !text.is_empty() => {
+                    asked = AskedBy::Setting;
+                    vec![text.parse()?]
+                }
                 Some(PythonChoice::Bundled { prefix }) => {
                     let bundled = BundledPython::ask(&project.dir.join(prefix), &request.variables)?;
                     self.interpreter.get_or_insert(bundled.executable);
+                    asked = AskedBy::Bundled;
                     vec![bundled.version]
                 }
                 _ => bases(values.base.as_ref()).filter_map(of_base).collect(),
             };
+            said.iter().try_for_each(|version| check_minor(project, *version, asked))?;
             self.python = said.into_iter().chain(self.python).min();
         }
         if let (None, Some(text)) = (self.python, &project.python_version_file) {
-            self.python = Some(text.parse()?);
+            let version = text.parse()?;
+            check_minor(project, version, AskedBy::File)?;
+            self.python = Some(version);
         }
         Ok(())
     }
