@@ -36,6 +36,8 @@ from defects import (
 from harness import Podman, Program, lab_image
 
 RISCV = 243
+#: Where the loader looks. Not below /lib: in some bases that is a link, which engines put a folder in place of.
+LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
 
 def old_library(folder: Path) -> dict:
@@ -50,7 +52,7 @@ def old_library(folder: Path) -> dict:
         made[place] = library(place, "libown.so.1", "-Wl,--version-script=map", source=source)
     calls = "int g(void);int f(void);int main(void){return f()+g();}"
     program = compiled(new, "app", calls, "-L.", "-lown")
-    return {"app/run": File(program), "lib/x86_64-linux-gnu/libown.so.1": File(made[old], 0o644)}
+    return {"app/run": File(program), f"{LIBRARIES}/libown.so.1": File(made[old], 0o644)}
 
 
 def for_musl(folder: Path) -> dict:
@@ -136,13 +138,13 @@ DEFECTS = [
     Defect(
         "closed-library",
         CC,
-        with_library("lib/x86_64-linux-gnu/libown.so.1", mode=0o600),
+        with_library(f"{LIBRARIES}/libown.so.1", mode=0o600),
         "not-allowed",
-        "may not read /lib/x86_64-linux-gnu/libown.so.1",
+        "/lib/x86_64-linux-gnu/libown.so.1",
         "libown.so.1: cannot open",
         RUN,
     ),
-    Defect("version", CC, old_library, "missing-version", "FOO_2 of /lib/x86_64", "FOO_2' not found", RUN),
+    Defect("version", CC, old_library, "missing-version", "FOO_2 of /", "FOO_2' not found", RUN),
     Defect("musl", CC, for_musl, "wrong-libc", "libc.musl-x86_64.so.1", "libc.musl-x86_64.so.1", RUN),
     Defect(
         "module-library",
@@ -165,9 +167,7 @@ DEFECTS = [
     Defect(
         "python",
         SLIM,
-        extension(
-            "ext.cpython-312-x86_64-linux-gnu.so", "libown.so.1", "usr/lib/x86_64-linux-gnu/libown.so.1"
-        ),
+        extension("ext.cpython-312-x86_64-linux-gnu.so", "libown.so.1", f"{LIBRARIES}/libown.so.1"),
         "wrong-python",
         "not for this interpreter, CPython 3.13",
         "No module named 'ext'",
