@@ -45,7 +45,7 @@ pub use homes::{home, remember_home};
 pub use manifest::{FetchedManifest, is_about_missing_blobs};
 pub use mirror::Mirror;
 pub use options::Options;
-pub use referrers::Kept;
+pub use referrers::{Kept, holds_kind};
 
 use crate::error::Result;
 use crate::event::{Events, Outcome};

@@ -155,14 +155,19 @@ impl Client {
         Ok(found)
     }
 
-    /// Whether everybody finds all of these on `subject`.
+    /// Whether everybody finds all of these on `subject`, or others of their kinds.
     ///
     /// # Errors
     /// As [`Client::attached`].
-    pub async fn lists(&self, repository: &Repository, subject: &Digest, things: &[Digest]) -> Result<bool> {
+    pub async fn lists(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        things: &[Descriptor],
+    ) -> Result<bool> {
         let (kept, tagged) =
             tokio::join!(self.referrers(repository, subject, None), self.tagged(repository, subject));
-        let is_in = |list: &[Descriptor]| holds(list, things);
+        let is_in = |list: &[Descriptor]| things.iter().all(|thing| holds_kind(list, thing));
         Ok(match kept? {
             Some((kept, _)) if is_in(&kept) => true,
             _ => is_in(&tagged?),
@@ -196,6 +201,27 @@ impl Client {
 
 fn holds(list: &[Descriptor], things: &[Digest]) -> bool {
     things.iter().all(|thing| list.iter().any(|entry| entry.digest == *thing))
+}
+
+/// The annotation that says when something was made, which makes it no other kind of thing.
+const CREATED: &str = "org.opencontainers.image.created";
+
+/// Whether a list has this thing, or another of its kind.
+pub fn holds_kind(list: &[Descriptor], thing: &Descriptor) -> bool {
+    list.iter().any(|entry| is_of_kind(entry, thing))
+}
+
+/// Whether an entry is this thing, or another of its kind: a document says the same of the same image, whoever
+/// wrote it and when.
+fn is_of_kind(entry: &Descriptor, thing: &Descriptor) -> bool {
+    let words = |of: &Descriptor| {
+        let words = of.annotations.clone().into_iter();
+        words.filter(|(name, _)| name != CREATED).collect::<Vec<_>>()
+    };
+    entry.digest == thing.digest
+        || entry.artifact_type.is_some()
+            && entry.artifact_type == thing.artifact_type
+            && words(entry) == words(thing)
 }
 
 /// Where a list goes on (RFC 8288).

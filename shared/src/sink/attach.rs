@@ -9,44 +9,62 @@ use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::{Attached, ImageSet, Reach};
 use crate::oci::{Descriptor, Digest, Repository};
-use crate::registry::{Client, Kept};
+use crate::registry::{Client, Kept, holds_kind};
 use crate::store::Source;
 
-/// What of a set hangs in this repository.
+/// What of a set hangs in a repository, and what hangs there already.
+pub(super) struct Wanted<'s> {
+    /// What should hang there.
+    pub(super) things: Vec<&'s Attached>,
+    /// Whether everybody finds all of it.
+    pub(super) is_there: bool,
+}
+
+/// What of a set hangs in this repository. One question tells it where the registry lists such things: what
+/// hangs on the root comes last, so that its list is whole only if all others are.
 pub(super) async fn wanted<'s>(
     client: &Client,
     set: &'s ImageSet,
     repository: &Repository,
-) -> Result<Vec<&'s Attached>> {
+) -> Result<Wanted<'s>> {
     let root = set.digest();
-    let depends = set.attached.iter().any(|thing| thing.reach != Reach::Everywhere);
     // A registry that cannot say whether it keeps a list is taken for one that keeps none.
-    let is_listed = depends && matches!(client.referrers(repository, &root, None).await, Ok(Some(_)));
+    let listed = client.referrers(repository, &root, None).await.ok().flatten();
     let goes = |thing: &&Attached| match thing.reach {
-        Reach::WhereListed => is_listed,
-        Reach::OneTag => is_listed || thing.subject.digest == root,
+        Reach::WhereListed => listed.is_some(),
+        Reach::OneTag => listed.is_some() || thing.subject.digest == root,
         Reach::Everywhere => true,
     };
-    Ok(set.attached.iter().filter(goes).collect())
+    let things: Vec<&Attached> = set.attached.iter().filter(goes).collect();
+    let is_there = match &listed {
+        _ if things.is_empty() => true,
+        Some((list, _)) => {
+            let tells =
+                |thing: &&&Attached| thing.subject.digest == root || is_on_image(thing, &root, &things);
+            let on_root = things.iter().filter(|thing| thing.subject.digest == root);
+            let is_whole = on_root.clone().all(|thing| holds_kind(list, &thing.listed));
+            let is_told = things.iter().all(|thing| tells(&thing)) && on_root.count() > 0;
+            is_whole && is_told || are_listed(client, repository, &things).await?
+        }
+        None => are_listed(client, repository, &things).await?,
+    };
+    Ok(Wanted { things, is_there })
 }
 
 /// Whether everybody finds `things` in the repository.
-pub(super) async fn are_listed(
-    client: &Client,
-    repository: &Repository,
-    things: &[&Attached],
-) -> Result<bool> {
-    let asked = by_subject(things).into_iter().map(|(subject, things)| async move {
-        let digests: Vec<Digest> = things.iter().map(|thing| thing.digest).collect();
-        client.lists(repository, &subject, &digests).await
-    });
+async fn are_listed(client: &Client, repository: &Repository, things: &[&Attached]) -> Result<bool> {
+    let asked = by_subject(things)
+        .into_iter()
+        .map(|(subject, things)| async move { client.lists(repository, &subject, &things).await });
     Ok(try_join_all(asked).await?.into_iter().all(|listed| listed))
 }
 
-/// Pushes `things`, whose subjects are in the repository or among them, and makes everybody find them.
+/// Pushes `things`, whose subjects are in the repository or among them, and makes everybody find them. Those on
+/// `root` come after those on its images.
 pub(super) async fn attach(
     client: &Client,
     repository: &Repository,
+    root: &Digest,
     things: &[&Attached],
     events: &Events,
 ) -> Result<()> {
@@ -56,7 +74,12 @@ pub(super) async fn attach(
     let mut rest: Vec<&Attached> = things.to_vec();
     while !rest.is_empty() {
         // What hangs on another of them comes after it.
-        let waits = |thing: &&Attached| rest.iter().any(|other| other.listed.digest == thing.subject.digest);
+        let waits = |thing: &&Attached| {
+            let on_root = thing.subject.digest == *root;
+            rest.iter().any(|other| {
+                other.listed.digest == thing.subject.digest || on_root && is_on_image(other, root, things)
+            })
+        };
         let (later, now): (Vec<&Attached>, Vec<&Attached>) = rest.iter().partition(|thing| waits(thing));
         if now.is_empty() {
             return Err(Error::bug("things hang on one another in a circle"));
@@ -84,6 +107,12 @@ pub(super) async fn attach(
         ));
     }
     Ok(())
+}
+
+/// Whether it hangs on one of the images below the root, and on nothing that hangs there itself.
+fn is_on_image(thing: &Attached, root: &Digest, all: &[&Attached]) -> bool {
+    let subject = thing.subject.digest;
+    subject != *root && !all.iter().any(|other| other.listed.digest == subject)
 }
 
 async fn put(client: &Client, repository: &Repository, thing: &Attached) -> Result<bool> {

@@ -73,12 +73,12 @@ async fn complete(client: &Client, set: &ImageSet, repository: &Repository, even
     if set.attached.is_empty() {
         return Ok(());
     }
-    let things = attach::wanted(client, set, repository).await?;
-    if things.is_empty() || attach::are_listed(client, repository, &things).await? {
+    let wanted = attach::wanted(client, set, repository).await?;
+    if wanted.is_there {
         return Ok(());
     }
-    events.step("Attaching", titles(&things));
-    attach::attach(client, repository, &things, events).await
+    events.step("Attaching", titles(&wanted.things));
+    attach::attach(client, repository, &set.digest(), &wanted.things, events).await
 }
 
 fn titles(things: &[&Attached]) -> String {
@@ -148,8 +148,11 @@ async fn push_manifests(
         put(client, &repository.with_digest(manifest.descriptor.digest), manifest).await?;
     }
     if hanging {
-        let things = attach::wanted(client, set, repository).await?;
-        attach::attach(client, repository, &things, events).await?;
+        let wanted = attach::wanted(client, set, repository).await?;
+        if !wanted.things.is_empty() {
+            events.step("Attaching", titles(&wanted.things));
+        }
+        attach::attach(client, repository, &set.digest(), &wanted.things, events).await?;
     }
     for reference in references {
         put(client, reference, set.root()).await?;

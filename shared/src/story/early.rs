@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     fn place(text: &str, dir: &Path) -> Result<()> {
-        check_place(&text.parse().expect(text), dir)
+        check_output(&text.parse().expect(text), dir)
     }
 
     #[test]

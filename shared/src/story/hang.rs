@@ -131,7 +131,7 @@ async fn documents(
             [(spdx, sbom::SPDX, sbom::spdx), (cyclonedx, sbom::CYCLONEDX, sbom::cyclonedx)];
         for (_, kind, write) in formats.into_iter().filter(|(wanted, ..)| *wanted) {
             let text =
-                String::from_utf8(write(bill)?).map_err(|e| Error::bug("a bill is no text").because(e))?;
+                String::from_utf8(write(bill)?).map_err(|e| Error::bug("a bill is not text").because(e))?;
             documents.push(Document { subject: bill.digest, kind: kind.to_owned(), text });
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! The whole way, from a project to images that are read back and held to the specification.
 
+mod attest;
 mod content;
 mod crates;
 mod names;

@@ -97,8 +97,13 @@ async fn where_nothing_lists_a_tag_does_and_says_all_that_a_list_says() {
     let found = under_tag(&registry, "a/b", &subject());
     let expected: BTreeMap<_, _> = [&spdx, &cyclonedx].map(|t| (t.listed.digest, t.listed.clone())).into();
     assert_eq!(found, expected.into_values().collect::<Vec<_>>(), "kinds and annotations are copied");
-    assert!(client.lists(&to, &subject().digest, &[spdx.listed.digest]).await.expect("asked"));
-    assert!(!client.lists(&to, &subject().digest, &[absent()]).await.expect("asked"));
+    assert!(client.lists(&to, &subject().digest, &[spdx.listed.clone()]).await.expect("asked"));
+    assert!(
+        !client
+            .lists(&to, &subject().digest, &[Descriptor::of(media_type::OCI_MANIFEST, b"absent")])
+            .await
+            .expect("asked")
+    );
     let found = client.attached(&to, &subject().digest, Some(SPDX)).await.expect("read");
     assert_eq!(found.first(), Some(&spdx.listed));
     assert_eq!(found.len(), 1);
@@ -278,4 +283,47 @@ async fn what_is_only_for_lists_leaves_no_tag_behind() {
     let set = set(&registry, Reach::WhereListed);
     push(&set).await;
     assert_eq!(registry.count(Phase::PutManifest), 4 + set.attached.len());
+    let before = registry.requests().len();
+    push(&set).await;
+    let again = registry.requests().split_off(before);
+    let asked = again.iter().filter(|seen| seen.path.contains("/referrers/")).count();
+    assert!(asked > 0 && again.iter().all(|seen| seen.method != "PUT"), "{again:?}");
+}
+
+#[tokio::test]
+async fn what_is_asked_for_costs_one_tag_where_nothing_lists_it() {
+    let registry = TestRegistry::open();
+    let set = set(&registry, Reach::OneTag);
+    push(&set).await;
+    assert_eq!(
+        registry.count(Phase::PutManifest),
+        4 + 2 + 1,
+        "two things on the index, and the tag for them"
+    );
+    assert_eq!(under_tag(&registry, "web", &set.root().descriptor).len(), 2);
+    let registry = TestRegistry::start(Options::listing(Referrers::Proper));
+    let set = self::set(&registry, Reach::OneTag);
+    push(&set).await;
+    assert_eq!(registry.count(Phase::PutManifest), 4 + set.attached.len());
+}
+
+#[tokio::test]
+async fn an_image_that_is_there_with_an_older_document_gets_no_second_one() {
+    for referrers in [Referrers::None, Referrers::Proper] {
+        let registry = TestRegistry::start(Options::listing(referrers));
+        let mut first = set(&registry, Reach::Everywhere);
+        first.attached.clear();
+        let mut later = first.clone();
+        let root = first.root().descriptor.clone();
+        let made = |text: &str, created: &str| {
+            let created = [("org.opencontainers.image.created".to_owned(), created.to_owned())];
+            Attached::document(&root, SPDX, "SBOM", text.into(), created.into()).expect("made")
+        };
+        first.attach(made("first", "1980")).expect("attached");
+        later.attach(made("later", "1990")).expect("attached");
+        push(&first).await;
+        let puts = registry.count(Phase::PutManifest);
+        push(&later).await;
+        assert_eq!(registry.count(Phase::PutManifest), puts, "{referrers:?}");
+    }
 }

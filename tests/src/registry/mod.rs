@@ -192,6 +192,26 @@ impl TestRegistry {
         self.state.lock().manifests.get(&(repository.to_owned(), reference.to_string())).cloned()
     }
 
+    /// What hangs on a manifest of a repository, by kind: the manifests, and the documents that they hold.
+    pub fn hanging(&self, repository: &str, subject: &str) -> Vec<(String, Bytes)> {
+        let state = self.state.lock();
+        let mut found: Vec<(String, Bytes)> = Vec::new();
+        for ((of, reference), (_, bytes)) in &state.manifests {
+            let manifest: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
+            if of != repository
+                || !reference.starts_with("sha256:")
+                || manifest["subject"]["digest"] != subject
+            {
+                continue;
+            }
+            let kind = manifest["artifactType"].as_str().unwrap_or_default().to_owned();
+            let layer = manifest["layers"][0]["digest"].as_str().unwrap_or_default().to_owned();
+            found.extend(state.blobs.get(&(of.clone(), layer)).map(|blob| (kind, blob.clone())));
+        }
+        found.sort();
+        found
+    }
+
     /// Gives a repository a blob; its digest.
     pub fn put_blob(&self, repository: &str, bytes: impl Into<Bytes>) -> String {
         let bytes = bytes.into();
