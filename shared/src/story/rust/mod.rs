@@ -25,7 +25,7 @@ use crate::error::Result;
 use crate::event::Events;
 use crate::image::ImageSet;
 use crate::layer::{Content, EntryKind};
-use crate::oci::Reference;
+use crate::oci::{Mode, Reference};
 use crate::plan::{ImagePlan, Item, Plan, PlatformPlan, TargetPlan};
 use crate::store::Store;
 use crate::system::System;
@@ -187,7 +187,7 @@ impl Parts for Program<'_> {
     fn made(&self, item: &Item, _: &Maker<'_>, _: &Site<'_>) -> Result<Option<Made>> {
         let Item::Program { path, owner } = item else { return Ok(None) };
         let content = Content::of_file(self.0)?;
-        Ok(Some(Made::Entries(vec![entry(path, EntryKind::File(content), 0o755, *owner)])))
+        Ok(Some(Made::Entries(vec![entry(path, EntryKind::File(content), Mode(0o755), *owner)])))
     }
 }
 
