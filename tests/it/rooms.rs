@@ -41,13 +41,22 @@ const PYTHON: &[Part] = &[
 
 const STORY: &[Part] = &[
     ("call", &["request", "outcome"], &[]),
+    ("made", &["ingredients"], &[]),
     ("settings", &["about", "hooks", "language", "places", "revision"], &["call"]),
     ("workshop", &["brought", "parallel", "upload", "workshop"], &["call"]),
-    ("delivery", &["deliver", "merge", "preflight"], &["call", "settings", "workshop"]),
-    ("recipe", &["early", "recipe"], &["call", "delivery", "settings", "workshop"]),
-    ("layers", &["debian", "layers", "native", "pack", "user"], &["delivery", "settings", "workshop"]),
-    ("rust", &[], &["call", "layers", "recipe", "settings", "workshop"]),
-    ("python", &[], &["call", "delivery", "layers", "recipe", "settings", "workshop"]),
+    (
+        "delivery",
+        &["bill", "deliver", "hang", "merge", "preflight", "provenance"],
+        &["call", "made", "settings", "workshop"],
+    ),
+    ("recipe", &["early", "recipe"], &["call", "delivery", "made", "settings", "workshop"]),
+    (
+        "layers",
+        &["debian", "layers", "native", "pack", "user"],
+        &["delivery", "made", "settings", "workshop"],
+    ),
+    ("rust", &[], &["call", "layers", "made", "recipe", "settings", "workshop"]),
+    ("python", &[], &["call", "delivery", "layers", "made", "recipe", "settings", "workshop"]),
     ("lock", &[], &["call", "delivery", "python", "recipe", "rust", "settings", "workshop"]),
 ];
 

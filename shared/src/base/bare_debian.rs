@@ -6,10 +6,8 @@
 use crate::error::{Error, Result};
 use crate::facts::tree::Tree;
 use crate::layer::{Content, Entry, Layer, Press, Spec};
-use crate::oci::Platform;
 use crate::oci::media_type::{Compression, Format};
-
-const ROOT: (u64, u64) = (0, 0);
+use crate::oci::{Mode, Owner, Platform};
 
 /// Releases with the folders of programs and libraries below `/usr`, which all packages of them
 /// expect, and the numbers of those that are out.
@@ -77,7 +75,7 @@ pub(super) fn layer(
 ) -> Result<Layer> {
     let title = format!("base deb:{}", suite.name());
     let entries = entries(suite, platform);
-    let spec = Spec { title, entries, owner: ROOT, compression, format: Format::Oci };
+    let spec = Spec { title, entries, owner: Owner::ROOT, compression, format: Format::Oci };
     press.write(&spec, &Tree::default())
 }
 
@@ -88,19 +86,19 @@ fn entries(suite: &Suite, platform: &Platform) -> Vec<Entry> {
     }
     let mut entries = Vec::new();
     for folder in folders {
-        entries.push(Entry::directory(format!("usr/{folder}"), 0o755, ROOT));
-        entries.push(Entry::symlink(folder, format!("usr/{folder}"), ROOT));
+        entries.push(Entry::directory(format!("usr/{folder}"), Mode(0o755), Owner::ROOT));
+        entries.push(Entry::symlink(folder, format!("usr/{folder}"), Owner::ROOT));
     }
     for folder in ["run", "var/lib/dpkg/status.d"] {
-        entries.push(Entry::directory(folder, 0o755, ROOT));
+        entries.push(Entry::directory(folder, Mode(0o755), Owner::ROOT));
     }
-    entries.push(Entry::directory("var/tmp", 0o1777, ROOT));
-    entries.push(Entry::symlink("var/run", "/run", ROOT));
+    entries.push(Entry::directory("var/tmp", Mode(0o1777), Owner::ROOT));
+    entries.push(Entry::symlink("var/run", "/run", Owner::ROOT));
     let os_release = Content::Bytes(suite.os_release().into());
-    entries.push(Entry::file("usr/lib/os-release", os_release, 0o644, ROOT));
+    entries.push(Entry::file("usr/lib/os-release", os_release, Mode(0o644), Owner::ROOT));
     let version = format!("{}\n", suite.number.unwrap_or(suite.name));
-    entries.push(Entry::file("etc/debian_version", Content::Bytes(version.into()), 0o644, ROOT));
-    entries.push(Entry::symlink("etc/os-release", "../usr/lib/os-release", ROOT));
+    entries.push(Entry::file("etc/debian_version", Content::Bytes(version.into()), Mode(0o644), Owner::ROOT));
+    entries.push(Entry::symlink("etc/os-release", "../usr/lib/os-release", Owner::ROOT));
     entries
 }
 

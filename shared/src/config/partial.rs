@@ -12,8 +12,9 @@ use super::origin::{Origin, Origins};
 use super::shown::{Shown, rows};
 use super::value::{
     BaseChoice, Bins, CheckMode, Command, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Hooks,
-    Install, Labels, Native, Owner, Port, PythonChoice, StaleLock, Strip,
+    Install, Labels, Native, Port, PythonChoice, StaleLock, Strip,
 };
+use crate::oci::Owner;
 use crate::oci::media_type::{Compression, Format};
 
 /// How the value of a key is written in an environment variable.

@@ -10,11 +10,11 @@ use super::origin::Origins;
 use super::shown::Shown;
 use super::value::{
     BaseChoice, CheckMode, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Install, LabelValue, Labels,
-    Native, Owner, Port, PythonChoice, StaleLock, Strip, Suites, is_platform_key, names_platform,
+    Native, Port, PythonChoice, StaleLock, Strip, Suites, is_platform_key, names_platform,
 };
 use crate::error::{Error, Result};
 use crate::oci::media_type::{Compression, Format};
-use crate::oci::{self, Platform};
+use crate::oci::{self, Owner, Platform};
 use crate::redact::{self, Secret};
 use crate::words;
 use crate::words::flag;
@@ -178,7 +178,7 @@ impl Settings {
             volumes: values.volumes.unwrap_or_default(),
             dirs: values.dirs.unwrap_or_default(),
             files: values.files.unwrap_or_default(),
-            owner: values.owner.unwrap_or(Owner { uid: 0, gid: 0 }),
+            owner: values.owner.unwrap_or(Owner::ROOT),
             user: check.user(values.user.unwrap_or_default())?,
             workdir: values.workdir.filter(|text| !text.is_empty()),
             stop_signal: values.stop_signal.map(|signal| check.signal(&signal)).transpose()?,

@@ -9,8 +9,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::{Capabilities, Mode};
-use crate::oci::Platform;
+use super::Capabilities;
+use crate::oci::{Mode, Owner, Platform};
 use crate::system::System;
 
 /// A command: a list of words, or one line that is split as a shell would split it.
@@ -239,40 +239,6 @@ macro_rules! schema_as_text_or_number {
 
 schema_as_text_or_number!(Port, "A port: 8080, \"8080/tcp\" or \"53/udp\".");
 schema_as_text_or_number!(Owner, "An owner by numbers: \"uid:gid\"; a uid alone is its own group.");
-
-/// An owner by numbers: `uid:gid`; a uid alone is its own group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub struct Owner {
-    pub uid: u64,
-    pub gid: u64,
-}
-
-impl fmt::Display for Owner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.uid, self.gid)
-    }
-}
-
-impl FromStr for Owner {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (uid, gid) = text.split_once(':').unwrap_or((text, text));
-        // Linux knows ids of 32 bits, and the highest means "no id".
-        let id = |text: &str| text.parse::<u32>().ok().filter(|id| *id < u32::MAX).map(u64::from);
-        match (id(uid), id(gid)) {
-            (Some(uid), Some(gid)) => Ok(Self { uid, gid }),
-            _ => Err(format!("{text:?} is not an owner; use numbers, uid:gid, for example 65532:65532")),
-        }
-    }
-}
-
-impl Serialize for Owner {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
 
 impl<'de> Deserialize<'de> for Owner {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

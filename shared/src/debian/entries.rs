@@ -9,6 +9,7 @@ use super::package::{self, Control, Member, MemberKind};
 use crate::error::{Context, Error, Result};
 use crate::facts::tree::Tree;
 use crate::layer::{Content, Entry, EntryKind};
+use crate::oci::{Mode, Owner};
 use crate::read;
 
 /// What nobody reads in an image, unless it is wanted.
@@ -81,21 +82,26 @@ impl Unpacked {
     pub fn entries(&self, base: &Tree, database: Database) -> Vec<Entry> {
         let mut entries = self.files(base);
         let text = |text: String| Content::Bytes(text.into());
-        let root = (0, 0);
+        let root = Owner::ROOT;
         let md5sums = self.md5sums();
         match database {
             Database::Parts => {
                 let path = format!("var/lib/dpkg/status.d/{}", self.name);
-                entries.push(Entry::file(format!("{path}.md5sums"), text(md5sums), 0o644, root));
-                entries.push(Entry::file(path, text(ended(&self.control.fields)), 0o644, root));
+                entries.push(Entry::file(format!("{path}.md5sums"), text(md5sums), Mode(0o644), root));
+                entries.push(Entry::file(path, text(ended(&self.control.fields)), Mode(0o644), root));
             }
             Database::Whole => {
                 let path = format!("var/lib/dpkg/info/{}", self.list);
-                entries.push(Entry::file(format!("{path}.list"), text(self.list_of_files()), 0o644, root));
-                entries.push(Entry::file(format!("{path}.md5sums"), text(md5sums), 0o644, root));
+                entries.push(Entry::file(
+                    format!("{path}.list"),
+                    text(self.list_of_files()),
+                    Mode(0o644),
+                    root,
+                ));
+                entries.push(Entry::file(format!("{path}.md5sums"), text(md5sums), Mode(0o644), root));
                 if !self.control.conffiles.is_empty() {
                     let lines = self.control.conffiles.join("\n") + "\n";
-                    entries.push(Entry::file(format!("{path}.conffiles"), text(lines), 0o644, root));
+                    entries.push(Entry::file(format!("{path}.conffiles"), text(lines), Mode(0o644), root));
                 }
             }
         }
@@ -180,8 +186,7 @@ impl Unpacked {
                 path: path.to_owned(),
                 kind,
                 mode: member.mode,
-                uid: member.uid,
-                gid: member.gid,
+                owner: member.owner,
                 capabilities: None,
             })
         };

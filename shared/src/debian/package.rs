@@ -13,7 +13,7 @@ use super::archive::XZ_MEMORY;
 use super::scripts::does_something;
 use crate::error::{Context, Error, Result};
 use crate::layer::Content;
-use crate::oci::HashingWriter;
+use crate::oci::{HashingWriter, Mode, Owner};
 use crate::read;
 
 /// Bytes of all that says what a package is.
@@ -44,9 +44,8 @@ pub(super) struct Member {
     /// Without a leading slash.
     pub(super) path: String,
     pub(super) kind: MemberKind,
-    pub(super) mode: u32,
-    pub(super) uid: u64,
-    pub(super) gid: u64,
+    pub(super) mode: Mode,
+    pub(super) owner: Owner,
 }
 
 /// What a path of a package is.
@@ -156,13 +155,9 @@ fn read_data(reader: impl Read, scratch: &Path, wanted: impl Fn(&str) -> bool) -
             _ => return Err(Error::integrity(format!("/{path} in it is not a file, folder or link"))),
         };
         let header = entry.header();
-        members.push(Member {
-            path,
-            kind,
-            mode: header.mode().map_err(unreadable)? & 0o7777,
-            uid: header.uid().map_err(unreadable)?,
-            gid: header.gid().map_err(unreadable)?,
-        });
+        let mode = Mode(header.mode().map_err(unreadable)? & 0o7777);
+        let (uid, gid) = (header.uid().map_err(unreadable)?, header.gid().map_err(unreadable)?);
+        members.push(Member { path, kind, mode, owner: Owner { uid, gid } });
     }
     Ok(members)
 }

@@ -43,17 +43,19 @@ fn examine(contents: &Contents, path: &str) -> Option<FoundPython> {
     let path = contents.follow(path)?;
     let Some(Note::Python { loader: Some(loader), version }) = contents.note(&path) else { return None };
     let minor = path.rsplit_once("python3.")?.1.parse().ok()?;
-    let version = version.or_else(|| library(contents, &path, minor))?.into();
+    let version = version.map(PythonVersion::from).or_else(|| library(contents, &path, minor))?;
     let libc = c_library(contents, loader)?;
     Some(FoundPython { path: format!("/{path}"), version, libc })
 }
 
 /// The version of the shared library that belongs to the executable: the one below the same
 /// prefix, if there are several.
-fn library(contents: &Contents, executable: &str, minor: u32) -> Option<(u32, u32, u32)> {
+fn library(contents: &Contents, executable: &str, minor: u32) -> Option<PythonVersion> {
     let prefix = executable.rsplit_once("bin/")?.0;
     let all = contents.notes().filter_map(|(path, note)| match note {
-        Note::PythonLibrary(3, found, micro) if *found == minor => Some((path, (3, minor, *micro))),
+        Note::PythonLibrary(3, found, micro) if *found == minor => {
+            Some((path, PythonVersion { major: 3, minor, micro: *micro }))
+        }
         _ => None,
     });
     let all: Vec<_> = all.collect();

@@ -11,6 +11,7 @@ use super::name;
 use super::{Content, Entry, EntryKind};
 use crate::error::{Context, Error, Result};
 use crate::interrupt;
+use crate::oci::{Mode, Owner};
 use crate::system::globs::{self, NoGlob, Star};
 use crate::system::{System, executables, leavings};
 
@@ -26,8 +27,8 @@ use crate::system::{System, executables, leavings};
 pub fn collect(
     from: &Path,
     to: &str,
-    mode: Option<u32>,
-    owner: (u64, u64),
+    mode: Option<Mode>,
+    owner: Owner,
     exclude: &[String],
 ) -> Result<Vec<Entry>> {
     let metadata = std::fs::metadata(from).map_err(|e| {
@@ -64,7 +65,7 @@ pub fn collect(
     Ok(entries)
 }
 
-fn entry(found: &DirEntry, from: &Path, place: &str, mode: Option<u32>, owner: (u64, u64)) -> Result<Entry> {
+fn entry(found: &DirEntry, from: &Path, place: &str, mode: Option<Mode>, owner: Owner) -> Result<Entry> {
     let path = found.path();
     let failed = || format!("cannot read {}", path.display());
     let relative = path.strip_prefix(from).unwrap_or(path);
@@ -95,18 +96,18 @@ fn file(
     from: &Path,
     metadata: &std::fs::Metadata,
     path: String,
-    mode: Option<u32>,
-    owner: (u64, u64),
+    mode: Option<Mode>,
+    owner: Owner,
 ) -> Result<Entry> {
     if !metadata.is_file() {
         return Err(Error::usage(format!("{} is neither a file nor a folder", from.display())));
     }
-    let mode = mode.unwrap_or_else(|| if executables::is_executable(from, metadata) { 0o755 } else { 0o644 });
-    Ok(Entry::file(path, Content::of_file(from)?, mode, owner))
+    let usual = || Mode(if executables::is_executable(from, metadata) { 0o755 } else { 0o644 });
+    Ok(Entry::file(path, Content::of_file(from)?, mode.unwrap_or_else(usual), owner))
 }
 
-fn folder(path: String, owner: (u64, u64)) -> Entry {
-    Entry { kind: EntryKind::ImpliedDirectory, ..Entry::directory(path, 0o755, owner) }
+fn folder(path: String, owner: Owner) -> Entry {
+    Entry { kind: EntryKind::ImpliedDirectory, ..Entry::directory(path, Mode(0o755), owner) }
 }
 
 fn join(place: &str, name: &str) -> String {
@@ -188,7 +189,7 @@ mod tests {
     }
 
     fn shown(entries: &[Entry]) -> Vec<String> {
-        let mut lines: Vec<String> = entries.iter().map(|e| format!("{} {:o}", e.path, e.mode)).collect();
+        let mut lines: Vec<String> = entries.iter().map(|e| format!("{} {:o}", e.path, e.mode.0)).collect();
         lines.sort();
         lines
     }
@@ -196,7 +197,8 @@ mod tests {
     #[test]
     fn a_tree_keeps_its_shape_with_plain_modes() {
         let folder = tree();
-        let entries = collect(folder.path(), "/srv", None, (1, 2), &["*.log".into()]).expect("collected");
+        let entries = collect(folder.path(), "/srv", None, Owner { uid: 1, gid: 2 }, &["*.log".into()])
+            .expect("collected");
         assert_eq!(
             shown(&entries),
             [
@@ -210,26 +212,26 @@ mod tests {
                 "srv/run.sh 755"
             ]
         );
-        assert!(entries.iter().all(|e| (e.uid, e.gid) == (1, 2)));
+        assert!(entries.iter().all(|e| e.owner == Owner { uid: 1, gid: 2 }));
     }
 
     #[test]
     fn exclusions_take_whole_folders_and_may_be_anchored() {
         let folder = tree();
         let left = |pattern: &str| {
-            shown(&collect(folder.path(), "/", None, (0, 0), &[pattern.into()]).expect(pattern)).len()
+            shown(&collect(folder.path(), "/", None, Owner::ROOT, &[pattern.into()]).expect(pattern)).len()
         };
         assert_eq!(left("b"), 5, "a/b and both files in it");
         assert_eq!(left("/a/b/*.txt"), 7);
         assert_eq!(left("/b"), 8, "there is no b at the top");
-        assert!(collect(folder.path(), "/", None, (0, 0), &["a[".into()]).is_err());
+        assert!(collect(folder.path(), "/", None, Owner::ROOT, &["a[".into()]).is_err());
     }
 
     #[test]
     fn a_file_goes_to_a_name_or_into_a_folder() {
         let folder = tree();
         let one = |to: &str| {
-            shown(&collect(&folder.path().join("run.sh"), to, Some(0o500), (0, 0), &[]).expect(to))
+            shown(&collect(&folder.path().join("run.sh"), to, Some(Mode(0o500)), Owner::ROOT, &[]).expect(to))
         };
         assert_eq!(one("/bin/start"), ["bin/start 500"]);
         assert_eq!(one("/bin/"), ["bin/run.sh 500"]);
@@ -257,13 +259,13 @@ mod tests {
         let name = OsStr::from_bytes(b"bad\xff\xfename");
         std::fs::write(folder.path().join(name), "x").expect("file");
         symlink(name, folder.path().join("link")).expect("link");
-        let entries = collect(folder.path(), "/srv", None, (0, 0), &[]).expect("collected");
+        let entries = collect(folder.path(), "/srv", None, Owner::ROOT, &[]).expect("collected");
         let of = |end: &[u8]| entries.iter().find(|e| name::bytes_of(&e.path).ends_with(end));
         assert!(of(b"srv/bad\xff\xfename").is_some());
         let Some(EntryKind::Symlink(target)) = of(b"link").map(|e| &e.kind) else { panic!("no link") };
         assert_eq!(&*name::bytes_of(target), name.as_bytes());
         assert_eq!(
-            collect(folder.path(), "/srv", None, (0, 0), &["bad*".into()]).expect("collected").len(),
+            collect(folder.path(), "/srv", None, Owner::ROOT, &["bad*".into()]).expect("collected").len(),
             2
         );
     }
@@ -271,10 +273,11 @@ mod tests {
     #[test]
     fn what_cannot_go_in_is_named() {
         let folder = tree();
-        let error = collect(&folder.path().join("nothing"), "/x", None, (0, 0), &[]).expect_err("refused");
+        let error =
+            collect(&folder.path().join("nothing"), "/x", None, Owner::ROOT, &[]).expect_err("refused");
         assert_eq!(error.kind(), crate::Kind::Usage);
         let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).expect("socket");
-        let error = collect(folder.path(), "/x", None, (0, 0), &[]).expect_err("refused");
+        let error = collect(folder.path(), "/x", None, Owner::ROOT, &[]).expect_err("refused");
         assert!(error.to_string().contains("socket is not a file"), "{error}");
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::error::{Context, Result};
-use crate::oci::{Digest, HashingReader};
+use crate::oci::{Digest, HashingReader, Mode, Owner};
 use crate::read;
 
 /// One path of a layer.
@@ -16,12 +16,10 @@ pub struct Entry {
     pub path: String,
     /// What it is.
     pub kind: EntryKind,
-    /// Permission bits, 0o7777 at most.
-    pub mode: u32,
-    /// Owner.
-    pub uid: u64,
-    /// Group.
-    pub gid: u64,
+    /// Who may do what with it.
+    pub mode: Mode,
+    /// Whom it belongs to.
+    pub owner: Owner,
     /// What a file may do, as the kernel keeps it (`struct vfs_cap_data`, revision 2).
     pub capabilities: Option<[u8; 20]>,
 }
@@ -136,37 +134,22 @@ impl Content {
 
 impl Entry {
     /// A directory.
-    pub fn directory(path: impl Into<String>, mode: u32, owner: (u64, u64)) -> Self {
-        Self {
-            path: path.into(),
-            kind: EntryKind::Directory,
-            mode,
-            uid: owner.0,
-            gid: owner.1,
-            capabilities: None,
-        }
+    pub fn directory(path: impl Into<String>, mode: Mode, owner: Owner) -> Self {
+        Self { path: path.into(), kind: EntryKind::Directory, mode, owner, capabilities: None }
     }
 
     /// A file.
-    pub fn file(path: impl Into<String>, content: Content, mode: u32, owner: (u64, u64)) -> Self {
-        Self {
-            path: path.into(),
-            kind: EntryKind::File(content),
-            mode,
-            uid: owner.0,
-            gid: owner.1,
-            capabilities: None,
-        }
+    pub fn file(path: impl Into<String>, content: Content, mode: Mode, owner: Owner) -> Self {
+        Self { path: path.into(), kind: EntryKind::File(content), mode, owner, capabilities: None }
     }
 
     /// A symbolic link.
-    pub fn symlink(path: impl Into<String>, target: impl Into<String>, owner: (u64, u64)) -> Self {
+    pub fn symlink(path: impl Into<String>, target: impl Into<String>, owner: Owner) -> Self {
         Self {
             path: path.into(),
             kind: EntryKind::Symlink(target.into()),
-            mode: 0o777,
-            uid: owner.0,
-            gid: owner.1,
+            mode: Mode(0o777),
+            owner,
             capabilities: None,
         }
     }

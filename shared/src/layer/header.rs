@@ -9,6 +9,7 @@ use tar::{EntryType, Header};
 use super::name::bytes_of;
 use super::{Entry, EntryKind, MTIME};
 use crate::error::{Context, Result};
+use crate::oci::Mode;
 
 /// The largest size that eleven octal digits say.
 const MAX_SIZE: u64 = 0o77_777_777_777;
@@ -50,7 +51,7 @@ pub(super) fn header(entry: &Entry) -> Result<Vec<u8>> {
         }
     }
     for (name, value, limit) in
-        [("size", size, MAX_SIZE), ("uid", entry.uid, MAX_ID), ("gid", entry.gid, MAX_ID)]
+        [("size", size, MAX_SIZE), ("uid", entry.owner.uid, MAX_ID), ("gid", entry.owner.gid, MAX_ID)]
     {
         let fits = value <= limit;
         if !fits {
@@ -82,10 +83,10 @@ fn record_name(records: &mut BTreeMap<&str, Vec<u8>>, key: &'static str, name: &
     records.insert(key, bytes.into_owned());
 }
 
-fn blank(kind: EntryType, mode: u32) -> Header {
+fn blank(kind: EntryType, mode: Mode) -> Header {
     let mut header = Header::new_ustar();
     header.set_entry_type(kind);
-    header.set_mode(mode);
+    header.set_mode(mode.0);
     header.set_mtime(MTIME);
     header.set_uid(0);
     header.set_gid(0);
@@ -109,7 +110,7 @@ fn ascii(text: &str, most: usize) -> Vec<u8> {
 /// The blocks of a PAX header: its own header, the records, padding.
 fn extended(path: &str, records: &BTreeMap<&str, Vec<u8>>) -> Result<Vec<u8>> {
     let body: Vec<u8> = records.iter().flat_map(|(key, value)| record(key, value)).collect();
-    let mut header = blank(EntryType::XHeader, 0o644);
+    let mut header = blank(EntryType::XHeader, Mode(0o644));
     set_name(&mut header, &format!("PaxHeaders/{path}"));
     header.set_size(body.len() as u64);
     header.set_cksum();
@@ -135,6 +136,7 @@ fn record(key: &str, value: &[u8]) -> Vec<u8> {
 mod tests {
     use super::super::Content;
     use super::*;
+    use crate::oci::Owner;
 
     #[test]
     fn a_records_length_counts_itself() {
@@ -150,19 +152,20 @@ mod tests {
     #[test]
     fn ustar_is_enough_for_the_usual() {
         let path = format!("{}/{}", "d".repeat(120), "f".repeat(90));
-        let entry = Entry::file(path, Content::Bytes("x".into()), 0o644, (65532, 65532));
+        let entry =
+            Entry::file(path, Content::Bytes("x".into()), Mode(0o644), Owner { uid: 65532, gid: 65532 });
         assert_eq!(header(&entry).expect("header").len(), BLOCK);
     }
 
     #[test]
     fn pax_says_what_ustar_cannot() {
-        let plain = |path: &str| Entry::file(path, Content::Bytes("".into()), 0o644, (0, 0));
+        let plain = |path: &str| Entry::file(path, Content::Bytes("".into()), Mode(0o644), Owner::ROOT);
         let long = "x".repeat(101);
         for entry in [
             plain(&long),
             plain("käse"),
-            Entry { uid: MAX_ID + 1, ..plain("a") },
-            Entry::symlink("a", long.clone(), (0, 0)),
+            Entry { owner: Owner { uid: MAX_ID + 1, gid: 0 }, ..plain("a") },
+            Entry::symlink("a", long.clone(), Owner::ROOT),
         ] {
             let blocks = header(&entry).expect("header");
             assert_eq!(blocks.len(), 3 * BLOCK, "{}", entry.path);
@@ -181,7 +184,7 @@ mod tests {
     fn names_that_are_bytes_and_capabilities_are_said_as_tar_readers_know_it() {
         let name = b"srv/bad\xff\xfename";
         let text = super::super::name::text_of(name);
-        let entry = Entry::file(text, Content::Bytes("x".into()), 0o755, (0, 0));
+        let entry = Entry::file(text, Content::Bytes("x".into()), Mode(0o755), Owner::ROOT);
         let capabilities: [u8; 20] = std::array::from_fn(|i| i as u8 * 13);
         let blocks = header(&Entry { capabilities: Some(capabilities), ..entry }).expect("header");
         let mut tar = tar::Archive::new(&blocks[..]);

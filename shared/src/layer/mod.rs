@@ -30,8 +30,8 @@ pub use press::Press;
 pub use resolve::tree_after;
 pub use unpack::unpack;
 
-use crate::oci::Digest;
 use crate::oci::media_type::{Compression, Format};
+use crate::oci::{Digest, Owner};
 use crate::store::Blob;
 
 /// The version of the contract. A change of what any layer looks like is a new version, and
@@ -49,7 +49,7 @@ pub struct Spec {
     /// The entries, in any order.
     pub entries: Vec<Entry>,
     /// Owner of parent directories that are not stated and not in the base: uid and gid.
-    pub owner: (u64, u64),
+    pub owner: Owner,
     /// How it is compressed.
     pub compression: Compression,
     /// The family of its media type.

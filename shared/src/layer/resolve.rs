@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::{Entry, EntryKind, Spec};
 use crate::error::{Error, Result};
 use crate::facts::tree::{Node, NodeKind, Tree};
+use crate::oci::{Mode, Owner};
 
 /// The entries as they are written, in the order of their paths' bytes.
 pub(super) fn resolve(spec: &Spec, base: &Tree) -> Result<Vec<Entry>> {
@@ -44,7 +45,10 @@ pub fn tree_after(mut tree: Tree, spec: &Spec) -> Result<Tree> {
         if kind != NodeKind::Directory {
             tree.remove(&entry.path);
         }
-        tree.insert(entry.path, Node { kind, mode: entry.mode, uid: entry.uid, gid: entry.gid });
+        tree.insert(
+            entry.path,
+            Node { kind, mode: entry.mode.0, uid: entry.owner.uid, gid: entry.owner.gid },
+        );
     }
     Ok(tree)
 }
@@ -92,12 +96,7 @@ fn agree(first: &Entry, second: &Entry) -> Result<Option<Entry>> {
     }
 }
 
-fn add_parents(
-    path: &str,
-    owner: (u64, u64),
-    base: &Tree,
-    resolved: &mut BTreeMap<String, Entry>,
-) -> Result<()> {
+fn add_parents(path: &str, owner: Owner, base: &Tree, resolved: &mut BTreeMap<String, Entry>) -> Result<()> {
     for (at, _) in path.match_indices('/') {
         let parent = &path[..at];
         if let Some(entry) = resolved.get(parent) {
@@ -111,7 +110,8 @@ fn add_parents(
             return Err(Error::usage(format!("/{path} goes below /{parent}, which is a file in the base"))
                 .hint("give it another place"));
         }
-        let implied = Entry { kind: EntryKind::ImpliedDirectory, ..Entry::directory(parent, 0o755, owner) };
+        let implied =
+            Entry { kind: EntryKind::ImpliedDirectory, ..Entry::directory(parent, Mode(0o755), owner) };
         resolved.insert(parent.to_owned(), implied);
     }
     Ok(())
@@ -141,7 +141,7 @@ fn settle(entry: Entry, base: &Tree) -> Entry {
     let kind = EntryKind::Directory;
     match base.get(&entry.path) {
         Some(Node { kind: NodeKind::Directory, mode, uid, gid }) => {
-            Entry { kind, mode: *mode, uid: *uid, gid: *gid, ..entry }
+            Entry { kind, mode: Mode(*mode), owner: Owner { uid: *uid, gid: *gid }, ..entry }
         }
         _ => Entry { kind, ..entry },
     }
@@ -167,23 +167,26 @@ mod tests {
     }
 
     fn file(path: &str) -> Entry {
-        Entry::file(path, Content::Bytes("x".into()), 0o644, (5, 5))
+        Entry::file(path, Content::Bytes("x".into()), Mode(0o644), Owner { uid: 5, gid: 5 })
     }
 
     fn implied(path: &str) -> Entry {
-        Entry { kind: EntryKind::ImpliedDirectory, ..Entry::directory(path, 0o755, (5, 5)) }
+        Entry {
+            kind: EntryKind::ImpliedDirectory,
+            ..Entry::directory(path, Mode(0o755), Owner { uid: 5, gid: 5 })
+        }
     }
 
     fn resolved(entries: Vec<Entry>) -> Result<Vec<String>> {
         let spec = Spec {
             title: "t".into(),
             entries,
-            owner: (9, 9),
+            owner: Owner { uid: 9, gid: 9 },
             compression: Compression::Gzip,
             format: Format::Oci,
         };
         let entries = resolve(&spec, &base())?;
-        Ok(entries.iter().map(|e| format!("{} {:o} {}:{}", e.path, e.mode, e.uid, e.gid)).collect())
+        Ok(entries.iter().map(|e| format!("{} {:o} {}", e.path, e.mode.0, e.owner)).collect())
     }
 
     #[test]
@@ -206,7 +209,8 @@ mod tests {
     fn links_of_the_base_are_followed_and_never_replaced() {
         let found = resolved(vec![file("lib/libx.so")]).expect("resolved");
         assert_eq!(found, ["usr 755 0:0", "usr/lib 750 7:7", "usr/lib/libx.so 644 5:5"]);
-        let found = resolved(vec![Entry::directory("varrun", 0o700, (5, 5))]).expect("resolved");
+        let found = resolved(vec![Entry::directory("varrun", Mode(0o700), Owner { uid: 5, gid: 5 })])
+            .expect("resolved");
         assert_eq!(found, ["run 700 5:5"]);
     }
 
@@ -214,16 +218,16 @@ mod tests {
     fn a_collected_directory_leaves_the_bases_alone_and_a_declared_one_does_not() {
         assert_eq!(resolved(vec![implied("tmp")]).expect("resolved"), ["tmp 1777 0:0"]);
         assert_eq!(
-            resolved(vec![Entry::directory("tmp", 0o755, (1, 1))]).expect("resolved"),
+            resolved(vec![Entry::directory("tmp", Mode(0o755), Owner { uid: 1, gid: 1 })]).expect("resolved"),
             ["tmp 755 1:1"]
         );
-        let both = vec![Entry::directory("tmp", 0o755, (1, 1)), implied("tmp")];
+        let both = vec![Entry::directory("tmp", Mode(0o755), Owner { uid: 1, gid: 1 }), implied("tmp")];
         assert_eq!(resolved(both).expect("resolved"), ["tmp 755 1:1"]);
     }
 
     #[test]
     fn contradictions_are_refused() {
-        let twice = vec![file("a"), Entry { mode: 0o600, ..file("a") }];
+        let twice = vec![file("a"), Entry { mode: Mode(0o600), ..file("a") }];
         assert!(resolved(twice).is_err(), "two files");
         assert!(resolved(vec![file("a"), file("a/b")]).is_err(), "below a file");
         assert!(resolved(vec![file("etc/x")]).is_err(), "below a file of the base");
@@ -251,7 +255,7 @@ mod tests {
         let spec = Spec {
             title: "t".into(),
             entries: vec![file("varrun"), file("n/m")],
-            owner: (0, 0),
+            owner: Owner::ROOT,
             compression: Compression::Gzip,
             format: Format::Oci,
         };

@@ -46,16 +46,22 @@ pub fn unpack<'a>(entries: impl IntoIterator<Item = &'a Entry>, root: &Path) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oci::{Mode, Owner};
 
     #[test]
     fn files_are_written_where_they_are_in_the_image() {
         let root = tempfile::tempdir().expect("folder");
         std::fs::write(root.path().join("x"), "on disk").expect("a file");
         let entries = [
-            Entry::directory("empty", 0o755, (0, 0)),
-            Entry::file("a/b/c", Content::Bytes("in memory".into()), 0o644, (0, 0)),
-            Entry::file("a/d", Content::of_file(&root.path().join("x")).expect("content"), 0o600, (1, 1)),
-            Entry::symlink("a/link", "d", (0, 0)),
+            Entry::directory("empty", Mode(0o755), Owner::ROOT),
+            Entry::file("a/b/c", Content::Bytes("in memory".into()), Mode(0o644), Owner::ROOT),
+            Entry::file(
+                "a/d",
+                Content::of_file(&root.path().join("x")).expect("content"),
+                Mode(0o600),
+                Owner { uid: 1, gid: 1 },
+            ),
+            Entry::symlink("a/link", "d", Owner::ROOT),
         ];
         let to = root.path().join("to");
         unpack(&entries, &to).expect("unpacked");

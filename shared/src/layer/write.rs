@@ -120,6 +120,7 @@ mod tests {
     use super::*;
     use crate::facts::tree::{Node, NodeKind};
     use crate::layer::Content;
+    use crate::oci::{Mode, Owner};
     use crate::store::Store;
     use std::fs::File;
 
@@ -133,7 +134,7 @@ mod tests {
         Spec {
             title: "t".into(),
             entries,
-            owner: (0, 0),
+            owner: Owner::ROOT,
             compression: Compression::Gzip,
             format: Format::Oci,
         }
@@ -147,17 +148,22 @@ mod tests {
     fn everything() -> Spec {
         let text: String = (0..200_000u32).map(|i| format!("{:x} ", i.wrapping_mul(i))).collect();
         spec(vec![
-            Entry::file("usr/local/bin/web", bytes(&text), 0o755, (0, 0)),
-            Entry::symlink("usr/local/bin/link", "web", (0, 0)),
+            Entry::file("usr/local/bin/web", bytes(&text), Mode(0o755), Owner::ROOT),
+            Entry::symlink("usr/local/bin/link", "web", Owner::ROOT),
             Entry {
                 kind: EntryKind::Hardlink("etc/a".into()),
-                ..Entry::file("etc/b", bytes(""), 0o644, (0, 0))
+                ..Entry::file("etc/b", bytes(""), Mode(0o644), Owner::ROOT)
             },
-            Entry::file("etc/a", bytes("a"), 0o644, (0, 0)),
-            Entry::directory("data", 0o750, (65532, 65532)),
-            Entry::file(format!("{}/{}", "long".repeat(40), "name".repeat(30)), bytes("l"), 0o600, (0, 0)),
-            Entry::file("straße/ß", bytes("s"), 0o644, (3_000_000, 3_000_000)),
-            Entry::file("lib/x.so", bytes("x"), 0o644, (0, 0)),
+            Entry::file("etc/a", bytes("a"), Mode(0o644), Owner::ROOT),
+            Entry::directory("data", Mode(0o750), Owner { uid: 65532, gid: 65532 }),
+            Entry::file(
+                format!("{}/{}", "long".repeat(40), "name".repeat(30)),
+                bytes("l"),
+                Mode(0o600),
+                Owner::ROOT,
+            ),
+            Entry::file("straße/ß", bytes("s"), Mode(0o644), Owner { uid: 3_000_000, gid: 3_000_000 }),
+            Entry::file("lib/x.so", bytes("x"), Mode(0o644), Owner::ROOT),
         ])
     }
 
@@ -207,13 +213,13 @@ mod tests {
     #[test]
     fn one_byte_or_bit_more_is_another_layer() {
         let (_folder, store) = store();
-        let one = spec(vec![Entry::file("a", bytes("x"), 0o644, (0, 0))]);
+        let one = spec(vec![Entry::file("a", bytes("x"), Mode(0o644), Owner::ROOT)]);
         let first = pack(&one, &store, 1).diff_id;
         for other in [
-            Entry::file("a", bytes("y"), 0o644, (0, 0)),
-            Entry::file("a", bytes("x"), 0o755, (0, 0)),
-            Entry::file("a", bytes("x"), 0o644, (0, 1)),
-            Entry::file("b", bytes("x"), 0o644, (0, 0)),
+            Entry::file("a", bytes("y"), Mode(0o644), Owner::ROOT),
+            Entry::file("a", bytes("x"), Mode(0o755), Owner::ROOT),
+            Entry::file("a", bytes("x"), Mode(0o644), Owner { uid: 0, gid: 1 }),
+            Entry::file("b", bytes("x"), Mode(0o644), Owner::ROOT),
         ] {
             // With the memo: its key must tell them apart too.
             let layer = Press::silently((&store, true, 1), &spec(vec![other]), &base()).expect("written");
@@ -263,7 +269,7 @@ mod tests {
             std::fs::write(&path, then).expect("write");
             let content = Content::of_file(&path).expect("hashed");
             std::fs::write(&path, now).expect("write");
-            let spec = spec(vec![Entry::file("a", content, 0o644, (0, 0))]);
+            let spec = spec(vec![Entry::file("a", content, Mode(0o644), Owner::ROOT)]);
             let error = Press::silently((&store, true, 1), &spec, &base()).expect_err("noticed");
             assert!(error.causes()[0].contains("changed while it was read"), "{error:?}");
         }

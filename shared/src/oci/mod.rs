@@ -10,6 +10,7 @@ mod digest;
 mod history;
 mod manifest;
 pub mod media_type;
+mod permissions;
 mod platform;
 mod reference;
 
@@ -18,12 +19,14 @@ pub use config::{Execution, Healthcheck, History, ImageConfig, Rootfs};
 pub use descriptor::Descriptor;
 pub use digest::{Digest, DigestParseError, HashingReader, HashingWriter, Sha256};
 pub use manifest::{Index, Manifest, ManifestKind, to_json};
+pub use permissions::{Mode, Owner};
 pub use platform::Platform;
 pub use reference::{Reference, Repository, is_tag, tag_from_version};
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serializer};
 
 /// Fields that this program does not know, kept as they came.
 pub type Extra = BTreeMap<String, serde_json::Value>;
@@ -34,6 +37,11 @@ pub const MOST_LAYERS: usize = 125;
 
 /// Where runtimes look for programs if an image says nothing (moby `oci/defaults.go`, crun, runc).
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Serialises a value as the text that it is shown as.
+pub(crate) fn as_text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
 
 /// Go writes what is empty as `null`, too.
 fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {

@@ -84,7 +84,7 @@ pub struct ImagePlan {
     /// What is added to the bases.
     pub additions: Additions,
     /// Owner of what our layers hold.
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "crate::oci::as_text")]
     pub owner: Owner,
     /// What becomes of libraries that nothing in the image has.
     pub native: Native,
@@ -230,7 +230,7 @@ impl Features {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlatformPlan {
     /// The platform.
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "crate::oci::as_text")]
     pub platform: Platform,
     /// The base, as it was named.
     pub base: String,
@@ -362,10 +362,6 @@ pub struct Runtime {
     pub stop_signal: Option<String>,
     /// `None` keeps the base's.
     pub healthcheck: Option<Healthcheck>,
-}
-
-fn as_text<S: serde::Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
 }
 
 fn as_texts<S: serde::Serializer>(values: &[Reference], serializer: S) -> Result<S::Ok, S::Error> {

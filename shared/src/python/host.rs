@@ -157,19 +157,16 @@ impl Host {
         self.0.preferred.lock().unwrap_or_else(PoisonError::into_inner).push(python.to_owned());
     }
 
-    /// A CPython of a minor version. Runs programs until it is found, so it may take a while.
-    pub fn python(&self, major: u32, minor: u32) -> Option<Python> {
-        self.python_where(major, minor, |_| true)
+    /// A CPython of the minor of `version`. Runs programs until it is found, so it may take a while.
+    pub fn python(&self, version: PythonVersion) -> Option<Python> {
+        self.python_where(version, |_| true)
     }
 
     /// As [`Host::python`], the first one that `wanted` likes.
-    pub fn python_where(&self, major: u32, minor: u32, wanted: impl Fn(&Python) -> bool) -> Option<Python> {
-        let fits = |path: &PathBuf| named_minor(path).is_none_or(|named| named == (major, minor));
+    pub fn python_where(&self, version: PythonVersion, wanted: impl Fn(&Python) -> bool) -> Option<Python> {
+        let fits = |path: &PathBuf| named_version(path).is_none_or(|named| named.is_minor_of(version));
         let is_it = |python: &Python| {
-            let version = python.version;
-            python.implementation == "cpython"
-                && (version.major, version.minor) == (major, minor)
-                && wanted(python)
+            python.implementation == "cpython" && python.version.is_minor_of(version) && wanted(python)
         };
         self.candidates().iter().filter(|path| fits(path)).filter_map(|path| self.ask(path)).find(is_it)
     }
@@ -266,14 +263,14 @@ fn sorted(folder: &Path) -> Vec<PathBuf> {
 
 /// The programs `python3.X` of a folder, the highest first.
 fn versioned(folder: &Path) -> Vec<PathBuf> {
-    sorted(folder).into_iter().filter(|path| named_minor(path).is_some()).collect()
+    sorted(folder).into_iter().filter(|path| named_version(path).is_some()).collect()
 }
 
 /// The version that a program's name tells: `python3.13`.
-fn named_minor(path: &Path) -> Option<(u32, u32)> {
+fn named_version(path: &Path) -> Option<PythonVersion> {
     let name = System::HERE.program_name(path.file_name()?.to_str()?);
     let (major, minor) = name.strip_prefix("python")?.split_once('.')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
+    Some(PythonVersion { major: major.parse().ok()?, minor: minor.parse().ok()?, micro: 0 })
 }
 
 fn answer(path: &Path, variables: &BTreeMap<String, String>, dir: &Path) -> Result<Answer, String> {

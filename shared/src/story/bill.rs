@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::facts::details::{Detail, Metadata};
 use crate::image::{Image, ImageSet};
 use crate::layer::{self, Content, EntryKind};
-use crate::oci::Digest;
+use crate::oci::{Digest, Owner};
 use crate::plan::{ImagePlan, Item, PlatformPlan};
 use crate::python::Name;
 use crate::redact::clean;
@@ -377,7 +377,7 @@ fn files(bill: &mut Bill, subject: &Subject<'_>) -> Result<()> {
             match item {
                 Item::Files { rule, .. } => {
                     let from = subject.origin.dir.join(&rule.from);
-                    for entry in layer::collect(&from, &rule.to, None, (0, 0), &rule.exclude)? {
+                    for entry in layer::collect(&from, &rule.to, None, Owner::ROOT, &rule.exclude)? {
                         if let EntryKind::File(Content::File { digest, .. }) = entry.kind {
                             let part = Component::new(
                                 Kind::File,

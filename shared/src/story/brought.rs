@@ -45,6 +45,7 @@ fn sentence(name: &str, what: &str, paths: &BTreeSet<String>) -> Option<String> 
 mod tests {
     use super::*;
     use crate::layer::collect;
+    use crate::oci::Owner;
 
     #[test]
     fn keys_repositories_and_caches_of_a_folder_are_named() {
@@ -56,7 +57,7 @@ mod tests {
         };
         let said = |exclude: &[&str]| {
             let exclude: Vec<String> = exclude.iter().map(|&glob| glob.to_owned()).collect();
-            let entries = collect(folder.path(), "/srv", None, (0, 0), &exclude).expect("collected");
+            let entries = collect(folder.path(), "/srv", None, Owner::ROOT, &exclude).expect("collected");
             words("web", folder.path(), &entries)
         };
         write("index.html", "<h1>hello</h1>");

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::hang;
+use super::ingredients::Packed;
 use super::outcome::{Delivered, PlatformResult};
-use super::pack::Packed;
 use super::preflight::preflight;
 use super::request::Request;
 use super::revision::remember_written;

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::bill::{self, Subject};
-use super::ingredients::Origin;
-use super::pack::Packed;
+use super::ingredients::{Origin, Packed};
 use super::provenance;
-use super::request::Request;
+use super::request::{NAME, Request, named};
 use super::revision::remember_written;
 use super::workshop::Workshop;
 use crate::config::{Attest, Attestations, Sbom};
@@ -26,9 +25,6 @@ use crate::words::flag;
 
 /// What a document depends on beside the image and what it was made of.
 const CONTRACT: u32 = 1;
-
-/// Stands for the image's name in the name of a file.
-const NAME: &str = "{name}";
 
 /// The end of names of files in CycloneDX.
 const CYCLONEDX_ENDING: &str = ".cdx.json";
@@ -183,14 +179,6 @@ fn reach(attest: Attest) -> Reach {
 /// Whether a file gets CycloneDX.
 fn is_cyclonedx(file: &Path, attest: Attest) -> bool {
     attest.sbom == Sbom::Cyclonedx || file.to_string_lossy().ends_with(CYCLONEDX_ENDING)
-}
-
-/// The file of one image.
-pub(super) fn named(file: &Path, image: &str) -> PathBuf {
-    match file.to_str() {
-        Some(text) => text.replace(NAME, image).into(),
-        None => file.to_owned(),
-    }
 }
 
 /// Writes the files that bills go to.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::cargo::crates::Crate;
 use crate::debian;
 use crate::facts::notes;
+use crate::image::ImageSet;
 use crate::oci::Digest;
 use crate::python::{Name, PythonVersion};
 
@@ -65,4 +66,11 @@ pub(super) struct Origin {
     pub(super) debian: Vec<debian::Package>,
     /// Libraries of this machine: their file names, digests and packages.
     pub(super) libraries: Vec<(String, Digest, Option<String>)>,
+}
+
+/// The images of one name, and what each of them was made of.
+pub(super) struct Packed {
+    pub(super) set: ImageSet,
+    /// In the order of the images.
+    pub(super) origins: Vec<Origin>,
 }

@@ -13,6 +13,7 @@ use crate::config::{Command, ExtraLayer, FileRule, Owner};
 use crate::error::{Context, Error, Result};
 use crate::facts::tree::Tree;
 use crate::layer::{self, Content, Entry, EntryKind, Layer, Press, Spec};
+use crate::oci::Mode;
 use crate::oci::media_type::{Compression, Format};
 use crate::plan::{Item, LayerPlan};
 use crate::store::scratch;
@@ -112,7 +113,7 @@ impl Maker<'_> {
             let spec = Spec {
                 title: plan.title.clone(),
                 entries,
-                owner: (self.owner.uid, self.owner.gid),
+                owner: self.owner,
                 compression: self.compression,
                 format: self.format,
             };
@@ -149,7 +150,7 @@ impl Maker<'_> {
     ) -> Result<Vec<Entry>> {
         match item {
             Item::Directory { path, mode, owner } => {
-                Ok(vec![entry(path, EntryKind::Directory, mode.0, *owner)])
+                Ok(vec![entry(path, EntryKind::Directory, *mode, *owner)])
             }
             Item::Files { rule, owner } => self.files(rule, *owner),
             Item::Outside { layer, owner } => self.outside(layer, *owner, filled, variables),
@@ -160,10 +161,8 @@ impl Maker<'_> {
     fn files(&self, rule: &FileRule, owner: Owner) -> Result<Vec<Entry>> {
         refuse_escape(self.dir, &rule.from)?;
         let failed = || format!("cannot add {} to the image", rule.from);
-        let mode = rule.mode.map(|mode| mode.0);
         let from = self.dir.join(&rule.from);
-        let mut entries =
-            layer::collect(&from, &rule.to, mode, (owner.uid, owner.gid), &rule.exclude).context(failed)?;
+        let mut entries = layer::collect(&from, &rule.to, rule.mode, owner, &rule.exclude).context(failed)?;
         if from.is_dir() {
             brought::words(&rule.from, &from, &entries)
                 .into_iter()
@@ -187,7 +186,7 @@ impl Maker<'_> {
 
     /// Names the files whose capabilities are not in the image.
     fn tell_capabilities(&self, entries: &[Entry]) {
-        for entry in entries.iter().filter(|entry| entry.mode & 0o111 != 0) {
+        for entry in entries.iter().filter(|entry| entry.mode.0 & 0o111 != 0) {
             if let EntryKind::File(Content::File { path, .. }) = &entry.kind
                 && layer::has_capability(path)
             {
@@ -223,7 +222,7 @@ impl Maker<'_> {
                 path
             }
         };
-        let entries = layer::collect(&folder, "/", None, (owner.uid, owner.gid), &[])?;
+        let entries = layer::collect(&folder, "/", None, owner, &[])?;
         self.tell_capabilities(&entries);
         Ok(entries)
     }
@@ -285,9 +284,9 @@ fn refuse_escape(dir: &Path, from: &str) -> Result<()> {
 }
 
 /// An entry at an absolute path of the plan.
-pub(super) fn entry(path: &str, kind: EntryKind, mode: u32, owner: Owner) -> Entry {
+pub(super) fn entry(path: &str, kind: EntryKind, mode: Mode, owner: Owner) -> Entry {
     let path = path.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
-    Entry { path, kind, mode, uid: owner.uid, gid: owner.gid, capabilities: None }
+    Entry { path, kind, mode, owner, capabilities: None }
 }
 
 #[cfg(all(test, unix))]
@@ -297,19 +296,19 @@ mod tests {
     #[test]
     fn what_files_names_is_not_hidden_by_the_source() {
         let file = |path: &str, mode| {
-            Entry::file(path, Content::Bytes(path.as_bytes().to_vec().into()), mode, (0, 0))
+            Entry::file(path, Content::Bytes(path.as_bytes().to_vec().into()), mode, Owner::ROOT)
         };
         let rule = "start.sh:/app/start.sh".parse().expect("a rule");
-        let owner = Owner { uid: 0, gid: 0 };
+        let owner = Owner::ROOT;
         let mut named = Named::default();
-        let folder = Entry::directory("app", 0o755, (0, 0));
-        let given =
-            named.filter(&Item::Files { rule, owner }, vec![folder.clone(), file("app/start.sh", 0o755)]);
+        let folder = Entry::directory("app", Mode(0o755), Owner::ROOT);
+        let given = named
+            .filter(&Item::Files { rule, owner }, vec![folder.clone(), file("app/start.sh", Mode(0o755))]);
         assert_eq!(given.len(), 2);
-        let source = vec![folder, file("app/main.py", 0o644), file("app/start.sh", 0o644)];
+        let source = vec![folder, file("app/main.py", Mode(0o644)), file("app/start.sh", Mode(0o644))];
         let left = named.filter(&Item::Project, source);
         assert_eq!(left.iter().map(|entry| entry.path.as_str()).collect::<Vec<_>>(), ["app", "app/main.py"]);
-        let others = named.filter(&Item::Skeleton, vec![file("app/start.sh", 0o644)]);
+        let others = named.filter(&Item::Skeleton, vec![file("app/start.sh", Mode(0o644))]);
         assert_eq!(others.len(), 1, "an environment's own files are its own");
     }
 

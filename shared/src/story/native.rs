@@ -31,7 +31,7 @@ use crate::facts::details::{Detail, FileSystem, LayerDetails};
 use crate::facts::tree::{Node, NodeKind};
 use crate::image::Image;
 use crate::layer::{Content, Entry, Layer, Spec};
-use crate::oci::{Digest, ImageConfig, Platform};
+use crate::oci::{Digest, ImageConfig, Mode, Owner, Platform};
 use crate::read;
 use crate::store::Table;
 
@@ -89,7 +89,7 @@ pub(super) fn bundle(
     if choice.found.is_empty() {
         return Ok(None);
     }
-    let owner = (maker.owner.uid, maker.owner.gid);
+    let owner = maker.owner;
     let mut entries = Vec::new();
     let mut libraries = Vec::new();
     for (name, library) in &choice.found {
@@ -98,7 +98,7 @@ pub(super) fn bundle(
             let content = Content::of_file(&library.path)?;
             let package = choice.packages.get(name).cloned();
             libraries.extend(content.digest().map(|digest| (library.file.clone(), digest, package)));
-            entries.push(Entry::file(path, content, 0o644, owner));
+            entries.push(Entry::file(path, content, Mode(0o644), owner));
         }
         if *name != library.file {
             entries.push(Entry::symlink(format!("{FOLDER}/{name}"), &library.file, owner));
@@ -269,7 +269,7 @@ fn is_needed(finding: &Finding) -> bool {
 
 /// The licence files of the packages that the libraries are of, and what is to be said of each
 /// library.
-fn licences(choice: &Choice, owner: (u64, u64)) -> Result<(Vec<Entry>, Vec<String>)> {
+fn licences(choice: &Choice, owner: Owner) -> Result<(Vec<Entry>, Vec<String>)> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut words = Vec::new();
     for (name, library) in &choice.found {
@@ -286,7 +286,7 @@ fn licences(choice: &Choice, owner: (u64, u64)) -> Result<(Vec<Entry>, Vec<Strin
         if copyright.is_file() && !entries.iter().any(|entry| entry.path == path) {
             let text = read::bytes(&copyright, read::DOCUMENT)
                 .context(|| format!("cannot read {}", copyright.display()))?;
-            entries.push(Entry::file(path, Content::Bytes(text.into()), 0o644, owner));
+            entries.push(Entry::file(path, Content::Bytes(text.into()), Mode(0o644), owner));
         }
     }
     Ok((entries, words))

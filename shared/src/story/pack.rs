@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::ingredients::{Ingredients, Origin};
+use super::ingredients::{Ingredients, Origin, Packed};
 use super::layers::{Maker, Parts};
 use super::native;
 use super::parallel::in_parallel;
@@ -16,13 +16,6 @@ use crate::image::{Image, ImageSet, assemble, index, validate};
 use crate::layer::Press;
 use crate::oci::{MOST_LAYERS, Platform};
 use crate::plan::{ImagePlan, Plan, PlatformPlan};
-
-/// The images of one name, and what each of them was made of.
-pub(super) struct Packed {
-    pub(super) set: ImageSet,
-    /// In the order of the images.
-    pub(super) origins: Vec<Origin>,
-}
 
 /// Packs all platforms of all images. `parts` gives what was built for one of them, and the
 /// folder that its files are in.

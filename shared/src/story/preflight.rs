@@ -30,15 +30,11 @@ use crate::words::{Words, flag};
 #[serde(rename_all = "kebab-case")]
 pub struct Checked {
     /// The platform.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "crate::oci::as_text")]
     pub platform: Platform,
     /// What was found.
     #[serde(flatten)]
     pub report: Report,
-}
-
-fn shown<S: serde::Serializer>(value: &Platform, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
 }
 
 /// Where the image that is to be examined may come from.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::early::Early;
 use super::hooks::{Planned, Set};
-use super::pack::Packed;
+use super::ingredients::Packed;
 use super::request::Request;
 use super::workshop::{BaseWish, Workshop};
 use crate::error::Result;

@@ -1,15 +1,17 @@
 //! What a call says: the beginning of the story.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::hang;
 use super::language::Language;
 use crate::cargo::{self, Cargo, Locking};
 use crate::config::{Partial, Place};
 use crate::http;
 use crate::registry::{self, Credentials};
 use crate::sink::{Daemon, Output, Stream};
+
+/// Stands for the image's name in the name of a file.
+pub(super) const NAME: &str = "{name}";
 
 /// Everything that a call says. The library reads neither flags nor the environment itself.
 #[derive(Clone)]
@@ -67,10 +69,18 @@ impl Request {
     pub(super) fn written(&self, names: &[&str]) -> Vec<PathBuf> {
         let outputs = self.outputs.iter().map(|output| self.dir.join(output.path()));
         let bill = |file: &PathBuf| {
-            let places = names.iter().map(|name| hang::named(file, name)).chain([file.clone()]);
+            let places = names.iter().map(|name| named(file, name)).chain([file.clone()]);
             places.map(|file| self.dir.join(file)).collect::<Vec<_>>()
         };
         outputs.chain(self.sbom_outputs.iter().flat_map(bill)).collect()
+    }
+}
+
+/// The file of one image.
+pub(super) fn named(file: &Path, image: &str) -> PathBuf {
+    match file.to_str() {
+        Some(text) => text.replace(NAME, image).into(),
+        None => file.to_owned(),
     }
 }
 

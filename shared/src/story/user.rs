@@ -12,6 +12,7 @@ use crate::facts::details::FileSystem;
 use crate::facts::tree::{Node, NodeKind};
 use crate::layer::{Content, Entry, Head};
 use crate::oci::media_type::Format;
+use crate::oci::{Mode, Owner};
 use crate::store::Table;
 
 /// As distroless bases and `static` call the user.
@@ -32,8 +33,8 @@ struct Account {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct List {
     text: String,
-    mode: u32,
-    owner: (u64, u64),
+    mode: Mode,
+    owner: Owner,
 }
 
 impl Workshop<'_> {
@@ -45,7 +46,7 @@ impl Workshop<'_> {
     pub(super) async fn with_user(&self, mut base: Base, wish: &BaseWish) -> Result<Base> {
         let wanted = wish.names_user && !self.request.dry_run;
         let Some(user) = numbers(&wish.additions.user).filter(|_| wanted) else { return Ok(base) };
-        let key = format!("{} {}:{}", base.image.config.rootfs.identity(), user.0, user.1);
+        let key = format!("{} {}:{}", base.image.config.rootfs.identity(), user.uid, user.gid);
         let account = match self.store.recall::<Option<Account>>(Table::Users, &key) {
             Some(known) => known,
             None => {
@@ -72,15 +73,15 @@ impl Workshop<'_> {
 }
 
 /// The user's numbers; `None` for root, and for names, which the base has to know.
-fn numbers(user: &str) -> Option<(u64, u64)> {
+fn numbers(user: &str) -> Option<Owner> {
     // Engines take root's group where none is named and the user is unknown.
     let (uid, gid) = user.split_once(':').unwrap_or((user, "0"));
-    let numbers = (uid.parse().ok()?, gid.parse().ok()?);
-    (numbers.0 != 0).then_some(numbers)
+    let numbers = Owner { uid: uid.parse().ok()?, gid: gid.parse().ok()? };
+    (numbers.uid != 0).then_some(numbers)
 }
 
 /// What the base lacks for the user; `None` where it has a name, or where it cannot get one.
-fn account(fs: &FileSystem, (uid, gid): (u64, u64)) -> Option<Account> {
+fn account(fs: &FileSystem, Owner { uid, gid }: Owner) -> Option<Account> {
     let mut passwd = list(fs, "etc/passwd", uid)?;
     if fs.contents.tree.get(HOME).is_some() {
         return None;
@@ -97,7 +98,7 @@ fn account(fs: &FileSystem, (uid, gid): (u64, u64)) -> Option<Account> {
 /// has the name, or where it is not text that can be rewritten.
 fn list(fs: &FileSystem, path: &str, number: u64) -> Option<List> {
     let Some(Node { kind, mode, uid, gid }) = fs.contents.tree.get(path) else {
-        return Some(List { text: String::new(), mode: 0o644, owner: (0, 0) });
+        return Some(List { text: String::new(), mode: Mode(0o644), owner: Owner::ROOT });
     };
     let text = fs.text(path).unwrap_or_default();
     let number = number.to_string();
@@ -112,14 +113,14 @@ fn list(fs: &FileSystem, path: &str, number: u64) -> Option<List> {
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
-    Some(List { text, mode: *mode, owner: (*uid, *gid) })
+    Some(List { text, mode: Mode(*mode), owner: Owner { uid: *uid, gid: *gid } })
 }
 
-fn entries(account: &Account, user: (u64, u64)) -> Vec<Entry> {
+fn entries(account: &Account, user: Owner) -> Vec<Entry> {
     let file = |path: &str, list: &List| {
         Entry::file(path, Content::Bytes(list.text.clone().into()), list.mode, list.owner)
     };
-    let mut entries = vec![file("etc/passwd", &account.passwd), Entry::directory(HOME, 0o700, user)];
+    let mut entries = vec![file("etc/passwd", &account.passwd), Entry::directory(HOME, Mode(0o700), user)];
     entries.extend(account.group.as_ref().map(|list| file("etc/group", list)));
     entries
 }
@@ -142,20 +143,29 @@ mod tests {
         fs
     }
 
+    const USER: Owner = Owner { uid: 65532, gid: 65532 };
     const ROOT: &str = "root:x:0:0:root:/root:/bin/bash";
 
     #[test]
     fn a_user_that_the_base_does_not_know_gets_a_line_a_group_and_a_home() {
         let fs = base(&[("etc/passwd", ROOT), ("etc/group", "root:x:0:\n")]);
-        let found = account(&fs, (65532, 65532)).expect("an account");
+        let found = account(&fs, USER).expect("an account");
         let line = "nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n";
         assert_eq!(found.passwd.text, format!("{ROOT}\n{line}"));
-        assert_eq!((found.passwd.mode, found.passwd.owner), (0o640, (0, 42)), "as the base has it");
+        assert_eq!(
+            (found.passwd.mode, found.passwd.owner),
+            (Mode(0o640), Owner { uid: 0, gid: 42 }),
+            "as the base has it"
+        );
         assert_eq!(found.group.as_ref().expect("a group").text, "root:x:0:\nnonroot:x:65532:\n");
-        let entries = entries(&found, (65532, 65532));
+        let entries = entries(&found, USER);
         let home = entries.iter().find(|entry| entry.path == HOME).expect("a home");
-        assert_eq!((home.mode, home.uid, home.gid), (0o700, 65532, 65532));
-        assert_eq!(account(&fs, (7, 0)).expect("an account").group, None, "the group is there");
+        assert_eq!((home.mode, home.owner), (Mode(0o700), USER));
+        assert_eq!(
+            account(&fs, Owner { uid: 7, gid: 0 }).expect("an account").group,
+            None,
+            "the group is there"
+        );
     }
 
     #[test]
@@ -163,16 +173,20 @@ mod tests {
         let known = format!("{ROOT}\napp:x:65532:1:::\n");
         let taken = format!("{ROOT}\nnonroot:x:1000:1000:::\n");
         for text in [known.as_str(), &taken, "caf\u{fffd}:x:1:1:::\n"] {
-            assert_eq!(account(&base(&[("etc/passwd", text)]), (65532, 65532)), None, "{text}");
+            assert_eq!(account(&base(&[("etc/passwd", text)]), USER), None, "{text}");
         }
         let housed = base(&[("etc/passwd", ROOT), ("home/nonroot", "")]);
-        assert_eq!(account(&housed, (65532, 65532)), None);
+        assert_eq!(account(&housed, USER), None);
     }
 
     #[test]
     fn only_numbers_are_named() {
-        assert_eq!(numbers("65532:65532"), Some((65532, 65532)));
-        assert_eq!(numbers("1000"), Some((1000, 0)), "the group that it has without a name");
+        assert_eq!(numbers("65532:65532"), Some(USER));
+        assert_eq!(
+            numbers("1000"),
+            Some(Owner { uid: 1000, gid: 0 }),
+            "the group that it has without a name"
+        );
         for text in ["0", "0:0", "app", "app:app", "1000:app", ""] {
             assert_eq!(numbers(text), None, "{text}");
         }

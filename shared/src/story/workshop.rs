@@ -16,7 +16,7 @@ use crate::event::Events;
 use crate::facts::{self, Contents};
 use crate::layer::{Entry, Head, Press, Spec};
 use crate::oci::media_type::Compression;
-use crate::oci::{History, Platform};
+use crate::oci::{History, Owner, Platform};
 use crate::plan::Additions;
 use crate::registry::Client;
 use crate::store::{Blob, Source, Store};
@@ -151,7 +151,7 @@ impl Workshop<'_> {
             Ok(Spec {
                 title: head.title.clone(),
                 entries: entries()?,
-                owner: (0, 0),
+                owner: Owner::ROOT,
                 compression: head.compression,
                 format: head.format,
             })

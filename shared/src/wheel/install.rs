@@ -9,6 +9,7 @@ use super::record::{self, FileHash, Row};
 use super::{DirectUrl, FileContent, Place, Venv, Wheel, WheelFile};
 use crate::error::{Context, Error, Result};
 use crate::layer::{Content, Entry, Zipped};
+use crate::oci::Mode;
 
 /// Who vouches for the contents of a wheel's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,11 +63,11 @@ impl Installer<'_> {
         }
         for script in &wheel.scripts {
             let path = self.venv.path(Place::Scripts, &wheel.name, &script.name);
-            self.written(path, script.program(&self.venv.interpreter).into(), 0o755);
+            self.written(path, script.program(&self.venv.interpreter).into(), Mode(0o755));
         }
-        self.written(self.described("INSTALLER"), "containerize\n".into(), 0o644);
+        self.written(self.described("INSTALLER"), "containerize\n".into(), Mode(0o644));
         if let Some(origin) = origin {
-            self.written(self.described("direct_url.json"), origin.text().into(), 0o644);
+            self.written(self.described("direct_url.json"), origin.text().into(), Mode(0o644));
         }
         self.record();
         self.entries.sort_by(|a, b| a.path.cmp(&b.path));
@@ -79,7 +80,7 @@ impl Installer<'_> {
 
     fn file(&mut self, file: &WheelFile) -> Result<()> {
         let path = self.venv.path(file.place, &self.wheel.name, &file.path);
-        let mode = if file.executable || file.place == Place::Scripts { 0o755 } else { 0o644 };
+        let mode = if file.executable || file.place == Place::Scripts { Mode(0o755) } else { Mode(0o644) };
         match &file.content {
             FileContent::Zipped { offset, method, compressed, size, crc32 } => {
                 let zipped = Zipped {
@@ -127,7 +128,7 @@ impl Installer<'_> {
         }
     }
 
-    fn written(&mut self, path: String, content: Bytes, mode: u32) {
+    fn written(&mut self, path: String, content: Bytes, mode: Mode) {
         self.rows.push(Row {
             path: self.venv.relative(&path),
             hash: Some(FileHash::of(&content)),
@@ -141,7 +142,7 @@ impl Installer<'_> {
         let mut rows = std::mem::take(&mut self.rows);
         rows.push(Row { path: self.venv.relative(&path), hash: None, size: None });
         let content = Content::Bytes(record::write(rows).into());
-        self.entries.push(Entry::file(path, content, 0o644, self.venv.owner));
+        self.entries.push(Entry::file(path, content, Mode(0o644), self.venv.owner));
     }
 
     /// Refuses entries that take the place of each other or of something else.

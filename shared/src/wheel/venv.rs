@@ -2,6 +2,7 @@
 
 use super::Place;
 use crate::error::{Error, Result};
+use crate::oci::Owner;
 use crate::python::{Name, PythonVersion};
 
 /// The longest first line of a script that every Linux takes whole, in bytes (`BINPRM_BUF_SIZE` before 5.1).
@@ -15,7 +16,7 @@ pub struct Venv {
     /// Its Python; only major and minor matter.
     pub python: PythonVersion,
     /// Who owns what is installed: uid and gid.
-    pub owner: (u64, u64),
+    pub owner: Owner,
     /// The interpreter that scripts name, as `/app/.venv/bin/python`.
     pub interpreter: String,
 }
@@ -109,7 +110,7 @@ mod tests {
         Venv {
             prefix: "app/.venv".into(),
             python: "3.13".parse().expect("a version"),
-            owner: (0, 0),
+            owner: Owner::ROOT,
             interpreter: "/app/.venv/bin/python".into(),
         }
     }

@@ -15,7 +15,7 @@ use super::super::{Press, Spec, Zipped};
 use super::*;
 use crate::facts::tree::Tree;
 use crate::oci::media_type::Format;
-use crate::oci::{Digest, Sha256};
+use crate::oci::{Digest, Mode, Owner, Sha256};
 
 /// From this size in bytes on, a wheel has a layer of its own.
 const LARGE: u64 = 1 << 20;
@@ -133,12 +133,12 @@ fn parts(zipped: &[(String, Arc<Zipped>)]) {
 fn spec(zipped: &[(String, Arc<Zipped>)]) -> Spec {
     let prefix = "app/.venv/lib/python3.13/site-packages";
     let entry = |(name, zipped): &(String, Arc<Zipped>)| {
-        Entry::file(format!("{prefix}/{name}"), Content::Zipped(Arc::clone(zipped)), 0o644, (0, 0))
+        Entry::file(format!("{prefix}/{name}"), Content::Zipped(Arc::clone(zipped)), Mode(0o644), Owner::ROOT)
     };
     Spec {
         title: "wheel".into(),
         entries: zipped.iter().map(entry).collect(),
-        owner: (0, 0),
+        owner: Owner::ROOT,
         compression: Compression::Gzip,
         format: Format::Oci,
     }

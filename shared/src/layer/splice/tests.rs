@@ -7,8 +7,8 @@ use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Strategy};
 
 use super::super::{Layer, Press, Spec, Zipped};
 use crate::facts::tree::Tree;
-use crate::oci::Digest;
 use crate::oci::media_type::Format;
+use crate::oci::{Digest, Mode, Owner};
 use crate::store::Source;
 
 use super::*;
@@ -97,7 +97,7 @@ fn store() -> (tempfile::TempDir, Store) {
 }
 
 fn spec(entries: Vec<Entry>, compression: Compression) -> Spec {
-    Spec { title: "t".into(), entries, owner: (0, 0), compression, format: Format::Oci }
+    Spec { title: "t".into(), entries, owner: Owner::ROOT, compression, format: Format::Oci }
 }
 
 fn pack(spec: &Spec, store: &Store, jobs: usize) -> Result<Layer> {
@@ -105,7 +105,7 @@ fn pack(spec: &Spec, store: &Store, jobs: usize) -> Result<Layer> {
 }
 
 fn file(path: String, content: Content) -> Entry {
-    Entry::file(path, content, 0o644, (0, 0))
+    Entry::file(path, content, Mode(0o644), Owner::ROOT)
 }
 
 fn blob(layer: &Layer) -> Vec<u8> {
@@ -140,7 +140,7 @@ fn random(numbers: &mut Numbers, folder: &Path) -> (Vec<Entry>, Vec<Entry>) {
     for (i, (zipped, (_, _, _, content))) in zipped.into_iter().zip(&archive.files).enumerate() {
         let path = format!("lib/{}/{}{i}", numbers.below(7), "name".repeat(1 + numbers.below(40)));
         let both = match numbers.below(8) {
-            0 => Some(Entry::symlink(format!("{path}.link"), "x", (0, 0))),
+            0 => Some(Entry::symlink(format!("{path}.link"), "x", Owner::ROOT)),
             1 => Some(file(format!("{path}.generated"), Content::Bytes(numbers.content().into()))),
             _ => None,
         };
@@ -225,7 +225,7 @@ fn fixed_archive() -> Archive {
 fn the_bytes_of_a_spliced_layer_are_pinned() {
     let (folder, store) = store();
     let mut entries = numbered(&fixed_archive(), folder.path());
-    entries.push(Entry::symlink("bin/python", "/usr/bin/python3", (0, 0)));
+    entries.push(Entry::symlink("bin/python", "/usr/bin/python3", Owner::ROOT));
     let long = "long/".repeat(30) + "INSTALLER";
     entries.push(file(long, Content::Bytes("containerize\n".into())));
     let layer = pack(&spec(entries.clone(), Compression::Gzip), &store, 2).expect("spliced");

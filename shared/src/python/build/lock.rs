@@ -262,7 +262,7 @@ async fn with_pip(
 ) -> Result<(Call, &'static str, String)> {
     let (tools, wanted) = (host.clone(), request.python);
     let python = blocking(move || {
-        let exact = wanted.and_then(|wanted| tools.python_where(wanted.major, wanted.minor, locks));
+        let exact = wanted.and_then(|wanted| tools.python_where(wanted, locks));
         Ok(exact.or_else(|| tools.any_python(locks)))
     })
     .await?

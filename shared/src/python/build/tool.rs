@@ -52,7 +52,7 @@ pub(super) fn attempts(host: &Host, target: Option<&Interpreter>, offline: bool)
     let version = target.map(|target| target.version);
     if let Some(uv) = host.uv() {
         let with = |python| Attempt::Uv { program: uv.to_owned(), python };
-        let exact = version.and_then(|version| host.python(version.major, version.minor));
+        let exact = version.and_then(|version| host.python(version));
         if let Some(python) = exact {
             return Ok(vec![with(Wish::Found(python))]);
         }
@@ -69,7 +69,7 @@ pub(super) fn attempts(host: &Host, target: Option<&Interpreter>, offline: bool)
         return Ok(attempts);
     }
     let builds = |python: &Python| python.pip.is_some() || python.build.is_some();
-    let exact = version.and_then(|version| host.python_where(version.major, version.minor, builds));
+    let exact = version.and_then(|version| host.python_where(version, builds));
     match exact.or_else(|| host.any_python(builds)) {
         Some(python) if python.pip.is_some() => Ok(vec![Attempt::Pip(python)]),
         Some(python) => Ok(vec![Attempt::Build(python)]),

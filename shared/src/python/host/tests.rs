@@ -1,6 +1,10 @@
 use super::*;
 use crate::python::build::fakes::Machine;
 
+fn version(minor: u32) -> PythonVersion {
+    PythonVersion { major: 3, minor, micro: 0 }
+}
+
 fn find(machine: &Machine) -> Host {
     Host::find(&machine.variables(), machine.project())
 }
@@ -10,10 +14,10 @@ fn a_stand_in_that_does_not_work_is_passed_over() {
     let machine = Machine::new();
     machine.program("python3.13", "exit 127");
     machine.program("python3", "echo no answer");
-    assert_eq!(find(&machine).python(3, 13), None);
+    assert_eq!(find(&machine).python(version(13)), None);
     assert_eq!(find(&machine).any_python(|_| true), None);
     machine.python("python", "3.13.2", "linux-x86_64");
-    let found = find(&machine).python(3, 13).expect("the one that works");
+    let found = find(&machine).python(version(13)).expect("the one that works");
     assert_eq!(found.path, machine.bin().join("python"));
     assert_eq!(found.version.to_string(), "3.13.2");
     assert_eq!(found.libc, Some(Libc::Glibc { major: 2, minor: 36 }));
@@ -26,8 +30,8 @@ fn names_of_other_versions_are_not_even_asked() {
     machine.python("python3.11", "3.11.1", "linux-x86_64");
     machine.python("python3.12", "3.12.1", "linux-x86_64");
     let host = find(&machine);
-    assert_eq!(host.python(3, 11).expect("found").version.minor, 11);
-    assert_eq!(host.python(3, 11).expect("remembered").version.minor, 11);
+    assert_eq!(host.python(version(11)).expect("found").version.minor, 11);
+    assert_eq!(host.python(version(11)).expect("remembered").version.minor, 11);
     assert_eq!(machine.calls(), ["python3.11 -I -c"]);
 }
 
@@ -51,8 +55,8 @@ fn pyenv_and_uv_keep_theirs_elsewhere() {
     machine.python_at(&home.join(".pyenv/versions/3.9.1/bin"), "python3.9", "3.9.1", "linux-aarch64");
     machine.python_at(&home.join(".local/share/uv/python/cpython-3.14.0/bin"), "python3.14", "3.14.0", "x");
     let host = find(&machine);
-    assert_eq!(host.python(3, 9).expect("pyenv").machine().as_deref(), Some("aarch64"));
-    assert_eq!(host.python(3, 14).expect("uv").machine(), None);
+    assert_eq!(host.python(version(9)).expect("pyenv").machine().as_deref(), Some("aarch64"));
+    assert_eq!(host.python(version(14)).expect("uv").machine(), None);
 }
 
 #[test]
@@ -65,7 +69,7 @@ fn too_old_ones_and_other_implementations_build_nothing() {
          \"linux-x86_64\", \"libc\": [\"\", \"\"], \"pip\": null, \"build\": null}'",
     );
     assert_eq!(find(&machine).any_python(|_| true), None);
-    assert_eq!(find(&machine).python(3, 11), None);
+    assert_eq!(find(&machine).python(version(11)), None);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::facts;
 use crate::facts::notes::Note;
 use crate::layer::{Content, Entry, Head, Layer, Spec};
 use crate::oci::media_type::Format;
-use crate::oci::{History, MOST_LAYERS, Platform};
+use crate::oci::{History, MOST_LAYERS, Mode, Owner, Platform};
 use crate::plan::share_out;
 use crate::store::{Table, scratch};
 
@@ -120,7 +120,7 @@ pub(in crate::story) fn list_with(
     platform: &Platform,
 ) -> Option<Entry> {
     let list = List::of(base).with(libraries, architecture(platform).unwrap_or_default())?;
-    Some(Entry::file(LIST, Content::Bytes(list.into()), 0o644, (0, 0)))
+    Some(Entry::file(LIST, Content::Bytes(list.into()), Mode(0o644), Owner::ROOT))
 }
 
 /// What of the base the layers depend on beside the packages.
@@ -188,7 +188,7 @@ impl Adder<'_> {
             Ok(Spec {
                 title: head.title.clone(),
                 entries: self.entries(packages, shared, docs, scratch.path())?,
-                owner: (0, 0),
+                owner: Owner::ROOT,
                 compression: head.compression,
                 format: head.format,
             })
@@ -231,8 +231,9 @@ impl Adder<'_> {
 
     /// What is one file for all packages.
     fn shared_entries(&self, all: &[Unpacked]) -> Vec<Entry> {
-        let file =
-            |path: &str, bytes: Vec<u8>| Entry::file(path, Content::Bytes(bytes.into()), 0o644, (0, 0));
+        let file = |path: &str, bytes: Vec<u8>| {
+            Entry::file(path, Content::Bytes(bytes.into()), Mode(0o644), Owner::ROOT)
+        };
         let mut entries = Vec::new();
         if self.below.database == Database::Whole {
             let status: Vec<&str> = self.below.status.iter().map(String::as_str).collect();

@@ -204,7 +204,7 @@ impl Tools {
 
     /// A CPython of this machine of exactly this version.
     pub(super) fn exactly(&self, version: PythonVersion) -> Option<PathBuf> {
-        let found = self.host.python_where(version.major, version.minor, |python| python.version == version);
+        let found = self.host.python_where(version, |python| python.version == version);
         found.map(|python| python.path)
     }
 }

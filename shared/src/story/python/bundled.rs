@@ -5,9 +5,10 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::facts::python::{find_c_library, find_python};
 use crate::layer::{Content, Entry, collect};
-use crate::oci::Platform;
+use crate::oci::{Mode, Owner, Platform};
 use crate::plan::PYTHON_PREFIX;
-use crate::python::{BundledPython, Interpreter, machine};
+use crate::python::{BundledPython, Interpreter, Project, machine};
+use crate::story::request::Request;
 use crate::story::workshop::Base;
 use crate::system::places;
 
@@ -35,6 +36,14 @@ const LEFT_OUT: &[&str] = &[
     "xxlimited*.so",
     "xxsubtype.*",
 ];
+
+/// The Python of this machine that the settings of a project name by its folder.
+///
+/// # Errors
+/// As [`BundledPython::ask`].
+pub(super) fn ask(project: &Project, prefix: &str, request: &Request) -> Result<BundledPython> {
+    BundledPython::ask(&project.dir.join(prefix), &request.variables)
+}
 
 /// Where the bundled interpreter will be, on this base.
 ///
@@ -78,7 +87,7 @@ pub(super) fn interpreter(
 ///
 /// # Errors
 /// When something of it cannot be read.
-pub(super) fn entries(bundled: &BundledPython, owner: (u64, u64)) -> Result<Vec<Entry>> {
+pub(super) fn entries(bundled: &BundledPython, owner: Owner) -> Result<Vec<Entry>> {
     let to = |relative: &Path| -> Result<String> {
         let place = places::below(relative).ok_or_else(|| {
             Error::usage(format!("{} cannot be used as a path in an image", relative.display()))
@@ -90,7 +99,7 @@ pub(super) fn entries(bundled: &BundledPython, owner: (u64, u64)) -> Result<Vec<
     let program = format!("python{}", bundled.version.short());
     let bin = |name: &str| format!("{PYTHON_PREFIX}/bin/{name}").trim_start_matches('/').to_owned();
     let mut entries = vec![
-        Entry::file(bin(&program), Content::of_file(&bundled.executable)?, 0o755, owner),
+        Entry::file(bin(&program), Content::of_file(&bundled.executable)?, Mode(0o755), owner),
         Entry::symlink(bin("python3"), &program, owner),
         Entry::symlink(bin("python"), "python3", owner),
     ];
@@ -98,7 +107,7 @@ pub(super) fn entries(bundled: &BundledPython, owner: (u64, u64)) -> Result<Vec<
         entries.extend(collect(&bundled.prefix.join(folder), &to(folder)?, None, owner, &left_out)?);
     }
     for library in &bundled.libraries {
-        entries.extend(collect(library, &format!("{PYTHON_PREFIX}/lib/"), Some(0o755), owner, &[])?);
+        entries.extend(collect(library, &format!("{PYTHON_PREFIX}/lib/"), Some(Mode(0o755)), owner, &[])?);
     }
     Ok(entries)
 }

@@ -7,7 +7,7 @@ use super::parts::{PythonParts, below};
 use crate::error::{Error, Result};
 use crate::facts::tree::Tree;
 use crate::layer::{self, Entry, EntryKind, Head, Layer, Spec};
-use crate::oci::Digest;
+use crate::oci::{Digest, Mode};
 use crate::plan::APP;
 use crate::store::scratch;
 use crate::story::layers::Maker;
@@ -51,7 +51,8 @@ impl PythonParts<'_> {
         if modules.is_empty() {
             return Ok(None);
         }
-        let mut key = format!("project {:?} {}", self.target.owner, below(tree, APP.trim_start_matches('/')));
+        let owner = (self.target.owner.uid, self.target.owner.gid);
+        let mut key = format!("project {owner:?} {}", below(tree, APP.trim_start_matches('/')));
         for entry in &modules {
             if let EntryKind::File(content) = &entry.kind {
                 key.push_str(&format!(" {:?} {}", entry.path, content.identity()));
@@ -92,7 +93,7 @@ impl PythonParts<'_> {
             let names: BTreeSet<&str> = modules().map(|entry| entry.path.as_str()).collect();
             compiler.compile(root.path(), &names.into_iter().collect::<Vec<_>>(), maker.press.jobs)?;
             let mut entries =
-                layer::collect(root.path(), "/", Some(0o644), self.target.owner, &["**/*.py".into()])?;
+                layer::collect(root.path(), "/", Some(Mode(0o644)), self.target.owner, &["**/*.py".into()])?;
             // Of folders, only those that hold something.
             entries.retain(|entry| matches!(entry.kind, EntryKind::File(_)));
             Ok(Spec {

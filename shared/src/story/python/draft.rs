@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::builds::Tools;
+use super::bundled;
 use super::interpreter::{self, Locked};
 use super::version;
 use super::wanted::{self, Group, Wanted};
@@ -111,7 +112,7 @@ impl Draft {
         };
         draft.images = draft.images(request, places, own, group, (revision, version), events)?;
         for prefix in draft.images.iter().filter_map(|image| image.settings.python.prefix.clone()) {
-            let bundled = BundledPython::ask(&draft.project.dir.join(&prefix), &request.variables)?;
+            let bundled = bundled::ask(&draft.project, &prefix, request)?;
             draft.tools.prefer(&bundled.executable);
             draft.bundled.insert(prefix, bundled);
         }

@@ -18,6 +18,7 @@ use crate::config::{Install, Settings};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::layer::{Content, Entry};
+use crate::oci::Mode;
 use crate::plan::{APP, Additions, EnvironmentPlan, Plan, PlatformPlan, TargetPlan};
 use crate::python::closed::Present;
 use crate::python::index::Fetched;
@@ -113,7 +114,7 @@ impl<'a> EnvironmentMaker<'a> {
         install: Install,
         left_out: &mut Vec<String>,
     ) -> Result<(PythonParts<'a>, Vec<Present>)> {
-        let owner = (self.settings.owner.uid, self.settings.owner.gid);
+        let owner = self.settings.owner;
         let target = target(self.interpreter, owner);
         let mut files = files.into_iter();
         let mut wheels = Vec::new();
@@ -193,7 +194,7 @@ impl<'a> EnvironmentMaker<'a> {
         let paths = project.layout.python_paths();
         let lines: String = paths.iter().map(|path| format!("{}\n", within_app(path))).collect();
         let pth = format!("{}/{}.pth", target.site_packages(), project.normalized.escaped());
-        entries.push(Entry::file(pth, Content::Bytes(lines.into()), 0o644, target.owner));
+        entries.push(Entry::file(pth, Content::Bytes(lines.into()), Mode(0o644), target.owner));
         for (name, object) in &project.scripts {
             if is_command_line(object) {
                 let words = format!(
@@ -205,7 +206,7 @@ impl<'a> EnvironmentMaker<'a> {
             let script = Script::of(name, object)?;
             let program = script.program(&target.interpreter).into_bytes();
             let path = format!("{}/bin/{name}", target.prefix);
-            entries.push(Entry::file(path, Content::Bytes(program.into()), 0o755, target.owner));
+            entries.push(Entry::file(path, Content::Bytes(program.into()), Mode(0o755), target.owner));
         }
         Ok(entries)
     }
@@ -239,7 +240,7 @@ pub(super) fn tell_left_out(draft: &Draft, plan: &Plan, events: &Events) -> Resu
 fn source_entries(draft: &Draft, settings: &Settings, left_out: &mut Vec<String>) -> Result<Vec<Entry>> {
     let set = draft.source(settings)?;
     say_once(set.words(), left_out);
-    let owner = (settings.owner.uid, settings.owner.gid);
+    let owner = settings.owner;
     let app = APP.trim_start_matches('/');
     set.files
         .iter()
@@ -248,7 +249,7 @@ fn source_entries(draft: &Draft, settings: &Settings, left_out: &mut Vec<String>
             Ok(match &file.kind {
                 SourceKind::Link { target } => Entry::symlink(path, target, owner),
                 SourceKind::File { .. } => {
-                    let mode = if file.executable { 0o755 } else { 0o644 };
+                    let mode = if file.executable { Mode(0o755) } else { Mode(0o644) };
                     Entry::file(path, Content::of_file(&file.from)?, mode, owner)
                 }
             })

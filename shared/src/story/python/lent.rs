@@ -20,6 +20,7 @@ use crate::facts::tree::{NodeKind, Tree};
 use crate::facts::{self, Contents};
 use crate::layer::{self, EntryKind, Head, Layer, Press, Spec};
 use crate::oci::media_type::{Compression, Format};
+use crate::oci::{Mode, Owner};
 use crate::process::Program;
 use crate::python::PythonVersion;
 use crate::store::scratch;
@@ -117,12 +118,12 @@ impl Lender<'_> {
         let folder = scratch::folder()?;
         let spec = || {
             self.copy(folder.path())?;
-            let mut entries = layer::collect(folder.path(), "/", Some(0o755), (0, 0), &[])?;
+            let mut entries = layer::collect(folder.path(), "/", Some(Mode(0o755)), Owner::ROOT, &[])?;
             entries.retain(|entry| matches!(entry.kind, EntryKind::File(_)));
             Ok(Spec {
                 title: head.title.clone(),
                 entries,
-                owner: (0, 0),
+                owner: Owner::ROOT,
                 compression: head.compression,
                 format: head.format,
             })

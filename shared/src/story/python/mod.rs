@@ -27,7 +27,8 @@ use std::path::{Path, PathBuf};
 
 use super::early::Early;
 use super::hooks;
-use super::pack::{Packed, pack};
+use super::ingredients::Packed;
+use super::pack::pack;
 use super::recipe::{Purpose, Recipe};
 use super::request::Request;
 use super::workshop::{BaseWish, Bases, Workshop};

@@ -8,7 +8,7 @@ use super::ready::ReadyWheel;
 use crate::error::Result;
 use crate::facts::tree::Tree;
 use crate::layer::{Content, Entry, EntryKind, Head, Layer, Press, Spec};
-use crate::oci::Digest;
+use crate::oci::{Digest, Mode, Owner};
 use crate::plan::{Item, PREFIX, share_out};
 use crate::python::{Interpreter, Name};
 use crate::story::ingredients::{Distribution, Ingredients};
@@ -37,7 +37,7 @@ pub(super) struct PythonParts<'a> {
 }
 
 /// The environment that is made for `interpreter`, of files that belong to `owner`.
-pub(super) fn target(interpreter: &Interpreter, owner: (u64, u64)) -> wheel::Venv {
+pub(super) fn target(interpreter: &Interpreter, owner: Owner) -> wheel::Venv {
     wheel::Venv {
         prefix: PREFIX.trim_start_matches('/').to_owned(),
         python: interpreter.version,
@@ -48,7 +48,7 @@ pub(super) fn target(interpreter: &Interpreter, owner: (u64, u64)) -> wheel::Ven
 
 /// What makes a folder a virtual environment (PEP 405): its configuration, and the interpreter's
 /// names.
-pub(super) fn skeleton(interpreter: &Interpreter, owner: (u64, u64)) -> Vec<Entry> {
+pub(super) fn skeleton(interpreter: &Interpreter, owner: Owner) -> Vec<Entry> {
     let prefix = PREFIX.trim_start_matches('/');
     let home = interpreter.path.rsplit_once('/').map_or("/", |(home, _)| home);
     let settings = format!(
@@ -57,7 +57,7 @@ pub(super) fn skeleton(interpreter: &Interpreter, owner: (u64, u64)) -> Vec<Entr
     );
     let settings = Content::Bytes(settings.into());
     vec![
-        Entry::file(format!("{prefix}/pyvenv.cfg"), settings, 0o644, owner),
+        Entry::file(format!("{prefix}/pyvenv.cfg"), settings, Mode(0o644), owner),
         Entry::symlink(format!("{prefix}/bin/python"), &interpreter.path, owner),
         Entry::symlink(format!("{prefix}/bin/python3"), "python", owner),
         Entry::symlink(format!("{prefix}/bin/python{}", interpreter.version.short()), "python", owner),
@@ -147,6 +147,7 @@ impl PythonParts<'_> {
     /// Everything that the bytes of the layer depend on.
     pub(super) fn key(&self, wheels: &[&ReadyWheel], below: &str) -> String {
         let wheel::Venv { prefix, python, owner, interpreter } = &self.target;
+        let owner = (owner.uid, owner.gid);
         let mut key = format!("wheels {prefix} {} {owner:?} {interpreter} {below}", python.short());
         for wheel in wheels {
             let origin = wheel.origin.as_ref().map(|origin| serde_json::json!(origin).to_string());

@@ -1,12 +1,13 @@
 //! The version that images are labelled and tagged with.
 
 use super::builds::Tools;
+use super::bundled;
 use super::form::install_of;
 use crate::config::{Install, Partial, PythonChoice};
 use crate::error::Result;
 use crate::event::Events;
 use crate::oci::Platform;
-use crate::python::{BundledPython, Project};
+use crate::python::Project;
 use crate::story::request::Request;
 
 /// The version of what has none.
@@ -33,7 +34,7 @@ pub(super) async fn of(
     }
     let wanted = match &early.python {
         Some(PythonChoice::Bundled { prefix }) => {
-            let bundled = BundledPython::ask(&project.dir.join(prefix), &request.variables)?;
+            let bundled = bundled::ask(project, prefix, request)?;
             tools.prefer(&bundled.executable);
             Some(bundled.version)
         }

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use super::bundled;
 use super::interpreter::{AskedBy, check_minor};
 use super::tables::{TABLES, places};
 use crate::config::{BaseChoice, Folded, Origin, PythonChoice};
 use crate::error::Result;
 use crate::event::Events;
 use crate::python::lock::{self, Lock};
-use crate::python::{BundledPython, Name, Project, PythonVersion};
+use crate::python::{Name, Project, PythonVersion};
 use crate::story::places::{Own, Places};
 use crate::story::request::Request;
 use crate::words::{Command, Flag, flag};
@@ -117,7 +118,7 @@ impl Wanted {
                     vec![text.parse()?]
                 }
                 Some(PythonChoice::Bundled { prefix }) => {
-                    let bundled = BundledPython::ask(&project.dir.join(prefix), &request.variables)?;
+                    let bundled = bundled::ask(project, prefix, request)?;
                     self.interpreter.get_or_insert(bundled.executable);
                     asked = AskedBy::Bundled;
                     vec![bundled.version]

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 
 use super::early::Early;
 use super::ingredients::Ingredients;
+use super::ingredients::Packed;
 use super::layers::{Made, Maker, Parts, Site, entry};
-use super::pack::{Packed, pack};
+use super::pack::pack;
 use super::places::Places;
 use super::recipe::{Purpose, Recipe};
 use super::request::Request;
@@ -25,7 +26,7 @@ use crate::config::Settings;
 use crate::error::Result;
 use crate::event::Events;
 use crate::layer::{Content, EntryKind};
-use crate::oci::Reference;
+use crate::oci::{Mode, Reference};
 use crate::plan::{ImagePlan, Item, Plan, PlatformPlan, TargetPlan};
 use crate::store::Store;
 use crate::system::System;
@@ -192,7 +193,7 @@ impl Parts for Program<'_> {
     fn made(&self, item: &Item, _: &Maker<'_>, _: &Site<'_>) -> Result<Option<Made>> {
         let Item::Program { path, owner } = item else { return Ok(None) };
         let content = Content::of_file(self.path)?;
-        Ok(Some(Made::Entries(vec![entry(path, EntryKind::File(content), 0o755, *owner)])))
+        Ok(Some(Made::Entries(vec![entry(path, EntryKind::File(content), Mode(0o755), *owner)])))
     }
 
     fn made_of(&self) -> Ingredients {

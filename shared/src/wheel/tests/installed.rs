@@ -6,7 +6,7 @@ use super::builder::{FILENAME, INFO, Part, part, row, wheel};
 use super::{installed, on_disk, open, venv};
 use crate::error::Kind;
 use crate::layer::{Content, Entry, EntryKind};
-use crate::oci::Digest;
+use crate::oci::{Digest, Owner};
 use crate::python::Source;
 use crate::wheel::{DirectUrl, Venv, Vouched, Wheel, install};
 
@@ -18,7 +18,7 @@ fn by_path(entries: &[Entry]) -> BTreeMap<String, (u32, Option<String>)> {
         EntryKind::File(Content::Bytes(bytes)) => Some(String::from_utf8_lossy(bytes).into_owned()),
         _ => None,
     };
-    entries.iter().map(|entry| (entry.path.clone(), (entry.mode, content(entry)))).collect()
+    entries.iter().map(|entry| (entry.path.clone(), (entry.mode.0, content(entry)))).collect()
 }
 
 #[test]
@@ -153,8 +153,8 @@ fn entries_depend_on_wheel_and_environment_alone() {
     assert!(!wheel.archive.exists());
     let place = |venv: &Venv| install(&wheel, venv, None, Vouched::ByArchive).expect("entries");
     assert_eq!(place(&venv()), place(&venv()));
-    let other = Venv { owner: (7, 8), ..venv() };
-    assert!(place(&other).iter().all(|entry| (entry.uid, entry.gid) == (7, 8)));
+    let other = Venv { owner: Owner { uid: 7, gid: 8 }, ..venv() };
+    assert!(place(&other).iter().all(|entry| (entry.owner.uid, entry.owner.gid) == (7, 8)));
     let other = Venv { python: "3.12.1".parse().expect("a version"), ..venv() };
     assert!(place(&other).iter().any(|entry| entry.path.ends_with("lib/python3.12/site-packages/demo/x.py")));
 }

@@ -10,13 +10,13 @@ use std::path::PathBuf;
 use super::{Venv, Vouched, Wheel, install};
 use crate::error::{Error, Kind, Result};
 use crate::layer::Entry;
-use crate::oci::Digest;
+use crate::oci::{Digest, Owner};
 
 fn venv() -> Venv {
     Venv {
         prefix: "app/.venv".into(),
         python: "3.13".parse().expect("a version"),
-        owner: (0, 0),
+        owner: Owner::ROOT,
         interpreter: "/app/.venv/bin/python".into(),
     }
 }
