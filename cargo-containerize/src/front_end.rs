@@ -180,6 +180,7 @@ impl Wording for Speech {
             (Verb::Build, _) => here.to_owned(),
             (Verb::Lock, Some(lock)) => return lock.clone(),
             (Verb::Lock, None) => format!("{here} lock"),
+            (Verb::Verify, _) => "containerize verify".into(),
         };
         command.flags.iter().fold(verb, |text, flag| format!("{text} {}", self.flag(flag)))
     }

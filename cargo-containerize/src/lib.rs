@@ -9,6 +9,7 @@ mod progress;
 mod render;
 mod request;
 mod signals;
+mod verify;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -21,7 +22,7 @@ use containerize_core::story::{self, Outcome};
 use containerize_core::system::limits;
 use containerize_core::{Error, Kind, config, interrupt, redact};
 
-use cli::{BuildArgs, CheckArgs, Cli, Color, IndexArgs, PrintFormat, SayArgs, Verb};
+use cli::{BuildArgs, CheckArgs, Cli, Color, IndexArgs, PrintFormat, SayArgs, Verb, VerifyArgs};
 use front_end::FrontEnd;
 use progress::{Screen, Volume};
 
@@ -54,6 +55,7 @@ pub fn main() -> ExitCode {
         Some(Verb::Build(arguments)) => run_build(&arguments, &front_end, Task::Build),
         Some(Verb::Lock(arguments)) => run_build(&arguments, &front_end, Task::Lock),
         Some(Verb::Check(arguments)) => run_check(&arguments, &front_end),
+        Some(Verb::Verify(arguments)) => run_verify(&arguments, &front_end),
         Some(Verb::Index(arguments)) => run_index(&arguments, &front_end),
         Some(Verb::Cache(arguments)) => finish(
             cache::run(&arguments).map(Some).map_err(Into::into),
@@ -137,6 +139,13 @@ fn run_check(arguments: &CheckArgs, front_end: &FrontEnd) -> ExitCode {
         Ok(None) => finish(Ok(None), arguments.say.format == PrintFormat::Json, front_end),
         Err(error) => finish(Err(error), arguments.say.format == PrintFormat::Json, front_end),
     }
+}
+
+fn run_verify(arguments: &VerifyArgs, front_end: &FrontEnd) -> ExitCode {
+    let (events, screen) = start_events(&arguments.say, front_end);
+    let result = in_runtime(verify::run(arguments, &events));
+    screen.flush();
+    finish(result, arguments.say.format == PrintFormat::Json, front_end)
 }
 
 fn start_events(say: &SayArgs, front_end: &FrontEnd) -> (Events, Arc<Screen>) {

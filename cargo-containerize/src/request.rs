@@ -15,7 +15,7 @@ use containerize_core::store::{DEFAULT_SIZE, Store, parse_size};
 use containerize_core::story::{Language, Login, Request, RustCall};
 use containerize_core::{Error, Result, read, system};
 
-use crate::cli::{BuildArgs, CheckArgs, IndexArgs, TransferArgs};
+use crate::cli::{BuildArgs, CheckArgs, IndexArgs, TransferArgs, VerifyArgs};
 use crate::front_end::{self, FrontEnd};
 
 /// Passwords are not longer, in bytes: some are tokens that hold certificates.
@@ -96,6 +96,14 @@ pub(crate) fn for_check(arguments: &CheckArgs, events: &Events) -> Result<(Clien
         _ => None,
     };
     means(&arguments.transfer, registry, events)
+}
+
+/// The means to read the image of `verify`.
+///
+/// # Errors
+/// When the password or the cache cannot be read.
+pub(crate) fn for_verify(arguments: &VerifyArgs, events: &Events) -> Result<(Client, Store)> {
+    means(&arguments.transfer, Some(&arguments.image.repository.registry), events)
 }
 
 /// A client whose login, if the call has one, is for `registry`, and the cache.

@@ -34,6 +34,7 @@ impl Wording for Plain {
         let verb = match command.verb {
             Verb::Build => "containerize",
             Verb::Lock => "containerize lock",
+            Verb::Verify => "containerize verify",
         };
         command.flags.iter().fold(verb.to_owned(), |text, flag| format!("{text} {}", self.flag(flag)))
     }
@@ -50,6 +51,8 @@ pub enum Verb {
     Build,
     /// Pins what images are built from.
     Lock,
+    /// Checks who has signed an image. Tools that call this program have no verb for it.
+    Verify,
 }
 
 /// A command of this program that someone should run.
@@ -65,6 +68,8 @@ impl Command {
     pub const BUILD: Self = Self { verb: Verb::Build, flags: Vec::new() };
     /// `containerize lock`.
     pub const LOCK: Self = Self { verb: Verb::Lock, flags: Vec::new() };
+    /// `containerize verify`.
+    pub const VERIFY: Self = Self { verb: Verb::Verify, flags: Vec::new() };
 
     /// The command with these flags.
     #[must_use]

@@ -43,10 +43,10 @@ const STORY: &[Part] = &[
     ("call", &["request", "outcome"], &[]),
     ("made", &["ingredients"], &[]),
     ("settings", &["about", "hooks", "language", "places", "revision"], &["call"]),
-    ("workshop", &["brought", "parallel", "upload", "workshop"], &["call"]),
+    ("workshop", &["brought", "parallel", "sign", "upload", "workshop"], &["call"]),
     (
         "delivery",
-        &["bill", "deliver", "hang", "merge", "preflight", "provenance"],
+        &["bill", "deliver", "hang", "merge", "preflight", "provenance", "verify"],
         &["call", "made", "settings", "workshop"],
     ),
     ("recipe", &["early", "recipe"], &["call", "delivery", "made", "settings", "workshop"]),

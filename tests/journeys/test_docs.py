@@ -199,8 +199,8 @@ def test_every_flag_is_documented(program) -> None:
     foreign |= {"--chmod", "--full"}
     # Of oras and regctl.
     foreign |= {"--oci-layout", "--referrers"}
-    # Of Trivy.
-    foreign |= {"--sbom-sources"}
+    # Of cosign and Trivy.
+    foreign |= {"--insecure-ignore-tlog", "--sbom-sources"}
     assert words - flags - foreign == set(), "pages name flags that do not exist"
 
 

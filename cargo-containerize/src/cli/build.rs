@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum, ValueHint};
 use containerize_core::config::{
     Attestations, BaseChoice, Bins, CheckMode, Command, Debian, FileRule, Healthcheck, Install, LabelValue,
-    Native, Owner, Partial, Port, PythonChoice, Sbom, StaleLock, Strip,
+    Native, Owner, Partial, Port, PythonChoice, Sbom, Sign, StaleLock, Strip,
 };
 use containerize_core::oci::media_type::{Compression, Format};
 use containerize_core::sink::{Daemon, Output};
@@ -165,6 +165,11 @@ pub(crate) struct TargetArgs {
     /// asked for by name. referrers attaches them to every platform, also in layouts. [default: auto]
     #[arg(long, value_name = "HOW", hide_short_help = true)]
     attestations: Option<Attestations>,
+    /// Sign what is pushed with the private key in FILE
+    ///
+    /// CONTAINERIZE_SIGN_PASSWORD or COSIGN_PASSWORD is its password. The key `sign` also takes a command.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, hide_short_help = true)]
+    sign_key: Option<String>,
 }
 
 /// What the image looks like.
@@ -468,6 +473,7 @@ impl BuildArgs {
             check: image.check,
             sbom: self.target.sbom,
             attestations: self.target.attestations,
+            sign: self.target.sign_key.clone().map(Sign::with_key),
             native: image.native,
             compression: image.compression,
             max_layers: image.max_layers,

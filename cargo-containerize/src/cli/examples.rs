@@ -34,6 +34,10 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
             ("check docker-daemon:app:1.0 --format json", "a local Docker image; prints JSON"),
         ],
     ),
+    (
+        &["verify"],
+        &[("verify ghcr.io/you/app:1.0 --key cosign.pub", "signed with the key that belongs to it")],
+    ),
     (&["index"], &[("index ghcr.io/you/app:1.0 ghcr.io/you/app:1.0-amd64 ghcr.io/you/app:1.0-arm64", "")]),
     (
         &["cache"],
@@ -122,7 +126,7 @@ mod tests {
         for words in ["containerize", "cargo containerize", "poetry containerize"] {
             let front_end = FrontEnd { command: Some(words.into()), ..FrontEnd::default() };
             let mut command = Cli::command_for(&front_end);
-            for verb in ["build", "lock", "check", "index", "cache", "schema", "completions"] {
+            for verb in ["build", "lock", "check", "verify", "index", "cache", "schema", "completions"] {
                 let verb = command.find_subcommand_mut(verb).expect("a verb");
                 let help = verb.render_long_help().to_string();
                 let (_, examples) = help.rsplit_once("\nExamples:\n").expect("examples");

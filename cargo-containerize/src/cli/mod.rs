@@ -6,6 +6,7 @@ mod check;
 mod examples;
 mod index;
 mod values;
+mod verify;
 
 use anstyle::AnsiColor;
 use clap::builder::Styles;
@@ -28,6 +29,7 @@ pub(crate) use build::{BuildArgs, Color, PrintFormat, Progress, SayArgs, Transfe
 pub(crate) use cache::{CacheArgs, CacheVerb};
 pub(crate) use check::CheckArgs;
 pub(crate) use index::IndexArgs;
+pub(crate) use verify::VerifyArgs;
 
 /// Turn a Rust or Python project into an OCI image and push it: no Docker, no Dockerfile, no root
 #[derive(Debug, Parser)]
@@ -72,6 +74,8 @@ pub(crate) enum Verb {
     Lock(Box<BuildArgs>),
     /// Check whether an image will start, without running it
     Check(Box<CheckArgs>),
+    /// Verify that an image in a registry is signed with a key
+    Verify(Box<VerifyArgs>),
     /// Merge images that were pushed for single platforms into one index
     Index(Box<IndexArgs>),
     /// Inspect or prune the cache

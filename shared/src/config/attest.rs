@@ -5,6 +5,8 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::value::Command;
+
 /// An enumeration of words: how they are written, and read.
 macro_rules! choice {
     ($(#[$comment:meta])* $name:ident { $($(#[$each:meta])* $variant:ident = $word:literal,)* } or $others:literal) => {
@@ -60,14 +62,64 @@ choice! {
     or "auto, referrers or none"
 }
 
+/// Who signs what is pushed: a key, or a command that has one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Sign {
+    /// A file with a private key of P-256 in PEM, as `cosign generate-key-pair` makes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// A file with the key's password; otherwise `CONTAINERIZE_SIGN_PASSWORD` or `COSIGN_PASSWORD` is it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<String>,
+    /// A command that is given what to sign on standard input, and writes the signature (ECDSA with SHA-256, in
+    /// DER) to standard output, as it is or in Base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Command>,
+    /// A file with the public key that belongs to the command's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
+}
+
+impl Sign {
+    /// A key in this file.
+    pub fn with_key(file: String) -> Self {
+        Self { key: Some(file), ..Self::default() }
+    }
+
+    /// The file with the public key, as cosign calls it.
+    pub fn public_file(&self) -> String {
+        match (&self.public_key, &self.key) {
+            (Some(file), _) => file.clone(),
+            (None, Some(key)) => format!("{}.pub", key.strip_suffix(".key").unwrap_or(key)),
+            (None, None) => "cosign.pub".into(),
+        }
+    }
+
+    /// What makes no sense in it.
+    pub(super) fn mistake(&self) -> Option<&'static str> {
+        match (&self.key, &self.command) {
+            (None, None) => Some("it names neither a key nor a command"),
+            (Some(_), Some(_)) => Some("it names both a key and a command"),
+            (Some(_), None) if self.public_key.is_some() => Some("public-key is only for a command"),
+            (None, Some(_)) if self.public_key.is_none() => Some("a command needs public-key too"),
+            (None, Some(_)) if self.password_file.is_some() => Some("password-file is only for a key"),
+            _ => None,
+        }
+    }
+}
+
 /// What is attested about an image when it is pushed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Attest {
     /// In which formats bills of materials are made.
     pub sbom: Sbom,
     /// Where all of it goes.
     pub attestations: Attestations,
+    /// Who signs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sign: Option<Sign>,
 }
 
 impl Sbom {

@@ -21,7 +21,7 @@ mod shown;
 mod value;
 
 pub use crate::oci::{Mode, Owner};
-pub use attest::{Attest, Attestations, Sbom};
+pub use attest::{Attest, Attestations, Sbom, Sign};
 pub use capabilities::Capabilities;
 pub use fold::{Folded, Place, fold};
 pub use language::Language;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::attest::{Attestations, Sbom};
+use super::attest::{Attestations, Sbom, Sign};
 use super::merge::{append, by_key, debian, replace};
 use super::natural;
 use super::origin::{Origin, Origins};
@@ -144,6 +144,8 @@ keys! {
     sbom("sbom"): Sbom, replace, Text, r#""spdx""#;
     /// Where what is attested about an image goes: `auto`, `referrers` or `none`.
     attestations("attestations"): Attestations, replace, Text, r#""referrers""#;
+    /// Who signs what is pushed: a key of this machine, or a command that has one.
+    sign("sign"): Sign, replace, Toml, r#"{ key = "cosign.key" }"#;
     /// Libraries that the image needs and nothing in it has: `error` names them, `bundle` bundles this machine's.
     native("native"): Native, replace, Text, r#""bundle""#;
     /// Commands before and after the build.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::attest::Attest;
+use super::attest::{Attest, Attestations, Sbom, Sign};
 use super::fold::Folded;
 use super::origin::Origins;
 use super::shown::Shown;
@@ -189,10 +189,7 @@ impl Settings {
             compression,
             max_layers: check.max_layers(values.max_layers.unwrap_or(60))?,
             check: values.check.unwrap_or_default(),
-            attest: Attest {
-                sbom: values.sbom.unwrap_or_default(),
-                attestations: values.attestations.unwrap_or_default(),
-            },
+            attest: check.attest(values.sbom, values.attestations, values.sign)?,
             native: values.native.unwrap_or_default(),
             layers: values.layers.unwrap_or_default(),
             features: values.features.unwrap_or_default(),
@@ -276,6 +273,26 @@ impl Check<'_> {
                 .hint(words!("use {}", flag("platform").of("linux/amd64"))));
         }
         Ok(platforms)
+    }
+
+    fn attest(
+        &self,
+        sbom: Option<Sbom>,
+        attestations: Option<Attestations>,
+        sign: Option<Sign>,
+    ) -> Result<Attest> {
+        let attestations = attestations.unwrap_or_default();
+        if let Some(mistake) = sign.as_ref().and_then(Sign::mistake) {
+            return Err(self.wrong("sign", mistake).hint(
+                "write { key = \"cosign.key\" }, or { command = [...], public-key = \"cosign.pub\" }",
+            ));
+        }
+        if sign.is_some() && attestations == Attestations::None {
+            return Err(self
+                .wrong("sign", "with `attestations = \"none\"` no signature goes anywhere")
+                .hint("remove one of the two"));
+        }
+        Ok(Attest { sbom: sbom.unwrap_or_default(), attestations, sign })
     }
 
     fn debian(&self, mut debian: Debian) -> Result<Debian> {

@@ -50,7 +50,7 @@ pub(super) fn image_plan(
         owner: settings.owner,
         native: settings.native,
         check: settings.check,
-        attest: settings.attest,
+        attest: settings.attest.clone(),
         configuration,
     }
 }

@@ -8,10 +8,12 @@ use crate::system::System;
 /// Variables of this prefix hold `user:password` for one registry each.
 pub(crate) const AUTH_PREFIX: &str = "CONTAINERIZE_AUTH_";
 
-/// Other variables in which this program finds credentials for registries.
-const NAMES: [&str; 6] = [
+/// Other variables in which this program finds credentials for registries, and passwords of keys.
+const NAMES: [&str; 8] = [
     "CONTAINERIZE_USERNAME",
     "CONTAINERIZE_PASSWORD",
+    "CONTAINERIZE_SIGN_PASSWORD",
+    "COSIGN_PASSWORD",
     "DOCKER_AUTH_CONFIG",
     "DOCKER_CONFIG",
     "GITHUB_TOKEN",

@@ -20,7 +20,7 @@ use crate::plan::Plan;
 use crate::registry::{Credentials, Explicit};
 use crate::sink::{self, Output};
 use crate::words;
-use crate::words::flag;
+use crate::words::{Command, flag};
 
 /// The credentials, with those of the call bound to the one registry that it speaks to: a
 /// password must not go to a registry that it was not meant for.
@@ -128,6 +128,11 @@ async fn deliver(
     for (set, image) in sets.iter().zip(&plan.images) {
         let references =
             if request.push { sink::push(client, set, store, events).await? } else { Vec::new() };
+        if let (Some(sign), Some(reference)) = (&image.attest.sign, references.first()) {
+            let signed = format!("{}@{}", reference.repository, set.digest());
+            let verify = Command::VERIFY.with([flag("key").of(sign.public_file())]);
+            events.note(words!("signed; to check it, run `{verify} {signed}`"));
+        }
         delivered.push(Delivered {
             name: image.name.clone(),
             digest: set.digest(),

@@ -1,6 +1,5 @@
 //! What hangs on the images that were just made, and the files that bills of materials are written to.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -10,11 +9,12 @@ use super::ingredients::{Origin, Packed};
 use super::provenance;
 use super::request::{NAME, Request, named};
 use super::revision::remember_written;
+use super::sign::Signer;
 use super::workshop::Workshop;
-use crate::config::{Attest, Attestations, Sbom};
+use crate::config::{Attest, Attestations, Sbom, Sign};
 use crate::error::{Error, Result};
 use crate::image::{Attached, ImageSet, Reach};
-use crate::oci::{Descriptor, Digest};
+use crate::oci::{Descriptor, Digest, to_json};
 use crate::plan::{ImagePlan, Plan};
 use crate::sbom::{self, Bill};
 use crate::sink;
@@ -31,6 +31,9 @@ const CYCLONEDX_ENDING: &str = ".cdx.json";
 
 /// The annotation that says what a statement states.
 const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
+
+/// The annotation that names the public key of a signature: its SHA-256.
+const SIGNED_BY: &str = "io.containerize.signed-by";
 
 /// The annotation that says when a manifest was made.
 const CREATED: &str = "org.opencontainers.image.created";
@@ -54,7 +57,7 @@ pub(super) async fn hang(
 ) -> Result<(Vec<ImageSet>, Vec<(PathBuf, String)>)> {
     let (mut sets, mut files) = (Vec::new(), Vec::new());
     for (Packed { mut set, origins }, image) in packed.into_iter().zip(&plan.images) {
-        let attest = image.attest;
+        let attest = &image.attest;
         let is_hung = hangs(workshop.request, attest);
         let outputs = &workshop.request.sbom_outputs;
         let wanted = Formats {
@@ -74,7 +77,8 @@ pub(super) async fn hang(
         }
         if is_hung {
             let statement = provenance::statement(workshop.request, image, &set, &origins, None)?;
-            attach(&mut set, image, documents, statement)?;
+            let things = Things { workshop, plan: image, documents, statement };
+            tokio::task::block_in_place(|| things.attach(&mut set))?;
         }
         sets.push(set);
     }
@@ -82,7 +86,7 @@ pub(super) async fn hang(
 }
 
 /// Whether anything is to hang on an image of this call.
-fn hangs(request: &Request, attest: Attest) -> bool {
+fn hangs(request: &Request, attest: &Attest) -> bool {
     match attest.attestations {
         Attestations::Auto => request.push,
         Attestations::Referrers => true,
@@ -140,26 +144,104 @@ async fn documents(
     Ok(documents)
 }
 
-fn attach(set: &mut ImageSet, plan: &ImagePlan, documents: Vec<Document>, statement: Vec<u8>) -> Result<()> {
-    let reach = reach(plan.attest);
-    let created = BTreeMap::from([(CREATED.to_owned(), plan.created.clone())]);
-    let subjects: Vec<Descriptor> = set.manifests().map(|manifest| manifest.descriptor.clone()).collect();
-    for document in documents.into_iter().filter(|document| is_attached(plan.attest.sbom, &document.kind)) {
-        let Some(subject) = subjects.iter().find(|subject| subject.digest == document.subject) else {
-            return Err(Error::bug("a bill is about another image"));
-        };
-        let text = document.text.into_bytes();
-        let made = Attached::document(subject, &document.kind, "SBOM", text, created.clone())?;
-        set.attach(Attached { reach, ..made })?;
+/// Whether a call may sign what it makes.
+pub(super) fn signs(request: &Request) -> bool {
+    request.push && !request.dry_run
+}
+
+/// What is to hang on the images of a set.
+struct Things<'a> {
+    workshop: &'a Workshop<'a>,
+    plan: &'a ImagePlan,
+    documents: Vec<Document>,
+    /// Of how they were built.
+    statement: Vec<u8>,
+}
+
+impl Things<'_> {
+    fn attach(&self, set: &mut ImageSet) -> Result<()> {
+        let subjects: Vec<Descriptor> = set.manifests().map(|manifest| manifest.descriptor.clone()).collect();
+        let kind = |document: &&Document| is_attached(self.plan.attest.sbom, &document.kind);
+        for document in self.documents.iter().filter(kind) {
+            let Some(subject) = subjects.iter().find(|subject| subject.digest == document.subject) else {
+                return Err(Error::bug("a bill is about another image"));
+            };
+            self.hang(set, subject, &document.kind, "SBOM", document.text.clone().into_bytes(), &[])?;
+        }
+        for subject in &subjects {
+            let stated = [(PREDICATE_TYPE, trust::PROVENANCE)];
+            self.hang(set, subject, trust::IN_TOTO, "provenance", self.statement.clone(), &stated)?;
+        }
+        match &self.plan.attest.sign {
+            Some(sign) if signs(self.workshop.request) => self.attach_signed(set, &subjects, sign),
+            _ => Ok(()),
+        }
     }
-    let mut annotations = created;
-    annotations.insert(PREDICATE_TYPE.to_owned(), trust::PROVENANCE.to_owned());
-    for subject in &subjects {
-        let (statement, annotations) = (statement.clone(), annotations.clone());
-        let made = Attached::document(subject, trust::IN_TOTO, "provenance", statement, annotations)?;
-        set.attach(Attached { reach, ..made })?;
+
+    /// The signature of each manifest, and the documents about it once more, signed.
+    fn attach_signed(&self, set: &mut ImageSet, subjects: &[Descriptor], sign: &Sign) -> Result<()> {
+        let Workshop { request, dir, signers, .. } = *self.workshop;
+        let signer = signers.get(sign).ok_or_else(|| Error::bug("nobody is there to sign"))?;
+        let provenance = to_json(&signer.bundle(request, dir, &self.statement)?)?;
+        for subject in subjects {
+            let signature = trust::signature_of(&subject.digest)?;
+            let signature = to_json(&signer.bundle(request, dir, &signature)?)?;
+            self.hang_bundle(set, subject, signer, trust::SIGNATURE, "signature", signature)?;
+            self.hang_bundle(
+                set,
+                subject,
+                signer,
+                trust::PROVENANCE,
+                "signed provenance",
+                provenance.clone(),
+            )?;
+        }
+        let kind = |document: &&Document| is_attached(self.plan.attest.sbom, &document.kind);
+        for document in self.documents.iter().filter(kind) {
+            let predicate =
+                if document.kind == sbom::CYCLONEDX { trust::CYCLONEDX_BOM } else { trust::SPDX_DOCUMENT };
+            let statement = trust::statement_about(&document.subject, predicate, &document.text)?;
+            let bundle = to_json(&signer.bundle(request, dir, &statement)?)?;
+            let subject = subjects.iter().find(|subject| subject.digest == document.subject);
+            let subject = subject.ok_or_else(|| Error::bug("a bill is about another image"))?;
+            self.hang_bundle(set, subject, signer, predicate, "signed SBOM", bundle)?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn hang_bundle(
+        &self,
+        set: &mut ImageSet,
+        subject: &Descriptor,
+        signer: &Signer,
+        predicate: &str,
+        title: &str,
+        bundle: Vec<u8>,
+    ) -> Result<()> {
+        // Whose it is: a signature of another key does not stand in for this one.
+        let key = signer.public.digest().to_string();
+        let words = [
+            (trust::CONTENT, trust::ENVELOPE),
+            (trust::BUNDLE_PREDICATE, predicate),
+            (SIGNED_BY, key.as_str()),
+        ];
+        self.hang(set, subject, trust::BUNDLE, title, bundle, &words)
+    }
+
+    fn hang(
+        &self,
+        set: &mut ImageSet,
+        subject: &Descriptor,
+        kind: &str,
+        title: &str,
+        content: Vec<u8>,
+        words: &[(&str, &str)],
+    ) -> Result<()> {
+        let words = words.iter().copied().chain([(CREATED, self.plan.created.as_str())]);
+        let words = words.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let made = Attached::document(subject, kind, title, content, words)?;
+        set.attach(Attached { reach: reach(&self.plan.attest, kind), ..made })
+    }
 }
 
 /// Whether bills of this kind hang on the image; others may have been made for a file.
@@ -167,17 +249,19 @@ fn is_attached(sbom: Sbom, kind: &str) -> bool {
     if kind == sbom::CYCLONEDX { sbom.has_cyclonedx() } else { sbom.has_spdx() }
 }
 
-/// How far it goes: what nobody asked for by name leaves no tag behind.
-fn reach(attest: Attest) -> Reach {
-    match (attest.attestations, attest.sbom) {
-        (Attestations::Referrers, _) => Reach::Everywhere,
-        (_, Sbom::Auto) => Reach::WhereListed,
-        _ => Reach::OneTag,
+/// How far something goes: what nobody asked for by name leaves no tag behind.
+fn reach(attest: &Attest, kind: &str) -> Reach {
+    let is_signed = kind == trust::BUNDLE;
+    let is_named = is_signed || attest.sbom != Sbom::Auto && attest.sbom != Sbom::None;
+    match attest.attestations {
+        Attestations::Referrers => Reach::Everywhere,
+        _ if is_named => Reach::OneTag,
+        _ => Reach::WhereListed,
     }
 }
 
 /// Whether a file gets CycloneDX.
-fn is_cyclonedx(file: &Path, attest: Attest) -> bool {
+fn is_cyclonedx(file: &Path, attest: &Attest) -> bool {
     attest.sbom == Sbom::Cyclonedx || file.to_string_lossy().ends_with(CYCLONEDX_ENDING)
 }
 

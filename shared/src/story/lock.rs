@@ -8,6 +8,7 @@ use super::language::{self, Language};
 use super::outcome::Outcome;
 use super::recipe::{Purpose, Recipe};
 use super::request::Request;
+use super::sign::Signers;
 use super::workshop::{BaseWish, Workshop};
 use super::{deliver, python, rust};
 use crate::base::lock::{BaseLock, FILE, LockedPackages};
@@ -69,7 +70,8 @@ async fn pin<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> {
         lock.insert(&reference, digest);
         found.insert(reference, digest);
     }
-    let workshop = Workshop { request, store: &store, client: &client, lock: &lock, dir, events };
+    let signers = &Signers::default();
+    let workshop = Workshop { request, store: &store, client: &client, lock: &lock, signers, dir, events };
     let mut packages = Vec::new();
     for wish in &wishes {
         let spec: BaseSpec = wish.name.parse()?;

@@ -26,8 +26,10 @@ mod recipe;
 mod request;
 mod revision;
 mod rust;
+mod sign;
 mod upload;
 mod user;
+mod verify;
 mod workshop;
 
 pub use language::Language;
@@ -36,6 +38,7 @@ pub use merge::merge;
 pub use outcome::{Delivered, Outcome, PlatformResult};
 pub use preflight::{Checked, Examiner};
 pub use request::{GroupChanges, Login, Request, RustCall};
+pub use verify::{Attestation, Verified, Verifier};
 
 use crate::base::lock::{BaseLock, FILE};
 use crate::error::Result;
@@ -43,6 +46,7 @@ use crate::event::Events;
 use crate::registry::Client;
 use crate::store::Store;
 use recipe::{Purpose, Recipe};
+use sign::Signers;
 use workshop::Workshop;
 
 /// Plans, builds, packs and delivers the images that `request` means.
@@ -65,6 +69,9 @@ async fn tell<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> 
     let recipe = R::read(request, &store, events, Purpose::Images).await?;
     let hooks = recipe.hooks();
     early::check(request, &recipe.early(), &hooks, &recipe.results())?;
+    let early = recipe.early();
+    let signing = early.iter().filter_map(|image| image.settings.attest.sign.as_ref());
+    let signers = Signers::of(request, recipe.dir(), signing.filter(|_| hang::signs(request)))?;
     let credentials = deliver::credentials(request, &recipe.references(), &recipe.wishes()?)?;
     let client = Client::new(request.registry.clone(), credentials, events.clone())?;
     if !request.dry_run {
@@ -72,7 +79,8 @@ async fn tell<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> 
         early::check_engines(request, &store)?;
     }
     let (lock, dir) = (BaseLock::read(&recipe.dir().join(FILE))?, recipe.dir());
-    let workshop = Workshop { request, store: &store, client: &client, lock: &lock, dir, events };
+    let signers = &signers;
+    let workshop = Workshop { request, store: &store, client: &client, lock: &lock, signers, dir, events };
     let decided = recipe.decide(&workshop).await?;
     if request.dry_run {
         recipe.tell_more(&decided, events)?;

@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::request::Request;
+use super::sign::Signers;
 use crate::base::lock::BaseLock;
 use crate::base::spec::BaseSpec;
 use crate::base::{BaseImage, Opener, embedded};
@@ -31,6 +32,8 @@ pub(super) struct Workshop<'a> {
     pub(super) store: &'a Store,
     pub(super) client: &'a Client,
     pub(super) lock: &'a BaseLock,
+    /// Who signs what is pushed.
+    pub(super) signers: &'a Signers,
     /// The folder that the paths of bases are relative to.
     pub(super) dir: &'a Path,
     pub(super) events: &'a Events,

@@ -1,8 +1,17 @@
 //! What is stated about images for those who must trust them: statements in the words of in-toto, and the
 //! provenance of a build in those of SLSA. Everything here is a value.
 
+mod bundle;
+mod key;
+mod legacy;
 mod provenance;
 mod statement;
 
+pub use bundle::{
+    BUNDLE, BUNDLE_PREDICATE, Bundle, CONTENT, CYCLONEDX_BOM, ENVELOPE, SIGNATURE, SPDX_DOCUMENT,
+    signature_of, statement_about, to_sign,
+};
+pub use key::{PrivateKey, PublicKey};
+pub use legacy::verify as verify_legacy;
 pub use provenance::{BUILD_TYPE, Build, Builder, LOCAL_BUILDER, PROVENANCE, Provenance, Run};
 pub use statement::{IN_TOTO, Resource, Statement};

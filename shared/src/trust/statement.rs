@@ -12,6 +12,9 @@ pub const IN_TOTO: &str = "application/vnd.in-toto+json";
 /// What says that something is a statement, and of which version.
 const TYPE: &str = "https://in-toto.io/Statement/v1";
 
+/// Those that are read: cosign writes the older one for attestations.
+const TYPES: [&str; 2] = [TYPE, "https://in-toto.io/Statement/v0.1"];
+
 /// A statement about some artifacts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -30,6 +33,12 @@ impl<P> Statement<P> {
     /// A statement about `subject`.
     pub fn new(subject: Vec<Resource>, predicate_type: &str, predicate: P) -> Self {
         Self { kind: TYPE.to_owned(), subject, predicate_type: predicate_type.to_owned(), predicate }
+    }
+
+    /// Whether it is a statement, of a version that is known, and about this image.
+    pub fn is_about(&self, image: &Digest) -> bool {
+        let is_it = |resource: &Resource| resource.digest.get("sha256") == Some(&image.hex());
+        TYPES.contains(&self.kind.as_str()) && self.subject.iter().any(is_it)
     }
 }
 

@@ -6,6 +6,7 @@ mod crates;
 mod names;
 mod plan;
 mod push;
+mod sign;
 
 use containerize_tests::fixture::manifest;
 use containerize_tests::layout::{Image, Layout};

@@ -1,0 +1,140 @@
+//! Signing what is pushed: with a key of this machine, or by a command that has one.
+
+use std::path::Path;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use super::request::Request;
+use crate::config::{Command, Sign};
+use crate::error::{Context, Error, Result};
+use crate::process::{Program, Silence};
+use crate::read;
+use crate::redact::Secret;
+use crate::trust::{Bundle, PrivateKey, PublicKey, to_sign};
+
+/// Where the password of a key is looked for, in this order: the second one is cosign's.
+const PASSWORDS: [&str; 2] = ["CONTAINERIZE_SIGN_PASSWORD", "COSIGN_PASSWORD"];
+
+/// How long a command may think: some ask a person.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Everybody who signs in one call, by what the settings say of them.
+#[derive(Debug, Default)]
+pub(super) struct Signers(Vec<(Sign, Signer)>);
+
+/// Who signs.
+#[derive(Debug)]
+pub(super) struct Signer {
+    hand: Hand,
+    pub(super) public: PublicKey,
+}
+
+#[derive(Debug)]
+enum Hand {
+    Key(Box<PrivateKey>),
+    Command(Command),
+}
+
+impl Signers {
+    /// Those that the settings name: keys are read, and commands are not run yet. Paths are relative to `dir`.
+    ///
+    /// # Errors
+    /// Usage: a key cannot be read, or its password is missing or wrong.
+    pub(super) fn of<'s>(
+        request: &Request,
+        dir: &Path,
+        settings: impl Iterator<Item = &'s Sign>,
+    ) -> Result<Self> {
+        let mut found = Self::default();
+        for sign in settings {
+            if found.get(sign).is_none() {
+                found.0.push((sign.clone(), Signer::of(request, dir, sign)?));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The signer that the settings mean.
+    pub(super) fn get(&self, sign: &Sign) -> Option<&Signer> {
+        self.0.iter().find(|(other, _)| other == sign).map(|(_, signer)| signer)
+    }
+}
+
+impl Signer {
+    fn of(request: &Request, dir: &Path, sign: &Sign) -> Result<Self> {
+        let text = |file: &str, what: &str| {
+            let failed = || format!("cannot sign: the {what} {file} cannot be read");
+            read::text(&dir.join(file), read::DOCUMENT).map_err(|error| {
+                Error::usage(failed()).because(error).hint("check the path; it is relative to the project")
+            })
+        };
+        if let (Some(command), Some(file)) = (&sign.command, &sign.public_key) {
+            let public =
+                PublicKey::read(&text(file, "public key")?).context(|| format!("cannot sign with {file}"))?;
+            return Ok(Self { hand: Hand::Command(command.clone()), public });
+        }
+        let file = sign.key.as_deref().unwrap_or_default();
+        let pem = text(file, "key")?;
+        let password = || match &sign.password_file {
+            Some(file) => Ok(Secret::new(text(file, "password file")?.trim_end_matches(['\r', '\n']))),
+            None => {
+                let given = PASSWORDS.iter().find_map(|name| request.variables.get(*name));
+                given.map(|password| Secret::new(password.as_str())).ok_or_else(|| {
+                    Error::usage("the key is encrypted, and no password is given")
+                        .hint("set CONTAINERIZE_SIGN_PASSWORD, or name a file with it: sign = { key = \"...\", password-file = \"...\" }")
+                })
+            }
+        };
+        let key = PrivateKey::read(&pem, password).context(|| format!("cannot sign with {file}"))?;
+        Ok(Self { public: key.public()?, hand: Hand::Key(Box::new(key)) })
+    }
+
+    /// The bundle of a statement.
+    ///
+    /// # Errors
+    /// Build: the command fails, or what it says is not the signature of its key.
+    pub(super) fn bundle(&self, request: &Request, dir: &Path, statement: &[u8]) -> Result<Bundle> {
+        let content = to_sign(statement);
+        let signature = match &self.hand {
+            Hand::Key(key) => key.sign(&content),
+            Hand::Command(command) => self.ask(request, dir, command, &content)?,
+        };
+        Bundle::of_key(statement, &signature, &self.public)
+    }
+
+    fn ask(&self, request: &Request, dir: &Path, command: &Command, content: &[u8]) -> Result<Vec<u8>> {
+        let words = command.words().unwrap_or_default();
+        let Some((program, arguments)) = words.split_first() else {
+            return Err(
+                Error::usage("the command that signs is empty").hint("name the program and its arguments")
+            );
+        };
+        let failed = || format!("{program} could not sign");
+        let mut call = request.rust.cargo.command(program);
+        call.args(arguments).current_dir(dir);
+        let said = Program::new(call).exchange(content, PATIENCE).map_err(|silence| {
+            let why = match silence {
+                Silence::Missing => "there is no such program".to_owned(),
+                Silence::Because(why) => why,
+            };
+            Error::build(failed()).because(why)
+        })?;
+        if !said.status.success() {
+            let why = String::from_utf8_lossy(&said.stderr).trim().to_owned();
+            let why = if why.is_empty() { format!("it failed with {}", said.status) } else { why };
+            return Err(Error::build(failed()).because(why));
+        }
+        // DER begins with a byte that is no letter of Base64.
+        let packed: Vec<u8> =
+            said.stdout.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        let signature = BASE64.decode(packed).unwrap_or(said.stdout);
+        match self.public.verifies(content, &signature) {
+            true => Ok(signature),
+            false => Err(Error::build(failed())
+                .because("what it wrote is not a signature of the public key")
+                .hint("it must sign standard input with ECDSA, P-256 and SHA-256, and write the signature in DER or Base64")),
+        }
+    }
+}

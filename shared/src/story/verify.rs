@@ -1,0 +1,244 @@
+//! Whether an image in a registry is what somebody with a key has signed.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::error::{Context, Error, Kind, Result};
+use crate::event::Events;
+use crate::oci::{Descriptor, Digest, Manifest, ManifestKind, Reference, Repository};
+use crate::read;
+use crate::registry::Client;
+use crate::sbom;
+use crate::store::Store;
+use crate::trust::{self, Bundle, PublicKey};
+use crate::words;
+use crate::words::flag;
+
+/// No more platforms of an index are looked at.
+const MOST_PLATFORMS: usize = 64;
+
+/// No larger bundle or document is read, in bytes.
+const LARGEST: u64 = 64 << 20;
+
+/// What an image is verified with.
+pub struct Verifier<'a> {
+    /// The cache.
+    pub store: &'a Store,
+    /// For the registry.
+    pub client: &'a Client,
+    /// Who must have signed.
+    pub key: &'a PublicKey,
+    /// Where events go.
+    pub events: &'a Events,
+}
+
+/// An image whose signature is good.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Verified {
+    /// The image, as it was named.
+    pub image: String,
+    /// The digest that is signed: of the index, or of the only manifest.
+    #[serde(serialize_with = "shown")]
+    pub digest: Digest,
+    /// The SHA-256 of the public key.
+    #[serde(serialize_with = "shown")]
+    pub key: Digest,
+    /// The manifests below the index.
+    #[serde(serialize_with = "all_shown")]
+    pub platforms: Vec<Digest>,
+    /// What is stated about the image.
+    pub attestations: Vec<Attestation>,
+}
+
+/// Something that is stated about an image.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Attestation {
+    /// What kind of statement: an address, or the media type of a document without one.
+    pub kind: String,
+    /// Whether the key has signed it.
+    pub signed: bool,
+    /// Of provenance: who built.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub builder: Option<String>,
+}
+
+fn shown<S: serde::Serializer>(value: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+fn all_shown<S: serde::Serializer>(values: &[Digest], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().map(ToString::to_string))
+}
+
+impl Verifier<'_> {
+    /// Looks for a signature of the key on what `image` leads to, and for what else is stated there. The manifest and
+    /// its index name all else by digest; their own bytes, and those of each platform's manifest and configuration,
+    /// are checked against theirs.
+    ///
+    /// # Errors
+    /// Integrity: nothing there is signed by the key, or something is not what its digest says. Network: the
+    /// registry cannot be reached, or has no such image.
+    pub async fn verify(&self, image: &Reference) -> Result<Verified> {
+        self.events.step("Verifying", image.to_string());
+        let fetched = self.client.manifest(image).await?;
+        let (repository, digest) = (&image.repository, fetched.digest);
+        let mut platforms = Vec::new();
+        match ManifestKind::parse(&fetched.bytes, &fetched.media_type)? {
+            ManifestKind::Manifest(manifest) => self.configuration(repository, &manifest).await?,
+            ManifestKind::Index(index) => {
+                for entry in index.manifests.iter().take(MOST_PLATFORMS) {
+                    let below = self.client.manifest(&repository.with_digest(entry.digest)).await?;
+                    if let ManifestKind::Manifest(manifest) =
+                        ManifestKind::parse(&below.bytes, &below.media_type)?
+                    {
+                        self.configuration(repository, &manifest).await?;
+                    }
+                    platforms.push(entry.digest);
+                }
+            }
+        }
+        let mut found = Found::default();
+        for thing in self.client.attached(repository, &digest, None).await? {
+            self.look(repository, &digest, &thing, &mut found).await?;
+        }
+        self.look_for_legacy(repository, &digest, &mut found).await?;
+        found.judge(image)?;
+        let mut attestations: Vec<Attestation> = found.attestations;
+        attestations.sort();
+        attestations.dedup();
+        Ok(Verified { image: image.to_string(), digest, key: self.key.digest(), platforms, attestations })
+    }
+
+    async fn configuration(&self, repository: &Repository, manifest: &Manifest) -> Result<()> {
+        self.client.fetch_blob(repository, &manifest.config, self.store).await.map(|_| ())
+    }
+
+    /// Looks at one thing that hangs on the image.
+    async fn look(
+        &self,
+        repository: &Repository,
+        image: &Digest,
+        thing: &Descriptor,
+        found: &mut Found,
+    ) -> Result<()> {
+        let kind = thing.artifact_type.clone().unwrap_or_default();
+        if [sbom::SPDX, sbom::CYCLONEDX].contains(&kind.as_str()) {
+            found.attestations.push(Attestation { kind, signed: false, builder: None });
+            return Ok(());
+        }
+        let is_statement = kind == trust::IN_TOTO;
+        if !is_statement && !Bundle::is_kind(&kind) {
+            return Ok(());
+        }
+        let content = self.content(repository, &thing.digest).await?;
+        if is_statement {
+            // Nobody vouches for it: that it is there is all that is said.
+            let statement: Value = serde_json::from_slice(&content).unwrap_or_default();
+            found.attestations.push(attestation(&statement, false));
+            return Ok(());
+        }
+        match Bundle::read(&content).and_then(|bundle| {
+            found.certified |= bundle.has_certificate();
+            bundle.verify(self.key, image)
+        }) {
+            Ok(statement) if statement.predicate_type == trust::SIGNATURE => found.is_signed = true,
+            Ok(statement) => {
+                let statement = serde_json::to_value(statement).unwrap_or_default();
+                found.attestations.push(attestation(&statement, true));
+            }
+            Err(error) => found.refused.push(error),
+        }
+        Ok(())
+    }
+
+    /// The only layer of an artifact.
+    async fn content(&self, repository: &Repository, manifest: &Digest) -> Result<Vec<u8>> {
+        let fetched = self.client.manifest(&repository.with_digest(*manifest)).await?;
+        let layer = match ManifestKind::parse(&fetched.bytes, &fetched.media_type)? {
+            ManifestKind::Manifest(manifest) => manifest.layers.into_iter().next(),
+            ManifestKind::Index(_) => None,
+        };
+        let layer = layer.ok_or_else(|| Error::integrity(format!("{manifest} holds no document")))?;
+        self.blob(repository, &layer).await
+    }
+
+    async fn blob(&self, repository: &Repository, descriptor: &Descriptor) -> Result<Vec<u8>> {
+        if descriptor.size > LARGEST {
+            return Err(Error::integrity(format!("{} is larger than any document", descriptor.digest)));
+        }
+        let path = self.client.fetch_blob(repository, descriptor, self.store).await?;
+        read::bytes(&path, LARGEST).context(|| format!("cannot read {}", path.display()))
+    }
+
+    /// Looks for signatures in the form that cosign wrote before version 3.
+    async fn look_for_legacy(
+        &self,
+        repository: &Repository,
+        image: &Digest,
+        found: &mut Found,
+    ) -> Result<()> {
+        let tag = format!("sha256-{}.sig", image.hex());
+        let reference = Reference { tag: Some(tag), ..repository.with_digest(*image) };
+        let reference = Reference { digest: None, ..reference };
+        if self.client.head_manifest(&reference).await?.is_none() {
+            return Ok(());
+        }
+        let fetched = self.client.manifest(&reference).await?;
+        let ManifestKind::Manifest(manifest) = ManifestKind::parse(&fetched.bytes, &fetched.media_type)?
+        else {
+            return Ok(());
+        };
+        for layer in manifest.layers.iter().take(MOST_PLATFORMS) {
+            let payload = self.blob(repository, layer).await?;
+            match trust::verify_legacy(&payload, &layer.annotations, self.key, image) {
+                Ok(()) => found.is_signed = true,
+                Err(error) => found.refused.push(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn attestation(statement: &Value, signed: bool) -> Attestation {
+    let kind = statement["predicateType"].as_str().unwrap_or_default().to_owned();
+    let builder = &statement["predicate"]["runDetails"]["builder"]["id"];
+    let builder = builder.as_str().map(str::to_owned).filter(|_| kind == trust::PROVENANCE);
+    Attestation { kind, signed, builder }
+}
+
+/// What was found on an image.
+#[derive(Default)]
+struct Found {
+    is_signed: bool,
+    /// Whether somebody signed with a certificate.
+    certified: bool,
+    refused: Vec<Error>,
+    attestations: Vec<Attestation>,
+}
+
+impl Found {
+    /// Refuses an image that the key has not signed.
+    fn judge(&mut self, image: &Reference) -> Result<()> {
+        if self.is_signed {
+            return Ok(());
+        }
+        let refused = std::mem::take(&mut self.refused);
+        let first = refused.into_iter().find(|error| error.kind() == Kind::Integrity);
+        let error = Error::integrity(match first {
+            Some(_) => format!("{image} is not signed with this key"),
+            None => format!("{image} is not signed"),
+        });
+        let error = match first {
+            Some(why) => error.because(why),
+            None => error,
+        };
+        Err(match self.certified {
+            true => error.hint("a certificate says who has signed it: `cosign verify` checks that"),
+            false => error.hint(words!(
+                "sign it with {} when it is pushed, or name another key",
+                flag("sign-key").of("cosign.key")
+            )),
+        })
+    }
+}

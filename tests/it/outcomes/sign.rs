@@ -1,0 +1,204 @@
+//! Images that are signed when they are pushed, and what `verify` says of them.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use containerize_core::redact::Secret;
+use containerize_core::trust::PrivateKey;
+use containerize_tests::layout::sha256;
+use containerize_tests::program::{Call, Done, Project, can_build};
+use containerize_tests::registry::{Options, Phase, Referrers, TestRegistry};
+use serde_json::{Value, json};
+
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/trust").join(name)
+}
+
+/// A project with a key that is `key` in the fixtures.
+fn project(key: &str) -> Project {
+    let project = Project::app("[package.metadata.containerize]\nsign = { key = 'my.key' }\n");
+    std::fs::copy(fixture(key), project.at("my.key")).expect("copied");
+    project
+}
+
+fn push(project: &Project, registry: &TestRegistry, arguments: &[&str]) -> Call {
+    let repository = registry.repository("me/app");
+    project.call([&["--push", "--repository", &repository, "-t", "1"], arguments].concat())
+}
+
+fn verify(project: &Project, registry: &TestRegistry, key: &str, arguments: &[&str]) -> Call {
+    let (image, key) = (format!("{}:1", registry.repository("me/app")), fixture(key));
+    let key = key.display().to_string();
+    project.call([&["verify", "--quiet", &image, "--key", &key], arguments].concat())
+}
+
+fn digest(done: &Done) -> String {
+    done.stdout().trim().rsplit('@').next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn what_is_pushed_is_signed_and_verified_with_the_same_key_only() {
+    if !can_build() {
+        return;
+    }
+    for referrers in [Referrers::Proper, Referrers::None] {
+        let registry = TestRegistry::start(Options::listing(referrers));
+        let project = project("plain.key");
+        let done = push(&project, &registry, &[]).succeed();
+        let image = digest(&done);
+        let good = verify(&project, &registry, "plain.pub", &[]).succeed();
+        let stdout = good.stdout();
+        assert!(
+            stdout.starts_with(&format!("{}@{image}: signed with ", registry.repository("me/app"))),
+            "{stdout}"
+        );
+        assert!(stdout.contains("  provenance: signed, built by https://"), "{stdout}");
+        assert!(stdout.contains("  SBOM (SPDX): signed\n"), "{stdout}");
+        let read: Value = serde_json::from_str(
+            verify(&project, &registry, "plain.pub", &["--format", "json"]).succeed().stdout(),
+        )
+        .expect("JSON");
+        assert_eq!(read["digest"], image);
+
+        let refused = verify(&project, &registry, "other.pub", &[]).fail();
+        assert_eq!(refused.code(), 4);
+        assert!(refused.stderr().contains("is not signed with this key"), "{}", refused.stderr());
+
+        // Signing is deterministic: nothing is added by a push without changes.
+        let puts = registry.count(Phase::PutManifest);
+        push(&project, &registry, &[]).succeed();
+        assert_eq!(registry.count(Phase::PutManifest), puts);
+        let tags = registry.requests();
+        let tags =
+            tags.iter().filter(|seen| seen.path.contains("/manifests/sha256-") && seen.method == "PUT");
+        assert_eq!(tags.count(), usize::from(referrers == Referrers::None), "one tag for all of it");
+    }
+}
+
+#[test]
+fn an_image_without_a_signature_or_with_that_of_another_is_refused() {
+    if !can_build() {
+        return;
+    }
+    let registry = TestRegistry::start(Options::listing(Referrers::Proper));
+    let project = project("plain.key");
+    let signed = digest(&push(&project, &registry, &[]).succeed());
+    let bundles: Vec<_> =
+        registry.hanging("me/app", &signed).into_iter().filter(|(kind, _)| kind == BUNDLE).collect();
+    assert_eq!(bundles.len(), 3, "the image, its bill and its provenance");
+
+    project.write(&[("Cargo.toml", &containerize_tests::fixture::manifest("app", ""))]);
+    let plain = digest(&push(&project, &registry, &["--label", "x=y"]).succeed());
+    assert_ne!(plain, signed);
+    let refused = verify(&project, &registry, "plain.pub", &[]).fail();
+    assert_eq!(refused.code(), 4);
+    assert!(refused.stderr().contains(":1 is not signed"), "{}", refused.stderr());
+
+    // All bundles of the signed image are hung on the other one.
+    let (_, subject) = registry.manifest("me/app", &plain).expect("the image");
+    let empty = registry.put_blob("me/app", "{}");
+    for (_, bundle) in bundles {
+        let (layer, size) = (registry.put_blob("me/app", bundle.clone()), bundle.len());
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": BUNDLE,
+            "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": empty, "size": 2},
+            "layers": [{"mediaType": BUNDLE, "digest": layer, "size": size}],
+            "subject": {"mediaType": MANIFEST, "digest": plain, "size": subject.len()},
+        });
+        registry.put_manifest("me/app", "replayed", MANIFEST, manifest.to_string());
+    }
+    let refused = verify(&project, &registry, "plain.pub", &[]).fail();
+    assert_eq!(refused.code(), 4);
+    assert!(refused.stderr().contains("the signed statement is about another image"), "{}", refused.stderr());
+}
+
+#[test]
+fn a_password_is_taken_from_the_environment_and_a_wrong_one_stops_before_the_build() {
+    if !can_build() {
+        return;
+    }
+    let registry = TestRegistry::start(Options::listing(Referrers::Proper));
+    let project = project("encrypted.key");
+    let refused = push(&project, &registry, &[]).env("COSIGN_PASSWORD", "wrong").fail();
+    assert_eq!(refused.code(), 2);
+    assert!(refused.stderr().contains("the password of the key is wrong"), "{}", refused.stderr());
+    let refused = push(&project, &registry, &[]).fail();
+    assert!(refused.stderr().contains("CONTAINERIZE_SIGN_PASSWORD"), "{}", refused.stderr());
+    assert!(!project.at("target").exists(), "nothing was built");
+    push(&project, &registry, &[]).env("CONTAINERIZE_SIGN_PASSWORD", "hunter2").succeed();
+    verify(&project, &registry, "plain.pub", &[]).succeed();
+    let done = push(&project, &registry, &["--sign-key", "none.key"]).fail();
+    assert!(done.stderr().contains("none.key cannot be read"), "{}", done.stderr());
+    let done = push(&project, &registry, &["--attestations", "none"]).fail();
+    assert!(done.stderr().contains("no signature goes anywhere"), "{}", done.stderr());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_command_signs_and_what_is_no_signature_is_refused() {
+    if !can_build() {
+        return;
+    }
+    let registry = TestRegistry::start(Options::listing(Referrers::Proper));
+    let table = |command: &str| {
+        let key = fixture("plain.pub");
+        format!(
+            "[package.metadata.containerize]\nsign = {{ command = {command}, public-key = {:?} }}\n",
+            key.display().to_string()
+        )
+    };
+    let with = |command: &str| Project::app(&table(command));
+    let key = fixture("plain.key").display().to_string();
+    if std::process::Command::new("openssl").arg("version").output().is_ok() {
+        let project = with(&format!("['openssl', 'dgst', '-sha256', '-sign', {key:?}]"));
+        push(&project, &registry, &[]).succeed();
+        verify(&project, &registry, "plain.pub", &[]).succeed();
+    }
+    let refused = push(&with("['echo', 'AAAA']"), &registry, &[]).fail();
+    assert!(refused.stderr().contains("echo could not sign"), "{}", refused.stderr());
+    let refused = push(&with("['/no/such/signer']"), &registry, &[]).fail();
+    assert!(refused.stderr().contains("there is no such program"), "{}", refused.stderr());
+    let both = Project::app("[package.metadata.containerize]\nsign = { key = 'a', command = ['b'] }\n");
+    let refused = push(&both, &registry, &[]).fail();
+    assert!(refused.stderr().contains("both a key and a command"), "{}", refused.stderr());
+}
+
+#[test]
+fn the_older_form_of_a_signature_is_read_too() {
+    if !can_build() {
+        return;
+    }
+    let registry = TestRegistry::open();
+    let project = Project::app("");
+    let image = digest(&push(&project, &registry, &[]).succeed());
+    let pem = std::fs::read_to_string(fixture("plain.key")).expect("a key");
+    let key = PrivateKey::read(&pem, || Ok(Secret::new(""))).expect("a key");
+    let payload = json!({
+        "critical": {
+            "identity": {"docker-reference": registry.repository("me/app")},
+            "image": {"docker-manifest-digest": image},
+            "type": "cosign container image signature",
+        },
+        "optional": null,
+    })
+    .to_string();
+    let config = registry.put_blob("me/app", "{}");
+    let layer = registry.put_blob("me/app", payload.clone());
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": MANIFEST,
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config, "size": 2},
+        "layers": [{
+            "mediaType": "application/vnd.dev.cosign.simplesigning.v1+json", "digest": layer, "size": payload.len(),
+            "annotations": {"dev.cosignproject.cosign/signature": BASE64.encode(key.sign(payload.as_bytes()))},
+        }],
+    });
+    let tag = format!("{}.sig", image.replace(':', "-"));
+    registry.put_manifest("me/app", &tag, MANIFEST, manifest.to_string());
+    verify(&project, &registry, "plain.pub", &[]).succeed();
+    assert_eq!(verify(&project, &registry, "other.pub", &[]).fail().code(), 4);
+    assert_eq!(sha256(payload.as_bytes()), layer);
+}
