@@ -21,20 +21,26 @@ pub struct Shown {
     pub value: Value,
     /// Where it came from, in words.
     pub origin: String,
+    /// Whether it is one element of a list that several places add to.
+    #[serde(skip)]
+    pub is_element: bool,
 }
 
 /// The rows of one key. Values and elements that places add each have their own origin.
 pub(super) fn rows(key: &'static str, value: &impl Serialize, origins: &Origins) -> Vec<Shown> {
     let row = |name: Option<String>, value: Value, origin: String| {
         let value = redacted(key, name.as_deref(), value);
-        Shown { key, name, value, origin }
+        Shown { key, name, value, origin, is_element: false }
     };
     let whole = || origins.describe(key);
     match serde_json::to_value(value).unwrap_or_default() {
         Value::Array(elements) if origins.has_parts(key) => elements
             .into_iter()
             .enumerate()
-            .map(|(index, element)| row(None, element, origins.describe(&format!("{key}.{index}"))))
+            .map(|(index, element)| {
+                let row = row(None, element, origins.describe(&format!("{key}.{index}")));
+                Shown { is_element: true, ..row }
+            })
             .collect(),
         Value::Object(values) if origins.has_parts(key) => values
             .into_iter()

@@ -68,7 +68,7 @@ fn configuration(settings: &Settings, runtime: &Runtime, origin: &str) -> Vec<Sh
         value.into_iter().for_each(|value| row.value = value.clone().into());
     }
     let mut found = |key: &'static str, value: serde_json::Value| {
-        shown.push(Shown { key, name: None, value, origin: origin.into() });
+        shown.push(Shown { key, name: None, value, origin: origin.into(), is_element: false });
     };
     if let (None, Some(words)) = (&settings.entrypoint, &runtime.entrypoint) {
         found("entrypoint", words.clone().into());

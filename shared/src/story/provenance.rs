@@ -75,10 +75,10 @@ fn configuration(plan: &ImagePlan) -> Value {
             (Some(name), _) => {
                 keys.insert(row.key, json!({ name: row.value }));
             }
-            (None, Some(Value::Array(list))) => list.push(row.value.clone()),
-            (None, Some(first)) => *first = json!([first.clone(), row.value]),
-            (None, None) => {
-                keys.insert(row.key, row.value.clone());
+            (None, Some(Value::Array(list))) if row.is_element => list.push(row.value.clone()),
+            (None, _) => {
+                let value = if row.is_element { json!([row.value]) } else { row.value.clone() };
+                keys.insert(row.key, value);
             }
         }
     }

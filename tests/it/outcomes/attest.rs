@@ -101,7 +101,7 @@ fn the_image_itself_is_the_same_with_and_without() {
     assert_eq!(kinds(&registry, &digest(&without)), Vec::<String>::new());
     let with = push(&project, &registry, &["--sbom", "both"]);
     assert_eq!(with.stdout(), without.stdout());
-    assert_eq!(kinds(&registry, &digest(&with)), [SPDX, IN_TOTO, CYCLONEDX]);
+    assert_eq!(kinds(&registry, &digest(&with)), [SPDX, CYCLONEDX, IN_TOTO]);
     assert!(with.stderr().contains("Attaching"), "{}", with.stderr());
 }
 
@@ -116,7 +116,7 @@ fn where_nothing_lists_it_only_what_was_asked_for_leaves_a_tag() {
     assert_eq!(tags(&registry), 0);
     let done = push(&project, &registry, &["--sbom", "cyclonedx"]);
     assert_eq!(tags(&registry), 1);
-    assert_eq!(kinds(&registry, &digest(&done)), [IN_TOTO, CYCLONEDX]);
+    assert_eq!(kinds(&registry, &digest(&done)), [CYCLONEDX, IN_TOTO]);
     assert!(done.stderr().contains("so a tag does"), "{}", done.stderr());
     push(&project, &registry, &["--sbom", "cyclonedx"]);
     assert_eq!(tags(&registry), 1, "all of it is there");

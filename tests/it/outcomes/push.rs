@@ -46,7 +46,7 @@ fn an_image_goes_to_two_repositories_under_several_tags() {
     assert_eq!(project.call(push).succeed().stdout(), done.stdout());
     let again = &registry.requests()[before..];
     let asked = again.iter().filter(|seen| seen.phase != Phase::Ping).count();
-    assert_eq!(asked, 3, "one question for each tag and nothing else: {again:?}");
+    assert_eq!(asked, 3 + 2, "one question for each tag, and one for each repository's list: {again:?}");
 }
 
 #[test]
