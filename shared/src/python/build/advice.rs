@@ -36,6 +36,12 @@ pub(super) fn on(said: &str, system: System) -> Option<Words> {
             "its version comes from the history of a repository, which is not here: set {variable}"
         ));
     }
+    if has(&["is not a workspace member"]) {
+        return Some(
+            "the members of its uv workspace are not here: set UV_NO_SOURCES=1 to take them from the index"
+                .into(),
+        );
+    }
     if has(&["requires a different Python", "does not satisfy Python", "not supported by this Python"]) {
         return Some(words!(
             "it requires another version of Python: choose one with {python}",
@@ -211,6 +217,10 @@ mod tests {
             let advice = on(said, System::Linux).unwrap_or_default();
             assert!(advice.contains(wanted), "{said}: {advice}");
         }
+        let apart = "error: Failed to parse entry: `b`\n  cause: `b` references a workspace in `tool.uv.sources`, but is not a workspace member";
+        assert!(
+            on(apart, System::Linux).is_some_and(|advice| advice.to_string().contains("UV_NO_SOURCES=1"))
+        );
         assert_eq!(on("SyntaxError: invalid syntax", System::Linux), None);
     }
 

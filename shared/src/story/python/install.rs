@@ -14,6 +14,7 @@ use super::environment::{Environment, skeleton, target};
 use super::form::{Chosen, Form};
 use super::ready::{ReadyWheel, present};
 use super::resolve::Resolved;
+use super::{start, unpacked};
 use crate::config::{Install, Settings};
 use crate::error::{Error, Result};
 use crate::event::Events;
@@ -23,7 +24,7 @@ use crate::python::closed::Present;
 use crate::python::index::Fetched;
 use crate::python::{Carried, DistFile, Interpreter, Package, Source, SourceKind, is_command_line};
 use crate::story::workshop::{Bases, Workshop};
-use crate::wheel::{self, DirectUrl, Script};
+use crate::wheel::{self, DirectUrl, Script, Wheel};
 
 /// Makes what the images of a plan hold, in the plan's order.
 ///
@@ -149,7 +150,9 @@ impl<'a> EnvironmentMaker<'a> {
         wheels.sort_by(|a, b| a.name.cmp(&b.name));
         if install == Install::Wheel {
             let (tools, settings) = (&self.draft.tools, self.settings);
-            own.push(tools.project(&self.draft.project, settings, self.interpreter).await?);
+            let ready = tools.project(&self.draft.project, settings, self.interpreter).await?;
+            say_once(self.unpacked(&ready)?.into_iter().collect(), left_out);
+            own.push(ready);
         }
         let mut project = Vec::new();
         let mut local = Vec::new();
@@ -168,6 +171,16 @@ impl<'a> EnvironmentMaker<'a> {
         };
         let skeleton = skeleton(self.interpreter, owner);
         Ok((Environment { compiler: None, interpreter, skeleton, project, target, wheels }, local))
+    }
+
+    /// What the wheel of the project lacks of what its packages hold in the source.
+    fn unpacked(&self, ready: &ReadyWheel) -> Result<Option<String>> {
+        let project = &self.draft.project;
+        let source = start::source(self.draft, self.settings, Install::Wheel)?;
+        let wheel = Wheel::open(&ready.path, &ready.filename, ready.digest)?;
+        let members = wheel.files.iter().map(|file| file.name.as_str()).collect();
+        let paths = source.files.iter().map(|file| file.to.as_str());
+        Ok(unpacked::note(&project.name, &project.layout, paths, &members))
     }
 
     /// What the project's source adds; what of it stays out is told in `left_out`.
