@@ -21,7 +21,7 @@ pub(super) fn note(question: &Question, script: &str) -> Option<String> {
     let named: Vec<&str> = commands.iter().take(MOST_NAMED).map(String::as_str).collect();
     let more = if commands.len() > named.len() { ", ..." } else { "" };
     Some(format!(
-        "`{script}` does nothing without one of its commands ({}{more}): name one for each container, or set entrypoint = {:?}",
+        "`{script}` does nothing without one of its commands ({}{more}); give one to each container, or set entrypoint = {:?}",
         named.join(", "),
         [script, first]
     ))

@@ -649,7 +649,7 @@ fn a_head_of_commands_is_told_with_the_one_that_serves() {
     assert_eq!(
         notes(HEAD),
         [
-            "`my-web` does nothing without one of its commands (add-paste, http): name one for each container, or set entrypoint = [\"my-web\", \"http\"]"
+            "`my-web` does nothing without one of its commands (add-paste, http); give one to each container, or set entrypoint = [\"my-web\", \"http\"]"
         ]
     );
     let elsewhere = HEAD.replace("web/cli.py", "web/command.py");
