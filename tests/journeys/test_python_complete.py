@@ -191,10 +191,10 @@ find-links = ["{wheels}"]
     assert "pylock.api.toml no longer matches pyproject.toml" in refused.err
     remade = "remove the key `lock` and run `containerize lock`; then rename the new pylock.toml to"
     assert f"hint: {remade} pylock.api.toml\n" in refused.err
-    program("lock", *flags("slim"), cwd=app, env=env)
+    again = program("lock", *flags("slim"), cwd=app, env=env, code=USAGE)
+    assert f"hint: {remade} pylock.api.toml\n" in again.err
     assert not (app / "pylock.toml").exists(), "with the key nothing else is locked"
     (app / "pyproject.toml").write_text(more)
-    (app / "pylock.api.toml").rename(app / "old")
     lock_anew()
     (app / "pyproject.toml").write_text(more + key)
     made = make(program, app, tmp_path / "layout", *options[-2:], env=env)
