@@ -1,6 +1,7 @@
 //! What to do about common failures of builds, known by what compilers and tools say.
 
 use crate::system::System;
+use crate::versions::gone_since;
 use crate::words;
 use crate::words::{Words, flag};
 
@@ -49,6 +50,12 @@ pub(super) fn on(said: &str, system: System) -> Option<Words> {
         ));
     }
     missing_module(said).map(|module| {
+        if let Some(since) = gone_since(module.split('.').next().unwrap_or(module)) {
+            return words!(
+                "its build imports {module}, and Python has had no {module} since 3.{since}: use a newer version of what is built, or a base with Python 3.{}",
+                since - 1
+            );
+        }
         words!("its build needs {module} but does not declare it: add it to build-system.requires, or use a newer version")
     })
 }
@@ -203,6 +210,7 @@ mod tests {
             ("Error: pg_config executable not found.", "libpq-dev"),
             ("/usr/bin/ld: cannot find -lgmp", "library to link with"),
             ("ModuleNotFoundError: No module named 'numpy'\nerror", "needs numpy"),
+            ("ModuleNotFoundError: No module named 'imp'\nerror", "or a base with Python 3.11"),
             (
                 "LookupError: Error getting the version from source `vcs`: setuptools-scm was unable to detect version for /x.",
                 "set SETUPTOOLS_SCM_PRETEND_VERSION=1.2.3",

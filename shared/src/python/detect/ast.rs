@@ -88,7 +88,7 @@ impl Scope {
 pub(super) struct Decorator {
     /// What it is: `click.group()`.
     pub(super) path: String,
-    /// The text that it is given first.
+    /// The text that it is given first, or as `name`.
     pub(super) text: Option<String>,
 }
 
@@ -368,11 +368,11 @@ impl Reader<'_> {
     }
 
     fn decorator(&self, expression: &Expr) -> Option<Decorator> {
-        let first = match expression {
-            Expr::Call(call) => call.arguments.args.first(),
+        let named = match expression {
+            Expr::Call(call) => call.arguments.find_argument_value("name", 0),
             _ => None,
         };
-        let text = match first {
+        let text = match named {
             Some(Expr::StringLiteral(text)) => Some(text.value.to_str().to_owned()),
             _ => None,
         };

@@ -2,7 +2,7 @@
 
 use super::Question;
 use super::ast::{Decorator, Outline, outline};
-use super::files::{Source, sources};
+use super::files::named;
 
 /// What makes a function the head of several commands.
 const HEADS: &[&str] = &["click.group", "click.group()"];
@@ -16,22 +16,22 @@ const MOST_NAMED: usize = 8;
 /// What is to be said of a console script that is no more than the head of several commands.
 pub(super) fn note(question: &Question, script: &str) -> Option<String> {
     let (module, function) = question.scripts.get(script)?.split_once(':')?;
-    let commands = of_function(&sources(question), module, function)?;
+    let commands = of_function(question, module, function)?;
     let first = commands.iter().min_by_key(|command| rank(command))?;
-    let named: Vec<&str> = commands.iter().take(MOST_NAMED).map(String::as_str).collect();
-    let more = if commands.len() > named.len() { ", ..." } else { "" };
+    let listed: Vec<&str> = commands.iter().take(MOST_NAMED).map(String::as_str).collect();
+    let more = if commands.len() > listed.len() { ", ..." } else { "" };
     Some(format!(
         "`{script}` does nothing without one of its commands ({}{more}); give one to each container, or set entrypoint = {:?}",
-        named.join(", "),
+        listed.join(", "),
         [script, first]
     ))
 }
 
 /// The commands below a function, if it is the head of some that can be seen.
-fn of_function(sources: &[Source], module: &str, function: &str) -> Option<Vec<String>> {
+fn of_function(question: &Question, module: &str, function: &str) -> Option<Vec<String>> {
     let (mut module, mut function) = (module.to_owned(), function.to_owned());
     for _ in 0..MOST_FOLLOWED {
-        let source = sources.iter().find(|source| source.module == module)?;
+        let source = named(question, &module)?;
         let text = source.text()?;
         if DEFAULTS.iter().any(|word| text.contains(word)) {
             return None;
@@ -51,11 +51,11 @@ fn of_function(sources: &[Source], module: &str, function: &str) -> Option<Vec<S
 fn below(outline: &Outline, head: &str) -> Vec<String> {
     let ways = ["command", "command()", "group", "group()"].map(|way| format!("{head}.{way}"));
     let is_way = |decorator: &&Decorator| ways.contains(&decorator.path);
-    let named = outline.functions.iter().filter_map(|function| {
+    let found = outline.functions.iter().filter_map(|function| {
         let decorator = function.decorators.iter().find(is_way)?;
         Some(decorator.text.clone().unwrap_or_else(|| function.name.replace('_', "-")))
     });
-    named.collect()
+    found.collect()
 }
 
 /// The lower, the more likely it is what an image is for.

@@ -655,6 +655,10 @@ fn a_head_of_commands_is_told_with_the_one_that_serves() {
     let elsewhere = HEAD.replace("web/cli.py", "web/command.py");
     let elsewhere = format!("{elsewhere}# web/cli.py\nfrom web.command import main\n");
     assert_eq!(notes(&elsewhere), notes(HEAD), "what is imported is followed");
+    assert_eq!(notes(&HEAD.replace("'http'", "name='http'")), notes(HEAD));
+    let of_tool =
+        format!("{}# web/cli.py\nfrom web.manage import main\n", HEAD.replace("web/cli.py", "web/manage.py"));
+    assert_eq!(notes(&of_tool), notes(HEAD), "whatever the file is named");
     for silent in [
         HEAD.replace("click.group()", "click.group(invoke_without_command=True)"),
         HEAD.replace("click.group()", "click.command()"),
