@@ -18,6 +18,40 @@ pub struct PythonVersion {
     pub micro: u32,
 }
 
+/// The minor version of Python 3 that was the first one without these modules.
+const GONE: &[(u32, &[&str])] = &[
+    (12, &["asynchat", "asyncore", "distutils", "imp", "smtpd"]),
+    (
+        13,
+        &[
+            "aifc",
+            "audioop",
+            "cgi",
+            "cgitb",
+            "chunk",
+            "crypt",
+            "imghdr",
+            "lib2to3",
+            "mailcap",
+            "nis",
+            "nntplib",
+            "ossaudiodev",
+            "pipes",
+            "sndhdr",
+            "spwd",
+            "sunau",
+            "telnetlib",
+            "uu",
+            "xdrlib",
+        ],
+    ),
+];
+
+/// The minor version of Python 3 that was the first one without a module that it had before.
+pub fn gone_since(module: &str) -> Option<u32> {
+    GONE.iter().find(|(_, names)| names.contains(&module)).map(|(minor, _)| *minor)
+}
+
 /// A C library and its version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

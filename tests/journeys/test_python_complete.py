@@ -156,3 +156,46 @@ find-links = ["{wheels}"]
     refused = program(*options, flag, "prod", "--dry-run", cwd=app, env=env, code=USAGE)
     assert "pylock.toml was made without the" in refused.err
     assert f"hint: run `containerize lock {flag} prod" in refused.err
+
+
+def test_what_is_said_of_a_lock_with_a_name_of_its_own_works(program: Program, tmp_path: Path) -> None:
+    """A stale `pylock.NAME.toml`: its hint is followed, word for word."""
+    env = with_uv(tmp_path, program)
+    wheels = tmp_path / "wheels"
+    for name in ("one", "two"):
+        wheel(wheels, name, "1.0")
+    manifest = f"""[project]
+name = "app"
+version = "1.0"
+requires-python = ">=3.11"
+dependencies = ["one"]
+[tool.uv]
+no-index = true
+find-links = ["{wheels}"]
+"""
+    key = '[tool.containerize]\nlock = "pylock.api.toml"\n'
+    app = project(tmp_path, pyproject__toml=manifest, main__py="import one\n")
+    options = [*flags("slim"), "--entrypoint", "python /app/main.py"]
+
+    def lock_anew() -> None:
+        program("lock", *flags("slim"), cwd=app, env=env)
+        (app / "pylock.toml").rename(app / "pylock.api.toml")
+
+    lock_anew()
+    (app / "pyproject.toml").write_text(manifest + key)
+    program(*options, "--dry-run", cwd=app, env=env)
+
+    more = manifest.replace('["one"]', '["one", "two"]')
+    (app / "pyproject.toml").write_text(more + key)
+    refused = program(*options, "--dry-run", cwd=app, env=env, code=USAGE)
+    assert "pylock.api.toml no longer matches pyproject.toml" in refused.err
+    remade = "remove the key `lock` and run `containerize lock`; then rename the new pylock.toml to"
+    assert f"hint: {remade} pylock.api.toml\n" in refused.err
+    again = program("lock", *flags("slim"), cwd=app, env=env, code=USAGE)
+    assert f"hint: {remade} pylock.api.toml\n" in again.err
+    assert not (app / "pylock.toml").exists(), "with the key nothing else is locked"
+    (app / "pyproject.toml").write_text(more)
+    lock_anew()
+    (app / "pyproject.toml").write_text(more + key)
+    made = make(program, app, tmp_path / "layout", *options[-2:], env=env)
+    assert any("/two-1.0.dist-info/" in path for path in made.own_files())

@@ -123,6 +123,15 @@ def test_static_files_of_django_are_a_layer_of_their_own(program, tmp_path: Path
     names = list(json.loads(manifest.read_text())["paths"])
     assert len(names) > 10 and names == sorted(names)
 
+    # Into a folder of the source, by what is locked.
+    rest = page[page.index("copied into the layer") :]
+    rest = rest[rest.index("layers = ") :]
+    table.write_text(table.read_text().replace(block, rest[: rest.index("```")]))
+    with (project / "config" / "settings.py").open("a") as settings:
+        settings.write('STATIC_ROOT = "staticfiles"\n')
+    made = make(program, project, tmp_path / "source", env=env)
+    assert made.own_files()["app/staticfiles/admin/css/base.css"].kind == "file"
+
 
 def blob(layout: Path, digest: str) -> dict:
     return json.loads((layout / "blobs" / digest.replace(":", "/")).read_text())

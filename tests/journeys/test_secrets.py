@@ -272,6 +272,7 @@ def test_a_link_carries_no_file_of_the_machine_into_an_image(program: Program, t
     build = builder(program, tmp_path, '[tool.containerize]\ninclude = ["src/demo/prod.env"]\n')
     first = build()
     assert "left out of the wheel of demo, secrets: demo/.env\n" in first.err
+    assert 'if demo reads demo/.env when it runs, set include = ["demo/.env"]\n' in first.err
     outside = "links out of the project: demo/host/shadow, demo/settings, demo/shadow.txt\n"
     assert f"left out of the wheel of demo, {outside}" in first.err
     assert not shown(build.project / "dist"), "nothing of it is in the image"

@@ -201,9 +201,7 @@ impl<'i, 'a> Follow<'i, 'a> {
         let bound: BTreeSet<&str> = match own {
             // A module that is missing binds nothing.
             None => BTreeSet::new(),
-            Some(Some(facts)) if facts.plain => {
-                facts.statements.iter().flat_map(|one| parts(one).1).collect()
-            }
+            Some(Some(facts)) if facts.plain => facts.binds.iter().map(String::as_str).collect(),
             Some(_) => return,
         };
         for part in names.filter(|part| !bound.contains(part)) {

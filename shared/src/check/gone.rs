@@ -1,44 +1,13 @@
 //! Modules that Python had and has no more, and what helps where something still imports them.
 
-/// The minor version of Python 3 that was the first one without these.
-const GONE: &[(u32, &[&str])] = &[
-    (12, &["asynchat", "asyncore", "distutils", "imp", "smtpd"]),
-    (
-        13,
-        &[
-            "aifc",
-            "audioop",
-            "cgi",
-            "cgitb",
-            "chunk",
-            "crypt",
-            "imghdr",
-            "lib2to3",
-            "mailcap",
-            "nis",
-            "nntplib",
-            "ossaudiodev",
-            "pipes",
-            "sndhdr",
-            "spwd",
-            "sunau",
-            "telnetlib",
-            "uu",
-            "xdrlib",
-        ],
-    ),
-];
+use crate::versions::gone_since;
 
 /// Modules that are part of some interpreters, as long as Python had them: there is no file to look for.
 const BUILT_IN: &[&str] = &["audioop", "crypt", "nis", "ossaudiodev", "parser", "spwd"];
 
 /// Whether the interpreter may have the module without a file.
 pub(super) fn may_be_built_in(name: &str, minor: u32) -> bool {
-    BUILT_IN.contains(&name) && since(name).is_none_or(|since| minor < since)
-}
-
-fn since(name: &str) -> Option<u32> {
-    GONE.iter().find(|(_, names)| names.contains(&name)).map(|(minor, _)| *minor)
+    BUILT_IN.contains(&name) && gone_since(name).is_none_or(|since| minor < since)
 }
 
 /// What helps where `who` imports a module that is gone.
@@ -50,7 +19,7 @@ pub(super) fn fix(name: &str, who: &str, minor: u32) -> Option<String> {
              the distribution that has {who}"
         ));
     }
-    let since = since(top).filter(|since| *since <= minor)?;
+    let since = gone_since(top).filter(|since| *since <= minor)?;
     let more =
         if top == "distutils" { ", add setuptools to the dependencies, which also has it," } else { "" };
     Some(format!(

@@ -39,7 +39,7 @@ tables! {
     /// What each file in a layer is.
     Facts = "facts-v3", "contents of layers";
     /// What only a check asks about the files in a layer.
-    Details = "details-v5", "programs and modules in layers";
+    Details = "details-v6", "programs and modules in layers";
     /// What tags led to when they were last looked at: the last word only for those who cannot ask again.
     Tags = "tags", "tags of base images";
     /// The layers of images whose id is the digest of their configuration.

@@ -1,5 +1,6 @@
 //! What kind of project a call is about.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
@@ -35,9 +36,8 @@ fn meant(request: &Request) -> Result<Language> {
     let dir = request.dir.as_path();
     let (folder, found) =
         dir.ancestors().find_map(|dir| Some((dir, language_of(dir)?))).ok_or_else(|| {
-            Error::usage(format!("there is no project in {} or any parent folder", dir.display())).hint(
-                "give its folder with -C: one with a Cargo.toml, a pyproject.toml or a requirements.txt",
-            )
+            Error::usage(format!("there is no project in {} or any parent folder", dir.display()))
+                .hint(way_to_a_project(dir))
         })?;
     let holds_other = match found {
         Language::Python => holds_cargo(folder),
@@ -45,6 +45,19 @@ fn meant(request: &Request) -> Result<Language> {
     };
     let for_other = holds_other && flag_of(request, found.other()).is_some();
     Ok(if for_other { found.other() } else { found })
+}
+
+/// What to do where no project is.
+fn way_to_a_project(dir: &Path) -> &'static str {
+    let is_python = |path: PathBuf| path.extension().is_some_and(|extension| extension == "py");
+    let programs = || fs::read_dir(dir).into_iter().flatten().flatten().any(|entry| is_python(entry.path()));
+    if dir.join("Pipfile.lock").is_file() {
+        "make a requirements.txt of the Pipfile.lock: pipenv requirements --hash > requirements.txt"
+    } else if programs() {
+        "for Python files that need nothing else, add an empty requirements.txt; else list there what they need"
+    } else {
+        "give its folder with -C: one with a Cargo.toml, a pyproject.toml or a requirements.txt"
+    }
 }
 
 /// A flag of the call that only projects of this kind understand.
@@ -189,7 +202,7 @@ fn matching(dir: &Path, pattern: &str) -> Vec<PathBuf> {
         let glob = globs::one(part, Star::Anywhere);
         found = match glob {
             Ok(glob) if is_glob => {
-                let entries = found.iter().filter_map(|folder| std::fs::read_dir(folder).ok());
+                let entries = found.iter().filter_map(|folder| fs::read_dir(folder).ok());
                 let paths = entries.flatten().flatten().map(|entry| entry.path());
                 paths.filter(|path| path.file_name().is_some_and(|name| glob.is_match(name))).collect()
             }

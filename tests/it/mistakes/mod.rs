@@ -46,6 +46,38 @@ error: there is no project in <PROJECT> or any parent folder
 }
 
 #[test]
+fn a_lock_of_pipenv_alone() {
+    let project = Project::new(&[("Pipfile", "[packages]\nflask = '*'\n"), ("Pipfile.lock", "{}")]);
+    assert_data_eq!(
+        fail(&project, &[]),
+        str![[r#"
+exit code 2
+--- stderr
+error: there is no project in <PROJECT> or any parent folder
+  hint: make a requirements.txt of the Pipfile.lock: pipenv requirements --hash > requirements.txt
+
+"#]]
+    );
+}
+
+#[test]
+fn a_python_file_alone() {
+    let project = Project::new(&[("server.py", "print('serving')\n")]);
+    assert_data_eq!(
+        fail(&project, &[]),
+        str![[r#"
+exit code 2
+--- stderr
+error: there is no project in <PROJECT> or any parent folder
+  hint: for Python files that need nothing else, add an empty requirements.txt; else list there what they need
+
+"#]]
+    );
+    let next = project.write(&[("requirements.txt", "")]).call(["--base", "oci:none", "--dry-run"]).fail();
+    assert!(next.stderr().contains("oci:none"), "it is a project now: {}", next.stderr());
+}
+
+#[test]
 fn no_such_folder() {
     assert_data_eq!(
         fail(&Project::new(&[]), &["-C", "missing"]),

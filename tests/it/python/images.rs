@@ -159,6 +159,28 @@ fn what_is_imported_from_a_folder_of_the_source_has_the_source() {
 }
 
 #[test]
+fn files_that_whitenoise_serves_have_to_be_collected() {
+    let project = shop_of_django();
+    let notes = |table: &str| {
+        let pyproject = format!("{TABLE}{table}");
+        let done = call(
+            project.write(&[("pyproject.toml", &pyproject)]),
+            &["--platform", "linux/amd64", "--dry-run"],
+        );
+        done.succeed().stderr().matches("manage.py collectstatic").count()
+    };
+    assert_eq!(notes(""), 0, "nothing serves them");
+    let hash = Wheel::new("whitenoise", "1.0").write(&project.at("wheels"));
+    let pins = fs::read_to_string(project.at("requirements.txt")).expect("pins");
+    project.write(&[("requirements.txt", &format!("{pins}whitenoise==1.0 --hash=sha256:{hash}\n"))]);
+    assert_eq!(notes(""), 1);
+    assert_eq!(notes("[tool.containerize]\nlayers = [{ command = 'python manage.py collectstatic' }]\n"), 0);
+    assert_eq!(notes("[tool.containerize.hooks]\npre = [['manage', 'collectstatic']]\n"), 0);
+    project.write(&[("shop/static/staticfiles.json", "{}")]);
+    assert_eq!(notes(""), 0, "they are in the source");
+}
+
+#[test]
 fn a_wheel_that_is_asked_for_is_not_replaced_by_the_source() {
     let project = shop_of_django();
     snapbox::assert_data_eq!(

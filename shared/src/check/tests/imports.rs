@@ -52,6 +52,11 @@ fn what_imports_import_in_turn_must_be_there() {
         ]),
         lacks("flask", "web.views")
     );
+    // A package that only says something of itself beside it takes nothing of its modules' place.
+    let said = ("SITE/a/__init__.py", "version = (1, 0)\n__version__ = '.'.join(map(str, version))\n");
+    assert_eq!(of_app(&[("app/main.py", "from a import b"), said, broken]), lacks("pkg_resources", "a.b"));
+    let own = ("SITE/a/__init__.py", "from . import b");
+    assert_eq!(of_app(&[("app/main.py", "import a"), own, broken]), lacks("pkg_resources", "a.b"));
     assert_eq!(of_app(&[("app/main.py", "import cgi")]), lacks("cgi", "main"));
     let gone =
         of_app(&[("app/main.py", "from web import a"), ("app/web/__init__.py", "from .gone import x")]);

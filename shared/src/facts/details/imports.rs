@@ -15,9 +15,13 @@ pub struct Imports {
     /// names of classes, are left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub statements: Vec<String>,
-    /// Whether its top does nothing but import, so that no other name is bound than those of imports.
+    /// Whether its top does nothing but import and define, so that no other name is bound than those in `binds`, and
+    /// those of its own modules that it imports.
     #[serde(default, skip_serializing_if = "is_false")]
     pub plain: bool,
+    /// The names that its top binds, and that a module could have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub binds: Vec<String>,
     /// Whether it speaks of the folders in which modules are looked for.
     #[serde(default, skip_serializing_if = "is_false")]
     pub paths: bool,
@@ -59,6 +63,13 @@ const PATHS: [&str; 4] = ["sys.path", "addsitedir", "__path__", "extend_path"];
 const HOOKS: [&str; 6] =
     ["sys.modules", "meta_path", "path_hooks", "__import__", "declare_namespace", "ModuleType"];
 
+/// Words of code that may bind names out of sight.
+const UNSEEN: [&str; 4] = ["global ", "globals(", "setattr(", "def __getattr__"];
+
+/// Words with which a statement begins that binds names in ways of its own, or only sometimes.
+const BLOCKS: [&str; 12] =
+    ["if", "elif", "else", "try", "except", "finally", "for", "while", "with", "match", "del", "async"];
+
 /// Modules that every CPython 3 on Linux has, or that may be part of its program.
 static ALWAYS: LazyLock<HashSet<&str>> = LazyLock::new(|| NAMES.split_whitespace().collect());
 
@@ -94,7 +105,10 @@ pub(super) fn imports(text: &str) -> Imports {
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
     (found.paths, found.hooks) = (says(&PATHS), says(&HOOKS));
     found.makes = if found.hooks { made(text) } else { Vec::new() };
-    found.plain &= !found.paths && !found.hooks;
+    found.plain &= !found.paths && !found.hooks && !says(&UNSEEN);
+    if !found.plain {
+        found.binds.clear();
+    }
     found
 }
 
@@ -125,11 +139,43 @@ fn take(statement: &str, found: &mut Imports) -> bool {
         "import" | "from" => statement_imports(statement, found),
         // Nobody sees what comes after, since the module cannot be imported.
         "raise" => return false,
-        "" if statement.starts_with(['"', '\'']) => {}
+        "" if statement.starts_with(['"', '\'', '@']) => {}
         _ if word.starts_with("__") && word.ends_with("__") => {}
-        _ => found.plain = false,
+        _ => match defined(word, statement) {
+            Some(name) => bind(name, found),
+            None => found.plain = false,
+        },
     }
     true
+}
+
+/// The one name that a statement beginning with `word` binds.
+fn defined<'s>(word: &'s str, statement: &'s str) -> Option<&'s str> {
+    let rest = statement.get(word.len()..).unwrap_or_default();
+    let named = |rest: &'s str| Some(first_word(rest.trim_start())).filter(|name| !name.is_empty());
+    match word {
+        "def" | "class" => return named(rest),
+        "async" => return named(rest.trim_start().strip_prefix("def")?),
+        _ if word.is_empty() || BLOCKS.contains(&word) => return None,
+        _ => {}
+    }
+    let is_written = rest.trim_start().starts_with([':', '=']) && !rest.trim_start().starts_with("==");
+    let value = rest.split_once('=').map_or("", |(_, value)| value);
+    // What stands in brackets and texts binds nothing, but for what is named on the way.
+    let bare = value.split(['(', '[', '{', '"', '\'', '#']).next().unwrap_or_default();
+    let is_one = !bare.contains(['=', ',']) && !statement.contains(":=") && !statement.contains(';');
+    (is_written && is_one).then_some(word)
+}
+
+/// Notes a name that the module binds, if a module could have it.
+fn bind(name: &str, found: &mut Imports) {
+    if !is_of_module(name) || found.binds.iter().any(|bound| bound == name) {
+        return;
+    }
+    match found.binds.len() < MOST_NAMES {
+        true => found.binds.push(name.to_owned()),
+        false => found.plain = false,
+    }
 }
 
 fn first_word(text: &str) -> &str {
@@ -148,6 +194,8 @@ fn statement_imports(line: &str, found: &mut Imports) {
         match statement.split_first() {
             Some((&"import", rest)) => {
                 for part in rest.split(|token| *token == ",") {
+                    let alias = part.iter().skip_while(|token| **token != "as").nth(1);
+                    alias.or(part.first()).into_iter().for_each(|name| bind(name, found));
                     let module: String = part.iter().take_while(|token| **token != "as").copied().collect();
                     keep(module, found);
                 }
@@ -156,6 +204,15 @@ fn statement_imports(line: &str, found: &mut Imports) {
                 let Some(at) = rest.iter().position(|token| *token == "import") else { continue };
                 let module: String = rest.iter().take(at).copied().collect();
                 let names = rest.get(at + 1..).unwrap_or_default();
+                for part in names.split(|token| *token == ",") {
+                    match part {
+                        ["*"] => found.plain = false,
+                        [_, "as", alias] => bind(alias, found),
+                        // Its own modules are what they are.
+                        [name] if module != "." => bind(name, found),
+                        _ => {}
+                    }
+                }
                 let names = names.split(|token| *token == ",").filter_map(|part| part.first().copied());
                 let names: Vec<&str> = names.filter(|name| is_of_module(name)).take(MOST_NAMES).collect();
                 keep(if names.is_empty() { module } else { format!("{module}:{}", names.join(",")) }, found);

@@ -35,7 +35,11 @@ impl Module {
     /// About as many bytes as it takes.
     pub(super) fn size(&self) -> usize {
         let opened = self.opened.iter().map(|opened| &opened.name);
-        let texts = opened.chain(&self.imports.statements).chain(&self.imports.makes).chain(&self.script);
+        let texts = opened
+            .chain(&self.imports.statements)
+            .chain(&self.imports.makes)
+            .chain(&self.imports.binds)
+            .chain(&self.script);
         64 + texts.map(|text| 24 + text.len()).sum::<usize>()
     }
 
@@ -43,9 +47,12 @@ impl Module {
     pub(crate) fn of(path: &str, text: &str) -> Option<Self> {
         let script = text.starts_with("#!").then(|| beginning(text).to_owned());
         let opened = if path.contains(PACKAGES) { opened::opened(text) } else { Vec::new() };
-        let found = Self { script, opened, imports: imports::imports(text) };
+        let mut found = Self { script, opened, imports: imports::imports(text) };
         // That a package does nothing of its own is of interest; that a module does not, is of none.
         let is_package = path.ends_with("/__init__.py");
+        if !is_package {
+            found.imports.binds.clear();
+        }
         let plain = found.imports.plain;
         let bare = Self { imports: Imports { plain, ..Imports::default() }, ..Self::default() };
         (plain && is_package || found != bare).then_some(found)

@@ -1,6 +1,7 @@
 //! What to do about common failures of builds, known by what compilers and tools say.
 
 use crate::system::System;
+use crate::versions::gone_since;
 use crate::words;
 use crate::words::{Words, flag};
 
@@ -36,6 +37,12 @@ pub(super) fn on(said: &str, system: System) -> Option<Words> {
             "its version comes from the history of a repository, which is not here: set {variable}"
         ));
     }
+    if has(&["is not a workspace member"]) {
+        return Some(
+            "the members of its uv workspace are not here: set UV_NO_SOURCES=1 to take them from the index"
+                .into(),
+        );
+    }
     if has(&["requires a different Python", "does not satisfy Python", "not supported by this Python"]) {
         return Some(words!(
             "it requires another version of Python: choose one with {python}",
@@ -43,6 +50,12 @@ pub(super) fn on(said: &str, system: System) -> Option<Words> {
         ));
     }
     missing_module(said).map(|module| {
+        if let Some(since) = gone_since(module.split('.').next().unwrap_or(module)) {
+            return words!(
+                "its build imports {module}, and Python has had no {module} since 3.{since}: use a newer version of what is built, or a base with Python 3.{}",
+                since - 1
+            );
+        }
         words!("its build needs {module} but does not declare it: add it to build-system.requires, or use a newer version")
     })
 }
@@ -197,6 +210,7 @@ mod tests {
             ("Error: pg_config executable not found.", "libpq-dev"),
             ("/usr/bin/ld: cannot find -lgmp", "library to link with"),
             ("ModuleNotFoundError: No module named 'numpy'\nerror", "needs numpy"),
+            ("ModuleNotFoundError: No module named 'imp'\nerror", "or a base with Python 3.11"),
             (
                 "LookupError: Error getting the version from source `vcs`: setuptools-scm was unable to detect version for /x.",
                 "set SETUPTOOLS_SCM_PRETEND_VERSION=1.2.3",
@@ -211,6 +225,10 @@ mod tests {
             let advice = on(said, System::Linux).unwrap_or_default();
             assert!(advice.contains(wanted), "{said}: {advice}");
         }
+        let apart = "error: Failed to parse entry: `b`\n  cause: `b` references a workspace in `tool.uv.sources`, but is not a workspace member";
+        assert!(
+            on(apart, System::Linux).is_some_and(|advice| advice.to_string().contains("UV_NO_SOURCES=1"))
+        );
         assert_eq!(on("SyntaxError: invalid syntax", System::Linux), None);
     }
 

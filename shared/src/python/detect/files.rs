@@ -100,6 +100,13 @@ pub(super) fn sources<'a>(question: &Question<'a>) -> Vec<Source<'a>> {
     sources
 }
 
+/// The file of a module, also where it is a tool's.
+pub(super) fn named<'a>(question: &Question<'a>, module: &str) -> Option<Source<'a>> {
+    let files = question.files.iter().filter(|(path, _)| path.ends_with(".py"));
+    let mut sources = files.filter_map(|(path, place)| source(path, place, question.source_roots));
+    sources.find(|source| source.module == module)
+}
+
 fn is_aside(path: &str, own: &str) -> bool {
     let (folders, file) = path.rsplit_once('/').unwrap_or(("", path));
     let aside = |folder: &str| folder.starts_with('.') || (ASIDE.contains(&folder) && folder != own);

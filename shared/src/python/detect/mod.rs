@@ -9,6 +9,7 @@
 mod candidate;
 mod candidates;
 mod choose;
+mod commands;
 mod django;
 mod files;
 mod frameworks;
@@ -114,6 +115,8 @@ pub struct Answer {
     pub reason: String,
     /// What was found beside it, each with the line that would choose it.
     pub also: Vec<String>,
+    /// What else is to be known of it.
+    pub notes: Vec<String>,
 }
 
 /// Finds out how the application is started.

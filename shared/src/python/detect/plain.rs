@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::files::{Source, sources};
 use super::ports::literal_port;
-use super::{Answer, INTERRUPT, Name, Question, SOME_MODULE, servers, write_entrypoint};
+use super::{Answer, INTERRUPT, Name, Question, SOME_MODULE, commands, servers, write_entrypoint};
 use crate::error::{Error, Result};
 use crate::python::syntax::{Outline, outline};
 
@@ -45,16 +45,17 @@ fn bare(name: &str) -> String {
 
 /// The console script that a hint names: one that seems to serve, else one that begins like the project.
 fn likeliest<'q>(question: &Question<'q>) -> Option<&'q str> {
-    let own = bare(question.name);
-    let rank = |script: &str| {
-        let script = bare(script);
-        match () {
-            () if script.contains("serve") || script == format!("{own}d") => 0,
-            () if script.starts_with(&own) => 1,
-            () => 2,
-        }
-    };
-    scripts(question).map(|(script, _)| script.as_str()).min_by_key(|script| rank(script))
+    scripts(question).map(|(script, _)| script.as_str()).min_by_key(|script| rank(question, script))
+}
+
+/// The lower, the more likely a console script is what an image is for.
+fn rank(question: &Question, script: &str) -> u8 {
+    let (own, script) = (bare(question.name), bare(script));
+    match () {
+        () if script.contains("serve") || script == format!("{own}d") => 0,
+        () if script.starts_with(&own) => 1,
+        () => 2,
+    }
 }
 
 /// The only console script.
@@ -72,11 +73,12 @@ pub(super) fn script_of_image(question: &Question, image: &str) -> Option<Answer
     Some(run_script(question, script, "named like the image"))
 }
 
-/// The console scripts beside what was chosen, with the line that would choose the first.
+/// The console scripts beside what was chosen, with the line that would choose the likeliest.
 pub(super) fn other_scripts(question: &Question, chosen: Option<&Answer>) -> Option<String> {
     let program = chosen.and_then(|answer| answer.command.first());
-    let others: Vec<&String> =
+    let mut others: Vec<&String> =
         scripts(question).map(|(name, _)| name).filter(|name| Some(*name) != program).collect();
+    others.sort_by_key(|name| rank(question, name));
     let names: Vec<String> = others.iter().take(5).map(|name| format!("`{name}`")).collect();
     let more = if others.len() > names.len() { ", ..." } else { "" };
     let plural = if others.len() > 1 { "s" } else { "" };
@@ -249,7 +251,8 @@ pub(super) fn run_script(question: &Question, script: &str, why: &str) -> Answer
         port(source, Some(function))
     });
     let answer = run(&[script], format!("console script `{script}`, {why}"));
-    Answer { port, ..answer }.stopped(&sources)
+    let notes = commands::note(question, script).into_iter().collect();
+    Answer { port, notes, ..answer }.stopped(&sources)
 }
 
 /// The port on which a program listens, if it says so in its own file.

@@ -637,3 +637,41 @@ fn a_hint_names_the_script_that_serves() {
         assert!(error.hint_text().is_some_and(|hint| hint.contains(named)), "{scripts}: {error:?}");
     }
 }
+
+/// A command line of several commands, in the module that a console script names.
+const HEAD: &str = "# web/__init__.py\n# web/cli.py\nimport click\n@click.group()\ndef main(): ...\n\
+                    @main.command()\ndef add_paste(): ...\n@main.command('http')\ndef serve_it(): ...\n\
+                    @click.command()\ndef other(): ...\n";
+
+#[test]
+fn a_head_of_commands_is_told_with_the_one_that_serves() {
+    let notes = |files: &str| ask("script=my-web click", files).expect("started").notes;
+    assert_eq!(
+        notes(HEAD),
+        [
+            "`my-web` does nothing without one of its commands (add-paste, http); give one to each container, or set entrypoint = [\"my-web\", \"http\"]"
+        ]
+    );
+    let elsewhere = HEAD.replace("web/cli.py", "web/command.py");
+    let elsewhere = format!("{elsewhere}# web/cli.py\nfrom web.command import main\n");
+    assert_eq!(notes(&elsewhere), notes(HEAD), "what is imported is followed");
+    assert_eq!(notes(&HEAD.replace("'http'", "name='http'")), notes(HEAD));
+    let of_tool =
+        format!("{}# web/cli.py\nfrom web.manage import main\n", HEAD.replace("web/cli.py", "web/manage.py"));
+    assert_eq!(notes(&of_tool), notes(HEAD), "whatever the file is named");
+    for silent in [
+        HEAD.replace("click.group()", "click.group(invoke_without_command=True)"),
+        HEAD.replace("click.group()", "click.command()"),
+        HEAD.replace("@main.", "@another."),
+        HEAD.replace("def main", "def own"),
+        String::new(),
+    ] {
+        assert!(notes(&silent).is_empty(), "{silent}");
+    }
+}
+
+#[test]
+fn of_other_scripts_the_one_that_serves_is_the_example() {
+    let also = ask("script=my-web script=my-web-deps script=my-webd", "").expect("started").also;
+    assert_eq!(also, ["console scripts `my-webd`, `my-web-deps`: entrypoint = [\"my-webd\"]"]);
+}

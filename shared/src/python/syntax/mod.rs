@@ -3,5 +3,5 @@
 mod outline;
 mod setup_py;
 
-pub(super) use outline::{Binding, Call, Function, Outline, Scope, Value, outline};
+pub(super) use outline::{Binding, Call, Decorator, Function, Outline, Scope, Value, outline};
 pub(super) use setup_py::{FIND, FIND_NAMESPACES, setup_arguments, setup_omits};

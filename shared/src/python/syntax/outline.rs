@@ -83,11 +83,22 @@ impl Scope {
     }
 }
 
+/// What stands above a function.
+#[derive(Debug)]
+pub(in crate::python) struct Decorator {
+    /// What it is: `click.group()`.
+    pub(in crate::python) path: String,
+    /// The text that it is given first, or as `name`.
+    pub(in crate::python) text: Option<String>,
+}
+
 /// A function of the module.
 #[derive(Debug)]
 pub(in crate::python) struct Function {
     /// Its name.
     pub(in crate::python) name: String,
+    /// What decorates it.
+    pub(in crate::python) decorators: Vec<Decorator>,
     /// Whether it is what it says: nothing decorates it that might make something else of it.
     pub(in crate::python) plain: bool,
     /// The parameters that have to be given.
@@ -342,6 +353,11 @@ impl Reader<'_> {
         self.block(&function.body, &mut body, false);
         self.outline.functions.push(Function {
             name: function.name.to_string(),
+            decorators: function
+                .decorator_list
+                .iter()
+                .filter_map(|d| self.decorator(&d.expression))
+                .collect(),
             // A decorated function is something else: a fixture, a task, a command.
             plain: function.decorator_list.iter().all(|decorator| self.harmless(&decorator.expression)),
             needs,
@@ -349,6 +365,18 @@ impl Reader<'_> {
             returns,
             body,
         });
+    }
+
+    fn decorator(&self, expression: &Expr) -> Option<Decorator> {
+        let named = match expression {
+            Expr::Call(call) => call.arguments.find_argument_value("name", 0),
+            _ => None,
+        };
+        let text = match named {
+            Some(Expr::StringLiteral(text)) => Some(text.value.to_str().to_owned()),
+            _ => None,
+        };
+        Some(Decorator { path: self.path(expression)?, text })
     }
 
     /// Whether a decorator leaves a function what it is.

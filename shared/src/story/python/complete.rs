@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::Digest;
 use crate::python::closed::{self, Present, Unmet};
-use crate::python::lock::Lock;
+use crate::python::lock::{Lock, LockKind};
 use crate::python::{Interpreter, Markers, Name, Package, Project, Requirement};
 use crate::store::Table;
 use crate::story::parallel::in_parallel;
@@ -136,7 +136,7 @@ pub(super) fn judge(draft: &Draft, mut unmet: Vec<Unmet>, events: &Events) -> Re
             ));
             Ok(())
         }
-        (unmet, false) if draft.lock_is_named => Err(refusal(&file, unmet, &NAMED.into())),
+        (unmet, false) if draft.lock_is_named => Err(refusal(&file, unmet, &named(lock.kind, &file))),
         (unmet, false) if lock.made.is_some() => Err(refusal(&file, unmet, &by_pip())),
         (unmet, false) => Err(refusal(&file, unmet, &completed())),
     }
@@ -153,7 +153,10 @@ fn completed() -> Words {
 }
 
 /// The way out for a file that the key `lock` names, which nobody else makes.
-const NAMED: &str = "use `uv pip compile` to make a complete requirements file";
+fn named(kind: LockKind, file: &str) -> Words {
+    let option = if kind == LockKind::Pylock { "--format pylock.toml" } else { "--generate-hashes" };
+    format!("use `uv pip compile {option}` to make a complete {file}").into()
+}
 
 /// The way out for a lock that was made here without uv.
 fn by_pip() -> Words {

@@ -374,10 +374,7 @@ fn found_lock(
 
 /// `containerize lock` passes over a lock that the settings name: it would not help.
 fn renamed(stale: Error, lock: Option<&Lock>) -> Error {
-    let Some(lock) = lock.filter(|lock| matches!(lock.kind, LockKind::Pylock | LockKind::Requirements))
-    else {
-        return stale;
-    };
+    let Some(lock) = lock.filter(|lock| lock.kind == LockKind::Pylock) else { return stale };
     let name = lock.path.file_name().unwrap_or_default().to_string_lossy();
     stale.hint(words!(
         "remove the key `lock` and run `{lock}`; then rename the new pylock.toml to {name}",

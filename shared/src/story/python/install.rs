@@ -14,6 +14,7 @@ use super::form::{Chosen, Form};
 use super::parts::{PythonParts, skeleton, target};
 use super::ready::{ReadyWheel, present};
 use super::resolve::Resolved;
+use super::{start, unpacked};
 use crate::config::{Install, Settings};
 use crate::error::{Error, Result};
 use crate::event::Events;
@@ -25,7 +26,7 @@ use crate::python::index::Fetched;
 use crate::python::{BundledPython, DistFile, Interpreter, Package, Source, SourceKind, is_command_line};
 use crate::story::ingredients::Lineage;
 use crate::story::workshop::{Bases, Workshop};
-use crate::wheel::{self, DirectUrl, Script};
+use crate::wheel::{self, DirectUrl, Script, Wheel};
 
 /// Makes what the images of a plan hold, in the plan's order.
 ///
@@ -152,7 +153,9 @@ impl<'a> EnvironmentMaker<'a> {
         wheels.sort_by(|a, b| a.name.cmp(&b.name));
         if install == Install::Wheel {
             let (tools, settings) = (&self.draft.tools, self.settings);
-            own.push(tools.project(&self.draft.project, settings, self.interpreter).await?);
+            let ready = tools.project(&self.draft.project, settings, self.interpreter).await?;
+            say_once(self.unpacked(&ready)?.into_iter().collect(), left_out);
+            own.push(ready);
         }
         let mut project = Vec::new();
         let mut local = Vec::new();
@@ -185,6 +188,16 @@ impl<'a> EnvironmentMaker<'a> {
             },
             local,
         ))
+    }
+
+    /// What the wheel of the project lacks of what its packages hold in the source.
+    fn unpacked(&self, ready: &ReadyWheel) -> Result<Option<String>> {
+        let project = &self.draft.project;
+        let source = start::source(self.draft, self.settings, Install::Wheel)?;
+        let wheel = Wheel::open(&ready.path, &ready.filename, ready.digest)?;
+        let members = wheel.files.iter().map(|file| file.name.as_str()).collect();
+        let paths = source.files.iter().map(|file| file.to.as_str());
+        Ok(unpacked::note(&project.name, &project.layout, paths, &members))
     }
 
     /// What the project's source adds; what of it stays out is told in `left_out`.

@@ -18,7 +18,9 @@ mod parts;
 mod ready;
 mod resolve;
 mod start;
+mod static_files;
 mod tables;
+mod unpacked;
 mod version;
 mod wanted;
 

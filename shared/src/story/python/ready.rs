@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::layer::Entry;
 use crate::oci::Digest;
 use crate::python::closed::Present;
-use crate::python::{LeftOut, Name, words};
+use crate::python::{LeftOut, Name, Reason, words};
 use crate::story::ingredients::{Distribution, Lineage};
 use crate::wheel::{self, DirectUrl, Vouched, Wheel};
 
@@ -60,7 +60,13 @@ impl ReadyWheel {
 
     /// What is said of what is not installed.
     pub(super) fn words(&self) -> Vec<String> {
-        words(&self.left_out, &format!("left out of the wheel of {}", self.name))
+        let mut said = words(&self.left_out, &format!("left out of the wheel of {}", self.name));
+        // The build backend packed it, so the program may well read it.
+        let secret = self.left_out.iter().find(|left| left.reason == Reason::Secret);
+        said.extend(secret.map(|left| {
+            format!("if {} reads {} when it runs, set include = [{:?}]", self.name, left.path, left.path)
+        }));
+        said
     }
 }
 

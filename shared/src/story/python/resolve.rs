@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::draft::{Draft, DraftImage};
 use super::form::{Chosen, Form, install_of};
-use super::{fitting, interpreter, start};
+use super::{fitting, interpreter, start, static_files};
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::plan::{
@@ -90,6 +90,7 @@ async fn plan_image(
     let names: BTreeSet<Name> =
         environments.iter().flatten().map(|chosen| chosen.package.name.clone()).collect();
     let (install, found) = start::find(draft, image, install, &names, has_shell, events)?;
+    static_files::uncollected(draft, settings, &names)?.into_iter().for_each(|note| events.note(note));
     let application = Application {
         install,
         reason: found.as_ref().map(|found| found.reason.clone()),
@@ -108,6 +109,7 @@ async fn plan_image(
     if let Some(found) = &found {
         events.step("Detected", found.reason.clone());
         found.also.iter().for_each(|also| events.note(format!("also found: {also}")));
+        found.notes.iter().for_each(|note| events.note(note.clone()));
     }
     let (planned, notes) = plan_python(PythonImage {
         name: image.name.clone(),

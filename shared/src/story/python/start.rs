@@ -27,6 +27,8 @@ pub(super) struct Found {
     pub(super) reason: String,
     /// What else was found, each with the setting that would choose it.
     pub(super) also: Vec<String>,
+    /// What else is to be known of it.
+    pub(super) notes: Vec<String>,
 }
 
 /// What starts the application, and how the project gets in: as `install` says, unless its source has to be there and
@@ -108,7 +110,7 @@ fn place_in_source<'a>(answer: &'a Answer, files: &BTreeSet<String>) -> Option<&
 
 /// Places of the source become places in the image.
 fn settle(answer: Answer, files: &BTreeSet<String>, settings: &Settings) -> Found {
-    let Answer { mut command, mut env, port, stop_signal, mut reason, also } = answer;
+    let Answer { mut command, mut env, port, stop_signal, mut reason, also, notes } = answer;
     if let Some(signal) = stop_signal.filter(|_| settings.stop_signal.is_none()) {
         reason.push_str(&format!("; stopped by {signal}, since Python as process 1 ignores SIGTERM"));
     }
@@ -122,7 +124,7 @@ fn settle(answer: Answer, files: &BTreeSet<String>, settings: &Settings) -> Foun
         *path = format!("{APP}/{path}");
     }
     let stop_signal = stop_signal.map(str::to_owned);
-    Found { start: Start { command, env, port, stop_signal }, reason, also }
+    Found { start: Start { command, env, port, stop_signal }, reason, also, notes }
 }
 
 /// The text of the project's `Procfile`.
@@ -141,7 +143,10 @@ fn fastapi(project: &Project) -> Option<&str> {
 }
 
 /// The source: what of it will be in the image, or all that a wheel may be made of.
-fn source(draft: &Draft, settings: &Settings, install: Install) -> Result<Arc<SourceSet>> {
+///
+/// # Errors
+/// As [`sources`].
+pub(super) fn source(draft: &Draft, settings: &Settings, install: Install) -> Result<Arc<SourceSet>> {
     match install {
         Install::Source => draft.source(settings),
         Install::Wheel => Ok(Arc::new(sources(&draft.project.dir, &SourceOptions::default())?)),

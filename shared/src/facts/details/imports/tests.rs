@@ -61,17 +61,42 @@ fn a_package_that_only_imports_is_plain() {
         "# nothing\n",
         "'''Text.'''\nfrom .a import b\n__all__ = ['b']\n__version__: str = '1'\n",
         "import a",
+        "# A version.\nversion_info = (20, 1, 0)\n__version__ = '.'.join(str(v) for v in version_info)\n",
+        "@wraps(f)\ndef f():\n    g = 1\n\nclass C:\n    d = 2\n",
     ] {
         assert!(imports(text).plain, "{text}");
     }
     for text in [
-        "app = App()",
-        "def f(): pass",
+        "a = b = 1",
+        "a, b = c",
+        "a = b, c = d",
+        "a = (b := 1)",
+        "a = 1; b = 2",
+        "a += 1",
+        "setup()",
+        "from a import *",
+        "def __getattr__(name): ...",
+        "def f():\n    global g\n    g = 1",
+        "globals()['a'] = 1",
+        "for a in b: pass",
         "import a; b = a.b",
         "try:\n    import a\nexcept E:\n    a = None",
         "__path__ = []",
     ] {
         assert!(!imports(text).plain, "{text}");
+    }
+}
+
+#[test]
+fn names_that_modules_could_have_are_noted_where_they_are_bound() {
+    for (text, wanted) in [
+        ("a = f(b=1, c=2)\nb: int = 3\nc: str\nD = 4\n__e__ = 5\n_f = [g == h]", "a b c _f"),
+        ("def a(): ...\nasync def b(): ...\nclass C: ...\nclass d(C): ...", "a b d"),
+        ("import os.path, json as j\nfrom os import path\nfrom .x import y as z, Name", "os j path z"),
+        ("from . import own, other as that", "that"),
+        ("if x:\n    a = 1", ""),
+    ] {
+        assert_eq!(imports(text).binds.join(" "), wanted, "{text}");
     }
 }
 
