@@ -36,7 +36,7 @@ from defects import (
 from harness import Podman, Program, lab_image
 
 RISCV = 243
-#: Where the loader looks. Not below /lib: in some bases that is a link, which engines put a folder in place of.
+#: Where the loader looks. Not below /lib: in some bases that is a link, which a folder of a layer replaces.
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
 
