@@ -33,7 +33,7 @@ use crate::words::Words;
 
 /// The version of the rules. What was remembered under another one is forgotten: verdicts, and
 /// which libraries of the building machine an image needs.
-pub const RULES: u32 = 7;
+pub const RULES: u32 = 8;
 
 /// How sure it is that something fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
