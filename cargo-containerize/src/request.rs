@@ -316,10 +316,12 @@ mod tests {
 
     #[test]
     fn a_name_without_a_password_is_refused() {
+        let empty = tempfile::NamedTempFile::new().expect("file");
+        let empty = empty.path().to_str().expect("Unicode");
         for (flags, variables) in [
             (&["--username", "me"][..], &[][..]),
             (&[], &[("CONTAINERIZE_USERNAME", "me"), ("CONTAINERIZE_PASSWORD", "")]),
-            (&["--username", "me", "--password-file", "/dev/null"], &[("CONTAINERIZE_PASSWORD", "pw")]),
+            (&["--username", "me", "--password-file", empty], &[("CONTAINERIZE_PASSWORD", "pw")]),
         ] {
             let error = who(flags, variables).expect_err("no password");
             assert!(error.hint_text().is_some_and(|hint| hint.contains("password")), "{error:?}");

@@ -36,7 +36,7 @@ from defects import (
 from harness import Podman, Program, lab_image
 
 RISCV = 243
-#: Where the loader looks. Not below /lib: in some bases that is a link, which engines put a folder in place of.
+#: Where the loader looks. Not below /lib: in some bases that is a link, which a folder of a layer replaces.
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
 
@@ -119,6 +119,16 @@ DEFECTS = [
     ),
     Defect("env", DEBIAN, script("#!/usr/bin/env node\n"), "no-interpreter", "started by node", "node", RUN),
     Defect("no-loader", STATIC, app(), "no-interpreter", "/lib64/ld-linux-x86-64.so.2", "no such file", RUN),
+    # Where Debian has a link, the engine puts the folder of the upper layer.
+    Defect(
+        "folder-for-link",
+        DEBIAN,
+        lambda folder: {**script("#!/bin/sh\n")(folder), "bin/own": File(b"")},
+        "no-interpreter",
+        "started by /bin/sh",
+        "no such file",
+        RUN,
+    ),
     Defect("machine", CC, other_machine, "wrong-machine", "built for riscv64", "exec format error", RUN),
     Defect(
         "library", CC, with_library(None), "missing-library", "libown.so.1", "libown.so.1: cannot open", RUN

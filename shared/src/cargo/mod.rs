@@ -51,7 +51,7 @@ impl Variables {
 
     /// The value of a variable, if it is set.
     pub fn get(&self, name: &str) -> Option<&OsStr> {
-        self.0.get(OsStr::new(name)).map(OsString::as_os_str)
+        self.0.get(&System::HERE.variable(name.into())).map(OsString::as_os_str)
     }
 
     /// One of the folders that these variables lead to.
@@ -231,6 +231,14 @@ mod tests {
         let environment: Variables = [("TOKEN", "hunter2")].into_iter().collect();
         let shown = format!("{environment:?}");
         assert!(shown.contains("TOKEN") && !shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn names_of_variables_are_found_as_the_system_has_them() {
+        let environment: Environment = [("CC_x86_64-unknown-linux-musl", "cc")].into_iter().collect();
+        assert_eq!(environment.text("CC_x86_64-unknown-linux-musl"), Some("cc"));
+        let other = environment.text("CC_X86_64-unknown-linux-musl");
+        assert_eq!(other.is_some(), System::HERE.is_windows());
     }
 
     #[test]

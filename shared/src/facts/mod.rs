@@ -13,7 +13,7 @@ pub mod python;
 mod scan;
 pub mod tree;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
 pub use extract::extract;
@@ -172,7 +172,8 @@ pub fn read_layer(reader: impl Read, compression: Compression) -> Result<LayerFa
 
 /// Lays a layer over `tree`, which holds the layers below it.
 ///
-/// A path that goes through a symbolic link of a lower layer stays as the layer gives it.
+/// As engines do it, for which a layer is a tree of its own: a path through a link of a lower layer leads to where that link
+/// was, which a folder takes the place of. A path through a link of the same layer stays as the layer gives it.
 pub fn apply(tree: &mut Tree, facts: LayerFacts) {
     // Whiteouts hide lower layers only, wherever they stand in the layer: so they come first.
     for path in &facts.hidden {
@@ -181,11 +182,33 @@ pub fn apply(tree: &mut Tree, facts: LayerFacts) {
     for path in &facts.opaque {
         tree.remove_below(path);
     }
+    let mut links = BTreeSet::new();
+    let mut cleared = String::new();
     for (path, node) in facts.entries {
-        if replaces_what_is_below(tree.get(&path), &node) {
+        let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        // Most entries are beside the one before.
+        if parent != cleared {
+            put_folders_above(tree, &path, &links);
+            parent.clone_into(&mut cleared);
+        }
+        if node.kind != NodeKind::Directory {
             tree.remove_below(&path);
         }
+        if matches!(node.kind, NodeKind::Symlink(_)) {
+            links.insert(path.clone());
+        }
         tree.insert(path, node);
+    }
+}
+
+/// Puts folders in place of what lower layers have above `path` and is none.
+fn put_folders_above(tree: &mut Tree, path: &str, own_links: &BTreeSet<String>) {
+    for (end, _) in path.match_indices('/') {
+        let above = &path[..end];
+        let in_the_way = tree.get(above).is_some_and(|node| node.kind != NodeKind::Directory);
+        if in_the_way && !own_links.contains(above) {
+            tree.insert(above, Node { kind: NodeKind::Directory, mode: 0o755, uid: 0, gid: 0 });
+        }
     }
 }
 
@@ -277,13 +300,6 @@ pub fn details_of_own(blob: &Blob, diff_id: &Digest, store: &Store) -> Result<(L
     let known = Known { diff_id: *diff_id, size: blob.descriptor.size, facts };
     let (known, details) = remember(&blob.descriptor.digest, (known, details), store);
     Ok((known.facts, details))
-}
-
-/// Whether `node` takes away all that is below its path. Only a directory can have something
-/// there; but a link stated again leaves what other layers wrote through it where it is.
-fn replaces_what_is_below(below: Option<&Node>, node: &Node) -> bool {
-    let link = |node: &Node| matches!(node.kind, NodeKind::Symlink(_));
-    node.kind != NodeKind::Directory && !(link(node) && below.is_some_and(link))
 }
 
 fn facts_of(blob: &Blob, diff_id: &Digest, store: &Store) -> Result<LayerFacts> {

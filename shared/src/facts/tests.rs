@@ -224,13 +224,17 @@ fn a_directory_over_a_directory_keeps_its_children() {
 }
 
 #[test]
-fn paths_through_a_link_stay_as_given() {
-    let tree = merged([
-        Tar::new().dir("usr/lib").symlink("lib", "usr/lib"),
-        Tar::new().file("lib/x"),
-        Tar::new().symlink("lib", "usr/lib"),
-    ]);
-    assert_eq!(paths(&tree), ["lib", "lib/x", "usr/lib"]);
+fn a_folder_takes_the_place_of_a_lower_layers_link_that_a_path_goes_through() {
+    let lower = || Tar::new().dir("usr/lib").file("usr/lib/libc").symlink("lib", "usr/lib").file("f");
+    let tree = merged([lower(), Tar::new().file("lib/x").file("lib/y").file("f/z")]);
+    assert_eq!(paths(&tree), ["f", "f/z", "lib", "lib/x", "lib/y", "usr/lib", "usr/lib/libc"]);
+    for folder in ["lib", "f"] {
+        assert_eq!(tree.get(folder).map(|n| &n.kind), Some(&NodeKind::Directory), "{folder}");
+    }
+    let over = merged([lower(), Tar::new().file("lib/x"), Tar::new().symlink("lib", "usr/lib")]);
+    assert_eq!(paths(&over), ["f", "lib", "usr/lib", "usr/lib/libc"], "and the link that of the folder");
+    let own = merged([lower(), Tar::new().symlink("new", "usr/lib").file("new/x")]);
+    assert_eq!(own.get("new").map(|n| &n.kind), Some(&NodeKind::Symlink("usr/lib".into())), "its own");
 }
 
 #[test]

@@ -64,10 +64,11 @@ mod tests {
                         let _held = Exclusive::take(path, || ()).expect("taken");
                         most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                         std::thread::yield_now();
+                        // From its removal on, the next one may have a new file.
+                        inside.fetch_sub(1, Ordering::SeqCst);
                         if round % 3 == number % 3 {
                             std::fs::remove_file(path).expect("removed");
                         }
-                        inside.fetch_sub(1, Ordering::SeqCst);
                     }
                 });
             }
