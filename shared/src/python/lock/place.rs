@@ -17,7 +17,7 @@ use crate::redact::{self, Address};
 /// The lock that is being read, for messages and relative paths.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
-    /// The file.
+    /// The lock file, whose folder paths in it are relative to.
     pub path: PathBuf,
     /// The folder that it is in, absolute.
     pub dir: PathBuf,
