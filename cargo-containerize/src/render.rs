@@ -180,7 +180,8 @@ fn image_rows(image: &ImagePlan, push: bool) -> Vec<Row> {
     for platform in &image.platforms {
         rows.push(("platform", platform.platform.to_string(), from("platforms")));
         rows.push(("  base", platform.base.clone(), from("base")));
-        rows.extend(platform.debian.iter().map(|package| ("  debian", package.clone(), from("debian"))));
+        let origin = |package: &str| image.origin_of_package(package).unwrap_or_else(|| from("debian"));
+        rows.extend(platform.debian.iter().map(|package| ("  debian", package.clone(), origin(package))));
         rows.extend(target_rows(&platform.target, &from));
     }
     match &image.project {
@@ -253,7 +254,9 @@ fn configured_rows(image: &ImagePlan, before: &[Row]) -> Vec<Row> {
         // An empty command clears the base's; another list that is empty adds nothing.
         let is_nothing = shown.value.as_array().is_some_and(Vec::is_empty) && !is_command(shown.key);
         let is_before = before.iter().any(|(key, ..)| key.trim_start() == shown.key);
-        said.contains(&shown.key) || is_before || is_nothing
+        // Of Debian only the packages are shown with the platforms.
+        let is_part = shown.key == "debian" && shown.name.as_deref().is_some_and(|name| name != "packages");
+        said.contains(&shown.key) || (is_before && !is_part) || is_nothing
     };
     let rest = image.configuration.iter().filter(|shown| !is_said(shown));
     rest.map(|shown| (shown.key, shown_text(shown), shown.origin.clone())).collect()
@@ -338,9 +341,17 @@ mod tests {
     fn full_plan() -> Plan {
         let text: String = KEYS.iter().map(|key| format!("{} = {}\n", key.name, key.example)).collect();
         let text = text.replace("image-format = \"docker\"", "image-format = \"oci\"");
-        let origin = Origin::Table("package.metadata.containerize".into());
-        let values = from_toml(&text, &origin).expect("every example");
-        let settings = Settings::new(fold(&[Place { origin, values }], "")).expect("settings");
+        plan_of(&[(Origin::Table("package.metadata.containerize".into()), &text)])
+    }
+
+    /// The plan of what some places say, the lowest first.
+    fn plan_of(places: &[(Origin, &str)]) -> Plan {
+        let place = |(origin, text): &(Origin, &str)| Place {
+            values: from_toml(text, origin).expect("valid"),
+            origin: origin.clone(),
+        };
+        let places: Vec<Place> = places.iter().map(place).collect();
+        let settings = Settings::new(fold(&places, "")).expect("settings");
         let facts = Facts { version: "1.2.0".into(), revision: None, created: "1970-01-01T00:00:00Z".into() };
         let names =
             Names { tags: Vec::new(), has_siblings: false, references: vec!["a/b:1".parse().expect("name")] };
@@ -378,5 +389,30 @@ mod tests {
         }
         assert!(!text.contains("-O2"), "variables for builds may be tokens:\n{text}");
         assert!(!json.to_string().contains("-O2"));
+    }
+
+    #[test]
+    fn each_debian_package_has_its_own_origin() {
+        let table = "platforms = ['linux/amd64']\nbase = 'debian:12'\ndebian = { packages = ['libpq5'], mirror = 'http://x' }";
+        let places = [
+            (Origin::Table("package.metadata.containerize".into()), table),
+            (Origin::Flag, "debian = ['curl=8.1']"),
+        ];
+        let plan = plan_of(&places);
+        let text = plan_text(&plan);
+        let row = |start: &str| {
+            text.lines().map(str::trim).find(|line| line.starts_with("debian") && line.contains(start))
+        };
+        assert!(row("libpq5").is_some_and(|row| row.ends_with("[package.metadata.containerize]")), "{text}");
+        assert!(row("curl=8.1").is_some_and(|row| row.ends_with("--debian")), "{text}");
+        assert!(
+            row("mirror=http://x").is_some_and(|row| row.ends_with("[package.metadata.containerize]")),
+            "{text}"
+        );
+        let rows = &serde_json::to_value(&plan).expect("json")["images"][0]["configuration"];
+        let rows = rows.as_array().expect("rows").iter();
+        let origins: Vec<_> =
+            rows.filter(|row| row["name"] == "packages").map(|row| &row["origin"]).collect();
+        assert_eq!(origins, ["[package.metadata.containerize]", "--debian"]);
     }
 }

@@ -10,7 +10,7 @@ use crate::error::Error;
 /// A version of CPython: `3.13.5`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PythonVersion {
-    /// 3.
+    /// 3, unless somebody asks for another one.
     pub major: u32,
     /// The minor, which decides what wheels fit.
     pub minor: u32,
@@ -97,7 +97,7 @@ impl Family {
 }
 
 impl Libc {
-    /// Which one it is.
+    /// The one of the two, without its version.
     pub const fn family(self) -> Family {
         match self {
             Self::Glibc { .. } => Family::Glibc,

@@ -102,7 +102,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("http/certs.rs", "std::env::split_paths"),
     ("story/deliver.rs", "std::env::consts::"),
     ("base/open.rs", "std::env::consts::"),
-    ("story/native.rs", "std::env::consts::"),
+    ("story/native/mod.rs", "std::env::consts::"),
     ("story/native/host.rs", "std::env::consts::"),
 ];
 
@@ -399,4 +399,14 @@ fn names_are_found_in_all_forms_of_imports() {
     assert_eq!(product("a // b\n// c\n#[cfg(test)]\nmod tests {}"), "a // b");
     let early = "#[cfg(test)]\n#[path = \"x\"]\nmod x;\na\n    #[cfg(test)]\n    fn b() {\n        c\n    }\nd\n#[cfg(all(test, unix))]\nmod t {\n    e\n}\nf";
     assert_eq!(product(early), "a\nd\nf");
+}
+
+#[test]
+fn a_module_with_a_folder_is_in_it() {
+    let src = root().join("shared/src");
+    for file in rust_files(&src) {
+        let folder = file.with_extension("");
+        let is_of_tests = file.ends_with("tests.rs");
+        assert!(is_of_tests || !folder.is_dir(), "{} belongs into its folder, as mod.rs", file.display());
+    }
 }

@@ -228,3 +228,35 @@ fn strings_are_found_and_foreign_words_in_them() {
     assert_eq!(foreign("mistake no one; x is no longer there; there is no base"), [""; 0]);
     assert_eq!(foreign("cannot read it: what is there").len(), 1);
 }
+
+/// Documentation that only repeats the name of what it stands above: "The name." on `name`.
+fn fillers(code: &str) -> Vec<&str> {
+    let lines: Vec<&str> = code.lines().map(str::trim).collect();
+    let is_attribute = |line: &&&str| !line.starts_with("#[");
+    let repeats = |at: usize| {
+        let words = lines[at].strip_prefix("/// ")?.strip_suffix('.')?;
+        let is_alone =
+            !lines.get(at + 1)?.starts_with("///") && (at == 0 || !lines[at - 1].starts_with("///"));
+        let said = ["The ", "Its ", "A ", "An "].iter().find_map(|article| words.strip_prefix(article))?;
+        let item = lines[at + 1..].iter().find(is_attribute)?;
+        let name = item
+            .split([':', '(', '<', ' ', ','])
+            .find(|word| !["pub", "super)", "crate)", "fn", "struct", "enum"].contains(word))?;
+        (is_alone && name.replace('_', " ").eq_ignore_ascii_case(said)).then_some(lines[at])
+    };
+    (0..lines.len()).filter_map(repeats).collect()
+}
+
+#[test]
+fn documentation_says_more_than_the_name() {
+    let mut wrong = Vec::new();
+    for part in ["shared/src", "cargo-containerize/src"] {
+        for file in files(&root().join(part), "rs") {
+            let code = fs::read_to_string(&file).expect("text");
+            wrong.extend(fillers(&code).iter().map(|line| format!("{}: {line}", file.display())));
+        }
+    }
+    assert!(wrong.is_empty(), "{}\nSay its shape, its unit or what it is for.", wrong.join("\n"));
+    let code = "/// The base name.\n#[serde(x)]\npub base_name: String,\n/// The version, in full.\nversion: String,";
+    assert_eq!(fillers(code), ["/// The base name."]);
+}

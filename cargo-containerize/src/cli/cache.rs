@@ -15,7 +15,7 @@ pub(crate) struct CacheArgs {
     /// Output format
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t, global = true)]
     pub(crate) format: PrintFormat,
-    /// The verb.
+    /// Show its usage, prune it or print its folder.
     #[command(subcommand)]
     pub(crate) verb: CacheVerb,
 }

@@ -36,7 +36,7 @@ pub(crate) use verify::VerifyArgs;
 #[command(name = "containerize", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
 #[command(styles = STYLES)]
 pub(crate) struct Cli {
-    /// The verb.
+    /// Without one, images are built.
     #[command(subcommand)]
     pub(crate) verb: Option<Verb>,
     #[command(flatten)]

@@ -18,9 +18,7 @@ const SMALL: u64 = 4 * 1024 * 1024;
 pub(super) enum Content {
     /// In the `blobs` of an OCI layout.
     Layout(PathBuf),
-    /// In the store.
     Store(Store),
-    /// In a repository.
     Registry(Client, Repository, Store),
 }
 

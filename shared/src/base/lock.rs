@@ -40,13 +40,13 @@ pub struct BaseLock {
 pub struct LockedPackages {
     /// The base, as it was named.
     pub base: String,
-    /// The platform.
+    /// The platform that they were chosen for, as `linux/amd64`.
     pub platform: String,
-    /// What was asked for.
+    /// What was asked for: `NAME` or `NAME=VERSION`.
     pub wanted: Vec<String>,
     /// Stands for what the choice depends on: the base's packages, the sources and what was asked for.
     pub state: Digest,
-    /// What was chosen.
+    /// Everything that was chosen, dependencies too, each with its version, address and digest.
     #[serde(default, rename = "package")]
     pub packages: Vec<debian::Package>,
 }

@@ -24,7 +24,7 @@ use crate::words::{Command, flag};
 
 /// What opening a base may need.
 pub struct Opener<'a> {
-    /// The cache.
+    /// Where what was opened is kept: blobs, and which digest a tag had.
     pub store: &'a Store,
     /// For bases in a registry.
     pub client: &'a Client,

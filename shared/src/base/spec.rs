@@ -21,21 +21,21 @@ pub enum BaseSpec {
     Debian(Suite),
     /// An OCI layout folder and the name of an image in it.
     Layout {
-        /// The folder.
+        /// The folder that has `oci-layout`, relative to the project.
         dir: PathBuf,
         /// The image's `org.opencontainers.image.ref.name`; may be missing where there is one.
         name: Option<String>,
     },
     /// A tar of an OCI layout.
     OciArchive {
-        /// The file.
+        /// The archive, relative to the project.
         file: PathBuf,
         /// As for a layout.
         name: Option<String>,
     },
     /// What `docker save` writes.
     DockerArchive {
-        /// The file.
+        /// The archive, relative to the project.
         file: PathBuf,
         /// One of its `RepoTags`; may be missing where there is one image.
         name: Option<String>,
@@ -43,7 +43,7 @@ pub enum BaseSpec {
     /// An image that a local engine has, in skopeo's spelling: `docker-daemon:NAME` and
     /// `containers-storage:NAME`.
     Local {
-        /// The engine.
+        /// Docker or Podman.
         daemon: Daemon,
         /// The image's name or id, as the engine itself reads it.
         name: String,

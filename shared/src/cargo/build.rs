@@ -33,11 +33,11 @@ pub struct Request {
     pub binaries: Vec<Binary>,
     /// The target triple, maybe with a version of glibc behind it ([`target::bare`]).
     pub triple: String,
-    /// The profile.
+    /// Cargo's profile: `release`, `dev`, or one of the project's own.
     pub profile: String,
-    /// Which features.
+    /// The features that are switched on in all of them.
     pub features: Features,
-    /// Cargo.lock and network.
+    /// Whether Cargo.lock may change, and whether the network may be used.
     pub locking: Locking,
     /// How many jobs at once, if not cargo's own number.
     pub jobs: Option<u32>,
@@ -118,13 +118,13 @@ fn takes(package: &cargo_metadata::Package, feature: &str) -> bool {
 /// A program that was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Executable {
-    /// What it runs on.
+    /// The target triple that it was built for.
     pub triple: String,
-    /// Its package.
+    /// The name of its package.
     pub package: String,
     /// The name of the binary.
     pub bin: String,
-    /// Where it is.
+    /// The file, absolute.
     pub path: PathBuf,
     /// What was compiled for it.
     pub compiled: Compiled,
@@ -133,7 +133,7 @@ pub struct Executable {
 /// A call of cargo, ready to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invocation {
-    /// Its arguments.
+    /// All that follows the program's name, the verb first.
     pub arguments: Vec<OsString>,
     /// What it gets in its environment beside the user's own.
     pub variables: Vec<(String, OsString)>,

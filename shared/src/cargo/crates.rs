@@ -23,7 +23,7 @@ pub const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-ind
 pub struct Crate {
     /// The package's name.
     pub name: String,
-    /// Its version.
+    /// Its version, in full: `1.0.219`.
     pub version: String,
     /// Where it came from, in cargo's words, with the revision if that is a git repository; `None` for what
     /// lies on this machine.

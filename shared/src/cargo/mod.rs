@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn names_of_variables_are_found_as_the_system_has_them() {
-        let environment: Environment = [("CC_x86_64-unknown-linux-musl", "cc")].into_iter().collect();
+        let environment: Variables = [("CC_x86_64-unknown-linux-musl", "cc")].into_iter().collect();
         assert_eq!(environment.text("CC_x86_64-unknown-linux-musl"), Some("cc"));
         let other = environment.text("CC_X86_64-unknown-linux-musl");
         assert_eq!(other.is_some(), System::HERE.is_windows());

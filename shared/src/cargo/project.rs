@@ -33,11 +33,11 @@ pub struct Project {
 pub struct Package {
     /// Cargo's package id, as it stands in build messages.
     pub id: String,
-    /// The name.
+    /// As it stands in the manifest, and in `-p` or `--bin`.
     pub name: String,
-    /// The version.
+    /// As it stands in the manifest, inherited ones resolved: `1.2.0`.
     pub version: String,
-    /// The description.
+    /// One paragraph of the manifest.
     pub description: Option<String>,
     /// The licence as an SPDX expression.
     pub license: Option<String>,
@@ -104,7 +104,7 @@ impl Package {
 /// A binary of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BinTarget {
-    /// The name.
+    /// As it stands in the manifest, and in `-p` or `--bin`.
     pub name: String,
     /// The features without which cargo does not build it.
     pub required_features: Vec<String>,

@@ -12,7 +12,7 @@ use crate::versions::Family;
 /// A program's loader and libraries. All paths have their links followed, and no leading slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loads {
-    /// The loader.
+    /// What the kernel starts in place of the program (`PT_INTERP`).
     pub loader: String,
     /// Whether it is that of musl.
     pub musl: bool,

@@ -6,18 +6,18 @@ use super::partial::Partial;
 /// The values of one place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Place {
-    /// The place.
+    /// Which place it is.
     pub origin: Origin,
-    /// Its values.
+    /// What it sets; keys that it leaves alone are `None`.
     pub values: Partial,
 }
 
 /// What all places together say.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Folded {
-    /// The values.
+    /// For each key what counts in the end.
     pub values: Partial,
-    /// Where they came from.
+    /// Which places each of them came from.
     pub origins: Origins,
 }
 
@@ -69,10 +69,26 @@ mod tests {
             place(Origin::Default, "debian = { packages = ['a', 'b'], mirror = 'http://x', docs = true }");
         let high = place(Origin::Flag, "debian = ['b', 'c']");
         let folded = fold(&[low, high], "x");
-        let debian = folded.values.debian.expect("packages");
+        let debian = folded.values.debian.as_ref().expect("packages");
         assert_eq!(debian.packages, ["a", "b", "c"]);
         assert_eq!((debian.mirror.as_deref(), debian.docs), (Some("http://x"), Some(true)));
         assert_eq!(folded.origins.describe("debian"), "default + --debian");
+        let rows = folded.values.shown(&folded.origins);
+        let rows: Vec<(Option<&str>, String, &str)> = rows
+            .iter()
+            .filter(|row| row.key == "debian")
+            .map(|row| (row.name.as_deref(), row.value.to_string(), row.origin.as_str()))
+            .collect();
+        let package = |name: &str, origin| (Some("packages"), format!("\"{name}\""), origin);
+        assert_eq!(
+            rows[1..],
+            [
+                (Some("mirror"), "\"http://x\"".to_owned(), "default"),
+                package("a", "default"),
+                package("b", "default"),
+                package("c", "--debian"),
+            ]
+        );
     }
 
     #[test]

@@ -62,11 +62,16 @@ pub(super) fn debian(
     let Some(high) = high else { return };
     origins.add(key.into(), origin);
     let low = low.get_or_insert_default();
-    let fresh: Vec<String> = high.packages.into_iter().filter(|name| !low.packages.contains(name)).collect();
-    low.packages.extend(fresh);
-    low.mirror = high.mirror.or(low.mirror.take());
-    low.suite = high.suite.or(low.suite.take());
-    low.snapshot = high.snapshot.or(low.snapshot.take());
-    low.keyring = high.keyring.or(low.keyring.take());
-    low.docs = high.docs.or(low.docs);
+    for package in high.packages {
+        if !low.packages.contains(&package) {
+            origins.set(format!("{key}.packages.{}", low.packages.len()), origin);
+            low.packages.push(package);
+        }
+    }
+    let part = |name: &str| format!("{key}.{name}");
+    replace(&part("mirror"), &mut low.mirror, high.mirror, origin, origins);
+    replace(&part("suite"), &mut low.suite, high.suite, origin, origins);
+    replace(&part("snapshot"), &mut low.snapshot, high.snapshot, origin, origins);
+    replace(&part("keyring"), &mut low.keyring, high.keyring, origin, origins);
+    replace(&part("docs"), &mut low.docs, high.docs, origin, origins);
 }

@@ -20,7 +20,7 @@ pub enum Origin {
     Flag,
     /// The table of one image in one of these places.
     Image {
-        /// The place.
+        /// The place that holds the table.
         place: Box<Origin>,
         /// The image's name.
         image: String,
@@ -61,7 +61,8 @@ fn flag_of(key: &str) -> &str {
     }
 }
 
-/// Origins by key; for keys that merge by their own keys also by `key.name`, for lists that places add to by `key.index`.
+/// Origins by key; for keys that merge by their own keys also by `key.name`, for lists that places add to by
+/// `key.index`, and for such a list within a table by `key.name.index`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origins(BTreeMap<String, Vec<Origin>>);
 

@@ -99,7 +99,7 @@ keys! {
     base("base"): BaseChoice, replace, Text, r#""gcr.io/distroless/cc-debian13""#;
     /// Debian packages to add to the base: their names, or a table.
     debian("debian"): Debian, debian, List, r#"["libpq5"]"#;
-    /// The image format.
+    /// The family of media types: OCI's, or Docker's schema 2.
     image_format("image-format"): Format, replace, Text, r#""docker""#;
     /// Environment variables; an empty value sets an empty variable.
     env("env"): BTreeMap<String, String>, by_key, Toml, r#"{ PORT = "8080" }"#;

@@ -36,7 +36,7 @@ pub struct Settings {
     pub base: BaseChoice,
     /// Debian packages that are added to the base, each once.
     pub debian: Debian,
-    /// The image format.
+    /// The family of media types: OCI's, or Docker's schema 2.
     pub format: Format,
     /// Variables to set.
     #[serde(serialize_with = "redact::variables")]
@@ -47,9 +47,9 @@ pub struct Settings {
     pub labels: Labels,
     /// Annotations, placeholders unexpanded.
     pub annotations: Labels,
-    /// Ports.
+    /// What the image says that it listens on; engines open none of them by it.
     pub ports: Vec<Port>,
-    /// Absolute paths.
+    /// Absolute paths in the image that hold data.
     pub volumes: Vec<String>,
     /// Empty directories.
     pub dirs: Vec<Directory>,
@@ -73,7 +73,7 @@ pub struct Settings {
     pub healthcheck: Option<oci::Healthcheck>,
     /// How our layers are compressed.
     pub compression: Compression,
-    /// At least 1.
+    /// How many layers of ours an image may have, 1 to 120.
     pub max_layers: usize,
     /// What to do if the finished image would not start.
     pub check: CheckMode,
@@ -85,7 +85,7 @@ pub struct Settings {
     pub layers: Vec<ExtraLayer>,
     /// Cargo's features that are switched on.
     pub features: Vec<String>,
-    /// Whether all are.
+    /// Whether all features are enabled.
     pub all_features: bool,
     /// Whether the default ones stay off.
     pub no_default_features: bool,
@@ -132,11 +132,11 @@ pub struct PythonSettings {
     pub install: Option<Install>,
     /// What happens when the lock does not fit the project any more.
     pub stale_lock: StaleLock,
-    /// Globs.
+    /// Globs of the source's files that go in although a rule leaves them out.
     pub include: Vec<String>,
-    /// Globs.
+    /// Globs of the source's files that stay out.
     pub exclude: Vec<String>,
-    /// Globs.
+    /// Globs of the source's files that may be run in the image.
     pub executable: Vec<String>,
 }
 

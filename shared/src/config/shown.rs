@@ -12,7 +12,7 @@ const HIDDEN: &str = "***";
 /// One value that is set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Shown {
-    /// The key.
+    /// The key, in kebab case.
     pub key: &'static str,
     /// The value's own name, where the key holds values by name, as `env` does.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,24 +32,25 @@ pub(super) fn rows(key: &'static str, value: &impl Serialize, origins: &Origins)
         let value = redacted(key, name.as_deref(), value);
         Shown { key, name, value, origin, is_element: false }
     };
-    let whole = || origins.describe(key);
-    match serde_json::to_value(value).unwrap_or_default() {
-        Value::Array(elements) if origins.has_parts(key) => elements
-            .into_iter()
-            .enumerate()
-            .map(|(index, element)| {
-                let row = row(None, element, origins.describe(&format!("{key}.{index}")));
+    let each = |name: Option<String>, path: &str, value: Value| match value {
+        Value::Array(elements) if origins.has_parts(path) => {
+            let rows = elements.into_iter().enumerate().map(|(index, element)| {
+                let row = row(name.clone(), element, origins.describe(&format!("{path}.{index}")));
                 Shown { is_element: true, ..row }
-            })
-            .collect(),
-        Value::Object(values) if origins.has_parts(key) => values
-            .into_iter()
-            .map(|(name, value)| {
-                let origin = origins.describe(&format!("{key}.{name}"));
-                row(Some(name), value, origin)
-            })
-            .collect(),
-        value => vec![row(None, value, whole())],
+            });
+            rows.collect()
+        }
+        value => vec![row(name, value, origins.describe(path))],
+    };
+    match serde_json::to_value(value).unwrap_or_default() {
+        Value::Object(values) if origins.has_parts(key) => {
+            let parts = values.into_iter().flat_map(|(name, value)| {
+                let path = format!("{key}.{name}");
+                each(Some(name), &path, value)
+            });
+            parts.collect()
+        }
+        value => each(None, key, value),
     }
 }
 

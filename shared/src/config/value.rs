@@ -177,7 +177,7 @@ pub struct Port {
 }
 
 impl Port {
-    /// Its number.
+    /// Its number, without the protocol.
     pub fn number(&self) -> u16 {
         self.number
     }

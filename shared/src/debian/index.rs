@@ -87,7 +87,7 @@ struct Place {
     length: u32,
 }
 
-/// One index.
+/// The list of packages of one component of an archive, on disk.
 struct Index {
     file: File,
     /// The archive that its files are in, without a slash at the end.

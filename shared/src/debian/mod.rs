@@ -49,9 +49,9 @@ const DOWNLOADS: usize = 6;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Package {
-    /// Its name.
+    /// The name of the binary package: `libpq5`.
     pub name: String,
-    /// Its version.
+    /// Its version with epoch and revision: `1:2.0-3+deb13u1`.
     pub version: String,
     /// Its architecture, or `all`.
     pub architecture: String,

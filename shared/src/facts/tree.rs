@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// What a path is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NodeKind {
-    /// A directory.
+    /// A directory; what is in it has nodes of its own.
     Directory,
     /// A regular file (or a hard link to one).
     File,
@@ -21,7 +21,7 @@ pub enum NodeKind {
 /// One path of a base.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
-    /// What it is.
+    /// Whether it is a directory, a file, a link or something else.
     pub kind: NodeKind,
     /// Permission bits, 0o7777 at most.
     pub mode: u32,

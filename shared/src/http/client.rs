@@ -230,7 +230,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// The status.
+    /// The status of the last answer, redirects followed.
     pub fn status(&self) -> StatusCode {
         self.inner.status()
     }
@@ -240,7 +240,7 @@ impl Response {
         &self.url
     }
 
-    /// The headers.
+    /// All headers of that answer.
     pub fn headers(&self) -> &HeaderMap {
         self.inner.headers()
     }

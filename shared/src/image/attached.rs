@@ -12,7 +12,7 @@ use crate::store::{Blob, Source};
 pub struct Attached {
     /// The manifest that it hangs on.
     pub subject: Descriptor,
-    /// Its own manifest.
+    /// Its manifest, which has the `subject`.
     pub manifest: Blob,
     /// How a list of what hangs on the subject speaks of it: with its kind and annotations.
     pub listed: Descriptor,

@@ -14,9 +14,9 @@ pub use validate::validate;
 /// An image for one platform.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Image {
-    /// The platform.
+    /// What it runs on, as the index and the configuration say.
     pub platform: Platform,
-    /// The manifest.
+    /// Its manifest, whose digest is that of the image.
     pub manifest: Blob,
     /// The configuration.
     pub config: Blob,

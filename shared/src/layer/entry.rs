@@ -14,7 +14,7 @@ use crate::read;
 pub struct Entry {
     /// Parts joined by `/`, none empty, without a slash at either end.
     pub path: String,
-    /// What it is.
+    /// Directory, file or link, with its content or target.
     pub kind: EntryKind,
     /// Who may do what with it.
     pub mode: Mode,
@@ -61,7 +61,7 @@ pub enum Content {
 /// A file within a zip archive, whose compressed bytes a layer can take as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zipped {
-    /// The archive.
+    /// The zip file, which stays where it is until the layer is written.
     pub archive: PathBuf,
     /// The digest of the whole archive: with the offset, it stands for the content.
     pub archive_digest: Digest,
@@ -133,12 +133,12 @@ impl Content {
 }
 
 impl Entry {
-    /// A directory.
+    /// A directory that is stated, whatever the base has there.
     pub fn directory(path: impl Into<String>, mode: Mode, owner: Owner) -> Self {
         Self { path: path.into(), kind: EntryKind::Directory, mode, owner, capabilities: None }
     }
 
-    /// A file.
+    /// A regular file without capabilities.
     pub fn file(path: impl Into<String>, content: Content, mode: Mode, owner: Owner) -> Self {
         Self { path: path.into(), kind: EntryKind::File(content), mode, owner, capabilities: None }
     }

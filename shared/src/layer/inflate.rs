@@ -34,7 +34,7 @@ pub(super) struct Step {
     pub(super) end: Option<BlockEnd>,
 }
 
-/// The end of a block.
+/// Where a block of the DEFLATE stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BlockEnd {
     /// How many of the high bits of the last byte taken belong to what follows: 0 to 7.

@@ -64,7 +64,7 @@ pub struct Execution {
     /// Where the program starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// Labels.
+    /// Labels by name; they are not annotations, which stand in the manifest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
     pub labels: BTreeMap<String, String>,
     /// What asks the program to stop, as `SIGTERM`.

@@ -9,9 +9,9 @@ use crate::redact::clean;
 /// What a project says about itself, in any language.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct About {
-    /// Its name.
+    /// Its name, which the title becomes.
     pub name: String,
-    /// Its version.
+    /// Its version, as labels and tags have it.
     pub version: String,
     /// One line about it.
     pub description: Option<String>,

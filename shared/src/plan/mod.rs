@@ -36,7 +36,7 @@ pub const INIT: &str = "/usr/local/sbin/tini";
 pub struct Plan {
     /// Whether they are pushed to their references.
     pub push: bool,
-    /// The images.
+    /// One for each binary or application.
     pub images: Vec<ImagePlan>,
 }
 
@@ -65,12 +65,12 @@ pub struct ImagePlan {
     #[serde(skip)]
     pub has_siblings: bool,
     /// Where it is pushed, if it is, and what engines know it by.
-    #[serde(serialize_with = "as_texts")]
+    #[serde(serialize_with = "crate::oci::as_texts")]
     pub references: Vec<Reference>,
     /// The commit of the source, with `-dirty` where it has uncommitted changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// The image format.
+    /// The family of media types: OCI's, or Docker's schema 2.
     pub format: Format,
     /// How our layers are compressed.
     pub compression: Compression,
@@ -153,6 +153,17 @@ impl ImagePlan {
         if origins.is_empty() { "default".into() } else { origins.join(" + ") }
     }
 
+    /// Where a Debian package came from, in words; `None` for one that nobody asked for by its name.
+    pub fn origin_of_package(&self, package: &str) -> Option<String> {
+        let name = |text: &str| text.split(['=', ' ', ':']).next().map(str::to_owned);
+        let is_it = |row: &&Shown| {
+            row.key == "debian"
+                && row.value.as_str().and_then(name) == name(package)
+                && row.name.as_deref() == Some("packages")
+        };
+        self.configuration.iter().find(is_it).map(|row| row.origin.clone())
+    }
+
     /// The plan in one line, for people.
     pub fn summary(&self) -> String {
         let platforms: Vec<String> = self
@@ -189,7 +200,7 @@ pub struct Binary {
     pub package: String,
     /// The binary's name.
     pub name: String,
-    /// The profile.
+    /// Cargo's profile.
     pub profile: String,
     /// What is stripped.
     pub strip: Strip,
@@ -229,7 +240,7 @@ impl Features {
 /// One image for one platform.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlatformPlan {
-    /// The platform.
+    /// What this image runs on.
     #[serde(serialize_with = "crate::oci::as_text")]
     pub platform: Platform,
     /// The base, as it was named.
@@ -279,7 +290,7 @@ pub enum Linkage {
 pub struct LayerPlan {
     /// A name for people and for the history.
     pub title: String,
-    /// What is in it.
+    /// What goes into it: files and folders, or what a step of the build makes.
     pub items: Vec<Item>,
 }
 
@@ -303,7 +314,7 @@ pub enum Item {
     Program {
         /// Absolute path in the image.
         path: String,
-        /// Its owner.
+        /// Whom it belongs to in the image.
         owner: Owner,
     },
     /// An empty directory.
@@ -312,7 +323,7 @@ pub enum Item {
         path: String,
         /// Permission bits.
         mode: Mode,
-        /// Its owner.
+        /// Whom it belongs to in the image.
         owner: Owner,
     },
     /// A file or tree of the project.
@@ -362,8 +373,4 @@ pub struct Runtime {
     pub stop_signal: Option<String>,
     /// `None` keeps the base's.
     pub healthcheck: Option<Healthcheck>,
-}
-
-fn as_texts<S: serde::Serializer>(values: &[Reference], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(values.iter().map(ToString::to_string))
 }

@@ -28,7 +28,7 @@ const LARGE: u64 = 1024 * 1024;
 pub struct PythonImage<'a> {
     /// The image's name.
     pub name: String,
-    /// Its settings.
+    /// What all places say about it, folded and checked.
     pub settings: &'a Settings,
     /// Where it goes.
     pub names: Names,
@@ -45,7 +45,7 @@ pub struct PythonImage<'a> {
 /// One platform of a Python image.
 #[derive(Debug, Clone)]
 pub struct PythonPlatform {
-    /// The platform.
+    /// What this image runs on.
     pub platform: Platform,
     /// The base, as it was named.
     pub base: String,
@@ -102,7 +102,7 @@ pub struct EnvironmentPlan {
 /// A distribution that is installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Distribution {
-    /// Its name.
+    /// Its normalised name (PEP 503).
     pub name: Name,
     /// Its version, where the lock says it.
     pub version: Option<String>,

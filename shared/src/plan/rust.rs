@@ -21,7 +21,7 @@ pub struct RustImage<'a> {
     pub package: String,
     /// The binary's name.
     pub bin: String,
-    /// Its settings.
+    /// What all places say about it, folded and checked.
     pub settings: &'a Settings,
     /// Where it goes.
     pub names: Names,

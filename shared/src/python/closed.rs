@@ -11,7 +11,7 @@ use super::{Markers, Name, Requirement};
 /// A distribution that is there, and what it says that it needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Present {
-    /// Its name.
+    /// Its normalised name (PEP 503).
     pub name: Name,
     /// Its version; `None` where it has none that could be compared.
     pub version: Option<Version>,

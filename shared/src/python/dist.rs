@@ -12,7 +12,7 @@ use crate::redact::Address;
 /// One distribution that the environment will hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {
-    /// Its name.
+    /// Its normalised name (PEP 503).
     pub name: Name,
     /// Its version; `None` where only a build will tell (a directory, a repository).
     pub version: Option<Version>,

@@ -6,7 +6,7 @@
 
 use pep440_rs::{Operator, Version};
 
-/// One clause.
+/// One comparison of a specifier: `>=3.9`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Clause {
     /// `===`: the text itself, whatever the case of its letters.

@@ -11,9 +11,9 @@ use crate::redact;
 /// What the file name of a wheel says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WheelName {
-    /// The distribution.
+    /// The distribution, normalised.
     pub name: Name,
-    /// Its version.
+    /// The version of the distribution, normalised.
     pub version: Version,
     /// The build number and what follows it, which break ties.
     pub build: Option<(u64, String)>,

@@ -23,7 +23,7 @@ const SOON: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(6
 /// Who keeps the list of what hangs on a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kept {
-    /// The registry.
+    /// By the registry itself, by its API.
     ByRegistry,
     /// An index under this tag.
     ByTag(String),

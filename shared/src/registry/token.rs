@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::http::Secret;
 
-/// A token.
+/// What a token service gave for some scopes.
 pub(super) struct Token {
     value: Secret,
     good_until: Instant,

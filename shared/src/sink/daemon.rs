@@ -23,7 +23,7 @@ use crate::store::{Blob, Source, Store, Table};
 pub struct Loader<'a> {
     /// For layers that are still in a registry.
     pub client: &'a Client,
-    /// The cache.
+    /// Where layers are, and what is known of engines.
     pub store: &'a Store,
     /// Where events go.
     pub events: &'a Events,

@@ -13,19 +13,19 @@ use crate::oci::{Reference, is_tag};
 pub enum Output {
     /// A folder in OCI layout.
     Layout {
-        /// The folder.
+        /// The folder, made where it is missing, or a layout that gets another image.
         dir: PathBuf,
         /// The image's name in the index; the first tag by default.
         name: Option<String>,
     },
     /// A tar of an OCI layout.
     OciArchive {
-        /// The file.
+        /// The archive, which is replaced as a whole.
         file: PathBuf,
     },
     /// A tar that every Docker and Podman loads.
     DockerArchive {
-        /// The file.
+        /// The archive, which is replaced as a whole.
         file: PathBuf,
         /// The name it is loaded under.
         name: Option<Reference>,

@@ -169,7 +169,7 @@ impl Store {
         self
     }
 
-    /// The folder.
+    /// The folder that holds the store.
     pub fn root(&self) -> &Path {
         &self.root
     }

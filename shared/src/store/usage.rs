@@ -45,7 +45,7 @@ impl std::ops::Add for Count {
 }
 
 impl Usage {
-    /// All of it.
+    /// Blobs, memos and what is unfinished together.
     pub fn total(&self) -> Count {
         let parts = self.memo.values().chain([&self.blobs, &self.temporary]);
         parts.fold(Count::default(), |sum, part| sum + *part)

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::error::Result;
 use crate::oci::{Digest, Platform, Reference};
 use crate::plan::Plan;
 
@@ -22,12 +21,12 @@ pub enum Outcome {
 /// An image that is where it should be.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Delivered {
-    /// Its name.
+    /// The name of the image in the plan, not where it went.
     pub name: String,
     /// The digest of its index, or of its manifest where there is one platform.
     pub digest: Digest,
     /// Under which names it was pushed.
-    #[serde(serialize_with = "texts")]
+    #[serde(serialize_with = "crate::oci::as_texts")]
     pub references: Vec<Reference>,
     /// Each platform's image.
     pub platforms: Vec<PlatformResult>,
@@ -38,19 +37,11 @@ pub struct Delivered {
 /// The image of one platform.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlatformResult {
-    /// The platform.
-    #[serde(serialize_with = "text")]
+    /// What the image runs on.
+    #[serde(serialize_with = "crate::oci::as_text")]
     pub platform: Platform,
     /// The digest of its manifest.
     pub digest: Digest,
     /// Bytes of its layers, compressed.
     pub size: u64,
-}
-
-fn text<S: serde::Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
-}
-
-fn texts<S: serde::Serializer>(values: &[Reference], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(values.iter().map(ToString::to_string))
 }

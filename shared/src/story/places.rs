@@ -48,18 +48,18 @@ pub(super) struct Tables {
 /// Which other images there are beside one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Siblings {
-    /// Of its own package.
+    /// Whether its own package makes others.
     pub(super) in_package: bool,
-    /// Anywhere in the project.
+    /// Whether any package of the project makes others.
     pub(super) in_project: bool,
 }
 
 /// A package with a table of its own, or without.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Own<'a> {
-    /// The value of its table.
+    /// Its table, as the manifest has it.
     pub(super) table: Option<&'a Value>,
-    /// Its folder.
+    /// The folder of its manifest, which paths in the table are relative to.
     pub(super) dir: &'a Path,
 }
 

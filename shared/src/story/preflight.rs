@@ -29,7 +29,7 @@ use crate::words::{Words, flag};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Checked {
-    /// The platform.
+    /// What the image runs on.
     #[serde(serialize_with = "crate::oci::as_text")]
     pub platform: Platform,
     /// What was found.
@@ -39,7 +39,7 @@ pub struct Checked {
 
 /// Where the image that is to be examined may come from.
 pub struct Examiner<'a> {
-    /// The cache.
+    /// Where layers and what is known of them are kept.
     pub store: &'a Store,
     /// For images in registries.
     pub client: &'a Client,

@@ -66,19 +66,20 @@ fn target(platform: &PlatformPlan) -> Value {
 
 /// Every key that is set, without where it was set: lists and tables whole again.
 fn configuration(plan: &ImagePlan) -> Value {
-    let mut keys: BTreeMap<&str, Value> = BTreeMap::new();
+    let mut keys: serde_json::Map<String, Value> = serde_json::Map::new();
     for row in &plan.configuration {
-        match (&row.name, keys.get_mut(row.key)) {
-            (Some(name), Some(Value::Object(table))) => {
-                table.insert(name.clone(), row.value.clone());
-            }
-            (Some(name), _) => {
-                keys.insert(row.key, json!({ name: row.value }));
-            }
-            (None, Some(Value::Array(list))) if row.is_element => list.push(row.value.clone()),
-            (None, _) => {
+        let (table, name) = match &row.name {
+            None => (&mut keys, row.key),
+            Some(name) => match keys.entry(row.key).or_insert_with(|| json!({})) {
+                Value::Object(table) => (table, name.as_str()),
+                _ => continue,
+            },
+        };
+        match table.get_mut(name) {
+            Some(Value::Array(list)) if row.is_element => list.push(row.value.clone()),
+            _ => {
                 let value = if row.is_element { json!([row.value]) } else { row.value.clone() };
-                keys.insert(row.key, value);
+                table.insert(name.to_owned(), value);
             }
         }
     }

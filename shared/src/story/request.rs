@@ -50,7 +50,7 @@ pub struct Request {
     pub dry_run: bool,
     /// Whether layers made before may be taken from the cache.
     pub use_cache: bool,
-    /// The cache's folder.
+    /// The folder of the cache, made where it is missing.
     pub cache_dir: PathBuf,
     /// The size in bytes that the cache is cut down to after a build.
     pub cache_size: u64,
@@ -111,9 +111,9 @@ pub struct GroupChanges {
 /// A name and a password given in the call.
 #[derive(Clone)]
 pub struct Login {
-    /// The name.
+    /// The user name at the registry.
     pub username: String,
-    /// The password.
+    /// A password, or a token in its place.
     pub password: http::Secret,
     /// What said so: `--username`, or the name of a variable.
     pub source: &'static str,

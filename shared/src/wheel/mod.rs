@@ -41,9 +41,9 @@ use crate::python::Name;
 /// A wheel that was opened and found sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wheel {
-    /// The distribution's name.
+    /// The distribution's normalised name.
     pub name: Name,
-    /// Its version.
+    /// The distribution's version, normalised.
     pub version: Version,
     /// Whether it holds no code for a machine, as it says itself.
     pub root_is_purelib: bool,
@@ -57,7 +57,7 @@ pub struct Wheel {
     pub requires_python: Option<String>,
     /// What it installs, in the order of the archive; RECORD and what installers write aside.
     pub files: Vec<WheelFile>,
-    /// The archive.
+    /// The wheel itself, which content is taken from when layers are written.
     pub archive: PathBuf,
     /// The digest of the archive, as the caller vouched for.
     pub digest: Digest,
@@ -73,7 +73,7 @@ impl Wheel {
     }
 }
 
-/// A file of a wheel.
+/// A file of a wheel that is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WheelFile {
     /// Its name in the archive.

@@ -19,7 +19,7 @@ pub(super) enum FileHash {
     Other(String),
 }
 
-/// One row.
+/// One row of RECORD: a path, its hash and its size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) path: String,

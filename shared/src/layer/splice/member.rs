@@ -45,7 +45,6 @@ const DISTANCES: [(u16, u8); 30] = {
 /// A tar piece like the one to be written, and how far back it is.
 #[derive(Clone, Copy)]
 pub(super) struct Like<'a> {
-    /// Its bytes.
     pub(super) bytes: &'a [u8],
     /// From the first byte to be written to its first byte: [`WINDOW`] at most.
     pub(super) distance: usize,

@@ -28,7 +28,7 @@ pub(super) struct Code {
 /// What one ELF file needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Need {
-    /// Its machine.
+    /// In the words of Linux: `x86_64`.
     pub(super) machine: String,
     /// The highest version of glibc's symbols, as (2, 36).
     pub(super) glibc: Option<(u32, u32)>,

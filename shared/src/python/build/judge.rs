@@ -64,7 +64,7 @@ pub(super) fn judge(wheel: &Path, folder: &Path) -> Result<Vec<LeftOut>> {
 struct Links {
     /// Files, each with why it must stay out and the link that leads to it.
     files: Vec<(PathBuf, Reason, PathBuf)>,
-    /// Folders.
+    /// Folders that links lead to.
     folders: Vec<PathBuf>,
 }
 

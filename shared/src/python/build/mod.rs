@@ -74,7 +74,7 @@ pub struct Builder {
 pub enum Origin<'a> {
     /// A source distribution or another archive with a project, `.tar.gz` or `.zip`.
     Archive {
-        /// The file.
+        /// Where it is on this machine.
         path: &'a Path,
         /// Its digest, as the caller vouches for.
         digest: &'a Digest,

@@ -22,15 +22,15 @@ pub(super) enum Form {
 /// Something that could be served.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate<'a> {
-    /// Of which framework.
+    /// The framework that makes it.
     pub(super) framework: &'static Framework,
-    /// What serves it.
+    /// The interface that it has, or the program that runs it.
     pub(super) serves: Serves,
     /// Where it is.
     pub(super) source: Source<'a>,
     /// Its name in the module; empty for a script.
     pub(super) name: String,
-    /// What it is.
+    /// An object, something that makes one, or a whole file.
     pub(super) form: Form,
     /// First names of its absolute imports.
     pub(super) imports: BTreeSet<String>,

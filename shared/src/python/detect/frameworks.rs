@@ -19,14 +19,14 @@ pub(super) enum Serves {
     Celery,
 }
 
-/// A framework.
+/// A framework whose applications are recognised.
 #[derive(Debug)]
 pub(super) struct Framework {
     /// How it calls itself.
     pub(super) title: &'static str,
     /// The distribution that it is, which is also what its modules are named.
     pub(super) distribution: &'static str,
-    /// What serves it.
+    /// The interface of its applications, or the program that runs them.
     pub(super) serves: Serves,
     /// What makes its applications.
     pub(super) makers: &'static [&'static str],

@@ -10,9 +10,8 @@ use crate::python::syntax::{Binding, Call, Function, Scope, Value};
 /// An application of a framework, and what serves it, which a wrapper may change.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Made {
-    /// Of which framework.
     pub(super) framework: &'static Framework,
-    /// What serves it.
+    /// The interface that is served, which a wrapper may change.
     pub(super) serves: Serves,
 }
 

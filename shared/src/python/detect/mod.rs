@@ -73,7 +73,7 @@ pub struct Question<'a> {
 /// A distribution that a dependency group or an extra would bring.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Optional {
-    /// Which.
+    /// The distribution, by its normalised name.
     pub distribution: Name,
     /// In what it is: `the extra prod`.
     pub within: String,

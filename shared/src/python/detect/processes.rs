@@ -11,9 +11,9 @@ use crate::error::{Error, Result};
 /// A command line that the project names.
 #[derive(Debug, Clone)]
 pub(super) struct Process<'a> {
-    /// Its name.
+    /// What stands before the colon: `web`.
     pub(super) name: &'a str,
-    /// Its line.
+    /// The command line, as written.
     line: &'a str,
     /// Where it stands, for the user.
     place: &'static str,

@@ -13,9 +13,8 @@ const MOST_HELD: usize = 64 << 20;
 /// A file of the project, read.
 #[derive(Debug)]
 pub(super) struct Module<'a> {
-    /// Which it is.
+    /// The file.
     pub(super) source: Source<'a>,
-    /// What is in it.
     pub(super) outline: Outline,
 }
 

@@ -18,7 +18,7 @@ pub(super) struct App {
     pub(super) module: usize,
     /// Its name there.
     pub(super) name: String,
-    /// What it is.
+    /// Its framework, and what serves it.
     pub(super) made: Made,
 }
 

@@ -238,6 +238,6 @@ impl std::fmt::Debug for Downloader {
 }
 
 #[cfg(test)]
-mod fake_tests;
+mod fakes;
 #[cfg(test)]
 mod tests;

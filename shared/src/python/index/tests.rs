@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use sha2::Digest as _;
 
-use super::fake_tests::{Answer, Server};
+use super::fakes::{Answer, Server};
 use super::*;
 use crate::Kind as Failed;
 use crate::event::{Event, Reporter};

@@ -32,14 +32,13 @@ mod uv_sources;
 mod uv_walk;
 mod uv_wants;
 
-use crate::python::Constraint;
 use crate::words;
 use crate::words::{Command, Words, flag};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::python::{Hash, Interpreter, Name, Package, Requirement, Source, requirements_text};
+use crate::python::{Constraint, Hash, Interpreter, Name, Package, Requirement, Source, requirements_text};
 use crate::read;
 use crate::redact::Address;
 

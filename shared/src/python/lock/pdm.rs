@@ -2,7 +2,6 @@
 //! strategy `inherit_metadata`, the default since PDM 2.11); where they do not,
 //! [`super::pdm_walk`] finds what a target needs.
 
-use crate::python::Constraint;
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
@@ -11,7 +10,7 @@ use super::pdm_groups::parsed;
 use super::place::{FileWords, GitRest, Place, is_archive};
 use super::{Selection, unsupported};
 use crate::error::{Error, Result};
-use crate::python::{DistFile, Interpreter, Marker, Markers, Name, Package, Requirement, Source};
+use crate::python::{Constraint, DistFile, Interpreter, Marker, Markers, Name, Package, Requirement, Source};
 
 /// A `pdm.lock`.
 #[derive(Debug, Clone)]

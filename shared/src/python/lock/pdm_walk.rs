@@ -1,5 +1,5 @@
-//! What a target needs of a `pdm.lock` whose packages do not say their groups (without the
-//! strategy `inherit_metadata`): from the project's requirements along those of the packages.
+//! What a target needs of a `pdm.lock`. Packages that do not say their groups (without the strategy
+//! `inherit_metadata`) are found from the project's requirements along those of the packages.
 
 use std::collections::BTreeSet;
 

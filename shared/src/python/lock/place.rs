@@ -1,7 +1,6 @@
 //! What the readers of all locks share: words, names, URLs and digests of a file that nobody
 //! has to trust, each checked before anything is done with it.
 
-use crate::python::Constraint;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
@@ -10,14 +9,14 @@ use url::Url;
 
 use super::LockKind;
 use crate::error::{Error, Kind, Result};
-use crate::python::{DistFile, Hash, Marker, Name, Source};
+use crate::python::{Constraint, DistFile, Hash, Marker, Name, Source};
 use crate::read;
 use crate::redact::{self, Address};
 
 /// The lock that is being read, for messages and relative paths.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
-    /// The file.
+    /// The lock file, whose folder paths in it are relative to.
     pub path: PathBuf,
     /// The folder that it is in, absolute.
     pub dir: PathBuf,

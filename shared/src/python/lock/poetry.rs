@@ -5,7 +5,6 @@
 //! Since 2.1 each package says which groups it is for and where; before, the answer has to be
 //! found by walking the dependencies, see [`super::poetry_walk`].
 
-use crate::python::Constraint;
 use std::collections::{BTreeMap, BTreeSet};
 
 use pep440_rs::Version;
@@ -15,7 +14,7 @@ use toml::Value;
 use super::place::{FileWords, GitRest, Place, short};
 use super::{Selection, unsupported};
 use crate::error::Result;
-use crate::python::{DistFile, Interpreter, Marker, Markers, Name, Package, Source};
+use crate::python::{Constraint, DistFile, Interpreter, Marker, Markers, Name, Package, Source};
 
 /// A `poetry.lock`.
 #[derive(Debug, Clone)]

@@ -1,7 +1,6 @@
-//! What a target needs of a `poetry.lock` that says no groups: from the project's own
-//! dependencies along those of the packages.
+//! What a target needs of a `poetry.lock`. Of one that says no groups it is found from the project's
+//! own dependencies along those of the packages.
 
-use crate::python::Constraint;
 use std::collections::{BTreeMap, BTreeSet};
 
 use toml::{Table, Value};
@@ -10,7 +9,7 @@ use super::Selection;
 use super::place::short;
 use super::poetry::{self, Entry, Poetry};
 use crate::error::{Error, Result};
-use crate::python::{Interpreter, Marker, Markers, Name, Package};
+use crate::python::{Constraint, Interpreter, Marker, Markers, Name, Package};
 
 /// One requirement, in Poetry's notation.
 struct Wanted<'a> {

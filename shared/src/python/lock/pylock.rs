@@ -1,7 +1,6 @@
 //! `pylock.toml`, version 1.0, as PEP 751 and the specification "pylock.toml" of packaging.python.org
 //! define it.
 
-use crate::python::Constraint;
 use crate::words;
 use crate::words::Command;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +10,7 @@ use serde::Deserialize;
 use super::place::{FileWords, GitRest, Place, joined, short};
 use super::{Made, Selection, unsupported};
 use crate::error::{Error, Result};
-use crate::python::{DistFile, Hash, Interpreter, Marker, Markers, Name, Package, Source};
+use crate::python::{Constraint, DistFile, Hash, Interpreter, Marker, Markers, Name, Package, Source};
 use crate::redact::Address;
 
 /// A `pylock.toml`.

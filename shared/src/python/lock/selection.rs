@@ -22,7 +22,7 @@ pub struct Selection<'a> {
 /// What a selection needs to know of a project.
 #[derive(Debug, Clone, Copy)]
 pub struct ProjectFacts<'a> {
-    /// Its folder.
+    /// Its folder, absolute.
     pub dir: &'a Path,
     /// Its `pyproject.toml`, where it has one.
     pub pyproject: Option<&'a Table>,

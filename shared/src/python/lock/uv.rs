@@ -1,6 +1,5 @@
 //! `uv.lock`, version 1: what it holds. [`super::uv_walk`] finds what a target needs of it.
 
-use crate::python::Constraint;
 use std::collections::{BTreeMap, BTreeSet};
 
 use pep440_rs::Version;
@@ -11,7 +10,7 @@ use url::Url;
 use super::place::{FileWords, GitRest, Place, is_archive, joined};
 use super::unsupported;
 use crate::error::Result;
-use crate::python::{DistFile, Marker, Name, Package, Source};
+use crate::python::{Constraint, DistFile, Marker, Name, Package, Source};
 
 /// A `uv.lock`.
 #[derive(Debug, Clone)]

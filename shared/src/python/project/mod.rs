@@ -48,7 +48,7 @@ pub struct Project {
     pub name: String,
     /// Its name as indexes and locks spell it.
     pub normalized: Name,
-    /// Its version.
+    /// Its version, or who has to be asked for it.
     pub version: ProjectVersion,
     /// What it is, in a sentence.
     pub description: Option<String>,

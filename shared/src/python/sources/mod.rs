@@ -54,7 +54,7 @@ pub struct SourceSet {
     pub left_out: Vec<LeftOut>,
 }
 
-/// A file of the source.
+/// A file or link of the source that goes into the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFile {
     /// Where it is, absolute.
@@ -63,7 +63,7 @@ pub struct SourceFile {
     pub to: String,
     /// Whether its owner may run it; nothing else of its mode counts.
     pub executable: bool,
-    /// What it is.
+    /// A file or a link.
     pub kind: SourceKind,
 }
 

@@ -34,7 +34,6 @@ pub(super) enum Asked {
     Not,
     /// By a glob that matches it.
     ByGlob,
-    /// By its name.
     ByName,
 }
 

@@ -29,7 +29,7 @@ pub(in crate::python) enum Value {
     Other,
 }
 
-/// A call.
+/// A call, as far as its arguments are literals, names or calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::python) struct Call {
     /// What is called: `fastapi.FastAPI`, or `gradio.Interface().launch` for a chain.
@@ -50,7 +50,6 @@ impl Call {
 /// `name = value`, perhaps with an annotation.
 #[derive(Debug, Clone)]
 pub(in crate::python) struct Binding {
-    /// The name.
     pub(in crate::python) name: String,
     /// The annotation's path.
     pub(in crate::python) annotation: Option<String>,
@@ -67,7 +66,7 @@ pub(in crate::python) struct Scope {
     last: BTreeMap<String, usize>,
     /// All calls, also those within other expressions.
     pub(in crate::python) calls: Vec<Rc<Call>>,
-    /// What is returned.
+    /// The values of its `return` statements.
     pub(in crate::python) returned: Vec<Value>,
 }
 
@@ -95,7 +94,6 @@ pub(in crate::python) struct Decorator {
 /// A function of the module.
 #[derive(Debug)]
 pub(in crate::python) struct Function {
-    /// Its name.
     pub(in crate::python) name: String,
     /// What decorates it.
     pub(in crate::python) decorators: Vec<Decorator>,
@@ -129,7 +127,7 @@ pub(in crate::python) struct Outline {
     pub(in crate::python) acts: bool,
     /// What importing it runs.
     pub(in crate::python) body: Scope,
-    /// Its functions.
+    /// Functions at the top of the module, not those in classes.
     pub(in crate::python) functions: Vec<Function>,
     /// Its classes, with the paths of their bases.
     pub(in crate::python) classes: Vec<(String, Vec<String>)>,

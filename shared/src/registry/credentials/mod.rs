@@ -30,9 +30,9 @@ use file::AuthFile;
 pub enum Credential {
     /// User name and password, or an access token in its place.
     Password {
-        /// The user name.
+        /// Whom the registry knows us as; may be a fixed word for tokens.
         username: String,
-        /// The password.
+        /// A password, or a token in its place.
         password: Secret,
     },
     /// An OAuth2 refresh token, as `docker login` keeps it for some clouds.
@@ -44,7 +44,7 @@ pub enum Credential {
 /// A credential, and where it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// The credential.
+    /// A password, or one of two kinds of tokens.
     pub credential: Credential,
     /// Its source, in words for the user.
     pub source: String,
@@ -55,9 +55,9 @@ pub struct Found {
 pub struct Explicit {
     /// The registry it is for, as references spell it.
     pub registry: String,
-    /// The user name.
+    /// Whom the registry knows us as; may be a fixed word for tokens.
     pub username: String,
-    /// The password.
+    /// A password, or a token in its place.
     pub password: Secret,
     /// What in the call said so, in words for the user.
     pub source: &'static str,

@@ -23,7 +23,7 @@ impl Asked {
     }
 }
 
-/// An answer.
+/// What the made-up index answers to one path.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Answer {
     pub(super) status: u16,

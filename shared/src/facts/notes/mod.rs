@@ -65,7 +65,7 @@ pub enum Note {
 /// An installed package of the distribution.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Package {
-    /// Its name.
+    /// Its name, in the words of the distribution: `libc6`, `musl`.
     pub name: String,
     /// Its version, in the words of the distribution: `2.36-9+deb12u10`.
     pub version: String,

@@ -15,7 +15,7 @@ use super::specifier::Clause;
 use super::{Interpreter, Name};
 use crate::error::Result;
 
-/// A marker.
+/// A marker that was read: a condition on the target, extras and groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Marker {
     text: String,

@@ -19,7 +19,7 @@ const MINORS: std::ops::RangeInclusive<u32> = 6..=40;
 pub struct FoundPython {
     /// Its absolute path with all links followed, as `/usr/local/bin/python3.13`.
     pub path: String,
-    /// Its version.
+    /// Its version to the micro.
     pub version: PythonVersion,
     /// The C library that it runs on.
     pub libc: Libc,
