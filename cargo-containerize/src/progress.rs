@@ -76,7 +76,7 @@ impl Screen {
     pub(crate) fn flush(&self) {
         let batches = std::mem::take(&mut *self.batches.lock().unwrap_or_else(PoisonError::into_inner));
         for Batch { verb, first, count, bytes: sum } in batches {
-            let what = if count == 1 { first } else { format!("{count} base layers") };
+            let what = if count == 1 { first } else { format!("{count} blobs") };
             let size = if sum > 0 { format!(" ({})", bytes(sum)) } else { String::new() };
             self.write(GREEN, verb, &format!("{what}{size}"));
         }

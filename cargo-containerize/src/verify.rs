@@ -44,9 +44,8 @@ fn words(verified: &Verified, key: &str) -> String {
     }
     for Attestation { kind, signed, builder } in attestations {
         let what = match kind.as_str() {
-            "https://slsa.dev/provenance/v1" => "provenance",
-            "https://spdx.dev/Document" | "application/spdx+json" => "SBOM (SPDX)",
-            "https://cyclonedx.org/bom" | "application/vnd.cyclonedx+json" => "SBOM (CycloneDX)",
+            "spdx" => "SBOM (SPDX)",
+            "cyclonedx" => "SBOM (CycloneDX)",
             other => other,
         };
         let by = builder.as_ref().map(|builder| format!(", built by {builder}")).unwrap_or_default();

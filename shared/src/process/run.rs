@@ -4,6 +4,7 @@
 
 use std::io;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
 
 use super::group::Group;
 use super::secrets;
@@ -47,7 +48,7 @@ impl Program {
     /// When it cannot be run, or the work was interrupted.
     pub(crate) fn spawn(mut self) -> io::Result<Running<Child>> {
         let leads = self.prepare()?;
-        let child = self.command.spawn()?;
+        let child = when_written(|| self.command.spawn())?;
         Ok(Running::of(child.id(), leads, child))
     }
 
@@ -57,7 +58,8 @@ impl Program {
     /// When it cannot be run, or the work was interrupted.
     pub(crate) fn start(mut self) -> io::Result<Running<tokio::process::Child>> {
         let leads = self.prepare()?;
-        let child = tokio::process::Command::from(self.command).spawn()?;
+        let mut command = tokio::process::Command::from(self.command);
+        let child = when_written(|| command.spawn())?;
         let id = child.id().ok_or_else(|| io::Error::other("it has no number"))?;
         Ok(Running::of(id, leads, child))
     }
@@ -90,6 +92,22 @@ impl Program {
         }
         Ok(false)
     }
+}
+
+/// How often a program is tried again that something still has open for writing, and how long each time is waited.
+const TRIES: u32 = 50;
+const BETWEEN: Duration = Duration::from_millis(10);
+
+/// Starts a program that may just have been written. What another thread starts meanwhile holds all open files for
+/// a moment, and Linux runs no program that somebody could still write.
+fn when_written<C>(mut start: impl FnMut() -> io::Result<C>) -> io::Result<C> {
+    for _ in 0..TRIES {
+        match start() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => std::thread::sleep(BETWEEN),
+            started => return started,
+        }
+    }
+    start()
 }
 
 /// A program that runs. Dropped before it has ended, it is ended with all that it started.
@@ -192,7 +210,7 @@ impl Running<tokio::process::Child> {
 mod tests {
     use super::*;
     use std::io::{BufRead, BufReader};
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     fn shell(script: &str) -> Command {
         let mut command = Command::new("/bin/sh");
@@ -254,6 +272,24 @@ mod tests {
         tokio::io::AsyncReadExt::read_exact(&mut stdout, &mut byte).await.expect("it runs");
         let waited = tokio::time::timeout(Duration::from_millis(1), running.wait()).await;
         assert!(waited.is_err() && is_soon_gone(id));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_program_that_is_still_written_is_waited_for() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("sh");
+        std::fs::copy("/bin/sh", &path).expect("a program");
+        let file = std::fs::OpenOptions::new().append(true).open(&path).expect("open");
+        let mut command = Command::new(&path);
+        command.args(["-c", "exit 3"]);
+        assert_eq!(command.spawn().expect_err("open").kind(), io::ErrorKind::ExecutableFileBusy);
+        let closing = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            drop(file);
+        });
+        assert_eq!(Program::new(command).status().expect("it runs").code(), Some(3));
+        closing.join().expect("closed");
     }
 
     #[test]

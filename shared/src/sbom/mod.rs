@@ -56,9 +56,9 @@ pub struct Key(String);
 pub struct Component {
     /// What kind of part.
     pub kind: Kind,
-    /// Its name.
+    /// The name that its makers give it; of an image, its repository.
     pub name: String,
-    /// Its version.
+    /// The version in its ecosystem's own form; of an image, its digest.
     pub version: Option<String>,
     /// Its package URL.
     pub purl: Option<Purl>,
@@ -77,7 +77,7 @@ pub struct Component {
 /// A kind of part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// An image.
+    /// A container image: the one that the bill is about, or its base.
     Image,
     /// A program, or what is started.
     Application,

@@ -8,9 +8,10 @@ use futures_util::future::try_join_all;
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::{Attached, ImageSet, Reach};
+use crate::oci::media_type::OCI_EMPTY;
 use crate::oci::{Descriptor, Digest, Repository};
 use crate::registry::{Client, Kept, holds_kind};
-use crate::store::Source;
+use crate::store::{Blob, Source};
 
 /// What of a set hangs in a repository, and what hangs there already.
 pub(super) struct Wanted<'s> {
@@ -68,7 +69,8 @@ pub(super) async fn attach(
     things: &[&Attached],
     events: &Events,
 ) -> Result<()> {
-    let blobs = things.iter().flat_map(|thing| thing.blobs.iter().map(move |blob| (blob, &thing.title)));
+    let blobs =
+        things.iter().flat_map(|thing| thing.blobs.iter().map(move |blob| (blob, title(blob, thing))));
     try_join_all(blobs.map(|(blob, title)| client.push_blob(repository, blob, title, None))).await?;
     let mut unlisted: Vec<&Attached> = Vec::new();
     let mut rest: Vec<&Attached> = things.to_vec();
@@ -107,6 +109,11 @@ pub(super) async fn attach(
         ));
     }
     Ok(())
+}
+
+/// A name for people: all things share the empty object that stands for their configuration.
+fn title<'t>(blob: &Blob, thing: &'t Attached) -> &'t str {
+    if blob.descriptor.media_type == OCI_EMPTY { "an empty configuration" } else { &thing.title }
 }
 
 /// Whether it hangs on one of the images below the root, and on nothing that hangs there itself.

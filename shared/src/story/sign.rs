@@ -83,7 +83,7 @@ impl Signer {
                 let given = PASSWORDS.iter().find_map(|name| request.variables.get(*name));
                 given.map(|password| Secret::new(password.as_str())).ok_or_else(|| {
                     Error::usage("the key is encrypted, and no password is given")
-                        .hint("set CONTAINERIZE_SIGN_PASSWORD, or name a file with it: sign = { key = \"...\", password-file = \"...\" }")
+                        .hint("set CONTAINERIZE_SIGN_PASSWORD, or give a file with it: sign = { key = \"...\", password-file = \"...\" }")
                 })
             }
         };

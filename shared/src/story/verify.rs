@@ -54,7 +54,7 @@ pub struct Verified {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Attestation {
-    /// What kind of statement: an address, or the media type of a document without one.
+    /// `spdx`, `cyclonedx` or `provenance`; of other statements the address that says what they state.
     pub kind: String,
     /// Whether the key has signed it.
     pub signed: bool,
@@ -105,6 +105,10 @@ impl Verifier<'_> {
         self.look_for_legacy(repository, &digest, &mut found).await?;
         found.judge(image)?;
         let mut attestations: Vec<Attestation> = found.attestations;
+        // What is there with a signature and without it is signed.
+        let signed: Vec<String> =
+            attestations.iter().filter(|one| one.signed).map(|one| one.kind.clone()).collect();
+        attestations.retain(|one| one.signed || !signed.contains(&one.kind));
         attestations.sort();
         attestations.dedup();
         Ok(Verified { image: image.to_string(), digest, key: self.key.digest(), platforms, attestations })
@@ -123,8 +127,8 @@ impl Verifier<'_> {
         found: &mut Found,
     ) -> Result<()> {
         let kind = thing.artifact_type.clone().unwrap_or_default();
-        if [sbom::SPDX, sbom::CYCLONEDX].contains(&kind.as_str()) {
-            found.attestations.push(Attestation { kind, signed: false, builder: None });
+        if let Some(kind) = bill(&kind) {
+            found.attestations.push(Attestation { kind: kind.to_owned(), signed: false, builder: None });
             return Ok(());
         }
         let is_statement = kind == trust::IN_TOTO;
@@ -200,11 +204,23 @@ impl Verifier<'_> {
     }
 }
 
+/// The short name of a bill of materials, by its media type or the predicate that holds it.
+fn bill(kind: &str) -> Option<&'static str> {
+    match kind {
+        sbom::SPDX | trust::SPDX_DOCUMENT => Some("spdx"),
+        sbom::CYCLONEDX | trust::CYCLONEDX_BOM => Some("cyclonedx"),
+        _ => None,
+    }
+}
+
 fn attestation(statement: &Value, signed: bool) -> Attestation {
-    let kind = statement["predicateType"].as_str().unwrap_or_default().to_owned();
+    let predicate = statement["predicateType"].as_str().unwrap_or_default();
     let builder = &statement["predicate"]["runDetails"]["builder"]["id"];
-    let builder = builder.as_str().map(str::to_owned).filter(|_| kind == trust::PROVENANCE);
-    Attestation { kind, signed, builder }
+    let builder = builder.as_str().map(str::to_owned);
+    match predicate {
+        trust::PROVENANCE => Attestation { kind: "provenance".into(), signed, builder },
+        other => Attestation { kind: bill(other).unwrap_or(other).to_owned(), signed, builder: None },
+    }
 }
 
 /// What was found on an image.
@@ -236,7 +252,7 @@ impl Found {
         Err(match self.certified {
             true => error.hint("a certificate says who has signed it: `cosign verify` checks that"),
             false => error.hint(words!(
-                "sign it with {} when it is pushed, or name another key",
+                "sign it with {} when it is pushed, or give another key",
                 flag("sign-key").of("cosign.key")
             )),
         })

@@ -14,7 +14,7 @@ const MOST_BILLS: usize = 32;
 /// The papers of a wheel.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Papers {
-    /// Its version.
+    /// The version that its file name says.
     pub version: String,
     /// METADATA, as it is.
     pub metadata: String,
