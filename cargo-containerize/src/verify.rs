@@ -20,7 +20,7 @@ pub(crate) async fn run(arguments: &VerifyArgs, events: &Events) -> Result<Strin
     let pem = read::text(&arguments.key, read::DOCUMENT).map_err(|error| {
         Error::usage(format!("the public key {file} cannot be read"))
             .because(error)
-            .hint("name a file such as cosign.pub with --key")
+            .hint("give a file such as cosign.pub with --key")
     })?;
     let key = PublicKey::read(&pem)
         .map_err(|error| Error::usage(format!("{file} cannot be used")).because(error))?;

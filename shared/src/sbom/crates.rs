@@ -28,7 +28,7 @@ pub fn add_crates(bill: &mut Bill, crates: &[Crate]) -> Option<Key> {
     }
     for (own, from) in crates.iter().zip(&keys) {
         for (needed, to) in own.needs.iter().filter_map(|at| Some((crates.get(*at)?, keys.get(*at)?))) {
-            let is_inside = own.is_in_program && needed.is_in_program || !own.is_in_program;
+            let is_inside = !own.is_in_program || needed.is_in_program;
             bill.relate(from, if is_inside { Bond::Needs } else { Bond::MadeWith }, to);
         }
     }

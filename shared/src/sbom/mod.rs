@@ -85,7 +85,7 @@ pub enum Kind {
     Library,
     /// A distribution of Linux.
     System,
-    /// A file.
+    /// A file of the project that was added as it is.
     File,
 }
 
@@ -215,8 +215,7 @@ impl Bill {
     fn place(&mut self, part: Component) -> Key {
         let mut key = part.key();
         if self.components.get(&key).is_some_and(|other| *other != part) {
-            let mark =
-                part.sha256.map_or_else(|| Digest::of(format!("{part:?}").as_bytes()), |digest| digest);
+            let mark = part.sha256.unwrap_or_else(|| Digest::of(format!("{part:?}").as_bytes()));
             key = Key(format!("{}#{}", key.0, mark.short()));
         }
         self.components.entry(key.clone()).or_insert(part);

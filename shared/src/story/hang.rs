@@ -127,12 +127,16 @@ async fn documents(
     }
     let mut documents = Vec::new();
     let mut add = |bill: &Bill| -> Result<()> {
-        let formats: [(bool, &str, fn(&Bill) -> Result<Vec<u8>>); 2] =
-            [(spdx, sbom::SPDX, sbom::spdx), (cyclonedx, sbom::CYCLONEDX, sbom::cyclonedx)];
-        for (_, kind, write) in formats.into_iter().filter(|(wanted, ..)| *wanted) {
-            let text =
-                String::from_utf8(write(bill)?).map_err(|e| Error::bug("a bill is not text").because(e))?;
+        let mut write = |kind: &str, bytes: Vec<u8>| -> Result<()> {
+            let text = String::from_utf8(bytes).map_err(|e| Error::bug("a bill is not text").because(e))?;
             documents.push(Document { subject: bill.digest, kind: kind.to_owned(), text });
+            Ok(())
+        };
+        if spdx {
+            write(sbom::SPDX, sbom::spdx(bill)?)?;
+        }
+        if cyclonedx {
+            write(sbom::CYCLONEDX, sbom::cyclonedx(bill)?)?;
         }
         Ok(())
     };
@@ -181,7 +185,7 @@ impl Things<'_> {
     /// The signature of each manifest, and the documents about it once more, signed.
     fn attach_signed(&self, set: &mut ImageSet, subjects: &[Descriptor], sign: &Sign) -> Result<()> {
         let Workshop { request, dir, signers, .. } = *self.workshop;
-        let signer = signers.get(sign).ok_or_else(|| Error::bug("nobody is there to sign"))?;
+        let signer = signers.get(sign).ok_or_else(|| Error::bug("a signer is lost"))?;
         let provenance = to_json(&signer.bundle(request, dir, &self.statement)?)?;
         for subject in subjects {
             let signature = trust::signature_of(&subject.digest)?;

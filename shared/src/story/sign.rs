@@ -108,7 +108,7 @@ impl Signer {
         let words = command.words().unwrap_or_default();
         let Some((program, arguments)) = words.split_first() else {
             return Err(
-                Error::usage("the command that signs is empty").hint("name the program and its arguments")
+                Error::usage("the command that signs is empty").hint("give the program and its arguments")
             );
         };
         let failed = || format!("{program} could not sign");
@@ -133,7 +133,7 @@ impl Signer {
         match self.public.verifies(content, &signature) {
             true => Ok(signature),
             false => Err(Error::build(failed())
-                .because("what it wrote is not a signature of the public key")
+                .because("its output is not a signature of the public key")
                 .hint("it must sign standard input with ECDSA, P-256 and SHA-256, and write the signature in DER or Base64")),
         }
     }

@@ -164,7 +164,7 @@ impl Bundle {
         if envelope.payload_type != IN_TOTO {
             let kind = &envelope.payload_type;
             return Err(Error::integrity(format!(
-                "what is signed is of the type {kind:?}, and no statement"
+                "the signed payload is of the type {kind:?}, and not a statement"
             )));
         }
         let decoded = |text: &str| BASE64.decode(text).map_err(|_| Error::integrity("the bundle is damaged"));
@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(refused(&twice, &public, &image), "the bundle holds not exactly one signature");
         let mut kind = read.clone();
         kind.dsse_envelope.as_mut().expect("an envelope").payload_type = "text/plain".into();
-        assert!(refused(&kind, &public, &image).contains("no statement"));
+        assert!(refused(&kind, &public, &image).contains("not a statement"));
         let mut certified = read;
         certified.verification_material.certificate = Some(Value::Null);
         assert!(!certified.has_certificate() || refused(&certified, &public, &image).contains("certificate"));

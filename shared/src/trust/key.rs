@@ -106,7 +106,7 @@ impl PrivateKey {
             }
             "PUBLIC KEY" | "CERTIFICATE" => {
                 return Err(Error::usage("it holds what is public, and not the private key")
-                    .hint("name the file with the private key, as cosign.key"));
+                    .hint("give the file with the private key, such as cosign.key"));
             }
             _ => None,
         };
@@ -166,7 +166,7 @@ impl PublicKey {
         let Some(Pem { label, content }) = Pem::read(pem) else { return Err(wrong()) };
         if label.contains("PRIVATE") {
             return Err(Error::usage("it holds a private key")
-                .hint("name the file with the public key, as cosign.pub"));
+                .hint("give the file with the public key, such as cosign.pub"));
         }
         Self::of(VerifyingKey::from_public_key_der(&content).map_err(|_| wrong())?)
     }

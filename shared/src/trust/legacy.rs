@@ -50,9 +50,9 @@ pub fn verify(
         return Err(Error::integrity("it was signed with another key, or changed"));
     }
     let said: Payload = serde_json::from_slice(payload)
-        .map_err(|e| Error::integrity("what is signed cannot be read").because(e))?;
+        .map_err(|e| Error::integrity("the signed payload cannot be read").because(e))?;
     if said.critical.kind != "cosign container image signature" {
-        return Err(Error::integrity("what is signed is not an image"));
+        return Err(Error::integrity("the signed payload is not about an image"));
     }
     match said.critical.image.digest == image.to_string() {
         true => Ok(()),
@@ -89,6 +89,6 @@ mod tests {
         let changed = good.replace("ghcr.io/a/b", "ghcr.io/a/c");
         assert_eq!(refused(&changed, &signed(&good), &image), "it was signed with another key, or changed");
         let odd = payload("x");
-        assert_eq!(refused(&odd, &signed(&odd), &image), "what is signed is not an image");
+        assert_eq!(refused(&odd, &signed(&odd), &image), "the signed payload is not about an image");
     }
 }

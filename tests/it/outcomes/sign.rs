@@ -53,7 +53,7 @@ fn what_is_pushed_is_signed_and_verified_with_the_same_key_only() {
         let good = verify(&project, &registry, "plain.pub", &[]).succeed();
         let stdout = good.stdout();
         assert!(
-            stdout.starts_with(&format!("{}@{image}: signed with ", registry.repository("me/app"))),
+            stdout.starts_with(&format!("{}:1@{image}: signed with ", registry.repository("me/app"))),
             "{stdout}"
         );
         assert!(stdout.contains("  provenance: signed, built by https://"), "{stdout}");

@@ -97,7 +97,7 @@ async fn where_nothing_lists_a_tag_does_and_says_all_that_a_list_says() {
     let found = under_tag(&registry, "a/b", &subject());
     let expected: BTreeMap<_, _> = [&spdx, &cyclonedx].map(|t| (t.listed.digest, t.listed.clone())).into();
     assert_eq!(found, expected.into_values().collect::<Vec<_>>(), "kinds and annotations are copied");
-    assert!(client.lists(&to, &subject().digest, &[spdx.listed.clone()]).await.expect("asked"));
+    assert!(client.lists(&to, &subject().digest, std::slice::from_ref(&spdx.listed)).await.expect("asked"));
     assert!(
         !client
             .lists(&to, &subject().digest, &[Descriptor::of(media_type::OCI_MANIFEST, b"absent")])
