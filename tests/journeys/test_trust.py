@@ -1,0 +1,89 @@
+"""What an image says of itself: bills of materials beside a scanner's, and held to the validators of their
+formats."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from harness import AMD64, HELLO_TARGET, HELLO_WEB, REPOSITORY, Program, lab_image, need_target, run
+
+#: Kinds of packages in syft's words, and in those of package URLs.
+KINDS = {"python": "pypi", "rust-crate": "cargo", "deb": "deb", "apk": "apk"}
+#: The reference validators of both formats.
+VALIDATORS = ["spdx-tools==0.8.5", "cyclonedx-python-lib[json-validation]==11.12.0"]
+STRICT = """import sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+sys.exit(str(JsonStrictValidator(SchemaVersion.V1_6).validate_str(open(sys.argv[1]).read()) or "") or None)
+"""
+FASTAPI = REPOSITORY / "examples" / "hello-fastapi"
+#: Projects and their bases, by a name.
+IMAGES = {
+    "rust-static": (HELLO_WEB, None),
+    "fastapi-slim": (FASTAPI, "python:3.13-slim-bookworm"),
+    "fastapi-distroless": (FASTAPI, "distroless/python3-debian12:nonroot"),
+}
+
+Packages = set[tuple[str, str, str]]
+
+
+def made(name: str, program: Program, folder: Path) -> tuple[Path, Path, Path]:
+    """The image as a layout, and its bill in both formats."""
+    project, base = IMAGES[name]
+    if project == HELLO_WEB:
+        need_target(AMD64)
+    else:
+        project = Path(shutil.copytree(project, folder / "project", ignore=shutil.ignore_patterns("dist")))
+    layout, spdx, cyclonedx = folder / "layout", folder / "bill.spdx.json", folder / "bill.cdx.json"
+    flags = ["--platform", "linux/amd64", "-o", f"oci:{layout}:made", "--repository", "ghcr.io/acme/made"]
+    flags += ["--base", lab_image(base)] if base else []
+    bills = ["--sbom-output", str(spdx), "--sbom-output", str(cyclonedx)]
+    program(*flags, *bills, cwd=project, env=HELLO_TARGET)
+    return layout, spdx, cyclonedx
+
+
+def plain(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+def scanned(layout: Path) -> Packages:
+    beside = Path(sys.executable).parent / "syft"
+    syft = str(beside) if beside.is_file() else shutil.which("syft")
+    if syft is None:
+        pytest.skip("syft is neither in tests/.venv nor on the PATH")
+    found = json.loads(run([syft, "-q", f"oci-dir:{layout}", "-o", "json"]).out)["artifacts"]
+    return {(KINDS[one["type"]], plain(one["name"]), one["version"]) for one in found if one["type"] in KINDS}
+
+
+def listed(bill: Path) -> Packages:
+    found = set()
+    for part in json.loads(bill.read_text())["packages"]:
+        for reference in part.get("externalRefs", []):
+            kind = reference["referenceLocator"].removeprefix("pkg:").partition("/")[0]
+            found.add((kind, plain(part["name"]), part.get("versionInfo", "")))
+    return found
+
+
+@pytest.mark.parametrize("name", list(IMAGES))
+def test_a_bill_misses_nothing_that_a_scanner_finds(name: str, program: Program, tmp_path: Path) -> None:
+    layout, spdx, _ = made(name, program, tmp_path)
+    theirs, ours = scanned(layout), listed(spdx)
+    assert len(theirs) > 10
+    assert theirs - ours == set()
+    own = {name for kind, name, _ in ours - theirs if kind in ("pypi", "deb")}
+    assert own == set(), "nothing of these kinds is there that a scanner does not see"
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", list(IMAGES))
+def test_validators_take_a_bill(name: str, program: Program, tmp_path: Path) -> None:
+    _, spdx, cyclonedx = made(name, program, tmp_path)
+    venv = tmp_path / "validators"
+    run([sys.executable, "-m", "venv", venv])
+    run([venv / "bin/pip", "install", "--quiet", "--disable-pip-version-check", *VALIDATORS])
+    run([venv / "bin/pyspdxtools", "-i", spdx])
+    run([venv / "bin/python", "-c", STRICT, cyclonedx])
