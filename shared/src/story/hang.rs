@@ -76,7 +76,7 @@ pub(super) async fn hang(
             files.push((named(file, &image.name), document.text.clone()));
         }
         if is_hung {
-            let statement = provenance::statement(workshop.request, image, &set, &origins, None)?;
+            let statement = provenance::statement(workshop.request, image, &set, &origins)?;
             let things = Things { workshop, plan: image, documents, statement };
             tokio::task::block_in_place(|| things.attach(&mut set))?;
         }
@@ -165,50 +165,58 @@ struct Things<'a> {
 impl Things<'_> {
     fn attach(&self, set: &mut ImageSet) -> Result<()> {
         let subjects: Vec<Descriptor> = set.manifests().map(|manifest| manifest.descriptor.clone()).collect();
-        let kind = |document: &&Document| is_attached(self.plan.attest.sbom, &document.kind);
-        for document in self.documents.iter().filter(kind) {
-            let Some(subject) = subjects.iter().find(|subject| subject.digest == document.subject) else {
-                return Err(Error::bug("a bill is about another image"));
-            };
-            self.hang(set, subject, &document.kind, "SBOM", document.text.clone().into_bytes(), &[])?;
+        let bills = self.bills(&subjects)?;
+        for (bill, subject) in &bills {
+            self.hang(set, subject, &bill.kind, "SBOM", bill.text.clone().into_bytes(), &[])?;
         }
         for subject in &subjects {
             let stated = [(PREDICATE_TYPE, trust::PROVENANCE)];
             self.hang(set, subject, trust::IN_TOTO, "provenance", self.statement.clone(), &stated)?;
         }
         match &self.plan.attest.sign {
-            Some(sign) if signs(self.workshop.request) => self.attach_signed(set, &subjects, sign),
+            Some(sign) if signs(self.workshop.request) => self.attach_signed(set, &subjects, &bills, sign),
             _ => Ok(()),
         }
     }
 
+    /// The bills that hang on the images, and what each is about; others may have been made for a file.
+    fn bills<'s>(&self, subjects: &'s [Descriptor]) -> Result<Vec<(&Document, &'s Descriptor)>> {
+        let sbom = self.plan.attest.sbom;
+        let is_attached = |document: &&Document| match document.kind == sbom::CYCLONEDX {
+            true => sbom.has_cyclonedx(),
+            false => sbom.has_spdx(),
+        };
+        let about = |document: _| {
+            let document: &Document = document;
+            let subject = subjects.iter().find(|subject| subject.digest == document.subject);
+            Ok((document, subject.ok_or_else(|| Error::bug("a bill is about another image"))?))
+        };
+        self.documents.iter().filter(is_attached).map(about).collect()
+    }
+
     /// The signature of each manifest, and the documents about it once more, signed.
-    fn attach_signed(&self, set: &mut ImageSet, subjects: &[Descriptor], sign: &Sign) -> Result<()> {
+    fn attach_signed(
+        &self,
+        set: &mut ImageSet,
+        subjects: &[Descriptor],
+        bills: &[(&Document, &Descriptor)],
+        sign: &Sign,
+    ) -> Result<()> {
         let Workshop { request, dir, signers, .. } = *self.workshop;
         let signer = signers.get(sign).ok_or_else(|| Error::bug("a signer is lost"))?;
-        let provenance = to_json(&signer.bundle(request, dir, &self.statement)?)?;
+        let bundle = |statement: &[u8]| to_json(&signer.bundle(request, dir, statement)?);
+        let provenance = bundle(&self.statement)?;
         for subject in subjects {
-            let signature = trust::signature_of(&subject.digest)?;
-            let signature = to_json(&signer.bundle(request, dir, &signature)?)?;
+            let signature = bundle(&trust::signature_of(&subject.digest)?)?;
             self.hang_bundle(set, subject, signer, trust::SIGNATURE, "signature", signature)?;
-            self.hang_bundle(
-                set,
-                subject,
-                signer,
-                trust::PROVENANCE,
-                "signed provenance",
-                provenance.clone(),
-            )?;
+            let (kind, provenance) = (trust::PROVENANCE, provenance.clone());
+            self.hang_bundle(set, subject, signer, kind, "signed provenance", provenance)?;
         }
-        let kind = |document: &&Document| is_attached(self.plan.attest.sbom, &document.kind);
-        for document in self.documents.iter().filter(kind) {
+        for (bill, subject) in bills {
             let predicate =
-                if document.kind == sbom::CYCLONEDX { trust::CYCLONEDX_BOM } else { trust::SPDX_DOCUMENT };
-            let statement = trust::statement_about(&document.subject, predicate, &document.text)?;
-            let bundle = to_json(&signer.bundle(request, dir, &statement)?)?;
-            let subject = subjects.iter().find(|subject| subject.digest == document.subject);
-            let subject = subject.ok_or_else(|| Error::bug("a bill is about another image"))?;
-            self.hang_bundle(set, subject, signer, predicate, "signed SBOM", bundle)?;
+                if bill.kind == sbom::CYCLONEDX { trust::CYCLONEDX_BOM } else { trust::SPDX_DOCUMENT };
+            let signed = bundle(&trust::statement_about(&subject.digest, predicate, &bill.text)?)?;
+            self.hang_bundle(set, subject, signer, predicate, "signed SBOM", signed)?;
         }
         Ok(())
     }
@@ -246,11 +254,6 @@ impl Things<'_> {
         let made = Attached::document(subject, kind, title, content, words)?;
         set.attach(Attached { reach: reach(&self.plan.attest, kind), ..made })
     }
-}
-
-/// Whether bills of this kind hang on the image; others may have been made for a file.
-fn is_attached(sbom: Sbom, kind: &str) -> bool {
-    if kind == sbom::CYCLONEDX { sbom.has_cyclonedx() } else { sbom.has_spdx() }
 }
 
 /// How far something goes: what nobody asked for by name leaves no tag behind.

@@ -27,7 +27,6 @@ pub(super) fn statement(
     plan: &ImagePlan,
     set: &ImageSet,
     origins: &[Origin],
-    workflow: Option<&str>,
 ) -> Result<Vec<u8>> {
     let name = plan.references.first().map_or_else(|| plan.name.clone(), |name| name.repository.to_string());
     // What the name leads to comes first: some readers show only that.
@@ -40,7 +39,7 @@ pub(super) fn statement(
         materials: materials(plan, origins),
         byproducts: byproducts(set),
     };
-    to_json(&Provenance::statement(subject, build, Run::of(&request.variables, workflow)))
+    to_json(&Provenance::statement(subject, build, Run::of(&request.variables)))
 }
 
 /// What the caller chose.

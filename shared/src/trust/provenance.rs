@@ -94,9 +94,9 @@ pub struct Run {
 }
 
 impl Run {
-    /// The run as the variables of CI systems tell it: GitLab's runner; elsewhere the local builder. On GitHub the
-    /// builder is the workflow that a token of the job names, `workflow`: variables name the one that called it.
-    pub fn of(variables: &BTreeMap<String, String>, workflow: Option<&str>) -> Self {
+    /// The run as the variables of CI systems tell it. The builder is GitLab's runner, elsewhere the local one: on
+    /// GitHub variables name the workflow that was called first, which need not be the one that builds.
+    pub fn of(variables: &BTreeMap<String, String>) -> Self {
         let value = |name: &str| variables.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
         let is_true = |name: &str| value(name).is_some_and(|text| text == "true");
         if is_true("GITHUB_ACTIONS") {
@@ -106,9 +106,7 @@ impl Run {
                 let (repository, run) = (value("GITHUB_REPOSITORY")?, value("GITHUB_RUN_ID")?);
                 Some(format!("{server}/{repository}/actions/runs/{run}/attempts/{attempt}"))
             };
-            let id =
-                workflow.map_or_else(|| LOCAL_BUILDER.to_owned(), |workflow| format!("{server}/{workflow}"));
-            return Self { builder: Builder { id }, invocation: run() };
+            return Self { invocation: run(), ..Self::local() };
         }
         if is_true("GITLAB_CI")
             && let (Some(server), Some(runner)) = (value("CI_SERVER_URL"), value("CI_RUNNER_ID"))
@@ -116,6 +114,10 @@ impl Run {
             let id = format!("{server}/-/runners/{runner}");
             return Self { builder: Builder { id }, invocation: value("CI_JOB_URL").map(str::to_owned) };
         }
+        Self::local()
+    }
+
+    fn local() -> Self {
         Self { builder: Builder { id: LOCAL_BUILDER.to_owned() }, invocation: None }
     }
 }
@@ -145,24 +147,18 @@ mod tests {
     use super::*;
     use crate::oci::Digest;
 
-    fn run(pairs: &[(&str, &str)], workflow: Option<&str>) -> (String, Option<String>) {
+    fn run(pairs: &[(&str, &str)]) -> (String, Option<String>) {
         let variables = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let Run { builder, invocation } = Run::of(&variables, workflow);
+        let Run { builder, invocation } = Run::of(&variables);
         (builder.id, invocation)
     }
 
     #[test]
     fn ci_systems_name_the_builder_and_the_run() {
-        assert_eq!(run(&[], None), (LOCAL_BUILDER.to_owned(), None));
+        assert_eq!(run(&[]), (LOCAL_BUILDER.to_owned(), None));
         let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "acme/web"), ("GITHUB_RUN_ID", "7")];
         let log = Some("https://github.com/acme/web/actions/runs/7/attempts/1".to_owned());
-        assert_eq!(
-            run(&github, None),
-            (LOCAL_BUILDER.to_owned(), log.clone()),
-            "nothing vouches for the workflow"
-        );
-        let workflow = "acme/build/.github/workflows/image.yml@refs/heads/main";
-        assert_eq!(run(&github, Some(workflow)), (format!("https://github.com/{workflow}"), log));
+        assert_eq!(run(&github), (LOCAL_BUILDER.to_owned(), log));
         let gitlab = [
             ("GITLAB_CI", "true"),
             ("CI_SERVER_URL", "https://gitlab.example.com"),
@@ -170,13 +166,13 @@ mod tests {
             ("CI_JOB_URL", "https://gitlab.example.com/acme/web/-/jobs/9"),
         ];
         assert_eq!(
-            run(&gitlab, None),
+            run(&gitlab),
             (
                 "https://gitlab.example.com/-/runners/12".to_owned(),
                 Some("https://gitlab.example.com/acme/web/-/jobs/9".to_owned())
             )
         );
-        assert_eq!(run(&gitlab[..2], None).0, LOCAL_BUILDER);
+        assert_eq!(run(&gitlab[..2]).0, LOCAL_BUILDER);
     }
 
     #[test]
