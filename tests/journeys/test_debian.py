@@ -42,6 +42,7 @@ extern "C" { fn PQlibVersion() -> i32; }
 fn main() { println!("libpq {}", unsafe { PQlibVersion() } / 10000); }
 """
 #: Of the releases that bases have: one that is made here may be of another than the public one.
+NAMES = {"12": "bookworm", "13": "trixie"}
 POSTGRESQL_OF = {"bookworm": "15", "trixie": "17"}
 
 
@@ -69,9 +70,10 @@ def files_in(base: str, platform: str, wanted: Callable[[str], bool]) -> dict[st
 
 @functools.cache
 def release(base: str) -> str:
-    """Debian's name for the base's release."""
+    """Debian's name for the base's release; distroless says only its number."""
     [text] = files_in(base, AMD64, lambda path: path == "usr/lib/os-release").values()
-    return re.search(r"^VERSION_CODENAME=(\w+)$", text, re.MULTILINE)[1]
+    named = re.search(r"^VERSION_CODENAME=(\w+)$", text, re.MULTILINE)
+    return named[1] if named else NAMES[re.search(r'^VERSION_ID="(\d+)"$', text, re.MULTILINE)[1]]
 
 
 def postgresql(base: str) -> str:

@@ -168,7 +168,7 @@ def test_shown_settings_are_accepted(example: str, settings: str, program, clone
 
 
 def test_every_flag_is_documented(program) -> None:
-    help_text = program("--help", cwd=REPOSITORY).out
+    help_text = "".join(program(*verb, "--help", cwd=REPOSITORY).out for verb in ([], ["verify"]))
     flags = set(re.findall(r"--[a-z][a-z-]+", help_text)) - {"--help", "--version"}
     assert len(flags) > 40
     words = set(re.findall(r"--[a-z][a-z-]+", "\n".join(page.read_text() for page in PAGES)))
@@ -194,7 +194,7 @@ def test_every_flag_is_documented(program) -> None:
     # Of apt.
     foreign |= {"--no-install-recommends"}
     # Of Django, and of Python's json.tool.
-    foreign |= {"--noinput", "--sort-keys", "--no-indent"}
+    foreign |= {"--clear", "--noinput", "--sort-keys", "--no-indent"}
     # Of git, and of this project's tests.
     foreign |= {"--chmod", "--full"}
     # Of oras and regctl.

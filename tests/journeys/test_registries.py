@@ -135,7 +135,11 @@ def test_a_second_push_gives_the_same_and_asks_once_for_each_tag(kind: str, prog
     assert "PUT /v2/again/hello-web/manifests/0.1.0" in before
     second = push(program, name, {})
     assert second.digest == first.digest
-    assert here.requests("again/hello-web")[len(before) :] == ["HEAD /v2/again/hello-web/manifests/0.1.0"]
+    # And whether the registry lists what hangs on the image.
+    assert here.requests("again/hello-web")[len(before) :] == [
+        "HEAD /v2/again/hello-web/manifests/0.1.0",
+        f"GET /v2/again/hello-web/referrers/{first.digest}",
+    ]
 
 
 @OPEN

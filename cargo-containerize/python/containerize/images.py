@@ -29,6 +29,7 @@ class BuildConfig:
     project: str | os.PathLike[str] = "."
     all_features: bool | None = None
     annotations: Table | None = None
+    attestations: Literal["auto", "referrers", "none"] | None = None
     auditable: bool | None = None
     base: str | Table | None = None
     bin: str | Strings | None = None
@@ -70,7 +71,9 @@ class BuildConfig:
     profile: str | None = None
     python: str | Table | None = None
     repository: str | None = None
+    sbom: Literal["auto", "spdx", "cyclonedx", "both", "none"] | None = None
     server: str | None = None
+    sign: Table | None = None
     stale_lock: Literal["error", "warn"] | None = None
     stop_signal: str | None = None
     strip: Literal["symbols", "debuginfo", "none"] | None = None
