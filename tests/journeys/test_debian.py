@@ -41,8 +41,9 @@ LINKED = """#[link(name = "pq")]
 extern "C" { fn PQlibVersion() -> i32; }
 fn main() { println!("libpq {}", unsafe { PQlibVersion() } / 10000); }
 """
-#: Of the releases that bases have: one that is made here may be of another than the public one.
+#: Debian's releases by number.
 NAMES = {"12": "bookworm", "13": "trixie"}
+#: Of the releases that bases have: one that is made here may be of another than the public one.
 POSTGRESQL_OF = {"bookworm": "15", "trixie": "17"}
 
 
