@@ -42,7 +42,7 @@ extern "C" { fn PQlibVersion() -> i32; }
 fn main() { println!("libpq {}", unsafe { PQlibVersion() } / 10000); }
 """
 #: Debian's releases by number.
-NAMES = {"12": "bookworm", "13": "trixie"}
+RELEASES = {"12": "bookworm", "13": "trixie"}
 #: Of the releases that bases have: one that is made here may be of another than the public one.
 POSTGRESQL_OF = {"bookworm": "15", "trixie": "17"}
 
@@ -74,7 +74,7 @@ def release(base: str) -> str:
     """Debian's name for the base's release; distroless says only its number."""
     [text] = files_in(base, AMD64, lambda path: path == "usr/lib/os-release").values()
     named = re.search(r"^VERSION_CODENAME=(\w+)$", text, re.MULTILINE)
-    return named[1] if named else NAMES[re.search(r'^VERSION_ID="(\d+)"$', text, re.MULTILINE)[1]]
+    return named[1] if named else RELEASES[re.search(r'^VERSION_ID="(\d+)"$', text, re.MULTILINE)[1]]
 
 
 def postgresql(base: str) -> str:
