@@ -1,37 +1,14 @@
 //! What hangs on a pushed image: bills of materials and provenance.
 
-use std::str::FromStr;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::choice::choice;
 use super::value::Command;
-
-/// An enumeration of words: how they are written, and read.
-macro_rules! choice {
-    ($(#[$comment:meta])* $name:ident { $($(#[$each:meta])* $variant:ident = $word:literal,)* } or $others:literal) => {
-        $(#[$comment])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-        #[serde(rename_all = "lowercase")]
-        pub enum $name {
-            $($(#[$each])* $variant,)*
-        }
-
-        impl FromStr for $name {
-            type Err = String;
-
-            fn from_str(text: &str) -> Result<Self, String> {
-                match text {
-                    $($word => Ok(Self::$variant),)*
-                    _ => Err(format!("{text:?} is not one of {}", $others)),
-                }
-            }
-        }
-    };
-}
 
 choice! {
     /// In which formats bills of materials are made.
+    #[derive(Default)]
     Sbom {
         /// SPDX, for registries that list what hangs on an image.
         #[default]
@@ -45,11 +22,12 @@ choice! {
         /// None.
         None = "none",
     }
-    or "auto, spdx, cyclonedx, both or none"
+    or |text| format!("{text:?} is not one of auto, spdx, cyclonedx, both or none")
 }
 
 choice! {
     /// Where what is attested about an image goes.
+    #[derive(Default)]
     Attestations {
         /// As referrers, where the registry lists them; what is asked for by name costs one tag elsewhere.
         #[default]
@@ -59,7 +37,7 @@ choice! {
         /// Nowhere.
         None = "none",
     }
-    or "auto, referrers or none"
+    or |text| format!("{text:?} is not one of auto, referrers or none")
 }
 
 /// Who signs what is pushed: a key, or a command that has one.

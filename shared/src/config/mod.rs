@@ -8,6 +8,7 @@
 
 mod attest;
 mod capabilities;
+mod choice;
 mod fold;
 mod language;
 mod merge;

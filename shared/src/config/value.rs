@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::Capabilities;
+use super::choice::choice;
 use crate::oci::{Mode, Owner, Platform};
 use crate::system::System;
 
@@ -528,119 +529,56 @@ impl<'de> Deserialize<'de> for Strip {
     }
 }
 
-/// How a Python project itself gets into the image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Install {
-    /// Its source, unchanged.
-    Source,
-    /// Its wheel, built and installed.
-    Wheel,
-}
-
-impl FromStr for Install {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "source" => Ok(Self::Source),
-            "wheel" => Ok(Self::Wheel),
-            _ => Err("expected source or wheel".into()),
-        }
+choice! {
+    /// How a Python project itself gets into the image.
+    Install {
+        /// Its source, unchanged.
+        Source = "source",
+        /// Its wheel, built and installed.
+        Wheel = "wheel",
     }
+    or |_| "expected source or wheel".into()
 }
 
-/// What to do if the finished image would not start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum CheckMode {
-    /// Stop the build and deliver nothing.
-    #[default]
-    Error,
-    /// Warn, and deliver the image.
-    Warn,
-    /// Skip the check.
-    Off,
-}
-
-impl CheckMode {
-    /// The word in configurations.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Off => "off",
-        }
+choice! {
+    /// What to do if the finished image would not start.
+    #[derive(Default)]
+    CheckMode {
+        /// Stop the build and deliver nothing.
+        #[default]
+        Error = "error",
+        /// Warn, and deliver the image.
+        Warn = "warn",
+        /// Skip the check.
+        Off = "off",
     }
+    or |text| format!("{text:?} is not one of error, warn or off")
 }
 
-impl FromStr for CheckMode {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "error" => Ok(Self::Error),
-            "warn" => Ok(Self::Warn),
-            "off" => Ok(Self::Off),
-            _ => Err(format!("{text:?} is not one of error, warn or off")),
-        }
+choice! {
+    /// What to do if the lock file does not match the project.
+    #[derive(Default)]
+    StaleLock {
+        /// Stop.
+        #[default]
+        Error = "error",
+        /// Warn, and use what the lock file pins.
+        Warn = "warn",
     }
+    or |_| "expected error or warn".into()
 }
 
-/// What to do if the lock file does not match the project.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum StaleLock {
-    /// Stop.
-    #[default]
-    Error,
-    /// Warn, and use what the lock file pins.
-    Warn,
-}
-
-impl FromStr for StaleLock {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "error" => Ok(Self::Error),
-            "warn" => Ok(Self::Warn),
-            _ => Err("expected error or warn".into()),
-        }
+choice! {
+    /// What to do about libraries that the image needs and nothing in it has.
+    #[derive(Default)]
+    Native {
+        /// Name them and stop the build.
+        #[default]
+        Error = "error",
+        /// Bundle those of this machine.
+        Bundle = "bundle",
     }
-}
-
-/// What to do about libraries that the image needs and nothing in it has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Native {
-    /// Name them and stop the build.
-    #[default]
-    Error,
-    /// Bundle those of this machine.
-    Bundle,
-}
-
-impl Native {
-    /// The word in configurations.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Bundle => "bundle",
-        }
-    }
-}
-
-impl FromStr for Native {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "error" => Ok(Self::Error),
-            "bundle" => Ok(Self::Bundle),
-            _ => Err(format!("{text:?} is neither error nor bundle")),
-        }
-    }
+    or |text| format!("{text:?} is neither error nor bundle")
 }
 
 #[cfg(test)]
