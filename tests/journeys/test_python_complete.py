@@ -98,11 +98,9 @@ def test_what_is_meant_to_be_missing_is_named(program: Program, tmp_path: Path) 
     assert findings[0]["message"] == "one 1.0 needs two>=2, but the image has two 1.0"
 
 
-def test_a_resolver_has_the_last_word(program: Program, tmp_path: Path) -> None:
-    wheels = tmp_path / "wheels"
-    wheel(wheels, "one", "1.0", "two>=2", "three")
-    wheel(wheels, "two", "1.0")
-    manifest = f"""[project]
+def needs_one(wheels: Path) -> str:
+    """A project that needs `one`, of which uv finds wheels in a folder alone."""
+    return f"""[project]
 name = "app"
 version = "1.0"
 requires-python = ">=3.11"
@@ -110,8 +108,15 @@ dependencies = ["one"]
 [tool.uv]
 no-index = true
 find-links = ["{wheels}"]
-override-dependencies = ["two==1.0", "three; python_version < '3'"]
 """
+
+
+def test_a_resolver_has_the_last_word(program: Program, tmp_path: Path) -> None:
+    wheels = tmp_path / "wheels"
+    wheel(wheels, "one", "1.0", "two>=2", "three")
+    wheel(wheels, "two", "1.0")
+    overrides = """override-dependencies = ["two==1.0", "three; python_version < '3'"]\n"""
+    manifest = needs_one(wheels) + overrides
     app = project(tmp_path, pyproject__toml=manifest, main__py="import one\n")
     run([uv(), "lock", "-q", "--offline"], cwd=app)
     options = [*flags("slim"), "--entrypoint", "python /app/main.py"]
@@ -164,15 +169,7 @@ def test_what_is_said_of_a_lock_with_a_name_of_its_own_works(program: Program, t
     wheels = tmp_path / "wheels"
     for name in ("one", "two"):
         wheel(wheels, name, "1.0")
-    manifest = f"""[project]
-name = "app"
-version = "1.0"
-requires-python = ">=3.11"
-dependencies = ["one"]
-[tool.uv]
-no-index = true
-find-links = ["{wheels}"]
-"""
+    manifest = needs_one(wheels)
     key = '[tool.containerize]\nlock = "pylock.api.toml"\n'
     app = project(tmp_path, pyproject__toml=manifest, main__py="import one\n")
     options = [*flags("slim"), "--entrypoint", "python /app/main.py"]

@@ -128,6 +128,17 @@ pub struct Executable {
     pub path: PathBuf,
     /// What was compiled for it.
     pub compiled: Compiled,
+    /// What compiled it.
+    pub compiler: Compiler,
+}
+
+/// The compiler of a call, in its own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compiler {
+    /// Its release, such as `1.95.0`.
+    pub release: String,
+    /// The commit that it was built from.
+    pub commit: Option<String>,
 }
 
 /// A call of cargo, ready to run.
@@ -139,6 +150,8 @@ pub struct Invocation {
     pub variables: Vec<(String, OsString)>,
     /// What to try if it fails, judged by what this machine lacks.
     pub advice: Option<String>,
+    /// What compiles.
+    pub compiler: Compiler,
 }
 
 /// Finds out how cargo has to be called for `request`, without building. The compiler's answers
@@ -175,6 +188,7 @@ pub fn prepare(
         arguments: arguments(cargo, project, request, &[&request.triple], command),
         variables,
         advice: target::advice(cargo, &settings, &facts, triple),
+        compiler: Compiler { release: facts.release, commit: facts.commit },
     })
 }
 
@@ -292,7 +306,7 @@ impl<'a> Call<'a> {
 
     async fn run(&self, cargo: &Cargo, project: &Project, events: &Events) -> Result<Vec<Executable>> {
         events.step("Building", self.what());
-        let Invocation { arguments, variables, advice } = &self.invocation;
+        let Invocation { arguments, variables, advice, compiler } = &self.invocation;
         let shown = redact::clean(&format!("{arguments:?} with {variables:?}")).into_owned();
         tracing::debug!(program = %cargo.program().display(), "calling cargo: {shown}");
         let mut command = cargo.command(cargo.program());
@@ -338,7 +352,8 @@ impl<'a> Call<'a> {
                 let path = executable(binary, (!alone).then_some(&folder), &messages.programs)?;
                 let (package, bin) = (binary.package.clone(), binary.name.clone());
                 let compiled = Compiled::of(&messages.units, &folders, &targets, &folder_of(&request.triple));
-                found.push(Executable { triple: request.triple.clone(), package, bin, path, compiled });
+                let (triple, compiler) = (request.triple.clone(), compiler.clone());
+                found.push(Executable { triple, package, bin, path, compiled, compiler });
             }
         }
         Ok(found)

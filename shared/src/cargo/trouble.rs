@@ -9,7 +9,7 @@ use std::path::Path;
 use super::messages::Messages;
 use super::target::is_musl;
 use crate::read;
-use crate::system::System;
+use crate::system::{System, os_release};
 
 /// A crate that links a library of the system.
 struct Known {
@@ -168,11 +168,8 @@ fn on_debian(triple: &str, package: &str) -> String {
 /// The Debian that programs of this machine run on: its own, if it is one.
 fn suite() -> String {
     let text = read::text(Path::new("/etc/os-release"), read::DOCUMENT).unwrap_or_default();
-    let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-    let is_debian = value("ID").is_some_and(|id| id.trim_matches('"') == "debian");
-    let codename =
-        value("VERSION_CODENAME").filter(|_| is_debian).map(|name| name.trim_matches('"').to_owned());
-    codename.filter(|name| !name.is_empty()).unwrap_or_else(|| "trixie".into())
+    let is_debian = os_release::value(&text, "ID") == Some("debian");
+    os_release::value(&text, "VERSION_CODENAME").filter(|_| is_debian).unwrap_or("trixie").to_owned()
 }
 
 /// The part of a version that all compatible ones share.

@@ -3,6 +3,7 @@
 
 use super::control::Paragraph;
 use crate::error::{Error, Result};
+use crate::system::os_release;
 
 /// Debian's own name for its mirrors. Signatures make plain HTTP as good as any, as they do for
 /// apt itself.
@@ -129,25 +130,20 @@ fn security_of(mirror: &str) -> Option<String> {
 
 /// The code name in `/etc/os-release` of a Debian.
 fn codename(text: &str) -> Option<String> {
-    let value = |key: &str| {
-        let line = text.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='))?;
-        Some(line.trim_matches(['"', '\'']).to_owned()).filter(|value| !value.is_empty())
-    };
+    let value = |key: &str| os_release::value(text, key);
     if value("ID")? != "debian" {
         return None;
     }
     // Distroless images have only the number.
-    value("VERSION_CODENAME").or_else(|| {
-        let name = match value("VERSION_ID")?.as_str() {
-            "10" => "buster",
-            "11" => "bullseye",
-            "12" => "bookworm",
-            "13" => "trixie",
-            "14" => "forky",
-            _ => return None,
-        };
-        Some(name.to_owned())
-    })
+    let name = value("VERSION_CODENAME").or_else(|| match value("VERSION_ID")? {
+        "10" => Some("buster"),
+        "11" => Some("bullseye"),
+        "12" => Some("bookworm"),
+        "13" => Some("trixie"),
+        "14" => Some("forky"),
+        _ => None,
+    });
+    name.map(str::to_owned)
 }
 
 /// The sources of one of apt's files, and words about those that are left out.

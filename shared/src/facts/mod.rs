@@ -83,6 +83,19 @@ impl Contents {
         self.notes.get(&self.follow(path)?)
     }
 
+    /// The text of the file at `path`, links on the way followed.
+    pub fn text(&self, path: &str) -> Option<&str> {
+        match self.note(path) {
+            Some(Note::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The text of os-release(5), in either of its places.
+    pub fn os_release(&self) -> Option<&str> {
+        self.text("etc/os-release").or_else(|| self.text("usr/lib/os-release"))
+    }
+
     /// All notes and the paths of their files, in the order of these.
     pub fn notes(&self) -> impl Iterator<Item = (&str, &Note)> {
         self.notes.iter().map(|(path, note)| (path.as_str(), note))

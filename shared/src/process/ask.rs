@@ -1,5 +1,6 @@
 //! Asking another program of this machine a question whose answer is short.
 
+use std::fmt;
 use std::io::{Read, Write};
 use std::process::{ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -30,6 +31,15 @@ pub(crate) enum Silence {
     Because(String),
 }
 
+impl fmt::Display for Silence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("there is no such program"),
+            Self::Because(why) => f.write_str(why),
+        }
+    }
+}
+
 impl Program {
     /// What it says on standard output. Its errors are not shown, and it is ended when it takes longer
     /// than `limit`.
@@ -37,10 +47,7 @@ impl Program {
     /// # Errors
     /// In words: it cannot be run, takes too long, fails, or says what is no text.
     pub(crate) fn answer(self, limit: Duration) -> Result<String, String> {
-        let said = self.exchange(&[], limit).map_err(|silence| match silence {
-            Silence::Missing => "there is no such program".to_owned(),
-            Silence::Because(why) => why,
-        })?;
+        let said = self.exchange(&[], limit).map_err(|silence| silence.to_string())?;
         if !said.status.success() {
             return Err(format!("it failed with {}", said.status));
         }

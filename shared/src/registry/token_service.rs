@@ -19,7 +19,7 @@ use crate::words::flag;
 
 /// How long a token is good that does not say so (distribution's "Requesting a Token").
 const DEFAULT_LIFE: Duration = Duration::from_secs(60);
-/// Tokens are no larger than this, in bytes.
+/// The largest answer with a token that is read, in bytes.
 const MOST: usize = 1024 * 1024;
 
 /// The answer of a token service. OAuth2 calls the token `access_token`; some send both.

@@ -92,8 +92,8 @@ struct External {
     reference_locator: String,
 }
 
-/// Nests under `holder` what a document that it carries names. `None` when that is no such document; else how
-/// many parts there are.
+/// Adds the parts that a document inside `holder` lists, nested under it. `None` if the document is not a bill of
+/// materials; otherwise the number of parts.
 pub fn add_carried(bill: &mut Bill, holder: &Key, document: &[u8]) -> Option<usize> {
     if document.len() > LARGEST {
         return None;

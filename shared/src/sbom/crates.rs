@@ -77,8 +77,8 @@ pub fn component(of: &Crate) -> Component {
     }
 }
 
-/// The host of an address, as `git+https://example.com/x` has it.
-fn host(address: &str) -> Option<String> {
+/// The host of an address such as `git+https://example.com/x`.
+pub fn host(address: &str) -> Option<String> {
     let (_, rest) = address.split_once("://")?;
     let host = rest.split(['/', '?', '#']).next()?;
     Some(host.rsplit('@').next().unwrap_or(host).to_owned()).filter(|host| !host.is_empty())

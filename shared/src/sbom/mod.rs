@@ -14,7 +14,7 @@ mod spdx;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use carried::{add_carried, licence_of_metadata};
-pub use crates::{add_crates, component as of_crate};
+pub use crates::{add_crates, component as of_crate, host};
 pub use cyclonedx::cyclonedx;
 pub use licence::Licence;
 pub use purl::Purl;
@@ -41,7 +41,7 @@ pub struct Bill {
     pub image: Component,
     /// The digest of the manifest that it is about.
     pub digest: Digest,
-    /// When the image was made by its own words, as RFC 3339 has it.
+    /// The time of creation that the image states, in the form of RFC 3339.
     pub created: String,
     components: BTreeMap<Key, Component>,
     relations: BTreeSet<Relation>,

@@ -17,8 +17,9 @@ use crate::plan::{ImagePlan, Item, PlatformPlan};
 use crate::python::Name;
 use crate::redact::clean;
 use crate::sbom::{
-    Bill, Bond, Component, Key, Kind, Licence, Purl, add_carried, add_crates, licence_of_metadata,
+    self, Bill, Bond, Component, Key, Kind, Licence, Purl, add_carried, add_crates, licence_of_metadata,
 };
+use crate::system::os_release;
 use crate::wheel::Papers;
 
 /// The label that names who distributes an image.
@@ -167,11 +168,7 @@ struct Distro {
 
 impl Distro {
     fn read(os_release: Option<&str>) -> Option<Self> {
-        let value = |key: &str| {
-            let lines = os_release?.lines().map(str::trim);
-            let value = lines.filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).next()?;
-            Some(value.trim_matches(['"', '\'']).to_owned()).filter(|value| !value.is_empty())
-        };
+        let value = |key: &str| os_release::value(os_release?, key).map(str::to_owned);
         let id = value("ID")?;
         Some(Self {
             version: value("VERSION_ID").unwrap_or_default(),
@@ -312,13 +309,11 @@ fn distributed(bill: &mut Bill, root: &Key, distribution: &Distribution, papers:
 
 /// Who distributes what is at an address: the place that it is at.
 fn supplier(address: &str) -> Option<String> {
-    let (_, rest) = address.split_once("://")?;
-    let host = rest.split(['/', '?', '#']).next()?.rsplit('@').next()?;
-    match host {
-        "pypi.org" | "files.pythonhosted.org" => Some("PyPI".into()),
-        "" => None,
-        host => Some(host.to_owned()),
-    }
+    let host = sbom::host(address)?;
+    Some(match host.as_str() {
+        "pypi.org" | "files.pythonhosted.org" => "PyPI".into(),
+        _ => host,
+    })
 }
 
 /// Distributions that are there without our doing: those of the base, and those that others carry within them.

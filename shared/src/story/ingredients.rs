@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::cargo::build::Compiler;
 use crate::cargo::crates::Crate;
 use crate::debian;
 use crate::facts::notes;
@@ -18,8 +19,8 @@ pub(super) struct Ingredients {
     pub(super) python: Option<PythonVersion>,
     /// The crates of the program.
     pub(super) crates: Vec<Crate>,
-    /// What compiled the program: name, version, and commit where it has one.
-    pub(super) compiler: Option<(String, String, Option<String>)>,
+    /// What compiled the program.
+    pub(super) compiler: Option<Compiler>,
     /// The lock file that says what goes in.
     pub(super) lock: Option<PathBuf>,
 }

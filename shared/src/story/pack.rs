@@ -9,9 +9,9 @@ use super::native;
 use super::parallel::in_parallel;
 use super::upload::Uploads;
 use super::workshop::{Base, Bases, Workshop};
+use crate::base::spec::BaseSpec;
 use crate::config::Native;
 use crate::error::Result;
-use crate::facts::notes::Note;
 use crate::image::{Image, ImageSet, assemble, index, validate};
 use crate::layer::Press;
 use crate::oci::{MOST_LAYERS, Platform};
@@ -57,8 +57,7 @@ pub(super) fn pack<'p, P: Parts>(
         let variables = variables(image, &platform.platform);
         let mut layers = maker.layers(&platform.layers, &base.contents.tree, &parts, &variables)?;
         let mut made = assemble(&base.image, image, platform, &layers)?;
-        let mut origin =
-            Origin { is_embedded: platform.base == "static", ..origin(parts.made_of(), dir, base) };
+        let mut origin = origin(parts.made_of(), dir, platform, base)?;
         if image.native == Native::Bundle
             && let Some(bundle) = native::bundle(workshop, &runtime, &maker, base, &made)?
         {
@@ -81,21 +80,18 @@ pub(super) fn pack<'p, P: Parts>(
         .collect()
 }
 
-fn origin(parts: Ingredients, dir: &Path, base: &Base) -> Origin {
-    let text = |path: &str| match base.contents.note(path) {
-        Some(Note::Text(text)) => Some(text.clone()),
-        _ => None,
-    };
-    Origin {
+/// Everything that one platform's image is made of, but for what is found missing in it.
+fn origin(parts: Ingredients, dir: &Path, platform: &PlatformPlan, base: &Base) -> Result<Origin> {
+    Ok(Origin {
         parts,
         dir: dir.to_owned(),
         base: base.image.name.clone().zip(base.image.digest),
-        is_embedded: false,
+        is_embedded: platform.base.parse::<BaseSpec>()? == BaseSpec::Static,
         packages: base.contents.packages().into_iter().cloned().collect(),
-        os_release: text("etc/os-release").or_else(|| text("usr/lib/os-release")),
+        os_release: base.contents.os_release().map(str::to_owned),
         debian: base.debian.iter().chain(&base.init).cloned().collect(),
         libraries: Vec::new(),
-    }
+    })
 }
 
 /// How many layers are left for what was built: the base's and those of Debian packages are there

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::ingredients::{Distribution, Origin};
 use super::request::Request;
+use crate::cargo::build::Compiler;
 use crate::debian;
 use crate::error::Result;
 use crate::image::ImageSet;
@@ -87,7 +88,7 @@ fn configuration(plan: &ImagePlan) -> Value {
 
 fn internal(origins: &[Origin]) -> BTreeMap<String, Value> {
     let compiler = origins.iter().find_map(|origin| origin.parts.compiler.as_ref());
-    let compiler = compiler.map(|(name, version, _)| (name.clone(), json!(version)));
+    let compiler = compiler.map(|compiler| ("rustc".to_owned(), json!(compiler.release)));
     [
         ("containerize".to_owned(), json!(env!("CARGO_PKG_VERSION"))),
         ("layerContract".to_owned(), json!(layer::CONTRACT)),
@@ -110,13 +111,10 @@ fn materials(plan: &ImagePlan, origins: &[Origin]) -> Vec<Resource> {
         all.extend(origin.base.as_ref().map(|(name, digest)| {
             Resource::at(format!("oci://{}", clean(name))).sha256(digest).with("role", "base")
         }));
-        all.extend(parts.compiler.as_ref().map(|(name, version, commit)| {
-            let compiler = Resource::at(Purl::new("generic", name).version(version).to_string());
+        all.extend(parts.compiler.as_ref().map(|Compiler { release, commit }| {
+            let compiler = Resource::at(Purl::new("generic", "rustc").version(release).to_string());
             let compiler = compiler.with("role", "compiler");
-            match commit {
-                Some(commit) => compiler.digest("gitCommit", commit),
-                None => compiler,
-            }
+            commit.iter().fold(compiler, |compiler, commit| compiler.digest("gitCommit", commit))
         }));
         all.extend(parts.distributions.iter().filter_map(distribution));
         all.extend(parts.crates.iter().filter(|own| !own.is_root).map(|own| {

@@ -65,7 +65,8 @@ pub struct Request {
 }
 
 impl Request {
-    /// The places that the call itself writes, which are no source; `names` are those of its images.
+    /// The files and folders that the call itself writes, and that are not part of the source; `names` are the names
+    /// of its images.
     pub(super) fn written(&self, names: &[&str]) -> Vec<PathBuf> {
         let outputs = self.outputs.iter().map(|output| self.dir.join(output.path()));
         let bill = |file: &PathBuf| {

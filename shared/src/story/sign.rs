@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::request::Request;
 use crate::config::{Command, Sign};
 use crate::error::{Context, Error, Result};
-use crate::process::{Program, Silence};
+use crate::process::Program;
 use crate::read;
 use crate::redact::Secret;
 use crate::trust::{Bundle, PrivateKey, PublicKey, to_sign};
@@ -114,13 +114,8 @@ impl Signer {
         let failed = || format!("{program} could not sign");
         let mut call = request.rust.cargo.command(program);
         call.args(arguments).current_dir(dir);
-        let said = Program::new(call).exchange(content, PATIENCE).map_err(|silence| {
-            let why = match silence {
-                Silence::Missing => "there is no such program".to_owned(),
-                Silence::Because(why) => why,
-            };
-            Error::build(failed()).because(why)
-        })?;
+        let said = Program::new(call).exchange(content, PATIENCE);
+        let said = said.map_err(|silence| Error::build(failed()).because(silence.to_string()))?;
         if !said.status.success() {
             let why = String::from_utf8_lossy(&said.stderr).trim().to_owned();
             let why = if why.is_empty() { format!("it failed with {}", said.status) } else { why };

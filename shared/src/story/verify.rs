@@ -183,8 +183,7 @@ impl Verifier<'_> {
         found: &mut Found,
     ) -> Result<()> {
         let tag = format!("sha256-{}.sig", image.hex());
-        let reference = Reference { tag: Some(tag), ..repository.with_digest(*image) };
-        let reference = Reference { digest: None, ..reference };
+        let reference = Reference { repository: repository.clone(), tag: Some(tag), digest: None };
         if self.client.head_manifest(&reference).await?.is_none() {
             return Ok(());
         }

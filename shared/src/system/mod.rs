@@ -8,6 +8,7 @@ pub mod folders;
 pub mod globs;
 pub mod leavings;
 pub mod limits;
+pub(crate) mod os_release;
 pub mod places;
 pub mod programs;
 mod repository;

@@ -13,5 +13,5 @@ pub use bundle::{
 };
 pub use key::{PrivateKey, PublicKey};
 pub use legacy::verify as verify_legacy;
-pub use provenance::{BUILD_TYPE, Build, Builder, LOCAL_BUILDER, PROVENANCE, Provenance, Run};
+pub use provenance::{BUILD_TYPE, Build, LOCAL_BUILDER, PROVENANCE, Provenance, Run};
 pub use statement::{IN_TOTO, Resource, Statement};

@@ -77,18 +77,11 @@ pub struct Build {
     pub byproducts: Vec<Resource>,
 }
 
-/// Who built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Builder {
-    /// An address that stands for whoever is trusted with the build.
-    pub id: String,
-}
-
 /// The run that built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
-    /// Who built.
-    pub builder: Builder,
+    /// Who built: an address that stands for whoever is trusted with the build.
+    pub builder: String,
     /// What names the run, as the address of its log.
     pub invocation: Option<String>,
 }
@@ -111,14 +104,14 @@ impl Run {
         if is_true("GITLAB_CI")
             && let (Some(server), Some(runner)) = (value("CI_SERVER_URL"), value("CI_RUNNER_ID"))
         {
-            let id = format!("{server}/-/runners/{runner}");
-            return Self { builder: Builder { id }, invocation: value("CI_JOB_URL").map(str::to_owned) };
+            let builder = format!("{server}/-/runners/{runner}");
+            return Self { builder, invocation: value("CI_JOB_URL").map(str::to_owned) };
         }
         Self::local()
     }
 
     fn local() -> Self {
-        Self { builder: Builder { id: LOCAL_BUILDER.to_owned() }, invocation: None }
+        Self { builder: LOCAL_BUILDER.to_owned(), invocation: None }
     }
 }
 
@@ -134,7 +127,7 @@ impl Provenance {
             resolved_dependencies: materials,
         };
         let run_details = Details {
-            builder: BuilderIs { id: run.builder.id, version },
+            builder: BuilderIs { id: run.builder, version },
             metadata: Metadata { invocation_id: run.invocation },
             byproducts,
         };
@@ -150,7 +143,7 @@ mod tests {
     fn run(pairs: &[(&str, &str)]) -> (String, Option<String>) {
         let variables = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let Run { builder, invocation } = Run::of(&variables);
-        (builder.id, invocation)
+        (builder, invocation)
     }
 
     #[test]
@@ -187,7 +180,7 @@ mod tests {
             ],
             ..Build::default()
         };
-        let run = Run { builder: Builder { id: "x".into() }, invocation: None };
+        let run = Run { builder: "x".into(), invocation: None };
         let statement = Provenance::statement(subject, build, run);
         let made = serde_json::to_value(&statement).expect("JSON");
         assert_eq!(

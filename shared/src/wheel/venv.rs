@@ -104,16 +104,8 @@ impl Venv {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::venv;
     use super::*;
-
-    fn venv() -> Venv {
-        Venv {
-            prefix: "app/.venv".into(),
-            python: "3.13".parse().expect("a version"),
-            owner: Owner::ROOT,
-            interpreter: "/app/.venv/bin/python".into(),
-        }
-    }
 
     #[test]
     fn record_paths_start_at_the_modules() {

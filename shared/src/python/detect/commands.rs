@@ -13,7 +13,7 @@ const MOST_FOLLOWED: usize = 4;
 /// So many commands are named.
 const MOST_NAMED: usize = 8;
 
-/// What is to be said of a console script that is no more than the head of several commands.
+/// What to say of a console script that only groups several commands.
 pub(super) fn note(question: &Question, script: &str) -> Option<String> {
     let (module, function) = question.scripts.get(script)?.split_once(':')?;
     let commands = of_function(question, module, function)?;

@@ -149,15 +149,11 @@ impl Workshop<'_> {
 }
 
 fn sources_of(wanted: &Debian, base: &Contents) -> Result<(Vec<Source>, Vec<String>)> {
-    let text = |path: &str| match base.note(path) {
-        Some(Note::Text(text)) => Some(text.as_str()),
-        _ => None,
-    };
     let apt = base.notes().filter_map(|(path, note)| match note {
         Note::Text(text) if path.starts_with("etc/apt/") => Some((path, text.as_str())),
         _ => None,
     });
-    let os_release = text("etc/os-release").or_else(|| text("usr/lib/os-release"));
+    let os_release = base.os_release();
     sources(&self::wanted(wanted), &debian::Base { os_release, apt: apt.collect() })
 }
 

@@ -112,10 +112,8 @@ impl Tools {
                 return Err(Error::bug(format!("nothing says which file of {name} is meant")));
             }
         };
-        Ok(ReadyWheel {
-            lineage: self.lineage(&chosen.package, &chosen.form),
-            ..ready(&chosen.package, built, settings)
-        })
+        let lineage = self.lineage(&chosen.package, &chosen.form);
+        Ok(ready(&chosen.package, built, settings, lineage))
     }
 
     /// Where a distribution comes from. Folders and files of this machine have no address elsewhere.
@@ -227,12 +225,12 @@ fn left_out(built: &Built, settings: &Settings) -> Vec<LeftOut> {
     built.left_out.iter().filter(|left| !meant(left)).cloned().collect()
 }
 
-fn ready(package: &Package, built: Built, settings: &Settings) -> ReadyWheel {
+fn ready(package: &Package, built: Built, settings: &Settings, lineage: Lineage) -> ReadyWheel {
     let left_out = left_out(&built, settings);
     let Built { path, filename, digest, size, .. } = built;
     let hashes: Vec<_> = package.files.first().map(|file| file.hashes.clone()).unwrap_or_default();
     let origin = DirectUrl::of(&package.source, &hashes);
-    let (name, lineage) = (package.name.clone(), Lineage::default());
+    let name = package.name.clone();
     ReadyWheel { name, filename, path, digest, size, origin, left_out, lineage }
 }
 

@@ -127,7 +127,7 @@ impl<'a> EnvironmentMaker<'a> {
                 Form::Wheel(file) => {
                     let fetched = files.next().ok_or_else(|| Error::bug("a wheel was not fetched"))?;
                     let lineage = self.draft.tools.lineage(&chosen.package, &chosen.form);
-                    wheels.push(ReadyWheel { lineage, ..ready(&chosen.package, file, fetched) });
+                    wheels.push(ready(&chosen.package, file, fetched, lineage));
                 }
                 Form::Archive(_) | Form::Source => builds.push(chosen),
             }
@@ -270,7 +270,7 @@ fn source_entries(draft: &Draft, settings: &Settings, left_out: &mut Vec<String>
         .collect()
 }
 
-fn ready(package: &Package, file: &DistFile, fetched: Fetched) -> ReadyWheel {
+fn ready(package: &Package, file: &DistFile, fetched: Fetched, lineage: Lineage) -> ReadyWheel {
     ReadyWheel {
         name: package.name.clone(),
         filename: file.filename.clone(),
@@ -279,6 +279,6 @@ fn ready(package: &Package, file: &DistFile, fetched: Fetched) -> ReadyWheel {
         size: fetched.size,
         origin: DirectUrl::of(&package.source, &file.hashes),
         left_out: Vec::new(),
-        lineage: Lineage::default(),
+        lineage,
     }
 }

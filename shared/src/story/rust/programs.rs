@@ -5,15 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::audit::Audited;
 use crate::base::spec::BaseSpec;
-use crate::cargo::build::Executable;
+use crate::cargo::build::{Compiler, Executable};
 use crate::cargo::crates::{Crate, crates};
-use crate::cargo::rustc::Facts;
-use crate::cargo::{self, Cargo, Project, linkage, traces};
+use crate::cargo::{self, Project, linkage, traces};
 use crate::config::Strip;
 use crate::error::{Error, Result};
 use crate::facts::tree::Tree;
 use crate::plan::{Binary, Features, ImagePlan, Linkage, Plan, PlatformPlan, TargetPlan};
-use crate::store::Store;
 use crate::story::ingredients::Ingredients;
 use crate::story::workshop::Workshop;
 
@@ -31,8 +29,7 @@ struct Program {
     audited: Option<PathBuf>,
     /// What it was built from.
     crates: Vec<Crate>,
-    /// The compiler: its version, and the commit that it was built from.
-    compiler: Option<(String, Option<String>)>,
+    compiler: Compiler,
 }
 
 impl Programs {
@@ -60,7 +57,7 @@ impl Programs {
     /// A bug when it was not built.
     pub(super) fn made_of(&self, image: &ImagePlan, platform: &PlatformPlan) -> Result<Ingredients> {
         let Program { crates, compiler, .. } = self.find(image, platform)?;
-        let compiler = compiler.clone().map(|(version, commit)| ("rustc".into(), version, commit));
+        let compiler = Some(compiler.clone());
         Ok(Ingredients { crates: crates.clone(), compiler, ..Ingredients::default() })
     }
 
@@ -116,18 +113,10 @@ pub(super) async fn build(workshop: &Workshop<'_>, project: &Project, plan: &Pla
             Some(audited) => tokio::task::block_in_place(|| audited.add(&program, &crates))?,
             None => None,
         };
-        let Executable { triple, package, bin, path, .. } = program;
-        let compiler = compiler(&request.rust.cargo, &triple, store);
+        let Executable { triple, package, bin, path, compiler, .. } = program;
         found.insert((triple, package, bin), Program { path, audited: with_list, crates, compiler });
     }
     Ok(Programs { built: found, _audited: audited })
-}
-
-/// The version of the compiler for a target, and the commit that it was built from.
-fn compiler(cargo: &Cargo, triple: &str, store: &Store) -> Option<(String, Option<String>)> {
-    let settings = cargo::settings::Settings::read(cargo);
-    let facts = Facts::read(cargo, &settings, cargo::target::bare(triple), Some(store)).ok()?;
-    Some((facts.release, facts.commit))
 }
 
 /// As cargo's flags say it.

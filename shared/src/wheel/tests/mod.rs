@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::layer::Entry;
 use crate::oci::{Digest, Owner};
 
-fn venv() -> Venv {
+pub(super) fn venv() -> Venv {
     Venv {
         prefix: "app/.venv".into(),
         python: "3.13".parse().expect("a version"),
