@@ -40,7 +40,7 @@ fn words(verified: &Verified, key: &str) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{named}@{digest}: signed with {key}");
     if !platforms.is_empty() {
-        let _ = writeln!(text, "  an index of {} manifests", platforms.len());
+        let _ = writeln!(text, "  an index of {} images", platforms.len());
     }
     for Attestation { kind, signed, builder } in attestations {
         let what = match kind.as_str() {

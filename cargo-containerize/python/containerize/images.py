@@ -29,7 +29,7 @@ class BuildConfig:
     project: str | os.PathLike[str] = "."
     all_features: bool | None = None
     annotations: Table | None = None
-    attestations: Literal["auto", "referrers", "none"] | None = None
+    attestations: Literal["auto", "referrers", "index", "none"] | None = None
     auditable: bool | None = None
     base: str | Table | None = None
     bin: str | Strings | None = None
@@ -74,6 +74,7 @@ class BuildConfig:
     sbom: Literal["auto", "spdx", "cyclonedx", "both", "none"] | None = None
     server: str | None = None
     sign: Table | None = None
+    signature_format: Literal["bundle", "legacy", "both"] | None = None
     stale_lock: Literal["error", "warn"] | None = None
     stop_signal: str | None = None
     strip: Literal["symbols", "debuginfo", "none"] | None = None

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum, ValueHint};
 use containerize_core::config::{
     Attestations, BaseChoice, Bins, CheckMode, Command, Debian, FileRule, Healthcheck, Install, LabelValue,
-    Native, Owner, Partial, Port, PythonChoice, Sbom, Sign, StaleLock, Strip,
+    Native, Owner, Partial, Port, PythonChoice, Sbom, Sign, SignatureFormat, StaleLock, Strip,
 };
 use containerize_core::oci::media_type::{Compression, Format};
 use containerize_core::sink::{Daemon, Output};
@@ -159,10 +159,11 @@ pub(crate) struct TargetArgs {
     /// For several images, {name} in the file's name stands for the image's.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, hide_short_help = true)]
     pub(crate) sbom_output: Vec<PathBuf>,
-    /// Attestations (SBOM, provenance): auto, referrers or none
+    /// Attestations (SBOM, provenance): auto, referrers, index or none
     ///
     /// auto attaches them where the registry lists what is attached to an image, and elsewhere, with a tag, what was
-    /// asked for by name. referrers attaches them to every platform, also in layouts. [default: auto]
+    /// asked for by name. referrers attaches them to every platform, also in layouts. index puts them into the image's
+    /// index, as Docker's BuildKit does. [default: auto]
     #[arg(long, value_name = "HOW", hide_short_help = true)]
     attestations: Option<Attestations>,
     /// Sign what is pushed with the private key in FILE
@@ -170,6 +171,12 @@ pub(crate) struct TargetArgs {
     /// CONTAINERIZE_SIGN_PASSWORD or COSIGN_PASSWORD is its password. The key `sign` also takes a command.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, hide_short_help = true)]
     sign_key: Option<String>,
+    /// Form of signatures: bundle, legacy or both
+    ///
+    /// bundle is what cosign 3 writes. legacy adds a tag beside each image instead, which Podman, Skopeo and CRI-O
+    /// read. [default: bundle]
+    #[arg(long, value_name = "FORM", hide_short_help = true)]
+    signature_format: Option<SignatureFormat>,
 }
 
 /// What the image looks like.
@@ -474,6 +481,7 @@ impl BuildArgs {
             sbom: self.target.sbom,
             attestations: self.target.attestations,
             sign: self.target.sign_key.clone().map(Sign::with_key),
+            signature_format: self.target.signature_format,
             native: image.native,
             compression: image.compression,
             max_layers: image.max_layers,

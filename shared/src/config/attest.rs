@@ -34,10 +34,39 @@ choice! {
         Auto = "auto",
         /// As referrers of the index and each platform, whatever tags that costs, and into layouts too.
         Referrers = "referrers",
+        /// In the index beside the images, as BuildKit does it: they are a part of it, for every output.
+        Index = "index",
         /// Nowhere.
         None = "none",
     }
-    or |text| format!("{text:?} is not one of auto, referrers or none")
+    or |text| format!("{text:?} is not one of auto, referrers, index or none")
+}
+
+choice! {
+    /// The form of signatures.
+    #[derive(Default)]
+    SignatureFormat {
+        /// Sigstore bundles that hang on the image, as cosign 3 writes them.
+        #[default]
+        Bundle = "bundle",
+        /// A tag beside each image, as cosign wrote it before: what Podman, Skopeo and CRI-O read.
+        Legacy = "legacy",
+        /// Both.
+        Both = "both",
+    }
+    or |text| format!("{text:?} is not one of bundle, legacy or both")
+}
+
+impl SignatureFormat {
+    /// Whether bundles are made.
+    pub const fn has_bundles(self) -> bool {
+        matches!(self, Self::Bundle | Self::Both)
+    }
+
+    /// Whether tags beside images are made.
+    pub const fn has_tags(self) -> bool {
+        matches!(self, Self::Legacy | Self::Both)
+    }
 }
 
 /// Who signs what is pushed: a key, or a command that has one.
@@ -98,6 +127,13 @@ pub struct Attest {
     /// Who signs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sign: Option<Sign>,
+    /// The form of signatures.
+    #[serde(skip_serializing_if = "is_default")]
+    pub signature_format: SignatureFormat,
+}
+
+fn is_default(format: &SignatureFormat) -> bool {
+    *format == SignatureFormat::default()
 }
 
 impl Sbom {

@@ -22,7 +22,7 @@ mod shown;
 mod value;
 
 pub use crate::oci::{Mode, Owner};
-pub use attest::{Attest, Attestations, Sbom, Sign};
+pub use attest::{Attest, Attestations, Sbom, Sign, SignatureFormat};
 pub use capabilities::Capabilities;
 pub use fold::{Folded, Place, fold};
 pub use language::Language;

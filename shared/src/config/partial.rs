@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::attest::{Attestations, Sbom, Sign};
+use super::attest::{Attestations, Sbom, Sign, SignatureFormat};
 use super::merge::{append, by_key, debian, replace};
 use super::natural;
 use super::origin::{Origin, Origins};
@@ -142,10 +142,12 @@ keys! {
     check("check"): CheckMode, replace, Text, r#""warn""#;
     /// Bills of materials that a push attaches: `auto`, `spdx`, `cyclonedx`, `both` or `none`.
     sbom("sbom"): Sbom, replace, Text, r#""spdx""#;
-    /// Where what is attested about an image goes: `auto`, `referrers` or `none`.
+    /// Where what is attested about an image goes: `auto`, `referrers`, `index` or `none`.
     attestations("attestations"): Attestations, replace, Text, r#""referrers""#;
     /// Who signs what is pushed: a key of this machine, or a command that has one.
     sign("sign"): Sign, replace, Toml, r#"{ key = "cosign.key" }"#;
+    /// The form of signatures: `bundle` (cosign 3), `legacy` (a tag beside each image, for Podman and others) or `both`.
+    signature_format("signature-format"): SignatureFormat, replace, Text, r#""both""#;
     /// Libraries that the image needs and nothing in it has: `error` names them, `bundle` bundles this machine's.
     native("native"): Native, replace, Text, r#""bundle""#;
     /// Commands before and after the build.

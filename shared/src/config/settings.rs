@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::attest::{Attest, Attestations, Sbom, Sign};
+use super::attest::{Attest, Attestations, Sign};
 use super::fold::Folded;
 use super::origin::Origins;
 use super::shown::Shown;
@@ -161,6 +161,11 @@ impl Settings {
                 .wrong("compression", "the image format docker does not support zstd layers")
                 .hint("leave out image-format, or use gzip"));
         }
+        if format == Format::Docker && values.attestations == Some(Attestations::Index) {
+            return Err(check
+                .wrong("attestations", "the image format docker holds no attestations in its index")
+                .hint("leave out image-format, or use referrers"));
+        }
         let settings = Self {
             name: values.name.map(|name| check.name(name)).transpose()?,
             version: values.version.map(|version| check.version(version)).transpose()?,
@@ -189,7 +194,12 @@ impl Settings {
             compression,
             max_layers: check.max_layers(values.max_layers.unwrap_or(60))?,
             check: values.check.unwrap_or_default(),
-            attest: check.attest(values.sbom, values.attestations, values.sign)?,
+            attest: check.attest(Attest {
+                sbom: values.sbom.unwrap_or_default(),
+                attestations: values.attestations.unwrap_or_default(),
+                sign: values.sign,
+                signature_format: values.signature_format.unwrap_or_default(),
+            })?,
             native: values.native.unwrap_or_default(),
             layers: values.layers.unwrap_or_default(),
             features: values.features.unwrap_or_default(),
@@ -275,24 +285,19 @@ impl Check<'_> {
         Ok(platforms)
     }
 
-    fn attest(
-        &self,
-        sbom: Option<Sbom>,
-        attestations: Option<Attestations>,
-        sign: Option<Sign>,
-    ) -> Result<Attest> {
-        let attestations = attestations.unwrap_or_default();
-        if let Some(mistake) = sign.as_ref().and_then(Sign::mistake) {
+    fn attest(&self, attest: Attest) -> Result<Attest> {
+        let sign = attest.sign.as_ref();
+        if let Some(mistake) = sign.and_then(Sign::mistake) {
             return Err(self.wrong("sign", mistake).hint(
                 "write { key = \"cosign.key\" }, or { command = [...], public-key = \"cosign.pub\" }",
             ));
         }
-        if sign.is_some() && attestations == Attestations::None {
+        if sign.is_some() && attest.attestations == Attestations::None {
             return Err(self
                 .wrong("sign", "with `attestations = \"none\"` no signature goes anywhere")
                 .hint("remove one of the two"));
         }
-        Ok(Attest { sbom: sbom.unwrap_or_default(), attestations, sign })
+        Ok(attest)
     }
 
     fn debian(&self, mut debian: Debian) -> Result<Debian> {

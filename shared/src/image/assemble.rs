@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Image;
+use super::{Image, Statements, beside};
 use crate::base::BaseImage;
 use crate::error::{Error, Result};
 use crate::layer::Layer;
@@ -44,18 +44,21 @@ pub fn assemble(base: &BaseImage, image: &ImagePlan, plan: &PlatformPlan, ours: 
     Ok(Image { platform: plan.platform.clone(), manifest, config, layers, titles })
 }
 
-/// Makes the index of images for several platforms.
+/// Makes the index of images for several platforms, and of statements about them.
 ///
 /// # Errors
 /// Only if a value does not serialise.
-pub fn index(images: &[Image], format: Format, annotations: BTreeMap<String, String>) -> Result<Blob> {
-    let manifests = images
-        .iter()
-        .map(|image| Descriptor {
-            platform: Some(image.platform.clone()),
-            ..image.manifest.descriptor.clone()
-        })
-        .collect();
+pub fn index(
+    images: &[Image],
+    statements: &[Statements],
+    format: Format,
+    annotations: BTreeMap<String, String>,
+) -> Result<Blob> {
+    let entry = |image: &Image| Descriptor {
+        platform: Some(image.platform.clone()),
+        ..image.manifest.descriptor.clone()
+    };
+    let manifests = images.iter().map(entry).chain(beside::entries(statements)).collect();
     let mut index = Index::new(format.index(), manifests);
     if format == Format::Oci {
         index.annotations = annotations;

@@ -124,7 +124,9 @@ mod tests {
             references: vec![],
             images: vec![image("amd64"), image("arm64")],
             index: Some(Blob::of(media_type::OCI_INDEX, b"index".to_vec())),
+            statements: vec![],
             attached: vec![],
+            signatures: vec![],
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod assemble;
 mod attached;
+mod beside;
 mod validate;
 
 use crate::oci::{Digest, Platform, Reference};
@@ -9,6 +10,8 @@ use crate::store::Blob;
 
 pub use assemble::{assemble, index};
 pub use attached::{Attached, Reach};
+pub(crate) use beside::{PREDICATE_TYPE, SIGNED_BY};
+pub use beside::{Signature, Statements};
 pub use validate::validate;
 
 /// An image for one platform.
@@ -41,8 +44,12 @@ pub struct ImageSet {
     pub images: Vec<Image>,
     /// The index, where there are several platforms.
     pub index: Option<Blob>,
+    /// Statements about the images that are in the index beside them.
+    pub statements: Vec<Statements>,
     /// What hangs on the images, on the index, or on something that hangs there itself.
     pub attached: Vec<Attached>,
+    /// Signatures that are under tags of their own.
+    pub signatures: Vec<Signature>,
 }
 
 impl ImageSet {
@@ -51,9 +58,10 @@ impl ImageSet {
         self.index.as_ref().unwrap_or(&self.images[0].manifest)
     }
 
-    /// The manifests of the images, and the index.
+    /// The manifests of the images and of statements about them, and the index.
     pub fn manifests(&self) -> impl Iterator<Item = &Blob> {
-        self.images.iter().map(|image| &image.manifest).chain(&self.index)
+        let images = self.images.iter().map(|image| &image.manifest);
+        images.chain(self.statements.iter().map(|statements| &statements.manifest)).chain(&self.index)
     }
 
     /// The name under a tag in a layout, which may hold the project's other images too.
@@ -69,14 +77,21 @@ impl ImageSet {
     /// All configurations and layers, each digest once, with names for people.
     pub fn blobs(&self) -> Vec<(&Blob, String)> {
         let mut found: Vec<(&Blob, String)> = Vec::new();
+        let mut add = |blob, title| {
+            let blob: &Blob = blob;
+            if !found.iter().any(|(other, _)| other.descriptor.digest == blob.descriptor.digest) {
+                found.push((blob, title));
+            }
+        };
         for image in &self.images {
             let layers = image.layers.iter().zip(image.titles.iter().cloned());
             let config = (&image.config, format!("config {}", image.platform));
             for (blob, title) in layers.chain([config]) {
-                if !found.iter().any(|(other, _)| other.descriptor.digest == blob.descriptor.digest) {
-                    found.push((blob, title));
-                }
+                add(blob, title);
             }
+        }
+        for blob in self.statements.iter().flat_map(|statements| &statements.blobs) {
+            add(blob, "attestations".into());
         }
         found
     }

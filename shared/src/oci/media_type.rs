@@ -18,6 +18,8 @@ pub const OCI_LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 pub const OCI_LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 /// The empty object `{}`, which stands where a manifest needs a descriptor and has nothing to say.
 pub const OCI_EMPTY: &str = "application/vnd.oci.empty.v1+json";
+/// A statement about artifacts (in-toto attestation framework).
+pub const IN_TOTO: &str = "application/vnd.in-toto+json";
 /// Docker's manifest list.
 pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 /// Docker's image manifest.

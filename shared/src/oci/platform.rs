@@ -30,6 +30,11 @@ impl Platform {
         Self { architecture: architecture.into(), os: "linux".into(), variant: None, extra: Extra::new() }
     }
 
+    /// What indexes say of manifests that run nowhere.
+    pub fn nowhere() -> Self {
+        Self { os: "unknown".into(), ..Self::linux("unknown") }
+    }
+
     /// Linux on an architecture in Rust's words, as in a target triple or `std::env::consts::ARCH`.
     pub fn from_rust_arch(arch: &str) -> Option<Self> {
         let (architecture, variant) = match arch {

@@ -30,6 +30,7 @@ mod pull;
 mod push;
 mod referrers;
 mod session;
+mod shelf;
 mod tagged;
 mod token;
 mod token_service;
@@ -46,6 +47,7 @@ pub use manifest::{FetchedManifest, is_about_missing_blobs};
 pub use mirror::Mirror;
 pub use options::Options;
 pub use referrers::{Kept, holds_kind};
+pub(crate) use shelf::Shelf;
 
 use crate::error::Result;
 use crate::event::{Events, Outcome};

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::access::Access;
 use super::manifest::{MOST, media_type_of};
-use super::{Client, short, tagged};
+use super::shelf::Shelf;
+use super::{Client, short};
 use crate::error::{Error, Result};
 use crate::http::header::{ACCEPT, CONTENT_TYPE, LINK};
 use crate::http::{Failure, HeaderValue, Request, Response, StatusCode, Url, same_origin};
@@ -125,8 +126,10 @@ impl Client {
         subject: &Digest,
         kind: Option<&str>,
     ) -> Result<Vec<Descriptor>> {
-        let (kept, tagged) =
-            tokio::join!(self.referrers(repository, subject, kind), self.tagged(repository, subject));
+        let (kept, tagged) = tokio::join!(
+            self.referrers(repository, subject, kind),
+            self.shelved(repository, Shelf::Referrers, subject)
+        );
         let (kept, is_filtered) = kept?.unwrap_or_default();
         let certain = kept.iter().filter(|_| is_filtered).map(|entry| entry.digest);
         let certain: BTreeSet<Digest> = certain.collect();
@@ -165,8 +168,10 @@ impl Client {
         subject: &Digest,
         things: &[Descriptor],
     ) -> Result<bool> {
-        let (kept, tagged) =
-            tokio::join!(self.referrers(repository, subject, None), self.tagged(repository, subject));
+        let (kept, tagged) = tokio::join!(
+            self.referrers(repository, subject, None),
+            self.shelved(repository, Shelf::Referrers, subject)
+        );
         let is_in = |list: &[Descriptor]| things.iter().all(|thing| holds_kind(list, thing));
         Ok(match kept? {
             Some((kept, _)) if is_in(&kept) => true,
@@ -194,8 +199,8 @@ impl Client {
             let Some(pause) = pauses.next() else { break };
             tokio::time::sleep(pause).await;
         }
-        self.list_by_tag(repository, subject, things).await?;
-        Ok(Kept::ByTag(tagged::tag(subject)))
+        self.shelve(repository, Shelf::Referrers, subject, things).await?;
+        Ok(Kept::ByTag(Shelf::Referrers.tag(subject)))
     }
 }
 

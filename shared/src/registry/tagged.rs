@@ -1,5 +1,5 @@
-//! The tag that stands for a registry's list of what hangs on a manifest (distribution-spec "Referrers
-//! Tag Schema"): an index that every writer reads, changes and writes back.
+//! Tags beside an image that every writer reads, changes and writes back: the one that stands for a registry's list
+//! of what hangs on it, and the one that holds its signatures in cosign's older form.
 //!
 //! Most registries that need the tag ignore the conditions of a request, so two who write at the
 //! same time overwrite each other. So whoever has written looks again, later than any other can
@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 
 use super::access::Access;
 use super::manifest::{MOST, check_digest, question};
+use super::shelf::Shelf;
 use super::{Client, short};
 use crate::error::{Error, Result};
 use crate::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use crate::http::{Body, Failure, HeaderValue, Method, Request, StatusCode};
-use crate::oci::media_type::OCI_INDEX;
-use crate::oci::{Descriptor, Digest, Index, ManifestKind, Repository, to_json};
+use crate::oci::{Descriptor, Digest, ManifestKind, Repository};
 
 /// So often in a row all must be there.
 const QUIET: u32 = 3;
@@ -37,47 +37,54 @@ impl Turns {
     }
 }
 
-/// The tag of a subject.
-pub(super) fn tag(subject: &Digest) -> String {
-    format!("sha256-{}", subject.hex())
-}
-
-/// An index under a tag, and on what condition it may be replaced.
+/// What is under a tag, and on what condition it may be replaced.
 struct Tagged {
-    index: Index,
+    held: ManifestKind,
     condition: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Client {
-    /// What the tag of `subject` lists; nothing where there is none.
-    pub(super) async fn tagged(&self, repository: &Repository, subject: &Digest) -> Result<Vec<Descriptor>> {
-        Ok(self.read_tag(repository, subject).await?.index.manifests)
+    /// What is on a shelf of `subject`; nothing where there is none.
+    ///
+    /// # Errors
+    /// Kind network when the registry cannot be reached; kind integrity when the tag is no such shelf.
+    pub(crate) async fn shelved(
+        &self,
+        repository: &Repository,
+        shelf: Shelf,
+        subject: &Digest,
+    ) -> Result<Vec<Descriptor>> {
+        let tagged = self.read_tag(repository, shelf, subject).await?;
+        Ok(shelf.entries(&tagged.held).unwrap_or_default().to_vec())
     }
 
-    /// Adds `things` to what the tag of `subject` lists.
+    /// Adds `things`, which are in the repository, to what is on a shelf of `subject`.
     ///
     /// # Errors
     /// Kind network when the registry does not take the tag, or others overwrite it again and again;
-    /// kind integrity when the tag is no such list.
-    pub(super) async fn list_by_tag(
+    /// kind integrity when the tag is no such shelf.
+    pub(crate) async fn shelve(
         &self,
         repository: &Repository,
+        shelf: Shelf,
         subject: &Digest,
         things: &[Descriptor],
     ) -> Result<()> {
-        let turn = self.0.turns.of(format!("{repository} {subject}"));
+        let tag = shelf.tag(subject);
+        let turn = self.0.turns.of(format!("{repository}:{tag}"));
         let _turn = turn.lock().await;
-        let mut seen: BTreeMap<Digest, Descriptor> =
-            things.iter().map(|thing| (thing.digest, thing.clone())).collect();
+        let mut seen: BTreeMap<_, Descriptor> =
+            things.iter().map(|thing| (shelf.key(thing), thing.clone())).collect();
         let (mut quiet, mut conflicts, mut written) = (0, 0, false);
         let mut window = Duration::ZERO;
         for _ in 0..MOST_ROUNDS {
             let start = Instant::now();
-            let Tagged { index, condition } = self.read_tag(repository, subject).await?;
-            let lacks = |digest: &Digest| !index.manifests.iter().any(|entry| entry.digest == *digest);
+            let Tagged { held, condition } = self.read_tag(repository, shelf, subject).await?;
+            let entries = shelf.entries(&held).unwrap_or_default();
+            let lacks = |key: &_| !entries.iter().any(|entry| shelf.key(entry) == *key);
             let is_whole = !seen.keys().any(lacks);
-            for entry in &index.manifests {
-                seen.entry(entry.digest).or_insert_with(|| entry.clone());
+            for entry in entries {
+                seen.entry(shelf.key(entry)).or_insert_with(|| entry.clone());
             }
             if is_whole {
                 quiet += 1;
@@ -87,9 +94,12 @@ impl Client {
                 }
             } else {
                 quiet = 0;
-                let index = Index { manifests: seen.values().cloned().collect(), ..index };
+                let (blobs, bytes) = shelf.filled(held, seen.values().cloned().collect())?;
+                for blob in &blobs {
+                    self.push_blob(repository, blob, "a list of signatures", None).await?;
+                }
                 let condition = condition.filter(|_| conflicts < MOST_CONFLICTS);
-                if !self.write_tag(repository, subject, &index, condition).await? {
+                if !self.write_tag(repository, shelf, &tag, bytes, condition).await? {
                     conflicts += 1;
                     continue;
                 }
@@ -98,30 +108,32 @@ impl Client {
             }
             tokio::time::sleep(pause(window)).await;
         }
-        Err(Error::network(format!(
-            "others overwrite the tag {} of {repository} again and again",
-            tag(subject)
-        ))
-        .hint("run again when they are done"))
+        Err(Error::network(format!("others overwrite the tag {tag} of {repository} again and again"))
+            .hint("run again when they are done"))
     }
 
-    async fn read_tag(&self, repository: &Repository, subject: &Digest) -> Result<Tagged> {
-        let read = self.0.http.retry(|_| self.get_tag(repository, subject)).await;
+    async fn read_tag(&self, repository: &Repository, shelf: Shelf, subject: &Digest) -> Result<Tagged> {
+        let read = self.0.http.retry(|_| self.get_tag(repository, shelf, subject)).await;
         read.map_err(|spent| {
-            spent.explain(format!("cannot read what hangs on {} in {repository}", short(subject)))
+            spent.explain(format!("cannot read {} {} in {repository}", shelf.what(), short(subject)))
         })
     }
 
-    async fn get_tag(&self, repository: &Repository, subject: &Digest) -> Result<Tagged, Failure> {
+    async fn get_tag(
+        &self,
+        repository: &Repository,
+        shelf: Shelf,
+        subject: &Digest,
+    ) -> Result<Tagged, Failure> {
         let host = self.host(repository);
         let access = Access::push(repository);
-        let reference = repository.with_tag(tag(subject));
+        let reference = repository.with_tag(shelf.tag(subject));
         let asked = question(&host, Method::GET, &reference).await?;
         let asked = asked.header(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         let mut response = host.send(&access, asked).await?;
         if response.status() == StatusCode::NOT_FOUND {
             let condition = Some((IF_NONE_MATCH, HeaderValue::from_static("*")));
-            return Ok(Tagged { index: Index::new(OCI_INDEX, Vec::new()), condition });
+            return Ok(Tagged { held: shelf.empty(), condition });
         }
         if !response.status().is_success() {
             return Err(host.refusal(&access, response).await);
@@ -130,36 +142,35 @@ impl Client {
         check_digest(&response, Digest::of(&bytes))?;
         let declared = response.header(CONTENT_TYPE.as_str()).unwrap_or_default();
         let wrong = || {
-            Error::integrity(format!("the tag {reference} is not an index of referrers"))
+            Error::integrity(format!("the tag {reference} is not {}", shelf.kind()))
                 .hint("remove the tag, and push again")
         };
-        let index = match ManifestKind::parse(&bytes, declared) {
-            Ok(ManifestKind::Index(index)) => index,
-            Ok(ManifestKind::Manifest(_)) => return Err(wrong().into()),
-            Err(error) => return Err(wrong().because(error).into()),
-        };
+        let held = ManifestKind::parse(&bytes, declared).map_err(|error| wrong().because(error))?;
+        if shelf.entries(&held).is_none() {
+            return Err(wrong().into());
+        }
         // A weak one says nothing about the bytes.
         let strong = response.header(ETAG.as_str()).filter(|etag| etag.starts_with('"'));
         let condition = strong.and_then(|etag| Some((IF_MATCH, HeaderValue::from_str(etag).ok()?)));
-        Ok(Tagged { index, condition })
+        Ok(Tagged { held, condition })
     }
 
     /// Whether the registry took it; it did not when the condition does not hold any more.
     async fn write_tag(
         &self,
         repository: &Repository,
-        subject: &Digest,
-        index: &Index,
+        shelf: Shelf,
+        tag: &str,
+        bytes: Vec<u8>,
         condition: Option<(HeaderName, HeaderValue)>,
     ) -> Result<bool> {
-        let bytes = bytes::Bytes::from(to_json(index)?);
-        let reference = repository.with_tag(tag(subject));
+        let bytes = bytes::Bytes::from(bytes);
         let put = || async {
             let host = self.host(repository);
             let access = Access::push(repository);
-            let url = host.endpoint(repository, &format!("manifests/{}", tag(subject))).await?;
+            let url = host.endpoint(repository, &format!("manifests/{tag}")).await?;
             let mut request = Request::new(Method::PUT, url)
-                .header(CONTENT_TYPE, HeaderValue::from_static(OCI_INDEX))
+                .header(CONTENT_TYPE, HeaderValue::from_static(shelf.media_type()))
                 .body(Body::Bytes(bytes.clone()));
             if let Some((name, value)) = &condition {
                 request = request.header(name.clone(), value.clone());
@@ -172,7 +183,7 @@ impl Client {
             }
         };
         let taken: Result<bool, _> = self.0.http.retry(|_| put()).await;
-        taken.map_err(|spent| spent.explain(format!("cannot push the list {reference}")))
+        taken.map_err(|spent| spent.explain(format!("cannot push {repository}:{tag}")))
     }
 }
 

@@ -28,6 +28,9 @@ pub(super) async fn wanted<'s>(
     set: &'s ImageSet,
     repository: &Repository,
 ) -> Result<Wanted<'s>> {
+    if set.attached.is_empty() {
+        return Ok(Wanted { things: Vec::new(), is_there: true });
+    }
     let root = set.digest();
     // A registry that cannot say whether it keeps a list is taken for one that keeps none.
     let listed = client.referrers(repository, &root, None).await.ok().flatten();

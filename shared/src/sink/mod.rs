@@ -6,6 +6,7 @@ mod daemon;
 mod layout;
 mod output;
 mod registry;
+mod signatures;
 mod stream;
 
 use std::io::{self, Read, Write};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::attach;
+use super::{attach, signatures};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::{Attached, ImageSet};
@@ -68,17 +68,21 @@ pub async fn push(client: &Client, set: &ImageSet, store: &Store, events: &Event
     Ok(set.references.clone())
 }
 
-/// Adds what should hang on an image that is there already.
+/// Adds what should hang on an image that is there, and its signatures.
 async fn complete(client: &Client, set: &ImageSet, repository: &Repository, events: &Events) -> Result<()> {
-    if set.attached.is_empty() {
-        return Ok(());
+    let (wanted, signatures) = tokio::try_join!(
+        attach::wanted(client, set, repository),
+        signatures::missing(client, set, repository)
+    )?;
+    if !wanted.is_there {
+        events.step("Attaching", titles(&wanted.things));
+        attach::attach(client, repository, &set.digest(), &wanted.things, events).await?;
     }
-    let wanted = attach::wanted(client, set, repository).await?;
-    if wanted.is_there {
-        return Ok(());
+    if !signatures.is_empty() {
+        events.step("Signing", repository.to_string());
+        signatures::push(client, repository, &signatures).await?;
     }
-    events.step("Attaching", titles(&wanted.things));
-    attach::attach(client, repository, &set.digest(), &wanted.things, events).await
+    Ok(())
 }
 
 fn titles(things: &[&Attached]) -> String {
@@ -142,17 +146,13 @@ async fn push_manifests(
     references: &[&Reference],
     events: &Events,
 ) -> Result<()> {
-    let hanging = !set.attached.is_empty();
+    let hanging = !set.attached.is_empty() || !set.signatures.is_empty();
     // The root gets its digest with its first tag, unless something is to hang on it before.
     for manifest in set.manifests().filter(|manifest| hanging || *manifest != set.root()) {
         put(client, &repository.with_digest(manifest.descriptor.digest), manifest).await?;
     }
     if hanging {
-        let wanted = attach::wanted(client, set, repository).await?;
-        if !wanted.things.is_empty() {
-            events.step("Attaching", titles(&wanted.things));
-        }
-        attach::attach(client, repository, &set.digest(), &wanted.things, events).await?;
+        complete(client, set, repository, events).await?;
     }
     for reference in references {
         put(client, reference, set.root()).await?;

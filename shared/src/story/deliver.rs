@@ -258,7 +258,9 @@ mod tests {
             references: references.iter().map(|r| r.parse().expect("reference")).collect(),
             images: platforms.iter().map(image).collect(),
             index: None,
+            statements: vec![],
             attached: vec![],
+            signatures: vec![],
         }
     }
 

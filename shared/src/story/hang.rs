@@ -1,24 +1,29 @@
-//! What hangs on the images that were just made, and the files that bills of materials are written to.
+//! What hangs on the images that were just made or stands beside them, and the files that bills of materials are
+//! written to.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::bill::{self, Subject};
 use super::ingredients::{Origin, Packed};
+use super::pack::shared_annotations;
 use super::provenance;
 use super::request::{NAME, Request, named};
 use super::revision::remember_written;
 use super::sign::Signer;
 use super::workshop::Workshop;
-use crate::config::{Attest, Attestations, Sbom, Sign};
+use crate::config::{Attest, Attestations, Sbom};
 use crate::error::{Error, Result};
-use crate::image::{Attached, ImageSet, Reach};
-use crate::oci::{Descriptor, Digest, to_json};
+use crate::image::{Attached, ImageSet, PREDICATE_TYPE, Reach, SIGNED_BY, Signature, Statements};
+use crate::oci::{Descriptor, Digest, Repository, to_json};
 use crate::plan::{ImagePlan, Plan};
 use crate::sbom::{self, Bill};
 use crate::sink;
-use crate::store::{Store, Table};
+use crate::store::{Blob, Store, Table};
 use crate::trust;
 use crate::words;
 use crate::words::flag;
@@ -28,12 +33,6 @@ const CONTRACT: u32 = 1;
 
 /// The end of names of files in CycloneDX.
 const CYCLONEDX_ENDING: &str = ".cdx.json";
-
-/// The annotation that says what a statement states.
-const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
-
-/// The annotation that names the public key of a signature: its SHA-256.
-const SIGNED_BY: &str = "io.containerize.signed-by";
 
 /// The annotation that says when a manifest was made.
 const CREATED: &str = "org.opencontainers.image.created";
@@ -58,17 +57,24 @@ pub(super) async fn hang(
     let (mut sets, mut files) = (Vec::new(), Vec::new());
     for (Packed { mut set, origins }, image) in packed.into_iter().zip(&plan.images) {
         let attest = &image.attest;
+        let is_held = attest.attestations == Attestations::Index;
         let is_hung = hangs(workshop.request, attest);
         let outputs = &workshop.request.sbom_outputs;
+        let is_attested = is_hung || is_held;
         let wanted = Formats {
-            spdx: is_hung && attest.sbom.has_spdx() || outputs.iter().any(|file| !is_cyclonedx(file, attest)),
-            cyclonedx: is_hung && attest.sbom.has_cyclonedx()
+            spdx: is_attested && attest.sbom.has_spdx()
+                || outputs.iter().any(|file| !is_cyclonedx(file, attest)),
+            cyclonedx: is_attested && attest.sbom.has_cyclonedx()
                 || outputs.iter().any(|file| is_cyclonedx(file, attest)),
         };
-        let documents = match wanted.spdx || wanted.cyclonedx {
-            true => documents(workshop, image, &set, &origins, wanted).await?,
-            false => Vec::new(),
-        };
+        let mut documents = documents(workshop, image, &set, &origins, wanted).await?;
+        if is_held {
+            hold(image, &mut set, &documents, &origins)?;
+            if !outputs.is_empty() {
+                // The bill of the whole names the index by its digest, which it has only now.
+                documents = self::documents(workshop, image, &set, &origins, wanted).await?;
+            }
+        }
         for file in outputs {
             let kind = if is_cyclonedx(file, attest) { sbom::CYCLONEDX } else { sbom::SPDX };
             let is_meant = |document: &&Document| document.kind == kind && document.subject == set.digest();
@@ -76,7 +82,7 @@ pub(super) async fn hang(
             files.push((named(file, &image.name), document.text.clone()));
         }
         if is_hung {
-            let statement = provenance::statement(workshop.request, image, &set, &origins)?;
+            let statement = provenance::of_set(workshop.request, image, &set, &origins)?;
             let things = Things { workshop, plan: image, documents, statement };
             tokio::task::block_in_place(|| things.attach(&mut set))?;
         }
@@ -85,11 +91,40 @@ pub(super) async fn hang(
     Ok((sets, files))
 }
 
+/// Puts the bill of each image and how it was built into the index beside it.
+fn hold(plan: &ImagePlan, set: &mut ImageSet, documents: &[Document], origins: &[Origin]) -> Result<()> {
+    let mut all = Vec::new();
+    for (image, origin) in set.images.iter().zip(origins) {
+        let digest = image.manifest.descriptor.digest;
+        let mut statements = Vec::new();
+        for bill in documents.iter().filter(|bill| bill.subject == digest && is_wanted(plan, bill)) {
+            let about = trust::statement_about(&digest, predicate(bill), &bill.text)?;
+            statements.push((predicate(bill), to_json(&about.in_older_form())?));
+        }
+        statements.push((trust::PROVENANCE, provenance::of_image(plan, image, origin)?));
+        all.push(Statements::about(image, statements)?);
+    }
+    set.hold(all, plan.format, shared_annotations(plan))
+}
+
+/// Whether a bill goes with the image; others were made for a file.
+fn is_wanted(plan: &ImagePlan, bill: &Document) -> bool {
+    let sbom = plan.attest.sbom;
+    if bill.kind == sbom::CYCLONEDX { sbom.has_cyclonedx() } else { sbom.has_spdx() }
+}
+
+/// What a statement that holds a bill states.
+fn predicate(bill: &Document) -> &'static str {
+    if bill.kind == sbom::CYCLONEDX { trust::CYCLONEDX_BOM } else { trust::SPDX_DOCUMENT }
+}
+
 /// Whether anything is to hang on an image of this call.
 fn hangs(request: &Request, attest: &Attest) -> bool {
     match attest.attestations {
         Attestations::Auto => request.push,
         Attestations::Referrers => true,
+        // Only signatures still do.
+        Attestations::Index => request.push && attest.sign.is_some(),
         Attestations::None => false,
     }
 }
@@ -109,6 +144,9 @@ async fn documents(
     wanted: Formats,
 ) -> Result<Vec<Document>> {
     let Formats { spdx, cyclonedx } = wanted;
+    if !spdx && !cyclonedx {
+        return Ok(Vec::new());
+    }
     let key = format!(
         "{CONTRACT} {} {spdx} {cyclonedx} {} {:?} {} {:?}",
         env!("CARGO_PKG_VERSION"),
@@ -166,59 +204,93 @@ impl Things<'_> {
     fn attach(&self, set: &mut ImageSet) -> Result<()> {
         let subjects: Vec<Descriptor> = set.manifests().map(|manifest| manifest.descriptor.clone()).collect();
         let bills = self.bills(&subjects)?;
-        for (bill, subject) in &bills {
-            self.hang(set, subject, &bill.kind, "SBOM", bill.text.clone().into_bytes(), &[])?;
+        if self.plan.attest.attestations != Attestations::Index {
+            for (bill, subject) in &bills {
+                self.hang(set, subject, &bill.kind, "SBOM", bill.text.clone().into_bytes(), &[])?;
+            }
+            for subject in &subjects {
+                let stated = [(PREDICATE_TYPE, trust::PROVENANCE)];
+                self.hang(set, subject, trust::IN_TOTO, "provenance", self.statement.clone(), &stated)?;
+            }
         }
-        for subject in &subjects {
-            let stated = [(PREDICATE_TYPE, trust::PROVENANCE)];
-            self.hang(set, subject, trust::IN_TOTO, "provenance", self.statement.clone(), &stated)?;
+        let Some(sign) = self.plan.attest.sign.as_ref().filter(|_| signs(self.workshop.request)) else {
+            return Ok(());
+        };
+        let signer = self.workshop.signers.get(sign).ok_or_else(|| Error::bug("a signer is lost"))?;
+        if self.plan.attest.signature_format.has_bundles() {
+            self.attach_signed(set, &subjects, &bills, signer)?;
         }
-        match &self.plan.attest.sign {
-            Some(sign) if signs(self.workshop.request) => self.attach_signed(set, &subjects, &bills, sign),
-            _ => Ok(()),
+        if self.plan.attest.signature_format.has_tags() {
+            set.signatures = self.tag_signatures(set, &subjects, signer)?;
         }
+        Ok(())
     }
 
-    /// The bills that hang on the images, and what each is about; others may have been made for a file.
+    /// The bills that go with the images, and what each is about.
     fn bills<'s>(&self, subjects: &'s [Descriptor]) -> Result<Vec<(&Document, &'s Descriptor)>> {
-        let sbom = self.plan.attest.sbom;
-        let is_attached = |document: &&Document| match document.kind == sbom::CYCLONEDX {
-            true => sbom.has_cyclonedx(),
-            false => sbom.has_spdx(),
-        };
         let about = |document: _| {
             let document: &Document = document;
             let subject = subjects.iter().find(|subject| subject.digest == document.subject);
             Ok((document, subject.ok_or_else(|| Error::bug("a bill is about another image"))?))
         };
-        self.documents.iter().filter(is_attached).map(about).collect()
+        self.documents.iter().filter(|bill| is_wanted(self.plan, bill)).map(about).collect()
     }
 
-    /// The signature of each manifest, and the documents about it once more, signed.
+    /// The signature of each manifest, and the documents about it once more, signed, unless what is signed holds
+    /// them.
     fn attach_signed(
         &self,
         set: &mut ImageSet,
         subjects: &[Descriptor],
         bills: &[(&Document, &Descriptor)],
-        sign: &Sign,
+        signer: &Signer,
     ) -> Result<()> {
-        let Workshop { request, dir, signers, .. } = *self.workshop;
-        let signer = signers.get(sign).ok_or_else(|| Error::bug("a signer is lost"))?;
+        let Workshop { request, dir, .. } = *self.workshop;
         let bundle = |statement: &[u8]| to_json(&signer.bundle(request, dir, statement)?);
-        let provenance = bundle(&self.statement)?;
         for subject in subjects {
             let signature = bundle(&trust::signature_of(&subject.digest)?)?;
             self.hang_bundle(set, subject, signer, trust::SIGNATURE, "signature", signature)?;
+        }
+        if self.plan.attest.attestations == Attestations::Index {
+            return Ok(());
+        }
+        let provenance = bundle(&self.statement)?;
+        for subject in subjects {
             let (kind, provenance) = (trust::PROVENANCE, provenance.clone());
             self.hang_bundle(set, subject, signer, kind, "signed provenance", provenance)?;
         }
         for (bill, subject) in bills {
-            let predicate =
-                if bill.kind == sbom::CYCLONEDX { trust::CYCLONEDX_BOM } else { trust::SPDX_DOCUMENT };
-            let signed = bundle(&trust::statement_about(&subject.digest, predicate, &bill.text)?)?;
-            self.hang_bundle(set, subject, signer, predicate, "signed SBOM", signed)?;
+            let about = trust::statement_about(&subject.digest, predicate(bill), &bill.text)?;
+            let signed = bundle(&to_json(&about)?)?;
+            self.hang_bundle(set, subject, signer, predicate(bill), "signed SBOM", signed)?;
         }
         Ok(())
+    }
+
+    /// The signature of each manifest in each repository, in cosign's older form.
+    fn tag_signatures(
+        &self,
+        set: &ImageSet,
+        subjects: &[Descriptor],
+        signer: &Signer,
+    ) -> Result<Vec<Signature>> {
+        let Workshop { request, dir, .. } = *self.workshop;
+        let repositories: BTreeSet<&Repository> =
+            set.references.iter().map(|name| &name.repository).collect();
+        let mut made = Vec::new();
+        let places =
+            repositories.iter().flat_map(|place| subjects.iter().map(move |subject| (*place, subject)));
+        for (repository, subject) in places {
+            let content = trust::legacy_payload(repository, &subject.digest)?;
+            let signature = signer.signature(request, dir, &content)?;
+            let mut payload = Blob::of(trust::SIMPLE_SIGNING, content);
+            payload.descriptor.annotations.extend([
+                (trust::SIMPLE_SIGNATURE.to_owned(), BASE64.encode(signature)),
+                (SIGNED_BY.to_owned(), signer.public.digest().to_string()),
+            ]);
+            made.push(Signature { repository: repository.clone(), subject: subject.digest, payload });
+        }
+        Ok(made)
     }
 
     fn hang_bundle(

@@ -49,7 +49,9 @@ pub async fn merge(
         references: vec![target.clone()],
         images: found.into_iter().map(|part| part.image).collect(),
         index: Some(index),
+        statements: Vec::new(),
         attached: Vec::new(),
+        signatures: Vec::new(),
     };
     sink::push(client, &set, store, events).await?;
     Ok(digest)
@@ -135,8 +137,7 @@ async fn part(
         source: Source::Memory(fetched.bytes.clone()),
     };
     let (platform, shown) = if named.is_attached() {
-        let nowhere = Platform { os: "unknown".into(), ..Platform::linux("unknown") };
-        (nowhere, named.platform.clone())
+        (Platform::nowhere(), named.platform.clone())
     } else {
         let config = small_blob(client, store, home, &config_blob.descriptor).await?;
         let platform = platform(&config).context(|| format!("cannot tell the platform of {from}"))?;

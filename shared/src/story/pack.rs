@@ -110,7 +110,7 @@ fn max_layers(image: &ImagePlan, base: &Base) -> usize {
 fn set(plan: &ImagePlan, images: Vec<Image>) -> Result<ImageSet> {
     let index = match images.len() {
         1 => None,
-        _ => Some(index(&images, plan.format, shared_annotations(plan))?),
+        _ => Some(index(&images, &[], plan.format, shared_annotations(plan))?),
     };
     Ok(ImageSet {
         name: plan.name.clone(),
@@ -119,7 +119,9 @@ fn set(plan: &ImagePlan, images: Vec<Image>) -> Result<ImageSet> {
         references: plan.references.clone(),
         images,
         index,
+        statements: Vec::new(),
         attached: Vec::new(),
+        signatures: Vec::new(),
     })
 }
 
@@ -134,7 +136,7 @@ fn variables(image: &ImagePlan, platform: &Platform) -> BTreeMap<&'static str, S
 }
 
 /// The annotations that all platforms have alike.
-fn shared_annotations(plan: &ImagePlan) -> BTreeMap<String, String> {
+pub(super) fn shared_annotations(plan: &ImagePlan) -> BTreeMap<String, String> {
     let mut shared = plan.platforms[0].runtime.annotations.clone();
     shared
         .retain(|name, value| plan.platforms.iter().all(|p| p.runtime.annotations.get(name) == Some(value)));

@@ -9,38 +9,59 @@ use super::request::Request;
 use crate::cargo::build::Compiler;
 use crate::debian;
 use crate::error::Result;
-use crate::image::ImageSet;
+use crate::image::{Image, ImageSet};
 use crate::layer;
 use crate::oci::{Digest, to_json};
 use crate::plan::{ImagePlan, LABEL_PREFIX, PlatformPlan, TargetPlan};
 use crate::read;
 use crate::redact::clean;
 use crate::sbom::{Purl, of_crate};
-use crate::trust::{Build, Provenance, Resource, Run};
+use crate::trust::{Build, Provenance, Resource, Run, Statement};
 use crate::wheel;
 
-/// The statement about a set, as JSON.
+/// The statement about everything in a set, as JSON.
 ///
 /// # Errors
 /// Only if a value does not serialise.
-pub(super) fn statement(
+pub(super) fn of_set(
     request: &Request,
     plan: &ImagePlan,
     set: &ImageSet,
     origins: &[Origin],
 ) -> Result<Vec<u8>> {
-    let name = plan.references.first().map_or_else(|| plan.name.clone(), |name| name.repository.to_string());
     // What the name leads to comes first: some readers show only that.
     let mut digests = vec![set.digest()];
     digests.extend(set.manifests().map(|manifest| manifest.descriptor.digest).filter(|d| *d != set.digest()));
+    to_json(&statement(plan, &digests, &set.images, origins, Run::of(&request.variables)))
+}
+
+/// The statement about one image that is in the index beside it, as JSON. It says nothing of the run: the same
+/// source gives the same index.
+///
+/// # Errors
+/// Only if a value does not serialise.
+pub(super) fn of_image(plan: &ImagePlan, image: &Image, origin: &Origin) -> Result<Vec<u8>> {
+    let (images, origins) = (std::slice::from_ref(image), std::slice::from_ref(origin));
+    let digests = [image.manifest.descriptor.digest];
+    to_json(&statement(plan, &digests, images, origins, Run::local()).in_older_form())
+}
+
+fn statement(
+    plan: &ImagePlan,
+    digests: &[Digest],
+    images: &[Image],
+    origins: &[Origin],
+    run: Run,
+) -> Statement<Provenance> {
+    let name = plan.references.first().map_or_else(|| plan.name.clone(), |name| name.repository.to_string());
     let subject = digests.iter().map(|digest| Resource::named(&name).sha256(digest)).collect();
     let build = Build {
         external: external(plan),
         internal: internal(origins),
         materials: materials(plan, origins),
-        byproducts: byproducts(set),
+        byproducts: byproducts(images),
     };
-    to_json(&Provenance::statement(subject, build, Run::of(&request.variables)))
+    Provenance::statement(subject, build, run)
 }
 
 /// What the caller chose.
@@ -181,8 +202,8 @@ fn package(of: &debian::Package) -> Resource {
 }
 
 /// The layers of all images, the base's included.
-fn byproducts(set: &ImageSet) -> Vec<Resource> {
-    let layers = set.images.iter().flat_map(|image| {
+fn byproducts(images: &[Image]) -> Vec<Resource> {
+    let layers = images.iter().flat_map(|image| {
         let platform = image.platform.to_string();
         image.titles.iter().zip(&image.layers).map(move |(title, layer)| {
             Resource::named(title).sha256(&layer.descriptor.digest).with("platform", platform.as_str())

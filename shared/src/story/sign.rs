@@ -96,12 +96,19 @@ impl Signer {
     /// # Errors
     /// Build: the command fails, or what it says is not the signature of its key.
     pub(super) fn bundle(&self, request: &Request, dir: &Path, statement: &[u8]) -> Result<Bundle> {
-        let content = to_sign(statement);
-        let signature = match &self.hand {
-            Hand::Key(key) => key.sign(&content),
-            Hand::Command(command) => self.ask(request, dir, command, &content)?,
-        };
+        let signature = self.signature(request, dir, &to_sign(statement))?;
         Bundle::of_key(statement, &signature, &self.public)
+    }
+
+    /// The signature of these bytes.
+    ///
+    /// # Errors
+    /// As [`Signer::bundle`].
+    pub(super) fn signature(&self, request: &Request, dir: &Path, content: &[u8]) -> Result<Vec<u8>> {
+        match &self.hand {
+            Hand::Key(key) => Ok(key.sign(content)),
+            Hand::Command(command) => self.ask(request, dir, command, content),
+        }
     }
 
     fn ask(&self, request: &Request, dir: &Path, command: &Command, content: &[u8]) -> Result<Vec<u8>> {

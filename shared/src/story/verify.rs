@@ -7,15 +7,15 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::event::Events;
 use crate::oci::{Descriptor, Digest, Manifest, ManifestKind, Reference, Repository};
 use crate::read;
-use crate::registry::Client;
+use crate::registry::{Client, Shelf};
 use crate::sbom;
 use crate::store::Store;
 use crate::trust::{self, Bundle, PublicKey};
 use crate::words;
 use crate::words::flag;
 
-/// No more platforms of an index are looked at.
-const MOST_PLATFORMS: usize = 64;
+/// No more entries of an index, and no more signatures under one tag, are looked at.
+const MOST_ENTRIES: usize = 64;
 
 /// No larger bundle or document is read, in bytes.
 const LARGEST: u64 = 64 << 20;
@@ -43,7 +43,7 @@ pub struct Verified {
     /// The SHA-256 of the public key.
     #[serde(serialize_with = "shown")]
     pub key: Digest,
-    /// The manifests below the index.
+    /// The images in the index.
     #[serde(serialize_with = "all_shown")]
     pub platforms: Vec<Digest>,
     /// What is stated about the image.
@@ -83,22 +83,26 @@ impl Verifier<'_> {
         self.events.step("Verifying", image.to_string());
         let fetched = self.client.manifest(image).await?;
         let (repository, digest) = (&image.repository, fetched.digest);
+        let mut found = Found::default();
         let mut platforms = Vec::new();
         match ManifestKind::parse(&fetched.bytes, &fetched.media_type)? {
             ManifestKind::Manifest(manifest) => self.configuration(repository, &manifest).await?,
             ManifestKind::Index(index) => {
-                for entry in index.manifests.iter().take(MOST_PLATFORMS) {
+                for entry in index.manifests.iter().take(MOST_ENTRIES) {
                     let below = self.client.manifest(&repository.with_digest(entry.digest)).await?;
-                    if let ManifestKind::Manifest(manifest) =
+                    let ManifestKind::Manifest(manifest) =
                         ManifestKind::parse(&below.bytes, &below.media_type)?
-                    {
-                        self.configuration(repository, &manifest).await?;
+                    else {
+                        continue;
+                    };
+                    self.configuration(repository, &manifest).await?;
+                    match entry.is_attached() {
+                        true => self.look_into(repository, &manifest, &mut found).await?,
+                        false => platforms.push(entry.digest),
                     }
-                    platforms.push(entry.digest);
                 }
             }
         }
-        let mut found = Found::default();
         for thing in self.client.attached(repository, &digest, None).await? {
             self.look(repository, &digest, &thing, &mut found).await?;
         }
@@ -116,6 +120,17 @@ impl Verifier<'_> {
 
     async fn configuration(&self, repository: &Repository, manifest: &Manifest) -> Result<()> {
         self.client.fetch_blob(repository, &manifest.config, self.store).await.map(|_| ())
+    }
+
+    /// Looks at statements that are in the index beside the images: whoever signs the index signs them.
+    async fn look_into(&self, repository: &Repository, manifest: &Manifest, found: &mut Found) -> Result<()> {
+        let statements = manifest.layers.iter().filter(|layer| layer.media_type == trust::IN_TOTO);
+        for layer in statements.take(MOST_ENTRIES) {
+            let statement = self.blob(repository, layer).await?;
+            let statement: Value = serde_json::from_slice(&statement).unwrap_or_default();
+            found.attestations.push(attestation(&statement, true));
+        }
+        Ok(())
     }
 
     /// Looks at one thing that hangs on the image.
@@ -182,17 +197,8 @@ impl Verifier<'_> {
         image: &Digest,
         found: &mut Found,
     ) -> Result<()> {
-        let tag = format!("sha256-{}.sig", image.hex());
-        let reference = Reference { repository: repository.clone(), tag: Some(tag), digest: None };
-        if self.client.head_manifest(&reference).await?.is_none() {
-            return Ok(());
-        }
-        let fetched = self.client.manifest(&reference).await?;
-        let ManifestKind::Manifest(manifest) = ManifestKind::parse(&fetched.bytes, &fetched.media_type)?
-        else {
-            return Ok(());
-        };
-        for layer in manifest.layers.iter().take(MOST_PLATFORMS) {
+        let layers = self.client.shelved(repository, Shelf::Signatures, image).await?;
+        for layer in layers.iter().take(MOST_ENTRIES) {
             let payload = self.blob(repository, layer).await?;
             match trust::verify_legacy(&payload, &layer.annotations, self.key, image) {
                 Ok(()) => found.is_signed = true,

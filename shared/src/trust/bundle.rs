@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::key::PublicKey;
-use super::statement::{IN_TOTO, Resource, Statement};
+use super::statement::{Resource, Statement};
 use crate::error::{Error, Result};
+use crate::oci::media_type::IN_TOTO;
 use crate::oci::{Digest, to_json};
 
 /// The media type of a bundle, and of the artifact that holds one.
@@ -98,10 +99,10 @@ pub fn signature_of(image: &Digest) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// When it is not JSON.
-pub fn statement_about(image: &Digest, predicate: &str, document: &str) -> Result<Vec<u8>> {
+pub fn statement_about(image: &Digest, predicate: &str, document: &str) -> Result<Statement<Value>> {
     let document: Value =
         serde_json::from_str(document).map_err(|e| Error::bug("a document is not JSON").because(e))?;
-    to_json(&Statement::new(vec![Resource::default().sha256(image)], predicate, document))
+    Ok(Statement::new(vec![Resource::default().sha256(image)], predicate, document))
 }
 
 impl Bundle {

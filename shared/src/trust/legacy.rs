@@ -5,31 +5,64 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::key::PublicKey;
 use crate::error::{Error, Result};
-use crate::oci::Digest;
+use crate::oci::{Digest, Repository, to_json};
 
-/// The annotation that holds the signature.
-const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+/// The media type of what is signed.
+pub const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 
-#[derive(Deserialize)]
+/// The annotation of its layer that holds the signature, in Base64.
+pub const SIMPLE_SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+
+/// What is signed is about an image.
+const ABOUT_IMAGE: &str = "cosign container image signature";
+
+#[derive(Serialize, Deserialize)]
 struct Payload {
     critical: Critical,
+    #[serde(default)]
+    optional: Option<serde_json::Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Critical {
+    #[serde(default)]
+    identity: Identity,
     image: Image,
     #[serde(rename = "type")]
     kind: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Identity {
+    #[serde(default)]
+    docker_reference: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct Image {
-    #[serde(rename = "docker-manifest-digest")]
-    digest: String,
+    docker_manifest_digest: String,
+}
+
+/// What is signed for an image in a repository. It names no tag: readers that compare names must compare
+/// repositories.
+///
+/// # Errors
+/// Only if a value does not serialise.
+pub fn payload(repository: &Repository, image: &Digest) -> Result<Vec<u8>> {
+    to_json(&Payload {
+        critical: Critical {
+            identity: Identity { docker_reference: repository.to_string() },
+            image: Image { docker_manifest_digest: image.to_string() },
+            kind: ABOUT_IMAGE.to_owned(),
+        },
+        optional: None,
+    })
 }
 
 /// Checks the signature of `image` that a layer of these bytes and annotations holds.
@@ -42,7 +75,7 @@ pub fn verify(
     key: &PublicKey,
     image: &Digest,
 ) -> Result<()> {
-    let signature = annotations.get(SIGNATURE).and_then(|text| BASE64.decode(text).ok());
+    let signature = annotations.get(SIMPLE_SIGNATURE).and_then(|text| BASE64.decode(text).ok());
     let Some(signature) = signature else {
         return Err(Error::integrity("the layer holds no signature"));
     };
@@ -51,10 +84,10 @@ pub fn verify(
     }
     let said: Payload = serde_json::from_slice(payload)
         .map_err(|e| Error::integrity("the signed payload cannot be read").because(e))?;
-    if said.critical.kind != "cosign container image signature" {
+    if said.critical.kind != ABOUT_IMAGE {
         return Err(Error::integrity("the signed payload is not about an image"));
     }
-    match said.critical.image.digest == image.to_string() {
+    match said.critical.image.docker_manifest_digest == image.to_string() {
         true => Ok(()),
         false => Err(Error::integrity("the signature is that of another image")),
     }
@@ -71,14 +104,17 @@ mod tests {
         let key = PrivateKey::read(key, || panic!("it is not encrypted")).expect("a key");
         let public = key.public().expect("public");
         let (image, other) = (Digest::of(b"image"), Digest::of(b"other"));
-        let payload = |kind: &str| {
+        let repository = "ghcr.io/a/b".parse::<Repository>().expect("a repository");
+        let good = String::from_utf8(payload(&repository, &image).expect("a payload")).expect("text");
+        assert_eq!(
+            good,
             format!(
-                r#"{{"critical":{{"identity":{{"docker-reference":"ghcr.io/a/b"}},"image":{{"docker-manifest-digest":"{image}"}},"type":"{kind}"}},"optional":null}}"#
-            )
-        };
-        let good = payload("cosign container image signature");
+                r#"{{"critical":{{"identity":{{"docker-reference":"ghcr.io/a/b"}},"image":{{"docker-manifest-digest":"{image}"}},"type":"{ABOUT_IMAGE}"}},"optional":null}}"#
+            ),
+            "the bytes that cosign signs"
+        );
         let signed = |payload: &str| {
-            BTreeMap::from([(SIGNATURE.to_owned(), BASE64.encode(key.sign(payload.as_bytes())))])
+            BTreeMap::from([(SIMPLE_SIGNATURE.to_owned(), BASE64.encode(key.sign(payload.as_bytes())))])
         };
         let refused = |payload: &str, annotations: &BTreeMap<String, String>, image: &Digest| {
             verify(payload.as_bytes(), annotations, &public, image).expect_err("refused").to_string()
@@ -88,7 +124,7 @@ mod tests {
         assert_eq!(refused(&good, &BTreeMap::new(), &image), "the layer holds no signature");
         let changed = good.replace("ghcr.io/a/b", "ghcr.io/a/c");
         assert_eq!(refused(&changed, &signed(&good), &image), "it was signed with another key, or changed");
-        let odd = payload("x");
+        let odd = good.replace(ABOUT_IMAGE, "x");
         assert_eq!(refused(&odd, &signed(&odd), &image), "the signed payload is not about an image");
     }
 }

@@ -7,11 +7,12 @@ mod legacy;
 mod provenance;
 mod statement;
 
+pub use crate::oci::media_type::IN_TOTO;
 pub use bundle::{
     BUNDLE, BUNDLE_PREDICATE, Bundle, CONTENT, CYCLONEDX_BOM, ENVELOPE, SIGNATURE, SPDX_DOCUMENT,
     signature_of, statement_about, to_sign,
 };
 pub use key::{PrivateKey, PublicKey};
-pub use legacy::verify as verify_legacy;
+pub use legacy::{SIMPLE_SIGNATURE, SIMPLE_SIGNING, payload as legacy_payload, verify as verify_legacy};
 pub use provenance::{BUILD_TYPE, Build, LOCAL_BUILDER, PROVENANCE, Provenance, Run};
-pub use statement::{IN_TOTO, Resource, Statement};
+pub use statement::{Resource, Statement};

@@ -110,7 +110,8 @@ impl Run {
         Self::local()
     }
 
-    fn local() -> Self {
+    /// The builder that nobody vouches for, and no run.
+    pub fn local() -> Self {
         Self { builder: LOCAL_BUILDER.to_owned(), invocation: None }
     }
 }

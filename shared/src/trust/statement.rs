@@ -6,14 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::oci::Digest;
 
-/// The media type of a statement.
-pub const IN_TOTO: &str = "application/vnd.in-toto+json";
-
 /// What says that something is a statement, and of which version.
 const TYPE: &str = "https://in-toto.io/Statement/v1";
 
-/// Those that are read: cosign writes the older one for attestations.
-const TYPES: [&str; 2] = [TYPE, "https://in-toto.io/Statement/v0.1"];
+/// The version before: cosign writes it for attestations, and BuildKit into indexes.
+const OLDER: &str = "https://in-toto.io/Statement/v0.1";
 
 /// A statement about some artifacts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,10 +32,16 @@ impl<P> Statement<P> {
         Self { kind: TYPE.to_owned(), subject, predicate_type: predicate_type.to_owned(), predicate }
     }
 
+    /// The same in the version before, whose fields are these.
+    #[must_use]
+    pub fn in_older_form(self) -> Self {
+        Self { kind: OLDER.to_owned(), ..self }
+    }
+
     /// Whether it is a statement, of a version that is known, and about this image.
     pub fn is_about(&self, image: &Digest) -> bool {
         let is_it = |resource: &Resource| resource.digest.get("sha256") == Some(&image.hex());
-        TYPES.contains(&self.kind.as_str()) && self.subject.iter().any(is_it)
+        [TYPE, OLDER].contains(&self.kind.as_str()) && self.subject.iter().any(is_it)
     }
 }
 

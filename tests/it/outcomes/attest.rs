@@ -187,3 +187,58 @@ fn files_that_cannot_be_are_refused_before_anything_is_built() {
     let done = project.call(["--sbom", "SPDX"]).fail();
     assert!(done.stderr().contains("spdx, cyclonedx"), "{}", done.stderr());
 }
+
+#[test]
+fn in_the_index_they_are_beside_each_image_as_buildkit_puts_them() {
+    if !can_build() {
+        return;
+    }
+    let registry = TestRegistry::start(Options::listing(Referrers::Proper));
+    let project = Project::app("");
+    let plain = digest(&push(&project, &registry, &["--attestations", "none"]));
+    let in_index = ["--attestations", "index", "--sbom-output", "bill.spdx.json"];
+    let root = digest(&push(&project, &registry, &in_index));
+    assert!(kinds(&registry, &root).is_empty() && kinds(&registry, &plain).is_empty(), "nothing hangs");
+    let read = |digest: &str| -> Value {
+        let (_, bytes) = registry.manifest("me/app", digest).expect("a manifest");
+        serde_json::from_slice(&bytes).expect("JSON")
+    };
+    let index = read(&root);
+    let [image, about] = &index["manifests"].as_array().expect("entries")[..] else { panic!("{index}") };
+    assert_eq!(image["digest"], plain, "the image is what it is without");
+    assert_eq!(about["platform"], json!({"architecture": "unknown", "os": "unknown"}));
+    assert_eq!(
+        about["annotations"],
+        json!({"vnd.docker.reference.digest": plain, "vnd.docker.reference.type": "attestation-manifest"})
+    );
+    let manifest = read(about["digest"].as_str().expect("a digest"));
+    let stated = |layer: &Value| {
+        let digest = layer["digest"].as_str().expect("a digest").to_owned();
+        serde_json::from_slice::<Value>(&registry.blob("me/app", &digest).expect("a statement"))
+            .expect("JSON")
+    };
+    let layers = manifest["layers"].as_array().expect("layers");
+    for (layer, predicate) in
+        layers.iter().zip(["https://spdx.dev/Document", "https://slsa.dev/provenance/v1"])
+    {
+        assert_eq!(layer["mediaType"], IN_TOTO);
+        assert_eq!(layer["annotations"]["in-toto.io/predicate-type"], predicate);
+        let statement = stated(layer);
+        assert_eq!(statement["_type"], "https://in-toto.io/Statement/v0.1");
+        assert_eq!(statement["predicateType"], predicate);
+        assert_eq!(statement["subject"][0]["digest"]["sha256"], plain.trim_start_matches("sha256:"));
+    }
+    assert_eq!(layers.len(), 2);
+    let bill: Value =
+        serde_json::from_slice(&fs::read(project.at("bill.spdx.json")).expect("the bill")).expect("JSON");
+    assert!(bill["documentNamespace"].as_str().is_some_and(|space| space.ends_with(&root)), "of the index");
+
+    // They say nothing of the run, so that the index is the same everywhere; and they are there for all outputs.
+    let repository = registry.repository("me/app");
+    let layout = ["--repository", &repository, "--attestations", "index", "-o", "oci:layout"];
+    let run = [("GITLAB_CI", "true"), ("CI_SERVER_URL", "https://gitlab.com"), ("CI_RUNNER_ID", "7")];
+    let again = run.iter().fold(project.call(layout), |call, (name, value)| call.env(name, value)).succeed();
+    assert_eq!(digest(&again), root);
+    let refused = project.call(["--attestations", "index", "--image-format", "docker"]).fail();
+    assert!(refused.stderr().contains("holds no attestations in its index"), "{}", refused.stderr());
+}

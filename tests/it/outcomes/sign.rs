@@ -117,6 +117,53 @@ fn an_image_without_a_signature_or_with_that_of_another_is_refused() {
 }
 
 #[test]
+fn the_older_form_is_a_tag_beside_each_image_which_signers_share() {
+    if !can_build() {
+        return;
+    }
+    let registry = TestRegistry::start(Options::listing(Referrers::None));
+    let project = project("plain.key");
+    let legacy = ["--signature-format", "legacy"];
+    let done = push(&project, &registry, &legacy).succeed();
+    let image = digest(&done);
+    let tag = format!("sha256-{}.sig", image.trim_start_matches("sha256:"));
+    let signatures = || -> Value {
+        let (_, bytes) = registry.manifest("me/app", &tag).expect("the tag");
+        serde_json::from_slice(&bytes).expect("a manifest")
+    };
+    let first = signatures();
+    let layers = |of: &Value| of["layers"].as_array().expect("layers").len();
+    assert_eq!(layers(&first), 1);
+    assert_eq!(first["layers"][0]["mediaType"], "application/vnd.dev.cosign.simplesigning.v1+json");
+    assert_eq!(first["config"]["mediaType"], "application/vnd.oci.image.config.v1+json");
+    assert!(registry.hanging("me/app", &image).iter().all(|(kind, _)| kind != BUNDLE));
+    verify(&project, &registry, "plain.pub", &[]).succeed();
+    let refused = verify(&project, &registry, "other.pub", &[]).fail();
+    assert!(refused.stderr().contains("is not signed with this key"), "{}", refused.stderr());
+
+    // Nothing is added by a push without changes; another key's signature is kept, and stands beside ours.
+    let puts = registry.count(Phase::PutManifest);
+    push(&project, &registry, &legacy).succeed();
+    assert_eq!(registry.count(Phase::PutManifest), puts);
+    std::fs::copy(fixture("other.key"), project.at("my.key")).expect("copied");
+    push(&project, &registry, &["--signature-format", "both"]).succeed();
+    let both = signatures();
+    assert_eq!(layers(&both), 2);
+    assert!(both["layers"].as_array().is_some_and(|layers| layers.contains(&first["layers"][0])));
+    verify(&project, &registry, "plain.pub", &[]).succeed();
+    verify(&project, &registry, "other.pub", &[]).succeed();
+
+    // Another image's signatures say nothing of this one.
+    let changed =
+        digest(&push(&project, &registry, &["--label", "x=y", "--signature-format", "bundle"]).succeed());
+    let other = format!("sha256-{}.sig", changed.trim_start_matches("sha256:"));
+    registry.put_manifest("me/app", &other, MANIFEST, both.to_string());
+    let refused = verify(&project, &registry, "plain.pub", &[]).fail();
+    assert_eq!(refused.code(), 4);
+    assert!(refused.stderr().contains("the signature is that of another image"), "{}", refused.stderr());
+}
+
+#[test]
 fn a_password_is_taken_from_the_environment_and_a_wrong_one_stops_before_the_build() {
     if !can_build() {
         return;

@@ -201,7 +201,9 @@ fn set(registry: &TestRegistry, reach: Reach) -> ImageSet {
         references: vec![format!("{}:1", registry.repository("web")).parse().expect("reference")],
         images,
         index: Some(index),
+        statements: vec![],
         attached: vec![],
+        signatures: vec![],
     };
     let subjects: Vec<Descriptor> = set.manifests().map(|manifest| manifest.descriptor.clone()).collect();
     for subject in subjects {

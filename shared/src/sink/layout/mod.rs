@@ -211,7 +211,9 @@ pub(super) mod tests {
             references: vec![],
             images: vec![image],
             index: None,
+            statements: vec![],
             attached: vec![],
+            signatures: vec![],
         }
     }
 
