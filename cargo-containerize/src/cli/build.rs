@@ -163,7 +163,7 @@ pub(crate) struct TargetArgs {
     ///
     /// auto attaches them where the registry lists what is attached to an image, and elsewhere, with a tag, what was
     /// asked for by name. referrers attaches them to every platform, also in layouts. index puts them into the image's
-    /// index, as Docker's BuildKit does. [default: auto]
+    /// index, like Docker's BuildKit. [default: auto]
     #[arg(long, value_name = "HOW", hide_short_help = true)]
     attestations: Option<Attestations>,
     /// Sign what is pushed with the private key in FILE

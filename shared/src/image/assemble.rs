@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Image, Statements, beside};
+use super::Image;
 use crate::base::BaseImage;
 use crate::error::{Error, Result};
 use crate::layer::Layer;
 use crate::oci::media_type::{Format, layer_compression};
-use crate::oci::{Descriptor, Execution, History, ImageConfig, Index, Manifest, Platform, to_json};
+use crate::oci::{Execution, History, ImageConfig, Manifest, Platform, to_json};
 use crate::plan::{ImagePlan, LABEL_PREFIX, PlatformPlan, Runtime};
 use crate::store::Blob;
 
@@ -42,28 +42,6 @@ pub fn assemble(base: &BaseImage, image: &ImagePlan, plan: &PlatformPlan, ours: 
     let base_titles = (1..=base.layers.len()).map(|i| format!("base {i}"));
     let titles = base_titles.chain(ours.iter().map(|layer| layer.title.clone())).collect();
     Ok(Image { platform: plan.platform.clone(), manifest, config, layers, titles })
-}
-
-/// Makes the index of images for several platforms, and of statements about them.
-///
-/// # Errors
-/// Only if a value does not serialise.
-pub fn index(
-    images: &[Image],
-    statements: &[Statements],
-    format: Format,
-    annotations: BTreeMap<String, String>,
-) -> Result<Blob> {
-    let entry = |image: &Image| Descriptor {
-        platform: Some(image.platform.clone()),
-        ..image.manifest.descriptor.clone()
-    };
-    let manifests = images.iter().map(entry).chain(beside::entries(statements)).collect();
-    let mut index = Index::new(format.index(), manifests);
-    if format == Format::Oci {
-        index.annotations = annotations;
-    }
-    Ok(Blob::of(format.index(), to_json(&index)?))
 }
 
 /// The base's layers in the image's family of media types, then ours.
@@ -167,6 +145,7 @@ fn environment(env: &mut Vec<String>, runtime: &Runtime) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oci::Descriptor;
     use crate::oci::media_type::Compression;
 
     fn runtime() -> Runtime {

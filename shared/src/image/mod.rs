@@ -2,16 +2,19 @@
 
 mod assemble;
 mod attached;
-mod beside;
+mod index;
+mod signature;
 mod validate;
 
 use crate::oci::{Digest, Platform, Reference};
 use crate::store::Blob;
 
-pub use assemble::{assemble, index};
+pub use assemble::assemble;
 pub use attached::{Attached, Reach};
-pub(crate) use beside::{PREDICATE_TYPE, SIGNED_BY};
-pub use beside::{Signature, Statements};
+pub(crate) use index::PREDICATE_TYPE;
+pub use index::{Statements, index};
+pub(crate) use signature::SIGNED_BY;
+pub use signature::Signature;
 pub use validate::validate;
 
 /// An image for one platform.

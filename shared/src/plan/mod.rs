@@ -126,6 +126,16 @@ impl Additions {
 }
 
 impl ImagePlan {
+    /// The annotations that all platforms have alike.
+    pub fn shared_annotations(&self) -> BTreeMap<String, String> {
+        let Some(first) = self.platforms.first() else { return BTreeMap::new() };
+        let is_shared = |(name, value): &(&String, &String)| {
+            self.platforms.iter().all(|platform| platform.runtime.annotations.get(*name) == Some(value))
+        };
+        let shared = first.runtime.annotations.iter().filter(is_shared);
+        shared.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     /// The binary, if it is a Rust image.
     pub fn rust(&self) -> Option<&Binary> {
         match &self.project {

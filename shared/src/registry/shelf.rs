@@ -36,7 +36,7 @@ impl Shelf {
     /// In words, before an image.
     pub(super) const fn what(self) -> &'static str {
         match self {
-            Self::Referrers => "what hangs on",
+            Self::Referrers => "the list of referrers of",
             Self::Signatures => "the signatures of",
         }
     }

@@ -63,18 +63,11 @@ fn component(
 
 /// The bill of what the name of a set leads to: its one image, or all of them.
 pub(super) fn of_index(plan: &ImagePlan, set: &ImageSet, bills: &[Bill]) -> Bill {
-    match bills {
-        [only] => only.clone(),
-        several => {
-            let vendor = several.first().and_then(|bill| bill.image.supplier.clone());
-            Bill::of_several(
-                component(plan, set.digest(), vendor, None),
-                set.digest(),
-                &plan.created,
-                several,
-            )
-        }
+    if let ([only], None) = (bills, &set.index) {
+        return only.clone();
     }
+    let vendor = bills.first().and_then(|bill| bill.image.supplier.clone());
+    Bill::of_several(component(plan, set.digest(), vendor, None), set.digest(), &plan.created, bills)
 }
 
 /// The bill of one platform's image.

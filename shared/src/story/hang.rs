@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use super::bill::{self, Subject};
 use super::ingredients::{Origin, Packed};
-use super::pack::shared_annotations;
 use super::provenance;
 use super::request::{NAME, Request, named};
 use super::revision::remember_written;
@@ -104,7 +103,7 @@ fn hold(plan: &ImagePlan, set: &mut ImageSet, documents: &[Document], origins: &
         statements.push((trust::PROVENANCE, provenance::of_image(plan, image, origin)?));
         all.push(Statements::about(image, statements)?);
     }
-    set.hold(all, plan.format, shared_annotations(plan))
+    set.hold(all, plan.format, plan.shared_annotations())
 }
 
 /// Whether a bill goes with the image; others were made for a file.

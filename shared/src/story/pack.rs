@@ -110,7 +110,7 @@ fn max_layers(image: &ImagePlan, base: &Base) -> usize {
 fn set(plan: &ImagePlan, images: Vec<Image>) -> Result<ImageSet> {
     let index = match images.len() {
         1 => None,
-        _ => Some(index(&images, &[], plan.format, shared_annotations(plan))?),
+        _ => Some(index(&images, &[], plan.format, plan.shared_annotations())?),
     };
     Ok(ImageSet {
         name: plan.name.clone(),
@@ -133,12 +133,4 @@ fn variables(image: &ImagePlan, platform: &Platform) -> BTreeMap<&'static str, S
         ("CONTAINERIZE_PLATFORM", platform.to_string()),
     ]
     .into()
-}
-
-/// The annotations that all platforms have alike.
-pub(super) fn shared_annotations(plan: &ImagePlan) -> BTreeMap<String, String> {
-    let mut shared = plan.platforms[0].runtime.annotations.clone();
-    shared
-        .retain(|name, value| plan.platforms.iter().all(|p| p.runtime.annotations.get(name) == Some(value)));
-    shared
 }

@@ -235,7 +235,7 @@ fn in_the_index_they_are_beside_each_image_as_buildkit_puts_them() {
 
     // They say nothing of the run, so that the index is the same everywhere; and they are there for all outputs.
     let repository = registry.repository("me/app");
-    let layout = ["--repository", &repository, "--attestations", "index", "-o", "oci:layout"];
+    let layout = ["--repository", &repository, "-t", "1", "--attestations", "index", "-o", "oci:layout"];
     let run = [("GITLAB_CI", "true"), ("CI_SERVER_URL", "https://gitlab.com"), ("CI_RUNNER_ID", "7")];
     let again = run.iter().fold(project.call(layout), |call, (name, value)| call.env(name, value)).succeed();
     assert_eq!(digest(&again), root);

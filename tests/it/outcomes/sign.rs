@@ -154,10 +154,10 @@ fn the_older_form_is_a_tag_beside_each_image_which_signers_share() {
     verify(&project, &registry, "other.pub", &[]).succeed();
 
     // Another image's signatures say nothing of this one.
-    let changed =
-        digest(&push(&project, &registry, &["--label", "x=y", "--signature-format", "bundle"]).succeed());
+    project.write(&[("Cargo.toml", &containerize_tests::fixture::manifest("app", ""))]);
+    let changed = digest(&push(&project, &registry, &["--label", "x=y"]).succeed());
     let other = format!("sha256-{}.sig", changed.trim_start_matches("sha256:"));
-    registry.put_manifest("me/app", &other, MANIFEST, both.to_string());
+    registry.put_manifest("me/app", &other, MANIFEST, first.to_string());
     let refused = verify(&project, &registry, "plain.pub", &[]).fail();
     assert_eq!(refused.code(), 4);
     assert!(refused.stderr().contains("the signature is that of another image"), "{}", refused.stderr());

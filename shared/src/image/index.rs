@@ -1,12 +1,11 @@
-//! What stands beside the images of a set: statements in its index, in the form of Docker's BuildKit, and signatures
-//! under tags of their own.
+//! The index of a set, and the statements that it holds beside the images in the form of Docker's BuildKit.
 
 use std::collections::BTreeMap;
 
 use super::{Image, ImageSet};
 use crate::error::Result;
 use crate::oci::media_type::{Format, IN_TOTO, OCI_CONFIG, OCI_MANIFEST};
-use crate::oci::{Descriptor, Digest, ImageConfig, Manifest, Platform, Repository, Rootfs, to_json};
+use crate::oci::{Descriptor, Digest, ImageConfig, Index, Manifest, Platform, Rootfs, to_json};
 use crate::store::Blob;
 
 /// The annotation that says which image of the index a manifest is about, and the one that says what it holds
@@ -17,9 +16,6 @@ const KIND: (&str, &str) = ("vnd.docker.reference.type", "attestation-manifest")
 /// The annotation that says what a statement states.
 pub(crate) const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
 
-/// The annotation that says whose a signature is.
-pub(crate) const SIGNED_BY: &str = "io.containerize.signed-by";
-
 /// A manifest in an index that holds statements about one of its images.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statements {
@@ -29,26 +25,6 @@ pub struct Statements {
     pub manifest: Blob,
     /// What it leads to: a configuration that says nothing, and the statements.
     pub blobs: Vec<Blob>,
-}
-
-/// A signature in cosign's older form, which is kept under a tag beside its image.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Signature {
-    /// Where: the signature holds for no other place.
-    pub repository: Repository,
-    /// The manifest that is signed.
-    pub subject: Digest,
-    /// What is signed; its descriptor holds the signature.
-    pub payload: Blob,
-}
-
-impl Signature {
-    /// Whether one of these is it, or another of the same signer for the same bytes: some keys never sign twice alike.
-    pub fn is_among(&self, signatures: &[Descriptor]) -> bool {
-        let own = &self.payload.descriptor;
-        let signer = |of: &Descriptor| of.annotations.get(SIGNED_BY).cloned();
-        signatures.iter().any(|other| other.digest == own.digest && signer(other) == signer(own))
-    }
 }
 
 impl Statements {
@@ -92,6 +68,28 @@ impl Statements {
     }
 }
 
+/// Makes the index of images for several platforms, and of statements about them.
+///
+/// # Errors
+/// Only if a value does not serialise.
+pub fn index(
+    images: &[Image],
+    statements: &[Statements],
+    format: Format,
+    annotations: BTreeMap<String, String>,
+) -> Result<Blob> {
+    let entry = |image: &Image| Descriptor {
+        platform: Some(image.platform.clone()),
+        ..image.manifest.descriptor.clone()
+    };
+    let manifests = images.iter().map(entry).chain(statements.iter().map(Statements::entry)).collect();
+    let mut index = Index::new(format.index(), manifests);
+    if format == Format::Oci {
+        index.annotations = annotations;
+    }
+    Ok(Blob::of(format.index(), to_json(&index)?))
+}
+
 impl ImageSet {
     /// Puts statements about its images beside them: the index becomes another one, and a single image gets one.
     ///
@@ -103,13 +101,8 @@ impl ImageSet {
         format: Format,
         annotations: BTreeMap<String, String>,
     ) -> Result<()> {
-        self.index = Some(super::index(&self.images, &statements, format, annotations)?);
+        self.index = Some(index(&self.images, &statements, format, annotations)?);
         self.statements = statements;
         Ok(())
     }
-}
-
-/// The index's entries for statements.
-pub(super) fn entries(statements: &[Statements]) -> impl Iterator<Item = Descriptor> {
-    statements.iter().map(Statements::entry)
 }
