@@ -304,12 +304,17 @@ def start_registry(services: Services, kind: str) -> Registry:
     return Registry(f"127.0.0.1:{port}", ca=ca, log=home / "registry.log", **login)
 
 
-def crane() -> Path:
-    """The program of go-containerregistry, which `tests/run` installs."""
-    found = shutil.which("crane", path=f"{TOOLS}:{os.environ['PATH']}")
+def go_tool(name: str) -> Path:
+    """A program that `tests/run` installs where Go is."""
+    found = shutil.which(name, path=f"{TOOLS}:{os.environ['PATH']}")
     if not found:
-        pytest.skip("crane is neither in tests/.tools nor on the PATH: tests/run installs it where Go is")
+        pytest.skip(f"{name} is neither in tests/.tools nor on the PATH: tests/run installs it where Go is")
     return Path(found)
+
+
+def crane() -> Path:
+    """The program of go-containerregistry."""
+    return go_tool("crane")
 
 
 def start_crane(services: Services) -> Registry:

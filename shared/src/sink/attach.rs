@@ -31,18 +31,49 @@ pub(super) async fn wanted<'s>(
     if set.attached.is_empty() {
         return Ok(Wanted { things: Vec::new(), is_there: true });
     }
-    let root = set.digest();
     // A registry that cannot say whether it keeps a list is taken for one that keeps none.
-    let listed = client.referrers(repository, &root, None).await.ok().flatten();
+    let listed = listed(client, set, repository).await.ok().flatten();
+    of_listed(client, set, repository, listed.as_deref()).await
+}
+
+/// The same while the image is still on its way, with the documents themselves pushed: where the registry lists such
+/// things. One that does not may only not know the repository yet.
+pub(super) async fn early<'s>(
+    client: &Client,
+    set: &'s ImageSet,
+    repository: &Repository,
+) -> Result<Option<Wanted<'s>>> {
+    if set.attached.is_empty() {
+        return Ok(None);
+    }
+    let Ok(Some(listed)) = listed(client, set, repository).await else { return Ok(None) };
+    let wanted = of_listed(client, set, repository, Some(&listed)).await?;
+    push_blobs(client, repository, &wanted.things).await?;
+    Ok(Some(wanted))
+}
+
+/// The registry's list of what hangs on the root, if it keeps one.
+async fn listed(client: &Client, set: &ImageSet, repository: &Repository) -> Result<Option<Vec<Descriptor>>> {
+    let listed = client.referrers(repository, &set.digest(), None).await?;
+    Ok(listed.map(|(entries, _)| entries))
+}
+
+async fn of_listed<'s>(
+    client: &Client,
+    set: &'s ImageSet,
+    repository: &Repository,
+    listed: Option<&[Descriptor]>,
+) -> Result<Wanted<'s>> {
+    let root = set.digest();
     let goes = |thing: &&Attached| match thing.reach {
         Reach::WhereListed => listed.is_some(),
         Reach::OneTag => listed.is_some() || thing.subject.digest == root,
         Reach::Everywhere => true,
     };
     let things: Vec<&Attached> = set.attached.iter().filter(goes).collect();
-    let is_there = match &listed {
+    let is_there = match listed {
         _ if things.is_empty() => true,
-        Some((list, _)) => {
+        Some(list) => {
             let tells =
                 |thing: &&&Attached| thing.subject.digest == root || is_on_image(thing, &root, &things);
             let on_root = things.iter().filter(|thing| thing.subject.digest == root);
@@ -53,6 +84,14 @@ pub(super) async fn wanted<'s>(
         None => are_listed(client, repository, &things).await?,
     };
     Ok(Wanted { things, is_there })
+}
+
+/// Pushes the documents of `things`. What was pushed already costs nothing.
+async fn push_blobs(client: &Client, repository: &Repository, things: &[&Attached]) -> Result<()> {
+    let blobs =
+        things.iter().flat_map(|thing| thing.blobs.iter().map(move |blob| (blob, title(blob, thing))));
+    let pushes = blobs.map(|(blob, title)| client.push_blob(repository, blob, title, None));
+    try_join_all(pushes).await.map(|_| ())
 }
 
 /// Whether everybody finds `things` in the repository.
@@ -72,9 +111,7 @@ pub(super) async fn attach(
     things: &[&Attached],
     events: &Events,
 ) -> Result<()> {
-    let blobs =
-        things.iter().flat_map(|thing| thing.blobs.iter().map(move |blob| (blob, title(blob, thing))));
-    try_join_all(blobs.map(|(blob, title)| client.push_blob(repository, blob, title, None))).await?;
+    push_blobs(client, repository, things).await?;
     let mut unlisted: Vec<&Attached> = Vec::new();
     let mut rest: Vec<&Attached> = things.to_vec();
     while !rest.is_empty() {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::attach::Wanted;
 use super::{attach, signatures};
 use crate::error::{Error, Result};
 use crate::event::Events;
@@ -38,7 +39,7 @@ pub async fn push(client: &Client, set: &ImageSet, store: &Store, events: &Event
         let references: Vec<&Reference> =
             outdated.iter().copied().filter(|reference| reference.repository == *repository).collect();
         if references.is_empty() {
-            complete(client, set, repository, events).await?;
+            complete(client, set, repository, None, events).await?;
             continue;
         }
         for reference in &references {
@@ -47,8 +48,11 @@ pub async fn push(client: &Client, set: &ImageSet, store: &Store, events: &Event
         // What an earlier repository of the same registry has can be mounted from it.
         let sibling = done.iter().copied().find(|other| other.registry == repository.registry);
         let deliver = || async {
-            push_blobs(client, set, repository, sibling, store).await?;
-            push_manifests(client, set, repository, &references, events).await
+            let (wanted, ()) = tokio::try_join!(
+                attach::early(client, set, repository),
+                push_blobs(client, set, repository, sibling, store)
+            )?;
+            push_manifests(client, set, repository, &references, wanted, events).await
         };
         match deliver().await {
             // It was told of all of them before; what it has lost since is sent once more.
@@ -68,12 +72,22 @@ pub async fn push(client: &Client, set: &ImageSet, store: &Store, events: &Event
     Ok(set.references.clone())
 }
 
-/// Adds what should hang on an image that is there, and its signatures.
-async fn complete(client: &Client, set: &ImageSet, repository: &Repository, events: &Events) -> Result<()> {
-    let (wanted, signatures) = tokio::try_join!(
-        attach::wanted(client, set, repository),
-        signatures::missing(client, set, repository)
-    )?;
+/// Adds what should hang on an image that is there, and its signatures. What is `known` to be wanted is not asked
+/// again.
+async fn complete(
+    client: &Client,
+    set: &ImageSet,
+    repository: &Repository,
+    known: Option<Wanted<'_>>,
+    events: &Events,
+) -> Result<()> {
+    let wanted = async {
+        match known {
+            Some(wanted) => Ok(wanted),
+            None => attach::wanted(client, set, repository).await,
+        }
+    };
+    let (wanted, signatures) = tokio::try_join!(wanted, signatures::missing(client, set, repository))?;
     if !wanted.is_there {
         events.step("Attaching", titles(&wanted.things));
         attach::attach(client, repository, &set.digest(), &wanted.things, events).await?;
@@ -144,6 +158,7 @@ async fn push_manifests(
     set: &ImageSet,
     repository: &Repository,
     references: &[&Reference],
+    wanted: Option<Wanted<'_>>,
     events: &Events,
 ) -> Result<()> {
     let hanging = !set.attached.is_empty() || !set.signatures.is_empty();
@@ -152,7 +167,7 @@ async fn push_manifests(
         put(client, &repository.with_digest(manifest.descriptor.digest), manifest).await?;
     }
     if hanging {
-        complete(client, set, repository, events).await?;
+        complete(client, set, repository, wanted, events).await?;
     }
     for reference in references {
         put(client, reference, set.root()).await?;

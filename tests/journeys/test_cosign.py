@@ -1,0 +1,98 @@
+"""The real cosign verifies what the program signs, and the program what cosign signs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from harness import AMD64, ARM64, Outcome, Program, Registry, go_tool, need_target, run, tiny_project
+
+pytestmark = pytest.mark.full
+
+PASSWORD = {"COSIGN_PASSWORD": "hunter2"}
+#: One without a list of referrers, and one with the tags that go-containerregistry's makes visible.
+REGISTRIES = pytest.mark.parametrize("kind", ["anonymous", "crane"])
+#: Signing without a transparency log, as a key can.
+OFFLINE = ["--use-signing-config=false", "--tlog-upload=false"]
+LEGACY = "--new-bundle-format=false"
+
+
+class Cosign:
+    def __init__(self, folder: Path) -> None:
+        self.program, self.folder = go_tool("cosign"), folder
+
+    def __call__(self, *words: object, code: int | None = 0) -> Outcome:
+        return run([self.program, *words], cwd=self.folder, env=PASSWORD, code=code)
+
+    def keys(self, name: str) -> tuple[Path, Path]:
+        """A private key and its public one."""
+        self("generate-key-pair", "--output-key-prefix", name)
+        return self.folder / f"{name}.key", self.folder / f"{name}.pub"
+
+    def verify(self, image: str, key: Path, *words: str, code: int | None = 0) -> Outcome:
+        known = ["--key", key, "--insecure-ignore-tlog=true", "--allow-insecure-registry"]
+        return self("verify", *known, *words, image, code=code)
+
+
+@pytest.fixture
+def cosign(tmp_path: Path) -> Cosign:
+    return Cosign(tmp_path)
+
+
+def push(program: Program, here: Registry, name: str, folder: Path, *words: str) -> str:
+    """Pushes a program for two platforms; its name with the digest."""
+    need_target(AMD64)
+    need_target(ARM64)
+    project = tiny_project(folder / "project")
+    flags = ["--platform", "linux/amd64,linux/arm64"]
+    flags += ["--push", "--repository", here.name(name), "--tag", "1", "--base", "scratch", "--check", "off"]
+    done = program(*flags, *words, cwd=project, env=PASSWORD)
+    return f"{here.name(name)}@{done.digest}"
+
+
+def verified(program: Program, image: str, key: Path) -> dict:
+    return json.loads(program("verify", image, "--key", str(key), "--format", "json").out)
+
+
+@REGISTRIES
+def test_cosign_verifies_what_is_pushed(
+    kind: str, program: Program, registry, cosign: Cosign, tmp_path: Path
+) -> None:
+    (key, public), (_, other) = cosign.keys("own"), cosign.keys("other")
+    image = push(program, registry(kind), "cosign/bundle", tmp_path, "--sign-key", str(key), "--sbom", "both")
+    said = json.loads(cosign.verify(image, public).out)
+    assert [one["critical"]["image"]["docker-manifest-digest"] for one in said] == [image.partition("@")[2]]
+    assert cosign.verify(image, other, code=None).code != 0
+    for predicate in ("slsaprovenance1", "spdxjson", "cyclonedx"):
+        known = ["--key", public, "--insecure-ignore-tlog=true", "--allow-insecure-registry"]
+        cosign("verify-attestation", *known, "--type", predicate, image)
+
+
+@REGISTRIES
+def test_cosign_verifies_the_older_form(
+    kind: str, program: Program, registry, cosign: Cosign, tmp_path: Path
+) -> None:
+    (key, public), (_, other) = cosign.keys("own"), cosign.keys("other")
+    flags = ["--sign-key", str(key), "--signature-format", "legacy"]
+    image = push(program, registry(kind), "cosign/legacy", tmp_path, *flags)
+    cosign.verify(image, public, LEGACY)
+    assert cosign.verify(image, other, LEGACY, code=None).code != 0
+
+
+@REGISTRIES
+@pytest.mark.parametrize("form", ["bundle", "legacy"])
+def test_the_program_verifies_what_cosign_signs(
+    form: str, kind: str, program: Program, registry, cosign: Cosign, tmp_path: Path
+) -> None:
+    (key, public), (second, other) = cosign.keys("own"), cosign.keys("other")
+    image = push(program, registry(kind), f"cosign/theirs-{form}", tmp_path)
+    sign = ["sign", "--yes", "--allow-insecure-registry", *OFFLINE, *([LEGACY] if form == "legacy" else [])]
+    cosign(*sign, "--key", key, image)
+    assert verified(program, image, public)["digest"] == image.partition("@")[2]
+    done = program("verify", image, "--key", str(other), code=4)
+    assert "is not signed with this key" in done.err
+    # A signature that is added by the other tool leaves this one where it is.
+    cosign(*sign, "--key", second, image)
+    for one in (public, other):
+        verified(program, image, one)
