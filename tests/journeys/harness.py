@@ -304,12 +304,17 @@ def start_registry(services: Services, kind: str) -> Registry:
     return Registry(f"127.0.0.1:{port}", ca=ca, log=home / "registry.log", **login)
 
 
-def go_tool(name: str) -> Path:
-    """A program that `tests/run` installs where Go is."""
+def installed_tool(name: str, where: str = "") -> Path:
+    """A program that `tests/run` installs, if it can."""
     found = shutil.which(name, path=f"{TOOLS}:{os.environ['PATH']}")
     if not found:
-        pytest.skip(f"{name} is neither in tests/.tools nor on the PATH: tests/run installs it where Go is")
+        pytest.skip(f"{name} is neither in tests/.tools nor on the PATH: tests/run installs it{where}")
     return Path(found)
+
+
+def go_tool(name: str) -> Path:
+    """One that is built from Go's module proxy."""
+    return installed_tool(name, " where Go is")
 
 
 def crane() -> Path:

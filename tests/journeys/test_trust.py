@@ -9,7 +9,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import AMD64, HELLO_TARGET, HELLO_WEB, REPOSITORY, Program, lab_image, need_target, run
+from harness import (
+    AMD64,
+    ARM64,
+    HELLO_TARGET,
+    HELLO_WEB,
+    REPOSITORY,
+    Program,
+    installed_tool,
+    lab_image,
+    need_target,
+    run,
+)
 
 #: Kinds of packages in syft's words, and in those of package URLs.
 KINDS = {"python": "pypi", "rust-crate": "cargo", "deb": "deb", "apk": "apk"}
@@ -87,3 +98,24 @@ def test_validators_take_a_bill(name: str, program: Program, tmp_path: Path) -> 
     run([venv / "bin/pip", "install", "--quiet", "--disable-pip-version-check", *VALIDATORS])
     run([venv / "bin/pyspdxtools", "-i", spdx])
     run([venv / "bin/python", "-c", STRICT, cyclonedx])
+
+
+@pytest.mark.full
+def test_trivy_finds_the_bill_of_a_tag_for_several_platforms(
+    program: Program, registry, tmp_path: Path
+) -> None:
+    """It looks at the tag's own digest, whichever platform it is asked for."""
+    need_target(AMD64)
+    need_target(ARM64)
+    trivy, name = installed_tool("trivy"), registry("anonymous").name("trivy/hello-web")
+    flags = ["--push", "--repository", name, "--platform", "linux/amd64,linux/arm64", "--sbom", "spdx"]
+    program(*flags, cwd=HELLO_WEB, env=HELLO_TARGET)
+    found = tmp_path / "found.json"
+    scan = [trivy, "image", "--cache-dir", tmp_path / "trivy", "--insecure", "--platform", "linux/amd64"]
+    scan += ["--format", "cyclonedx", "-o", found]
+    assert (
+        "Found SBOM (spdx) in the OCI referrers" in run([*scan, "--sbom-sources", "oci", f"{name}:0.1.0"]).err
+    )
+    # Without, it reads what the program says of itself.
+    run([*scan, f"{name}:0.1.0"])
+    assert {"axum", "tokio"} <= {one["name"] for one in json.loads(found.read_text())["components"]}
