@@ -1,44 +1,98 @@
 //! `containerize verify`: whether an image is what somebody has signed.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use containerize_core::event::Events;
 use containerize_core::story::{Attestation, Verified, Verifier};
-use containerize_core::trust::PublicKey;
-use containerize_core::{Error, Result, read};
+use containerize_core::trust::{Expected, Identity, PublicKey, Signatory, TrustedRoot, Wanted};
+use containerize_core::words::flag;
+use containerize_core::{Error, Result, read, words};
 use serde_json::json;
 
-use crate::cli::{PrintFormat, VerifyArgs};
+use crate::cli::{PrintFormat, SignatoryArgs, VerifyArgs};
 use crate::request;
 
 /// Verifies the image that the call names; what is to be printed.
 ///
 /// # Errors
-/// Integrity: it is not signed with the key. Others when it or the key cannot be had.
+/// Integrity: it is not signed by whoever must have. Others when it, a key or a root cannot be had.
 pub(crate) async fn run(arguments: &VerifyArgs, events: &Events) -> Result<String> {
-    let file = arguments.key.display();
-    let pem = read::text(&arguments.key, read::DOCUMENT).map_err(|error| {
-        Error::usage(format!("the public key {file} cannot be read"))
-            .because(error)
-            .hint("give a file such as cosign.pub with --key")
-    })?;
-    let key = PublicKey::read(&pem)
-        .map_err(|error| Error::usage(format!("{file} cannot be used")).because(error))?;
+    let signatory = signatory(&arguments.signatory)?;
     let (client, store) = request::for_verify(arguments, events)?;
-    let verifier = Verifier { store: &store, client: &client, key: &key, events };
+    let verifier = Verifier { store: &store, client: &client, signatory: &signatory, events };
     let verified = verifier.verify(&arguments.image).await?;
     store.evict(request::cache_size()?);
     Ok(match arguments.say.format {
         PrintFormat::Json => format!("{:#}\n", json!(verified)),
-        PrintFormat::Text => words(&verified, &file.to_string()),
+        PrintFormat::Text => words(&verified, arguments.signatory.key.as_deref()),
     })
 }
 
-fn words(verified: &Verified, key: &str) -> String {
-    let Verified { image, digest, platforms, attestations, .. } = verified;
+/// Who must have signed, as the flags say.
+fn signatory(flags: &SignatoryArgs) -> Result<Signatory> {
+    if let Some(file) = &flags.key {
+        let pem = text(file, "public key")?;
+        let key = PublicKey::read(&pem);
+        return Ok(Signatory::Key(key.map_err(|error| unusable(file, error))?));
+    }
+    let expected = |exactly: &Option<String>, pattern: &Option<String>| match (exactly, pattern) {
+        (Some(text), _) => Ok(Some(Expected::Exactly(text.clone()))),
+        (None, Some(pattern)) => Expected::pattern(pattern).map(Some),
+        (None, None) => Ok(None),
+    };
+    let identity = expected(&flags.identity, &flags.identity_pattern)?;
+    let issuer = expected(&flags.issuer, &flags.issuer_pattern)?;
+    let (identity, issuer) = match (identity, issuer) {
+        (Some(identity), Some(issuer)) => (identity, issuer),
+        (Some(_), None) => {
+            let (identity, issuer) = (flag("identity"), flag("issuer"));
+            return Err(Error::usage(words!("{identity} needs {issuer} too")).hint(words!(
+                "add who vouches for the identity: for workflows on GitHub {}",
+                issuer.of("https://token.actions.githubusercontent.com")
+            )));
+        }
+        (None, _) => {
+            return Err(Error::usage("the call does not say who must have signed the image").hint(words!(
+                "give a public key with {}, or a name with {} and {}",
+                flag("key").of("cosign.pub"),
+                flag("identity").of("ID"),
+                flag("issuer").of("URL")
+            )));
+        }
+    };
+    let root = match &flags.trusted_root {
+        Some(file) => {
+            TrustedRoot::read(&text(file, "trusted root")?).map_err(|error| unusable(file, error))?
+        }
+        None => TrustedRoot::public()?,
+    };
+    Ok(Signatory::Named(Box::new((root, Wanted { identity, issuer }))))
+}
+
+fn text(file: &Path, what: &str) -> Result<String> {
+    read::text(file, read::DOCUMENT).map_err(|error| {
+        Error::usage(format!("the {what} {} cannot be read", file.display()))
+            .because(error)
+            .hint("check the path")
+    })
+}
+
+fn unusable(file: &Path, error: Error) -> Error {
+    Error::usage(format!("{} cannot be used", file.display())).because(error)
+}
+
+fn words(verified: &Verified, key: Option<&Path>) -> String {
+    let Verified { image, digest, signer, platforms, attestations, .. } = verified;
     let named = image.split('@').next().unwrap_or(image);
     let mut text = String::new();
-    let _ = writeln!(text, "{named}@{digest}: signed with {key}");
+    let _ = match (key, signer) {
+        (_, Some(Identity { identity, issuer })) => {
+            writeln!(text, "{named}@{digest}: signed by {identity}\n  issuer: {issuer}")
+        }
+        (Some(key), None) => writeln!(text, "{named}@{digest}: signed with {}", key.display()),
+        (None, None) => writeln!(text, "{named}@{digest}: signed"),
+    };
     if !platforms.is_empty() {
         let _ = writeln!(text, "  an index of {} images", platforms.len());
     }

@@ -29,7 +29,7 @@ pub(crate) use build::{BuildArgs, Color, PrintFormat, Progress, SayArgs, Transfe
 pub(crate) use cache::{CacheArgs, CacheVerb};
 pub(crate) use check::CheckArgs;
 pub(crate) use index::IndexArgs;
-pub(crate) use verify::VerifyArgs;
+pub(crate) use verify::{SignatoryArgs, VerifyArgs};
 
 /// Turn a Rust or Python project into an OCI image and push it: no Docker, no Dockerfile, no root
 #[derive(Debug, Parser)]
@@ -74,7 +74,7 @@ pub(crate) enum Verb {
     Lock(Box<BuildArgs>),
     /// Check whether an image will start, without running it
     Check(Box<CheckArgs>),
-    /// Verify that an image in a registry is signed with a key
+    /// Verify who has signed an image in a registry
     Verify(Box<VerifyArgs>),
     /// Merge images that were pushed for single platforms into one index
     Index(Box<IndexArgs>),

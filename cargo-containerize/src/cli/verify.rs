@@ -13,12 +13,37 @@ pub(crate) struct VerifyArgs {
     /// Image in a registry: a reference, best with its digest
     #[arg(value_name = "IMAGE")]
     pub(crate) image: Reference,
-    /// Public key of whoever must have signed it, in PEM
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) key: PathBuf,
+    #[command(flatten)]
+    pub(crate) signatory: SignatoryArgs,
     #[command(flatten)]
     pub(crate) say: SayArgs,
 
     #[command(flatten)]
     pub(crate) transfer: TransferArgs,
+}
+
+/// Who must have signed.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Signer")]
+pub(crate) struct SignatoryArgs {
+    /// Public key of whoever must have signed it, in PEM
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) key: Option<PathBuf>,
+    /// Identity that the certificate must contain: a mail address, or the address of a workflow
+    #[arg(long, value_name = "ID", conflicts_with = "key")]
+    pub(crate) identity: Option<String>,
+    /// The same as a regular expression for all of it
+    #[arg(long, value_name = "REGEX", conflicts_with_all = ["key", "identity"])]
+    pub(crate) identity_pattern: Option<String>,
+    /// Issuer that must have vouched for the identity: a URL
+    ///
+    /// For workflows on GitHub https://token.actions.githubusercontent.com, on GitLab https://gitlab.com.
+    #[arg(long, value_name = "URL", conflicts_with = "key")]
+    pub(crate) issuer: Option<String>,
+    /// The same as a regular expression for all of it
+    #[arg(long, value_name = "REGEX", conflicts_with_all = ["key", "issuer"])]
+    pub(crate) issuer_pattern: Option<String>,
+    /// Trusted root of the services that signed it [default: Sigstore's public ones]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "key")]
+    pub(crate) trusted_root: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! Whether an image in a registry is what somebody with a key has signed.
+//! Whether an image in a registry is what somebody has signed: with a key, or with a certificate.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::read;
 use crate::registry::{Client, Shelf};
 use crate::sbom;
 use crate::store::Store;
-use crate::trust::{self, Bundle, PublicKey};
+use crate::trust::{self, Bundle, Identity, Signatory};
 use crate::words;
 use crate::words::flag;
 
@@ -27,7 +27,7 @@ pub struct Verifier<'a> {
     /// For the registry.
     pub client: &'a Client,
     /// Who must have signed.
-    pub key: &'a PublicKey,
+    pub signatory: &'a Signatory,
     /// Where events go.
     pub events: &'a Events,
 }
@@ -40,9 +40,12 @@ pub struct Verified {
     /// The digest that is signed: of the index, or of the only manifest.
     #[serde(serialize_with = "shown")]
     pub digest: Digest,
-    /// The SHA-256 of the public key.
-    #[serde(serialize_with = "shown")]
-    pub key: Digest,
+    /// The SHA-256 of the public key, where one has signed.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "perhaps_shown")]
+    pub key: Option<Digest>,
+    /// Whom the certificate names, where one says who has signed.
+    #[serde(flatten)]
+    pub signer: Option<Identity>,
     /// The images in the index.
     #[serde(serialize_with = "all_shown")]
     pub platforms: Vec<Digest>,
@@ -56,7 +59,7 @@ pub struct Verified {
 pub struct Attestation {
     /// `spdx`, `cyclonedx` or `provenance`; of other statements the address that says what they state.
     pub kind: String,
-    /// Whether the key has signed it.
+    /// Whether it is signed as the image must be.
     pub signed: bool,
     /// Of provenance: who built.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,17 +70,21 @@ fn shown<S: serde::Serializer>(value: &Digest, serializer: S) -> Result<S::Ok, S
     serializer.collect_str(value)
 }
 
+fn perhaps_shown<S: serde::Serializer>(value: &Option<Digest>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&value.as_ref().map(ToString::to_string).unwrap_or_default())
+}
+
 fn all_shown<S: serde::Serializer>(values: &[Digest], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(values.iter().map(ToString::to_string))
 }
 
 impl Verifier<'_> {
-    /// Looks for a signature of the key on what `image` leads to, and for what else is stated there. The manifest and
+    /// Looks for a signature as it must be on what `image` leads to, and for what else is stated there. The manifest and
     /// its index name all else by digest; their own bytes, and those of each platform's manifest and configuration,
     /// are checked against theirs.
     ///
     /// # Errors
-    /// Integrity: nothing there is signed by the key, or something is not what its digest says. Network: the
+    /// Integrity: nothing there is signed as it must be, or something is not what its digest says. Network: the
     /// registry cannot be reached, or has no such image.
     pub async fn verify(&self, image: &Reference) -> Result<Verified> {
         self.events.step("Verifying", image.to_string());
@@ -107,7 +114,7 @@ impl Verifier<'_> {
             self.look(repository, &digest, &thing, &mut found).await?;
         }
         self.look_for_legacy(repository, &digest, &mut found).await?;
-        found.judge(image)?;
+        found.judge(image, self.signatory)?;
         let mut attestations: Vec<Attestation> = found.attestations;
         // What is there with a signature and without it is signed.
         let signed: Vec<String> =
@@ -115,7 +122,12 @@ impl Verifier<'_> {
         attestations.retain(|one| one.signed || !signed.contains(&one.kind));
         attestations.sort();
         attestations.dedup();
-        Ok(Verified { image: image.to_string(), digest, key: self.key.digest(), platforms, attestations })
+        let key = match self.signatory {
+            Signatory::Key(key) => Some(key.digest()),
+            Signatory::Named(_) => None,
+        };
+        let (image, signer) = (image.to_string(), found.signer);
+        Ok(Verified { image, digest, key, signer, platforms, attestations })
     }
 
     async fn configuration(&self, repository: &Repository, manifest: &Manifest) -> Result<()> {
@@ -157,12 +169,10 @@ impl Verifier<'_> {
             found.attestations.push(attestation(&statement, false));
             return Ok(());
         }
-        match Bundle::read(&content).and_then(|bundle| {
-            found.certified |= bundle.has_certificate();
-            bundle.verify(self.key, image)
-        }) {
-            Ok(statement) if statement.predicate_type == trust::SIGNATURE => found.is_signed = true,
-            Ok(statement) => {
+        found.certified |= Bundle::read(&content).is_ok_and(|bundle| bundle.has_certificate());
+        match self.signatory.verify(&content, image) {
+            Ok((statement, signer)) if statement.predicate_type == trust::SIGNATURE => found.signed(signer),
+            Ok((statement, _)) => {
                 let statement = serde_json::to_value(statement).unwrap_or_default();
                 found.attestations.push(attestation(&statement, true));
             }
@@ -200,8 +210,9 @@ impl Verifier<'_> {
         let layers = self.client.shelved(repository, Shelf::Signatures, image).await?;
         for layer in layers.iter().take(MOST_ENTRIES) {
             let payload = self.blob(repository, layer).await?;
-            match trust::verify_legacy(&payload, &layer.annotations, self.key, image) {
-                Ok(()) => found.is_signed = true,
+            found.certified |= trust::is_certified(&layer.annotations);
+            match self.signatory.verify_legacy(&payload, &layer.annotations, image) {
+                Ok(signer) => found.signed(signer),
                 Err(error) => found.refused.push(error),
             }
         }
@@ -232,6 +243,7 @@ fn attestation(statement: &Value, signed: bool) -> Attestation {
 #[derive(Default)]
 struct Found {
     is_signed: bool,
+    signer: Option<Identity>,
     /// Whether somebody signed with a certificate.
     certified: bool,
     refused: Vec<Error>,
@@ -239,26 +251,47 @@ struct Found {
 }
 
 impl Found {
-    /// Refuses an image that the key has not signed.
-    fn judge(&mut self, image: &Reference) -> Result<()> {
+    fn signed(&mut self, signer: Option<Identity>) {
+        self.is_signed = true;
+        self.signer = self.signer.take().or(signer);
+    }
+
+    /// Refuses an image that nobody has signed who must have.
+    fn judge(&mut self, image: &Reference, signatory: &Signatory) -> Result<()> {
         if self.is_signed {
             return Ok(());
         }
         let refused = std::mem::take(&mut self.refused);
-        let first = refused.into_iter().find(|error| error.kind() == Kind::Integrity);
-        let error = Error::integrity(match first {
-            Some(_) => format!("{image} is not signed with this key"),
-            None => format!("{image} is not signed"),
-        });
-        let error = match first {
-            Some(why) => error.because(why),
-            None => error,
+        let Some(why) = refused.into_iter().find(|error| error.kind() == Kind::Integrity) else {
+            return Err(Error::integrity(format!("{image} is not signed")).hint(words!(
+                "sign it when it is pushed, with {} or {}",
+                flag("sign-key").of("cosign.key"),
+                flag("sign").of("keyless")
+            )));
         };
-        Err(match self.certified {
-            true => error.hint("a certificate says who has signed it: `cosign verify` checks that"),
-            false => error.hint(words!(
-                "sign it with {} when it is pushed, or give another key",
-                flag("sign-key").of("cosign.key")
+        let has_hint = why.hint_text().is_some();
+        let error = match signatory {
+            Signatory::Key(_) => Error::integrity(format!("{image} is not signed with this key")),
+            Signatory::Named(named) => {
+                Error::integrity(format!("{image} is not signed by {}", named.1.identity))
+            }
+        };
+        let error = error.because(why);
+        Err(match (signatory, self.certified) {
+            (Signatory::Key(_), true) => error.hint(words!(
+                "a certificate says who has signed it: verify with {} and {}",
+                flag("identity").of("ID"),
+                flag("issuer").of("URL")
+            )),
+            (Signatory::Key(_), false) => error.hint("give the public key of whoever has signed it"),
+            (Signatory::Named(_), false) => {
+                error.hint(words!("give the public key with {}", flag("key").of("FILE")))
+            }
+            (Signatory::Named(_), true) if has_hint => error,
+            (Signatory::Named(_), true) => error.hint(words!(
+                "if that signer is the right one, use {} and {}",
+                flag("identity"),
+                flag("issuer")
             )),
         })
     }

@@ -69,7 +69,7 @@ pub fn payload(repository: &Repository, image: &Digest) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// Integrity: with what does not match.
-pub fn verify(
+pub(super) fn verify(
     payload: &[u8],
     annotations: &BTreeMap<String, String>,
     key: &PublicKey,
@@ -82,6 +82,14 @@ pub fn verify(
     if !key.verifies(payload, &signature) {
         return Err(Error::integrity("it was signed with another key, or changed"));
     }
+    is_about(payload, image)
+}
+
+/// Checks that what is signed is about `image`.
+///
+/// # Errors
+/// Integrity: it is not.
+pub(super) fn is_about(payload: &[u8], image: &Digest) -> Result<()> {
     let said: Payload = serde_json::from_slice(payload)
         .map_err(|e| Error::integrity("the signed payload cannot be read").because(e))?;
     if said.critical.kind != ABOUT_IMAGE {

@@ -5,6 +5,8 @@ mod bundle;
 mod key;
 mod legacy;
 mod provenance;
+mod signatory;
+mod sigstore;
 mod statement;
 
 pub use crate::oci::media_type::IN_TOTO;
@@ -13,6 +15,11 @@ pub use bundle::{
     signature_of, statement_about, to_sign,
 };
 pub use key::{PrivateKey, PublicKey};
-pub use legacy::{SIMPLE_SIGNATURE, SIMPLE_SIGNING, payload as legacy_payload, verify as verify_legacy};
+pub use legacy::{SIMPLE_SIGNATURE, SIMPLE_SIGNING, payload as legacy_payload};
 pub use provenance::{BUILD_TYPE, Build, LOCAL_BUILDER, PROVENANCE, Provenance, Run};
+pub use signatory::Signatory;
+pub use sigstore::{
+    Certified, Draft, EphemeralKey, Expected, Identity, Log, Services, Token, TrustedRoot, Wanted,
+    is_certified, said,
+};
 pub use statement::{Resource, Statement};

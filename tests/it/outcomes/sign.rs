@@ -249,3 +249,69 @@ fn the_older_form_of_a_signature_is_read_too() {
     assert_eq!(verify(&project, &registry, "other.pub", &[]).fail().code(), 4);
     assert_eq!(sha256(payload.as_bytes()), layer);
 }
+
+/// An image with a signature of this name in the fixtures, as sigstore-python made it.
+fn certified(registry: &TestRegistry, signature: &str) -> String {
+    let keyless = |name: &str| std::fs::read_to_string(fixture("keyless").join(name)).expect("a fixture");
+    let (image, bundle) = (keyless("image.json"), keyless(signature));
+    let empty = registry.put_blob("me/app", "{}");
+    registry.put_manifest("me/app", "1", MANIFEST, image.clone());
+    let (layer, size) = (registry.put_blob("me/app", bundle.clone()), bundle.len());
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": BUNDLE,
+        "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": empty, "size": 2},
+        "layers": [{"mediaType": BUNDLE, "digest": layer, "size": size}],
+        "subject": {"mediaType": MANIFEST, "digest": sha256(image.as_bytes()), "size": image.len()},
+    });
+    registry.put_manifest("me/app", "signature", MANIFEST, manifest.to_string());
+    sha256(image.as_bytes())
+}
+
+#[test]
+fn whoever_a_certificate_names_is_verified_and_nobody_else() {
+    const WORKFLOW: &str = "https://github.com/acme/shop/.github/workflows/release.yml@refs/tags/v1";
+    const ISSUER: &str = "https://token.actions.githubusercontent.com";
+    let registry = TestRegistry::start(Options::listing(Referrers::Proper));
+    let project = Project::new(&[]);
+    let digest = certified(&registry, "rekor-v2.json");
+    let image = format!("{}:1", registry.repository("me/app"));
+    let root = fixture("keyless/root.json").display().to_string();
+    let verify = |flags: &[&str]| project.call([&["verify", "--quiet", &image], flags].concat());
+    let rooted = |flags: &[&str]| verify(&[&["--trusted-root", &root], flags].concat());
+
+    let good = rooted(&["--identity", WORKFLOW, "--issuer", ISSUER]).succeed();
+    assert_eq!(good.stdout(), format!("{image}@{digest}: signed by {WORKFLOW}\n  issuer: {ISSUER}\n"));
+    let pattern = ["--identity-pattern", "https://github\\.com/acme/.*", "--issuer-pattern", ".*"];
+    let good = rooted(&[&pattern[..], &["--format", "json"]].concat()).succeed();
+    let read: Value = serde_json::from_str(good.stdout()).expect("JSON");
+    assert_eq!((&read["identity"], &read["issuer"]), (&WORKFLOW.into(), &ISSUER.into()));
+    assert_eq!((&read["digest"], read.get("key")), (&digest.clone().into(), None));
+
+    let refused = |call: Call, code: i32, words: &str| {
+        let done = call.fail();
+        assert_eq!(done.code(), code, "{}", done.stderr());
+        assert!(done.stderr().contains(words), "{}", done.stderr());
+    };
+    let other = ["--identity", "https://github.com/acme/other", "--issuer", ISSUER];
+    refused(rooted(&other), 4, "and not by https://github.com/acme/other");
+    refused(
+        rooted(&["--identity", WORKFLOW, "--issuer", "https://gitlab.com"]),
+        4,
+        "and not https://gitlab.com",
+    );
+    refused(
+        rooted(&["--identity-pattern", "github", "--issuer", ISSUER]),
+        4,
+        "and not by anyone like github",
+    );
+    let named = ["--identity", WORKFLOW, "--issuer", ISSUER];
+    refused(verify(&named), 4, "a transparency log that the trusted root does not name");
+    let key = fixture("plain.pub").display().to_string();
+    refused(verify(&["--key", &key]), 4, "it was signed with a certificate, and not with this key");
+    refused(verify(&[]), 2, "does not say who must have signed");
+    refused(verify(&["--identity", WORKFLOW]), 2, "--identity needs --issuer too");
+    refused(verify(&["--identity-pattern", "(", "--issuer", ISSUER]), 2, "not a regular expression");
+    refused(rooted(&["--key", &key]), 2, "cannot be used with");
+    let no_root = ["--trusted-root", &key, "--identity", WORKFLOW, "--issuer", ISSUER];
+    refused(verify(&no_root), 2, "not a trusted root");
+}

@@ -1,0 +1,19 @@
+//! Signatures with certificates, as Sigstore's services make them: Fulcio certifies a key for some minutes, Rekor
+//! records each signature, and a timestamp authority says when it was there. The only place that names the crates
+//! of Sigstore.
+
+mod certified;
+mod identity;
+mod older;
+mod provider;
+mod refusal;
+mod services;
+mod signing;
+mod token;
+
+pub use certified::TrustedRoot;
+pub use identity::{Expected, Identity, Wanted};
+pub use older::is_certified;
+pub use services::{Log, Services};
+pub use signing::{Certified, Draft, EphemeralKey, said};
+pub use token::Token;
