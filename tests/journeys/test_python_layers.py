@@ -38,11 +38,10 @@ full = pytest.mark.full
 
 
 @pytest.fixture(scope="module")
-def service(program: Program, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Made]:
+def service(program: Program, module_path: Path) -> tuple[Path, Made]:
     """The project with uv.lock, and its image."""
-    folder = tmp_path_factory.mktemp("service")
-    project = copied("service-uv", folder)
-    return project, make(program, project, folder / "layout")
+    project = copied("service-uv", module_path)
+    return project, make(program, project, module_path / "layout")
 
 
 def test_an_edited_source_file_changes_the_last_layer_alone(service, program, tmp_path: Path) -> None:
