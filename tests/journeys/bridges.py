@@ -52,10 +52,19 @@ def pack_platform_wheel(binary: Path, folder: Path) -> Path:
     files = {file.relative_to(scratch).as_posix(): file.read_bytes() for file in about}
     package = PLATFORM_WHEEL / "python" / "containerize"
     files |= {f"containerize/{file.name}": file.read_bytes() for file in package.iterdir() if file.is_file()}
-    files[f"{name}.data/scripts/containerize"] = binary.read_bytes()
+    files[f"{name}.data/scripts/containerize"] = as_released(binary, folder).read_bytes()
     text = files[f"{info.name}/WHEEL"].decode()
     tag = text.partition("Tag: ")[2].split()[0]
     return write_wheel(folder / f"{name}-{tag}.whl", files, f"{info.name}/RECORD")
+
+
+def as_released(binary: Path, folder: Path) -> Path:
+    """The program without what only debuggers read: each environment with the wheel has a copy."""
+    if not shutil.which("strip"):
+        return binary
+    small = folder / "metadata" / "program"
+    run(["strip", "--strip-debug", "-o", small, binary])
+    return small
 
 
 def write_wheel(path: Path, files: dict[str, bytes], record: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -67,12 +68,24 @@ def private_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     for name in list(os.environ):
         if name.startswith(("CONTAINERIZE_", "DOCKER_", "XDG_")) and "_TEST_" not in name:
             change.delenv(name)
-    for name in ("CARGO_TARGET_DIR", "REGISTRY_AUTH_FILE", "RUSTFLAGS", "SOURCE_DATE_EPOCH"):
+    # How tests/run compiles is not how users do.
+    ours = ("CARGO_INCREMENTAL", "CARGO_PROFILE_DEV_DEBUG", "CARGO_TARGET_DIR")
+    for name in (*ours, "REGISTRY_AUTH_FILE", "RUSTFLAGS", "SOURCE_DATE_EPOCH"):
         change.delenv(name, raising=False)
     change.setenv("NO_PROXY", "127.0.0.1,localhost")
     change.setenv("no_proxy", "127.0.0.1,localhost")
     yield
     change.undo()
+
+
+@pytest.fixture(scope="module")
+def module_path(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A folder for what the journeys of one file share. It goes when they have passed, as their own do."""
+    failed_before = request.session.testsfailed
+    folder = tmp_path_factory.mktemp(request.path.stem)
+    yield folder
+    if request.session.testsfailed == failed_before:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -173,17 +173,25 @@ def free_port(count: int = 1) -> int:
                 return first
 
 
+def link_or_copy(file: Path, name: Path) -> None:
+    """The same file under another name: a copy of the program is 300 megabytes."""
+    try:
+        os.link(file, name)
+    except OSError:  # on another disk
+        shutil.copy2(file, name)
+
+
 class Program:
     """The program under test, in both of its guises."""
 
     def __init__(self, binary: Path, home: Path) -> None:
         assert binary.is_file(), f"{binary} does not exist: build it or set CONTAINERIZE_BIN"
-        # Copies under both names, in a folder that can stand first on the PATH.
+        # Under both names, in a folder that can stand first on the PATH.
         self.folder = home / "bin"
         self.folder.mkdir(parents=True)
         for name in ("containerize", "cargo-containerize"):
             twin = binary.with_name(name)
-            shutil.copy2(twin if twin.is_file() else binary, self.folder / name)
+            link_or_copy(twin if twin.is_file() else binary, self.folder / name)
         self.env: Env = {
             "PATH": f"{self.folder}:{os.environ['PATH']}",
             "XDG_CACHE_HOME": str(home / "cache"),

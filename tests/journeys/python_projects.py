@@ -51,8 +51,8 @@ def lab_base(base: str) -> str:
 
 
 @functools.cache
-def base_layers(base: str) -> int:
-    """How many layers an image on the base begins with."""
+def base_layers(base: str) -> dict[str, int]:
+    """How many layers an image on the base begins with, for each platform."""
     layout, name = lab_bases(), BASES[base]
 
     def blob(digest: str) -> dict:
@@ -64,10 +64,11 @@ def base_layers(base: str) -> int:
         for entry in roots
         if entry.get("annotations", {}).get("org.opencontainers.image.ref.name") == name
     )
-    image = blob(root["digest"])
-    if "manifests" in image:
-        image = blob(image["manifests"][0]["digest"])
-    return len(image["layers"])
+    images = [
+        (f"{child['platform']['os']}/{child['platform']['architecture']}", blob(child["digest"]))
+        for child in blob(root["digest"])["manifests"]
+    ]
+    return {platform: len(image["layers"]) for platform, image in images}
 
 
 def uv() -> Path:
@@ -116,11 +117,11 @@ class Made:
 
     def own_layers(self, platform: str = PLATFORMS[0]) -> list[str]:
         """The digests of the layers on top of the base."""
-        return [layer.digest for layer in self.image(platform).layers[base_layers(self.base) :]]
+        return [layer.digest for layer in self.image(platform).layers[base_layers(self.base)[platform] :]]
 
     def own_files(self, platform: str = PLATFORMS[0]) -> dict[str, Entry]:
         """What the layers on top of the base hold."""
-        layers = self.image(platform).layers[base_layers(self.base) :]
+        layers = self.image(platform).layers[base_layers(self.base)[platform] :]
         return {entry.name: entry for layer in layers for entry in layer.entries}
 
     def unpack(self, folder: Path, platform: str = PLATFORMS[0]) -> Path:

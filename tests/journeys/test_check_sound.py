@@ -217,9 +217,9 @@ def examined_and_run(program: Program, podman: Podman, layout: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny(module_path: Path) -> Path:
     """A Rust program, for images that are about something else."""
-    return tiny_project(tmp_path_factory.mktemp("tiny") / "tiny")
+    return tiny_project(module_path / "tiny")
 
 
 def some(names, quick: list[str]) -> list:

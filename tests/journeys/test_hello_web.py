@@ -133,9 +133,9 @@ def test_podman_runs_it_as_its_own_user_on_a_read_only_root(hello_layout, podman
 
 
 @pytest.fixture(scope="module")
-def docker_archive(program, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def docker_archive(program, module_path: Path) -> Path:
     need_target(AMD64)
-    archive = tmp_path_factory.mktemp("archive") / "hello.tar"
+    archive = module_path / "hello.tar"
     output = f"docker-archive:{archive}:example/hello-web:1.0"
     program("-o", output, cwd=HELLO_WEB, env=HELLO_TARGET)
     return archive

@@ -28,10 +28,10 @@ class _Page(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def authority(module_path: Path) -> Path:
     """A folder with a private authority (ca.pem) and a server certificate for localhost (server.pem)."""
     need("openssl")
-    folder = tmp_path_factory.mktemp("authority")
+    folder = module_path
     key = ["-newkey", "rsa:2048", "-nodes", "-days", "30"]
     ca = ["-subj", "/CN=journeys", "-addext", "basicConstraints=critical,CA:TRUE"]
     run(["openssl", "req", "-x509", *key, *ca, "-keyout", "ca.key", "-out", "ca.pem"], cwd=folder)

@@ -34,13 +34,14 @@ WRITES = re.compile(r"^# (?:wrote|could not create) '?(/app/\S+)", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
-def python_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def python_of(module_path: Path) -> Callable[[str], Path]:
     """Gives a folder with the interpreter of a base as a program of this machine."""
     done: dict[str, Path] = {}
 
     def of(base: str) -> Path:
         if base not in done:
-            folder = tmp_path_factory.mktemp("python")
+            folder = module_path / base
+            folder.mkdir()
             done[base] = base_python(lab_bases(), BASES[base], PYTHON_OF[base], folder)
         return done[base]
 

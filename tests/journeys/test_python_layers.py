@@ -38,11 +38,10 @@ full = pytest.mark.full
 
 
 @pytest.fixture(scope="module")
-def service(program: Program, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Made]:
+def service(program: Program, module_path: Path) -> tuple[Path, Made]:
     """The project with uv.lock, and its image."""
-    folder = tmp_path_factory.mktemp("service")
-    project = copied("service-uv", folder)
-    return project, make(program, project, folder / "layout")
+    project = copied("service-uv", module_path)
+    return project, make(program, project, module_path / "layout")
 
 
 def test_an_edited_source_file_changes_the_last_layer_alone(service, program, tmp_path: Path) -> None:
@@ -383,7 +382,7 @@ def test_the_default_base_is_the_slim_image_of_the_version(
     planned = program("--dry-run", *options, cwd=project, env=env).out
     base = next(line for line in planned.splitlines() if "python:3.13-slim" in line)
     assert ".python-version" in base, "the choice is told with its reason"
-    layers = base_layers("slim")
+    layers = base_layers("slim")["linux/amd64"]
     found = validate_layout(tmp_path / "layout", digest=done.digest, base_layers=layers).image().layers
     wheels = service[1].own_layers()[:-1]
     assert [layer.digest for layer in found[layers:]][: len(wheels)] == wheels, "the same wheels and Python"

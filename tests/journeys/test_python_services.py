@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from harness import Podman, Program, Registry, Service, register_arm64
@@ -91,14 +92,15 @@ MATRIX = [
 
 @pytest.fixture(scope="module")
 def images(
-    program: Program, registry: Callable[[str], Registry], tmp_path_factory: pytest.TempPathFactory
+    program: Program, registry: Callable[[str], Registry], module_path: Path
 ) -> Callable[[str, str], tuple[Made, str]]:
     """Gives the image of a project on a base for both platforms, made once and pushed, and its name."""
     done: dict[tuple[str, str], tuple[Made, str]] = {}
 
     def of(name: str, base: str) -> tuple[Made, str]:
         if (name, base) not in done:
-            folder, here = tmp_path_factory.mktemp(name), registry("anonymous")
+            folder, here = module_path / f"{name}-{base}", registry("anonymous")
+            folder.mkdir()
             repository = f"python/{base}/{name}"
             to = pushed(here, repository)
             made = make(

@@ -39,11 +39,11 @@ HOST = "x86_64-pc-windows-msvc"
 
 
 @pytest.fixture(scope="module")
-def windows(tmp_path_factory: pytest.TempPathFactory) -> Windows:
+def windows(module_path: Path) -> Windows:
     binary = os.environ.get("CONTAINERIZE_TEST_WINDOWS")
     if not binary or not WINE.is_file():
         pytest.skip("no program for Windows: tests/run --full makes it where Wine and mingw-w64 are")
-    return Windows(Path(binary), tmp_path_factory.mktemp("wine"))
+    return Windows(Path(binary), module_path)
 
 
 def copied(source: Path, folder: Path) -> Path:

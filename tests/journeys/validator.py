@@ -11,6 +11,7 @@ import io
 import json
 import tarfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,13 +104,18 @@ class Layout:
 
 
 def validate_layout(
-    path: str | Path, *, digest: str | None = None, base_layers: int = 0, leftovers: bool = False
+    path: str | Path,
+    *,
+    digest: str | None = None,
+    base_layers: int | Mapping[str, int] = 0,
+    leftovers: bool = False,
 ) -> Layout:
     """Reads the layout at `path`, checking every rule, and gives what it holds.
 
-    The first `base_layers` layers of each image come from a foreign base: their bytes must be what the
-    manifest says, but the rules about our own entries do not bind them. `digest` is what the program
-    printed. `leftovers` allows files that nothing refers to, as a killed program may leave them.
+    The first `base_layers` layers of each image, a number or one for each platform, come from a foreign
+    base: their bytes must be what the manifest says, but the rules about our own entries do not bind them.
+    `digest` is what the program printed. `leftovers` allows files that nothing refers to, as a killed
+    program may leave them.
     Raises `Invalid` with all breaches in one message.
     """
     reader = _Reader(Path(path), base_layers, leftovers)
@@ -124,7 +130,7 @@ def validate_layout(
 @dataclass
 class _Reader:
     root: Path
-    base_layers: int
+    base_layers: int | Mapping[str, int]
     leftovers: bool
     breaches: list[str] = field(default_factory=list)
     reached: set[str] = field(default_factory=set)
@@ -192,12 +198,13 @@ class _Reader:
         if not isinstance(config, dict):
             self.wrong(where, "the config is not a JSON object")
             return None
-        self._config(where, descriptor, config)
+        foreign = self._base_layers(config)
+        self._config(where, descriptor, config, foreign)
         layers = []
         for position, layer in enumerate(manifest.get("layers", [])):
             if layer.get("mediaType") not in LAYERS_OF[kind]:
                 self.wrong(where, f"layer {position} is {layer.get('mediaType')} in a {kind}")
-            found = self._layer(f"{where} layer {position}", layer, ours=position >= self.base_layers)
+            found = self._layer(f"{where} layer {position}", layer, ours=position >= foreign)
             if found:
                 layers.append(found)
         diff_ids = config.get("rootfs", {}).get("diff_ids")
@@ -205,7 +212,12 @@ class _Reader:
             self.wrong(where, f"diff_ids {diff_ids} are not those of the layers")
         return Image(descriptor["digest"], manifest, config, layers)
 
-    def _config(self, where: str, descriptor: dict, config: dict) -> None:
+    def _base_layers(self, config: dict) -> int:
+        if isinstance(self.base_layers, int):
+            return self.base_layers
+        return self.base_layers[f"{config.get('os')}/{config.get('architecture')}"]
+
+    def _config(self, where: str, descriptor: dict, config: dict, foreign: int) -> None:
         if config.get("rootfs", {}).get("type") != "layers":
             self.wrong(where, "rootfs.type is not 'layers'")
         for key in ("architecture", "os"):
@@ -217,7 +229,7 @@ class _Reader:
         real = [line for line in history if not line.get("empty_layer")]
         if len(real) != len(config.get("rootfs", {}).get("diff_ids", [])):
             self.wrong(where, f"{len(real)} lines of history for layers")
-        for line in real[self.base_layers :]:
+        for line in real[foreign:]:
             if "created" in line:
                 self.wrong(where, f"a line of history has a time: {line}")
         if not str(config.get("created", "")).endswith("Z"):

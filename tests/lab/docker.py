@@ -43,7 +43,7 @@ def start(folder: Path) -> None:
     command = [
         "dockerd",
         *("--config-file", str(folder / "daemon.json")),
-        *("--data-root", str(folder / "data"), "--exec-root", str(folder / "run")),
+        *("--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")),
         *("--pidfile", str(folder / "dockerd.pid"), "--host", f"unix://{folder}/docker.sock"),
         *("--bridge", "none", "--iptables=false", "--ip6tables=false"),
         *("--default-ulimit", "nofile=1024:1024", "--default-ulimit", "nproc=1000:1000"),
@@ -75,7 +75,7 @@ def stop(folder: Path) -> None:
             os.kill(process, 0)
             time.sleep(0.1)
     # What a network namespace of its own was mounted on would stay.
-    subprocess.run(["umount", str(folder / "run" / "netns" / "default")], capture_output=True)
+    subprocess.run(["umount", str(folder / "exec" / "netns" / "default")], capture_output=True)
 
 
 if __name__ == "__main__":
