@@ -179,7 +179,9 @@ class Fulcio:
         issuer_key = sha256(spki(self.authority.key.public_key()))
         entry = b"\0\1" + issuer_key + len(bare).to_bytes(3, "big") + bare
         signature = self.certificate_log.sign(b"\0\0" + moment + entry + b"\0\0", ec.ECDSA(SHA256()))
-        word = b"\0" + self.log_id + moment + b"\0\0" + b"\4\3" + len(signature).to_bytes(2, "big") + signature
+        word = (
+            b"\0" + self.log_id + moment + b"\0\0" + b"\4\3" + len(signature).to_bytes(2, "big") + signature
+        )
         inner = len(word).to_bytes(2, "big") + word
         words = core.OctetString(len(inner).to_bytes(2, "big") + inner).dump()
         builder = builder.add_extension(x509.UnrecognizedExtension(SCTS, words), critical=False)
@@ -257,7 +259,12 @@ class RekorV1(Rekor):
                 return 409, json.dumps(message).encode(), place
             index = self.tree.add(content)
             moment = int(time.time()) + self.late
-            promise = {"body": b64(content), "integratedTime": moment, "logIndex": index, "logID": self.id.hex()}
+            promise = {
+                "body": b64(content),
+                "integratedTime": moment,
+                "logIndex": index,
+                "logID": self.id.hex(),
+            }
             verification = {
                 "signedEntryTimestamp": b64(self.sign(canonical(promise))),
                 "inclusionProof": {
@@ -441,7 +448,9 @@ def token(**changed: object) -> str:
         **changed,
     }
     parts = [{"alg": "ES256", "typ": "JWT"}, claims, "signed by nobody"]
-    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+    return ".".join(
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts
+    )
 
 
 def serve(port: int, folder: Path, late: int) -> None:
