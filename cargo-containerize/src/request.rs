@@ -64,6 +64,7 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
         groups: front_end.groups.clone(),
         outputs: arguments.target.output.clone(),
         sbom_outputs: arguments.target.sbom_output.clone(),
+        identity_token: arguments.target.identity_token.clone(),
         stream: (!std::io::stdout().is_terminal()).then(|| Stream::new(std::io::stdout())),
         push: arguments.target.push,
         load: arguments.target.load.clone(),

@@ -7,12 +7,14 @@ pub mod seeds;
 
 use std::io::{Cursor, Write};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use containerize_core::facts::{self, details};
 use containerize_core::http::{HeaderMap, HeaderValue, Url, header::WWW_AUTHENTICATE};
 use containerize_core::oci::{Digest, ImageConfig, ManifestKind, Platform, Reference};
 use containerize_core::python::lock;
 use containerize_core::python::{Marker, Name, Requirement, WheelName};
+use containerize_core::trust::{Bundle, Token, TrustedRoot};
 use containerize_core::wheel::Wheel;
 use containerize_core::{debian, elf, registry};
 use tempfile::TempDir;
@@ -28,7 +30,7 @@ pub struct Reader {
 }
 
 /// All readers.
-pub const READERS: [Reader; 10] = [
+pub const READERS: [Reader; 11] = [
     Reader { name: "wheel", read: wheel, seeds: seeds::wheels },
     Reader { name: "deb", read: deb, seeds: seeds::packages },
     Reader { name: "layer", read: layer, seeds: seeds::layers },
@@ -39,6 +41,7 @@ pub const READERS: [Reader; 10] = [
     Reader { name: "manifest", read: manifest, seeds: seeds::manifests },
     Reader { name: "reference", read: reference, seeds: seeds::references },
     Reader { name: "challenge", read: challenge, seeds: seeds::challenges },
+    Reader { name: "bundle", read: bundle, seeds: seeds::bundles },
 ];
 
 /// The bytes as a file, in a folder that is there as long as the value.
@@ -129,4 +132,16 @@ pub fn challenge(bytes: &[u8]) {
     headers.insert(WWW_AUTHENTICATE, value);
     let base: Url = "https://registry.example/v2/".parse().expect("a URL");
     let _ = registry::Challenge::of(&headers, &base);
+}
+
+/// A signature with a certificate, and a token that says who signs. None is that of this image.
+pub fn bundle(bytes: &[u8]) {
+    static ROOT: OnceLock<TrustedRoot> = OnceLock::new();
+    let root = ROOT.get_or_init(|| TrustedRoot::read(seeds::ROOT).expect("a sound root"));
+    let _ = Bundle::read(bytes);
+    assert!(root.verify(bytes, &Digest::of(b"another image")).is_err());
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _ = Token::read(text);
+        let _ = TrustedRoot::read(text);
+    }
 }

@@ -12,6 +12,9 @@ pub const MANIFEST: &str = containerize_tests::image::MANIFEST;
 /// The media type of OCI indexes.
 pub const INDEX: &str = containerize_tests::image::INDEX;
 
+/// The root of the signatures that are seeds.
+pub const ROOT: &str = include_str!("../../tests/fixtures/trust/keyless/root.json");
+
 /// The locks by the names of their files.
 pub const LOCKS: [(&str, LockKind); 5] = [
     ("uv.lock", LockKind::Uv),
@@ -150,6 +153,14 @@ pub fn challenges() -> Vec<Vec<u8>> {
         r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push""#,
         r#"Basic realm="a \"quoted\" one", Negotiate, Bearer realm=/token"#,
     ])
+}
+
+/// Signatures recorded by both versions of Rekor, their root, and a token.
+pub fn bundles() -> Vec<Vec<u8>> {
+    let first = include_bytes!("../../tests/fixtures/trust/keyless/rekor-v1.json");
+    let second = include_bytes!("../../tests/fixtures/trust/keyless/rekor-v2.json");
+    let token = b"e30.eyJpc3MiOiJpIiwic3ViIjoicyIsImF1ZCI6InNpZ3N0b3JlIiwiZXhwIjoxfQ.c2ln";
+    vec![first.to_vec(), second.to_vec(), ROOT.as_bytes().to_vec(), token.to_vec()]
 }
 
 fn texts(texts: &[&str]) -> Vec<Vec<u8>> {

@@ -68,6 +68,7 @@ campaigns! {
     manifests "manifest"
     references "reference"
     challenges "challenge"
+    bundles "bundle"
 }
 
 #[test]

@@ -2,12 +2,13 @@
 """sigstore.py start PORT DIR [--clock SECONDS]
 sigstore.py stop PORT DIR
 
-Sigstore's services on 127.0.0.1, for nobody but tests: Fulcio on PORT, Rekor v1 on PORT+1, Rekor v2 on PORT+2 and a
-timestamp authority (RFC 3161) on PORT+3. They refuse what is not signed as it should be, but take any token.
+Sigstore's services on 127.0.0.1, for nobody but tests: Fulcio on PORT, Rekor v1 on PORT+1, Rekor v2 on
+PORT+2 and a timestamp authority (RFC 3161) on PORT+3. They refuse what is not signed as it should be, but
+take any token.
 
-What clients need is in DIR: trusted_root.json, signing_config_v1.json and signing_config_v2.json, and a token of a
-workflow on GitHub in `token`. Fulcio's port gives it at /github/token too, as GitHub does to jobs: to whoever has the
-bearer's word `let-me-in`.
+What clients need is in DIR: trusted_root.json, signing_config_v1.json and signing_config_v2.json, and a token
+of a workflow on GitHub in `token`. Fulcio's port gives it at /github/token too, as GitHub does to jobs: to
+whoever has the bearer's word `let-me-in`. And it is Google's metadata server.
 
   --clock  what Rekor and the timestamp authority are late by
 """
@@ -43,6 +44,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 ISSUER = "https://token.actions.githubusercontent.com"
 WORKFLOW = "acme/shop/.github/workflows/release.yml@refs/tags/v1"
 BEARER = "let-me-in"
+#: Whom Google's metadata server speaks of.
+ROBOT = {
+    "iss": "https://accounts.google.com",
+    "job_workflow_ref": None,
+    "email": "robot@acme.iam.gserviceaccount.com",
+}
 SECONDS_TO_START = 30
 MINUTES_OF_A_CERTIFICATE = 10
 #: Who gave the token (Fulcio's `oid-info.md`): as bare text, and as an UTF8String.
@@ -133,6 +140,10 @@ class Fulcio:
             if "audience=sigstore" not in path:
                 return 400, b"", {}
             return 200, json.dumps({"value": token(), "count": 1}).encode(), {}
+        if path.startswith("/computeMetadata/v1/instance/service-accounts/default/identity"):
+            if headers.get("metadata-flavor") != "Google" or "audience=sigstore" not in path:
+                return 403, b"", {}
+            return 200, token(**ROBOT).encode(), {"Content-Type": "text/html"}
         if path != "/api/v2/signingCert":
             return 404, b"", {}
         asked = json.loads(body)
@@ -292,7 +303,7 @@ class RekorV1(Rekor):
         envelope = json.loads(proposed["envelope"])
         payload, [signature] = base64.b64decode(envelope["payload"]), envelope["signatures"]
         [verifier] = proposed["verifiers"]
-        public = load_public(base64.b64decode(verifier))
+        public, verifier = load_public(base64.b64decode(verifier)), as_rekor_writes(verifier)
         must_verify(
             public, base64.b64decode(signature["sig"]), pae(envelope["payloadType"], payload), "the envelope"
         )
@@ -345,6 +356,11 @@ class RekorV2(Rekor):
                 "canonicalizedBody": b64(content),
             }
         return 201, json.dumps(entry).encode(), {}
+
+
+def as_rekor_writes(verifier: str) -> str:
+    """A certificate in PEM, its lines as Rekor ends them."""
+    return b64(x509.load_pem_x509_certificate(base64.b64decode(verifier)).public_bytes(Encoding.PEM))
 
 
 def load_public(pem: bytes) -> object:

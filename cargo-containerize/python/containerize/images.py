@@ -73,7 +73,7 @@ class BuildConfig:
     repository: str | None = None
     sbom: Literal["auto", "spdx", "cyclonedx", "both", "none"] | None = None
     server: str | None = None
-    sign: Table | None = None
+    sign: Literal["keyless"] | Table | None = None
     signature_format: Literal["bundle", "legacy", "both"] | None = None
     stale_lock: Literal["error", "warn"] | None = None
     stop_signal: str | None = None

@@ -166,6 +166,14 @@ pub(crate) struct TargetArgs {
     /// index, like Docker's BuildKit. [default: auto]
     #[arg(long, value_name = "HOW", hide_short_help = true)]
     attestations: Option<Attestations>,
+    /// Sign what is pushed with a certificate that states who signs: keyless
+    ///
+    /// The job's identity on GitHub, GitLab and Google is used, or that of --identity-token.
+    #[arg(long, value_name = "HOW", value_parser = ["keyless"], conflicts_with = "sign_key")]
+    sign: Option<String>,
+    /// Sign what is pushed with the identity token in FILE (with keyless)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, hide_short_help = true)]
+    pub(crate) identity_token: Option<PathBuf>,
     /// Sign what is pushed with the private key in FILE
     ///
     /// CONTAINERIZE_SIGN_PASSWORD or COSIGN_PASSWORD is its password. The key `sign` also takes a command.
@@ -480,7 +488,10 @@ impl BuildArgs {
             check: image.check,
             sbom: self.target.sbom,
             attestations: self.target.attestations,
-            sign: self.target.sign_key.clone().map(Sign::with_key),
+            sign: match (&self.target.sign_key, &self.target.sign) {
+                (Some(key), _) => Some(Sign::with_key(key.clone())),
+                (None, how) => how.as_ref().map(|_| Sign::keyless()),
+            },
             signature_format: self.target.signature_format,
             native: image.native,
             compression: image.compression,

@@ -1,7 +1,9 @@
 //! What hangs on a pushed image: bills of materials and provenance.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use super::choice::choice;
 use super::value::Command;
@@ -69,29 +71,127 @@ impl SignatureFormat {
     }
 }
 
-/// Who signs what is pushed: a key, or a command that has one.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+/// Who signs what is pushed: a key, a command that has one, or whoever a certificate names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Sign {
-    /// A file with a private key of P-256 in PEM, as `cosign generate-key-pair` makes it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// A file with a private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// A file with the key's password; otherwise `CONTAINERIZE_SIGN_PASSWORD` or `COSIGN_PASSWORD` is it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// A file with the key's password.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub password_file: Option<String>,
-    /// A command that is given what to sign on standard input, and writes the signature (ECDSA with SHA-256, in
-    /// DER) to standard output, as it is or in Base64.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// A command that has a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Command>,
     /// A file with the public key that belongs to the command's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub public_key: Option<String>,
+    /// Whether it is signed with a certificate that says who signs.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keyless: bool,
+    /// A file with the token that says so to whoever gives the certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity_token: Option<String>,
+    /// A file that names the services that take part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing_config: Option<String>,
+    /// A file with what their signatures are verified with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusted_root: Option<String>,
+}
+
+/// The word for a signature with a certificate.
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "it is the schema of what `Sign` reads")]
+enum SignWord {
+    /// With a certificate of Sigstore's public services, for the identity of this job.
+    Keyless,
+}
+
+/// The ways to write [`Sign`].
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it is the schema of what `Sign` reads")]
+enum SignForms {
+    /// With a certificate.
+    Word(SignWord),
+    /// A key, a command that has one, or with a certificate of certain services.
+    Table(SignTable),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct SignTable {
+    /// A file with a private key of P-256 in PEM, as `cosign generate-key-pair` makes it.
+    key: Option<String>,
+    /// A file with the key's password; otherwise `CONTAINERIZE_SIGN_PASSWORD` or `COSIGN_PASSWORD` is it.
+    password_file: Option<String>,
+    /// A command that is given what to sign on standard input, and writes the signature (ECDSA with SHA-256, in
+    /// DER) to standard output, as it is or in Base64.
+    command: Option<Command>,
+    /// A file with the public key that belongs to the command's.
+    public_key: Option<String>,
+    /// Whether to sign with a certificate that says who signs.
+    #[serde(default)]
+    keyless: bool,
+    /// Keyless: a file with an identity token; otherwise the one of the job on GitHub, GitLab or Google.
+    identity_token: Option<String>,
+    /// Keyless: a file with the signing configuration of other services than Sigstore's public ones.
+    signing_config: Option<String>,
+    /// Keyless: a file with their trusted root.
+    trusted_root: Option<String>,
+}
+
+/// The word that stands for the table `{ keyless = true }`.
+const KEYLESS: &str = "keyless";
+
+impl<'de> Deserialize<'de> for Sign {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let table = match Value::deserialize(deserializer)? {
+            Value::String(word) if word == KEYLESS => return Ok(Self::keyless()),
+            table @ Value::Object(_) => serde_json::from_value(table).map_err(D::Error::custom)?,
+            _ => {
+                return Err(D::Error::custom(
+                    "expected \"keyless\", or a table such as { key = \"cosign.key\" }",
+                ));
+            }
+        };
+        let SignTable { key, password_file, command, public_key, .. } = table;
+        let SignTable { keyless, identity_token, signing_config, trusted_root, .. } = table;
+        Ok(Self {
+            key,
+            password_file,
+            command,
+            public_key,
+            keyless,
+            identity_token,
+            signing_config,
+            trusted_root,
+        })
+    }
+}
+
+impl JsonSchema for Sign {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Sign".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        SignForms::json_schema(generator)
+    }
 }
 
 impl Sign {
     /// A key in this file.
     pub fn with_key(file: String) -> Self {
         Self { key: Some(file), ..Self::default() }
+    }
+
+    /// With a certificate of Sigstore's public services.
+    pub fn keyless() -> Self {
+        Self { keyless: true, ..Self::default() }
     }
 
     /// The file with the public key, as cosign calls it.
@@ -105,7 +205,19 @@ impl Sign {
 
     /// What makes no sense in it.
     pub(super) fn mistake(&self) -> Option<&'static str> {
+        let of_services = [&self.identity_token, &self.signing_config, &self.trusted_root];
+        let of_keys = [&self.key, &self.password_file, &self.public_key];
         match (&self.key, &self.command) {
+            _ if self.keyless && (self.command.is_some() || of_keys.iter().any(|part| part.is_some())) => {
+                Some("it is keyless, and also sets a key or a command")
+            }
+            _ if self.keyless && self.signing_config.is_some() && self.trusted_root.is_none() => {
+                Some("signing-config needs trusted-root too")
+            }
+            _ if self.keyless => None,
+            _ if of_services.iter().any(|part| part.is_some()) => {
+                Some("identity-token, signing-config and trusted-root need keyless = true")
+            }
             (None, None) => Some("it names neither a key nor a command"),
             (Some(_), Some(_)) => Some("it names both a key and a command"),
             (Some(_), None) if self.public_key.is_some() => Some("public-key is only for a command"),
@@ -150,6 +262,8 @@ impl Sbom {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -159,5 +273,26 @@ mod tests {
         assert!("SPDX".parse::<Sbom>().is_err_and(|words| words.contains("spdx, cyclonedx")));
         assert!(Sbom::Auto.has_spdx() && !Sbom::Auto.has_cyclonedx() && Sbom::Both.has_cyclonedx());
         assert!(!Sbom::None.has_spdx());
+    }
+
+    #[test]
+    fn who_signs_is_a_word_or_a_table() {
+        let read = |value: Value| serde_json::from_value::<Sign>(value).map_err(|error| error.to_string());
+        assert_eq!(read(json!("keyless")), read(json!({"keyless": true})));
+        assert_eq!(read(json!("keyless")), Ok(Sign::keyless()));
+        assert_eq!(json!(Sign::keyless()), json!({"keyless": true}));
+        assert!(read(json!("cosign.key")).is_err_and(|words| words.contains("{ key = \"cosign.key\" }")));
+        assert!(read(json!({"keyles": true})).is_err_and(|words| words.contains("unknown field `keyles`")));
+        let mistake = |value: Value| read(value).expect("a table").mistake();
+        assert_eq!(mistake(json!("keyless")), None);
+        assert_eq!(mistake(json!({"keyless": true, "trusted-root": "root.json"})), None);
+        for (value, part) in [
+            (json!({"keyless": true, "key": "a"}), "also sets a key"),
+            (json!({"keyless": true, "signing-config": "a"}), "needs trusted-root"),
+            (json!({"key": "a", "identity-token": "b"}), "need keyless = true"),
+            (json!({"keyless": false}), "neither a key nor a command"),
+        ] {
+            assert!(mistake(value.clone()).is_some_and(|words| words.contains(part)), "{value}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::attest::Sign;
 use super::origin::{Origin, Origins};
 use super::value::Debian;
 
@@ -74,4 +75,18 @@ pub(super) fn debian(
     replace(&part("snapshot"), &mut low.snapshot, high.snapshot, origin, origins);
     replace(&part("keyring"), &mut low.keyring, high.keyring, origin, origins);
     replace(&part("docs"), &mut low.docs, high.docs, origin, origins);
+}
+
+/// The higher value wins, but the word alone keeps the services that a lower place names for it.
+pub(super) fn sign(
+    key: &str,
+    low: &mut Option<Sign>,
+    high: Option<Sign>,
+    origin: &Origin,
+    origins: &mut Origins,
+) {
+    let is_kept = high == Some(Sign::keyless()) && low.as_ref().is_some_and(|low| low.keyless);
+    if !is_kept {
+        replace(key, low, high, origin, origins);
+    }
 }

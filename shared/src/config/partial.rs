@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::attest::{Attestations, Sbom, Sign, SignatureFormat};
-use super::merge::{append, by_key, debian, replace};
+use super::merge::{append, by_key, debian, replace, sign};
 use super::natural;
 use super::origin::{Origin, Origins};
 use super::shown::{Shown, rows};
@@ -144,8 +144,9 @@ keys! {
     sbom("sbom"): Sbom, replace, Text, r#""spdx""#;
     /// Where what is attested about an image goes: `auto`, `referrers`, `index` or `none`.
     attestations("attestations"): Attestations, replace, Text, r#""referrers""#;
-    /// Who signs what is pushed: a key of this machine, or a command that has one.
-    sign("sign"): Sign, replace, Toml, r#"{ key = "cosign.key" }"#;
+    /// Who signs what is pushed: a key of this machine, a command that has one, or with `keyless` whoever a certificate
+    /// names.
+    sign("sign"): Sign, sign, Text, r#"{ key = "cosign.key" }"#;
     /// The form of signatures: `bundle` (cosign 3), `legacy` (a tag beside each image, for Podman and others) or `both`.
     signature_format("signature-format"): SignatureFormat, replace, Text, r#""both""#;
     /// Libraries that the image needs and nothing in it has: `error` names them, `bundle` bundles this machine's.

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 const FLAGS: &[&str] = &[
     "push",
     "output",
+    "identity-token",
     "load",
     "dry-run",
     "format",

@@ -289,8 +289,13 @@ impl Check<'_> {
         let sign = attest.sign.as_ref();
         if let Some(mistake) = sign.and_then(Sign::mistake) {
             return Err(self.wrong("sign", mistake).hint(
-                "write { key = \"cosign.key\" }, or { command = [...], public-key = \"cosign.pub\" }",
+                "write { key = \"cosign.key\" }, { command = [...], public-key = \"cosign.pub\" }, or \"keyless\"",
             ));
+        }
+        if sign.is_some_and(|sign| sign.keyless) && attest.signature_format.has_tags() {
+            return Err(self
+                .wrong("signature-format", "signatures without a key are always bundles")
+                .hint("leave it out, or sign with a key"));
         }
         if sign.is_some() && attest.attestations == Attestations::None {
             return Err(self

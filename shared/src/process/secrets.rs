@@ -8,8 +8,9 @@ use crate::system::System;
 /// Variables of this prefix hold `user:password` for one registry each.
 pub(crate) const AUTH_PREFIX: &str = "CONTAINERIZE_AUTH_";
 
-/// Other variables in which this program finds credentials for registries, and passwords of keys.
-const NAMES: [&str; 8] = [
+/// Other variables in which this program finds credentials for registries, passwords of keys, and what says who signs.
+const NAMES: [&str; 10] = [
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
     "CONTAINERIZE_USERNAME",
     "CONTAINERIZE_PASSWORD",
     "CONTAINERIZE_SIGN_PASSWORD",
@@ -18,6 +19,7 @@ const NAMES: [&str; 8] = [
     "DOCKER_CONFIG",
     "GITHUB_TOKEN",
     "REGISTRY_AUTH_FILE",
+    "SIGSTORE_ID_TOKEN",
 ];
 
 /// Those in which GitLab gives passwords of registries. Others of its variables, such as `CI_JOB_TOKEN`, fetch
@@ -57,6 +59,8 @@ mod tests {
             ("DOCKER_CONFIG", false),
             ("REGISTRY_AUTH_FILE", false),
             ("GITHUB_TOKEN", false),
+            ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", false),
+            ("SIGSTORE_ID_TOKEN", false),
             ("CI_REGISTRY_PASSWORD", false),
             ("CI_DEPLOY_PASSWORD", false),
             ("CI_DEPENDENCY_PROXY_PASSWORD", false),

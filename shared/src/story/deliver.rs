@@ -128,9 +128,11 @@ async fn deliver(
     for (set, image) in sets.iter().zip(&plan.images) {
         let references =
             if request.push { sink::push(client, set, store, events).await? } else { Vec::new() };
-        if let (Some(sign), Some(reference)) = (&image.attest.sign, references.first()) {
+        if let (Some(sign), Some(reference)) = (&image.attest.sign, references.first())
+            && let Some(signer) = workshop.signers.get(sign)
+        {
             let signed = format!("{}@{}", reference.repository, set.digest());
-            let verify = Command::VERIFY.with([flag("key").of(sign.public_file())]);
+            let verify = Command::VERIFY.with(signer.proof(sign));
             events.note(words!("signed; to check it, run `{verify} {signed}`"));
         }
         delivered.push(Delivered {

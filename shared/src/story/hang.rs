@@ -13,7 +13,7 @@ use super::ingredients::{Origin, Packed};
 use super::provenance;
 use super::request::{NAME, Request, named};
 use super::revision::remember_written;
-use super::sign::Signer;
+use super::sign::{Desk, Signed, Signer};
 use super::workshop::Workshop;
 use crate::config::{Attest, Attestations, Sbom};
 use crate::error::{Error, Result};
@@ -23,7 +23,7 @@ use crate::plan::{ImagePlan, Plan};
 use crate::sbom::{self, Bill};
 use crate::sink;
 use crate::store::{Blob, Store, Table};
-use crate::trust;
+use crate::trust::{self, Run};
 use crate::words;
 use crate::words::flag;
 
@@ -54,6 +54,12 @@ pub(super) async fn hang(
     packed: Vec<Packed>,
 ) -> Result<(Vec<ImageSet>, Vec<(PathBuf, String)>)> {
     let (mut sets, mut files) = (Vec::new(), Vec::new());
+    let is_any_hung = plan.images.iter().any(|image| hangs(workshop.request, &image.attest));
+    let workflow = match is_any_hung {
+        true => workshop.signers.workflow(workshop.events).await,
+        false => None,
+    };
+    let run = Run::of(&workshop.request.variables, workflow);
     for (Packed { mut set, origins }, image) in packed.into_iter().zip(&plan.images) {
         let attest = &image.attest;
         let is_held = attest.attestations == Attestations::Index;
@@ -81,9 +87,9 @@ pub(super) async fn hang(
             files.push((named(file, &image.name), document.text.clone()));
         }
         if is_hung {
-            let statement = provenance::of_set(workshop.request, image, &set, &origins)?;
+            let statement = provenance::of_set(run.clone(), image, &set, &origins)?;
             let things = Things { workshop, plan: image, documents, statement };
-            tokio::task::block_in_place(|| things.attach(&mut set))?;
+            things.attach(&mut set).await?;
         }
         sets.push(set);
     }
@@ -200,29 +206,47 @@ struct Things<'a> {
 }
 
 impl Things<'_> {
-    fn attach(&self, set: &mut ImageSet) -> Result<()> {
+    async fn attach(&self, set: &mut ImageSet) -> Result<()> {
         let subjects: Vec<Descriptor> = set.manifests().map(|manifest| manifest.descriptor.clone()).collect();
         let bills = self.bills(&subjects)?;
         if self.plan.attest.attestations != Attestations::Index {
-            for (bill, subject) in &bills {
-                self.hang(set, subject, &bill.kind, "SBOM", bill.text.clone().into_bytes(), &[])?;
-            }
-            for subject in &subjects {
-                let stated = [(PREDICATE_TYPE, trust::PROVENANCE)];
-                self.hang(set, subject, trust::IN_TOTO, "provenance", self.statement.clone(), &stated)?;
-            }
+            tokio::task::block_in_place(|| self.attach_unsigned(set, &subjects, &bills))?;
         }
         let Some(sign) = self.plan.attest.sign.as_ref().filter(|_| signs(self.workshop.request)) else {
             return Ok(());
         };
         let signer = self.workshop.signers.get(sign).ok_or_else(|| Error::bug("a signer is lost"))?;
         if self.plan.attest.signature_format.has_bundles() {
-            self.attach_signed(set, &subjects, &bills, signer)?;
+            self.attach_signed(set, &subjects, &bills, signer).await?;
         }
         if self.plan.attest.signature_format.has_tags() {
-            set.signatures = self.tag_signatures(set, &subjects, signer)?;
+            let signatures = tokio::task::block_in_place(|| self.tag_signatures(set, &subjects, signer));
+            set.signatures = signatures?;
         }
         Ok(())
+    }
+
+    /// The documents as they are.
+    fn attach_unsigned(
+        &self,
+        set: &mut ImageSet,
+        subjects: &[Descriptor],
+        bills: &[(&Document, &Descriptor)],
+    ) -> Result<()> {
+        for (bill, subject) in bills {
+            self.hang(set, subject, &bill.kind, "SBOM", bill.text.clone().into_bytes(), &[])?;
+        }
+        for subject in subjects {
+            let stated = [(PREDICATE_TYPE, trust::PROVENANCE)];
+            self.hang(set, subject, trust::IN_TOTO, "provenance", self.statement.clone(), &stated)?;
+        }
+        Ok(())
+    }
+
+    /// What signing works with.
+    fn desk(&self) -> Desk<'_> {
+        let Workshop { request, dir, store, events, .. } = *self.workshop;
+        Desk { request, dir, store, events }
     }
 
     /// The bills that go with the images, and what each is about.
@@ -237,31 +261,39 @@ impl Things<'_> {
 
     /// The signature of each manifest, and the documents about it once more, signed, unless what is signed holds
     /// them.
-    fn attach_signed(
+    async fn attach_signed(
         &self,
         set: &mut ImageSet,
         subjects: &[Descriptor],
         bills: &[(&Document, &Descriptor)],
         signer: &Signer,
     ) -> Result<()> {
-        let Workshop { request, dir, .. } = *self.workshop;
-        let bundle = |statement: &[u8]| to_json(&signer.bundle(request, dir, statement)?);
+        // Each statement is signed once, whatever it hangs on.
+        let (mut statements, mut wanted) = (Vec::new(), Vec::new());
         for subject in subjects {
-            let signature = bundle(&trust::signature_of(&subject.digest)?)?;
-            self.hang_bundle(set, subject, signer, trust::SIGNATURE, "signature", signature)?;
+            wanted.push((subject, trust::SIGNATURE, "signature", statements.len()));
+            statements.push(trust::signature_of(&subject.digest)?);
         }
-        if self.plan.attest.attestations == Attestations::Index {
-            return Ok(());
+        if self.plan.attest.attestations != Attestations::Index {
+            let of_build = |subject| (subject, trust::PROVENANCE, "signed provenance", statements.len());
+            wanted.extend(subjects.iter().map(of_build));
+            statements.push(self.statement.clone());
+            for (bill, subject) in bills {
+                wanted.push((subject, predicate(bill), "signed SBOM", statements.len()));
+                let about = trust::statement_about(&subject.digest, predicate(bill), &bill.text)?;
+                statements.push(to_json(&about)?);
+            }
         }
-        let provenance = bundle(&self.statement)?;
-        for subject in subjects {
-            let (kind, provenance) = (trust::PROVENANCE, provenance.clone());
-            self.hang_bundle(set, subject, signer, kind, "signed provenance", provenance)?;
-        }
-        for (bill, subject) in bills {
-            let about = trust::statement_about(&subject.digest, predicate(bill), &bill.text)?;
-            let signed = bundle(&to_json(&about)?)?;
-            self.hang_bundle(set, subject, signer, predicate(bill), "signed SBOM", signed)?;
+        let signed = signer.sign(self.desk(), &statements).await?;
+        for (subject, predicate, title, at) in wanted {
+            let Signed { bundle, by } = signed.get(at).ok_or_else(|| Error::bug("a bundle is lost"))?;
+            // Whose it is: a signature of somebody else does not stand in for this one.
+            let words = [
+                (trust::CONTENT, trust::ENVELOPE),
+                (trust::BUNDLE_PREDICATE, predicate),
+                (SIGNED_BY, by.as_str()),
+            ];
+            self.hang(set, subject, trust::BUNDLE, title, bundle.clone(), &words)?;
         }
         Ok(())
     }
@@ -273,7 +305,6 @@ impl Things<'_> {
         subjects: &[Descriptor],
         signer: &Signer,
     ) -> Result<Vec<Signature>> {
-        let Workshop { request, dir, .. } = *self.workshop;
         let repositories: BTreeSet<&Repository> =
             set.references.iter().map(|name| &name.repository).collect();
         let mut made = Vec::new();
@@ -281,34 +312,15 @@ impl Things<'_> {
             repositories.iter().flat_map(|place| subjects.iter().map(move |subject| (*place, subject)));
         for (repository, subject) in places {
             let content = trust::legacy_payload(repository, &subject.digest)?;
-            let signature = signer.signature(request, dir, &content)?;
+            let (signature, by) = signer.signature(self.desk(), &content)?;
             let mut payload = Blob::of(trust::SIMPLE_SIGNING, content);
             payload.descriptor.annotations.extend([
                 (trust::SIMPLE_SIGNATURE.to_owned(), BASE64.encode(signature)),
-                (SIGNED_BY.to_owned(), signer.public.digest().to_string()),
+                (SIGNED_BY.to_owned(), by),
             ]);
             made.push(Signature { repository: repository.clone(), subject: subject.digest, payload });
         }
         Ok(made)
-    }
-
-    fn hang_bundle(
-        &self,
-        set: &mut ImageSet,
-        subject: &Descriptor,
-        signer: &Signer,
-        predicate: &str,
-        title: &str,
-        bundle: Vec<u8>,
-    ) -> Result<()> {
-        // Whose it is: a signature of another key does not stand in for this one.
-        let key = signer.public.digest().to_string();
-        let words = [
-            (trust::CONTENT, trust::ENVELOPE),
-            (trust::BUNDLE_PREDICATE, predicate),
-            (SIGNED_BY, key.as_str()),
-        ];
-        self.hang(set, subject, trust::BUNDLE, title, bundle, &words)
     }
 
     fn hang(

@@ -71,7 +71,7 @@ async fn tell<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> 
     early::check(request, &recipe.early(), &hooks, &recipe.results())?;
     let early = recipe.early();
     let signing = early.iter().filter_map(|image| image.settings.attest.sign.as_ref());
-    let signers = Signers::of(request, recipe.dir(), signing.filter(|_| hang::signs(request)))?;
+    let signers = Signers::of(request, recipe.dir(), signing.filter(|_| hang::signs(request)), events)?;
     let credentials = deliver::credentials(request, &recipe.references(), &recipe.wishes()?)?;
     let client = Client::new(request.registry.clone(), credentials, events.clone())?;
     if !request.dry_run {

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::ingredients::{Distribution, Origin};
-use super::request::Request;
 use crate::cargo::build::Compiler;
 use crate::debian;
 use crate::error::Result;
@@ -23,16 +22,11 @@ use crate::wheel;
 ///
 /// # Errors
 /// Only if a value does not serialise.
-pub(super) fn of_set(
-    request: &Request,
-    plan: &ImagePlan,
-    set: &ImageSet,
-    origins: &[Origin],
-) -> Result<Vec<u8>> {
+pub(super) fn of_set(run: Run, plan: &ImagePlan, set: &ImageSet, origins: &[Origin]) -> Result<Vec<u8>> {
     // What the name leads to comes first: some readers show only that.
     let mut digests = vec![set.digest()];
     digests.extend(set.manifests().map(|manifest| manifest.descriptor.digest).filter(|d| *d != set.digest()));
-    to_json(&statement(plan, &digests, &set.images, origins, Run::of(&request.variables)))
+    to_json(&statement(plan, &digests, &set.images, origins, run))
 }
 
 /// The statement about one image that is in the index beside it, as JSON. It says nothing of the run: the same

@@ -40,6 +40,8 @@ pub struct Request {
     pub outputs: Vec<Output>,
     /// `--sbom-output`: files that get a bill of materials.
     pub sbom_outputs: Vec<PathBuf>,
+    /// `--identity-token`: a file with the token that says who signs.
+    pub identity_token: Option<PathBuf>,
     /// What an output named `-` goes to; `None` where only a terminal would show it.
     pub stream: Option<Stream>,
     /// `--push`.

@@ -261,7 +261,9 @@ impl Found {
         if self.is_signed {
             return Ok(());
         }
-        let refused = std::mem::take(&mut self.refused);
+        let mut refused = std::mem::take(&mut self.refused);
+        // What is wrong with the right one's signature tells more than that somebody else has signed too.
+        refused.sort_by_key(trust::is_of_another);
         let Some(why) = refused.into_iter().find(|error| error.kind() == Kind::Integrity) else {
             return Err(Error::integrity(format!("{image} is not signed")).hint(words!(
                 "sign it when it is pushed, with {} or {}",

@@ -87,9 +87,10 @@ pub struct Run {
 }
 
 impl Run {
-    /// The run as the variables of CI systems tell it. The builder is GitLab's runner, elsewhere the local one: on
-    /// GitHub variables name the workflow that was called first, which need not be the one that builds.
-    pub fn of(variables: &BTreeMap<String, String>) -> Self {
+    /// The run as the variables of CI systems tell it. The builder is the workflow that somebody vouches for, or
+    /// GitLab's runner, elsewhere the local one: on GitHub variables name the workflow that was called first, which
+    /// need not be the one that builds.
+    pub fn of(variables: &BTreeMap<String, String>, workflow: Option<String>) -> Self {
         let value = |name: &str| variables.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
         let is_true = |name: &str| value(name).is_some_and(|text| text == "true");
         if is_true("GITHUB_ACTIONS") {
@@ -99,7 +100,8 @@ impl Run {
                 let (repository, run) = (value("GITHUB_REPOSITORY")?, value("GITHUB_RUN_ID")?);
                 Some(format!("{server}/{repository}/actions/runs/{run}/attempts/{attempt}"))
             };
-            return Self { invocation: run(), ..Self::local() };
+            let builder = workflow.unwrap_or_else(|| LOCAL_BUILDER.to_owned());
+            return Self { builder, invocation: run() };
         }
         if is_true("GITLAB_CI")
             && let (Some(server), Some(runner)) = (value("CI_SERVER_URL"), value("CI_RUNNER_ID"))
@@ -143,7 +145,7 @@ mod tests {
 
     fn run(pairs: &[(&str, &str)]) -> (String, Option<String>) {
         let variables = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let Run { builder, invocation } = Run::of(&variables);
+        let Run { builder, invocation } = Run::of(&variables, None);
         (builder, invocation)
     }
 
@@ -153,6 +155,9 @@ mod tests {
         let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "acme/web"), ("GITHUB_RUN_ID", "7")];
         let log = Some("https://github.com/acme/web/actions/runs/7/attempts/1".to_owned());
         assert_eq!(run(&github), (LOCAL_BUILDER.to_owned(), log));
+        let variables = github.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let workflow = "https://github.com/acme/web/.github/workflows/release.yml@refs/heads/main";
+        assert_eq!(Run::of(&variables, Some(workflow.to_owned())).builder, workflow);
         let gitlab = [
             ("GITLAB_CI", "true"),
             ("CI_SERVER_URL", "https://gitlab.example.com"),

@@ -9,7 +9,7 @@ use super::key::PublicKey;
 use super::legacy;
 use super::sigstore::{Identity, TrustedRoot, Wanted};
 use super::statement::Statement;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::oci::Digest;
 
 /// Who must have signed.
@@ -19,6 +19,11 @@ pub enum Signatory {
     Key(PublicKey),
     /// Whoever a certificate below this root names so.
     Named(Box<(TrustedRoot, Wanted)>),
+}
+
+/// Whether a refusal is that of a signature of somebody else: all of these begin alike.
+pub fn is_of_another(refusal: &Error) -> bool {
+    refusal.to_string().starts_with("it was signed ")
 }
 
 impl Signatory {

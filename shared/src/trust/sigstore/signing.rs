@@ -229,3 +229,68 @@ pub fn said(answer: &[u8]) -> Option<String> {
     let answer: Value = serde_json::from_slice(answer).ok()?;
     Some(answer["message"].as_str()?.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORDED: &str = include_str!("../../../../tests/fixtures/trust/keyless/rekor-v2.json");
+
+    /// What Fulcio answers with this certificate.
+    fn answer(certificates: &[String], kind: &str) -> Vec<u8> {
+        json!({ kind: { "chain": { "certificates": certificates } } }).to_string().into_bytes()
+    }
+
+    fn foreign() -> DerCertificate {
+        let bundle: Bundle = serde_json::from_str(RECORDED).expect("a bundle");
+        bundle.signing_certificate().expect("a certificate").clone()
+    }
+
+    #[test]
+    fn a_certificate_counts_for_its_own_key_only() {
+        let refused = |answer: &[u8]| {
+            let error = EphemeralKey::generate().certified(answer).expect_err("refused");
+            assert_eq!(error.kind(), crate::Kind::Network);
+            error.to_string()
+        };
+        let embedded = "signedCertificateEmbeddedSct";
+        let said = refused(&answer(&[foreign().to_pem()], embedded));
+        assert_eq!(said, "the authority's certificate is for another key");
+        let said = refused(&answer(&[foreign().to_pem()], "signedCertificateDetachedSct"));
+        assert!(said.contains("does not say that a certificate log has recorded it"), "{said}");
+        for answer in [answer(&[], embedded), answer(&["x".to_owned()], embedded), b"<html>".to_vec()] {
+            assert_eq!(refused(&answer), "the authority's answer holds no certificate that can be read");
+        }
+    }
+
+    #[test]
+    fn what_is_asked_is_what_was_signed_and_no_secret_is_shown() {
+        let key = EphemeralKey::generate();
+        assert_eq!(format!("{key:?}"), "EphemeralKey(***)");
+        let token = Token::read("e30.eyJpc3MiOiJpIiwic3ViIjoicyJ9.c2ln").expect("a token");
+        let asked: Value = serde_json::from_slice(&key.request(&token).expect("a request")).expect("JSON");
+        assert_eq!(asked["credentials"]["oidcIdentityToken"], "e30.eyJpc3MiOiJpIiwic3ViIjoicyJ9.c2ln");
+        let pem = asked["publicKeyRequest"]["publicKey"]["content"].as_str().expect("text");
+        assert!(pem.starts_with("-----BEGIN PUBLIC KEY-----\n"), "{pem}");
+
+        let identity = Identity { identity: "i".into(), issuer: "j".into() };
+        let certified = Certified { key: key.0, certificate: foreign(), identity, end: 0 };
+        let draft = certified.sign(b"{}");
+        let stamp = draft.stamp();
+        // A sequence of all that follows, whose last part says that the certificate is wanted.
+        assert_eq!((stamp[0], usize::from(stamp[1]) + 2, &stamp[56..]), (0x30, stamp.len(), &STAMP_END[..]));
+        assert_eq!(&stamp[24..56], Digest::of(draft.envelope.signature.sig.as_bytes()).as_bytes());
+        let entry: Value = serde_json::from_slice(&draft.entry(Log::Tiled).expect("an entry")).expect("JSON");
+        let digest = BASE64.encode(Digest::of(&to_sign(b"{}")).as_bytes());
+        assert_eq!(entry["hashedRekordRequestV002"]["digest"], digest);
+        let entry: Value =
+            serde_json::from_slice(&draft.entry(Log::Promising).expect("an entry")).expect("JSON");
+        assert_eq!((&entry["kind"], &entry["apiVersion"]), (&"dsse".into(), &"0.0.1".into()));
+        for log in [Log::Promising, Log::Tiled] {
+            let error = draft.clone().finish(log, b"{}", None).expect_err("refused");
+            assert_eq!(error.to_string(), "the transparency log's answer cannot be read");
+        }
+        assert_eq!(said(br#"{"code":3,"message":"no"}"#).as_deref(), Some("no"));
+        assert_eq!(said(b"<html>"), None);
+    }
+}

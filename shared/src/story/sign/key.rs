@@ -1,4 +1,4 @@
-//! Signing what is pushed: with a key of this machine, or by a command that has one.
+//! Signing with a key of this machine, or by a command that has one.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::request::Request;
+use super::super::request::Request;
+use super::text;
 use crate::config::{Command, Sign};
 use crate::error::{Context, Error, Result};
 use crate::process::Program;
-use crate::read;
 use crate::redact::Secret;
 use crate::trust::{Bundle, PrivateKey, PublicKey, to_sign};
 
@@ -20,13 +20,9 @@ const PASSWORDS: [&str; 2] = ["CONTAINERIZE_SIGN_PASSWORD", "COSIGN_PASSWORD"];
 /// How long a command may think: some ask a person.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Everybody who signs in one call, by what the settings say of them.
-#[derive(Debug, Default)]
-pub(super) struct Signers(Vec<(Sign, Signer)>);
-
-/// Who signs.
+/// A key, or a command that has one.
 #[derive(Debug)]
-pub(super) struct Signer {
+pub(in crate::story) struct KeySigner {
     hand: Hand,
     pub(super) public: PublicKey,
 }
@@ -37,39 +33,11 @@ enum Hand {
     Command(Command),
 }
 
-impl Signers {
-    /// Those that the settings name: keys are read, and commands are not run yet. Paths are relative to `dir`.
-    ///
+impl KeySigner {
     /// # Errors
     /// Usage: a key cannot be read, or its password is missing or wrong.
-    pub(super) fn of<'s>(
-        request: &Request,
-        dir: &Path,
-        settings: impl Iterator<Item = &'s Sign>,
-    ) -> Result<Self> {
-        let mut found = Self::default();
-        for sign in settings {
-            if found.get(sign).is_none() {
-                found.0.push((sign.clone(), Signer::of(request, dir, sign)?));
-            }
-        }
-        Ok(found)
-    }
-
-    /// The signer that the settings mean.
-    pub(super) fn get(&self, sign: &Sign) -> Option<&Signer> {
-        self.0.iter().find(|(other, _)| other == sign).map(|(_, signer)| signer)
-    }
-}
-
-impl Signer {
-    fn of(request: &Request, dir: &Path, sign: &Sign) -> Result<Self> {
-        let text = |file: &str, what: &str| {
-            let failed = || format!("cannot sign: the {what} {file} cannot be read");
-            read::text(&dir.join(file), read::DOCUMENT).map_err(|error| {
-                Error::usage(failed()).because(error).hint("check the path; it is relative to the project")
-            })
-        };
+    pub(super) fn of(request: &Request, dir: &Path, sign: &Sign) -> Result<Self> {
+        let text = |file: &str, what: &str| text(dir, file, what);
         if let (Some(command), Some(file)) = (&sign.command, &sign.public_key) {
             let public =
                 PublicKey::read(&text(file, "public key")?).context(|| format!("cannot sign with {file}"))?;
@@ -103,7 +71,7 @@ impl Signer {
     /// The signature of these bytes.
     ///
     /// # Errors
-    /// As [`Signer::bundle`].
+    /// As [`KeySigner::bundle`].
     pub(super) fn signature(&self, request: &Request, dir: &Path, content: &[u8]) -> Result<Vec<u8>> {
         match &self.hand {
             Hand::Key(key) => Ok(key.sign(content)),

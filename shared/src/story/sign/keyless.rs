@@ -1,0 +1,231 @@
+//! Signing with a certificate: one key and one certificate for all that a call signs, each signature recorded and
+//! dated, and verified before anybody gets it.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use super::super::request::Request;
+use super::token::{self, Source, Tokens};
+use super::{Desk, Signed, text};
+use crate::config::Sign;
+use crate::error::{Context, Error, Result};
+use crate::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use crate::http::{self, Body, Client, Method, StatusCode, Url, is_loopback, same_origin, shown};
+use crate::oci::Digest;
+use crate::store::Table;
+use crate::trust::{Certified, EphemeralKey, Identity, Log, Services, Statement, Token, TrustedRoot};
+use crate::words;
+use crate::words::{Flag, flag};
+
+/// What a remembered signature depends on beside what it signs, who signs, and where.
+const CONTRACT: u32 = 1;
+
+/// So many signatures are recorded at once.
+const AT_ONCE: usize = 4;
+
+/// What a service answers is not larger, in bytes.
+const MOST: usize = 64 << 20;
+
+/// A certificate that ends sooner than this, in seconds, is not used any more.
+const SPARE: i64 = 60;
+
+/// Signs with certificates.
+#[derive(Debug)]
+pub(in crate::story) struct Keyless {
+    http: Client,
+    source: Source,
+    services: Services,
+    root: TrustedRoot,
+    /// The one that is used, until it ends.
+    certified: Mutex<Option<Arc<Certified>>>,
+    /// Whom the certificates name.
+    signer: OnceLock<Identity>,
+}
+
+impl Keyless {
+    /// # Errors
+    /// Usage: a file cannot be read or used, or there is no token to be had.
+    pub(super) fn of(request: &Request, dir: &Path, sign: &Sign, tokens: &Tokens) -> Result<Self> {
+        let services = match &sign.signing_config {
+            Some(file) => Services::read(&text(dir, file, "signing configuration")?)
+                .context(|| format!("cannot sign with {file}"))?,
+            None => Services::public()?,
+        };
+        let root = match &sign.trusted_root {
+            Some(file) => TrustedRoot::read(&text(dir, file, "trusted root")?)
+                .context(|| format!("cannot sign with {file}"))?,
+            None => TrustedRoot::public()?,
+        };
+        let addresses = [Some(&services.authority), Some(&services.log.0), services.clock.as_ref()];
+        for address in addresses.into_iter().flatten() {
+            must_be_private(tokens.http(), address)?;
+        }
+        let source = tokens.source(request, dir, sign)?;
+        let (certified, signer) = (Mutex::default(), OnceLock::new());
+        Ok(Self { http: tokens.http().clone(), source, services, root, certified, signer })
+    }
+
+    /// The bundles of statements, in their order: those that were made before, or new ones.
+    ///
+    /// # Errors
+    /// When a service refuses, or answers with what does not verify.
+    pub(super) async fn sign(&self, desk: Desk<'_>, statements: &[Vec<u8>]) -> Result<Vec<Signed>> {
+        let token = self.source.token(&self.http).await?;
+        let signed = statements.iter().map(|statement| self.one(desk, &token, statement));
+        // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
+        let signed: Vec<futures_util::future::BoxFuture<'_, _>> =
+            signed.map(|signed| Box::pin(signed) as _).collect();
+        stream::iter(signed).buffered(AT_ONCE).try_collect().await
+    }
+
+    /// The flags that check a signature.
+    pub(super) fn proof(&self, sign: &Sign) -> Vec<Flag> {
+        let Some(Identity { identity, issuer }) = self.signer.get() else { return Vec::new() };
+        let root = sign.trusted_root.iter().map(|file| flag("trusted-root").of(file));
+        [flag("identity").of(identity), flag("issuer").of(issuer)].into_iter().chain(root).collect()
+    }
+
+    async fn one(&self, desk: Desk<'_>, token: &Token, statement: &[u8]) -> Result<Signed> {
+        let (digest, who) = (Digest::of(statement), token.who());
+        let key = format!("{CONTRACT} {digest} {who} {:?}", self.services);
+        if let Some(bundle) = desk.store.recall::<String>(Table::Bundles, &key)
+            && let Ok(signed) = self.verified(statement, bundle.into_bytes())
+        {
+            return Ok(signed);
+        }
+        let certified = self.certified(desk, token).await?;
+        let draft = certified.sign(statement);
+        let (log, kind) = &self.services.log;
+        let entry = async {
+            let path = if *kind == Log::Tiled { "api/v2/log/entries" } else { "api/v1/log/entries" };
+            self.record(&Services::below(log, path)?, draft.entry(*kind)?).await
+        };
+        let stamp = async {
+            match &self.services.clock {
+                Some(clock) => self.date(clock, draft.stamp()).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let (entry, stamp) = tokio::try_join!(entry, stamp)?;
+        let bundle = draft.clone().finish(*kind, &entry, stamp.map(|stamp| stamp.to_vec()))?;
+        let text = String::from_utf8_lossy(&bundle).into_owned();
+        let signed = self.verified(statement, bundle).map_err(|error| {
+            Error::integrity("the signature that was just made does not verify, so nothing is pushed")
+                .because(error)
+                .hint("check that signing-config and trusted-root are about the same services, and this machine's clock")
+        })?;
+        desk.store.remember(Table::Bundles, &key, &text);
+        Ok(signed)
+    }
+
+    /// The bundle, if it is that of the statement and good.
+    fn verified(&self, statement: &[u8], bundle: Vec<u8>) -> Result<Signed> {
+        let said: Statement<Value> = serde_json::from_slice(statement)
+            .map_err(|e| Error::bug("a statement cannot be read").because(e))?;
+        let subject = said.subject.first().and_then(|subject| subject.digest.get("sha256"));
+        let subject = subject.and_then(|hex| format!("sha256:{hex}").parse().ok());
+        let subject: Digest = subject.ok_or_else(|| Error::bug("a statement is about nothing"))?;
+        let (identity, signed) = self.root.verify(&bundle, &subject)?;
+        if signed != said {
+            return Err(Error::integrity("another statement was signed"));
+        }
+        let by = format!("{} {}", identity.identity, identity.issuer);
+        // All certificates of one call name the same, since its tokens do.
+        let _ = self.signer.set(identity);
+        Ok(Signed { bundle, by })
+    }
+
+    /// A key with a certificate that is good for a while.
+    async fn certified(&self, desk: Desk<'_>, token: &Token) -> Result<Arc<Certified>> {
+        let mut known = self.certified.lock().await;
+        if let Some(certified) = &*known
+            && certified.end() > token::now() + SPARE
+        {
+            return Ok(certified.clone());
+        }
+        // The token may have ended meanwhile too.
+        let token = if known.is_some() { self.source.token(&self.http).await? } else { token.clone() };
+        let url = Services::below(&self.services.authority, "api/v2/signingCert")?;
+        let key = EphemeralKey::generate();
+        let request = Bytes::from(key.request(&token)?);
+        let answer = self.http.retry(|_| async {
+            let ask = post(&url, "application/json")
+                .secret_body(Body::Bytes(request.clone()), token.secret().clone());
+            let mut response = self.http.send(ask).await?;
+            if !response.status().is_success() {
+                return Err(token::refused(response).await);
+            }
+            response.bytes(MOST).await
+        });
+        let answer = answer.await.map_err(|spent| {
+            let error = spent.explain(format!("cannot get a certificate from {}", shown(&url)));
+            match token.other_audience() {
+                Some(audience) => error.hint(format!(
+                    "the identity token is for {audience:?}; Sigstore's services take those for \"sigstore\""
+                )),
+                None => error,
+            }
+        })?;
+        let certified = Arc::new(
+            key.certified(&answer).context(|| format!("cannot get a certificate from {}", shown(&url)))?,
+        );
+        desk.events.step("Signing", format!("as {}", certified.identity().identity));
+        *known = Some(certified.clone());
+        Ok(certified)
+    }
+
+    /// Has a signature recorded.
+    async fn record(&self, url: &Url, entry: Vec<u8>) -> Result<Bytes> {
+        let entry = Bytes::from(entry);
+        let recorded = self.http.retry(|_| async {
+            let ask = post(url, "application/json").body(Body::Bytes(entry.clone()));
+            let mut response = self.http.send(ask).await?;
+            // It was recorded by an attempt whose answer was lost.
+            let there = response.header(LOCATION.as_str()).and_then(|place| url.join(place).ok());
+            if let (StatusCode::CONFLICT, Some(there)) = (response.status(), there)
+                && same_origin(url, &there)
+            {
+                response = self.http.send(http::Request::get(there)).await?;
+            }
+            if !response.status().is_success() {
+                return Err(token::refused(response).await);
+            }
+            response.bytes(MOST).await
+        });
+        recorded.await.map_err(|spent| spent.explain(format!("cannot record a signature in {}", shown(url))))
+    }
+
+    /// Has a signature dated.
+    async fn date(&self, url: &Url, request: Vec<u8>) -> Result<Bytes> {
+        let request = Bytes::from(request);
+        let dated = self.http.retry(|_| async {
+            let ask = post(url, "application/timestamp-query").body(Body::Bytes(request.clone()));
+            let mut response = self.http.send(ask).await?;
+            if !response.status().is_success() {
+                return Err(token::refused(response).await);
+            }
+            response.bytes(MOST).await
+        });
+        dated.await.map_err(|spent| spent.explain(format!("cannot get a timestamp from {}", shown(url))))
+    }
+}
+
+fn post(url: &Url, kind: &'static str) -> http::Request {
+    http::Request::new(Method::POST, url.clone()).header(CONTENT_TYPE, HeaderValue::from_static(kind))
+}
+
+/// Refuses services to which a token would travel in the open.
+fn must_be_private(http: &Client, url: &Url) -> Result<()> {
+    if url.scheme() == "https" || is_loopback(url) || http.options().is_insecure(url) {
+        return Ok(());
+    }
+    Err(Error::usage(format!("cannot sign: {} is spoken to without TLS", shown(url))).hint(words!(
+        "use an address that begins with https://, or allow the host with {}",
+        flag("insecure").of("HOST")
+    )))
+}

@@ -1,0 +1,149 @@
+//! Signing what is pushed: with a key of this machine, by a command that has one, or with a certificate that says
+//! who signs.
+
+mod key;
+mod keyless;
+mod token;
+
+use std::path::Path;
+
+use super::request::Request;
+use crate::config::Sign;
+use crate::error::{Error, Result};
+use crate::event::Events;
+use crate::http::Client;
+use crate::oci::to_json;
+use crate::read;
+use crate::store::Store;
+use crate::words;
+use crate::words::{Flag, flag};
+use key::KeySigner;
+use keyless::Keyless;
+use token::Tokens;
+
+/// Everybody who signs in one call, by what the settings say of them.
+#[derive(Debug, Default)]
+pub(super) struct Signers {
+    signers: Vec<(Sign, Signer)>,
+    tokens: Option<Tokens>,
+}
+
+/// Who signs.
+#[derive(Debug)]
+pub(super) enum Signer {
+    Key(Box<KeySigner>),
+    Keyless(Box<Keyless>),
+}
+
+/// A signed statement.
+#[derive(Debug, Clone)]
+pub(super) struct Signed {
+    pub(super) bundle: Vec<u8>,
+    /// Who has signed: one line that is the same for the same signer.
+    pub(super) by: String,
+}
+
+/// What signing works with.
+#[derive(Clone, Copy)]
+pub(super) struct Desk<'a> {
+    pub(super) request: &'a Request,
+    pub(super) dir: &'a Path,
+    pub(super) store: &'a Store,
+    pub(super) events: &'a Events,
+}
+
+impl Signers {
+    /// Those that the settings name: keys are read, commands are not run yet, and tokens not fetched. Paths are
+    /// relative to `dir`.
+    ///
+    /// # Errors
+    /// Usage: a key cannot be read, its password is missing or wrong, or there is no token to be had.
+    pub(super) fn of<'s>(
+        request: &Request,
+        dir: &Path,
+        settings: impl Iterator<Item = &'s Sign>,
+        events: &Events,
+    ) -> Result<Self> {
+        let mut http = request.registry.http.clone();
+        http.events = events.clone();
+        let tokens = Tokens::of(request, Client::new(http)?);
+        let mut found = Self::default();
+        for sign in settings {
+            if found.get(sign).is_none() {
+                let signer = match sign.keyless {
+                    true => Signer::Keyless(Box::new(Keyless::of(request, dir, sign, &tokens)?)),
+                    false => Signer::Key(Box::new(KeySigner::of(request, dir, sign)?)),
+                };
+                found.signers.push((sign.clone(), signer));
+            }
+        }
+        let is_keyless = |(_, signer): &(Sign, Signer)| matches!(signer, Signer::Keyless(_));
+        if request.identity_token.is_some() && !request.dry_run && !found.signers.iter().any(is_keyless) {
+            let token = flag("identity-token");
+            return Err(Error::usage(words!("{token} has no effect: nothing is signed with a certificate"))
+                .hint(words!("add {} and {}, or remove it", flag("push"), flag("sign").of("keyless"))));
+        }
+        found.tokens = Some(tokens);
+        Ok(found)
+    }
+
+    /// The signer that the settings mean.
+    pub(super) fn get(&self, sign: &Sign) -> Option<&Signer> {
+        self.signers.iter().find(|(other, _)| other == sign).map(|(_, signer)| signer)
+    }
+
+    /// The workflow that this call runs in, where somebody vouches for it. That nobody does is said, and no error.
+    pub(super) async fn workflow(&self, events: &Events) -> Option<String> {
+        self.tokens.as_ref()?.workflow(events).await
+    }
+}
+
+impl Signer {
+    /// The bundles of statements, in their order.
+    ///
+    /// # Errors
+    /// When one cannot be signed.
+    pub(super) async fn sign(&self, desk: Desk<'_>, statements: &[Vec<u8>]) -> Result<Vec<Signed>> {
+        match self {
+            Self::Key(key) => tokio::task::block_in_place(|| {
+                let by = key.public.digest().to_string();
+                let signed = statements.iter().map(|statement| {
+                    let bundle = to_json(&key.bundle(desk.request, desk.dir, statement)?)?;
+                    Ok(Signed { bundle, by: by.clone() })
+                });
+                signed.collect()
+            }),
+            Self::Keyless(keyless) => keyless.sign(desk, statements).await,
+        }
+    }
+
+    /// The signature of these bytes, and who has signed, in a form that is no bundle.
+    ///
+    /// # Errors
+    /// When they cannot be signed.
+    pub(super) fn signature(&self, desk: Desk<'_>, content: &[u8]) -> Result<(Vec<u8>, String)> {
+        match self {
+            Self::Key(key) => {
+                Ok((key.signature(desk.request, desk.dir, content)?, key.public.digest().to_string()))
+            }
+            Self::Keyless(_) => Err(Error::bug("a signature with a certificate is always a bundle")),
+        }
+    }
+
+    /// The flags that check a signature of this signer, once there is one.
+    pub(super) fn proof(&self, sign: &Sign) -> Vec<Flag> {
+        match self {
+            Self::Key(_) => vec![flag("key").of(sign.public_file())],
+            Self::Keyless(keyless) => keyless.proof(sign),
+        }
+    }
+}
+
+/// A file that the settings name. Paths are relative to `dir`.
+fn text(dir: &Path, file: &str, what: &str) -> Result<String> {
+    read::text(&dir.join(file), read::DOCUMENT).map_err(|error| {
+        Error::usage(format!("cannot sign: the {what} {file} cannot be read"))
+            .because(error)
+            .hint("check the path; it is relative to the project")
+    })
+}

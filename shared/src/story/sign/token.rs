@@ -1,0 +1,246 @@
+//! Where identity tokens come from. They live for minutes, so they are fetched when they are needed; that there is a
+//! source is known before anything is built.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use super::super::request::Request;
+use crate::config::Sign;
+use crate::error::{Context, Error, Result};
+use crate::event::Events;
+use crate::http::header::{HeaderName, HeaderValue};
+use crate::http::{self, Client, Failure, Secret, Url};
+use crate::read;
+use crate::trust::Token;
+use crate::words;
+use crate::words::flag;
+
+/// The variable in which GitLab, and others, give a token.
+const VARIABLE: &str = "SIGSTORE_ID_TOKEN";
+
+/// Those in which GitHub says where a job gets its tokens, where it may.
+const GITHUB: [&str; 2] = ["ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"];
+
+/// The one in which programs are told where Google's metadata server is.
+const GOOGLE: &str = "GCE_METADATA_HOST";
+
+/// Those that are set where Google's metadata server is, by Cloud Run.
+const ON_GOOGLE: [&str; 2] = ["K_SERVICE", "CLOUD_RUN_JOB"];
+
+/// Whom tokens are for.
+const AUDIENCE: &str = "sigstore";
+
+/// What a token is at most, in bytes.
+const MOST: u64 = 1 << 16;
+
+/// A token that ends sooner than this, in seconds, is not used any more.
+const SPARE: i64 = 20;
+
+/// What gives tokens to this call.
+#[derive(Debug, Clone)]
+pub(super) struct Tokens {
+    http: Client,
+    github: Option<Arc<Github>>,
+}
+
+/// Where tokens come from.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    File(PathBuf),
+    Variable(Token),
+    Github(Arc<Github>),
+    Google(Url),
+}
+
+/// GitHub's service for the tokens of a job.
+#[derive(Debug)]
+pub(super) struct Github {
+    address: Url,
+    bearer: Secret,
+    /// The last one.
+    known: Mutex<Option<Token>>,
+}
+
+impl Tokens {
+    pub(super) fn of(request: &Request, http: Client) -> Self {
+        let value = |name: &str| variable(request, name);
+        let github = GITHUB.map(value);
+        let github = match github {
+            [Some(address), Some(bearer)] => address.parse().ok().map(|mut address: Url| {
+                address.query_pairs_mut().append_pair("audience", AUDIENCE);
+                let bearer = Secret::new(format!("Bearer {bearer}"));
+                Arc::new(Github { address, bearer, known: Mutex::default() })
+            }),
+            _ => None,
+        };
+        Self { http, github }
+    }
+
+    pub(super) fn http(&self) -> &Client {
+        &self.http
+    }
+
+    /// The workflow that GitHub says this job runs.
+    pub(super) async fn workflow(&self, events: &Events) -> Option<String> {
+        let github = self.github.as_ref()?;
+        match github.token(&self.http).await {
+            Ok(token) => token.workflow(),
+            Err(error) => {
+                let why = error.causes().into_iter().next().unwrap_or_else(|| error.to_string());
+                events
+                    .note(format!("the provenance does not name the workflow: GitHub gave no token ({why})"));
+                None
+            }
+        }
+    }
+
+    /// The source that the call and the settings name, else the one that there is.
+    ///
+    /// # Errors
+    /// Usage: there is none, or its token does not count any more.
+    pub(super) fn source(&self, request: &Request, dir: &Path, sign: &Sign) -> Result<Source> {
+        let named = sign.identity_token.as_ref().map(|file| dir.join(file));
+        if let Some(file) = request.identity_token.as_ref().map(|file| request.dir.join(file)).or(named) {
+            from_file(&file)?;
+            return Ok(Source::File(file));
+        }
+        if let Some(text) = variable(request, VARIABLE) {
+            let token = Token::read(text).and_then(still_good);
+            return Ok(Source::Variable(
+                token.context(|| format!("cannot sign with the token in {VARIABLE}"))?,
+            ));
+        }
+        if let Some(github) = &self.github {
+            return Ok(Source::Github(github.clone()));
+        }
+        let is_there = |name: &&str| variable(request, name).is_some();
+        if let Some(host) = variable(request, GOOGLE)
+            .or_else(|| ON_GOOGLE.iter().any(|name| is_there(&name)).then_some("metadata.google.internal"))
+        {
+            let address = format!(
+                "http://{host}/computeMetadata/v1/instance/service-accounts/default/identity?audience={AUDIENCE}&format=full"
+            );
+            let address = address.parse();
+            return Ok(Source::Google(
+                address.map_err(|e| Error::usage(format!("{GOOGLE} names no host")).because(e))?,
+            ));
+        }
+        Err(missing(request))
+    }
+}
+
+impl Source {
+    /// A token that is good now.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub(super) async fn token(&self, http: &Client) -> Result<Token> {
+        match self {
+            Self::File(file) => tokio::task::block_in_place(|| from_file(file)),
+            Self::Variable(token) => {
+                still_good(token.clone()).context(|| format!("cannot sign with the token in {VARIABLE}"))
+            }
+            Self::Github(github) => github.token(http).await,
+            Self::Google(address) => {
+                let flavor = (HeaderName::from_static("metadata-flavor"), HeaderValue::from_static("Google"));
+                let ask = http::Request::get(address.clone()).header(flavor.0, flavor.1);
+                let text = fetch(http, ask, "Google's metadata server").await?;
+                Token::read(&text)
+            }
+        }
+    }
+}
+
+impl Github {
+    async fn token(&self, http: &Client) -> Result<Token> {
+        #[derive(Deserialize)]
+        struct Answer {
+            value: String,
+        }
+        let mut known = self.known.lock().await;
+        if let Some(token) = &*known
+            && let Ok(token) = still_good(token.clone())
+        {
+            return Ok(token);
+        }
+        let ask = http::Request::get(self.address.clone()).authorization(Some(self.bearer.clone()));
+        let text = fetch(http, ask, "GitHub").await?;
+        let answer: Option<Answer> = serde_json::from_str(&text).ok();
+        let answer = answer.ok_or_else(|| Error::network("GitHub's answer holds no identity token"))?;
+        let token = Token::read(&answer.value)?;
+        *known = Some(token.clone());
+        Ok(token)
+    }
+}
+
+async fn fetch(http: &Client, ask: http::Request, whom: &str) -> Result<String> {
+    let fetched = http.retry(|_| async {
+        let mut response = http.send(ask.clone()).await?;
+        if !response.status().is_success() {
+            return Err(response.failure(None));
+        }
+        response.bytes(usize::try_from(MOST).unwrap_or(usize::MAX)).await
+    });
+    let bytes =
+        fetched.await.map_err(|spent| spent.explain(format!("cannot get an identity token from {whom}")))?;
+    String::from_utf8(bytes.to_vec()).map_err(|_| Error::network(format!("{whom} answered with no token")))
+}
+
+fn from_file(file: &Path) -> Result<Token> {
+    let shown = file.display();
+    let text = read::given(file, MOST).map_err(|error| {
+        Error::usage(format!("cannot sign: the identity token {shown} cannot be read"))
+            .because(error)
+            .hint("give the path of a file with a token")
+    })?;
+    Token::read(&text).and_then(still_good).context(|| format!("cannot sign with the identity token {shown}"))
+}
+
+fn still_good(token: Token) -> Result<Token> {
+    let now = now();
+    match token.end() {
+        Some(end) if end < now + SPARE => {
+            let end = jiff::Timestamp::from_second(end).map(|end| end.to_string()).unwrap_or_default();
+            Err(Error::usage(format!("it was good until {end}, and that is over"))
+                .hint("get a new token: they are made to live for minutes"))
+        }
+        _ => Ok(token),
+    }
+}
+
+/// The seconds since 1970.
+pub(super) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn variable<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
+    request.variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+}
+
+fn missing(request: &Request) -> Error {
+    let error = Error::usage("cannot sign: there is no identity token that says who signs");
+    let is_true = |name: &str| variable(request, name) == Some("true");
+    if is_true("GITHUB_ACTIONS") {
+        return error.hint(
+            "give the job the permission `id-token: write`; GitHub gives none to pull requests from forks",
+        );
+    }
+    if is_true("GITLAB_CI") {
+        return error.hint(format!("give the job one: id_tokens: {{ {VARIABLE}: {{ aud: {AUDIENCE} }} }}"));
+    }
+    error.hint(words!(
+        "give a file with one as {}; on GitHub and GitLab the job gets one",
+        flag("identity-token").of("FILE")
+    ))
+}
+
+/// A failure that says what the service said.
+pub(super) async fn refused(mut response: http::Response) -> Failure {
+    let said = response.bytes(usize::try_from(MOST).unwrap_or(usize::MAX)).await.ok();
+    response.failure(said.as_deref().and_then(crate::trust::said).as_deref())
+}

@@ -1,0 +1,281 @@
+"""Signatures without a key, with the services of Sigstore that `tests/lab` has."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from harness import (
+    AMD64,
+    HELLO_TARGET,
+    HELLO_WEB,
+    OWN_LAB,
+    Env,
+    Outcome,
+    Program,
+    Registry,
+    Services,
+    free_port,
+    need_target,
+    run,
+)
+
+WORKFLOW = "https://github.com/acme/shop/.github/workflows/release.yml@refs/tags/v1"
+ISSUER = "https://token.actions.githubusercontent.com"
+#: A second opinion on what the program signs.
+SIGSTORE = "sigstore==4.5.1"
+
+
+@dataclass
+class Sigstore:
+    """The services of one folder."""
+
+    port: int
+    folder: Path
+    seen: int = 0
+    #: What a job on GitHub finds in its environment.
+    job: Env = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.job = {
+            "GITHUB_ACTIONS": "true",
+            "ACTIONS_ID_TOKEN_REQUEST_URL": f"http://127.0.0.1:{self.port}/github/token?api-version=2.0",
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "let-me-in",
+        }
+
+    def config(self, folder: Path, version: int = 1) -> Path:
+        """A configuration that signs with them."""
+        file = folder / f"sign-v{version}.toml"
+        config, root = self.folder / f"signing_config_v{version}.json", self.folder / "trusted_root.json"
+        table = f'keyless = true, signing-config = "{config}", trusted-root = "{root}"'
+        file.write_text(f"sign = {{ {table} }}\n")
+        return file
+
+    def asked(self) -> list[str]:
+        """What they were asked since this was called last."""
+        lines = (self.folder / "sigstore.log").read_text().splitlines()
+        new, self.seen = lines[self.seen :], len(lines)
+        return re.findall(r'"((?:GET|POST) [^ ?]+)', "\n".join(new))
+
+
+def start(services: Services) -> Sigstore:
+    port, name = free_port(4), services.free_name("sigstore")
+    script = OWN_LAB / "sigstore.py"
+    home = services.announce(name, f'"{sys.executable}" "{script}" stop {port} "$(dirname "$0")"')
+    run([sys.executable, script, "start", port, home])
+    return Sigstore(port, home)
+
+
+@pytest.fixture(scope="module")
+def sigstore(services: Services) -> Sigstore:
+    return start(services)
+
+
+@pytest.fixture
+def push(program: Program, registry: Callable[[str], Registry], request: pytest.FixtureRequest) -> Callable:
+    """Pushes the example into a repository of this test's own."""
+    need_target(AMD64)
+    own = re.sub("[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
+    name = registry("anonymous").name(f"keyless/{own}")
+
+    def pushed(*flags: str | Path, env: Env, code: int = 0) -> Outcome:
+        words = ["--push", "--repository", name, "--platform", "linux/amd64", *flags]
+        return program(*words, cwd=HELLO_WEB, env={**HELLO_TARGET, **env}, code=code)
+
+    return pushed
+
+
+def said(done: Outcome) -> list[str]:
+    """The command that a push says to check its signature with, and its flags."""
+    found = re.search(r"`containerize (verify [^`]+)`", done.err)
+    assert found, done.err
+    return shlex.split(found[1])
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_job_signs_as_its_workflow(
+    version: int, program: Program, push: Callable, sigstore: Sigstore, tmp_path: Path
+) -> None:
+    config = sigstore.config(tmp_path, version)
+    sigstore.asked()
+    first = push("--config", config, env=sigstore.job)
+    asked = sigstore.asked()
+    entries = f"POST /api/v{version}/log/entries"
+    # The image, its provenance and its bill; one token and one certificate for all of them.
+    assert sorted(set(asked)) == sorted(
+        ["GET /github/token", "POST /api/v1/timestamp", "POST /api/v2/signingCert", entries]
+    )
+    assert asked.count("GET /github/token") == asked.count("POST /api/v2/signingCert") == 1
+    assert asked.count(entries) == asked.count("POST /api/v1/timestamp") == 3
+
+    verify = said(first)
+    done = program(*verify, cwd=tmp_path)
+    assert f"signed by {WORKFLOW}\n  issuer: {ISSUER}\n" in done.out
+    assert f"provenance: signed, built by {WORKFLOW}\n" in done.out
+    assert "SBOM (SPDX): signed\n" in done.out
+    image = verify[-1]
+    root = ["--trusted-root", sigstore.folder / "trusted_root.json"]
+    other = program(
+        "verify", image, *root, "--identity", "me@x.org", "--issuer", ISSUER, cwd=tmp_path, code=4
+    )
+    assert f"it was signed by {WORKFLOW}, and not by me@x.org" in other.err
+    public = program("verify", image, "--identity", WORKFLOW, "--issuer", ISSUER, cwd=tmp_path, code=4)
+    assert "the trusted root does not name" in public.err
+
+    # Nothing is new: nothing is signed again.
+    again = push("--config", config, env=sigstore.job)
+    assert said(again) == verify
+    assert sigstore.asked() == ["GET /github/token"]
+
+
+def test_a_token_is_asked_for_before_anything_is_built(
+    push: Callable, sigstore: Sigstore, tmp_path: Path
+) -> None:
+    config = sigstore.config(tmp_path)
+
+    def refused(*flags: str | Path, env: Env) -> str:
+        done = push("--config", config, *flags, env=env, code=2)
+        assert "Building" not in done.err, done.err
+        return done.err
+
+    assert "--identity-token FILE" in refused(env={})
+    assert "`id-token: write`" in refused(env={"GITHUB_ACTIONS": "true"})
+    assert "id_tokens" in refused(env={"GITLAB_CI": "true"})
+    token = (sigstore.folder / "token").read_text()
+    old = tmp_path / "old"
+    old.write_text(changed(token, exp=int(time.time()) - 60))
+    assert "it was good until" in refused("--identity-token", old, env={})
+    assert "it was good until" in refused(env={"SIGSTORE_ID_TOKEN": old.read_text()})
+    old.write_text("hunter2")
+    err = refused("--identity-token", old, env={})
+    assert "is not an identity token" in err
+    assert "hunter2" not in err
+    assert "cannot be read" in refused("--identity-token", tmp_path / "none", env={})
+    nothing = push("--identity-token", old, env={}, code=2)
+    assert "--identity-token has no effect" in nothing.err
+
+
+def changed(token: str, **claims: object) -> str:
+    import base64
+
+    head, body, end = token.split(".")
+    all_claims = json.loads(base64.urlsafe_b64decode(body + "==")) | claims
+    body = base64.urlsafe_b64encode(json.dumps(all_claims).encode()).decode().rstrip("=")
+    return f"{head}.{body}.{end}"
+
+
+def test_a_person_signs_with_a_token_in_a_file_or_a_variable(
+    program: Program, push: Callable, sigstore: Sigstore, tmp_path: Path
+) -> None:
+    token = (sigstore.folder / "token").read_text()
+    person = {"job_workflow_ref": None, "email": "ada@example.org", "iss": "https://accounts.example.org"}
+    file = tmp_path / "token"
+    file.write_text(changed(token, **person))
+    done = push("--config", sigstore.config(tmp_path), "--identity-token", file, env={})
+    assert said(done)[1:5] == ["--identity", "ada@example.org", "--issuer", "https://accounts.example.org"]
+    job = changed(
+        token, job_workflow_ref=None, sub="https://gitlab.com/acme/web//.gitlab-ci.yml@refs/heads/main"
+    )
+    done = push("--config", sigstore.config(tmp_path), env={"GITLAB_CI": "true", "SIGSTORE_ID_TOKEN": job})
+    assert "//.gitlab-ci.yml" in said(done)[2]
+    google = push(
+        "--config", sigstore.config(tmp_path), env={"GCE_METADATA_HOST": f"127.0.0.1:{sigstore.port}"}
+    )
+    assert said(google)[1:5] == [
+        *["--identity", "robot@acme.iam.gserviceaccount.com"],
+        *["--issuer", "https://accounts.google.com"],
+    ]
+    # Either signature is there, and each is found by its own name.
+    image = said(done)[-1]
+    root = ["--trusted-root", sigstore.folder / "trusted_root.json"]
+    issuer = ["--issuer-pattern", "https://.*"]
+    program("verify", image, *root, "--identity", "ada@example.org", *issuer, cwd=tmp_path)
+
+
+def test_nothing_is_pushed_if_a_service_refuses(
+    program: Program, push: Callable, services: Services, sigstore: Sigstore, tmp_path: Path
+) -> None:
+    config, root = sigstore.config(tmp_path), sigstore.folder / "trusted_root.json"
+    token = tmp_path / "token"
+    token.write_text(changed((sigstore.folder / "token").read_text(), aud="vault"))
+    wrong = push("--config", config, "--identity-token", token, env={}, code=3)
+    assert "cannot get a certificate from http://127.0.0.1" in wrong.err
+    assert "the token is not for sigstore" in wrong.err
+    assert '"vault"' in wrong.err
+    assert token.read_text() not in wrong.err
+
+    other = start(services)
+    mixed = tmp_path / "mixed.toml"
+    table = f'keyless = true, signing-config = "{sigstore.folder}/signing_config_v2.json"'
+    mixed.write_text(f'sign = {{ {table}, trusted-root = "{other.folder}/trusted_root.json" }}\n')
+    wrong = push("--config", mixed, env=sigstore.job, code=4)
+    assert "does not verify, so nothing is pushed" in wrong.err
+
+    other_config = other.config(tmp_path)
+    services.stop(other.folder.name)
+    gone = push("--config", other_config, "--retries", "0", env=sigstore.job, code=3)
+    assert "cannot get a certificate from http://127.0.0.1" in gone.err
+    # A build that signs nothing does not mind that no token can be had.
+    job = {**sigstore.job, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "wrong"}
+    done = push("--retries", "0", env=job)
+    assert "the provenance does not name the workflow" in done.err
+    image = f"{done.out.strip()}"
+    unsigned = program(
+        "verify",
+        image,
+        "--trusted-root",
+        root,
+        "--identity",
+        WORKFLOW,
+        "--issuer",
+        ISSUER,
+        cwd=tmp_path,
+        code=4,
+    )
+    assert "is not signed" in unsigned.err
+
+
+@pytest.mark.full
+def test_sigstore_python_agrees(push: Callable, sigstore: Sigstore, tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    run([sys.executable, "-m", "venv", venv])
+    run([venv / "bin/pip", "install", "--quiet", "--disable-pip-version-check", SIGSTORE])
+    for version in (1, 2):
+        label = f"rekor=v{version}"
+        done = push("--config", sigstore.config(tmp_path, version), "--label", label, env=sigstore.job)
+        host, _, rest = said(done)[-1].partition("/")
+        repository, _, digest = rest.partition("@")
+        run([venv / "bin/python", "-c", AGREES, f"http://{host}/v2/{repository}", digest, sigstore.folder])
+
+
+AGREES = f"""
+import json, sys, urllib.request
+from sigstore.models import Bundle, TrustedRoot
+from sigstore.verify import Verifier, policy
+
+base, digest, folder = sys.argv[1:]
+kinds = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json"
+
+def get(path):
+    return urllib.request.urlopen(urllib.request.Request(base + path, headers={{"Accept": kinds}})).read()
+
+verifier = Verifier(trusted_root=TrustedRoot.from_file(f"{{folder}}/trusted_root.json"))
+stated = []
+for entry in json.loads(get("/manifests/" + digest.replace(":", "-")))["manifests"]:
+    if "sigstore.bundle" not in entry.get("artifactType", ""):
+        continue
+    manifest = json.loads(get("/manifests/" + entry["digest"]))
+    bundle = Bundle.from_json(get("/blobs/" + manifest["layers"][0]["digest"]))
+    who = policy.Identity(identity="{WORKFLOW}", issuer="{ISSUER}")
+    statement = json.loads(verifier.verify_dsse(bundle, who)[1])
+    assert any("sha256:" + one["digest"]["sha256"] == digest for one in statement["subject"])
+    stated.append(statement["predicateType"])
+assert len(stated) == 3, stated
+"""
