@@ -6,7 +6,20 @@ import json
 from pathlib import Path
 
 import pytest
-from harness import AMD64, ARM64, Outcome, Program, Registry, go_tool, need_target, run, tiny_project
+from harness import (
+    AMD64,
+    ARM64,
+    Env,
+    Outcome,
+    Program,
+    Registry,
+    Services,
+    go_tool,
+    need_target,
+    run,
+    tiny_project,
+)
+from test_keyless import ISSUER, WORKFLOW, Sigstore, start
 
 pytestmark = pytest.mark.full
 
@@ -35,19 +48,26 @@ class Cosign:
         return self("verify", *known, *words, image, code=code)
 
 
+@pytest.fixture(scope="module")
+def sigstore(services: Services) -> Sigstore:
+    return start(services)
+
+
 @pytest.fixture
 def cosign(tmp_path: Path) -> Cosign:
     return Cosign(tmp_path)
 
 
-def push(program: Program, here: Registry, name: str, folder: Path, *words: str) -> str:
+def push(
+    program: Program, here: Registry, name: str, folder: Path, *words: str, env: Env | None = None
+) -> str:
     """Pushes a program for two platforms; its name with the digest."""
     need_target(AMD64)
     need_target(ARM64)
     project = tiny_project(folder / "project")
     flags = ["--platform", "linux/amd64,linux/arm64"]
     flags += ["--push", "--repository", here.name(name), "--tag", "1", "--base", "scratch", "--check", "off"]
-    done = program(*flags, *words, cwd=project, env=PASSWORD)
+    done = program(*flags, *words, cwd=project, env={**PASSWORD, **(env or {})})
     return f"{here.name(name)}@{done.digest}"
 
 
@@ -97,3 +117,30 @@ def test_the_program_verifies_what_cosign_signs(
     cosign(*sign, "--key", second, image)
     for one in (public, other):
         verified(program, image, one)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_without_a_key_each_verifies_what_the_other_signs(
+    version: int, program: Program, registry, cosign: Cosign, sigstore: Sigstore, tmp_path: Path
+) -> None:
+    """With either version of the transparency log."""
+    root, whom = sigstore.folder / "trusted_root.json", ["--identity", WORKFLOW, "--issuer", ISSUER]
+    theirs = ["--certificate-identity", WORKFLOW, "--certificate-oidc-issuer", ISSUER]
+    known = ["--trusted-root", root, "--allow-insecure-registry"]
+    config = ["--config", str(sigstore.config(tmp_path, version)), "--sbom", "spdx"]
+    image = push(
+        program, registry("anonymous"), f"keyless/ours-{version}", tmp_path, *config, env=sigstore.job
+    )
+    cosign("verify", *known, *theirs, image)
+    for predicate in ("slsaprovenance1", "spdxjson"):
+        cosign("verify-attestation", *known, *theirs, "--type", predicate, image)
+    stranger = ["--certificate-identity", "me@x.org", "--certificate-oidc-issuer", ISSUER]
+    assert cosign("verify", *known, *stranger, image, code=None).code != 0
+
+    image = push(program, here, f"keyless/theirs-{version}", tmp_path / "theirs")
+    services = ["--signing-config", sigstore.folder / f"signing_config_v{version}.json", *known]
+    cosign("sign", "--yes", *services, "--identity-token", sigstore.folder / "token", image)
+    done = program("verify", image, "--trusted-root", str(root), *whom, cwd=tmp_path)
+    assert f"signed by {WORKFLOW}" in done.out
+    refused = ["--identity", "me@x.org", "--issuer", ISSUER]
+    program("verify", image, "--trusted-root", str(root), *refused, cwd=tmp_path, code=4)

@@ -242,7 +242,8 @@ class Rekor:
 
     def checkpoint(self, hint: bytes, sign: Callable[[bytes], bytes]) -> str:
         text = f"{self.origin}\n{len(self.tree.leaves)}\n{b64(self.tree.root())}\n"
-        return f"{text}\n\N{EM DASH} {self.origin} {b64(hint + sign(text.encode()))}\n"
+        host = self.origin.partition(" ")[0]
+        return f"{text}\n\N{EM DASH} {host} {b64(hint + sign(text.encode()))}\n"
 
 
 class RekorV1(Rekor):
@@ -472,7 +473,8 @@ def token(**changed: object) -> str:
 def serve(port: int, folder: Path, late: int) -> None:
     addresses = [f"http://127.0.0.1:{port + n}" for n in range(4)]
     fulcio, clock = Fulcio(), Clock(late)
-    rekor1, rekor2 = RekorV1(f"127.0.0.1:{port + 1}", late), RekorV2(f"127.0.0.1:{port + 2}", late)
+    # A checkpoint names its log by the host, and that of version 1 the tree too: clients tell them apart by that.
+    rekor1, rekor2 = RekorV1("127.0.0.1 - 1980", late), RekorV2("127.0.0.1", late)
     start = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)).isoformat(timespec="seconds")
     since = {"start": start.replace("+00:00", "Z")}
 
