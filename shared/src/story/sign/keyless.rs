@@ -9,13 +9,13 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::super::request::Request;
+use super::super::request::Request as Call;
 use super::token::{self, Source, Tokens};
 use super::{Desk, Signed, text};
 use crate::config::Sign;
 use crate::error::{Context, Error, Result};
 use crate::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
-use crate::http::{self, Body, Client, Method, StatusCode, Url, is_loopback, same_origin, shown};
+use crate::http::{Body, Client, Method, Request, StatusCode, Url, is_loopback, same_origin, shown};
 use crate::oci::Digest;
 use crate::store::Table;
 use crate::trust::{Certified, EphemeralKey, Identity, Log, Services, Statement, Token, TrustedRoot};
@@ -50,7 +50,7 @@ pub(in crate::story) struct Keyless {
 impl Keyless {
     /// # Errors
     /// Usage: a file cannot be read or used, or there is no token to be had.
-    pub(super) fn of(request: &Request, dir: &Path, sign: &Sign, tokens: &Tokens) -> Result<Self> {
+    pub(super) fn of(request: &Call, dir: &Path, sign: &Sign, tokens: &Tokens) -> Result<Self> {
         let services = match &sign.signing_config {
             Some(file) => Services::read(&text(dir, file, "signing configuration")?)
                 .context(|| format!("cannot sign with {file}"))?,
@@ -103,7 +103,7 @@ impl Keyless {
         let (log, kind) = &self.services.log;
         let entry = async {
             let path = if *kind == Log::Tiled { "api/v2/log/entries" } else { "api/v1/log/entries" };
-            self.record(&Services::below(log, path)?, draft.entry(*kind)?).await
+            record(&self.http, &Services::below(log, path)?, draft.entry(*kind)?).await
         };
         let stamp = async {
             match &self.services.clock {
@@ -179,27 +179,6 @@ impl Keyless {
         Ok(certified)
     }
 
-    /// Has a signature recorded.
-    async fn record(&self, url: &Url, entry: Vec<u8>) -> Result<Bytes> {
-        let entry = Bytes::from(entry);
-        let recorded = self.http.retry(|_| async {
-            let ask = post(url, "application/json").body(Body::Bytes(entry.clone()));
-            let mut response = self.http.send(ask).await?;
-            // It was recorded by an attempt whose answer was lost.
-            let there = response.header(LOCATION.as_str()).and_then(|place| url.join(place).ok());
-            if let (StatusCode::CONFLICT, Some(there)) = (response.status(), there)
-                && same_origin(url, &there)
-            {
-                response = self.http.send(http::Request::get(there)).await?;
-            }
-            if !response.status().is_success() {
-                return Err(token::refused(response).await);
-            }
-            response.bytes(MOST).await
-        });
-        recorded.await.map_err(|spent| spent.explain(format!("cannot record a signature in {}", shown(url))))
-    }
-
     /// Has a signature dated.
     async fn date(&self, url: &Url, request: Vec<u8>) -> Result<Bytes> {
         let request = Bytes::from(request);
@@ -215,8 +194,29 @@ impl Keyless {
     }
 }
 
-fn post(url: &Url, kind: &'static str) -> http::Request {
-    http::Request::new(Method::POST, url.clone()).header(CONTENT_TYPE, HeaderValue::from_static(kind))
+/// Has a signature recorded.
+async fn record(http: &Client, url: &Url, entry: Vec<u8>) -> Result<Bytes> {
+    let entry = Bytes::from(entry);
+    let recorded = http.retry(|_| async {
+        let ask = post(url, "application/json").body(Body::Bytes(entry.clone()));
+        let mut response = http.send(ask).await?;
+        // It was recorded by an attempt whose answer was lost.
+        let there = response.header(LOCATION.as_str()).and_then(|place| url.join(place).ok());
+        if let (StatusCode::CONFLICT, Some(there)) = (response.status(), there)
+            && same_origin(url, &there)
+        {
+            response = http.send(Request::get(there)).await?;
+        }
+        if !response.status().is_success() {
+            return Err(token::refused(response).await);
+        }
+        response.bytes(MOST).await
+    });
+    recorded.await.map_err(|spent| spent.explain(format!("cannot record a signature in {}", shown(url))))
+}
+
+fn post(url: &Url, kind: &'static str) -> Request {
+    Request::new(Method::POST, url.clone()).header(CONTENT_TYPE, HeaderValue::from_static(kind))
 }
 
 /// Refuses services to which a token would travel in the open.
@@ -228,4 +228,62 @@ fn must_be_private(http: &Client, url: &Url) -> Result<()> {
         "use an address that begins with https://, or allow the host with {}",
         flag("insecure").of("HOST")
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::http::Options;
+
+    /// Gives these answers, one for each connection.
+    fn server(answers: &'static [&'static str]) -> Url {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}/api/v1/log/entries", listener.local_addr().expect("an address"));
+        std::thread::spawn(move || {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().expect("a connection");
+                let mut asked = Vec::new();
+                let is_whole = |asked: &[u8]| match asked.starts_with(b"GET") {
+                    true => asked.ends_with(b"\r\n\r\n"),
+                    false => asked.ends_with(b"{}"),
+                };
+                while !is_whole(&asked) {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).expect("a request");
+                    asked.push(byte[0]);
+                }
+                stream.write_all(answer.as_bytes()).expect("an answer");
+            }
+        });
+        url.parse().expect("a URL")
+    }
+
+    async fn recorded(answers: &'static [&'static str]) -> Result<Bytes> {
+        let http = Client::new(Options { retries: 0, ..Options::default() }).expect("a client");
+        record(&http, &server(answers), b"{}".to_vec()).await
+    }
+
+    #[tokio::test]
+    async fn an_entry_whose_answer_was_lost_is_fetched() {
+        const KNOWN: &str = "HTTP/1.1 409 Conflict\r\nLocation: /api/v1/log/entries/7\r\nContent-Length: 0\r\n\
+                             Connection: close\r\n\r\n";
+        const ENTRY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nentry";
+        assert_eq!(recorded(&[KNOWN, ENTRY]).await.expect("the entry"), "entry");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_says_what_the_log_says() {
+        const REFUSED: &str = "HTTP/1.1 400 Bad Request\r\nContent-Length: 32\r\nConnection: close\r\n\r\n\
+                               {\"code\":400,\"message\":\"too old\"}";
+        const ELSEWHERE: &str = "HTTP/1.1 409 Conflict\r\nLocation: http://elsewhere.example/7\r\n\
+                                 Content-Length: 0\r\nConnection: close\r\n\r\n";
+        let error = recorded(&[REFUSED]).await.expect_err("refused");
+        assert!(error.to_string().starts_with("cannot record a signature in http://127.0.0.1"), "{error}");
+        assert!(error.causes().join(" ").ends_with("too old"), "{:?}", error.causes());
+        let error = recorded(&[ELSEWHERE]).await.expect_err("refused");
+        assert!(error.causes().join(" ").contains("409"), "{:?}", error.causes());
+    }
 }

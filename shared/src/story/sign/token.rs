@@ -117,10 +117,9 @@ impl Tokens {
         if let Some(github) = &self.github {
             return Ok(Source::Github(github.clone()));
         }
-        let is_there = |name: &&str| variable(request, name).is_some();
-        if let Some(host) = variable(request, GOOGLE)
-            .or_else(|| ON_GOOGLE.iter().any(|name| is_there(&name)).then_some("metadata.google.internal"))
-        {
+        let is_on_google = ON_GOOGLE.into_iter().any(|name| variable(request, name).is_some());
+        let on_google = || is_on_google.then_some("metadata.google.internal");
+        if let Some(host) = variable(request, GOOGLE).or_else(on_google) {
             let address = format!(
                 "http://{host}/computeMetadata/v1/instance/service-accounts/default/identity?audience={AUDIENCE}&format=full"
             );
