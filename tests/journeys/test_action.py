@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 from bridges import INDEX
-from harness import REPOSITORY, TOOLS, Env, Outcome, Program, run
+from harness import REPOSITORY, TOOLS, Env, Outcome, Program, Services, run
 from python_projects import copied, lab_base
+from test_keyless import ISSUER, WORKFLOW, Sigstore, start
 
 ACTION = yaml.safe_load((REPOSITORY / "action.yml").read_text())
 EXPRESSION = re.compile(r"\$\{\{\s*(\S+)\s*\}\}")
@@ -59,6 +60,11 @@ class Runner:
         return {name: self.fill(output["value"]) for name, output in ACTION["outputs"].items()}
 
 
+@pytest.fixture(scope="module")
+def sigstore(services: Services) -> Sigstore:
+    return start(services)
+
+
 def test_its_steps_push_what_the_program_builds(program: Program, registry, tmp_path: Path) -> None:
     project, here = copied("site-pip", tmp_path), registry("anonymous")
     inputs = {
@@ -84,6 +90,28 @@ def test_its_steps_push_what_the_program_builds(program: Program, registry, tmp_
     assert outputs["digest"] == own.digest and outputs["image"] == f"{here.name('acted')}@{own.digest}"
     (image,) = json.loads(outputs["json"])["images"]
     assert image["references"] == [f"{here.name('acted')}:{tag}" for tag in ("1", "latest")]
+
+
+def test_it_attaches_and_signs_what_it_is_told_to(
+    program: Program, registry, sigstore: Sigstore, tmp_path: Path
+) -> None:
+    copied("site-pip", tmp_path)
+    name = registry("anonymous").name("acted/signed")
+    inputs = {
+        "project": "site-pip",
+        "tags": f"{name}:1",
+        "push": "true",
+        "sbom": "both",
+        "sign": "keyless",
+        "arguments": f"--base\n{lab_base('slim')}\n--config\n{sigstore.config(tmp_path)}\n",
+        "version": "installed",
+    }
+    runner = Runner(tmp_path, {**program.env, **sigstore.job}, inputs)
+    runner.run(tmp_path)
+    whom = ["--identity", WORKFLOW, "--issuer", ISSUER, "--trusted-root"]
+    done = program("verify", f"{name}:1", *whom, str(sigstore.folder / "trusted_root.json"), cwd=tmp_path)
+    for said in ("SBOM (SPDX): signed", "SBOM (CycloneDX): signed", f"built by {WORKFLOW}"):
+        assert said in done.out, done.out
 
 
 def test_a_failure_is_an_error_of_the_workflow(program: Program, tmp_path: Path) -> None:
@@ -128,17 +156,21 @@ def actionlint() -> str:
 
 def test_workflows_are_sound() -> None:
     shellcheck = shutil.which("shellcheck", path=str(REPOSITORY / "tests" / ".venv" / "bin"))
-    assert len(WORKFLOWS) == 2
+    assert len(WORKFLOWS) == 3
     run([actionlint(), "-no-color", "-shellcheck", shellcheck or "", *WORKFLOWS], cwd=REPOSITORY)
 
 
 def test_actions_of_others_are_named_by_hash() -> None:
-    """A tag can be moved to other code; the version beside the hash is for readers, and for Dependabot."""
+    """A tag can be moved to other code; the version beside the hash is for readers, and for Dependabot. Our own
+    action is named by the version of this tree."""
+    version = tomllib.loads((REPOSITORY / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+    own = ("./", f"containerize/containerize@v{version}")
     for workflow in WORKFLOWS:
         for line in workflow.read_text().splitlines():
             if used := re.search(r"uses: (.*)", line):
                 pinned = re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used[1])
-                assert pinned or used[1] == "./", f"{workflow.name}: {used[1]}"
+                called = line.startswith("#") and used[1].endswith(f"containerize.yml@v{version}")
+                assert pinned or called or used[1] in own, f"{workflow.name}: {used[1]}"
 
 
 def test_the_scripts_of_the_action_are_sound(tmp_path: Path) -> None:

@@ -107,9 +107,7 @@ def test_a_shown_command_works(example: str, script: str, program, registry, clo
     env = dict(program.env)
     if "fastapi" in example + script and "--base" not in script:
         env["CONTAINERIZE_BASE"] = lab_image(PYTHON)
-    script = script.replace("cargo run --release --", "containerize").replace(
-        "tests/run\n", "tests/run --help\n"
-    )
+    script = script.replace("cargo run --", "containerize").replace("tests/run\n", "tests/run --help\n")
     script = script.replace(INSTALL, "containerize --version")
     kind = "basic" if "--username" in script else "anonymous"
     place = registry(kind)

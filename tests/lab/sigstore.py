@@ -473,7 +473,7 @@ def token(**changed: object) -> str:
 def serve(port: int, folder: Path, late: int) -> None:
     addresses = [f"http://127.0.0.1:{port + n}" for n in range(4)]
     fulcio, clock = Fulcio(), Clock(late)
-    # A checkpoint names its log by the host, and that of version 1 the tree too: clients tell them apart by that.
+    # A checkpoint names its log by the host, that of version 1 and its tree: clients tell them apart by it.
     rekor1, rekor2 = RekorV1("127.0.0.1 - 1980", late), RekorV2("127.0.0.1", late)
     start = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)).isoformat(timespec="seconds")
     since = {"start": start.replace("+00:00", "Z")}
