@@ -161,8 +161,8 @@ def test_workflows_are_sound() -> None:
 
 
 def test_actions_of_others_are_named_by_hash() -> None:
-    """A tag can be moved to other code; the version beside the hash is for readers, and for Dependabot. Our own
-    action is named by the version of this tree."""
+    """A tag can be moved to other code; the version beside the hash is for readers, and for Dependabot. Our
+    own action is named by the version of this tree."""
     version = tomllib.loads((REPOSITORY / "Cargo.toml").read_text())["workspace"]["package"]["version"]
     own = ("./", f"containerize/containerize@v{version}")
     for workflow in WORKFLOWS:

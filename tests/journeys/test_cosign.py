@@ -128,9 +128,8 @@ def test_without_a_key_each_verifies_what_the_other_signs(
     theirs = ["--certificate-identity", WORKFLOW, "--certificate-oidc-issuer", ISSUER]
     known = ["--trusted-root", root, "--allow-insecure-registry"]
     config = ["--config", str(sigstore.config(tmp_path, version)), "--sbom", "spdx"]
-    image = push(
-        program, registry("anonymous"), f"keyless/ours-{version}", tmp_path, *config, env=sigstore.job
-    )
+    here = registry("anonymous")
+    image = push(program, here, f"keyless/ours-{version}", tmp_path, *config, env=sigstore.job)
     cosign("verify", *known, *theirs, image)
     for predicate in ("slsaprovenance1", "spdxjson"):
         cosign("verify-attestation", *known, *theirs, "--type", predicate, image)
