@@ -18,6 +18,7 @@ from harness import (
     Program,
     installed_tool,
     lab_image,
+    need_mirror,
     need_target,
     run,
 )
@@ -32,12 +33,19 @@ from cyclonedx.validation.json import JsonStrictValidator
 sys.exit(str(JsonStrictValidator(SchemaVersion.V1_6).validate_str(open(sys.argv[1]).read()) or "") or None)
 """
 FASTAPI = REPOSITORY / "examples" / "hello-fastapi"
+SCIENCE = REPOSITORY / "tests" / "bench" / "python-science"
+SLIM = "python:3.13-slim-bookworm"
 #: Projects and their bases, by a name.
 IMAGES = {
     "rust-static": (HELLO_WEB, None),
-    "fastapi-slim": (FASTAPI, "python:3.13-slim-bookworm"),
+    "fastapi-slim": (FASTAPI, SLIM),
     "fastapi-distroless": (FASTAPI, "distroless/python3-debian12:nonroot"),
+    "science-slim": (SCIENCE, SLIM),
+    "rust-debian": (HELLO_WEB, "deb:trixie"),
 }
+#: Those that take long, or Debian's archive.
+LARGE = ("science-slim", "rust-debian")
+EACH = [pytest.param(name, marks=pytest.mark.full) if name in LARGE else name for name in IMAGES]
 
 Packages = set[tuple[str, str, str]]
 
@@ -45,13 +53,15 @@ Packages = set[tuple[str, str, str]]
 def made(name: str, program: Program, folder: Path) -> tuple[Path, Path, Path]:
     """The image as a layout, and its bill in both formats."""
     project, base = IMAGES[name]
+    if base and base.startswith("deb:"):
+        need_mirror()
     if project == HELLO_WEB:
         need_target(AMD64)
     else:
         project = Path(shutil.copytree(project, folder / "project", ignore=shutil.ignore_patterns("dist")))
     layout, spdx, cyclonedx = folder / "layout", folder / "bill.spdx.json", folder / "bill.cdx.json"
     flags = ["--platform", "linux/amd64", "-o", f"oci:{layout}:made", "--repository", "ghcr.io/acme/made"]
-    flags += ["--base", lab_image(base)] if base else []
+    flags += ["--base", base if base.startswith("deb:") else lab_image(base)] if base else []
     bills = ["--sbom-output", str(spdx), "--sbom-output", str(cyclonedx)]
     program(*flags, *bills, cwd=project, env=HELLO_TARGET)
     return layout, spdx, cyclonedx
@@ -79,7 +89,7 @@ def listed(bill: Path) -> Packages:
     return found
 
 
-@pytest.mark.parametrize("name", list(IMAGES))
+@pytest.mark.parametrize("name", EACH)
 def test_a_bill_misses_nothing_that_a_scanner_finds(name: str, program: Program, tmp_path: Path) -> None:
     layout, spdx, _ = made(name, program, tmp_path)
     theirs, ours = scanned(layout), listed(spdx)
