@@ -151,8 +151,10 @@ def test_a_token_is_asked_for_before_anything_is_built(
     token = (sigstore.folder / "token").read_text()
     old = tmp_path / "old"
     old.write_text(changed(token, exp=int(time.time()) - 60))
-    assert "it was good until" in refused("--identity-token", old, env={})
-    assert "it was good until" in refused(env={"SIGSTORE_ID_TOKEN": old.read_text()})
+    assert "it expired at" in refused("--identity-token", old, env={})
+    assert "it expired at" in refused(env={"SIGSTORE_ID_TOKEN": old.read_text()})
+    in_the_open = {**sigstore.job, "ACTIONS_ID_TOKEN_REQUEST_URL": "http://token.example.org/?a=b"}
+    assert "spoken to without TLS" in refused(env=in_the_open)
     old.write_text("hunter2")
     err = refused("--identity-token", old, env={})
     assert "is not an identity token" in err

@@ -50,11 +50,22 @@ impl Client {
         subject: &Digest,
         kind: Option<&str>,
     ) -> Result<Option<(Vec<Descriptor>, bool)>> {
+        // With the rights of a push, as all that a push asks: one token serves it.
+        self.referrers_for(&Access::push(repository), subject, kind).await
+    }
+
+    async fn referrers_for(
+        &self,
+        access: &Access,
+        subject: &Digest,
+        kind: Option<&str>,
+    ) -> Result<Option<(Vec<Descriptor>, bool)>> {
+        let repository = &access.repository;
         let what = || format!("cannot list what hangs on {} in {repository}", short(subject));
         let (mut found, mut is_filtered, mut next) = (Vec::new(), kind.is_some(), None);
         let mut asked = BTreeSet::new();
         for _ in 0..MOST_PAGES {
-            let read = self.0.http.retry(|_| self.page(repository, subject, kind, next.clone())).await;
+            let read = self.0.http.retry(|_| self.page(access, subject, kind, next.clone())).await;
             let page = match read.map_err(|spent| spent.explain(what()))? {
                 Some(page) => page,
                 None if asked.is_empty() => return Ok(None),
@@ -74,14 +85,13 @@ impl Client {
 
     async fn page(
         &self,
-        repository: &Repository,
+        access: &Access,
         subject: &Digest,
         kind: Option<&str>,
         url: Option<Url>,
     ) -> Result<Option<Page>, Failure> {
+        let repository = &access.repository;
         let host = self.host(repository);
-        // With the rights of a push, as all that a push asks: one token serves it.
-        let access = Access::push(repository);
         let url = match url {
             Some(url) => url,
             None => {
@@ -93,11 +103,11 @@ impl Client {
             }
         };
         let request = Request::get(url).header(ACCEPT, HeaderValue::from_static(OCI_INDEX));
-        let mut response = host.send(&access, request).await?;
+        let mut response = host.send(access, request).await?;
         let status = response.status();
         let passes = matches!(status.as_u16(), 408 | 425 | 429);
         if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED || passes {
-            return Err(host.refusal(&access, response).await);
+            return Err(host.refusal(access, response).await);
         }
         if !status.is_success() {
             return Ok(None);
@@ -126,9 +136,10 @@ impl Client {
         subject: &Digest,
         kind: Option<&str>,
     ) -> Result<Vec<Descriptor>> {
+        let access = Access::pull(repository);
         let (kept, tagged) = tokio::join!(
-            self.referrers(repository, subject, kind),
-            self.shelved(repository, Shelf::Referrers, subject)
+            self.referrers_for(&access, subject, kind),
+            self.shelved_for(&access, Shelf::Referrers, subject)
         );
         let (kept, is_filtered) = kept?.unwrap_or_default();
         let certain = kept.iter().filter(|_| is_filtered).map(|entry| entry.digest);
@@ -168,9 +179,10 @@ impl Client {
         subject: &Digest,
         things: &[Descriptor],
     ) -> Result<bool> {
+        let access = Access::push(repository);
         let (kept, tagged) = tokio::join!(
             self.referrers(repository, subject, None),
-            self.shelved(repository, Shelf::Referrers, subject)
+            self.shelved_for(&access, Shelf::Referrers, subject)
         );
         let is_in = |list: &[Descriptor]| things.iter().all(|thing| holds_kind(list, thing));
         Ok(match kept? {

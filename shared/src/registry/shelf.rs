@@ -84,14 +84,22 @@ impl Shelf {
     /// Only if a value does not serialise.
     pub(super) fn filled(self, held: ManifestKind, entries: Vec<Descriptor>) -> Result<(Vec<Blob>, Vec<u8>)> {
         match held {
-            ManifestKind::Index(index) => Ok((Vec::new(), to_json(&Index { manifests: entries, ..index })?)),
+            ManifestKind::Index(index) => {
+                let media_type = Some(self.media_type().to_owned());
+                Ok((Vec::new(), to_json(&Index { media_type, manifests: entries, ..index })?))
+            }
             ManifestKind::Manifest(manifest) => {
                 // The layers are no archives, but tools that append to them count on a configuration of their own.
                 let mut config = ImageConfig::default();
                 config.rootfs.diff_ids = entries.iter().map(|entry| entry.digest).collect();
                 config.history = entries.iter().map(|_| History::default()).collect();
                 let config = Blob::of(OCI_CONFIG, to_json(&config)?);
-                let manifest = Manifest { layers: entries, config: config.descriptor.clone(), ..*manifest };
+                let manifest = Manifest {
+                    media_type: Some(self.media_type().to_owned()),
+                    layers: entries,
+                    config: config.descriptor.clone(),
+                    ..*manifest
+                };
                 Ok((vec![config], to_json(&manifest)?))
             }
         }

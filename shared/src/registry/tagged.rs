@@ -15,7 +15,7 @@ use super::access::Access;
 use super::manifest::{MOST, check_digest, question};
 use super::shelf::Shelf;
 use super::{Client, short};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use crate::http::{Body, Failure, HeaderValue, Method, Request, StatusCode};
 use crate::oci::{Descriptor, Digest, ManifestKind, Repository};
@@ -44,7 +44,7 @@ struct Tagged {
 }
 
 impl Client {
-    /// What is on a shelf of `subject`; nothing where there is none.
+    /// What is on a shelf of `subject`, for somebody who may read; nothing where there is none.
     ///
     /// # Errors
     /// Kind network when the registry cannot be reached; kind integrity when the tag is no such shelf.
@@ -54,7 +54,17 @@ impl Client {
         shelf: Shelf,
         subject: &Digest,
     ) -> Result<Vec<Descriptor>> {
-        let tagged = self.read_tag(repository, shelf, subject).await?;
+        self.shelved_for(&Access::pull(repository), shelf, subject).await
+    }
+
+    /// The same with the rights of `access`: all that a push asks has one token.
+    pub(super) async fn shelved_for(
+        &self,
+        access: &Access,
+        shelf: Shelf,
+        subject: &Digest,
+    ) -> Result<Vec<Descriptor>> {
+        let tagged = self.read_tag(access, shelf, subject).await?;
         Ok(shelf.entries(&tagged.held).unwrap_or_default().to_vec())
     }
 
@@ -75,11 +85,16 @@ impl Client {
         let _turn = turn.lock().await;
         let mut seen: BTreeMap<_, Descriptor> =
             things.iter().map(|thing| (shelf.key(thing), thing.clone())).collect();
+        let access = Access::push(repository);
         let (mut quiet, mut conflicts, mut written) = (0, 0, false);
         let mut window = Duration::ZERO;
         for _ in 0..MOST_ROUNDS {
             let start = Instant::now();
-            let Tagged { held, condition } = self.read_tag(repository, shelf, subject).await?;
+            let read = self.read_tag(&access, shelf, subject).await;
+            let Tagged { held, condition } = read.map_err(|error| match error.kind() {
+                Kind::Integrity => error.hint("remove the tag, and push again"),
+                _ => error,
+            })?;
             let entries = shelf.entries(&held).unwrap_or_default();
             let lacks = |key: &_| !entries.iter().any(|entry| shelf.key(entry) == *key);
             let is_whole = !seen.keys().any(lacks);
@@ -112,39 +127,32 @@ impl Client {
             .hint("run again when they are done"))
     }
 
-    async fn read_tag(&self, repository: &Repository, shelf: Shelf, subject: &Digest) -> Result<Tagged> {
-        let read = self.0.http.retry(|_| self.get_tag(repository, shelf, subject)).await;
+    async fn read_tag(&self, access: &Access, shelf: Shelf, subject: &Digest) -> Result<Tagged> {
+        let read = self.0.http.retry(|_| self.get_tag(access, shelf, subject)).await;
         read.map_err(|spent| {
-            spent.explain(format!("cannot read {} {} in {repository}", shelf.what(), short(subject)))
+            let place = &access.repository;
+            spent.explain(format!("cannot read {} {} in {place}", shelf.what(), short(subject)))
         })
     }
 
-    async fn get_tag(
-        &self,
-        repository: &Repository,
-        shelf: Shelf,
-        subject: &Digest,
-    ) -> Result<Tagged, Failure> {
+    async fn get_tag(&self, access: &Access, shelf: Shelf, subject: &Digest) -> Result<Tagged, Failure> {
+        let repository = &access.repository;
         let host = self.host(repository);
-        let access = Access::push(repository);
         let reference = repository.with_tag(shelf.tag(subject));
         let asked = question(&host, Method::GET, &reference).await?;
         let asked = asked.header(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        let mut response = host.send(&access, asked).await?;
+        let mut response = host.send(access, asked).await?;
         if response.status() == StatusCode::NOT_FOUND {
             let condition = Some((IF_NONE_MATCH, HeaderValue::from_static("*")));
             return Ok(Tagged { held: shelf.empty(), condition });
         }
         if !response.status().is_success() {
-            return Err(host.refusal(&access, response).await);
+            return Err(host.refusal(access, response).await);
         }
         let bytes = response.bytes(MOST).await?;
         check_digest(&response, Digest::of(&bytes))?;
         let declared = response.header(CONTENT_TYPE.as_str()).unwrap_or_default();
-        let wrong = || {
-            Error::integrity(format!("the tag {reference} is not {}", shelf.kind()))
-                .hint("remove the tag, and push again")
-        };
+        let wrong = || Error::integrity(format!("the tag {reference} is not {}", shelf.kind()));
         let held = ManifestKind::parse(&bytes, declared).map_err(|error| wrong().because(error))?;
         if shelf.entries(&held).is_none() {
             return Err(wrong().into());

@@ -48,7 +48,9 @@ pub(super) async fn early<'s>(
     }
     let Ok(Some(listed)) = listed(client, set, repository).await else { return Ok(None) };
     let wanted = of_listed(client, set, repository, Some(&listed)).await?;
-    push_blobs(client, repository, &wanted.things).await?;
+    if !wanted.is_there {
+        push_blobs(client, repository, &wanted.things).await?;
+    }
     Ok(Some(wanted))
 }
 

@@ -226,8 +226,16 @@ fn names(set: &ImageSet, given: Option<&Reference>) -> Vec<Reference> {
 
 /// The set with only the image for this machine, which a local engine runs.
 fn for_this_machine(set: &ImageSet) -> Result<ImageSet> {
-    if set.images.len() == 1 {
-        return Ok(set.clone());
+    let only = |image: &crate::image::Image| ImageSet {
+        images: vec![image.clone()],
+        index: None,
+        statements: Vec::new(),
+        attached: Vec::new(),
+        signatures: Vec::new(),
+        ..set.clone()
+    };
+    if let [image] = &set.images[..] {
+        return Ok(only(image));
     }
     let host = Platform::from_rust_arch(std::env::consts::ARCH);
     let fits = |image: &&crate::image::Image| host.as_ref().is_some_and(|host| image.platform.serves(host));
@@ -235,7 +243,7 @@ fn for_this_machine(set: &ImageSet) -> Result<ImageSet> {
         Error::usage(format!("{} has no image for this machine to load", set.name))
             .hint(words!("add it to {platform}", platform = flag("platform")))
     })?;
-    Ok(ImageSet { images: vec![image.clone()], index: None, ..set.clone() })
+    Ok(only(image))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! written to.
 
 use std::collections::BTreeSet;
+use std::iter::repeat;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -54,8 +55,8 @@ pub(super) async fn hang(
     packed: Vec<Packed>,
 ) -> Result<(Vec<ImageSet>, Vec<(PathBuf, String)>)> {
     let (mut sets, mut files) = (Vec::new(), Vec::new());
-    let is_any_hung = plan.images.iter().any(|image| hangs(workshop.request, &image.attest));
-    let workflow = match is_any_hung {
+    let is_any_told = plan.images.iter().any(|image| documents_hang(workshop.request, &image.attest));
+    let workflow = match is_any_told {
         true => workshop.signers.workflow(workshop.events).await,
         false => None,
     };
@@ -63,7 +64,7 @@ pub(super) async fn hang(
     for (Packed { mut set, origins }, image) in packed.into_iter().zip(&plan.images) {
         let attest = &image.attest;
         let is_held = attest.attestations == Attestations::Index;
-        let is_hung = hangs(workshop.request, attest);
+        let is_hung = documents_hang(workshop.request, attest);
         let outputs = &workshop.request.sbom_outputs;
         let is_attested = is_hung || is_held;
         let wanted = Formats {
@@ -86,11 +87,14 @@ pub(super) async fn hang(
             let document = documents.iter().find(is_meant).ok_or_else(|| Error::bug("a bill is lost"))?;
             files.push((named(file, &image.name), document.text.clone()));
         }
-        if is_hung {
-            let statement = provenance::of_set(run.clone(), image, &set, &origins)?;
-            let things = Things { workshop, plan: image, documents, statement };
-            things.attach(&mut set).await?;
-        }
+        let stated = match is_hung {
+            true => {
+                let statement = provenance::of_set(run.clone(), image, &set, &origins)?;
+                Some(Stated { documents, statement })
+            }
+            false => None,
+        };
+        Things { workshop, plan: image, stated }.attach(&mut set).await?;
         sets.push(set);
     }
     Ok((sets, files))
@@ -123,14 +127,12 @@ fn predicate(bill: &Document) -> &'static str {
     if bill.kind == sbom::CYCLONEDX { trust::CYCLONEDX_BOM } else { trust::SPDX_DOCUMENT }
 }
 
-/// Whether anything is to hang on an image of this call.
-fn hangs(request: &Request, attest: &Attest) -> bool {
+/// Whether bills and provenance are to hang on an image of this call.
+fn documents_hang(request: &Request, attest: &Attest) -> bool {
     match attest.attestations {
         Attestations::Auto => request.push,
         Attestations::Referrers => true,
-        // Only signatures still do.
-        Attestations::Index => request.push && attest.sign.is_some(),
-        Attestations::None => false,
+        Attestations::Index | Attestations::None => false,
     }
 }
 
@@ -200,6 +202,12 @@ pub(super) fn signs(request: &Request) -> bool {
 struct Things<'a> {
     workshop: &'a Workshop<'a>,
     plan: &'a ImagePlan,
+    /// Where it is not in the index.
+    stated: Option<Stated>,
+}
+
+/// What is stated about the images.
+struct Stated {
     documents: Vec<Document>,
     /// Of how they were built.
     statement: Vec<u8>,
@@ -209,9 +217,7 @@ impl Things<'_> {
     async fn attach(&self, set: &mut ImageSet) -> Result<()> {
         let subjects: Vec<Descriptor> = set.manifests().map(|manifest| manifest.descriptor.clone()).collect();
         let bills = self.bills(&subjects)?;
-        if self.plan.attest.attestations != Attestations::Index {
-            tokio::task::block_in_place(|| self.attach_unsigned(set, &subjects, &bills))?;
-        }
+        tokio::task::block_in_place(|| self.attach_unsigned(set, &subjects, &bills))?;
         let Some(sign) = self.plan.attest.sign.as_ref().filter(|_| signs(self.workshop.request)) else {
             return Ok(());
         };
@@ -236,9 +242,9 @@ impl Things<'_> {
         for (bill, subject) in bills {
             self.hang(set, subject, &bill.kind, "SBOM", bill.text.clone().into_bytes(), &[])?;
         }
-        for subject in subjects {
-            let stated = [(PREDICATE_TYPE, trust::PROVENANCE)];
-            self.hang(set, subject, trust::IN_TOTO, "provenance", self.statement.clone(), &stated)?;
+        for (subject, stated) in self.stated.iter().flat_map(|stated| subjects.iter().zip(repeat(stated))) {
+            let words = [(PREDICATE_TYPE, trust::PROVENANCE)];
+            self.hang(set, subject, trust::IN_TOTO, "provenance", stated.statement.clone(), &words)?;
         }
         Ok(())
     }
@@ -256,11 +262,11 @@ impl Things<'_> {
             let subject = subjects.iter().find(|subject| subject.digest == document.subject);
             Ok((document, subject.ok_or_else(|| Error::bug("a bill is about another image"))?))
         };
-        self.documents.iter().filter(|bill| is_wanted(self.plan, bill)).map(about).collect()
+        let documents = self.stated.iter().flat_map(|stated| &stated.documents);
+        documents.filter(|bill| is_wanted(self.plan, bill)).map(about).collect()
     }
 
-    /// The signature of each manifest, and the documents about it once more, signed, unless what is signed holds
-    /// them.
+    /// The signature of each manifest, and what is stated about it once more, signed.
     async fn attach_signed(
         &self,
         set: &mut ImageSet,
@@ -274,10 +280,10 @@ impl Things<'_> {
             wanted.push((subject, trust::SIGNATURE, "signature", statements.len()));
             statements.push(trust::signature_of(&subject.digest)?);
         }
-        if self.plan.attest.attestations != Attestations::Index {
+        if let Some(stated) = &self.stated {
             let of_build = |subject| (subject, trust::PROVENANCE, "signed provenance", statements.len());
             wanted.extend(subjects.iter().map(of_build));
-            statements.push(self.statement.clone());
+            statements.push(stated.statement.clone());
             for (bill, subject) in bills {
                 wanted.push((subject, predicate(bill), "signed SBOM", statements.len()));
                 let about = trust::statement_about(&subject.digest, predicate(bill), &bill.text)?;

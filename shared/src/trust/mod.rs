@@ -19,7 +19,7 @@ pub use legacy::{SIMPLE_SIGNATURE, SIMPLE_SIGNING, payload as legacy_payload};
 pub use provenance::{BUILD_TYPE, Build, LOCAL_BUILDER, PROVENANCE, Provenance, Run};
 pub use signatory::{Signatory, is_of_another};
 pub use sigstore::{
-    Certified, Draft, EphemeralKey, Expected, Identity, Log, Services, Token, TrustedRoot, Wanted,
-    is_certified, said,
+    AUDIENCE, Certified, Draft, EphemeralKey, Expected, Identity, Log, Services, Token, TrustedRoot, Wanted,
+    is_certified,
 };
 pub use statement::{Resource, Statement};

@@ -7,11 +7,12 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use containerize_core::redact::Secret;
 use containerize_core::trust::PrivateKey;
 use containerize_tests::layout::sha256;
-use containerize_tests::program::{Call, Done, Project, can_build};
+use containerize_tests::program::{Call, Done, Project, can_build, has_std};
 use containerize_tests::registry::{Options, Phase, Referrers, TestRegistry};
 use serde_json::{Value, json};
 
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 fn fixture(name: &str) -> PathBuf {
@@ -161,6 +162,41 @@ fn the_older_form_is_a_tag_beside_each_image_which_signers_share() {
     let refused = verify(&project, &registry, "plain.pub", &[]).fail();
     assert_eq!(refused.code(), 4);
     assert!(refused.stderr().contains("the signature is that of another image"), "{}", refused.stderr());
+}
+
+#[test]
+fn what_is_in_the_index_is_signed_with_it() {
+    if !can_build() || !has_std("aarch64-unknown-linux-musl") {
+        return;
+    }
+    let registry = TestRegistry::start(Options::listing(Referrers::Proper));
+    let project = project("plain.key");
+    let in_index = ["--platform", "linux/amd64,linux/arm64", "--attestations", "index"];
+    let image = digest(&push(&project, &registry, &in_index).succeed());
+    let kinds: Vec<String> = registry.hanging("me/app", &image).into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, [BUNDLE], "the signature and nothing else");
+    let good = verify(&project, &registry, "plain.pub", &[]).succeed();
+    for said in ["an index of 2 images", "  provenance: signed", "  SBOM (SPDX): signed"] {
+        assert!(good.stdout().contains(said), "{}", good.stdout());
+    }
+    let with_file = [&in_index[..], &["--sbom-output", "bill.spdx.json"]].concat();
+    assert_eq!(digest(&push(&project, &registry, &with_file).succeed()), image);
+}
+
+#[test]
+fn what_is_no_signature_stands_in_no_good_ones_way() {
+    if !can_build() {
+        return;
+    }
+    let registry = TestRegistry::start(Options::listing(Referrers::Proper));
+    let project = project("plain.key");
+    let image = digest(&push(&project, &registry, &[]).succeed());
+    let tag = format!("sha256-{}.sig", image.trim_start_matches("sha256:"));
+    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": []});
+    registry.put_manifest("me/app", &tag, INDEX, index.to_string());
+    verify(&project, &registry, "plain.pub", &[]).succeed();
+    let refused = push(&project, &registry, &["--signature-format", "both"]).fail();
+    assert!(refused.stderr().contains("remove the tag, and push again"), "{}", refused.stderr());
 }
 
 #[test]

@@ -11,15 +11,16 @@ use tokio::sync::Mutex;
 
 use super::super::request::Request as Call;
 use super::token::{self, Source, Tokens};
-use super::{Desk, Signed, text};
+use super::{Desk, Signed, must_be_private, text};
 use crate::config::Sign;
 use crate::error::{Context, Error, Result};
 use crate::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
-use crate::http::{Body, Client, Method, Request, StatusCode, Url, is_loopback, same_origin, shown};
+use crate::http::{
+    Body, Client, Failure, Method, Request, Response, Spent, StatusCode, Url, same_origin, shown,
+};
 use crate::oci::Digest;
 use crate::store::Table;
 use crate::trust::{Certified, EphemeralKey, Identity, Log, Services, Statement, Token, TrustedRoot};
-use crate::words;
 use crate::words::{Flag, flag};
 
 /// What a remembered signature depends on beside what it signs, who signs, and where.
@@ -30,6 +31,9 @@ const AT_ONCE: usize = 4;
 
 /// What a service answers is not larger, in bytes.
 const MOST: usize = 64 << 20;
+
+/// What it says of a failure is not longer, in bytes.
+const MOST_SAID: usize = 1 << 16;
 
 /// A certificate that ends sooner than this, in seconds, is not used any more.
 const SPARE: i64 = 60;
@@ -112,10 +116,10 @@ impl Keyless {
             }
         };
         let (entry, stamp) = tokio::try_join!(entry, stamp)?;
-        let bundle = draft.clone().finish(*kind, &entry, stamp.map(|stamp| stamp.to_vec()))?;
+        let bundle = draft.finish(*kind, &entry, stamp.map(|stamp| stamp.to_vec()))?;
         let text = String::from_utf8_lossy(&bundle).into_owned();
         let signed = self.verified(statement, bundle).map_err(|error| {
-            Error::integrity("the signature that was just made does not verify, so nothing is pushed")
+            Error::integrity("the signature that was just made does not verify, so no tag is pushed")
                 .because(error)
                 .hint("check that signing-config and trusted-root are about the same services, and this machine's clock")
         })?;
@@ -153,15 +157,8 @@ impl Keyless {
         let url = Services::below(&self.services.authority, "api/v2/signingCert")?;
         let key = EphemeralKey::generate();
         let request = Bytes::from(key.request(&token)?);
-        let answer = self.http.retry(|_| async {
-            let ask = post(&url, "application/json")
-                .secret_body(Body::Bytes(request.clone()), token.secret().clone());
-            let mut response = self.http.send(ask).await?;
-            if !response.status().is_success() {
-                return Err(token::refused(response).await);
-            }
-            response.bytes(MOST).await
-        });
+        let ask = post(&url, "application/json").secret_body(Body::Bytes(request), token.secret().clone());
+        let answer = answered(&self.http, ask);
         let answer = answer.await.map_err(|spent| {
             let error = spent.explain(format!("cannot get a certificate from {}", shown(&url)));
             match token.other_audience() {
@@ -181,53 +178,47 @@ impl Keyless {
 
     /// Has a signature dated.
     async fn date(&self, url: &Url, request: Vec<u8>) -> Result<Bytes> {
-        let request = Bytes::from(request);
-        let dated = self.http.retry(|_| async {
-            let ask = post(url, "application/timestamp-query").body(Body::Bytes(request.clone()));
-            let mut response = self.http.send(ask).await?;
-            if !response.status().is_success() {
-                return Err(token::refused(response).await);
-            }
-            response.bytes(MOST).await
-        });
+        let ask = post(url, "application/timestamp-query").body(Body::Bytes(Bytes::from(request)));
+        let dated = answered(&self.http, ask);
         dated.await.map_err(|spent| spent.explain(format!("cannot get a timestamp from {}", shown(url))))
     }
 }
 
 /// Has a signature recorded.
 async fn record(http: &Client, url: &Url, entry: Vec<u8>) -> Result<Bytes> {
-    let entry = Bytes::from(entry);
-    let recorded = http.retry(|_| async {
-        let ask = post(url, "application/json").body(Body::Bytes(entry.clone()));
-        let mut response = http.send(ask).await?;
-        // It was recorded by an attempt whose answer was lost.
-        let there = response.header(LOCATION.as_str()).and_then(|place| url.join(place).ok());
+    let ask = post(url, "application/json").body(Body::Bytes(Bytes::from(entry)));
+    let recorded = answered(http, ask);
+    recorded.await.map_err(|spent| spent.explain(format!("cannot record a signature in {}", shown(url))))
+}
+
+/// What a service answers.
+async fn answered(http: &Client, ask: Request) -> Result<Bytes, Spent> {
+    http.retry(|_| async {
+        let mut response = http.send(ask.clone()).await?;
+        // An attempt whose answer was lost has done it.
+        let there = response.header(LOCATION.as_str()).and_then(|place| ask.url().join(place).ok());
         if let (StatusCode::CONFLICT, Some(there)) = (response.status(), there)
-            && same_origin(url, &there)
+            && same_origin(ask.url(), &there)
         {
             response = http.send(Request::get(there)).await?;
         }
         if !response.status().is_success() {
-            return Err(token::refused(response).await);
+            return Err(refused(response).await);
         }
         response.bytes(MOST).await
-    });
-    recorded.await.map_err(|spent| spent.explain(format!("cannot record a signature in {}", shown(url))))
+    })
+    .await
 }
 
 fn post(url: &Url, kind: &'static str) -> Request {
     Request::new(Method::POST, url.clone()).header(CONTENT_TYPE, HeaderValue::from_static(kind))
 }
 
-/// Refuses services to which a token would travel in the open.
-fn must_be_private(http: &Client, url: &Url) -> Result<()> {
-    if url.scheme() == "https" || is_loopback(url) || http.options().is_insecure(url) {
-        return Ok(());
-    }
-    Err(Error::usage(format!("cannot sign: {} is spoken to without TLS", shown(url))).hint(words!(
-        "use an address that begins with https://, or allow the host with {}",
-        flag("insecure").of("HOST")
-    )))
+/// A failure in the service's own words.
+async fn refused(mut response: Response) -> Failure {
+    let said = response.bytes(MOST_SAID).await.ok();
+    let said = said.and_then(|said| serde_json::from_slice::<Value>(&said).ok());
+    response.failure(said.as_ref().and_then(|said| said["message"].as_str()))
 }
 
 #[cfg(test)]

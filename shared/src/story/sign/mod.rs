@@ -11,7 +11,7 @@ use super::request::Request;
 use crate::config::Sign;
 use crate::error::{Error, Result};
 use crate::event::Events;
-use crate::http::Client;
+use crate::http::{Client, Url, is_loopback, shown};
 use crate::oci::to_json;
 use crate::read;
 use crate::store::Store;
@@ -66,7 +66,7 @@ impl Signers {
     ) -> Result<Self> {
         let mut http = request.registry.http.clone();
         http.events = events.clone();
-        let tokens = Tokens::of(request, Client::new(http)?);
+        let tokens = Tokens::of(request, Client::new(http)?)?;
         let mut found = Self::default();
         for sign in settings {
             if found.get(sign).is_none() {
@@ -146,4 +146,15 @@ fn text(dir: &Path, file: &str, what: &str) -> Result<String> {
             .because(error)
             .hint("check the path; it is relative to the project")
     })
+}
+
+/// Refuses services to which a token would travel in the open.
+fn must_be_private(http: &Client, url: &Url) -> Result<()> {
+    if url.scheme() == "https" || is_loopback(url) || http.options().is_insecure(url) {
+        return Ok(());
+    }
+    Err(Error::usage(format!("cannot sign: {} is spoken to without TLS", shown(url))).hint(words!(
+        "use an address that begins with https://, or allow the host with {}",
+        flag("insecure").of("HOST")
+    )))
 }

@@ -9,13 +9,14 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::super::request::Request;
+use super::must_be_private;
 use crate::config::Sign;
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::http::header::{HeaderName, HeaderValue};
-use crate::http::{self, Client, Failure, Secret, Url};
+use crate::http::{self, Client, Secret, Url};
 use crate::read;
-use crate::trust::Token;
+use crate::trust::{AUDIENCE, Token};
 use crate::words;
 use crate::words::flag;
 
@@ -30,9 +31,6 @@ const GOOGLE: &str = "GCE_METADATA_HOST";
 
 /// Those that are set where Google's metadata server is, by Cloud Run.
 const ON_GOOGLE: [&str; 2] = ["K_SERVICE", "CLOUD_RUN_JOB"];
-
-/// Whom tokens are for.
-const AUDIENCE: &str = "sigstore";
 
 /// What a token is at most, in bytes.
 const MOST: u64 = 1 << 16;
@@ -50,7 +48,8 @@ pub(super) struct Tokens {
 /// Where tokens come from.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
-    File(PathBuf),
+    /// As it was read first: a pipe gives it only once.
+    File(PathBuf, Token),
     Variable(Token),
     Github(Arc<Github>),
     Google(Url),
@@ -66,18 +65,19 @@ pub(super) struct Github {
 }
 
 impl Tokens {
-    pub(super) fn of(request: &Request, http: Client) -> Self {
-        let value = |name: &str| variable(request, name);
-        let github = GITHUB.map(value);
-        let github = match github {
-            [Some(address), Some(bearer)] => address.parse().ok().map(|mut address: Url| {
-                address.query_pairs_mut().append_pair("audience", AUDIENCE);
-                let bearer = Secret::new(format!("Bearer {bearer}"));
-                Arc::new(Github { address, bearer, known: Mutex::default() })
-            }),
-            _ => None,
+    /// # Errors
+    /// Usage: GitHub's address is none, or one that is spoken to in the open.
+    pub(super) fn of(request: &Request, http: Client) -> Result<Self> {
+        let [Some(address), Some(bearer)] = GITHUB.map(|name| variable(request, name)) else {
+            return Ok(Self { http, github: None });
         };
-        Self { http, github }
+        let mut address: Url = address
+            .parse()
+            .map_err(|e| Error::usage(format!("the address in {} cannot be read", GITHUB[0])).because(e))?;
+        must_be_private(&http, &address)?;
+        address.query_pairs_mut().append_pair("audience", AUDIENCE);
+        let bearer = Secret::new(format!("Bearer {bearer}"));
+        Ok(Self { http, github: Some(Arc::new(Github { address, bearer, known: Mutex::default() })) })
     }
 
     pub(super) fn http(&self) -> &Client {
@@ -105,8 +105,8 @@ impl Tokens {
     pub(super) fn source(&self, request: &Request, dir: &Path, sign: &Sign) -> Result<Source> {
         let named = sign.identity_token.as_ref().map(|file| dir.join(file));
         if let Some(file) = request.identity_token.as_ref().map(|file| request.dir.join(file)).or(named) {
-            from_file(&file)?;
-            return Ok(Source::File(file));
+            let token = from_file(&file)?;
+            return Ok(Source::File(file, token));
         }
         if let Some(text) = variable(request, VARIABLE) {
             let token = Token::read(text).and_then(still_good);
@@ -139,7 +139,9 @@ impl Source {
     /// When it cannot be had.
     pub(super) async fn token(&self, http: &Client) -> Result<Token> {
         match self {
-            Self::File(file) => tokio::task::block_in_place(|| from_file(file)),
+            Self::File(file, first) => {
+                still_good(first.clone()).or_else(|_| tokio::task::block_in_place(|| from_file(file)))
+            }
             Self::Variable(token) => {
                 still_good(token.clone()).context(|| format!("cannot sign with the token in {VARIABLE}"))
             }
@@ -203,9 +205,12 @@ fn still_good(token: Token) -> Result<Token> {
     let now = now();
     match token.end() {
         Some(end) if end < now + SPARE => {
-            let end = jiff::Timestamp::from_second(end).map(|end| end.to_string()).unwrap_or_default();
-            Err(Error::usage(format!("it was good until {end}, and that is over"))
-                .hint("get a new token: they are made to live for minutes"))
+            let moment = jiff::Timestamp::from_second(end).map(|end| end.to_string()).unwrap_or_default();
+            let why = match end < now {
+                true => format!("it expired at {moment}"),
+                false => format!("it expires at {moment}, which is too soon to sign with it"),
+            };
+            Err(Error::usage(why).hint("get a new token: each lasts only minutes"))
         }
         _ => Ok(token),
     }
@@ -238,8 +243,24 @@ fn missing(request: &Request) -> Error {
     ))
 }
 
-/// A failure that says what the service said.
-pub(super) async fn refused(mut response: http::Response) -> Failure {
-    let said = response.bytes(usize::try_from(MOST).unwrap_or(usize::MAX)).await.ok();
-    response.failure(said.as_deref().and_then(crate::trust::said).as_deref())
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+
+    use super::*;
+
+    fn token(end: i64) -> Token {
+        let claims = serde_json::json!({ "iss": "https://i", "sub": "me", "aud": AUDIENCE, "exp": end });
+        Token::read(&format!("e30.{}.c2ln", BASE64.encode(claims.to_string()))).expect("a token")
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_token_of_a_file_is_read_again_only_when_it_has_ended() {
+        let http = Client::new(http::Options::default()).expect("a client");
+        let source = |end| Source::File("gone".into(), token(end));
+        source(now() + 600).token(&http).await.expect("what was read before");
+        let error = source(now()).token(&http).await.expect_err("another is needed");
+        assert_eq!(error.to_string(), "cannot sign: the identity token gone cannot be read");
+    }
 }

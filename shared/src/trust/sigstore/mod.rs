@@ -15,5 +15,5 @@ pub use certified::TrustedRoot;
 pub use identity::{Expected, Identity, Wanted};
 pub use older::is_certified;
 pub use services::{Log, Services};
-pub use signing::{Certified, Draft, EphemeralKey, said};
-pub use token::Token;
+pub use signing::{Certified, Draft, EphemeralKey};
+pub use token::{AUDIENCE, Token};

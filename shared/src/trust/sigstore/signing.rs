@@ -10,7 +10,7 @@ use p256::ecdsa::{Signature, SigningKey};
 use p256::elliptic_curve::rand_core::OsRng;
 use p256::pkcs8::{EncodePublicKey, LineEnding};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use sigstore_verify::crypto::parse_certificate_info;
 use sigstore_verify::rekor::{DsseEntry, HashedRekordV2, LogEntry, RekorV2KeyDetails};
 use sigstore_verify::types::bundle::{
@@ -222,12 +222,6 @@ fn unreadable() -> Error {
 
 fn unwritten(error: impl fmt::Display) -> Error {
     Error::bug("a key cannot be written").because(error.to_string())
-}
-
-/// What a service says of a failure, in its own words.
-pub fn said(answer: &[u8]) -> Option<String> {
-    let answer: Value = serde_json::from_slice(answer).ok()?;
-    Some(answer["message"].as_str()?.to_owned())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::redact::Secret;
 
 /// Whom Sigstore's services expect a token to be for.
-const AUDIENCE: &str = "sigstore";
+pub const AUDIENCE: &str = "sigstore";
 
 /// The issuer of GitHub's tokens for workflows; some organisations have one below it.
 const GITHUB: &str = "https://token.actions.githubusercontent.com";
