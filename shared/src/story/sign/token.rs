@@ -68,9 +68,8 @@ impl Tokens {
     /// # Errors
     /// Usage: GitHub's address is none, or one that is spoken to in the open.
     pub(super) fn of(request: &Request, http: Client) -> Result<Self> {
-        let [Some(address), Some(bearer)] = GITHUB.map(|name| variable(request, name)) else {
-            return Ok(Self { http, github: None });
-        };
+        let said = GITHUB.map(|name| variable(request, name).filter(|_| request.push));
+        let [Some(address), Some(bearer)] = said else { return Ok(Self { http, github: None }) };
         let mut address: Url = address
             .parse()
             .map_err(|e| Error::usage(format!("the address in {} cannot be read", GITHUB[0])).because(e))?;
