@@ -1,4 +1,4 @@
-//! What hangs on a pushed image: bills of materials and provenance.
+//! What is stated about a pushed image, where it goes, and who signs it.
 
 use schemars::JsonSchema;
 use serde::de::Error as _;
