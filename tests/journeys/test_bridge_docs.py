@@ -192,14 +192,24 @@ def of_ci() -> Iterator[dict]:
         yield yaml.safe_load(text)
 
 
-def test_the_workflow_names_what_the_action_has() -> None:
-    (workflow,) = [file for file in of_ci() if "jobs" in file]
-    steps = workflow["jobs"]["image"]["steps"]
-    action = yaml.safe_load((REPOSITORY / "action.yml").read_text())
-    (step,) = [step for step in steps if step.get("uses", "").startswith("containerize/")]
+def test_the_workflows_name_what_the_action_and_the_reusable_one_have() -> None:
+    jobs = [job for file in of_ci() for job in file.get("jobs", {}).values()]
     version = tomllib.loads((REPOSITORY / "Cargo.toml").read_text())["workspace"]["package"]["version"]
-    assert step["uses"] == f"containerize/containerize@v{version}"
-    assert set(step["with"]) <= set(action["inputs"])
+    action = yaml.safe_load((REPOSITORY / "action.yml").read_text())
+    reusable = yaml.safe_load((REPOSITORY / ".github/workflows/containerize.yml").read_text())
+    # YAML takes the key `on` for a truth.
+    called = reusable[True]["workflow_call"]
+    used = [step for job in jobs for step in job.get("steps", [])] + [job for job in jobs if "uses" in job]
+    own = [use for use in used if use.get("uses", "").startswith("containerize/")]
+    assert len(own) >= 2
+    for use in own:
+        name, _, ref = use["uses"].partition("@")
+        assert ref == f"v{version}"
+        inputs = {
+            "containerize/containerize": action["inputs"],
+            "containerize/containerize/.github/workflows/containerize.yml": called["inputs"],
+        }[name]
+        assert set(use["with"]) <= set(inputs)
     page = PAGES["ci.md"]
     for name in [*action["inputs"], *action["outputs"]]:
         assert f"| `{name}` |" in page

@@ -198,7 +198,8 @@ def test_every_flag_is_documented(program) -> None:
     # Of oras and regctl.
     foreign |= {"--oci-layout", "--referrers"}
     # Of cosign and Trivy.
-    foreign |= {"--insecure-ignore-tlog", "--sbom-sources"}
+    foreign |= {"--insecure-ignore-tlog", "--sbom-sources", "--certificate-identity"}
+    foreign |= {"--certificate-oidc-issuer", "--certificate-github-workflow-repository"}
     assert words - flags - foreign == set(), "pages name flags that do not exist"
 
 

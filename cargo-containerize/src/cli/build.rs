@@ -166,12 +166,16 @@ pub(crate) struct TargetArgs {
     /// index, like Docker's BuildKit. [default: auto]
     #[arg(long, value_name = "HOW", hide_short_help = true)]
     attestations: Option<Attestations>,
-    /// Sign what is pushed with a certificate that states who signs: keyless
+    /// How to sign what is pushed: keyless
     ///
-    /// The job's identity on GitHub, GitLab and Google is used, or that of --identity-token.
+    /// keyless signs with a certificate for the job's identity on GitHub, GitLab and Google, or for that of
+    /// --identity-token. To sign with a key, use --sign-key.
     #[arg(long, value_name = "HOW", value_parser = ["keyless"], conflicts_with = "sign_key")]
+    #[arg(hide_short_help = true)]
     sign: Option<String>,
-    /// Sign what is pushed with the identity token in FILE (with keyless)
+    /// File with the identity token for --sign keyless
+    ///
+    /// [default: the job's own]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, hide_short_help = true)]
     pub(crate) identity_token: Option<PathBuf>,
     /// Sign what is pushed with the private key in FILE

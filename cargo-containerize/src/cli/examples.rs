@@ -12,6 +12,7 @@ const BUILD: &[Example] = &[
     ("--push --repository ghcr.io/you/app", "push, tagged with the version"),
     ("--push -t ghcr.io/you/app:latest --platform linux/amd64,linux/arm64", ""),
     ("--workspace --push --repository 'ghcr.io/you/{name}'", ""),
+    ("--push --sign keyless", "sign with the identity of this CI job"),
 ];
 
 /// The examples of each verb; those of the call without one are under an empty name.
@@ -34,7 +35,13 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
             ("check docker-daemon:app:1.0 --format json", "a local Docker image; prints JSON"),
         ],
     ),
-    (&["verify"], &[("verify ghcr.io/you/app:1.0 --key cosign.pub", "")]),
+    (
+        &["verify"],
+        &[
+            ("verify ghcr.io/you/app:1.0 --key cosign.pub", ""),
+            ("verify ghcr.io/you/app:1.0 --identity me@example.org --issuer https://accounts.google.com", ""),
+        ],
+    ),
     (&["index"], &[("index ghcr.io/you/app:1.0 ghcr.io/you/app:1.0-amd64 ghcr.io/you/app:1.0-arm64", "")]),
     (
         &["cache"],

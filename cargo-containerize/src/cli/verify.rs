@@ -30,6 +30,8 @@ pub(crate) struct SignatoryArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) key: Option<PathBuf>,
     /// Identity that the certificate must contain: a mail address, or the address of a workflow
+    ///
+    /// For a reusable workflow it is that workflow's address. The repository that called it is not compared.
     #[arg(long, value_name = "ID", conflicts_with = "key")]
     pub(crate) identity: Option<String>,
     /// The same as a regular expression for all of it

@@ -48,7 +48,7 @@ pub fn layer(press: &Press<'_>, compression: Compression) -> Result<Layer> {
 /// The base's file system.
 ///
 /// # Errors
-/// None that is not a bug.
+/// Only a bug.
 pub fn tree() -> Result<Tree> {
     layer::tree_after(Tree::default(), &spec(Compression::None))
 }

@@ -1,4 +1,4 @@
-//! What hangs on a pushed image: bills of materials and provenance.
+//! What is stated about a pushed image, where it goes, and who signs it.
 
 use schemars::JsonSchema;
 use serde::de::Error as _;
@@ -138,7 +138,7 @@ struct SignTable {
     keyless: bool,
     /// Keyless: a file with an identity token; otherwise the one of the job on GitHub, GitLab or Google.
     identity_token: Option<String>,
-    /// Keyless: a file with the signing configuration of other services than Sigstore's public ones.
+    /// Keyless: a file with the signing configuration of services other than Sigstore's public ones.
     signing_config: Option<String>,
     /// Keyless: a file with their trusted root.
     trusted_root: Option<String>,

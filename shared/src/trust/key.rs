@@ -123,7 +123,7 @@ impl PrivateKey {
     /// The public half.
     ///
     /// # Errors
-    /// None that is not a bug.
+    /// Only a bug.
     pub fn public(&self) -> Result<PublicKey> {
         PublicKey::of(*self.0.verifying_key())
     }

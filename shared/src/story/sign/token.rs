@@ -66,7 +66,7 @@ pub(super) struct Github {
 
 impl Tokens {
     /// # Errors
-    /// Usage: GitHub's address is none, or one that is spoken to in the open.
+    /// Usage: GitHub's address cannot be read, or would be spoken to in the open.
     pub(super) fn of(request: &Request, http: Client) -> Result<Self> {
         let said = GITHUB.map(|name| variable(request, name).filter(|_| request.push));
         let [Some(address), Some(bearer)] = said else { return Ok(Self { http, github: None }) };

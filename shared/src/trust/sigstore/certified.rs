@@ -30,7 +30,7 @@ impl TrustedRoot {
     /// That of Sigstore's public services, as this version of the program knows it.
     ///
     /// # Errors
-    /// None that is not a bug.
+    /// Only a bug.
     pub fn public() -> Result<Self> {
         Self::read(SIGSTORE_PRODUCTION_TRUSTED_ROOT)
             .map_err(|e| Error::bug("the public trusted root cannot be read").because(e))
@@ -39,7 +39,7 @@ impl TrustedRoot {
     /// Reads a trusted root.
     ///
     /// # Errors
-    /// Usage: it is none, or something in it cannot be used.
+    /// Usage: it is not one, or something in it cannot be used.
     pub fn read(json: &str) -> Result<Self> {
         provider::install();
         let wrong = || {

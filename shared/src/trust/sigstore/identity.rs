@@ -1,7 +1,5 @@
 //! Who a certificate names, and who it must name.
 
-use std::fmt;
-
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +36,7 @@ impl Expected {
     /// A regular expression for the whole text.
     ///
     /// # Errors
-    /// Usage: it is none.
+    /// Usage: it is not one.
     pub fn pattern(text: &str) -> Result<Self> {
         let regex = Regex::new(&format!(r"\A(?:{text})\z"));
         let regex = regex.and_then(|whole| Regex::new(text).map(|_| whole));
@@ -56,13 +54,12 @@ impl Expected {
             Self::Pattern(_, regex) => regex.is_match(text),
         }
     }
-}
 
-impl fmt::Display for Expected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// The text that is expected, in a message; `what` is what a pattern describes, with its article.
+    fn named(&self, what: &str) -> String {
         match self {
-            Self::Exactly(text) => f.write_str(text),
-            Self::Pattern(text, _) => write!(f, "anyone like {text}"),
+            Self::Exactly(text) => text.clone(),
+            Self::Pattern(text, _) => format!("{what} that matches {text}"),
         }
     }
 }
@@ -76,14 +73,14 @@ impl Wanted {
         let Identity { identity, issuer } = signer;
         if !self.identity.fits(identity) {
             return Err(Error::integrity(format!(
-                "it was signed by {identity}, and not by {}",
-                self.identity
+                "it was signed by {identity}, but {} must have signed it",
+                self.identity.named("an identity")
             )));
         }
         if !self.issuer.fits(issuer) {
             return Err(Error::integrity(format!(
-                "it was signed by {identity}, for whom {issuer} vouches, and not {}",
-                self.issuer
+                "it was signed by {identity}, whose issuer is {issuer}, but {} was expected",
+                self.issuer.named("one")
             )));
         }
         Ok(())
@@ -105,16 +102,16 @@ mod tests {
         accept(like("https://github\\.com/a/.*"), like("https://(i|j)")).expect("alike");
         assert_eq!(
             refused(exactly("https://github.com/a"), exactly("https://i")),
-            "it was signed by https://github.com/a/b, and not by https://github.com/a"
+            "it was signed by https://github.com/a/b, but https://github.com/a must have signed it"
         );
         assert_eq!(
             refused(exactly("https://github.com/a/b"), exactly("https://j")),
-            "it was signed by https://github.com/a/b, for whom https://i vouches, and not https://j"
+            "it was signed by https://github.com/a/b, whose issuer is https://i, but https://j was expected"
         );
         // A part is not enough, whatever the pattern does about it.
         assert_eq!(
             refused(like("github"), like(".*")),
-            "it was signed by https://github.com/a/b, and not by anyone like github"
+            "it was signed by https://github.com/a/b, but an identity that matches github must have signed it"
         );
         assert!(accept(like("x|https://github.com/a"), like(".*")).is_err());
         assert!(Expected::pattern("(").is_err() && Expected::pattern("a)|(?:b").is_err());

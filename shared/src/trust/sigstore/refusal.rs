@@ -27,7 +27,7 @@ pub(super) fn of(why: Why) -> Error {
 /// A refusal that another root might turn.
 pub(super) fn of_root(sentence: &str) -> Error {
     Error::integrity(sentence).hint(words!(
-        "if other services than Sigstore's public ones signed it, give their trusted root with {}",
+        "if it was signed by services other than Sigstore's public ones, give their trusted root with {}",
         flag("trusted-root").of("FILE")
     ))
 }

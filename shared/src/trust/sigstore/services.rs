@@ -31,7 +31,7 @@ impl Services {
     /// Sigstore's own, open to everybody.
     ///
     /// # Errors
-    /// None that is not a bug.
+    /// Only a bug.
     pub fn public() -> Result<Self> {
         Self::read(SIGSTORE_PRODUCTION_SIGNING_CONFIG)
             .map_err(|e| Error::bug("the public signing configuration cannot be read").because(e))
@@ -40,7 +40,7 @@ impl Services {
     /// Reads a signing configuration (version 0.2).
     ///
     /// # Errors
-    /// Usage: it is none, or names no services that can be used today.
+    /// Usage: it is not one, or names no services that can be used today.
     pub fn read(json: &str) -> Result<Self> {
         let config = SigningConfig::from_json(json).map_err(|error| {
             Error::usage("it is not a signing configuration of Sigstore").because(error).hint(
@@ -56,7 +56,9 @@ impl Services {
         let kind = if log.major_api_version == 2 { Log::Tiled } else { Log::Promising };
         let clock = clocks.first().map(|clock| url(clock)).transpose()?;
         if kind == Log::Tiled && clock.is_none() {
-            return Err(Error::usage("a log of Rekor v2 has no clock, and no timestamp authority is named"));
+            return Err(Error::usage(
+                "a log of Rekor v2 does not record the time, and no timestamp authority is named",
+            ));
         }
         let authority = config.fulcio_url().ok_or_else(|| none("certificate authority"))?;
         Ok(Self { authority: url(authority)?, log: (url(log)?, kind), clock })
@@ -83,7 +85,7 @@ fn url(of: &ServiceEndpoint) -> Result<Url> {
     url.ok_or_else(|| Error::usage(format!("{:?} is not the address of a service", of.url)))
 }
 
-/// Refuses a configuration that wants more than one service of a kind: less would be recorded than it says.
+/// Refuses a configuration that asks for more than one service of a kind: less would be recorded than it says.
 fn one_is_enough(what: &str, wish: &ServiceConfiguration, services: &[&ServiceEndpoint]) -> Result<()> {
     let operator = |service: &&ServiceEndpoint| service.operator.clone();
     let is_enough = match wish.selector {
@@ -100,7 +102,7 @@ fn one_is_enough(what: &str, wish: &ServiceConfiguration, services: &[&ServiceEn
     match is_enough {
         true => Ok(()),
         false => Err(Error::usage(format!(
-            "the signing configuration wants more than one {what}, and one is all that is used"
+            "the signing configuration asks for more than one {what}, but only one is used"
         ))),
     }
 }
@@ -137,7 +139,7 @@ mod tests {
         let below = Services::below(&old.log.0, "api/v1").expect("an address");
         assert_eq!(below.as_str(), "https://log1.example/api/v1");
         let refused = |config: &Value| read(config).expect_err("refused").to_string();
-        assert!(refused(&config(&[2], 0)).contains("has no clock"));
+        assert!(refused(&config(&[2], 0)).contains("does not record the time"));
         assert!(refused(&config(&[], 1)).contains("names no transparency log"));
         assert!(refused(&json!({})).contains("not a signing configuration"));
         let mut two = config(&[1, 2], 1);

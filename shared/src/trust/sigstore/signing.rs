@@ -82,7 +82,7 @@ impl EphemeralKey {
     /// It holds the token, so it is as secret.
     ///
     /// # Errors
-    /// None that is not a bug.
+    /// Only a bug.
     pub fn request(&self, token: &Token) -> Result<Vec<u8>> {
         let pem = self.0.verifying_key().to_public_key_pem(LineEnding::LF).map_err(unwritten)?;
         let proof: Signature = self.0.sign(token.subject().as_bytes());

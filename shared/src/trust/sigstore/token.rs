@@ -54,7 +54,7 @@ impl Token {
     /// Reads a token.
     ///
     /// # Errors
-    /// Usage: it is none. The words do not repeat it.
+    /// Usage: it is not one. The message does not repeat it.
     pub fn read(text: &str) -> Result<Self> {
         let wrong = || {
             Error::usage("it is not an identity token")
