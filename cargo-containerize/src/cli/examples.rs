@@ -39,7 +39,7 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
         &["verify"],
         &[
             ("verify ghcr.io/you/app:1.0 --key cosign.pub", ""),
-            ("verify ghcr.io/you/app:1.0 --identity me@example.org --issuer https://accounts.google.com", ""),
+            ("verify ghcr.io/you/app:1.0 --identity me@you.org --issuer https://gitlab.com", ""),
         ],
     ),
     (&["index"], &[("index ghcr.io/you/app:1.0 ghcr.io/you/app:1.0-amd64 ghcr.io/you/app:1.0-arm64", "")]),

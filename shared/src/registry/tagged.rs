@@ -57,6 +57,19 @@ impl Client {
         self.shelved_for(&Access::pull(repository), shelf, subject).await
     }
 
+    /// The same for somebody who is about to change it.
+    ///
+    /// # Errors
+    /// As [`Client::shelved`].
+    pub(crate) async fn shelved_to_change(
+        &self,
+        repository: &Repository,
+        shelf: Shelf,
+        subject: &Digest,
+    ) -> Result<Vec<Descriptor>> {
+        self.shelved_for(&Access::push(repository), shelf, subject).await.map_err(to_change)
+    }
+
     /// The same with the rights of `access`: all that a push asks has one token.
     pub(super) async fn shelved_for(
         &self,
@@ -91,10 +104,7 @@ impl Client {
         for _ in 0..MOST_ROUNDS {
             let start = Instant::now();
             let read = self.read_tag(&access, shelf, subject).await;
-            let Tagged { held, condition } = read.map_err(|error| match error.kind() {
-                Kind::Integrity => error.hint("remove the tag, and push again"),
-                _ => error,
-            })?;
+            let Tagged { held, condition } = read.map_err(to_change)?;
             let entries = shelf.entries(&held).unwrap_or_default();
             let lacks = |key: &_| !entries.iter().any(|entry| shelf.key(entry) == *key);
             let is_whole = !seen.keys().any(lacks);
@@ -192,6 +202,14 @@ impl Client {
         };
         let taken: Result<bool, _> = self.0.http.retry(|_| put()).await;
         taken.map_err(|spent| spent.explain(format!("cannot push {repository}:{tag}")))
+    }
+}
+
+/// Why something cannot be put on a shelf: where something else is under its tag, that goes first.
+fn to_change(error: Error) -> Error {
+    match error.kind() {
+        Kind::Integrity => error.hint("remove the tag, and push again"),
+        _ => error,
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) async fn missing<'s>(
 ) -> Result<Vec<&'s Signature>> {
     let own = set.signatures.iter().filter(|signature| signature.repository == *repository);
     let asked = own.map(|signature| async move {
-        let there = client.shelved(repository, Shelf::Signatures, &signature.subject).await?;
+        let there = client.shelved_to_change(repository, Shelf::Signatures, &signature.subject).await?;
         Ok((!signature.is_among(&there)).then_some(signature))
     });
     Ok(try_join_all(asked).await?.into_iter().flatten().collect())

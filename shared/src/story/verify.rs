@@ -282,7 +282,7 @@ impl Found {
         let error = match signatory {
             Signatory::Key(_) => Error::integrity(format!("{image} is not signed with this key")),
             Signatory::Named(named) => {
-                Error::integrity(format!("{image} is not signed by {}", named.1.identity))
+                Error::integrity(format!("{image} is not signed by {}", named.1.whom()))
             }
         };
         let error = error.because(why);

@@ -65,6 +65,11 @@ impl Expected {
 }
 
 impl Wanted {
+    /// Who must have signed, in a message.
+    pub fn whom(&self) -> String {
+        self.identity.named("an identity")
+    }
+
     /// Whether it is who must have signed.
     ///
     /// # Errors
@@ -74,7 +79,7 @@ impl Wanted {
         if !self.identity.fits(identity) {
             return Err(Error::integrity(format!(
                 "it was signed by {identity}, but {} must have signed it",
-                self.identity.named("an identity")
+                self.whom()
             )));
         }
         if !self.issuer.fits(issuer) {
