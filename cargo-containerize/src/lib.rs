@@ -271,6 +271,10 @@ fn start_log(verbose: u8) {
 
 /// Help and version are no failures, and go to standard output.
 fn print_refusal(error: &clap::Error) {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return;
+    }
     // It quotes the words of the call, in which people write logins.
     let said = error.to_string();
     let _ = match redact::clean_call(&said) {

@@ -200,6 +200,9 @@ def test_every_flag_is_documented(program) -> None:
     # Of cosign and Trivy.
     foreign |= {"--insecure-ignore-tlog", "--sbom-sources", "--certificate-identity"}
     foreign |= {"--certificate-oidc-issuer", "--certificate-github-workflow-repository"}
+    foreign |= {"--type", "--new-bundle-format"}
+    # Of gh.
+    foreign |= {"--bundle-from-oci"}
     assert words - flags - foreign == set(), "pages name flags that do not exist"
 
 

@@ -201,7 +201,7 @@ def test_a_person_signs_with_a_token_in_a_file_or_a_variable(
     program("verify", image, *root, "--identity", "ada@example.org", *issuer, cwd=tmp_path)
 
 
-def test_nothing_is_pushed_if_a_service_refuses(
+def test_no_tag_is_pushed_if_a_service_refuses(
     program: Program, push: Callable, services: Services, sigstore: Sigstore, tmp_path: Path
 ) -> None:
     config, root = sigstore.config(tmp_path), sigstore.folder / "trusted_root.json"
@@ -218,7 +218,7 @@ def test_nothing_is_pushed_if_a_service_refuses(
     table = f'keyless = true, signing-config = "{sigstore.folder}/signing_config_v2.json"'
     mixed.write_text(f'sign = {{ {table}, trusted-root = "{other.folder}/trusted_root.json" }}\n')
     wrong = push("--config", mixed, env=sigstore.job, code=4)
-    assert "does not verify, so nothing is pushed" in wrong.err
+    assert "does not verify, so no tag is pushed" in wrong.err
 
     other_config = other.config(tmp_path)
     services.stop(other.folder.name)
