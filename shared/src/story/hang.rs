@@ -2,7 +2,6 @@
 //! written to.
 
 use std::collections::BTreeSet;
-use std::iter::repeat;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -242,9 +241,11 @@ impl Things<'_> {
         for (bill, subject) in bills {
             self.hang(set, subject, &bill.kind, "SBOM", bill.text.clone().into_bytes(), &[])?;
         }
-        for (subject, stated) in self.stated.iter().flat_map(|stated| subjects.iter().zip(repeat(stated))) {
-            let words = [(PREDICATE_TYPE, trust::PROVENANCE)];
-            self.hang(set, subject, trust::IN_TOTO, "provenance", stated.statement.clone(), &words)?;
+        if let Some(stated) = &self.stated {
+            for subject in subjects {
+                let words = [(PREDICATE_TYPE, trust::PROVENANCE)];
+                self.hang(set, subject, trust::IN_TOTO, "provenance", stated.statement.clone(), &words)?;
+            }
         }
         Ok(())
     }
