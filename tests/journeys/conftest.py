@@ -24,6 +24,7 @@ from harness import (
     need_target,
     start_registry,
 )
+from services_of_sigstore import Sigstore, start
 
 __all__ = ["hatch", "poetry", "wheels"]
 
@@ -155,3 +156,9 @@ def hello_layout(program: Program, tmp_path_factory: pytest.TempPathFactory) -> 
     layout = tmp_path_factory.mktemp("hello") / "layout"
     done = program("build", "-o", f"oci:{layout}", cwd=HELLO_WEB, env=HELLO_TARGET, cargo=True)
     return layout, done.digest
+
+
+@pytest.fixture(scope="session")
+def sigstore(services: Services) -> Sigstore:
+    """The session's services of Sigstore."""
+    return start(services)

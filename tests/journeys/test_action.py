@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import tomllib
@@ -12,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 from bridges import INDEX
-from harness import REPOSITORY, TOOLS, Env, Outcome, Program, Services, run
+from harness import REPOSITORY, Env, Outcome, Program, go_tool, run
 from python_projects import copied, lab_base
-from test_keyless import ISSUER, WORKFLOW, Sigstore, start
+from services_of_sigstore import ISSUER, WORKFLOW, Sigstore
 
 ACTION = yaml.safe_load((REPOSITORY / "action.yml").read_text())
 EXPRESSION = re.compile(r"\$\{\{\s*(\S+)\s*\}\}")
@@ -58,11 +57,6 @@ class Runner:
     @property
     def outputs(self) -> dict[str, str]:
         return {name: self.fill(output["value"]) for name, output in ACTION["outputs"].items()}
-
-
-@pytest.fixture(scope="module")
-def sigstore(services: Services) -> Sigstore:
-    return start(services)
 
 
 def test_its_steps_push_what_the_program_builds(program: Program, registry, tmp_path: Path) -> None:
@@ -147,17 +141,10 @@ def test_binstall_finds_what_a_release_has() -> None:
     assert "folder=cargo-containerize-$TARGET\n" in release and '"dist/$folder.tar.gz" "$folder"' in release
 
 
-def actionlint() -> str:
-    found = shutil.which("actionlint", path=f"{TOOLS}:{os.environ['PATH']}")
-    if not found:
-        pytest.skip("actionlint is not in tests/.tools: tests/run installs it where Go is")
-    return found
-
-
 def test_workflows_are_sound() -> None:
     shellcheck = shutil.which("shellcheck", path=str(REPOSITORY / "tests" / ".venv" / "bin"))
     assert len(WORKFLOWS) == 3
-    run([actionlint(), "-no-color", "-shellcheck", shellcheck or "", *WORKFLOWS], cwd=REPOSITORY)
+    run([go_tool("actionlint"), "-no-color", "-shellcheck", shellcheck or "", *WORKFLOWS], cwd=REPOSITORY)
 
 
 def test_actions_of_others_are_named_by_hash() -> None:

@@ -13,13 +13,12 @@ from harness import (
     Outcome,
     Program,
     Registry,
-    Services,
     go_tool,
     need_target,
     run,
     tiny_project,
 )
-from test_keyless import ISSUER, WORKFLOW, Sigstore, start
+from services_of_sigstore import ISSUER, WORKFLOW, Sigstore
 
 pytestmark = pytest.mark.full
 
@@ -46,11 +45,6 @@ class Cosign:
     def verify(self, image: str, key: Path, *words: str, code: int | None = 0) -> Outcome:
         known = ["--key", key, "--insecure-ignore-tlog=true", "--allow-insecure-registry"]
         return self("verify", *known, *words, image, code=code)
-
-
-@pytest.fixture(scope="module")
-def sigstore(services: Services) -> Sigstore:
-    return start(services)
 
 
 @pytest.fixture

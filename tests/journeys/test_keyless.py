@@ -8,7 +8,6 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -16,66 +15,18 @@ from harness import (
     AMD64,
     HELLO_TARGET,
     HELLO_WEB,
-    OWN_LAB,
     Env,
     Outcome,
     Program,
     Registry,
     Services,
-    free_port,
     need_target,
     run,
 )
+from services_of_sigstore import ISSUER, WORKFLOW, Sigstore, start
 
-WORKFLOW = "https://github.com/acme/shop/.github/workflows/release.yml@refs/tags/v1"
-ISSUER = "https://token.actions.githubusercontent.com"
 #: A second opinion on what the program signs.
 SIGSTORE = "sigstore==4.5.1"
-
-
-@dataclass
-class Sigstore:
-    """The services of one folder."""
-
-    port: int
-    folder: Path
-    seen: int = 0
-    #: What a job on GitHub finds in its environment.
-    job: Env = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.job = {
-            "GITHUB_ACTIONS": "true",
-            "ACTIONS_ID_TOKEN_REQUEST_URL": f"http://127.0.0.1:{self.port}/github/token?api-version=2.0",
-            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "let-me-in",
-        }
-
-    def config(self, folder: Path, version: int = 1) -> Path:
-        """A configuration that signs with them."""
-        file = folder / f"sign-v{version}.toml"
-        config, root = self.folder / f"signing_config_v{version}.json", self.folder / "trusted_root.json"
-        table = f'keyless = true, signing-config = "{config}", trusted-root = "{root}"'
-        file.write_text(f"sign = {{ {table} }}\n")
-        return file
-
-    def asked(self) -> list[str]:
-        """What they were asked since this was called last."""
-        lines = (self.folder / "sigstore.log").read_text().splitlines()
-        new, self.seen = lines[self.seen :], len(lines)
-        return re.findall(r'"((?:GET|POST) [^ ?]+)', "\n".join(new))
-
-
-def start(services: Services) -> Sigstore:
-    port, name = free_port(4), services.free_name("sigstore")
-    script = OWN_LAB / "sigstore.py"
-    home = services.announce(name, f'"{sys.executable}" "{script}" stop {port} "$(dirname "$0")"')
-    run([sys.executable, script, "start", port, home])
-    return Sigstore(port, home)
-
-
-@pytest.fixture(scope="module")
-def sigstore(services: Services) -> Sigstore:
-    return start(services)
 
 
 @pytest.fixture

@@ -132,7 +132,7 @@ pub struct Executable {
     pub compiler: Compiler,
 }
 
-/// The compiler of a call, in its own words.
+/// A compiler, by what it reports of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compiler {
     /// Its release, such as `1.95.0`.

@@ -90,6 +90,11 @@ impl Client {
         Ok(Self(Arc::new(inner)))
     }
 
+    /// What it sends with: other services than registries can be asked with the same connections and settings.
+    pub(crate) fn http(&self) -> &http::Client {
+        &self.0.http
+    }
+
     /// Forgets which blobs are there or on their way: their files have turned out to be damaged, and
     /// a transfer that was given up must not be taken for one of the new file; or the registry has lost them.
     pub fn forget_pushes(&self) {

@@ -89,7 +89,7 @@ impl Shelf {
                 Ok((Vec::new(), to_json(&Index { media_type, manifests: entries, ..index })?))
             }
             ManifestKind::Manifest(manifest) => {
-                // The layers are no archives, but tools that append to them count on a configuration of their own.
+                // The layers are not archives, but tools that append to them expect the configuration of an image.
                 let mut config = ImageConfig::default();
                 config.rootfs.diff_ids = entries.iter().map(|entry| entry.digest).collect();
                 config.history = entries.iter().map(|_| History::default()).collect();

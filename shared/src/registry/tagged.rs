@@ -47,7 +47,7 @@ impl Client {
     /// What is on a shelf of `subject`, for somebody who may read; nothing where there is none.
     ///
     /// # Errors
-    /// Kind network when the registry cannot be reached; kind integrity when the tag is no such shelf.
+    /// Kind network when the registry cannot be reached; kind integrity when something else is under the tag.
     pub(crate) async fn shelved(
         &self,
         repository: &Repository,
@@ -85,7 +85,7 @@ impl Client {
     ///
     /// # Errors
     /// Kind network when the registry does not take the tag, or others overwrite it again and again;
-    /// kind integrity when the tag is no such shelf.
+    /// kind integrity when something else is under the tag.
     pub(crate) async fn shelve(
         &self,
         repository: &Repository,

@@ -71,9 +71,10 @@ async fn tell<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> 
     early::check(request, &recipe.early(), &hooks, &recipe.results())?;
     let early = recipe.early();
     let signing = early.iter().filter_map(|image| image.settings.attest.sign.as_ref());
-    let signers = Signers::of(request, recipe.dir(), signing.filter(|_| hang::signs(request)), events)?;
+    let signing = signing.filter(|_| hang::signs(request));
     let credentials = deliver::credentials(request, &recipe.references(), &recipe.wishes()?)?;
     let client = Client::new(request.registry.clone(), credentials, events.clone())?;
+    let signers = Signers::of(request, recipe.dir(), signing, client.http())?;
     if !request.dry_run {
         early::check_push(request, &client, &store, &recipe.references()).await?;
         early::check_engines(request, &store)?;

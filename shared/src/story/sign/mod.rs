@@ -62,11 +62,9 @@ impl Signers {
         request: &Request,
         dir: &Path,
         settings: impl Iterator<Item = &'s Sign>,
-        events: &Events,
+        http: &Client,
     ) -> Result<Self> {
-        let mut http = request.registry.http.clone();
-        http.events = events.clone();
-        let tokens = Tokens::of(request, Client::new(http)?)?;
+        let tokens = Tokens::of(request, http.clone())?;
         let mut found = Self::default();
         for sign in settings {
             if found.get(sign).is_none() {
