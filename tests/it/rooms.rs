@@ -41,9 +41,9 @@ const PYTHON: &[Part] = &[
 
 const STORY: &[Part] = &[
     ("call", &["request", "outcome"], &[]),
-    ("made", &["ingredients"], &[]),
+    ("made", &["ingredients", "supply"], &[]),
     ("settings", &["about", "hooks", "language", "places", "revision"], &["call"]),
-    ("workshop", &["brought", "parallel", "sign", "upload", "workshop"], &["call"]),
+    ("workshop", &["brought", "parallel", "remote", "sign", "upload", "workshop"], &["call"]),
     (
         "delivery",
         &["bill", "deliver", "hang", "merge", "preflight", "provenance", "verify"],

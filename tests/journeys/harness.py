@@ -195,7 +195,7 @@ class Program:
         self.env: Env = {
             "PATH": f"{self.folder}:{os.environ['PATH']}",
             "XDG_CACHE_HOME": str(home / "cache"),
-            **{name: None for name in os.environ if name.startswith("CONTAINERIZE_")},
+            **{name: None for name in os.environ if name.startswith("CONTAINERIZE_") or name == "CI"},
         }
 
     def __call__(

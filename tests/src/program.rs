@@ -113,8 +113,14 @@ impl Project {
 
     /// A call of the program in the project's folder.
     pub fn call<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Call {
+        self.call_on("", arguments)
+    }
+
+    /// A call on another machine, which has a cache of its own.
+    pub fn call_on<S: AsRef<OsStr>>(&self, machine: &str, arguments: impl IntoIterator<Item = S>) -> Call {
         let mut command = Command::new(executable());
-        command.current_dir(self.path()).args(arguments).arg("--cache-dir").arg(self.cache.path());
+        let cache = self.cache.path().join(machine);
+        command.current_dir(self.path()).args(arguments).arg("--cache-dir").arg(cache);
         clean(&mut command, self.cache.path());
         let places = vec![(self.path().to_owned(), "<PROJECT>"), (self.cache.path().to_owned(), "<CACHE>")];
         Call { command, input: Vec::new(), places }
@@ -131,7 +137,8 @@ fn clean(command: &mut Command, home: &Path) {
         let parts = name == "CARGO_INCREMENTAL";
         let proxy = name.to_ascii_lowercase().ends_with("_proxy");
         let ours = name.starts_with("CONTAINERIZE_") || name.starts_with("CARGO_PKG_");
-        let indexes = name.starts_with("PIP_") || name.starts_with("UV_");
+        // A build on a CI system keeps what it finds out.
+        let indexes = name.starts_with("PIP_") || name.starts_with("UV_") || name == "CI";
         if ours || indexes || build || flags || parts || proxy {
             command.env_remove(&*name);
         }
@@ -282,7 +289,7 @@ pub fn call(dir: &Path, home: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(executable());
     command.args(arguments).current_dir(dir);
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("CONTAINERIZE_") {
+        if name.to_string_lossy().starts_with("CONTAINERIZE_") || name == "CI" {
             command.env_remove(name);
         }
     }

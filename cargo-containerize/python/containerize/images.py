@@ -71,6 +71,7 @@ class BuildConfig:
     profile: str | None = None
     python: str | Table | None = None
     repository: str | None = None
+    remote_cache: bool | str | None = None
     sbom: Literal["auto", "spdx", "cyclonedx", "both", "none"] | None = None
     server: str | None = None
     sign: Literal["keyless"] | Table | None = None

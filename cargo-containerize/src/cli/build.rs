@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum, ValueHint};
 use containerize_core::config::{
     Attestations, BaseChoice, Bins, CheckMode, Command, Debian, FileRule, Healthcheck, Install, LabelValue,
-    Native, Owner, Partial, Port, PythonChoice, Sbom, Sign, SignatureFormat, StaleLock, Strip,
+    Native, Owner, Partial, Port, PythonChoice, RemoteCache, Sbom, Sign, SignatureFormat, StaleLock, Strip,
 };
 use containerize_core::oci::media_type::{Compression, Format};
 use containerize_core::sink::{Daemon, Output};
@@ -189,6 +189,16 @@ pub(crate) struct TargetArgs {
     /// read. [default: bundle]
     #[arg(long, value_name = "FORM", hide_short_help = true)]
     signature_format: Option<SignatureFormat>,
+    /// Keep in the repository what was found out, for machines with an empty cache
+    ///
+    /// A push leaves it under the tag `containerize-cache`, and the next build begins with it: without the base's
+    /// layers, and without the wheels whose layers are there. [default: where the variable CI is set]
+    #[arg(long, value_name = "REPOSITORY", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(overrides_with = "no_remote_cache", hide_short_help = true)]
+    remote_cache: Option<RemoteCache>,
+    /// Neither use nor write the remote cache
+    #[arg(long, hide_short_help = true)]
+    no_remote_cache: bool,
 }
 
 /// What the image looks like.
@@ -497,6 +507,10 @@ impl BuildArgs {
                 (None, how) => how.as_ref().map(|_| Sign::keyless()),
             },
             signature_format: self.target.signature_format,
+            remote_cache: match self.target.no_remote_cache {
+                true => Some(RemoteCache::On(false)),
+                false => self.target.remote_cache.clone(),
+            },
             native: image.native,
             compression: image.compression,
             max_layers: image.max_layers,

@@ -41,6 +41,7 @@ impl Content {
                 if let Some(bytes) = store.read(&descriptor.digest) {
                     return Ok(bytes.into());
                 }
+                store.tell_blob(&descriptor.digest);
                 read(client.fetch_blob(repository, descriptor, store).await?)?
             }
         };
@@ -101,6 +102,7 @@ impl Content {
 /// Puts small content into the store.
 pub(super) fn keep(store: &Store, bytes: &[u8]) -> Result<()> {
     use std::io::Write;
+    store.tell_blob(&Digest::of(bytes));
     if store.find(&Digest::of(bytes), bytes.len() as u64).is_some() {
         return Ok(());
     }

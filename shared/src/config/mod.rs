@@ -17,6 +17,7 @@ mod natural;
 mod origin;
 mod partial;
 mod read;
+mod remote;
 mod settings;
 mod shown;
 mod value;
@@ -30,6 +31,7 @@ pub use origin::{Origin, Origins};
 pub use partial::{KEYS, Key, KeyKind, Partial, schema};
 
 pub use read::{from_environment, from_table, from_toml};
+pub use remote::RemoteCache;
 pub(crate) use settings::labels_for;
 pub use settings::{PythonSettings, Settings};
 pub use shown::Shown;

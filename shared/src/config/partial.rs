@@ -9,6 +9,7 @@ use super::attest::{Attestations, Sbom, Sign, SignatureFormat};
 use super::merge::{append, by_key, debian, replace, sign};
 use super::natural;
 use super::origin::{Origin, Origins};
+use super::remote::RemoteCache;
 use super::shown::{Shown, rows};
 use super::value::{
     BaseChoice, Bins, CheckMode, Command, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Hooks,
@@ -149,6 +150,9 @@ keys! {
     sign("sign"): Sign, sign, Text, r#"{ key = "cosign.key" }"#;
     /// The form of signatures: `bundle` (cosign 3), `legacy` (a tag beside each image, for Podman and others) or `both`.
     signature_format("signature-format"): SignatureFormat, replace, Text, r#""both""#;
+    /// Whether a push keeps in the repository what was found out, under the tag `containerize-cache`, and begins with
+    /// what is there: `true`, `false` or another repository; by default where the variable `CI` is set.
+    remote_cache("remote-cache"): RemoteCache, replace, Text, r#"true"#;
     /// Libraries that the image needs and nothing in it has: `error` names them, `bundle` bundles this machine's.
     native("native"): Native, replace, Text, r#""bundle""#;
     /// Commands before and after the build.

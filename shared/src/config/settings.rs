@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::attest::{Attest, Attestations, Sign};
 use super::fold::Folded;
 use super::origin::Origins;
+use super::remote::RemoteCache;
 use super::shown::Shown;
 use super::value::{
     BaseChoice, CheckMode, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Install, LabelValue, Labels,
@@ -97,6 +98,8 @@ pub struct Settings {
     pub strip: Strip,
     /// Whether a Rust program says which crates it was built from.
     pub auditable: bool,
+    /// Whether the repository is the cache of machines that have none; `None` leaves it to where the call runs.
+    pub remote_cache: Option<RemoteCache>,
     /// What concerns Python projects only.
     pub python: PythonSettings,
     /// Where each value came from.
@@ -209,6 +212,7 @@ impl Settings {
             target: values.target,
             strip: values.strip.unwrap_or_default(),
             auditable: values.auditable.unwrap_or(true),
+            remote_cache: values.remote_cache,
             python: PythonSettings {
                 groups: values.groups.unwrap_or_default(),
                 extras: values.extras.unwrap_or_default(),

@@ -1,10 +1,9 @@
 //! Layers that a key names before their entries are known, so that a build without changes need
 //! not even find out what is in them.
 
-use super::write::{Known, finished};
+use super::write::Known;
 use super::{CONTRACT, Layer, Press, Spec};
 use crate::error::Result;
-use crate::event::{Motion, Outcome};
 use crate::facts::tree::Tree;
 use crate::oci::media_type::{Compression, Format};
 use crate::store::Table;
@@ -33,15 +32,12 @@ impl Press<'_> {
         spec: impl FnOnce() -> Result<Spec>,
         base: &Tree,
     ) -> Result<Layer> {
-        let Self { store, use_memo, events, .. } = *self;
+        let store = self.store;
         let key = format!("v{CONTRACT} {} {}", head.compression.as_str(), head.key);
         let _turn = store.turn(Table::KeyedLayers.name(), &key);
-        if use_memo
-            && let Some(known) = store.recall::<Known>(Table::KeyedLayers, &key)
-            && let Some(path) = store.find(&known.digest, known.size)
-        {
-            events.start(Motion::Layer, &head.title, Some(known.size)).end(Outcome::Exists);
-            return Ok(finished(&head.title, head.compression, head.format, known, path, false));
+        let shape = (head.title.as_str(), head.compression, head.format);
+        if let Some(layer) = self.remembered(Table::KeyedLayers, &key, shape) {
+            return Ok(layer);
         }
         let layer = self.write(&spec()?, base)?;
         let descriptor = &layer.blob.descriptor;

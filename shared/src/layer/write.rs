@@ -1,7 +1,6 @@
 //! Writing a layer, or remembering that it was written before.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,18 +34,14 @@ impl Press<'_> {
     /// Usage for entries that contradict each other or the base; build when a file changes while
     /// it is read, or the disk refuses. Nothing is kept then.
     pub fn write(&self, spec: &Spec, base: &Tree) -> Result<Layer> {
-        let Self { store, jobs, use_memo, events } = *self;
+        let Self { store, jobs, events, .. } = *self;
         let entries = resolve(spec, base)?;
         let key = memo_key(spec, &entries)?;
         // Images for several platforms are packed at the same time and share layers.
         let _turn = store.turn(Table::Layers.name(), &key);
-        if use_memo
-            && let Some(known) = store.recall::<Known>(Table::Layers, &key)
-            && let Some(path) = store.find(&known.digest, known.size)
-        {
-            let task = events.start(Motion::Layer, &spec.title, Some(known.size));
-            task.end(Outcome::Exists);
-            return Ok(finished(&spec.title, spec.compression, spec.format, known, path, false));
+        let shape = (spec.title.as_str(), spec.compression, spec.format);
+        if let Some(layer) = self.remembered(Table::Layers, &key, shape) {
+            return Ok(layer);
         }
         let total = entries.iter().map(tar_size).sum::<u64>() + 2 * BLOCK as u64;
         let task = events.start(Motion::Layer, &spec.title, Some(total));
@@ -60,26 +55,29 @@ impl Press<'_> {
         let Compressed { path, diff_id, digest, size } = packed;
         let known = Known { digest, diff_id, size };
         store.remember(Table::Layers, &key, &known);
-        Ok(finished(&spec.title, spec.compression, spec.format, known, path, true))
+        Ok(finished(shape, known, Source::File(path), true))
+    }
+
+    /// The layer that was made under this key, here or in a registry.
+    pub(super) fn remembered(&self, table: Table, key: &str, shape: Shape<'_>) -> Option<Layer> {
+        let Self { store, use_memo, events, .. } = *self;
+        let known = store.recall::<Known>(table, key).filter(|_| use_memo)?;
+        let source = match store.find(&known.digest, known.size) {
+            Some(path) => Source::File(path),
+            None => Source::Registry(store.lent_home(&known.digest)?),
+        };
+        events.start(Motion::Layer, shape.0, Some(known.size)).end(Outcome::Exists);
+        Some(finished(shape, known, source, false))
     }
 }
 
-/// A layer whose bytes are in the store.
-pub(super) fn finished(
-    title: &str,
-    compression: Compression,
-    format: Format,
-    known: Known,
-    path: PathBuf,
-    fresh: bool,
-) -> Layer {
+/// What a layer is called, how it is compressed, and the family of its media type.
+pub(super) type Shape<'a> = (&'a str, Compression, Format);
+
+fn finished((title, compression, format): Shape<'_>, known: Known, source: Source, fresh: bool) -> Layer {
     let descriptor = Descriptor::new(format.layer(compression), known.digest, known.size);
-    Layer {
-        blob: Blob { descriptor, source: Source::File(path) },
-        diff_id: known.diff_id,
-        title: title.to_owned(),
-        fresh,
-    }
+    let (blob, diff_id) = (Blob { descriptor, source }, known.diff_id);
+    Layer { blob, diff_id, title: title.to_owned(), fresh }
 }
 
 /// Names everything that the layer's bytes depend on.

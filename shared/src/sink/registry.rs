@@ -136,7 +136,7 @@ async fn push_blobs(
         if let Source::Registry(home) = &blob.source {
             // Its bytes are only fetched if the target has no other way to them.
             let offered = client.offer_blob(repository, &blob.descriptor, from).await?;
-            if home == repository || offered.is_some() {
+            if offered.is_some() {
                 return Ok(());
             }
             let path = client.fetch_blob(home, &blob.descriptor, store).await?;

@@ -18,31 +18,47 @@ const SUM: usize = 64;
 const MOST: u64 = 1 << 30;
 
 impl Store {
-    /// The value remembered under `key` in `table`. Anything damaged counts as forgotten.
+    /// The value remembered under `key` in `table`, here or by who has lent it. Anything damaged counts as forgotten.
     pub fn recall<T: DeserializeOwned>(&self, table: Table, key: &str) -> Option<T> {
+        let key = Digest::of(key.as_bytes());
+        let value = serde_json::from_slice(&self.value(table, &key)?).ok()?;
+        self.tell(table, &key);
+        Some(value)
+    }
+
+    /// The same as it was written, by the digest of its key.
+    pub(super) fn value(&self, table: Table, key: &Digest) -> Option<Vec<u8>> {
+        self.own(table, key).or_else(|| self.lent(table, key))
+    }
+
+    fn own(&self, table: Table, key: &Digest) -> Option<Vec<u8>> {
         let at = |place| read::bytes(&memo_path(place, table, key), MOST).ok().map(|bytes| (place, bytes));
-        let (place, bytes) = self.places().find_map(at)?;
+        let (place, mut bytes) = self.places().find_map(at)?;
         let path = memo_path(place, table, key);
         let (sum, value) = bytes.split_at_checked(SUM)?;
         if sum != Digest::of(value).hex().as_bytes() {
             return None;
         }
-        let value = serde_json::from_slice(value).ok()?;
         if let Ok(metadata) = fs::metadata(&path) {
             lru::touch(&self.root, &path, &metadata);
         }
         self.note_use(&path);
-        Some(value)
+        Some(bytes.split_off(SUM))
     }
 
     /// Remembers `value` under `key`. The key must name everything that the value depends on.
     /// A full or read-only disk is no error: forgetting only costs time.
     pub fn remember<T: Serialize>(&self, table: Table, key: &str, value: &T) {
+        let key = Digest::of(key.as_bytes());
         let write = || -> std::io::Result<()> {
-            let mut file = self.temporary_file().map_err(std::io::Error::other)?;
-            let path = memo_path(self.home(), table, key);
-            fs::create_dir_all(self.home().join("memo").join(table.name()))?;
             let value = serde_json::to_vec(value)?;
+            self.tell(table, &key);
+            if self.is_concluded(table, &key, &value) {
+                return Ok(());
+            }
+            let mut file = self.temporary_file().map_err(std::io::Error::other)?;
+            let path = memo_path(self.home(), table, &key);
+            fs::create_dir_all(self.home().join("memo").join(table.name()))?;
             file.write_all(Digest::of(&value).hex().as_bytes())?;
             file.write_all(&value)?;
             replace::persist(file, &path, Over::Anything).map_err(|(error, _)| error)?;
@@ -55,8 +71,8 @@ impl Store {
     }
 }
 
-fn memo_path(place: &Path, table: Table, key: &str) -> PathBuf {
-    place.join("memo").join(table.name()).join(Digest::of(key.as_bytes()).hex())
+fn memo_path(place: &Path, table: Table, key: &Digest) -> PathBuf {
+    place.join("memo").join(table.name()).join(key.hex())
 }
 
 #[cfg(test)]
@@ -79,7 +95,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let store = Store::open(folder.path()).expect("store");
         store.remember(Table::Facts, "key", &1234);
-        let path = memo_path(folder.path(), Table::Facts, "key");
+        let path = memo_path(folder.path(), Table::Facts, &Digest::of(b"key"));
         let text = fs::read_to_string(&path).expect("memo");
         for broken in [text.replace("1234", "1235"), text[..60].to_owned(), String::new()] {
             fs::write(&path, broken).expect("damaged");

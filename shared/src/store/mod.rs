@@ -15,6 +15,7 @@
 mod exclusive;
 mod heal;
 mod living;
+mod loan;
 mod lock;
 mod lru;
 mod mark;
@@ -39,6 +40,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use bytes::Bytes;
 
 pub use exclusive::Exclusive;
+pub use loan::{Entry, Findings};
 pub use lock::LockFile;
 pub use lru::Removed;
 pub(crate) use mark::{IGNORE_ALL, IGNORE_FILE};
@@ -84,6 +86,8 @@ struct Run {
     wrote: AtomicBool,
     /// What is being made.
     turns: turn::Turns,
+    /// What others have lent, and what there is to tell.
+    loan: Mutex<loan::Loan>,
 }
 
 /// Where the bytes of a blob are.
@@ -214,8 +218,16 @@ impl Store {
         BlobWriter::begin(self)
     }
 
-    /// Reads a small blob whole and checks its digest; a corrupted one is removed and `None`.
+    /// Reads a small blob whole and checks its digest; a corrupted one is removed and `None`. Others may lend it.
     pub fn read(&self, digest: &Digest) -> Option<Vec<u8>> {
+        let found = self.read_own(digest).or_else(|| self.lent_blob(digest));
+        if found.is_some() {
+            self.tell_blob(digest);
+        }
+        found
+    }
+
+    fn read_own(&self, digest: &Digest) -> Option<Vec<u8>> {
         let path = self.path(digest);
         let bytes = read::bytes(&path, read::LOCK).ok()?;
         if Digest::of(&bytes) == *digest {

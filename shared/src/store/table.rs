@@ -5,7 +5,7 @@ macro_rules! tables {
     ($($(#[$comment:meta])* $table:ident = $name:literal, $holds:literal;)*) => {
         /// A memo table. A number in a folder's name is the version of what it holds: a new one forgets what an
         /// older program remembered, and the old folder goes when it was not used for long.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Table {
             $($(#[$comment])* $table,)*
         }
@@ -58,6 +58,8 @@ tables! {
     Homes = "homes", "repositories that have a blob";
     /// Repositories that took a push.
     PushedTo = "pushed-to", "repositories that took a push";
+    /// What was kept for other machines, by the repositories where it is.
+    KeptIn = "kept-in", "remote caches that were written";
     /// Engines that took an image.
     LoadedInto = "loaded-into", "engines that took an image";
     /// Archives that were written, which are no change of the project.
@@ -76,6 +78,10 @@ tables! {
     PythonFiles = "python-files", "hashes of Python packages";
     /// Lists of files.
     PythonIndex = "python-index", "pages of Python indexes";
+    /// What wheels say of themselves, by their digests.
+    Papers = "papers-v1", "metadata of wheels";
+    /// Those whose papers are known.
+    WheelSizes = "wheel-sizes", "sizes of wheels";
     /// What sets of wheels lack.
     Closed = "closed-v1", "dependencies of sets of wheels";
     /// What cargo has found in order.
@@ -90,6 +96,27 @@ impl Table {
     /// The table whose folder has that name; none for one of another version of the program.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|table| table.name() == name)
+    }
+
+    /// Whether what it holds means the same on every machine, and may be lent to others.
+    pub const fn travels(self) -> bool {
+        self.is_concluded()
+            || matches!(
+                self,
+                Self::Layers
+                    | Self::KeyedLayers
+                    | Self::Facts
+                    | Self::Details
+                    | Self::DebianScripts
+                    | Self::PythonFiles
+                    | Self::Papers
+                    | Self::WheelSizes
+            )
+    }
+
+    /// Whether it holds what follows from other entries, where the rest says what bytes are that were read.
+    pub(super) const fn is_concluded(self) -> bool {
+        matches!(self, Self::Users | Self::Verdicts | Self::Bills | Self::Closed)
     }
 }
 

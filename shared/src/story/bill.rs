@@ -19,6 +19,7 @@ use crate::redact::clean;
 use crate::sbom::{
     self, Bill, Bond, Component, Key, Kind, Licence, Purl, add_carried, add_crates, licence_of_metadata,
 };
+use crate::store::Store;
 use crate::system::os_release;
 use crate::wheel::Papers;
 
@@ -84,7 +85,7 @@ pub(super) async fn of_image(workshop: &Workshop<'_>, subject: &Subject<'_>) -> 
         let supplier = stands_on(&mut bill, subject);
         packages(&mut bill, subject.origin);
         let installed = preflight::file_system(&layers, &config, workshop.store, workshop.jobs(), true)?;
-        let known = python(&mut bill, subject)?;
+        let known = python(&mut bill, subject, workshop.store)?;
         let metadata = installed.details().filter_map(|(_, detail, _)| match detail {
             Detail::Metadata(metadata) => Some(metadata),
             _ => None,
@@ -226,7 +227,7 @@ fn with_file(part: Component, package: &crate::debian::Package) -> Component {
 }
 
 /// The distributions of Python and what runs them; the names and versions of all of them.
-fn python(bill: &mut Bill, subject: &Subject<'_>) -> Result<BTreeSet<(Name, String)>> {
+fn python(bill: &mut Bill, subject: &Subject<'_>, store: &Store) -> Result<BTreeSet<(Name, String)>> {
     let root = bill.root();
     let mut known = BTreeSet::new();
     if let Some(version) = subject.origin.parts.python {
@@ -243,7 +244,7 @@ fn python(bill: &mut Bill, subject: &Subject<'_>) -> Result<BTreeSet<(Name, Stri
         );
     }
     for distribution in &subject.origin.parts.distributions {
-        let papers = Papers::read(&distribution.path, &distribution.file)?;
+        let papers = distribution.papers(store)?;
         known.insert((distribution.name.clone(), papers.version.clone()));
         distributed(bill, &root, distribution, &papers);
     }
@@ -279,7 +280,7 @@ fn distributed(bill: &mut Bill, root: &Key, distribution: &Distribution, papers:
         ..Component::new(if lineage.is_own { Kind::Application } else { Kind::Library }, name.to_string())
     };
     let key = bill.add(root, part);
-    papers.bills.iter().for_each(|carried| _ = add_carried(bill, &key, carried));
+    papers.bills.iter().for_each(|carried| _ = add_carried(bill, &key, carried.as_bytes()));
     if let Some((archive, sha256)) = &lineage.archive {
         bill.make_with(
             &key,

@@ -6,9 +6,11 @@ use std::path::Path;
 use super::hang;
 use super::ingredients::Packed;
 use super::outcome::{Delivered, PlatformResult};
+use super::parallel::in_parallel;
 use super::preflight::preflight;
 use super::request::Request;
 use super::revision::remember_written;
+use super::supply::known_size;
 use super::workshop::{BaseWish, Workshop};
 use crate::base::spec::BaseSpec;
 use crate::error::{Error, Kind, Result};
@@ -78,8 +80,14 @@ pub(super) async fn finish(
     let once = async || {
         let packed = make().await?;
         preflight(workshop, plan, packed.iter().map(|packed| &packed.set)).await?;
+        let below = packed.iter().flat_map(|packed| &packed.origins);
+        let below = below.flat_map(|origin| origin.below.iter().copied()).collect();
+        if workshop.remote.is_on() {
+            tokio::task::block_in_place(|| read_papers(workshop, &packed))?;
+        }
         let (sets, bills) = hang::hang(workshop, plan, packed).await?;
-        let delivered = deliver(workshop, plan, default, sets).await?;
+        let delivered = deliver(workshop, plan, default, &sets).await?;
+        workshop.remote.keep(workshop.desk(), workshop.signers.first(), &sets, &below).await;
         tokio::task::block_in_place(|| hang::write(request, store, &bills))?;
         Ok::<_, Error>(delivered)
     };
@@ -97,17 +105,25 @@ pub(super) async fn finish(
     delivered
 }
 
+/// Reads what the wheels of images say of themselves, so that it is remembered.
+fn read_papers(workshop: &Workshop<'_>, packed: &[Packed]) -> Result<()> {
+    let origins = packed.iter().flat_map(|packed| &packed.origins);
+    let all = origins.flat_map(|origin| &origin.parts.distributions);
+    let all: Vec<_> = all.filter(|one| known_size(workshop.store, &one.digest).is_none()).collect();
+    in_parallel(workshop.jobs(), &all, |distribution| distribution.papers(workshop.store)).map(drop)
+}
+
 async fn deliver(
     workshop: &Workshop<'_>,
     plan: &Plan,
     default: &Path,
-    sets: Vec<ImageSet>,
+    sets: &[ImageSet],
 ) -> Result<Vec<Delivered>> {
     let Workshop { request, store, client, events, .. } = *workshop;
     let outputs = outputs(request, default);
     if !outputs.is_empty() {
         // A copy: a push can still mount what is in a registry.
-        let mut local = sets.clone();
+        let mut local = sets.to_vec();
         sink::localize(client, &mut local, store).await?;
         for output in &outputs {
             events.step("Writing", output.to_string());

@@ -13,7 +13,7 @@ use super::ingredients::{Origin, Packed};
 use super::provenance;
 use super::request::{NAME, Request, named};
 use super::revision::remember_written;
-use super::sign::{Desk, Signed, Signer};
+use super::sign::{Signed, Signer};
 use super::workshop::Workshop;
 use crate::config::{Attest, Attestations, Sbom};
 use crate::error::{Error, Result};
@@ -159,12 +159,13 @@ async fn documents(
         set.digest(),
         plan.references.first(),
         plan.created,
-        origins
+        origins.iter().map(Origin::anywhere).collect::<Vec<_>>()
     );
     let key = Digest::of(key.as_bytes()).to_string();
     if let Some(documents) = workshop.store.recall::<Vec<Document>>(Table::Bills, &key) {
         return Ok(documents);
     }
+    workshop.remote.borrow_rest(workshop.client, workshop.store).await;
     let mut bills = Vec::new();
     for ((image, platform), origin) in set.images.iter().zip(&plan.platforms).zip(origins) {
         bills.push(bill::of_image(workshop, &Subject { plan, platform, image, origin }).await?);
@@ -250,12 +251,6 @@ impl Things<'_> {
         Ok(())
     }
 
-    /// What signing works with.
-    fn desk(&self) -> Desk<'_> {
-        let Workshop { request, dir, store, client, events, .. } = *self.workshop;
-        Desk { request, dir, store, client, events }
-    }
-
     /// The bills that go with the images, and what each is about.
     fn bills<'s>(&self, subjects: &'s [Descriptor]) -> Result<Vec<(&Document, &'s Descriptor)>> {
         let about = |document: _| {
@@ -292,7 +287,7 @@ impl Things<'_> {
             }
         }
         let places: BTreeSet<&Repository> = set.references.iter().map(|name| &name.repository).collect();
-        let signed = signer.sign(self.desk(), &places, &statements).await?;
+        let signed = signer.sign(self.workshop.desk(), &places, &statements).await?;
         for (subject, predicate, title, at) in wanted {
             let Signed { bundle, by } = signed.get(at).ok_or_else(|| Error::bug("a bundle is lost"))?;
             // Whose it is: a signature of somebody else does not stand in for this one.
@@ -320,7 +315,7 @@ impl Things<'_> {
             repositories.iter().flat_map(|place| subjects.iter().map(move |subject| (*place, subject)));
         for (repository, subject) in places {
             let content = trust::legacy_payload(repository, &subject.digest)?;
-            let (signature, by) = signer.signature(self.desk(), &content)?;
+            let (signature, by) = signer.signature(self.workshop.desk(), &content)?;
             let mut payload = Blob::of(trust::SIMPLE_SIGNING, content);
             payload.descriptor.annotations.extend([
                 (trust::SIMPLE_SIGNATURE.to_owned(), BASE64.encode(signature)),

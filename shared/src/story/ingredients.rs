@@ -1,14 +1,19 @@
 //! What an image was made of, as those know who made it. Nothing of this is guessed from files.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::supply::Supply;
 use crate::cargo::build::Compiler;
 use crate::cargo::crates::Crate;
 use crate::debian;
+use crate::error::Result;
 use crate::facts::notes;
 use crate::image::ImageSet;
 use crate::oci::Digest;
 use crate::python::{Name, PythonVersion};
+use crate::store::Store;
+use crate::wheel::Papers;
 
 /// What was put on a base for one platform's image.
 #[derive(Debug, Clone, Default)]
@@ -31,11 +36,21 @@ pub(super) struct Distribution {
     pub(super) name: Name,
     /// The wheel's file name.
     pub(super) file: String,
-    /// Where the wheel is here.
-    pub(super) path: PathBuf,
+    /// Where the wheel comes from when it is needed.
+    pub(super) supply: Supply,
     /// Of the wheel.
     pub(super) digest: Digest,
     pub(super) lineage: Lineage,
+}
+
+impl Distribution {
+    /// What its wheel says of itself.
+    ///
+    /// # Errors
+    /// When it cannot be fetched or read.
+    pub(super) fn papers(&self, store: &Store) -> Result<Papers> {
+        self.supply.papers(store, &self.digest, &self.file)
+    }
 }
 
 /// Where a distribution came from, in words that mean the same on other machines.
@@ -57,6 +72,8 @@ pub(super) struct Origin {
     pub(super) dir: PathBuf,
     /// The base's reference and digest, where it is from a registry.
     pub(super) base: Option<(String, Digest)>,
+    /// The layers of the base, and what was added to it before anything else.
+    pub(super) below: BTreeSet<Digest>,
     /// Whether the base is the one that this program makes.
     pub(super) is_embedded: bool,
     /// The packages of the distribution, those that were added included.
@@ -67,6 +84,14 @@ pub(super) struct Origin {
     pub(super) debian: Vec<debian::Package>,
     /// Libraries of this machine: their file names, digests and packages.
     pub(super) libraries: Vec<(String, Digest, Option<String>)>,
+}
+
+impl Origin {
+    /// The same, without where things are on this machine.
+    pub(super) fn anywhere(&self) -> Self {
+        let parts = Ingredients { lock: None, ..self.parts.clone() };
+        Self { parts, dir: PathBuf::new(), ..self.clone() }
+    }
 }
 
 /// The images of one name, and what each of them was made of.

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::language::{self, Language};
 use super::outcome::Outcome;
 use super::recipe::{Purpose, Recipe};
+use super::remote::RemoteCache;
 use super::request::Request;
 use super::sign::Signers;
 use super::workshop::{BaseWish, Workshop};
@@ -71,7 +72,9 @@ async fn pin<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> {
         found.insert(reference, digest);
     }
     let signers = &Signers::default();
-    let workshop = Workshop { request, store: &store, client: &client, lock: &lock, signers, dir, events };
+    let remote = &RemoteCache::default();
+    let workshop =
+        Workshop { request, store: &store, client: &client, lock: &lock, signers, remote, dir, events };
     let mut packages = Vec::new();
     for wish in &wishes {
         let spec: BaseSpec = wish.name.parse()?;

@@ -23,10 +23,12 @@ mod preflight;
 mod provenance;
 mod python;
 mod recipe;
+mod remote;
 mod request;
 mod revision;
 mod rust;
 mod sign;
+mod supply;
 mod upload;
 mod user;
 mod verify;
@@ -41,11 +43,12 @@ pub use request::{GroupChanges, Login, Request, RustCall};
 pub use verify::{Attestation, Verified, Verifier};
 
 use crate::base::lock::{BaseLock, FILE};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::event::Events;
 use crate::registry::Client;
 use crate::store::Store;
 use recipe::{Purpose, Recipe};
+use remote::RemoteCache;
 use sign::Signers;
 use workshop::Workshop;
 
@@ -75,23 +78,50 @@ async fn tell<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> 
     let credentials = deliver::credentials(request, &recipe.references(), &recipe.wishes()?)?;
     let client = Client::new(request.registry.clone(), credentials, events.clone())?;
     let signers = Signers::of(request, recipe.dir(), signing, client.http())?;
-    if !request.dry_run {
-        early::check_push(request, &client, &store, &recipe.references()).await?;
-        early::check_engines(request, &store)?;
-    }
     let (lock, dir) = (BaseLock::read(&recipe.dir().join(FILE))?, recipe.dir());
-    let signers = &signers;
-    let workshop = Workshop { request, store: &store, client: &client, lock: &lock, signers, dir, events };
-    let decided = recipe.decide(&workshop).await?;
-    if request.dry_run {
+    let remote = &RemoteCache::of(request, early.iter().map(|image| image.settings), &recipe.references())?;
+    let (store, client, lock, signers) = (&store, &client, &lock, &signers);
+    let workshop = Workshop { request, store, client, lock, signers, remote, dir, events };
+    remote.borrow(workshop.desk(), signers.first()).await;
+    if !request.dry_run {
+        if !remote.is_found() {
+            early::check_push(request, client, store, &recipe.references()).await?;
+        }
+        early::check_engines(request, store)?;
+    }
+    let told = build(&recipe, &hooks, &workshop, false).await;
+    match told {
+        Err(error) if error.kind() != Kind::Interrupted && store.return_loan() => {
+            tracing::debug!(%error, causes = ?error.causes(), "with what was lent");
+            client.forget_pushes();
+            let told = build(&recipe, &hooks, &workshop, true).await?;
+            events.note("what the remote cache said did not serve, so everything was made here");
+            Ok(told)
+        }
+        told => told,
+    }
+}
+
+/// Builds what was read; `again` where the commands before it were run already.
+async fn build<R: Recipe>(
+    recipe: &R,
+    hooks: &hooks::Planned,
+    workshop: &Workshop<'_>,
+    again: bool,
+) -> Result<Outcome> {
+    let events = workshop.events;
+    let decided = recipe.decide(workshop).await?;
+    if workshop.request.dry_run {
         recipe.tell_more(&decided, events)?;
         return Ok(Outcome::Planned(R::plan(&decided).clone()));
     }
     R::plan(&decided).images.iter().for_each(|image| events.step("Planned", image.summary()));
-    hooks::before(&hooks, events)?;
-    let decided = recipe.settle(decided, &workshop).await?;
-    let make = async || recipe.make(&decided, &workshop).await;
-    let delivered = deliver::finish(&workshop, R::plan(&decided), &recipe.default_output(), make).await?;
-    hooks::after(&hooks, &delivered, |hooks, image| recipe.concerns(hooks, image), events)?;
+    if !again {
+        hooks::before(hooks, events)?;
+    }
+    let decided = recipe.settle(decided, workshop).await?;
+    let make = async || recipe.make(&decided, workshop).await;
+    let delivered = deliver::finish(workshop, R::plan(&decided), &recipe.default_output(), make).await?;
+    hooks::after(hooks, &delivered, |hooks, image| recipe.concerns(hooks, image), events)?;
     Ok(Outcome::Built(delivered))
 }

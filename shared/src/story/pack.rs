@@ -86,6 +86,7 @@ fn origin(parts: Ingredients, dir: &Path, platform: &PlatformPlan, base: &Base) 
         parts,
         dir: dir.to_owned(),
         base: base.image.name.clone().zip(base.image.digest),
+        below: base.image.layers.iter().map(|layer| layer.descriptor.digest).collect(),
         is_embedded: platform.base.parse::<BaseSpec>()? == BaseSpec::Static,
         packages: base.contents.packages().into_iter().cloned().collect(),
         os_release: base.contents.os_release().map(str::to_owned),

@@ -143,6 +143,9 @@ async fn report_of(workshop: &Workshop<'_>, image: &Image) -> Result<Report> {
     let config = config_of(image)?;
     let Workshop { store, client, .. } = *workshop;
     let key = image.config.descriptor.digest;
+    if remembered(store, &key).is_none() {
+        workshop.remote.borrow_rest(client, store).await;
+    }
     report(store, client, workshop.jobs(), key, &config, image.layers.clone(), true).await
 }
 
@@ -168,16 +171,23 @@ async fn report(
     layers: Vec<Blob>,
     made_here: bool,
 ) -> Result<Report> {
-    let key = format!("{RULES} {key}");
-    if let Some(report) = store.recall(Table::Verdicts, &key) {
+    if let Some(report) = remembered(store, &key) {
         return Ok(report);
     }
     let layers = fetched(layers, client, store).await?;
     let report = tokio::task::block_in_place(|| -> Result<Report> {
         Ok(check::examine(&file_system(&layers, config, store, jobs, made_here)?, config))
     })?;
-    store.remember(Table::Verdicts, &key, &report);
+    store.remember(Table::Verdicts, &under(&key), &report);
     Ok(report)
+}
+
+fn remembered(store: &Store, key: &Digest) -> Option<Report> {
+    store.recall(Table::Verdicts, &under(key))
+}
+
+fn under(key: &Digest) -> String {
+    format!("{RULES} {key}")
 }
 
 /// The merged file system of the layers, and what its files need to run. Where the image was

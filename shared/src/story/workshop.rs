@@ -6,8 +6,9 @@ use std::path::Path;
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::remote::RemoteCache;
 use super::request::Request;
-use super::sign::Signers;
+use super::sign::{Desk, Signers};
 use crate::base::lock::BaseLock;
 use crate::base::spec::BaseSpec;
 use crate::base::{BaseImage, Opener, embedded};
@@ -34,6 +35,8 @@ pub(super) struct Workshop<'a> {
     pub(super) lock: &'a BaseLock,
     /// Who signs what is pushed.
     pub(super) signers: &'a Signers,
+    /// What was found out elsewhere.
+    pub(super) remote: &'a RemoteCache,
     /// The folder that the paths of bases are relative to.
     pub(super) dir: &'a Path,
     pub(super) events: &'a Events,
@@ -99,6 +102,12 @@ impl Workshop<'_> {
     pub(super) fn jobs(&self) -> usize {
         let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         self.request.jobs.unwrap_or_else(processors)
+    }
+
+    /// What signing works with.
+    pub(super) fn desk(&self) -> Desk<'_> {
+        let Self { request, dir, store, client, events, .. } = *self;
+        Desk { request, dir, store, client, events }
     }
 
     /// What opens bases.

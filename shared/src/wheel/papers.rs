@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use super::filename::Filename;
 use super::zip::{Archive, Member};
 use crate::error::{Context, Result};
@@ -12,14 +14,14 @@ const LONGEST: u64 = 16 << 20;
 const MOST_BILLS: usize = 32;
 
 /// The papers of a wheel.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Papers {
     /// The version that its file name says.
     pub version: String,
     /// METADATA, as it is.
     pub metadata: String,
     /// The bills of materials that it carries (PEP 770), in the order of their names.
-    pub bills: Vec<Vec<u8>>,
+    pub bills: Vec<String>,
 }
 
 impl Papers {
@@ -51,7 +53,11 @@ impl Papers {
         Ok(Self {
             version: named.version.to_string(),
             metadata: String::from_utf8_lossy(&metadata.unwrap_or_default()).into_owned(),
-            bills: bills.into_iter().take(MOST_BILLS).filter_map(|(member, _)| read(member)).collect(),
+            bills: bills
+                .into_iter()
+                .take(MOST_BILLS)
+                .filter_map(|(member, _)| String::from_utf8(read(member)?).ok())
+                .collect(),
         })
     }
 }

@@ -21,6 +21,7 @@ use crate::redact::Secret;
 use crate::store::Store;
 use crate::story::ingredients::Lineage;
 use crate::story::request::Request;
+use crate::story::supply::Supply;
 use crate::system::System;
 use crate::wheel::DirectUrl;
 
@@ -197,7 +198,16 @@ impl Tools {
         let left_out = left_out(&built, settings);
         let Built { path, filename, digest, size, .. } = built;
         let lineage = Lineage { is_own: true, ..Lineage::default() };
-        Ok(ReadyWheel { name: name.clone(), filename, path, digest, size, origin: None, left_out, lineage })
+        Ok(ReadyWheel {
+            name: name.clone(),
+            filename,
+            supply: Supply::here(path),
+            digest,
+            size,
+            origin: None,
+            left_out,
+            lineage,
+        })
     }
 
     /// A CPython of this machine of exactly this version.
@@ -231,7 +241,7 @@ fn ready(package: &Package, built: Built, settings: &Settings, lineage: Lineage)
     let hashes: Vec<_> = package.files.first().map(|file| file.hashes.clone()).unwrap_or_default();
     let origin = DirectUrl::of(&package.source, &hashes);
     let name = package.name.clone();
-    ReadyWheel { name, filename, path, digest, size, origin, left_out, lineage }
+    ReadyWheel { name, filename, supply: Supply::here(path), digest, size, origin, left_out, lineage }
 }
 
 /// Where distributions are looked for.

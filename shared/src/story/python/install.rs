@@ -19,12 +19,15 @@ use crate::config::{Install, Settings};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::layer::{Content, Entry};
-use crate::oci::Mode;
+use crate::oci::{Digest, Mode};
 use crate::plan::{APP, Additions, EnvironmentPlan, Plan, PlatformPlan, TargetPlan};
 use crate::python::closed::Present;
 use crate::python::index::Fetched;
-use crate::python::{BundledPython, DistFile, Interpreter, Package, Source, SourceKind, is_command_line};
+use crate::python::{
+    BundledPython, DistFile, HashAlgorithm, Interpreter, Package, Source, SourceKind, is_command_line,
+};
 use crate::story::ingredients::Lineage;
+use crate::story::supply::{Supply, known_size};
 use crate::story::workshop::{Bases, Workshop};
 use crate::wheel::{self, DirectUrl, Script, Wheel};
 
@@ -46,7 +49,7 @@ pub(super) async fn environments<'a>(
     let wheels: Vec<(&Package, &DistFile)> =
         resolved.environments.iter().flatten().filter_map(wheel_of).collect();
     // All platforms at once: what several share is fetched once.
-    let mut fetched = draft.tools.downloads.fetch_all(&wheels).await?.into_iter();
+    let mut supplied = supplied(workshop, draft, &wheels).await?.into_iter();
     let images = plan.images.iter().zip(&draft.images);
     let each =
         images.flat_map(|(image, of)| image.platforms.iter().map(move |platform| (image, of, platform)));
@@ -55,7 +58,8 @@ pub(super) async fn environments<'a>(
             return Err(Error::bug(format!("{} is not a Python image", image.name)));
         };
         let install = image.python().map_or(Install::Source, |application| application.install);
-        let files: Vec<Fetched> = fetched.by_ref().take(chosen.iter().filter_map(wheel_of).count()).collect();
+        let files: Vec<Supplied> =
+            supplied.by_ref().take(chosen.iter().filter_map(wheel_of).count()).collect();
         let (settings, bundled) = (&of.settings, draft.bundled(&of.settings)?);
         let maker = EnvironmentMaker { workshop, draft, settings, interpreter, bundled };
         let (mut environment, local) = maker.make(chosen, files, install, &mut left_out).await?;
@@ -69,6 +73,40 @@ pub(super) async fn environments<'a>(
     complete::judge(draft, unmet, workshop.events)?;
     left_out.into_iter().for_each(|words| workshop.events.note(words));
     Ok(made)
+}
+
+/// A wheel that is here, or will be when it is needed.
+struct Supplied {
+    supply: Supply,
+    digest: Digest,
+    /// In bytes.
+    size: u64,
+}
+
+/// The wheels in their order, fetched but for those of which all is known that is asked where their layers are.
+async fn supplied(
+    workshop: &Workshop<'_>,
+    draft: &Draft,
+    wheels: &[(&Package, &DistFile)],
+) -> Result<Vec<Supplied>> {
+    let downloads = &draft.tools.downloads;
+    let known = wheels.iter().map(|(package, file)| {
+        let hash = file.hashes.iter().find(|hash| hash.algorithm == HashAlgorithm::Sha256)?;
+        let digest: Digest = hash.to_string().parse().ok()?;
+        let size = known_size(workshop.store, &digest)?;
+        let supply = Supply::by_need(workshop.store.path(&digest), downloads, package, file);
+        Some(Supplied { supply, digest, size })
+    });
+    let known: Vec<Option<Supplied>> = known.collect();
+    let unknown = wheels.iter().zip(&known).filter(|(_, known)| known.is_none());
+    let unknown: Vec<(&Package, &DistFile)> = unknown.map(|(wheel, _)| *wheel).collect();
+    let mut fetched = downloads
+        .fetch_all(&unknown)
+        .await?
+        .into_iter()
+        .map(|Fetched { path, digest, size }| Supplied { supply: Supply::here(path), digest, size });
+    let lost = || Error::bug("a wheel was not fetched");
+    known.into_iter().map(|known| known.or_else(|| fetched.next()).ok_or_else(lost)).collect()
 }
 
 fn wheel_of(chosen: &Chosen) -> Option<(&Package, &DistFile)> {
@@ -111,7 +149,7 @@ impl<'a> EnvironmentMaker<'a> {
     async fn make(
         &self,
         chosen: &[Chosen],
-        files: Vec<Fetched>,
+        files: Vec<Supplied>,
         install: Install,
         left_out: &mut Vec<String>,
     ) -> Result<(PythonParts<'a>, Vec<Present>)> {
@@ -194,7 +232,7 @@ impl<'a> EnvironmentMaker<'a> {
     fn unpacked(&self, ready: &ReadyWheel) -> Result<Option<String>> {
         let project = &self.draft.project;
         let source = start::source(self.draft, self.settings, Install::Wheel)?;
-        let wheel = Wheel::open(&ready.path, &ready.filename, ready.digest)?;
+        let wheel = Wheel::open(ready.supply.path()?, &ready.filename, ready.digest)?;
         let members = wheel.files.iter().map(|file| file.name.as_str()).collect();
         let paths = source.files.iter().map(|file| file.to.as_str());
         Ok(unpacked::note(&project.name, &project.layout, paths, &members))
@@ -270,13 +308,14 @@ fn source_entries(draft: &Draft, settings: &Settings, left_out: &mut Vec<String>
         .collect()
 }
 
-fn ready(package: &Package, file: &DistFile, fetched: Fetched, lineage: Lineage) -> ReadyWheel {
+fn ready(package: &Package, file: &DistFile, supplied: Supplied, lineage: Lineage) -> ReadyWheel {
+    let Supplied { supply, digest, size } = supplied;
     ReadyWheel {
         name: package.name.clone(),
         filename: file.filename.clone(),
-        path: fetched.path,
-        digest: fetched.digest,
-        size: fetched.size,
+        supply,
+        digest,
+        size,
         origin: DirectUrl::of(&package.source, &file.hashes),
         left_out: Vec::new(),
         lineage,

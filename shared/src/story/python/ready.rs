@@ -1,13 +1,12 @@
 //! A wheel that is here.
 
-use std::path::PathBuf;
-
 use crate::error::Result;
 use crate::layer::Entry;
 use crate::oci::Digest;
 use crate::python::closed::Present;
 use crate::python::{LeftOut, Name, Reason, words};
 use crate::story::ingredients::{Distribution, Lineage};
+use crate::story::supply::Supply;
 use crate::wheel::{self, DirectUrl, Vouched, Wheel};
 
 /// A wheel that is here, and that goes into the environment.
@@ -16,8 +15,8 @@ pub(super) struct ReadyWheel {
     pub(super) name: Name,
     /// Its file name, which says what it is.
     pub(super) filename: String,
-    /// Where it is.
-    pub(super) path: PathBuf,
+    /// Where it comes from when it is needed.
+    pub(super) supply: Supply,
     pub(super) digest: Digest,
     /// In bytes.
     pub(super) size: u64,
@@ -35,7 +34,7 @@ impl ReadyWheel {
         Distribution {
             name: self.name.clone(),
             file: self.filename.clone(),
-            path: self.path.clone(),
+            supply: self.supply.clone(),
             digest: self.digest,
             lineage: self.lineage.clone(),
         }
@@ -48,7 +47,7 @@ impl ReadyWheel {
 
     /// The wheel, without what of it is not installed.
     pub(super) fn open(&self) -> Result<Wheel> {
-        let mut wheel = Wheel::open(&self.path, &self.filename, self.digest)?;
+        let mut wheel = Wheel::open(self.supply.path()?, &self.filename, self.digest)?;
         wheel.leave_out(&self.left_out.iter().map(|left| left.path.clone()).collect::<Vec<_>>());
         Ok(wheel)
     }

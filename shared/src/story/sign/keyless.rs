@@ -121,6 +121,19 @@ impl Keyless {
         stream::iter(signed).buffered(AT_ONCE).try_collect().await
     }
 
+    /// The statement in a bundle about `subject` that this signer has made.
+    ///
+    /// # Errors
+    /// Integrity: with what does not match. When no token can be had.
+    pub(super) async fn own(&self, bundle: &[u8], subject: &Digest) -> Result<Statement<Value>> {
+        let (signer, statement) = self.root.verify(bundle, subject)?;
+        let own = self.source.token(&self.http).await?.identity();
+        match signer == own {
+            true => Ok(statement),
+            false => Err(Error::integrity(format!("it is signed by {}", line(&signer)))),
+        }
+    }
+
     /// The flags that check a signature.
     pub(super) fn proof(&self, sign: &Sign) -> Vec<Flag> {
         let Some(Identity { identity, issuer }) = self.signer.get() else { return Vec::new() };

@@ -9,15 +9,18 @@ mod token;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::request::Request;
 use crate::config::Sign;
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::http::{Client, Url, is_loopback, shown};
-use crate::oci::{Repository, to_json};
+use crate::oci::{Digest, Repository, to_json};
 use crate::read;
 use crate::registry;
 use crate::store::Store;
+use crate::trust::{Bundle, Statement};
 use crate::words;
 use crate::words::{Flag, flag};
 use key::KeySigner;
@@ -95,6 +98,11 @@ impl Signers {
         self.signers.iter().find(|(other, _)| other == sign).map(|(_, signer)| signer)
     }
 
+    /// The one that signs what is about all images.
+    pub(super) fn first(&self) -> Option<&Signer> {
+        self.signers.first().map(|(_, signer)| signer)
+    }
+
     /// The workflow that this call runs in, where somebody vouches for it. That nobody does is said, and no error.
     pub(super) async fn workflow(&self, events: &Events) -> Option<String> {
         self.tokens.as_ref()?.workflow(events).await
@@ -136,6 +144,17 @@ impl Signer {
                 Ok((key.signature(desk.request, desk.dir, content)?, key.public.digest().to_string()))
             }
             Self::Keyless(_) => Err(Error::bug("a signature with a certificate is always a bundle")),
+        }
+    }
+
+    /// The statement in a bundle that this signer has made about `subject`.
+    ///
+    /// # Errors
+    /// Integrity: with what does not match. When no token can be had.
+    pub(super) async fn own(&self, bundle: &[u8], subject: &Digest) -> Result<Statement<Value>> {
+        match self {
+            Self::Key(key) => Bundle::read(bundle)?.verify(&key.public, subject),
+            Self::Keyless(keyless) => keyless.own(bundle, subject).await,
         }
     }
 

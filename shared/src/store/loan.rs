@@ -1,0 +1,234 @@
+//! What other runs have found out, lent to this one; and what this one has found out, for others.
+//!
+//! What is lent is not the store's own: it is believed for this run, by whoever decided to borrow it, and nothing of it
+//! is written to the disk. What is concluded from it would be as little worth later, so that stays in memory too.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::PoisonError;
+
+use super::{Store, Table};
+use crate::oci::{Digest, Repository};
+
+/// One value of a memo table, under the digest of its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its table.
+    pub table: Table,
+    /// The digest of its key.
+    pub key: Digest,
+    /// The value, as JSON.
+    pub value: Vec<u8>,
+}
+
+/// What is found out by one run, for others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Values of memo tables.
+    pub entries: Vec<Entry>,
+    /// Small blobs, such as the manifests of bases.
+    pub blobs: Vec<Vec<u8>>,
+}
+
+/// What a run borrows and tells.
+#[derive(Debug, Default)]
+pub(super) struct Loan {
+    entries: HashMap<(Table, Digest), Vec<u8>>,
+    blobs: HashMap<Digest, Vec<u8>>,
+    homes: HashMap<Digest, Repository>,
+    /// Whether anything of it was used.
+    is_used: bool,
+    /// What this run has asked or found out.
+    told: BTreeSet<(Table, Digest)>,
+    told_blobs: BTreeSet<Digest>,
+    /// What it has concluded from what it had borrowed.
+    concluded: BTreeMap<(Table, Digest), Vec<u8>>,
+}
+
+impl Store {
+    /// Lends findings to this run, and the repositories that have blobs which are not here.
+    pub fn lend(&self, findings: Findings, homes: Vec<(Digest, Repository)>) {
+        let mut loan = self.loan();
+        for Entry { table, key, value } in findings.entries.into_iter().filter(|entry| entry.table.travels())
+        {
+            loan.entries.insert((table, key), value);
+        }
+        for blob in findings.blobs {
+            loan.blobs.insert(Digest::of(&blob), blob);
+        }
+        loan.homes.extend(homes);
+    }
+
+    /// The repository that is said to have a blob which is not here.
+    pub fn lent_home(&self, digest: &Digest) -> Option<Repository> {
+        let mut loan = self.loan();
+        let home = loan.homes.get(digest).cloned();
+        loan.is_used |= home.is_some();
+        home
+    }
+
+    /// Gives back all that was lent, and forgets what was concluded from it. Whether any of it was used.
+    pub fn return_loan(&self) -> bool {
+        let mut loan = self.loan();
+        let Loan { is_used, told, told_blobs, .. } = std::mem::take(&mut *loan);
+        *loan = Loan { told, told_blobs, ..Loan::default() };
+        is_used
+    }
+
+    /// What this run has asked or found out of what means the same on other machines.
+    pub fn told(&self) -> Findings {
+        let (told, blobs) = {
+            let loan = self.loan();
+            (loan.told.clone(), loan.told_blobs.clone())
+        };
+        let entry = |(table, key)| Some(Entry { table, key, value: self.value(table, &key)? });
+        let entries = told.into_iter().filter_map(entry).collect();
+        Findings { entries, blobs: blobs.iter().filter_map(|digest| self.read(digest)).collect() }
+    }
+
+    /// Notes that this run needs a small blob that has come from elsewhere.
+    pub fn tell_blob(&self, digest: &Digest) {
+        self.loan().told_blobs.insert(*digest);
+    }
+
+    /// A small blob that is lent: its digest was computed.
+    pub(super) fn lent_blob(&self, digest: &Digest) -> Option<Vec<u8>> {
+        self.loan().blobs.get(digest).cloned()
+    }
+
+    /// A value that is lent, or that was concluded from what is.
+    pub(super) fn lent(&self, table: Table, key: &Digest) -> Option<Vec<u8>> {
+        let mut loan = self.loan();
+        let place = (table, *key);
+        if let Some(value) = loan.concluded.get(&place) {
+            return Some(value.clone());
+        }
+        let value = loan.entries.get(&place).cloned();
+        loan.is_used |= value.is_some();
+        value
+    }
+
+    /// Notes that this run has asked for a value, and got it.
+    pub(super) fn tell(&self, table: Table, key: &Digest) {
+        if table.travels() {
+            self.loan().told.insert((table, *key));
+        }
+    }
+
+    /// Keeps a value in memory that would be concluded from what is lent. Whether it is one.
+    pub(super) fn is_concluded(&self, table: Table, key: &Digest, value: &[u8]) -> bool {
+        let mut loan = self.loan();
+        let is_concluded = loan.is_used && table.is_concluded();
+        if is_concluded {
+            loan.concluded.insert((table, *key), value.to_vec());
+        }
+        is_concluded
+    }
+
+    fn loan(&self) -> std::sync::MutexGuard<'_, Loan> {
+        self.run.loan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(table: Table, key: &str, value: &str) -> Entry {
+        Entry { table, key: Digest::of(key.as_bytes()), value: value.into() }
+    }
+
+    fn entries(entries: Vec<Entry>) -> Findings {
+        Findings { entries, blobs: Vec::new() }
+    }
+
+    fn store(folder: &tempfile::TempDir) -> Store {
+        Store::open(folder.path()).expect("store")
+    }
+
+    #[test]
+    fn what_is_lent_is_recalled_and_not_kept() {
+        let folder = tempfile::tempdir().expect("folder");
+        let borrower = store(&folder);
+        let both = vec![entry(Table::Facts, "a", "1"), entry(Table::Verdicts, "b", "2")];
+        borrower.lend(entries(both), vec![]);
+        assert_eq!(borrower.recall::<u32>(Table::Facts, "a"), Some(1));
+        assert_eq!(borrower.recall::<String>(Table::Verdicts, "b"), None, "another type is forgotten");
+        assert_eq!(store(&folder).recall::<u32>(Table::Facts, "a"), None);
+        assert!(borrower.return_loan());
+        assert_eq!(borrower.recall::<u32>(Table::Facts, "a"), None);
+        assert!(!borrower.return_loan(), "there is none any more");
+    }
+
+    #[test]
+    fn what_means_something_here_alone_is_not_lent() {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = store(&folder);
+        let both = vec![entry(Table::PushedTo, "a", "true"), entry(Table::Bundles, "b", "1")];
+        store.lend(entries(both), vec![]);
+        assert_eq!(store.recall::<bool>(Table::PushedTo, "a"), None);
+        assert_eq!(store.recall::<u32>(Table::Bundles, "b"), None);
+    }
+
+    #[test]
+    fn the_own_word_counts_more_and_conclusions_from_a_loan_stay_in_memory() {
+        let folder = tempfile::tempdir().expect("folder");
+        let borrower = store(&folder);
+        borrower.remember(Table::Facts, "a", &1);
+        let both = vec![entry(Table::Facts, "a", "7"), entry(Table::Facts, "b", "2")];
+        borrower.lend(entries(both), vec![]);
+        assert_eq!(borrower.recall::<u32>(Table::Facts, "a"), Some(1));
+        borrower.remember(Table::Verdicts, "before", &3);
+        assert_eq!(borrower.recall::<u32>(Table::Facts, "b"), Some(2));
+        borrower.remember(Table::Verdicts, "after", &4);
+        borrower.remember(Table::Facts, "c", &5);
+        assert_eq!(borrower.recall::<u32>(Table::Verdicts, "after"), Some(4));
+        let later = store(&folder);
+        assert_eq!(later.recall::<u32>(Table::Verdicts, "before"), Some(3));
+        assert_eq!(later.recall::<u32>(Table::Verdicts, "after"), None);
+        assert_eq!(later.recall::<u32>(Table::Facts, "c"), Some(5), "it is what bytes say that were here");
+        borrower.return_loan();
+        assert_eq!(borrower.recall::<u32>(Table::Verdicts, "after"), None);
+    }
+
+    #[test]
+    fn a_run_tells_what_it_has_asked_and_found_out() {
+        let folder = tempfile::tempdir().expect("folder");
+        store(&folder).remember(Table::Layers, "not asked", &0);
+        store(&folder).remember(Table::Layers, "asked", &1);
+        let run = store(&folder);
+        let both = vec![entry(Table::Facts, "lent", "2"), entry(Table::Facts, "never asked", "3")];
+        run.lend(entries(both), vec![]);
+        run.recall::<u32>(Table::Layers, "asked");
+        run.recall::<u32>(Table::Facts, "lent");
+        run.recall::<u32>(Table::Facts, "unknown");
+        run.remember(Table::Users, "new", &4);
+        run.remember(Table::PushedTo, "here", &true);
+        let told: BTreeSet<_> =
+            run.told().entries.into_iter().map(|entry| (entry.table.name(), entry.value)).collect();
+        let expected = [("layers", "1"), ("facts-v3", "2"), (Table::Users.name(), "4")];
+        assert_eq!(told, expected.map(|(table, value)| (table, value.as_bytes().to_vec())).into());
+    }
+
+    #[test]
+    fn a_small_blob_is_lent_under_its_own_digest() {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = store(&folder);
+        store.lend(Findings { blobs: vec![b"manifest".to_vec()], ..Findings::default() }, vec![]);
+        assert_eq!(store.read(&Digest::of(b"manifest")).as_deref(), Some(&b"manifest"[..]));
+        assert_eq!(store.read(&Digest::of(b"other")), None);
+        assert_eq!(store.told().blobs, [b"manifest"], "what was read is told");
+    }
+
+    #[test]
+    fn homes_are_lent_too() {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = store(&folder);
+        let digest = Digest::of(b"layer");
+        let home: Repository = "registry.example/app".parse().expect("a repository");
+        store.lend(Findings::default(), vec![(digest, home.clone())]);
+        assert_eq!(store.lent_home(&digest), Some(home));
+        assert_eq!(store.lent_home(&Digest::of(b"other")), None);
+        assert!(store.return_loan());
+        assert_eq!(store.lent_home(&digest), None);
+    }
+}
