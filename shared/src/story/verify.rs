@@ -18,7 +18,7 @@ use crate::words::flag;
 const MOST_ENTRIES: usize = 64;
 
 /// No larger bundle or document is read, in bytes.
-const LARGEST: u64 = 64 << 20;
+pub(super) const LARGEST: u64 = 64 << 20;
 
 /// What an image is verified with.
 pub struct Verifier<'a> {
@@ -66,11 +66,14 @@ pub struct Attestation {
     pub builder: Option<String>,
 }
 
-fn shown<S: serde::Serializer>(value: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn shown<S: serde::Serializer>(value: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
 
-fn perhaps_shown<S: serde::Serializer>(value: &Option<Digest>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn perhaps_shown<S: serde::Serializer>(
+    value: &Option<Digest>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&value.as_ref().map(ToString::to_string).unwrap_or_default())
 }
 
@@ -236,7 +239,8 @@ fn bill(kind: &str) -> Option<&'static str> {
     }
 }
 
-fn attestation(statement: &Value, signed: bool) -> Attestation {
+/// What a statement states, and who built.
+pub(super) fn attestation(statement: &Value, signed: bool) -> Attestation {
     let predicate = statement["predicateType"].as_str().unwrap_or_default();
     let builder = &statement["predicate"]["runDetails"]["builder"]["id"];
     let builder = builder.as_str().map(str::to_owned);
@@ -278,30 +282,33 @@ impl Found {
                 flag("sign").of("keyless")
             )));
         };
-        let has_hint = why.hint_text().is_some();
-        let error = match signatory {
-            Signatory::Key(_) => Error::integrity(format!("{image} is not signed with this key")),
-            Signatory::Named(named) => {
-                Error::integrity(format!("{image} is not signed by {}", named.1.whom()))
-            }
-        };
-        let error = error.because(why);
-        Err(match (signatory, self.certified) {
-            (Signatory::Key(_), true) => error.hint(words!(
-                "a certificate says who has signed it: verify with {} and {}",
-                flag("identity").of("ID"),
-                flag("issuer").of("URL")
-            )),
-            (Signatory::Key(_), false) => error.hint("give the public key of whoever has signed it"),
-            (Signatory::Named(_), false) => {
-                error.hint(words!("give the public key with {}", flag("key").of("FILE")))
-            }
-            (Signatory::Named(_), true) if has_hint => error,
-            (Signatory::Named(_), true) => error.hint(words!(
-                "if that signer is the right one, use {} and {}",
-                flag("identity"),
-                flag("issuer")
-            )),
-        })
+        Err(refusal(&image.to_string(), signatory, self.certified, why))
+    }
+}
+
+/// The refusal of `what`, whose signature is not good or that of another.
+pub(super) fn refusal(what: &str, signatory: &Signatory, is_certified: bool, why: Error) -> Error {
+    let has_hint = why.hint_text().is_some();
+    let error = match signatory {
+        Signatory::Key(_) => Error::integrity(format!("{what} is not signed with this key")),
+        Signatory::Named(named) => Error::integrity(format!("{what} is not signed by {}", named.1.whom())),
+    };
+    let error = error.because(why);
+    match (signatory, is_certified) {
+        (Signatory::Key(_), true) => error.hint(words!(
+            "a certificate says who has signed it: verify with {} and {}",
+            flag("identity").of("ID"),
+            flag("issuer").of("URL")
+        )),
+        (Signatory::Key(_), false) => error.hint("give the public key of whoever has signed it"),
+        (Signatory::Named(_), false) => {
+            error.hint(words!("give the public key with {}", flag("key").of("FILE")))
+        }
+        (Signatory::Named(_), true) if has_hint => error,
+        (Signatory::Named(_), true) => error.hint(words!(
+            "if that signer is the right one, use {} and {}",
+            flag("identity"),
+            flag("issuer")
+        )),
     }
 }
