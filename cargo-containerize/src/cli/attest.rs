@@ -18,10 +18,10 @@ pub(crate) struct AttestArgs {
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) output: PathBuf,
     #[command(flatten)]
-    pub(crate) signer: SignerArgs,
-    #[command(flatten)]
     pub(crate) say: SayArgs,
 
+    #[command(flatten)]
+    pub(crate) signer: SignerArgs,
     #[command(flatten)]
     pub(crate) transfer: TransferArgs,
 }

@@ -18,10 +18,10 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     bundle: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) signatory: SignatoryArgs,
-    #[command(flatten)]
     pub(crate) say: SayArgs,
 
+    #[command(flatten)]
+    pub(crate) signatory: SignatoryArgs,
     #[command(flatten)]
     pub(crate) transfer: TransferArgs,
 }

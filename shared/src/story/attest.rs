@@ -12,14 +12,14 @@ use super::places;
 use super::request::Request;
 use super::revision::{self, remember_written};
 use super::sign::{Desk, Signers};
-use super::verify::{Attestation, LARGEST, attestation, perhaps_shown, refusal, shown};
+use super::verify::{Attestation, attestation, perhaps_shown, refusal, shown};
 use crate::config::Sign;
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
-use crate::http;
 use crate::oci::{Digest, to_json};
 use crate::read;
 use crate::redact::clean;
+use crate::registry::Client;
 use crate::sink;
 use crate::store::Store;
 use crate::trust::{Build, Bundle, Identity, Product, Provenance, Resource, Run, Signatory, Statement};
@@ -29,6 +29,9 @@ use crate::words::{Command, flag};
 
 /// So many files are read at once.
 const AT_ONCE: usize = 4;
+
+/// No larger bundle is read, in bytes.
+const LARGEST: u64 = 64 << 20;
 
 /// So many names of a statement are shown where a file is not one of them.
 const SHOWN: usize = 5;
@@ -89,8 +92,8 @@ pub async fn attest(
     let dir = &request.dir;
     // Git looks while files are read.
     let question = Question::ask(dir);
-    let client = http::Client::new(request.registry.http.clone())?;
-    let signers = Signers::of(request, dir, std::iter::once(&sign), &client)?;
+    let client = Client::new(request.registry.clone(), request.credentials.clone(), events.clone())?;
+    let signers = Signers::of(request, dir, std::iter::once(&sign), client.http())?;
     let signer = signers.get(&sign).ok_or_else(|| Error::bug("a signer is lost"))?;
     events.step("Attesting", counted(files.len()));
     let digests = tokio::task::block_in_place(|| digests(dir, files))?;

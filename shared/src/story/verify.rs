@@ -18,7 +18,7 @@ use crate::words::flag;
 const MOST_ENTRIES: usize = 64;
 
 /// No larger bundle or document is read, in bytes.
-pub(super) const LARGEST: u64 = 64 << 20;
+const LARGEST: u64 = 64 << 20;
 
 /// What an image is verified with.
 pub struct Verifier<'a> {
@@ -117,7 +117,7 @@ impl Verifier<'_> {
             self.look(repository, &digest, &thing, &mut found).await?;
         }
         self.look_for_legacy(repository, &digest, &mut found).await?;
-        found.judge(image, self.signatory)?;
+        found.judge(&image.to_string(), self.signatory)?;
         let mut attestations: Vec<Attestation> = found.attestations;
         // What is there with a signature and without it is signed.
         let signed: Vec<String> =
@@ -250,6 +250,12 @@ pub(super) fn attestation(statement: &Value, signed: bool) -> Attestation {
     }
 }
 
+/// The refusal of `what`, whose only signature does not count.
+pub(super) fn refusal(what: &str, signatory: &Signatory, certified: bool, why: Error) -> Error {
+    let mut found = Found { certified, refused: vec![why], ..Found::default() };
+    found.judge(what, signatory).err().unwrap_or_else(|| Error::bug("a signature is good and refused"))
+}
+
 /// What was found on an image.
 #[derive(Default)]
 struct Found {
@@ -267,8 +273,8 @@ impl Found {
         self.signer = self.signer.take().or(signer);
     }
 
-    /// Refuses an image that nobody has signed who must have.
-    fn judge(&mut self, image: &Reference, signatory: &Signatory) -> Result<()> {
+    /// Refuses what nobody has signed who must have, by its name.
+    fn judge(&mut self, image: &str, signatory: &Signatory) -> Result<()> {
         if self.is_signed {
             return Ok(());
         }
@@ -282,33 +288,30 @@ impl Found {
                 flag("sign").of("keyless")
             )));
         };
-        Err(refusal(&image.to_string(), signatory, self.certified, why))
-    }
-}
-
-/// The refusal of `what`, whose signature is not good or that of another.
-pub(super) fn refusal(what: &str, signatory: &Signatory, is_certified: bool, why: Error) -> Error {
-    let has_hint = why.hint_text().is_some();
-    let error = match signatory {
-        Signatory::Key(_) => Error::integrity(format!("{what} is not signed with this key")),
-        Signatory::Named(named) => Error::integrity(format!("{what} is not signed by {}", named.1.whom())),
-    };
-    let error = error.because(why);
-    match (signatory, is_certified) {
-        (Signatory::Key(_), true) => error.hint(words!(
-            "a certificate says who has signed it: verify with {} and {}",
-            flag("identity").of("ID"),
-            flag("issuer").of("URL")
-        )),
-        (Signatory::Key(_), false) => error.hint("give the public key of whoever has signed it"),
-        (Signatory::Named(_), false) => {
-            error.hint(words!("give the public key with {}", flag("key").of("FILE")))
-        }
-        (Signatory::Named(_), true) if has_hint => error,
-        (Signatory::Named(_), true) => error.hint(words!(
-            "if that signer is the right one, use {} and {}",
-            flag("identity"),
-            flag("issuer")
-        )),
+        let has_hint = why.hint_text().is_some();
+        let error = match signatory {
+            Signatory::Key(_) => Error::integrity(format!("{image} is not signed with this key")),
+            Signatory::Named(named) => {
+                Error::integrity(format!("{image} is not signed by {}", named.1.whom()))
+            }
+        };
+        let error = error.because(why);
+        Err(match (signatory, self.certified) {
+            (Signatory::Key(_), true) => error.hint(words!(
+                "a certificate says who has signed it: verify with {} and {}",
+                flag("identity").of("ID"),
+                flag("issuer").of("URL")
+            )),
+            (Signatory::Key(_), false) => error.hint("give the public key of whoever has signed it"),
+            (Signatory::Named(_), false) => {
+                error.hint(words!("give the public key with {}", flag("key").of("FILE")))
+            }
+            (Signatory::Named(_), true) if has_hint => error,
+            (Signatory::Named(_), true) => error.hint(words!(
+                "if that signer is the right one, use {} and {}",
+                flag("identity"),
+                flag("issuer")
+            )),
+        })
     }
 }
