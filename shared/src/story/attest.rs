@@ -14,7 +14,7 @@ use super::revision::{self, remember_written};
 use super::sign::{Desk, Signers};
 use super::verify::{Attestation, attestation, perhaps_shown, refusal, shown};
 use crate::config::Sign;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::{Digest, to_json};
 use crate::read;
@@ -267,14 +267,16 @@ fn signed_statement(
     bytes: &[u8],
     signatory: &Signatory,
 ) -> Result<(Statement<Value>, Option<Identity>)> {
-    let unusable = || format!("the bundle {place} cannot be used");
-    let bundle = Bundle::read(bytes).context(unusable)?;
+    let unusable = |why| {
+        Error::integrity(format!("the bundle {place} cannot be used"))
+            .because(why)
+            .hint("give a Sigstore bundle with a statement about files, such as attestation.sigstore.json")
+    };
+    let bundle = Bundle::read(bytes).map_err(unusable)?;
     // Who has signed is asked before which files it is about: what the bundle claims is verified with it.
-    let subject = bundle.subject().ok_or_else(|| {
-        Error::integrity(unusable())
-            .because(Error::integrity("it holds no statement about files with SHA-256"))
-            .hint("give a bundle of an attestation")
-    })?;
+    let subject = bundle.subject();
+    let subject = subject
+        .ok_or_else(|| unusable(Error::integrity("it holds no statement about files with their SHA-256")))?;
     let has_certificate = bundle.has_certificate();
     signatory.verify(bytes, &subject).map_err(|why| refusal(place, signatory, has_certificate, why))
 }
