@@ -155,7 +155,8 @@ def test_a_person_signs_with_a_token_in_a_file_or_a_variable(
 def test_a_job_says_where_files_were_built(program: Program, sigstore: Sigstore, tmp_path: Path) -> None:
     """Files that something else built: one statement about all of them, one entry in the log."""
     for name in ("app.tar.gz", "app.whl"):
-        (tmp_path / name).write_text(name)
+        # What was signed before is remembered.
+        (tmp_path / name).write_text(f"{name} of {tmp_path}")
     sigstore.asked()
     words = ["--config", sigstore.config(tmp_path, 2), "--format", "json"]
     done = program("attest", "app.tar.gz", "app.whl", *words, cwd=tmp_path, env=sigstore.job)
@@ -168,6 +169,8 @@ def test_a_job_says_where_files_were_built(program: Program, sigstore: Sigstore,
         "POST /api/v2/signingCert",
     ]
     verify = said(done)
+    program("attest", "app.tar.gz", "app.whl", *words, cwd=tmp_path, env=sigstore.job)
+    assert sigstore.asked() == ["GET /github/token"], "it is remembered"
     good = program(*verify, "app.whl", cwd=tmp_path)
     assert f"signed by {WORKFLOW}\n  issuer: {ISSUER}\n" in good.out
     assert f"provenance: signed, built by {WORKFLOW}\n" in good.out
