@@ -84,6 +84,24 @@ def test_a_job_signs_as_its_workflow(
     again = push("--config", config, env=sigstore.job)
     assert said(again) == verify
     assert sigstore.asked() == ["GET /github/token"]
+    # Nor by a runner that has never seen this image, in another run: the registry has what was signed.
+    fresh = {"XDG_CACHE_HOME": str(tmp_path / "runner"), "GITHUB_RUN_ID": "2"}
+    again = push("--config", config, env={**sigstore.job, **fresh})
+    assert said(again) == verify
+    assert sigstore.asked() == ["GET /github/token"]
+
+
+def test_a_signature_that_the_registry_has_counts_only_if_it_verifies(
+    push: Callable, sigstore: Sigstore, services: Services, tmp_path: Path
+) -> None:
+    other = start(services)
+    (tmp_path / "other").mkdir()
+    push("--config", other.config(tmp_path / "other"), env=other.job)
+    sigstore.asked()
+    # They name the same signer, but the trusted root knows nobody who vouched for that.
+    fresh = {"XDG_CACHE_HOME": str(tmp_path / "runner")}
+    push("--config", sigstore.config(tmp_path), env={**sigstore.job, **fresh})
+    assert "POST /api/v2/signingCert" in sigstore.asked()
 
 
 def test_a_token_is_asked_for_before_anything_is_built(

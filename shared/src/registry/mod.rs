@@ -17,6 +17,7 @@ mod access;
 mod challenge;
 mod chunks;
 mod credentials;
+mod document;
 mod flight;
 mod grant;
 mod homes;

@@ -1,7 +1,7 @@
 //! `containerize attest`: a signed statement about files that something else built, and whether files are those of
 //! such a statement.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -106,8 +106,8 @@ pub async fn attest(
     let named: Vec<NamedFile> = named.collect();
     let statement = to_json(&statement(request, &named, revision.as_ref(), run))?;
     let store = Store::open(&request.cache_dir)?.telling(events);
-    let desk = Desk { request, dir, store: &store, events };
-    let signed = signer.sign(desk, &[statement]).await?.pop();
+    let desk = Desk { request, dir, store: &store, client: &client, events };
+    let signed = signer.sign(desk, &BTreeSet::new(), &[statement]).await?.pop();
     let bundle = signed.ok_or_else(|| Error::bug("a bundle is lost"))?.bundle;
     let place = dir.join(output);
     tokio::task::block_in_place(|| {

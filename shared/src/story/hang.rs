@@ -252,8 +252,8 @@ impl Things<'_> {
 
     /// What signing works with.
     fn desk(&self) -> Desk<'_> {
-        let Workshop { request, dir, store, events, .. } = *self.workshop;
-        Desk { request, dir, store, events }
+        let Workshop { request, dir, store, client, events, .. } = *self.workshop;
+        Desk { request, dir, store, client, events }
     }
 
     /// The bills that go with the images, and what each is about.
@@ -291,7 +291,8 @@ impl Things<'_> {
                 statements.push(to_json(&about)?);
             }
         }
-        let signed = signer.sign(self.desk(), &statements).await?;
+        let places: BTreeSet<&Repository> = set.references.iter().map(|name| &name.repository).collect();
+        let signed = signer.sign(self.desk(), &places, &statements).await?;
         for (subject, predicate, title, at) in wanted {
             let Signed { bundle, by } = signed.get(at).ok_or_else(|| Error::bug("a bundle is lost"))?;
             // Whose it is: a signature of somebody else does not stand in for this one.

@@ -3,10 +3,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::oci::{Descriptor, Digest, Manifest, ManifestKind, Reference, Repository};
-use crate::read;
 use crate::registry::{Client, Shelf};
 use crate::sbom;
 use crate::store::Store;
@@ -16,9 +15,6 @@ use crate::words::flag;
 
 /// No more entries of an index, and no more signatures under one tag, are looked at.
 const MOST_ENTRIES: usize = 64;
-
-/// No larger bundle or document is read, in bytes.
-const LARGEST: u64 = 64 << 20;
 
 /// What an image is verified with.
 pub struct Verifier<'a> {
@@ -141,7 +137,7 @@ impl Verifier<'_> {
     async fn look_into(&self, repository: &Repository, manifest: &Manifest, found: &mut Found) -> Result<()> {
         let statements = manifest.layers.iter().filter(|layer| layer.media_type == trust::IN_TOTO);
         for layer in statements.take(MOST_ENTRIES) {
-            let statement = self.blob(repository, layer).await?;
+            let statement = self.client.small_blob(repository, layer, self.store).await?;
             let statement: Value = serde_json::from_slice(&statement).unwrap_or_default();
             found.attestations.push(attestation(&statement, true));
         }
@@ -165,7 +161,7 @@ impl Verifier<'_> {
         if !is_statement && !Bundle::is_kind(&kind) {
             return Ok(());
         }
-        let content = self.content(repository, &thing.digest).await?;
+        let content = self.client.document(repository, &thing.digest, self.store).await?;
         if is_statement {
             // Nobody vouches for it: that it is there is all that is said.
             let statement: Value = serde_json::from_slice(&content).unwrap_or_default();
@@ -184,25 +180,6 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// The only layer of an artifact.
-    async fn content(&self, repository: &Repository, manifest: &Digest) -> Result<Vec<u8>> {
-        let fetched = self.client.manifest(&repository.with_digest(*manifest)).await?;
-        let layer = match ManifestKind::parse(&fetched.bytes, &fetched.media_type)? {
-            ManifestKind::Manifest(manifest) => manifest.layers.into_iter().next(),
-            ManifestKind::Index(_) => None,
-        };
-        let layer = layer.ok_or_else(|| Error::integrity(format!("{manifest} holds no document")))?;
-        self.blob(repository, &layer).await
-    }
-
-    async fn blob(&self, repository: &Repository, descriptor: &Descriptor) -> Result<Vec<u8>> {
-        if descriptor.size > LARGEST {
-            return Err(Error::integrity(format!("{} is larger than any document", descriptor.digest)));
-        }
-        let path = self.client.fetch_blob(repository, descriptor, self.store).await?;
-        read::bytes(&path, LARGEST).context(|| format!("cannot read {}", path.display()))
-    }
-
     /// Looks for signatures in the form that cosign wrote before version 3.
     async fn look_for_legacy(
         &self,
@@ -219,7 +196,7 @@ impl Verifier<'_> {
             layers => layers?,
         };
         for layer in layers.iter().take(MOST_ENTRIES) {
-            let payload = self.blob(repository, layer).await?;
+            let payload = self.client.small_blob(repository, layer, self.store).await?;
             found.certified |= trust::is_certified(&layer.annotations);
             match self.signatory.verify_legacy(&payload, &layer.annotations, image) {
                 Ok(signer) => found.signed(signer),

@@ -1,15 +1,17 @@
 //! Signing with a certificate: one key and one certificate for all that a call signs, each signature recorded and
 //! dated, and verified before anybody gets it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::super::request::Request as Call;
+use super::known::{Known, line};
 use super::token::{self, Source, Tokens};
 use super::{Desk, Signed, must_be_private, text};
 use crate::config::Sign;
@@ -18,7 +20,7 @@ use crate::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use crate::http::{
     Body, Client, Failure, Method, Request, Response, Spent, StatusCode, Url, same_origin, shown,
 };
-use crate::oci::Digest;
+use crate::oci::{Digest, Repository};
 use crate::store::Table;
 use crate::trust::{Certified, EphemeralKey, Identity, Log, Services, Statement, Token, TrustedRoot};
 use crate::words::{Flag, flag};
@@ -51,6 +53,25 @@ pub(in crate::story) struct Keyless {
     signer: OnceLock<Identity>,
 }
 
+/// A statement that is to be signed.
+struct Said<'a> {
+    bytes: &'a [u8],
+    statement: Statement<Value>,
+    /// The first that it is about.
+    subject: Digest,
+}
+
+impl<'a> Said<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self> {
+        let statement: Statement<Value> =
+            serde_json::from_slice(bytes).map_err(|e| Error::bug("a statement cannot be read").because(e))?;
+        let subject = statement.subject.first().and_then(|subject| subject.digest.get("sha256"));
+        let subject = subject.and_then(|hex| format!("sha256:{hex}").parse().ok());
+        let subject = subject.ok_or_else(|| Error::bug("a statement is about nothing"))?;
+        Ok(Self { bytes, statement, subject })
+    }
+}
+
 impl Keyless {
     /// # Errors
     /// Usage: a file cannot be read or used, or there is no token to be had.
@@ -74,13 +95,26 @@ impl Keyless {
         Ok(Self { http: tokens.http().clone(), source, services, root, certified, signer })
     }
 
-    /// The bundles of statements, in their order: those that were made before, or new ones.
+    /// The bundles of statements, in their order: those that the cache or one of the `places` has, or new ones.
     ///
     /// # Errors
     /// When a service refuses, or answers with what does not verify.
-    pub(super) async fn sign(&self, desk: Desk<'_>, statements: &[Vec<u8>]) -> Result<Vec<Signed>> {
+    pub(super) async fn sign(
+        &self,
+        desk: Desk<'_>,
+        places: &BTreeSet<&Repository>,
+        statements: &[Vec<u8>],
+    ) -> Result<Vec<Signed>> {
         let token = self.source.token(&self.http).await?;
-        let signed = statements.iter().map(|statement| self.one(desk, &token, statement));
+        let said = statements.iter().map(|statement| Said::read(statement)).collect::<Result<Vec<_>>>()?;
+        let known = Known {
+            places,
+            subjects: said.iter().map(|said| said.subject).collect(),
+            signer: token.identity(),
+            root: &self.root,
+            found: OnceCell::new(),
+        };
+        let signed = said.iter().map(|said| self.one(desk, &token, &known, said));
         // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
         let signed: Vec<futures_util::future::BoxFuture<'_, _>> =
             signed.map(|signed| Box::pin(signed) as _).collect();
@@ -94,16 +128,20 @@ impl Keyless {
         [flag("identity").of(identity), flag("issuer").of(issuer)].into_iter().chain(root).collect()
     }
 
-    async fn one(&self, desk: Desk<'_>, token: &Token, statement: &[u8]) -> Result<Signed> {
-        let (digest, who) = (Digest::of(statement), token.who());
+    async fn one(&self, desk: Desk<'_>, token: &Token, known: &Known<'_>, said: &Said<'_>) -> Result<Signed> {
+        let (digest, who) = (Digest::of(said.bytes), token.who());
         let key = format!("{CONTRACT} {digest} {who} {:?}", self.services);
         if let Some(bundle) = desk.store.recall::<String>(Table::Bundles, &key)
-            && let Ok(signed) = self.verified(statement, bundle.into_bytes())
+            && let Ok(signed) = self.verified(said, bundle.into_bytes())
         {
             return Ok(signed);
         }
+        if let Some(signed) = known.get(desk, &said.statement).await {
+            let _ = self.signer.set(token.identity());
+            return Ok(signed);
+        }
         let certified = self.certified(desk, token).await?;
-        let draft = certified.sign(statement);
+        let draft = certified.sign(said.bytes);
         let (log, kind) = &self.services.log;
         let entry = async {
             let path = if *kind == Log::Tiled { "api/v2/log/entries" } else { "api/v1/log/entries" };
@@ -118,7 +156,7 @@ impl Keyless {
         let (entry, stamp) = tokio::try_join!(entry, stamp)?;
         let bundle = draft.finish(*kind, &entry, stamp.map(|stamp| stamp.to_vec()))?;
         let text = String::from_utf8_lossy(&bundle).into_owned();
-        let signed = self.verified(statement, bundle).map_err(|error| {
+        let signed = self.verified(said, bundle).map_err(|error| {
             Error::integrity("the signature that was just made does not verify, so it is not used")
                 .because(error)
                 .hint("check that signing-config and trusted-root are about the same services, and this machine's clock")
@@ -128,17 +166,12 @@ impl Keyless {
     }
 
     /// The bundle, if it is that of the statement and good.
-    fn verified(&self, statement: &[u8], bundle: Vec<u8>) -> Result<Signed> {
-        let said: Statement<Value> = serde_json::from_slice(statement)
-            .map_err(|e| Error::bug("a statement cannot be read").because(e))?;
-        let subject = said.subject.first().and_then(|subject| subject.digest.get("sha256"));
-        let subject = subject.and_then(|hex| format!("sha256:{hex}").parse().ok());
-        let subject: Digest = subject.ok_or_else(|| Error::bug("a statement is about nothing"))?;
-        let (identity, signed) = self.root.verify(&bundle, &subject)?;
-        if signed != said {
+    fn verified(&self, said: &Said<'_>, bundle: Vec<u8>) -> Result<Signed> {
+        let (identity, signed) = self.root.verify(&bundle, &said.subject)?;
+        if signed != said.statement {
             return Err(Error::integrity("another statement was signed"));
         }
-        let by = format!("{} {}", identity.identity, identity.issuer);
+        let by = line(&identity);
         // All certificates of one call name the same, since its tokens do.
         let _ = self.signer.set(identity);
         Ok(Signed { bundle, by })

@@ -3,8 +3,10 @@
 
 mod key;
 mod keyless;
+mod known;
 mod token;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::request::Request;
@@ -12,8 +14,9 @@ use crate::config::Sign;
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::http::{Client, Url, is_loopback, shown};
-use crate::oci::to_json;
+use crate::oci::{Repository, to_json};
 use crate::read;
+use crate::registry;
 use crate::store::Store;
 use crate::words;
 use crate::words::{Flag, flag};
@@ -49,6 +52,8 @@ pub(super) struct Desk<'a> {
     pub(super) request: &'a Request,
     pub(super) dir: &'a Path,
     pub(super) store: &'a Store,
+    /// For registries.
+    pub(super) client: &'a registry::Client,
     pub(super) events: &'a Events,
 }
 
@@ -100,11 +105,17 @@ impl Signers {
 }
 
 impl Signer {
-    /// The bundles of statements, in their order.
+    /// The bundles of statements, in their order. Where a signature costs more than computing it, one that is in one of
+    /// the `places` already is not made again.
     ///
     /// # Errors
     /// When one cannot be signed.
-    pub(super) async fn sign(&self, desk: Desk<'_>, statements: &[Vec<u8>]) -> Result<Vec<Signed>> {
+    pub(super) async fn sign(
+        &self,
+        desk: Desk<'_>,
+        places: &BTreeSet<&Repository>,
+        statements: &[Vec<u8>],
+    ) -> Result<Vec<Signed>> {
         match self {
             Self::Key(key) => tokio::task::block_in_place(|| {
                 let by = key.public.digest().to_string();
@@ -114,7 +125,7 @@ impl Signer {
                 });
                 signed.collect()
             }),
-            Self::Keyless(keyless) => keyless.sign(desk, statements).await,
+            Self::Keyless(keyless) => keyless.sign(desk, places, statements).await,
         }
     }
 

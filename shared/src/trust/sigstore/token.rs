@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use serde::Deserialize;
 
+use super::identity::Identity;
 use crate::error::{Error, Result};
 use crate::redact::Secret;
 
@@ -90,6 +91,15 @@ impl Token {
         format!("{:?}", (iss, email, sub, job_workflow_ref, ci_config_ref_uri))
     }
 
+    /// Whom a certificate for it names, by the rules of Sigstore's authority for workflows of GitHub and GitLab, mail
+    /// addresses and workloads.
+    pub fn identity(&self) -> Identity {
+        let Claims { iss, sub, email, ci_config_ref_uri, .. } = &self.claims;
+        let gitlab = || ci_config_ref_uri.as_ref().map(|place| format!("https://{place}"));
+        let identity = email.clone().or_else(|| self.workflow()).or_else(gitlab);
+        Identity { identity: identity.unwrap_or_else(|| sub.clone()), issuer: iss.clone() }
+    }
+
     /// Whom it is for, if that is not Sigstore.
     pub fn other_audience(&self) -> Option<String> {
         let audiences = match &self.claims.aud {
@@ -140,6 +150,17 @@ mod tests {
         assert_eq!((other.workflow(), other.other_audience()), (None, Some("a, b".to_owned())));
         let person = json!({"iss": "https://accounts.google.com", "sub": "1", "email": "me@example.com"});
         assert_eq!(super::tests::token(&person).subject(), "me@example.com");
+        let pipeline = "gitlab.com/acme/web//.gitlab-ci.yml@refs/heads/main";
+        let gitlab = json!({"iss": "https://gitlab.com", "sub": "project_path:acme/web", "ci_config_ref_uri": pipeline});
+        let pod = json!({"iss": "https://oidc.example.com", "sub": "https://kubernetes.io/namespaces/a"});
+        for (claims, identity) in [
+            (&github, format!("https://github.com/{workflow}")),
+            (&person, "me@example.com".to_owned()),
+            (&gitlab, format!("https://{pipeline}")),
+            (&pod, "https://kubernetes.io/namespaces/a".to_owned()),
+        ] {
+            assert_eq!(super::tests::token(claims).identity().identity, identity);
+        }
     }
 
     #[test]
