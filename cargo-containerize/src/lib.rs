@@ -1,5 +1,6 @@
 //! The program: reads the call, lets the library do it, says what came of it.
 
+mod attest;
 mod cache;
 mod check;
 mod cli;
@@ -22,7 +23,7 @@ use containerize_core::story::{self, Outcome};
 use containerize_core::system::limits;
 use containerize_core::{Error, Kind, config, interrupt, redact};
 
-use cli::{BuildArgs, CheckArgs, Cli, Color, IndexArgs, PrintFormat, SayArgs, Verb, VerifyArgs};
+use cli::{AttestArgs, BuildArgs, CheckArgs, Cli, Color, IndexArgs, PrintFormat, SayArgs, Verb, VerifyArgs};
 use front_end::FrontEnd;
 use progress::{Screen, Volume};
 
@@ -56,6 +57,7 @@ pub fn main() -> ExitCode {
         Some(Verb::Lock(arguments)) => run_build(&arguments, &front_end, Task::Lock),
         Some(Verb::Check(arguments)) => run_check(&arguments, &front_end),
         Some(Verb::Verify(arguments)) => run_verify(&arguments, &front_end),
+        Some(Verb::Attest(arguments)) => run_attest(&arguments, &front_end),
         Some(Verb::Index(arguments)) => run_index(&arguments, &front_end),
         Some(Verb::Cache(arguments)) => finish(
             cache::run(&arguments).map(Some).map_err(Into::into),
@@ -144,6 +146,13 @@ fn run_check(arguments: &CheckArgs, front_end: &FrontEnd) -> ExitCode {
 fn run_verify(arguments: &VerifyArgs, front_end: &FrontEnd) -> ExitCode {
     let (events, screen) = start_events(&arguments.say, front_end);
     let result = in_runtime(verify::run(arguments, &events));
+    screen.flush();
+    finish(result, arguments.say.format == PrintFormat::Json, front_end)
+}
+
+fn run_attest(arguments: &AttestArgs, front_end: &FrontEnd) -> ExitCode {
+    let (events, screen) = start_events(&arguments.say, front_end);
+    let result = in_runtime(attest::run(arguments, &events));
     screen.flush();
     finish(result, arguments.say.format == PrintFormat::Json, front_end)
 }

@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use containerize_core::base::spec::BaseSpec;
 use containerize_core::cargo::{Cargo, Locking, Variables, select::Scope};
+use containerize_core::config::Partial;
 use containerize_core::event::Events;
 use containerize_core::http::{Options, Proxies, Secret, named_roots, usual_cert_dirs};
+use containerize_core::oci::Reference;
 use containerize_core::registry::{self, Client, Credentials, Explicit};
 use containerize_core::sink::Stream;
 use containerize_core::store::{DEFAULT_SIZE, Store, parse_size};
-use containerize_core::story::{Language, Login, Request, RustCall};
+use containerize_core::story::{GroupChanges, Language, Login, Request, RustCall};
 use containerize_core::{Error, Result, read, system};
 
-use crate::cli::{BuildArgs, CheckArgs, IndexArgs, TransferArgs, VerifyArgs};
+use crate::cli::{AttestArgs, BuildArgs, CheckArgs, IndexArgs, TransferArgs, VerifyArgs};
 use crate::front_end::{self, FrontEnd};
 
 /// Passwords are not longer, in bytes: some are tokens that hold certificates.
@@ -34,11 +36,14 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
     let (config_file, for_cargo) = arguments.config()?;
     #[allow(deprecated, reason = "cargo still takes --all for --workspace")]
     let all = workspace.workspace || workspace.all;
+    let plain = plain(dir.clone(), transfer, lock.offline || lock.frozen)?;
     Ok(Request {
         // What cargo calls is about a Rust project, whatever else the folder holds.
         language: front_end.for_cargo.then_some(Language::Rust),
         rust: RustCall {
-            cargo: Cargo::new(dir.clone(), variables().collect::<Variables>())
+            cargo: plain
+                .rust
+                .cargo
                 .called_from(&here()?)
                 .with_config(for_cargo)
                 .with_flags(cargo.unstable.clone(), arguments.cargo_flags()),
@@ -46,7 +51,6 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
             target_dir: cargo.target_dir.clone(),
             quiet: arguments.say.quiet,
         },
-        dir,
         scope: Scope {
             packages: workspace.package.clone(),
             workspace: all,
@@ -55,10 +59,7 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
         },
         locking: Locking { locked: lock.locked, offline: lock.offline, frozen: lock.frozen },
         config_file,
-        variables: variables()
-            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
-            .chain(front_end.source_variables())
-            .collect(),
+        variables: plain.variables.into_iter().chain(front_end.source_variables()).collect(),
         told: front_end.settings.clone(),
         flags: arguments.settings(),
         groups: front_end.groups.clone(),
@@ -69,13 +70,55 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
         push: arguments.target.push,
         load: arguments.target.load.clone(),
         dry_run: arguments.dry_run,
+        login: login(transfer, |name| std::env::var(name))?,
+        ..plain
+    })
+}
+
+/// The request of `attest`, which is about no project.
+///
+/// # Errors
+/// When the current folder cannot be read.
+pub(crate) fn for_attest(arguments: &AttestArgs) -> Result<Request> {
+    certificates()?;
+    let signer = &arguments.signer;
+    Ok(Request {
+        config_file: signer.config.clone(),
+        flags: signer.settings(),
+        identity_token: signer.identity_token.clone(),
+        push: true,
+        ..plain(here()?, &arguments.transfer, false)?
+    })
+}
+
+/// A request in `dir` for nothing yet.
+fn plain(dir: PathBuf, transfer: &TransferArgs, offline: bool) -> Result<Request> {
+    let cargo = Cargo::new(dir.clone(), variables().collect::<Variables>());
+    Ok(Request {
+        language: None,
+        rust: RustCall { cargo, manifest_path: None, target_dir: None, quiet: false },
+        dir,
+        scope: Scope::default(),
+        locking: Locking::default(),
+        config_file: None,
+        variables: unicode_variables().collect(),
+        told: None,
+        flags: Partial::default(),
+        groups: GroupChanges::default(),
+        outputs: Vec::new(),
+        sbom_outputs: Vec::new(),
+        identity_token: None,
+        stream: None,
+        push: false,
+        load: Vec::new(),
+        dry_run: false,
         use_cache: !transfer.no_cache,
         cache_dir: cache_dir(transfer.cache_dir.clone())?,
         cache_size: cache_size()?,
         jobs: transfer.jobs.map(std::num::NonZero::get),
-        registry: registry_options(transfer, lock.offline || lock.frozen)?,
+        registry: registry_options(transfer, offline)?,
         credentials: Credentials::new(registry::AuthSources::from_process()),
-        login: login(transfer, |name| std::env::var(name))?,
+        login: None,
     })
 }
 
@@ -103,8 +146,12 @@ pub(crate) fn for_check(arguments: &CheckArgs, events: &Events) -> Result<(Clien
 ///
 /// # Errors
 /// When the password or the cache cannot be read.
-pub(crate) fn for_verify(arguments: &VerifyArgs, events: &Events) -> Result<(Client, Store)> {
-    means(&arguments.transfer, Some(&arguments.image.repository.registry), events)
+pub(crate) fn for_verify(
+    arguments: &VerifyArgs,
+    image: &Reference,
+    events: &Events,
+) -> Result<(Client, Store)> {
+    means(&arguments.transfer, Some(&image.repository.registry), events)
 }
 
 /// A client whose login, if the call has one, is for `registry`, and the cache.
@@ -124,6 +171,11 @@ fn means(transfer: &TransferArgs, registry: Option<&str>, events: &Events) -> Re
 /// The environment, without what is for this program alone.
 fn variables() -> impl Iterator<Item = (OsString, OsString)> {
     system::variables(std::env::vars_os()).filter(|(name, _)| name != front_end::VARIABLE)
+}
+
+/// Those of them that are Unicode.
+fn unicode_variables() -> impl Iterator<Item = (String, String)> {
+    variables().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// The file that `SSL_CERT_FILE` names, with its content, if it is there.
@@ -179,9 +231,7 @@ fn http(transfer: &TransferArgs, offline: bool) -> Result<Options> {
         timeout: Duration::from_secs(transfer.timeout.max(1)),
         insecure: transfer.insecure.clone(),
         cert_dirs: cert_dirs(transfer),
-        proxies: Proxies::of(
-            &variables().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect(),
-        ),
+        proxies: Proxies::of(&unicode_variables().collect()),
         extra_roots: named_roots(&folder)?,
         offline,
         ..Options::default()
@@ -202,7 +252,7 @@ fn folder(name: &str) -> Option<PathBuf> {
 }
 
 /// The folder that the call is made in.
-fn here() -> Result<PathBuf> {
+pub(crate) fn here() -> Result<PathBuf> {
     std::env::current_dir().map_err(|e| Error::build("the current folder no longer exists").because(e))
 }
 

@@ -1,27 +1,40 @@
-//! `containerize verify`: whether an image is what somebody has signed.
+//! `containerize verify`: whether an image, or a file, is what somebody has signed.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use containerize_core::event::Events;
-use containerize_core::story::{Attestation, Verified, Verifier};
+use containerize_core::story::{self, Attestation, NamedFile, Verified, VerifiedFiles, Verifier};
 use containerize_core::trust::{Expected, Identity, PublicKey, Signatory, TrustedRoot, Wanted};
 use containerize_core::words::flag;
 use containerize_core::{Error, Result, read, words};
 use serde_json::json;
 
-use crate::cli::{PrintFormat, SignatoryArgs, VerifyArgs};
+use crate::cli::{PrintFormat, SignatoryArgs, Subject, VerifyArgs};
 use crate::request;
 
-/// Verifies the image that the call names; what is to be printed.
+/// Verifies the image or the files that the call names; what is to be printed.
 ///
 /// # Errors
 /// Integrity: it is not signed by whoever must have. Others when it, a key or a root cannot be had.
 pub(crate) async fn run(arguments: &VerifyArgs, events: &Events) -> Result<String> {
+    let subject = arguments.subject()?;
     let signatory = signatory(&arguments.signatory)?;
-    let (client, store) = request::for_verify(arguments, events)?;
+    let image = match &subject {
+        Subject::Image(image) => image,
+        Subject::Files(files, bundle) => {
+            let dir = request::here()?;
+            let verified =
+                tokio::task::block_in_place(|| story::verify_files(&dir, files, bundle, &signatory, events))?;
+            return Ok(match arguments.say.format {
+                PrintFormat::Json => format!("{:#}\n", json!(verified)),
+                PrintFormat::Text => words_of_files(&verified, arguments.signatory.key.as_deref()),
+            });
+        }
+    };
+    let (client, store) = request::for_verify(arguments, image, events)?;
     let verifier = Verifier { store: &store, client: &client, signatory: &signatory, events };
-    let verified = verifier.verify(&arguments.image).await?;
+    let verified = verifier.verify(image).await?;
     store.evict(request::cache_size()?);
     Ok(match arguments.say.format {
         PrintFormat::Json => format!("{:#}\n", json!(verified)),
@@ -53,7 +66,7 @@ fn signatory(flags: &SignatoryArgs) -> Result<Signatory> {
             )));
         }
         (None, _) => {
-            return Err(Error::usage("the call does not say who must have signed the image").hint(words!(
+            return Err(Error::usage("the call does not say who must have signed").hint(words!(
                 "give a public key with {}, or a name with {} and {}",
                 flag("key").of("cosign.pub"),
                 flag("identity").of("ID"),
@@ -85,17 +98,38 @@ fn unusable(file: &Path, error: Error) -> Error {
 fn words(verified: &Verified, key: Option<&Path>) -> String {
     let Verified { image, digest, signer, platforms, attestations, .. } = verified;
     let named = image.split('@').next().unwrap_or(image);
-    let mut text = String::new();
-    let _ = match (key, signer) {
-        (_, Some(Identity { identity, issuer })) => {
-            writeln!(text, "{named}@{digest}: signed by {identity}\n  issuer: {issuer}")
-        }
-        (Some(key), None) => writeln!(text, "{named}@{digest}: signed with {}", key.display()),
-        (None, None) => writeln!(text, "{named}@{digest}: signed"),
-    };
+    let mut text = format!("{named}@{digest}: {}", signed(key, signer.as_ref()));
     if !platforms.is_empty() {
         let _ = writeln!(text, "  an index of {} images", platforms.len());
     }
+    stated(&mut text, attestations);
+    text
+}
+
+fn words_of_files(verified: &VerifiedFiles, key: Option<&Path>) -> String {
+    let VerifiedFiles { files, signer, attestations, .. } = verified;
+    let mut text = String::new();
+    for NamedFile { file, name, digest } in files {
+        let own = Path::new(file).file_name();
+        let other = name.as_deref().filter(|name| own.is_none_or(|own| own != *name));
+        let other = other.map(|name| format!(", signed under the name {name:?}")).unwrap_or_default();
+        let _ = writeln!(text, "{file}: {digest}{other}");
+    }
+    let _ = write!(text, "{}", signed(key, signer.as_ref()));
+    stated(&mut text, attestations);
+    text
+}
+
+/// Who has signed.
+fn signed(key: Option<&Path>, signer: Option<&Identity>) -> String {
+    match (key, signer) {
+        (_, Some(Identity { identity, issuer })) => format!("signed by {identity}\n  issuer: {issuer}\n"),
+        (Some(key), None) => format!("signed with {}\n", key.display()),
+        (None, None) => "signed\n".to_owned(),
+    }
+}
+
+fn stated(text: &mut String, attestations: &[Attestation]) {
     for Attestation { kind, signed, builder } in attestations {
         let what = match kind.as_str() {
             "spdx" => "SBOM (SPDX)",
@@ -105,5 +139,4 @@ fn words(verified: &Verified, key: Option<&Path>) -> String {
         let by = builder.as_ref().map(|builder| format!(", built by {builder}")).unwrap_or_default();
         let _ = writeln!(text, "  {what}: {}{by}", if *signed { "signed" } else { "not signed" });
     }
-    text
 }

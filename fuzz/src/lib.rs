@@ -138,7 +138,7 @@ pub fn challenge(bytes: &[u8]) {
 pub fn bundle(bytes: &[u8]) {
     static ROOT: OnceLock<TrustedRoot> = OnceLock::new();
     let root = ROOT.get_or_init(|| TrustedRoot::read(seeds::ROOT).expect("a sound root"));
-    let _ = Bundle::read(bytes);
+    let _ = Bundle::read(bytes).map(|bundle| bundle.subject());
     assert!(root.verify(bytes, &Digest::of(b"another image")).is_err());
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _ = Token::read(text);

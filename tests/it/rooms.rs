@@ -46,7 +46,7 @@ const STORY: &[Part] = &[
     ("workshop", &["brought", "parallel", "remote", "sign", "upload", "workshop"], &["call"]),
     (
         "delivery",
-        &["bill", "deliver", "hang", "merge", "preflight", "provenance", "verify"],
+        &["attest", "bill", "deliver", "hang", "merge", "preflight", "provenance", "verify"],
         &["call", "made", "settings", "workshop"],
     ),
     ("recipe", &["early", "recipe"], &["call", "delivery", "made", "settings", "workshop"]),

@@ -141,6 +141,26 @@ def test_binstall_finds_what_a_release_has() -> None:
     assert "folder=cargo-containerize-$TARGET\n" in release and '"dist/$folder.tar.gz" "$folder"' in release
 
 
+def test_the_programs_own_images_are_planned(program: Program) -> None:
+    """What the release makes of the program; `release.yml` says for which platforms and where it goes."""
+    text = next(path for path in WORKFLOWS if path.name == "release.yml").read_text()
+    debug = "cargo-containerize/debug-image.toml"
+    assert f"image --config {debug}\n" in text and "image --locked\n" in text
+    words = [
+        "--dry-run",
+        "--format",
+        "json",
+        "-C",
+        "cargo-containerize",
+        "--repository",
+        "ghcr.io/x/containerize",
+    ]
+    version = tomllib.loads((REPOSITORY / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+    for more, tag in (["--locked"], version), (["--config", debug], f"{version}-debug"):
+        (image,) = json.loads(program(*words, *more, cwd=REPOSITORY).out)["plan"]["images"]
+        assert image["references"] == [f"ghcr.io/x/containerize:{tag}"]
+
+
 def test_workflows_are_sound() -> None:
     shellcheck = shutil.which("shellcheck", path=str(REPOSITORY / "tests" / ".venv" / "bin"))
     assert len(WORKFLOWS) == 3

@@ -234,12 +234,26 @@ def test_gitlab_and_skaffold_and_tilt_and_azd_push(
     def sh(script: str, variables: Env) -> None:
         run(["sh", "-eu", "-c", script], cwd=project, env={**env, **variables})
 
-    (gitlab,) = [file["image"] for file in files if "image" in file]
+    gitlab, of_image = [file["image"] for file in files if "image" in file]
     assert set(gitlab) == {"stage", "image", "variables", "cache", "script"}
     install, push = gitlab["script"]
     assert install == "pip install cargo-containerize==0.1.0"
     sh(push, {"CI_REGISTRY_IMAGE": here.name("lab"), "CI_COMMIT_SHORT_SHA": "0123abcd"})
     assert pushed_digest(here, f"{here.name('lab')}:0123abcd") == own
+
+    assert set(of_image) == set(gitlab) and of_image["image"]["entrypoint"] == [""]
+    (push,) = of_image["script"]
+    sh(push, {"CI_REGISTRY_IMAGE": here.name("debug"), "CI_COMMIT_SHORT_SHA": "0123abcd"})
+    assert pushed_digest(here, f"{here.name('debug')}:0123abcd") == own
+
+    (tekton,) = [file for file in files if file.get("apiVersion", "").startswith("tekton.dev/")]
+    (step,) = tekton["spec"]["steps"]
+    words = [word.replace("$(params.image)", here.name("tekton") + ":1") for word in step["args"]]
+    program(*words, cwd=project, env=env)
+    assert pushed_digest(here, here.name("tekton") + ":1") == own
+    images = {of_image["image"]["name"], step["image"]}
+    named = "ghcr.io/containerize/containerize:0.1.0"
+    assert images == {f"{named}-debug", named}
 
     (skaffold,) = [file for file in files if file.get("apiVersion", "").startswith("skaffold/v4")]
     (artifact,) = skaffold["build"]["artifacts"]

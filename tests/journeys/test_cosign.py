@@ -137,3 +137,46 @@ def test_without_a_key_each_verifies_what_the_other_signs(
     assert f"signed by {WORKFLOW}" in done.out
     refused = ["--identity", "me@x.org", "--issuer", ISSUER]
     program("verify", image, "--trusted-root", str(root), *refused, cwd=tmp_path, code=4)
+
+
+def test_cosign_verifies_a_statement_about_files(
+    program: Program, cosign: Cosign, sigstore: Sigstore, tmp_path: Path
+) -> None:
+    """With a key, and without one with either version of the transparency log."""
+    (key, public), (_, other) = cosign.keys("own"), cosign.keys("other")
+    names = ["app.tar.gz", "app.whl"]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    verify = ["verify-blob-attestation", "--type", "slsaprovenance1", "--bundle"]
+    program("attest", *names, "--sign-key", str(key), "-o", "keyed.json", cwd=tmp_path, env=PASSWORD)
+    known = ["--insecure-ignore-tlog=true", "--key"]
+    for name in names:
+        cosign(*verify, "keyed.json", *known, public, name)
+    assert cosign(*verify, "keyed.json", *known, other, names[0], code=None).code != 0
+    whom = ["--certificate-identity", WORKFLOW, "--certificate-oidc-issuer", ISSUER]
+    stranger = ["--certificate-identity", "me@x.org", "--certificate-oidc-issuer", ISSUER]
+    rooted = ["--trusted-root", sigstore.folder / "trusted_root.json"]
+    for version in (1, 2):
+        bundle = f"keyless-{version}.json"
+        config = ["--config", str(sigstore.config(tmp_path, version)), "-o", bundle]
+        program("attest", *names, *config, cwd=tmp_path, env=sigstore.job)
+        for name in names:
+            cosign(*verify, bundle, *rooted, *whom, name)
+        assert cosign(*verify, bundle, *rooted, *stranger, names[0], code=None).code != 0
+    (tmp_path / names[0]).write_text("changed")
+    assert cosign(*verify, bundle, *rooted, *whom, names[0], code=None).code != 0
+
+
+def test_the_program_verifies_what_cosign_states_about_a_file(
+    program: Program, cosign: Cosign, tmp_path: Path
+) -> None:
+    (key, public), (_, other) = cosign.keys("own"), cosign.keys("other")
+    (tmp_path / "app").write_text("program")
+    predicate = tmp_path / "predicate.json"
+    predicate.write_text(json.dumps({"builder": {"id": "me"}, "buildType": "x"}))
+    how = ["--predicate", predicate, "--type", "slsaprovenance", "--bundle", "bundle.json", *OFFLINE]
+    cosign("attest-blob", "--yes", "--key", key, *how, "app")
+    words = ["verify", "app", "--bundle", "bundle.json", "--key"]
+    done = program(*words, str(public), cwd=tmp_path)
+    assert "slsa.dev/provenance/v0.2: signed" in done.out
+    program(*words, str(other), cwd=tmp_path, code=4)

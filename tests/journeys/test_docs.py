@@ -166,7 +166,7 @@ def test_shown_settings_are_accepted(example: str, settings: str, program, clone
 
 
 def test_every_flag_is_documented(program) -> None:
-    help_text = "".join(program(*verb, "--help", cwd=REPOSITORY).out for verb in ([], ["verify"]))
+    help_text = "".join(program(*verb, "--help", cwd=REPOSITORY).out for verb in ([], ["verify"], ["attest"]))
     flags = set(re.findall(r"--[a-z][a-z-]+", help_text)) - {"--help", "--version"}
     assert len(flags) > 40
     words = set(re.findall(r"--[a-z][a-z-]+", "\n".join(page.read_text() for page in PAGES)))
@@ -201,6 +201,8 @@ def test_every_flag_is_documented(program) -> None:
     foreign |= {"--insecure-ignore-tlog", "--sbom-sources", "--certificate-identity"}
     foreign |= {"--certificate-oidc-issuer", "--certificate-github-workflow-repository"}
     foreign |= {"--type", "--new-bundle-format"}
+    # Of pip.
+    foreign |= {"--no-deps"}
     # Of gh.
     foreign |= {"--bundle-from-oci"}
     assert words - flags - foreign == set(), "pages name flags that do not exist"

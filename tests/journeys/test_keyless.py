@@ -170,6 +170,36 @@ def test_a_person_signs_with_a_token_in_a_file_or_a_variable(
     program("verify", image, *root, "--identity", "ada@example.org", *issuer, cwd=tmp_path)
 
 
+def test_a_job_says_where_files_were_built(program: Program, sigstore: Sigstore, tmp_path: Path) -> None:
+    """Files that something else built: one statement about all of them, one entry in the log."""
+    for name in ("app.tar.gz", "app.whl"):
+        # What was signed before is remembered.
+        (tmp_path / name).write_text(f"{name} of {tmp_path}")
+    sigstore.asked()
+    words = ["--config", sigstore.config(tmp_path, 2), "--format", "json"]
+    done = program("attest", "app.tar.gz", "app.whl", *words, cwd=tmp_path, env=sigstore.job)
+    assert [one["name"] for one in json.loads(done.out)["files"]] == ["app.tar.gz", "app.whl"]
+    asked = sigstore.asked()
+    assert sorted(asked) == [
+        "GET /github/token",
+        "POST /api/v1/timestamp",
+        "POST /api/v2/log/entries",
+        "POST /api/v2/signingCert",
+    ]
+    verify = said(done)
+    program("attest", "app.tar.gz", "app.whl", *words, cwd=tmp_path, env=sigstore.job)
+    assert sigstore.asked() == ["GET /github/token"], "it is remembered"
+    good = program(*verify, "app.whl", cwd=tmp_path)
+    assert f"signed by {WORKFLOW}\n  issuer: {ISSUER}\n" in good.out
+    assert f"provenance: signed, built by {WORKFLOW}\n" in good.out
+    other = [word if word != WORKFLOW else "me@x.org" for word in verify]
+    refused = program(*other, cwd=tmp_path, code=4)
+    assert f"it was signed by {WORKFLOW}, but me@x.org must have signed it" in refused.err
+    (tmp_path / "app.whl").write_text("changed")
+    refused = program(*verify, "app.whl", cwd=tmp_path, code=4)
+    assert "the app.whl that was signed has other content" in refused.err
+
+
 def test_no_tag_is_pushed_if_a_service_refuses(
     program: Program, push: Callable, services: Services, sigstore: Sigstore, tmp_path: Path
 ) -> None:
@@ -187,7 +217,7 @@ def test_no_tag_is_pushed_if_a_service_refuses(
     table = f'keyless = true, signing-config = "{sigstore.folder}/signing_config_v2.json"'
     mixed.write_text(f'sign = {{ {table}, trusted-root = "{other.folder}/trusted_root.json" }}\n')
     wrong = push("--config", mixed, env=sigstore.job, code=4)
-    assert "does not verify, so no tag is pushed" in wrong.err
+    assert "does not verify, so it is not used" in wrong.err
 
     other_config = other.config(tmp_path)
     services.stop(other.folder.name)

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum, ValueHint};
 use containerize_core::config::{
     Attestations, BaseChoice, Bins, CheckMode, Command, Debian, FileRule, Healthcheck, Install, LabelValue,
-    Native, Owner, Partial, Port, PythonChoice, RemoteCache, Sbom, Sign, SignatureFormat, StaleLock, Strip,
+    Native, Owner, Partial, Port, PythonChoice, RemoteCache, Sbom, SignatureFormat, StaleLock, Strip,
 };
 use containerize_core::oci::media_type::{Compression, Format};
 use containerize_core::sink::{Daemon, Output};
 
+use super::attest::sign;
 use super::values::{Mirrors, command, daemon, output, pair};
 
 /// Output format.
@@ -502,10 +503,7 @@ impl BuildArgs {
             check: image.check,
             sbom: self.target.sbom,
             attestations: self.target.attestations,
-            sign: match (&self.target.sign_key, &self.target.sign) {
-                (Some(key), _) => Some(Sign::with_key(key.clone())),
-                (None, how) => how.as_ref().map(|_| Sign::keyless()),
-            },
+            sign: sign(self.target.sign_key.as_ref(), self.target.sign.as_ref()),
             signature_format: self.target.signature_format,
             remote_cache: match self.target.no_remote_cache {
                 true => Some(RemoteCache::On(false)),

@@ -40,6 +40,14 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
         &[
             ("verify ghcr.io/you/app:1.0 --key cosign.pub", ""),
             ("verify ghcr.io/you/app:1.0 --identity me@you.org --issuer https://gitlab.com", ""),
+            ("verify app.tar.gz --bundle attestation.sigstore.json --key cosign.pub", "a file"),
+        ],
+    ),
+    (
+        &["attest"],
+        &[
+            ("attest dist/* --sign keyless", "with the identity of this CI job"),
+            ("attest app.tar.gz --sign-key cosign.key -o app.sigstore.json", ""),
         ],
     ),
     (&["index"], &[("index ghcr.io/you/app:1.0 ghcr.io/you/app:1.0-amd64 ghcr.io/you/app:1.0-arm64", "")]),
@@ -130,7 +138,9 @@ mod tests {
         for words in ["containerize", "cargo containerize", "poetry containerize"] {
             let front_end = FrontEnd { command: Some(words.into()), ..FrontEnd::default() };
             let mut command = Cli::command_for(&front_end);
-            for verb in ["build", "lock", "check", "verify", "index", "cache", "schema", "completions"] {
+            for verb in
+                ["build", "lock", "check", "verify", "attest", "index", "cache", "schema", "completions"]
+            {
                 let verb = command.find_subcommand_mut(verb).expect("a verb");
                 let help = verb.render_long_help().to_string();
                 let (_, examples) = help.rsplit_once("\nExamples:\n").expect("examples");

@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and nothing of what it does.
 
+mod attest;
 mod build;
 mod cache;
 mod check;
@@ -25,11 +26,12 @@ const STYLES: Styles = Styles::styled()
     .valid(AnsiColor::BrightCyan.on_default().bold())
     .invalid(AnsiColor::Yellow.on_default().bold());
 
+pub(crate) use attest::AttestArgs;
 pub(crate) use build::{BuildArgs, Color, PrintFormat, Progress, SayArgs, TransferArgs};
 pub(crate) use cache::{CacheArgs, CacheVerb};
 pub(crate) use check::CheckArgs;
 pub(crate) use index::IndexArgs;
-pub(crate) use verify::{SignatoryArgs, VerifyArgs};
+pub(crate) use verify::{SignatoryArgs, Subject, VerifyArgs};
 
 /// Turn a Rust or Python project into an OCI image and push it: no Docker, no Dockerfile, no root
 #[derive(Debug, Parser)]
@@ -74,8 +76,13 @@ pub(crate) enum Verb {
     Lock(Box<BuildArgs>),
     /// Check whether an image will start, without running it
     Check(Box<CheckArgs>),
-    /// Verify who has signed an image in a registry
+    /// Verify who has signed an image in a registry, or files
     Verify(Box<VerifyArgs>),
+    /// Make a signed statement of where files were built
+    ///
+    /// It is an in-toto statement with SLSA provenance about the SHA-256 of each file, in a Sigstore bundle. It names
+    /// the builder and the source revision. Which inputs the files were made from is not in it.
+    Attest(Box<AttestArgs>),
     /// Merge images that were pushed for single platforms into one index
     Index(Box<IndexArgs>),
     /// Inspect or prune the cache

@@ -1,25 +1,59 @@
 //! The flags of `verify`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 use containerize_core::oci::Reference;
+use containerize_core::{Error, Result};
 
 use super::{SayArgs, TransferArgs};
 
 /// The flags of `verify`.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// Image in a registry: a reference, best with its digest
-    #[arg(value_name = "IMAGE")]
-    pub(crate) image: Reference,
-    #[command(flatten)]
-    pub(crate) signatory: SignatoryArgs,
+    /// Image in a registry: a reference, best with its digest. With --bundle, files
+    #[arg(value_name = "IMAGE|FILE", required = true, value_hint = ValueHint::FilePath)]
+    names: Vec<PathBuf>,
+    /// Sigstore bundle with the signed statement about the files
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    bundle: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) say: SayArgs,
 
     #[command(flatten)]
+    pub(crate) signatory: SignatoryArgs,
+    #[command(flatten)]
     pub(crate) transfer: TransferArgs,
+}
+
+/// What is to be verified.
+#[derive(Debug)]
+pub(crate) enum Subject<'a> {
+    /// An image in a registry.
+    Image(Reference),
+    /// Files, and the bundle that is about them.
+    Files(&'a [PathBuf], &'a Path),
+}
+
+impl VerifyArgs {
+    /// An image or files: only `--bundle` tells one from the other, since both may have the same names.
+    ///
+    /// # Errors
+    /// Usage: it is not an image's name, or several are given.
+    pub(crate) fn subject(&self) -> Result<Subject<'_>> {
+        if let Some(bundle) = &self.bundle {
+            return Ok(Subject::Files(&self.names, bundle));
+        }
+        let of_file = |error: Error| match self.names.iter().any(|name| name.is_file()) {
+            true => error.hint("for files, give the bundle that is about them with --bundle FILE"),
+            false => error,
+        };
+        let [name] = &self.names[..] else {
+            let error = Error::usage("only one image can be verified at a time");
+            return Err(of_file(error.hint("verify each image with a call of its own")));
+        };
+        name.to_string_lossy().parse().map(Subject::Image).map_err(of_file)
+    }
 }
 
 /// Who must have signed.

@@ -184,6 +184,10 @@ impl JsonSchema for Sign {
 }
 
 impl Sign {
+    /// How it is written, for hints.
+    pub const FORMS: &str =
+        "write { key = \"cosign.key\" }, { command = [...], public-key = \"cosign.pub\" }, or \"keyless\"";
+
     /// A key in this file.
     pub fn with_key(file: String) -> Self {
         Self { key: Some(file), ..Self::default() }
@@ -204,7 +208,7 @@ impl Sign {
     }
 
     /// What makes no sense in it.
-    pub(super) fn mistake(&self) -> Option<&'static str> {
+    pub fn mistake(&self) -> Option<&'static str> {
         let of_services = [&self.identity_token, &self.signing_config, &self.trusted_root];
         let of_keys = [&self.key, &self.password_file, &self.public_key];
         match (&self.key, &self.command) {

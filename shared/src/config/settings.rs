@@ -292,9 +292,7 @@ impl Check<'_> {
     fn attest(&self, attest: Attest) -> Result<Attest> {
         let sign = attest.sign.as_ref();
         if let Some(mistake) = sign.and_then(Sign::mistake) {
-            return Err(self.wrong("sign", mistake).hint(
-                "write { key = \"cosign.key\" }, { command = [...], public-key = \"cosign.pub\" }, or \"keyless\"",
-            ));
+            return Err(self.wrong("sign", mistake).hint(Sign::FORMS));
         }
         if sign.is_some_and(|sign| sign.keyless) && attest.signature_format.has_tags() {
             return Err(self

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::error::{Context, Result};
-use crate::oci::{Digest, HashingReader, Mode, Owner};
+use crate::oci::{Digest, Mode, Owner};
 use crate::read;
 
 /// One path of a layer.
@@ -95,11 +95,7 @@ impl Content {
     /// When the file cannot be read.
     pub fn of_file(path: &Path) -> Result<Self> {
         let failed = || format!("cannot read {}", path.display());
-        let mut reader = HashingReader::new(read::file(path).context(failed)?);
-        // Large blocks: hashing is as fast as the memory, and calls are not.
-        let mut buffer = vec![0; 256 * 1024];
-        while std::io::Read::read(&mut reader, &mut buffer).context(failed)? > 0 {}
-        let (digest, size) = reader.finish();
+        let (digest, size) = Digest::of_stream(read::file(path).context(failed)?).context(failed)?;
         Ok(Self::File { path: path.to_owned(), size, digest })
     }
 

@@ -27,6 +27,18 @@ impl Digest {
         Self(sha2::Sha256::digest(bytes).into())
     }
 
+    /// The digest and number of the bytes of a stream, none of which are kept.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the work was asked to end.
+    pub fn of_stream(stream: impl Read) -> io::Result<(Self, u64)> {
+        let mut reader = HashingReader::new(stream);
+        // Large blocks: hashing is as fast as the memory, and calls are not.
+        let mut buffer = vec![0; 256 * 1024];
+        while reader.read(&mut buffer)? > 0 {}
+        Ok(reader.finish())
+    }
+
     /// The 64 hexadecimal digits, without the algorithm.
     pub fn hex(&self) -> String {
         use fmt::Write as _;

@@ -1,11 +1,10 @@
 //! Finding what is damaged.
 
-use std::io;
 use std::path::Path;
 use std::sync::PoisonError;
 
 use super::Store;
-use crate::oci::HashingReader;
+use crate::oci::Digest;
 use crate::read;
 
 impl Store {
@@ -29,11 +28,7 @@ impl Store {
 
 /// Whether a blob is not what its name says; one that is gone is no better.
 fn is_damaged(path: &Path) -> bool {
-    let digest = || -> io::Result<_> {
-        let mut reader = HashingReader::new(read::file(path)?);
-        io::copy(&mut reader, &mut io::sink())?;
-        Ok(reader.finish().0)
-    };
+    let digest = || read::file(path).and_then(Digest::of_stream).map(|(digest, _)| digest);
     let name = path.file_name().and_then(|name| name.to_str());
     !digest().is_ok_and(|digest| name == Some(&digest.hex()))
 }

@@ -2,6 +2,7 @@
 //! packed, put together and delivered.
 
 mod about;
+mod attest;
 mod bill;
 mod brought;
 mod debian;
@@ -34,6 +35,7 @@ mod user;
 mod verify;
 mod workshop;
 
+pub use attest::{Attested, NamedFile, VerifiedFiles, attest, verify_files};
 pub use language::Language;
 pub use lock::lock;
 pub use merge::merge;

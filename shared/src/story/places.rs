@@ -93,27 +93,14 @@ impl Places {
         events: &Events,
     ) -> Result<Self> {
         let place = |origin: Origin, values| Place { origin, values };
-        let file = match &request.config_file {
-            None => None,
-            Some(path) => {
-                let origin = Origin::File(path.display().to_string());
-                let text = read::given(path, read::DOCUMENT).map_err(|e| {
-                    Error::usage(format!("cannot read {}", path.display()))
-                        .because(e)
-                        .hint(words!("check {config}", config = flag("config")))
-                })?;
-                Some(place(origin.clone(), config::from_toml(&text, &origin)?))
-            }
-        };
-        let (environment, warnings) = config::from_environment(&request.variables, RESERVED)?;
-        warnings.into_iter().for_each(|warning| events.warn(warning));
+        let (file, environment) = (of_file(request)?, of_environment(request, events)?);
         Ok(Self {
             tables,
             root: root.to_owned(),
             defaults: place(Origin::Default, defaults),
             workspace: workspace.map(|value| table(value, tables.language, tables.workspace)).transpose()?,
             file,
-            environment: place(Origin::Environment, environment),
+            environment,
             told: request.told.clone(),
             flags: place(Origin::Flag, flags),
             groups: request.groups.clone(),
@@ -206,6 +193,35 @@ impl Places {
         }
         Ok(found)
     }
+}
+
+/// What counts for a call that is about no project: the file of `--config`, the environment and the flags.
+///
+/// # Errors
+/// Usage: an unknown key or a wrong value in one of them.
+pub(super) fn without_project(request: &Request, events: &Events) -> Result<Partial> {
+    let flags = Place { origin: Origin::Flag, values: request.flags.clone() };
+    let places = of_file(request)?.into_iter().chain([of_environment(request, events)?, flags]);
+    Ok(config::fold(&places.collect::<Vec<_>>(), "").values)
+}
+
+/// The file of `--config`.
+fn of_file(request: &Request) -> Result<Option<Place>> {
+    let Some(path) = &request.config_file else { return Ok(None) };
+    let origin = Origin::File(path.display().to_string());
+    let text = read::given(path, read::DOCUMENT).map_err(|e| {
+        Error::usage(format!("cannot read {}", path.display()))
+            .because(e)
+            .hint(words!("check {config}", config = flag("config")))
+    })?;
+    let values = config::from_toml(&text, &origin)?;
+    Ok(Some(Place { origin, values }))
+}
+
+fn of_environment(request: &Request, events: &Events) -> Result<Place> {
+    let (values, warnings) = config::from_environment(&request.variables, RESERVED)?;
+    warnings.into_iter().for_each(|warning| events.warn(warning));
+    Ok(Place { origin: Origin::Environment, values })
 }
 
 /// The way from a folder to one above it; empty where they are the same.

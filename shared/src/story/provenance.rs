@@ -15,7 +15,7 @@ use crate::plan::{ImagePlan, LABEL_PREFIX, PlatformPlan, TargetPlan};
 use crate::read;
 use crate::redact::clean;
 use crate::sbom::{Purl, of_crate};
-use crate::trust::{Build, Provenance, Resource, Run, Statement};
+use crate::trust::{Build, Product, Provenance, Resource, Run, Statement};
 use crate::wheel;
 
 /// The statement about everything in a set, as JSON.
@@ -50,6 +50,7 @@ fn statement(
     let name = plan.references.first().map_or_else(|| plan.name.clone(), |name| name.repository.to_string());
     let subject = digests.iter().map(|digest| Resource::named(&name).sha256(digest)).collect();
     let build = Build {
+        product: Product::Image,
         external: external(plan),
         internal: internal(origins),
         materials: materials(plan, origins),

@@ -44,7 +44,7 @@ pub struct Request {
     pub identity_token: Option<PathBuf>,
     /// What an output named `-` goes to; `None` where only a terminal would show it.
     pub stream: Option<Stream>,
-    /// `--push`.
+    /// `--push`; also that of `attest`: what is made is for others, so it is signed.
     pub push: bool,
     /// `--load`.
     pub load: Vec<Daemon>,

@@ -62,11 +62,14 @@ pub struct Attestation {
     pub builder: Option<String>,
 }
 
-fn shown<S: serde::Serializer>(value: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn shown<S: serde::Serializer>(value: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
 
-fn perhaps_shown<S: serde::Serializer>(value: &Option<Digest>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn perhaps_shown<S: serde::Serializer>(
+    value: &Option<Digest>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&value.as_ref().map(ToString::to_string).unwrap_or_default())
 }
 
@@ -110,7 +113,7 @@ impl Verifier<'_> {
             self.look(repository, &digest, &thing, &mut found).await?;
         }
         self.look_for_legacy(repository, &digest, &mut found).await?;
-        found.judge(image, self.signatory)?;
+        found.judge(&image.to_string(), self.signatory)?;
         let mut attestations: Vec<Attestation> = found.attestations;
         // What is there with a signature and without it is signed.
         let signed: Vec<String> =
@@ -213,7 +216,8 @@ fn bill(kind: &str) -> Option<&'static str> {
     }
 }
 
-fn attestation(statement: &Value, signed: bool) -> Attestation {
+/// What a statement states, and who built.
+pub(super) fn attestation(statement: &Value, signed: bool) -> Attestation {
     let predicate = statement["predicateType"].as_str().unwrap_or_default();
     let builder = &statement["predicate"]["runDetails"]["builder"]["id"];
     let builder = builder.as_str().map(str::to_owned);
@@ -221,6 +225,12 @@ fn attestation(statement: &Value, signed: bool) -> Attestation {
         trust::PROVENANCE => Attestation { kind: "provenance".into(), signed, builder },
         other => Attestation { kind: bill(other).unwrap_or(other).to_owned(), signed, builder: None },
     }
+}
+
+/// The refusal of `what`, whose only signature does not count.
+pub(super) fn refusal(what: &str, signatory: &Signatory, certified: bool, why: Error) -> Error {
+    let mut found = Found { certified, refused: vec![why], ..Found::default() };
+    found.judge(what, signatory).err().unwrap_or_else(|| Error::bug("a signature is good and refused"))
 }
 
 /// What was found on an image.
@@ -240,8 +250,8 @@ impl Found {
         self.signer = self.signer.take().or(signer);
     }
 
-    /// Refuses an image that nobody has signed who must have.
-    fn judge(&mut self, image: &Reference, signatory: &Signatory) -> Result<()> {
+    /// Refuses what nobody has signed who must have, by its name.
+    fn judge(&mut self, image: &str, signatory: &Signatory) -> Result<()> {
         if self.is_signed {
             return Ok(());
         }

@@ -151,6 +151,15 @@ impl Bundle {
         material.certificate.is_some() || material.x509_certificate_chain.is_some()
     }
 
+    /// The first thing that the statement is about, by what the bundle claims: nothing is verified yet.
+    pub fn subject(&self) -> Option<Digest> {
+        let envelope = self.dsse_envelope.as_ref()?;
+        let statement: Statement<Value> =
+            serde_json::from_slice(&BASE64.decode(&envelope.payload).ok()?).ok()?;
+        let mut digests = statement.subject.iter().filter_map(Resource::digest_of_content);
+        digests.next()
+    }
+
     /// The statement, if the key has signed it and it is about `image`.
     ///
     /// # Errors

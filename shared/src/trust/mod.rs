@@ -16,7 +16,7 @@ pub use bundle::{
 };
 pub use key::{PrivateKey, PublicKey};
 pub use legacy::{SIMPLE_SIGNATURE, SIMPLE_SIGNING, payload as legacy_payload};
-pub use provenance::{BUILD_TYPE, Build, LOCAL_BUILDER, PROVENANCE, Provenance, Run};
+pub use provenance::{BUILD_TYPE, Build, FILES_TYPE, LOCAL_BUILDER, PROVENANCE, Product, Provenance, Run};
 pub use signatory::{Signatory, is_of_another};
 pub use sigstore::{
     AUDIENCE, Certified, Draft, EphemeralKey, Expected, Identity, Log, Services, Token, TrustedRoot, Wanted,

@@ -14,6 +14,9 @@ pub const PROVENANCE: &str = "https://slsa.dev/provenance/v1";
 /// What the parameters mean: a page of the documentation.
 pub const BUILD_TYPE: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/provenance.md#image-v1");
 
+/// The same for files that the caller named: who stated it and where, and not from which inputs.
+pub const FILES_TYPE: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/provenance.md#files-v1");
+
 /// Who built where no CI system is known: whoever signs, and nobody else.
 pub const LOCAL_BUILDER: &str =
     concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/provenance.md#local-builder-v1");
@@ -64,9 +67,21 @@ impl Metadata {
     }
 }
 
+/// What was built.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Product {
+    /// An image of this program.
+    #[default]
+    Image,
+    /// Files that something else built.
+    Files,
+}
+
 /// What was built, and from what.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Build {
+    /// What the parameters are about.
+    pub product: Product,
     /// What the caller chose.
     pub external: BTreeMap<String, Value>,
     /// What follows from the program that built.
@@ -112,6 +127,18 @@ impl Run {
         Self::local()
     }
 
+    /// The address of the repository whose job this is, as the variables of CI systems tell it.
+    pub fn repository(variables: &BTreeMap<String, String>) -> Option<String> {
+        let value = |name: &str| variables.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
+        match value("GITHUB_REPOSITORY") {
+            Some(name) => {
+                let server = value("GITHUB_SERVER_URL").unwrap_or("https://github.com");
+                Some(format!("{server}/{name}"))
+            }
+            None => value("CI_PROJECT_URL").map(str::to_owned),
+        }
+    }
+
     /// The builder that nobody vouches for, and no run.
     pub fn local() -> Self {
         Self { builder: LOCAL_BUILDER.to_owned(), invocation: None }
@@ -121,10 +148,14 @@ impl Run {
 impl Provenance {
     /// The statement that `subject` was built so.
     pub fn statement(subject: Vec<Resource>, build: Build, run: Run) -> Statement<Self> {
-        let Build { external, internal, materials, byproducts } = build;
+        let Build { product, external, internal, materials, byproducts } = build;
+        let build_type = match product {
+            Product::Image => BUILD_TYPE,
+            Product::Files => FILES_TYPE,
+        };
         let version = BTreeMap::from([("containerize".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
         let definition = Definition {
-            build_type: BUILD_TYPE.to_owned(),
+            build_type: build_type.to_owned(),
             external_parameters: external,
             internal_parameters: internal,
             resolved_dependencies: materials,
@@ -172,6 +203,21 @@ mod tests {
             )
         );
         assert_eq!(run(&gitlab[..2]).0, LOCAL_BUILDER);
+    }
+
+    #[test]
+    fn ci_systems_name_the_repository() {
+        let repository = |pairs: &[(&str, &str)]| {
+            let variables = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            Run::repository(&variables.collect())
+        };
+        assert_eq!(repository(&[("CI", "true")]), None);
+        let github = [("GITHUB_REPOSITORY", "acme/web")];
+        assert_eq!(repository(&github).as_deref(), Some("https://github.com/acme/web"));
+        let own = [github[0], ("GITHUB_SERVER_URL", "https://git.example.com")];
+        assert_eq!(repository(&own).as_deref(), Some("https://git.example.com/acme/web"));
+        let gitlab = [("CI_PROJECT_URL", "https://gitlab.example.com/acme/web")];
+        assert_eq!(repository(&gitlab).as_deref(), Some(gitlab[0].1));
     }
 
     #[test]

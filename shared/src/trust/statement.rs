@@ -89,6 +89,11 @@ impl Resource {
         self.digest("sha256", digest.hex())
     }
 
+    /// The SHA-256 of its content.
+    pub fn digest_of_content(&self) -> Option<Digest> {
+        Digest::from_hex(self.digest.get("sha256")?)
+    }
+
     /// With a digest of another kind, as `gitCommit`.
     #[must_use]
     pub fn digest(mut self, algorithm: &str, hex: impl Into<String>) -> Self {

@@ -93,10 +93,10 @@ impl Question {
         match told {
             Told::Nothing => Answer::default(),
             Told::NotInstalled => {
-                without(Some(Remark::Note("git is not installed, so the image gets no revision".into())))
+                without(Some(Remark::Note("git is not installed, so no revision is recorded".into())))
             }
             Told::NotHeld => without(Some(Remark::Note(format!(
-                "{} is not committed to the git repository around it, so the image gets no revision",
+                "{} is not committed to the git repository around it, so no revision is recorded",
                 project.display()
             )))),
             Told::Unreadable(why) => without(Some(Remark::Warning(unreadable(&project, &why)))),
@@ -162,11 +162,11 @@ fn unreadable(project: &Path, words: &str) -> String {
     if words.contains("dubious ownership") {
         let root = repository_of(project).unwrap_or(project);
         return format!(
-            "git does not read the repository of {place}, which belongs to another user, so the image gets no revision; allow it with `git config --global --add safe.directory {}`",
+            "git does not read the repository of {place}, which belongs to another user, so no revision is recorded; allow it with `git config --global --add safe.directory {}`",
             root.display()
         );
     }
-    format!("git cannot read the repository of {place}, so the image gets no revision: {first}")
+    format!("git cannot read the repository of {place}, so no revision is recorded: {first}")
 }
 
 #[cfg(all(test, unix))]

@@ -124,7 +124,7 @@ fn a_repository_that_git_does_not_read_is_a_warning() {
     let folder = repository();
     fs::write(folder.path().join(".git/config"), "[core\n").expect("write");
     let words = warning(answer(folder.path()));
-    assert!(words.contains("no revision: bad config"), "{words}");
+    assert!(words.contains("no revision is recorded: bad config"), "{words}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod attest;
 mod content;
 mod crates;
+mod files;
 mod names;
 mod plan;
 mod push;

@@ -170,7 +170,7 @@ impl Keyless {
         let bundle = draft.finish(*kind, &entry, stamp.map(|stamp| stamp.to_vec()))?;
         let text = String::from_utf8_lossy(&bundle).into_owned();
         let signed = self.verified(said, bundle).map_err(|error| {
-            Error::integrity("the signature that was just made does not verify, so no tag is pushed")
+            Error::integrity("the signature that was just made does not verify, so it is not used")
                 .because(error)
                 .hint("check that signing-config and trusted-root are about the same services, and this machine's clock")
         })?;

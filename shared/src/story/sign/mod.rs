@@ -87,7 +87,10 @@ impl Signers {
         if request.identity_token.is_some() && !request.dry_run && !found.signers.iter().any(is_keyless) {
             let token = flag("identity-token");
             return Err(Error::usage(words!("{token} has no effect: nothing is signed with a certificate"))
-                .hint(words!("add {} and {}, or remove it", flag("push"), flag("sign").of("keyless"))));
+                .hint(match request.push {
+                    true => words!("add {}, or remove it", flag("sign").of("keyless")),
+                    false => words!("add {} and {}, or remove it", flag("push"), flag("sign").of("keyless")),
+                }));
         }
         found.tokens = Some(tokens);
         Ok(found)
@@ -172,7 +175,7 @@ fn text(dir: &Path, file: &str, what: &str) -> Result<String> {
     read::text(&dir.join(file), read::DOCUMENT).map_err(|error| {
         Error::usage(format!("cannot sign: the {what} {file} cannot be read"))
             .because(error)
-            .hint("check the path; it is relative to the project")
+            .hint(format!("check the path; it is relative to {}", dir.display()))
     })
 }
 
