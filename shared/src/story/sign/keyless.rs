@@ -134,7 +134,7 @@ impl Keyless {
         let subject = said.subject.first().and_then(|subject| subject.digest.get("sha256"));
         let subject = subject.and_then(|hex| format!("sha256:{hex}").parse().ok());
         let subject: Digest = subject.ok_or_else(|| Error::bug("a statement is about nothing"))?;
-        let (identity, signed) = self.root.verify(&bundle, &subject)?;
+        let (identity, signed) = self.root.verify(&bundle, &subject).map_err(|refusal| refusal.error)?;
         if signed != said {
             return Err(Error::integrity("another statement was signed"));
         }

@@ -8,6 +8,7 @@ use sigstore_verify::tsa::verify_timestamp_for_authority;
 use sigstore_verify::types::{Artifact, Bundle, Sha256Hash, SignatureContent};
 use sigstore_verify::{CertificateError, Error as Why, VerificationPolicy, Verifier};
 
+use super::super::refusal::{Means, Refusal};
 use super::super::statement::Statement;
 use super::identity::Identity;
 use super::{provider, refusal};
@@ -59,19 +60,23 @@ impl TrustedRoot {
     /// Who has signed the statement in a bundle, and the statement, if it is about `image`.
     ///
     /// # Errors
-    /// Integrity: with what does not match.
-    pub fn verify(&self, bundle: &[u8], image: &Digest) -> Result<(Identity, Statement<Value>)> {
+    /// With what does not match.
+    pub fn verify(&self, bundle: &[u8], image: &Digest) -> Result<(Identity, Statement<Value>), Refusal> {
         let bundle: Result<Bundle, _> = serde_json::from_slice(bundle);
         let bundle = bundle.map_err(|error| Error::integrity("a bundle cannot be read").because(error))?;
+        if bundle.signing_certificate().is_none() {
+            return Err(Refusal::of_key());
+        }
+        self.certified(&bundle, image).map_err(|error| Refusal::from(error).of(Means::Certificate))
+    }
+
+    fn certified(&self, bundle: &Bundle, image: &Digest) -> Result<(Identity, Statement<Value>)> {
         let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
             return Err(Error::integrity("the bundle holds no signed statement"));
         };
-        if bundle.signing_certificate().is_none() {
-            return Err(Error::integrity("it was signed with a key, and no certificate says whose it is"));
-        }
         let digest = Sha256Hash::from_hex(&image.hex())
             .map_err(|error| Error::bug("a digest is not that of SHA-256").because(error))?;
-        let signer = self.signer(digest.into(), &bundle)?;
+        let signer = self.signer(digest.into(), bundle)?;
         let statement: Statement<Value> = serde_json::from_slice(envelope.payload.as_bytes())
             .map_err(|error| Error::integrity("the signed statement cannot be read").because(error))?;
         match statement.is_about(image) {
@@ -163,7 +168,7 @@ mod tests {
     }
 
     fn refused(root: &TrustedRoot, bundle: &Value, image: &Digest) -> String {
-        let error = root.verify(bundle.to_string().as_bytes(), image).expect_err("refused");
+        let Refusal { error, .. } = root.verify(bundle.to_string().as_bytes(), image).expect_err("refused");
         assert_eq!(error.kind(), crate::Kind::Integrity);
         error.to_string()
     }
@@ -263,7 +268,7 @@ mod tests {
         let other = TrustedRoot::read(fixture!("late/root.json")).expect("a root");
         for root in [other, TrustedRoot::public().expect("embedded")] {
             for text in BOTH {
-                let error = root.verify(text.as_bytes(), &image()).expect_err("refused");
+                let Refusal { error, .. } = root.verify(text.as_bytes(), &image()).expect_err("refused");
                 let said = "it is recorded in a transparency log that the trusted root does not name";
                 assert_eq!(error.to_string(), said);
                 assert!(error.hint_text().is_some_and(|hint| hint.contains("--trusted-root")));
@@ -307,7 +312,7 @@ mod tests {
         let signer = root().verify_legacy(payload.as_bytes(), &words, &image()).expect("good");
         assert_eq!(signer.issuer, "https://token.actions.githubusercontent.com");
         let refused = |payload: &str, words: &BTreeMap<String, String>, image: &Digest| {
-            root().verify_legacy(payload.as_bytes(), words, image).expect_err("refused").to_string()
+            root().verify_legacy(payload.as_bytes(), words, image).expect_err("refused").error.to_string()
         };
         let other = Digest::of(b"other");
         assert_eq!(refused(payload, &words, &other), "the signature is that of another image");
@@ -327,7 +332,7 @@ mod tests {
             &read(&late["annotations"]),
             &image(),
         );
-        let said = error.expect_err("refused").to_string();
+        let said = error.expect_err("refused").error.to_string();
         assert!(said.starts_with("its certificate had expired when it was signed"), "{said}");
     }
 }

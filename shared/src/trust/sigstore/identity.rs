@@ -3,6 +3,7 @@
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
+use super::super::refusal::Refusal;
 use crate::error::{Error, Result};
 
 /// Who a certificate names.
@@ -73,20 +74,19 @@ impl Wanted {
     /// Whether it is who must have signed.
     ///
     /// # Errors
-    /// Integrity: it is somebody else.
-    pub fn accept(&self, signer: &Identity) -> Result<()> {
+    /// It is somebody else.
+    pub fn accept(&self, signer: &Identity) -> Result<(), Refusal> {
         let Identity { identity, issuer } = signer;
+        let refused = |words: String| Err(Refusal::of_another(Error::integrity(words)));
         if !self.identity.fits(identity) {
-            return Err(Error::integrity(format!(
-                "it was signed by {identity}, but {} must have signed it",
-                self.whom()
-            )));
+            let whom = self.whom();
+            return refused(format!("it was signed by {identity}, but {whom} must have signed it"));
         }
         if !self.issuer.fits(issuer) {
-            return Err(Error::integrity(format!(
+            return refused(format!(
                 "it was signed by {identity}, whose issuer is {issuer}, but {} was expected",
                 self.issuer.named("one")
-            )));
+            ));
         }
         Ok(())
     }
@@ -102,7 +102,7 @@ mod tests {
         let exactly = |text: &str| Expected::Exactly(text.to_owned());
         let like = |text: &str| Expected::pattern(text).expect("a pattern");
         let accept = |identity, issuer| Wanted { identity, issuer }.accept(&signer);
-        let refused = |identity, issuer| accept(identity, issuer).expect_err("refused").to_string();
+        let refused = |identity, issuer| accept(identity, issuer).expect_err("refused").error.to_string();
         accept(exactly("https://github.com/a/b"), exactly("https://i")).expect("the same");
         accept(like("https://github\\.com/a/.*"), like("https://(i|j)")).expect("alike");
         assert_eq!(

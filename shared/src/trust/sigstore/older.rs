@@ -13,13 +13,13 @@ use sigstore_verify::types::{
     SignatureContent, SignedTimestamp, TimestampToken,
 };
 
-use super::super::legacy;
+use super::super::legacy::{self, CERTIFICATE};
+use super::super::refusal::{Means, Refusal};
 use super::certified::TrustedRoot;
 use super::identity::Identity;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::oci::Digest;
 
-const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
 const CHAIN: &str = "dev.sigstore.cosign/chain";
 const ENTRY: &str = "dev.sigstore.cosign/bundle";
 const TIMESTAMP: &str = "dev.sigstore.cosign/rfc3161timestamp";
@@ -50,31 +50,28 @@ struct Timestamp {
     signed: TimestampToken,
 }
 
-/// Whether a certificate says who has signed what a layer with these annotations holds.
-pub fn is_certified(annotations: &BTreeMap<String, String>) -> bool {
-    annotations.contains_key(CERTIFICATE)
-}
-
 impl TrustedRoot {
     /// Who has signed `image`, as a layer of these bytes and annotations says.
     ///
     /// # Errors
-    /// Integrity: with what does not match.
+    /// With what does not match.
     pub fn verify_legacy(
         &self,
         payload: &[u8],
         annotations: &BTreeMap<String, String>,
         image: &Digest,
-    ) -> Result<Identity> {
-        if !is_certified(annotations) {
-            return Err(Error::integrity("it was signed with a key, and no certificate says whose it is"));
+    ) -> Result<Identity, Refusal> {
+        if !legacy::is_certified(annotations) {
+            return Err(Refusal::of_key());
         }
-        let bundle = bundle(annotations).ok_or_else(|| {
-            Error::integrity("its certificate, or the transparency log's promise, is damaged")
-        })?;
-        let signer = self.signer(payload.into(), &bundle)?;
-        legacy::is_about(payload, image)?;
-        Ok(signer)
+        let verified = || {
+            let bundle = bundle(annotations).ok_or_else(|| {
+                Error::integrity("its certificate, or the transparency log's promise, is damaged")
+            })?;
+            let signer = self.signer(payload.into(), &bundle)?;
+            legacy::is_about(payload, image).map(|()| signer)
+        };
+        verified().map_err(|error| Refusal::from(error).of(Means::Certificate))
     }
 }
 
