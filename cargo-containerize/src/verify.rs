@@ -43,6 +43,8 @@ fn signatory(flags: &SignatoryArgs) -> Result<Signatory> {
     };
     let identity = expected(&flags.identity, &flags.identity_pattern)?;
     let issuer = expected(&flags.issuer, &flags.issuer_pattern)?;
+    let source = expected(&flags.source, &flags.source_pattern)?;
+    let source_ref = expected(&flags.source_ref, &flags.source_ref_pattern)?;
     let (identity, issuer) = match (identity, issuer) {
         (Some(identity), Some(issuer)) => (identity, issuer),
         (Some(_), None) => {
@@ -67,7 +69,7 @@ fn signatory(flags: &SignatoryArgs) -> Result<Signatory> {
         }
         None => TrustedRoot::public()?,
     };
-    Ok(Signatory::Named(Box::new((root, Wanted { identity, issuer }))))
+    Ok(Signatory::Named(Box::new((root, Wanted { identity, issuer, source, source_ref }))))
 }
 
 fn text(file: &Path, what: &str) -> Result<String> {
@@ -87,12 +89,16 @@ fn words(verified: &Verified, key: Option<&Path>) -> String {
     let named = image.split('@').next().unwrap_or(image);
     let mut text = String::new();
     let _ = match (key, signer) {
-        (_, Some(Identity { identity, issuer })) => {
+        (_, Some(Identity { identity, issuer, .. })) => {
             writeln!(text, "{named}@{digest}: signed by {identity}\n  issuer: {issuer}")
         }
         (Some(key), None) => writeln!(text, "{named}@{digest}: signed with {}", key.display()),
         (None, None) => writeln!(text, "{named}@{digest}: signed"),
     };
+    if let Some(Identity { source: Some(source), source_ref, .. }) = signer {
+        let at = source_ref.as_ref().map(|name| format!(" at {name}")).unwrap_or_default();
+        let _ = writeln!(text, "  source: {source}{at}");
+    }
     if !platforms.is_empty() {
         let _ = writeln!(text, "  an index of {} images", platforms.len());
     }

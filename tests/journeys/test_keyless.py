@@ -23,7 +23,7 @@ from harness import (
     need_target,
     run,
 )
-from services_of_sigstore import ISSUER, WORKFLOW, Sigstore, start
+from services_of_sigstore import ISSUER, SOURCE, WORKFLOW, Sigstore, start
 
 #: A second opinion on what the program signs.
 SIGSTORE = "sigstore==4.5.1"
@@ -68,7 +68,8 @@ def test_a_job_signs_as_its_workflow(
 
     verify = said(first)
     done = program(*verify, cwd=tmp_path)
-    assert f"signed by {WORKFLOW}\n  issuer: {ISSUER}\n" in done.out
+    assert f"signed by {WORKFLOW}\n  issuer: {ISSUER}\n  source: {SOURCE} at refs/tags/v1\n" in done.out
+    assert verify[verify.index("--source") + 1] == SOURCE
     assert f"provenance: signed, built by {WORKFLOW}\n" in done.out
     assert "SBOM (SPDX): signed\n" in done.out
     image = verify[-1]
@@ -149,7 +150,36 @@ def test_a_person_signs_with_a_token_in_a_file_or_a_variable(
     image = said(done)[-1]
     root = ["--trusted-root", sigstore.folder / "trusted_root.json"]
     issuer = ["--issuer-pattern", "https://.*"]
-    program("verify", image, *root, "--identity", "ada@example.org", *issuer, cwd=tmp_path)
+    ada = ["verify", image, *root, "--identity", "ada@example.org", *issuer]
+    program(*ada, cwd=tmp_path)
+    # A person's certificate names no repository.
+    refused = program(*ada, "--source", SOURCE, cwd=tmp_path, code=4)
+    assert "whose certificate does not say for which repository" in refused.err
+
+
+def test_a_workflow_that_two_repositories_call_signs_for_each(
+    program: Program, push: Callable, sigstore: Sigstore, tmp_path: Path
+) -> None:
+    config, token = sigstore.config(tmp_path), (sigstore.folder / "token").read_text()
+    root = ["--trusted-root", sigstore.folder / "trusted_root.json"]
+
+    def signed(repository: str) -> list[str]:
+        file = tmp_path / "token"
+        file.write_text(changed(token, repository=repository))
+        return said(push("--config", config, "--identity-token", file, env={}))
+
+    first = signed("acme/shop")
+    whom = ["verify", first[-1], *root, "--identity", WORKFLOW, "--issuer", ISSUER]
+    other = [*whom, "--source", "https://github.com/acme/web"]
+    refused = program(*other, cwd=tmp_path, code=4)
+    assert f"for the repository {SOURCE}, but https://github.com/acme/web was expected" in refused.err
+    assert f"use --source {SOURCE}" in refused.err
+    # The same image, and the same workflow: but neither what is remembered nor what hangs there stands in for it.
+    second = signed("acme/web")
+    assert second[-1] == first[-1]
+    program(*second, cwd=tmp_path)
+    program(*first, cwd=tmp_path)
+    program(*other, cwd=tmp_path)
 
 
 def test_no_tag_is_pushed_if_a_service_refuses(

@@ -89,9 +89,11 @@ impl Keyless {
 
     /// The flags that check a signature.
     pub(super) fn proof(&self, sign: &Sign) -> Vec<Flag> {
-        let Some(Identity { identity, issuer }) = self.signer.get() else { return Vec::new() };
+        let Some(Identity { identity, issuer, source, .. }) = self.signer.get() else { return Vec::new() };
         let root = sign.trusted_root.iter().map(|file| flag("trusted-root").of(file));
-        [flag("identity").of(identity), flag("issuer").of(issuer)].into_iter().chain(root).collect()
+        let source = source.iter().map(|source| flag("source").of(source));
+        let signer = [flag("identity").of(identity), flag("issuer").of(issuer)];
+        signer.into_iter().chain(source).chain(root).collect()
     }
 
     async fn one(&self, desk: Desk<'_>, token: &Token, statement: &[u8]) -> Result<Signed> {
@@ -138,7 +140,7 @@ impl Keyless {
         if signed != said {
             return Err(Error::integrity("another statement was signed"));
         }
-        let by = format!("{} {}", identity.identity, identity.issuer);
+        let by = line(&identity);
         // All certificates of one call name the same, since its tokens do.
         let _ = self.signer.set(identity);
         Ok(Signed { bundle, by })
@@ -182,6 +184,13 @@ impl Keyless {
         let dated = answered(&self.http, ask);
         dated.await.map_err(|spent| spent.explain(format!("cannot get a timestamp from {}", shown(url))))
     }
+}
+
+/// All that a certificate says of who signs, and that may be compared: one line.
+fn line(signer: &Identity) -> String {
+    let Identity { identity, issuer, source, source_ref } = signer;
+    let source = source.iter().chain(source_ref).map(String::as_str);
+    [identity.as_str(), issuer.as_str()].into_iter().chain(source).collect::<Vec<_>>().join(" ")
 }
 
 /// Has a signature recorded.

@@ -107,12 +107,8 @@ impl TrustedRoot {
         if !(found.certificate_verified() && found.sct_verified() && found.tlog_verified()) {
             return Err(Error::bug("a part of a signature was not verified"));
         }
-        match (found.identity(), found.issuer()) {
-            (Some(identity), Some(issuer)) => {
-                Ok(Identity { identity: identity.as_str().to_owned(), issuer: issuer.to_owned() })
-            }
-            _ => Err(Error::integrity("its certificate does not contain an identity")),
-        }
+        let signer = found.certificate().and_then(Identity::of);
+        signer.ok_or_else(|| Error::integrity("its certificate does not contain an identity"))
     }
 
     /// The refusal of a certificate that was not good when it was used: of such a one it is only said that its chain
@@ -193,6 +189,8 @@ mod tests {
             let workflow = "https://github.com/acme/shop/.github/workflows/release.yml@refs/tags/v1";
             assert_eq!(signer.identity, workflow);
             assert_eq!(signer.issuer, "https://token.actions.githubusercontent.com");
+            assert_eq!(signer.source.as_deref(), Some("https://github.com/acme/shop"));
+            assert_eq!(signer.source_ref.as_deref(), Some("refs/tags/v1"));
             assert_eq!(statement.predicate_type, "https://sigstore.dev/cosign/sign/v1");
         }
     }

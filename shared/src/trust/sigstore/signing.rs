@@ -124,10 +124,8 @@ impl EphemeralKey {
         if info.public_key.as_bytes() != ours.as_bytes() {
             return Err(Error::network("the authority's certificate is for another key"));
         }
-        let (Some(identity), Some(issuer)) = (info.identity, info.issuer) else {
-            return Err(Error::network("the authority's certificate does not contain an identity"));
-        };
-        let identity = Identity { identity: identity.as_str().to_owned(), issuer };
+        let identity = Identity::of(&info)
+            .ok_or_else(|| Error::network("the authority's certificate does not contain an identity"))?;
         Ok(Certified { key: self.0, certificate, identity, end: info.not_after.as_second() })
     }
 }
@@ -269,7 +267,7 @@ mod tests {
         let pem = asked["publicKeyRequest"]["publicKey"]["content"].as_str().expect("text");
         assert!(pem.starts_with("-----BEGIN PUBLIC KEY-----\n"), "{pem}");
 
-        let identity = Identity { identity: "i".into(), issuer: "j".into() };
+        let identity = Identity { identity: "i".into(), issuer: "j".into(), source: None, source_ref: None };
         let certified = Certified { key: key.0, certificate: foreign(), identity, end: 0 };
         let draft = certified.sign(b"{}");
         let stamp = draft.stamp();

@@ -35,6 +35,17 @@ struct Claims {
     job_workflow_ref: Option<String>,
     #[serde(default)]
     ci_config_ref_uri: Option<String>,
+    /// The repository on GitHub, which need not be the workflow's.
+    #[serde(default)]
+    repository: Option<String>,
+    /// The project on GitLab.
+    #[serde(default)]
+    project_path: Option<String>,
+    /// The branch or tag there.
+    #[serde(default, rename = "ref")]
+    of_ref: Option<String>,
+    #[serde(default)]
+    ref_type: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -87,7 +98,9 @@ impl Token {
     /// All that decides whom a certificate for it names.
     pub fn who(&self) -> String {
         let Claims { iss, email, sub, job_workflow_ref, ci_config_ref_uri, .. } = &self.claims;
-        format!("{:?}", (iss, email, sub, job_workflow_ref, ci_config_ref_uri))
+        let Claims { repository, project_path, of_ref, ref_type, .. } = &self.claims;
+        let source = (repository, project_path, of_ref, ref_type);
+        format!("{:?}", (iss, email, sub, job_workflow_ref, ci_config_ref_uri, source))
     }
 
     /// Whom it is for, if that is not Sigstore.
@@ -140,6 +153,22 @@ mod tests {
         assert_eq!((other.workflow(), other.other_audience()), (None, Some("a, b".to_owned())));
         let person = json!({"iss": "https://accounts.google.com", "sub": "1", "email": "me@example.com"});
         assert_eq!(super::tests::token(&person).subject(), "me@example.com");
+    }
+
+    #[test]
+    fn whoever_gets_another_certificate_is_somebody_else() {
+        let shared = json!({"iss": GITHUB, "sub": "a", "job_workflow_ref": "acme/ci/.github/workflows/a.yml@v1",
+            "repository": "acme/web", "ref": "refs/heads/main", "iat": 1});
+        let changed = |name: &str, value: &str| {
+            let mut claims = shared.clone();
+            claims[name] = value.into();
+            token(&claims).who()
+        };
+        let who = token(&shared).who();
+        assert_eq!(changed("iat", "2"), who);
+        for name in ["repository", "ref", "job_workflow_ref", "sub", "iss", "project_path"] {
+            assert_ne!(changed(name, "x"), who, "{name}");
+        }
     }
 
     #[test]
