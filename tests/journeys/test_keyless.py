@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,6 +86,45 @@ def test_a_job_signs_as_its_workflow(
     again = push("--config", config, env=sigstore.job)
     assert said(again) == verify
     assert sigstore.asked() == ["GET /github/token"]
+
+
+@pytest.mark.parametrize("form", ["legacy", "both"])
+def test_the_older_form_is_signed_without_a_key_too(
+    form: str, program: Program, push: Callable, sigstore: Sigstore, tmp_path: Path
+) -> None:
+    flags = ["--config", sigstore.config(tmp_path), "--signature-format", form, "--sbom", "none"]
+    sigstore.asked()
+    first = push(*flags, env=sigstore.job)
+    asked = sigstore.asked()
+    # The image's signature, and with bundles that of the image and of its provenance.
+    assert asked.count("POST /api/v1/log/entries") == (1 if form == "legacy" else 3)
+    assert asked.count("POST /api/v2/signingCert") == 1
+    verify = said(first)
+    assert f"signed by {WORKFLOW}" in program(*verify, cwd=tmp_path).out
+
+    host, _, rest = verify[-1].partition("/")
+    repository, _, digest = rest.partition("@")
+    address = f"http://{host}/v2/{repository}/manifests/{digest.replace(':', '-')}.sig"
+    accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
+    with urllib.request.urlopen(urllib.request.Request(address, headers=accept)) as answer:
+        [layer] = json.load(answer)["layers"]
+    names = ["certificate", "chain", "bundle"]
+    assert set(layer["annotations"]) == {
+        *("dev.cosignproject.cosign/signature", "io.containerize.signed-by"),
+        *(f"dev.sigstore.cosign/{name}" for name in names),
+    }
+    other = list(verify)
+    other[other.index("--source") + 1] = "https://github.com/acme/web"
+    refused = program(*other, cwd=tmp_path, code=4)
+    assert f"for the repository {SOURCE}, but https://github.com/acme/web was expected" in refused.err
+
+    # Nothing is new: nothing is signed again.
+    push(*flags, env=sigstore.job)
+    assert sigstore.asked() == ["GET /github/token"]
+    tiled = ["--config", sigstore.config(tmp_path, 2), "--signature-format", form]
+    refused = push(*tiled, env=sigstore.job, code=2)
+    assert "signing_config_v2.json names no log of Rekor v1, which that form needs" in refused.err
+    assert sigstore.asked() == []
 
 
 def test_a_token_is_asked_for_before_anything_is_built(

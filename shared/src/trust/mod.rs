@@ -21,6 +21,7 @@ pub use provenance::{BUILD_TYPE, Build, LOCAL_BUILDER, PROVENANCE, Provenance, R
 pub use refusal::{Means, Refusal};
 pub use signatory::Signatory;
 pub use sigstore::{
-    AUDIENCE, Certified, Draft, EphemeralKey, Expected, Identity, Log, Services, Token, TrustedRoot, Wanted,
+    AUDIENCE, Certified, Draft, EphemeralKey, Expected, Identity, Log, PayloadDraft, Services, Token,
+    TrustedRoot, Wanted,
 };
 pub use statement::{Resource, Statement};

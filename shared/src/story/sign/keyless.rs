@@ -1,6 +1,7 @@
 //! Signing with a certificate: one key and one certificate for all that a call signs, each signature recorded and
 //! dated, and verified before anybody gets it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -11,7 +12,7 @@ use tokio::sync::Mutex;
 
 use super::super::request::Request as Call;
 use super::token::{self, Source, Tokens};
-use super::{Desk, Signed, must_be_private, text};
+use super::{Desk, Signed, Tagged, must_be_private, text};
 use crate::config::Sign;
 use crate::error::{Context, Error, Result};
 use crate::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
@@ -21,10 +22,14 @@ use crate::http::{
 use crate::oci::Digest;
 use crate::store::Table;
 use crate::trust::{Certified, EphemeralKey, Identity, Log, Services, Statement, Token, TrustedRoot};
+use crate::words;
 use crate::words::{Flag, flag};
 
 /// What a remembered signature depends on beside what it signs, who signs, and where.
 const CONTRACT: u32 = 1;
+
+/// Where a log of Rekor v1 takes entries.
+const PROMISES: &str = "api/v1/log/entries";
 
 /// So many signatures are recorded at once.
 const AT_ONCE: usize = 4;
@@ -65,13 +70,30 @@ impl Keyless {
                 .context(|| format!("cannot sign with {file}"))?,
             None => TrustedRoot::public()?,
         };
-        let addresses = [Some(&services.authority), Some(&services.log.0), services.clock.as_ref()];
-        for address in addresses.into_iter().flatten() {
+        let others = [services.promising.as_ref(), services.clock.as_ref()];
+        for address in [&services.authority, &services.log.0].into_iter().chain(others.into_iter().flatten())
+        {
             must_be_private(tokens.http(), address)?;
         }
         let source = tokens.source(request, dir, sign)?;
         let (certified, signer) = (Mutex::default(), OnceLock::new());
         Ok(Self { http: tokens.http().clone(), source, services, root, certified, signer })
+    }
+
+    /// Refuses services that cannot record what is no bundle.
+    ///
+    /// # Errors
+    /// Usage: none of their logs is one of Rekor v1.
+    pub(super) fn must_promise(&self, sign: &Sign) -> Result<()> {
+        if self.services.promising.is_some() {
+            return Ok(());
+        }
+        let whose = sign.signing_config.as_deref().unwrap_or("Sigstore's signing configuration");
+        let form = flag("signature-format");
+        Err(Error::usage(words!(
+            "cannot sign in the older form: {whose} names no log of Rekor v1, which that form needs"
+        ))
+        .hint(words!("use {}, or a signing configuration with such a log", form.of("bundle"))))
     }
 
     /// The bundles of statements, in their order: those that were made before, or new ones.
@@ -80,11 +102,16 @@ impl Keyless {
     /// When a service refuses, or answers with what does not verify.
     pub(super) async fn sign(&self, desk: Desk<'_>, statements: &[Vec<u8>]) -> Result<Vec<Signed>> {
         let token = self.source.token(&self.http).await?;
-        let signed = statements.iter().map(|statement| self.one(desk, &token, statement));
-        // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
-        let signed: Vec<futures_util::future::BoxFuture<'_, _>> =
-            signed.map(|signed| Box::pin(signed) as _).collect();
-        stream::iter(signed).buffered(AT_ONCE).try_collect().await
+        all(statements.iter().map(|statement| self.one(desk, &token, statement))).await
+    }
+
+    /// The signatures of payloads in the form before bundles, in their order; each is about an image.
+    ///
+    /// # Errors
+    /// As [`Keyless::sign`].
+    pub(super) async fn tag(&self, desk: Desk<'_>, payloads: &[(Digest, Vec<u8>)]) -> Result<Vec<Tagged>> {
+        let token = self.source.token(&self.http).await?;
+        all(payloads.iter().map(|(image, payload)| self.tagged(desk, &token, image, payload))).await
     }
 
     /// The flags that check a signature.
@@ -97,8 +124,7 @@ impl Keyless {
     }
 
     async fn one(&self, desk: Desk<'_>, token: &Token, statement: &[u8]) -> Result<Signed> {
-        let (digest, who) = (Digest::of(statement), token.who());
-        let key = format!("{CONTRACT} {digest} {who} {:?}", self.services);
+        let key = self.known_as("", token, statement);
         if let Some(bundle) = desk.store.recall::<String>(Table::Bundles, &key)
             && let Ok(signed) = self.verified(statement, bundle.into_bytes())
         {
@@ -108,7 +134,7 @@ impl Keyless {
         let draft = certified.sign(statement);
         let (log, kind) = &self.services.log;
         let entry = async {
-            let path = if *kind == Log::Tiled { "api/v2/log/entries" } else { "api/v1/log/entries" };
+            let path = if *kind == Log::Tiled { "api/v2/log/entries" } else { PROMISES };
             record(&self.http, &Services::below(log, path)?, draft.entry(*kind)?).await
         };
         let stamp = async {
@@ -120,13 +146,50 @@ impl Keyless {
         let (entry, stamp) = tokio::try_join!(entry, stamp)?;
         let bundle = draft.finish(*kind, &entry, stamp.map(|stamp| stamp.to_vec()))?;
         let text = String::from_utf8_lossy(&bundle).into_owned();
-        let signed = self.verified(statement, bundle).map_err(|error| {
-            Error::integrity("the signature that was just made does not verify, so no tag is pushed")
-                .because(error)
-                .hint("check that signing-config and trusted-root are about the same services, and this machine's clock")
-        })?;
+        let signed = self.verified(statement, bundle).map_err(unverified)?;
         desk.store.remember(Table::Bundles, &key, &text);
         Ok(signed)
+    }
+
+    async fn tagged(&self, desk: Desk<'_>, token: &Token, image: &Digest, payload: &[u8]) -> Result<Tagged> {
+        let key = self.known_as("payload ", token, payload);
+        if let Some(annotations) = desk.store.recall::<BTreeMap<String, String>>(Table::Bundles, &key)
+            && let Ok(tagged) = self.verified_tag(image, payload, annotations)
+        {
+            return Ok(tagged);
+        }
+        let log = self.services.promising.as_ref().ok_or_else(|| Error::bug("no log promises anything"))?;
+        let draft = self.certified(desk, token).await?.sign_payload(payload);
+        let entry = record(&self.http, &Services::below(log, PROMISES)?, draft.entry()?).await?;
+        let tagged = self.verified_tag(image, payload, draft.finish(&entry)?).map_err(unverified)?;
+        desk.store.remember(Table::Bundles, &key, &tagged.annotations);
+        Ok(tagged)
+    }
+
+    /// The name under which a signature is remembered.
+    fn known_as(&self, form: &str, token: &Token, content: &[u8]) -> String {
+        let (digest, who) = (Digest::of(content), token.who());
+        format!("{CONTRACT} {form}{digest} {who} {:?}", self.services)
+    }
+
+    /// The annotations, if they hold a good signature of the payload.
+    fn verified_tag(
+        &self,
+        image: &Digest,
+        payload: &[u8],
+        annotations: BTreeMap<String, String>,
+    ) -> Result<Tagged> {
+        let signer =
+            self.root.verify_legacy(payload, &annotations, image).map_err(|refusal| refusal.error)?;
+        Ok(Tagged { annotations, by: self.met(signer) })
+    }
+
+    /// Who has signed, as one line.
+    fn met(&self, signer: Identity) -> String {
+        let by = line(&signer);
+        // All certificates of one call name the same, since its tokens do.
+        let _ = self.signer.set(signer);
+        by
     }
 
     /// The bundle, if it is that of the statement and good.
@@ -140,10 +203,7 @@ impl Keyless {
         if signed != said {
             return Err(Error::integrity("another statement was signed"));
         }
-        let by = line(&identity);
-        // All certificates of one call name the same, since its tokens do.
-        let _ = self.signer.set(identity);
-        Ok(Signed { bundle, by })
+        Ok(Signed { bundle, by: self.met(identity) })
     }
 
     /// A key with a certificate that is good for a while.
@@ -184,6 +244,20 @@ impl Keyless {
         let dated = answered(&self.http, ask);
         dated.await.map_err(|spent| spent.explain(format!("cannot get a timestamp from {}", shown(url))))
     }
+}
+
+/// What these futures give, in their order, some of them at once.
+async fn all<T>(futures: impl Iterator<Item = impl Future<Output = Result<T>> + Send>) -> Result<Vec<T>> {
+    // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
+    let futures: Vec<futures_util::future::BoxFuture<'_, _>> =
+        futures.map(|future| Box::pin(future) as _).collect();
+    stream::iter(futures).buffered(AT_ONCE).try_collect().await
+}
+
+fn unverified(error: Error) -> Error {
+    Error::integrity("the signature that was just made does not verify, so no tag is pushed")
+        .because(error)
+        .hint("check that signing-config and trusted-root are about the same services, and this machine's clock")
 }
 
 /// All that a certificate says of who signs, and that may be compared: one line.
