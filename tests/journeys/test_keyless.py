@@ -214,7 +214,7 @@ def test_a_workflow_that_two_repositories_call_signs_for_each(
     refused = program(*other, cwd=tmp_path, code=4)
     assert f"for the repository {SOURCE}, but https://github.com/acme/web was expected" in refused.err
     assert f"use --source {SOURCE}" in refused.err
-    # The same image, and the same workflow: but neither what is remembered nor what hangs there stands in for it.
+    # The same image and workflow: but neither what is remembered nor what hangs there stands in for it.
     second = signed("acme/web")
     assert second[-1] == first[-1]
     program(*second, cwd=tmp_path)
