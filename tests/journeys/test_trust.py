@@ -58,7 +58,7 @@ EACH = [pytest.param(name, marks=pytest.mark.full) if name in LARGE else name fo
 Packages = set[tuple[str, str, str]]
 
 
-def made(name: str, program: Program, folder: Path) -> tuple[Path, Path, Path]:
+def made(name: str, program: Program, folder: Path, **more: str) -> tuple[Path, Path, Path]:
     """The image as a layout, and its bill in both formats."""
     project, base = IMAGES[name]
     if base and base.startswith("deb:"):
@@ -72,7 +72,7 @@ def made(name: str, program: Program, folder: Path) -> tuple[Path, Path, Path]:
     flags += ["--base", base if base.startswith("deb:") else lab_image(base)] if base else []
     bills = ["--sbom-output", str(spdx), "--sbom-output", str(cyclonedx)]
     env = {**HELLO_TARGET, **(with_uv(folder, program) if name == "pyo3-slim" else {})}
-    program(*flags, *bills, cwd=project, env=env)
+    program(*flags, *bills, cwd=project, env=env | more)
     return layout, spdx, cyclonedx
 
 
@@ -124,7 +124,7 @@ def test_validators_take_a_bill(name: str, program: Program, tmp_path: Path) -> 
 @pytest.mark.full
 def test_an_extension_module_in_rust_names_its_crates(program: Program, tmp_path: Path) -> None:
     """maturin writes them into the wheel (PEP 770)."""
-    _, spdx, cyclonedx = made("pyo3-slim", program, tmp_path)
+    layout, spdx, cyclonedx = made("pyo3-slim", program, tmp_path)
     locked = tomllib.loads((PYO3 / "Cargo.lock").read_text())["package"]
     crates = {("cargo", plain(one["name"]), one["version"]) for one in locked}
     # The project is a distribution, and the crate that its module is built from.
@@ -133,6 +133,15 @@ def test_an_extension_module_in_rust_names_its_crates(program: Program, tmp_path
     for bill in (spdx, cyclonedx):
         assert str(tmp_path) not in bill.read_text()
         assert "file:" not in bill.read_text()
+    # maturin's own document in the wheel would name the folder of the project.
+    elsewhere = tmp_path / "elsewhere" / "deep"
+    elsewhere.mkdir(parents=True)
+    cache = str(tmp_path / "cache")
+    digests = [
+        json.loads((made_there / "index.json").read_text())["manifests"][0]["digest"]
+        for made_there in (layout, made("pyo3-slim", program, elsewhere, CONTAINERIZE_CACHE_DIR=cache)[0])
+    ]
+    assert digests[0] == digests[1]
 
 
 @pytest.mark.full

@@ -69,7 +69,7 @@ tables! {
     /// The scripts of packages that do something, by the digests of their files.
     DebianScripts = "debian-scripts", "scripts of Debian packages";
     /// Wheels, by all that their build depends on.
-    Wheels = "wheels-4", "wheels that were built";
+    Wheels = "wheels-5", "wheels that were built";
     /// Versions that build backends gave.
     Versions = "versions-1", "versions of Python projects";
     /// Which digest a file of another hash has.
