@@ -56,6 +56,8 @@ fn signatory(flags: &SignatoryArgs) -> Result<Signatory> {
     };
     let identity = expected(&flags.identity, &flags.identity_pattern)?;
     let issuer = expected(&flags.issuer, &flags.issuer_pattern)?;
+    let source = expected(&flags.source, &flags.source_pattern)?;
+    let source_ref = expected(&flags.source_ref, &flags.source_ref_pattern)?;
     let (identity, issuer) = match (identity, issuer) {
         (Some(identity), Some(issuer)) => (identity, issuer),
         (Some(_), None) => {
@@ -80,7 +82,7 @@ fn signatory(flags: &SignatoryArgs) -> Result<Signatory> {
         }
         None => TrustedRoot::public()?,
     };
-    Ok(Signatory::Named(Box::new((root, Wanted { identity, issuer }))))
+    Ok(Signatory::Named(Box::new((root, Wanted { identity, issuer, source, source_ref }))))
 }
 
 fn text(file: &Path, what: &str) -> Result<String> {
@@ -123,7 +125,12 @@ fn words_of_files(verified: &VerifiedFiles, key: Option<&Path>) -> String {
 /// Who has signed.
 fn signed(key: Option<&Path>, signer: Option<&Identity>) -> String {
     match (key, signer) {
-        (_, Some(Identity { identity, issuer })) => format!("signed by {identity}\n  issuer: {issuer}\n"),
+        (_, Some(Identity { identity, issuer, source, source_ref })) => {
+            let at = source_ref.as_ref().map(|name| format!(" at {name}")).unwrap_or_default();
+            let source =
+                source.as_ref().map(|source| format!("  source: {source}{at}\n")).unwrap_or_default();
+            format!("signed by {identity}\n  issuer: {issuer}\n{source}")
+        }
         (Some(key), None) => format!("signed with {}\n", key.display()),
         (None, None) => "signed\n".to_owned(),
     }

@@ -11,6 +11,7 @@ from harness import OWN_LAB, Env, Services, free_port, run
 
 WORKFLOW = "https://github.com/acme/shop/.github/workflows/release.yml@refs/tags/v1"
 ISSUER = "https://token.actions.githubusercontent.com"
+SOURCE = "https://github.com/acme/shop"
 
 
 @dataclass

@@ -127,6 +127,8 @@ def test_without_a_key_each_verifies_what_the_other_signs(
     cosign("verify", *known, *theirs, image)
     for predicate in ("slsaprovenance1", "spdxjson"):
         cosign("verify-attestation", *known, *theirs, "--type", predicate, image)
+    of_another = [*theirs, "--certificate-github-workflow-repository", "acme/web"]
+    assert cosign("verify", *known, *of_another, image, code=None).code != 0
     stranger = ["--certificate-identity", "me@x.org", "--certificate-oidc-issuer", ISSUER]
     assert cosign("verify", *known, *stranger, image, code=None).code != 0
 
@@ -180,3 +182,24 @@ def test_the_program_verifies_what_cosign_states_about_a_file(
     done = program(*words, str(public), cwd=tmp_path)
     assert "slsa.dev/provenance/v0.2: signed" in done.out
     program(*words, str(other), cwd=tmp_path, code=4)
+
+
+def test_without_a_key_each_verifies_the_other_s_older_form(
+    program: Program, registry, cosign: Cosign, sigstore: Sigstore, tmp_path: Path
+) -> None:
+    root, whom = sigstore.folder / "trusted_root.json", ["--identity", WORKFLOW, "--issuer", ISSUER]
+    theirs = ["--certificate-identity", WORKFLOW, "--certificate-oidc-issuer", ISSUER]
+    known = ["--trusted-root", root, "--allow-insecure-registry", LEGACY]
+    config = ["--config", str(sigstore.config(tmp_path)), "--signature-format", "legacy"]
+    here = registry("anonymous")
+    image = push(program, here, "keyless/ours-legacy", tmp_path, *config, env=sigstore.job)
+    cosign("verify", *known, *theirs, image)
+    stranger = ["--certificate-identity", "me@x.org", "--certificate-oidc-issuer", ISSUER]
+    assert cosign("verify", *known, *stranger, image, code=None).code != 0
+
+    image = push(program, here, "keyless/theirs-legacy", tmp_path / "theirs")
+    services = ["--use-signing-config=false", "--fulcio-url", f"http://127.0.0.1:{sigstore.port}"]
+    services += ["--rekor-url", f"http://127.0.0.1:{sigstore.port + 1}", *known]
+    cosign("sign", "--yes", *services, "--identity-token", sigstore.folder / "token", image)
+    done = program("verify", image, "--trusted-root", str(root), *whom, cwd=tmp_path)
+    assert f"signed by {WORKFLOW}" in done.out

@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from harness import (
     need_target,
     run,
 )
-from services_of_sigstore import ISSUER, WORKFLOW, Sigstore, start
+from services_of_sigstore import ISSUER, SOURCE, WORKFLOW, Sigstore, start
 
 #: A second opinion on what the program signs.
 SIGSTORE = "sigstore==4.5.1"
@@ -68,7 +69,8 @@ def test_a_job_signs_as_its_workflow(
 
     verify = said(first)
     done = program(*verify, cwd=tmp_path)
-    assert f"signed by {WORKFLOW}\n  issuer: {ISSUER}\n" in done.out
+    assert f"signed by {WORKFLOW}\n  issuer: {ISSUER}\n  source: {SOURCE} at refs/tags/v1\n" in done.out
+    assert verify[verify.index("--source") + 1] == SOURCE
     assert f"provenance: signed, built by {WORKFLOW}\n" in done.out
     assert "SBOM (SPDX): signed\n" in done.out
     image = verify[-1]
@@ -102,6 +104,45 @@ def test_a_signature_that_the_registry_has_counts_only_if_it_verifies(
     fresh = {"XDG_CACHE_HOME": str(tmp_path / "runner")}
     push("--config", sigstore.config(tmp_path), env={**sigstore.job, **fresh})
     assert "POST /api/v2/signingCert" in sigstore.asked()
+
+
+@pytest.mark.parametrize("form", ["legacy", "both"])
+def test_the_older_form_is_signed_without_a_key_too(
+    form: str, program: Program, push: Callable, sigstore: Sigstore, tmp_path: Path
+) -> None:
+    flags = ["--config", sigstore.config(tmp_path), "--signature-format", form, "--sbom", "none"]
+    sigstore.asked()
+    first = push(*flags, env=sigstore.job)
+    asked = sigstore.asked()
+    # The image's signature, and with bundles that of the image and of its provenance.
+    assert asked.count("POST /api/v1/log/entries") == (1 if form == "legacy" else 3)
+    assert asked.count("POST /api/v2/signingCert") == 1
+    verify = said(first)
+    assert f"signed by {WORKFLOW}" in program(*verify, cwd=tmp_path).out
+
+    host, _, rest = verify[-1].partition("/")
+    repository, _, digest = rest.partition("@")
+    address = f"http://{host}/v2/{repository}/manifests/{digest.replace(':', '-')}.sig"
+    accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
+    with urllib.request.urlopen(urllib.request.Request(address, headers=accept)) as answer:
+        [layer] = json.load(answer)["layers"]
+    names = ["certificate", "chain", "bundle"]
+    assert set(layer["annotations"]) == {
+        *("dev.cosignproject.cosign/signature", "io.containerize.signed-by"),
+        *(f"dev.sigstore.cosign/{name}" for name in names),
+    }
+    other = list(verify)
+    other[other.index("--source") + 1] = "https://github.com/acme/web"
+    refused = program(*other, cwd=tmp_path, code=4)
+    assert f"for the repository {SOURCE}, but https://github.com/acme/web was expected" in refused.err
+
+    # Nothing is new: nothing is signed again.
+    push(*flags, env=sigstore.job)
+    assert sigstore.asked() == ["GET /github/token"]
+    tiled = ["--config", sigstore.config(tmp_path, 2), "--signature-format", form]
+    refused = push(*tiled, env=sigstore.job, code=2)
+    assert "signing_config_v2.json names no log of Rekor v1, which that form needs" in refused.err
+    assert sigstore.asked() == []
 
 
 def test_a_token_is_asked_for_before_anything_is_built(
@@ -167,7 +208,36 @@ def test_a_person_signs_with_a_token_in_a_file_or_a_variable(
     image = said(done)[-1]
     root = ["--trusted-root", sigstore.folder / "trusted_root.json"]
     issuer = ["--issuer-pattern", "https://.*"]
-    program("verify", image, *root, "--identity", "ada@example.org", *issuer, cwd=tmp_path)
+    ada = ["verify", image, *root, "--identity", "ada@example.org", *issuer]
+    program(*ada, cwd=tmp_path)
+    # A person's certificate names no repository.
+    refused = program(*ada, "--source", SOURCE, cwd=tmp_path, code=4)
+    assert "whose certificate does not say for which repository" in refused.err
+
+
+def test_a_workflow_that_two_repositories_call_signs_for_each(
+    program: Program, push: Callable, sigstore: Sigstore, tmp_path: Path
+) -> None:
+    config, token = sigstore.config(tmp_path), (sigstore.folder / "token").read_text()
+    root = ["--trusted-root", sigstore.folder / "trusted_root.json"]
+
+    def signed(repository: str) -> list[str]:
+        file = tmp_path / "token"
+        file.write_text(changed(token, repository=repository))
+        return said(push("--config", config, "--identity-token", file, env={}))
+
+    first = signed("acme/shop")
+    whom = ["verify", first[-1], *root, "--identity", WORKFLOW, "--issuer", ISSUER]
+    other = [*whom, "--source", "https://github.com/acme/web"]
+    refused = program(*other, cwd=tmp_path, code=4)
+    assert f"for the repository {SOURCE}, but https://github.com/acme/web was expected" in refused.err
+    assert f"use --source {SOURCE}" in refused.err
+    # The same image and workflow: but neither what is remembered nor what hangs there stands in for it.
+    second = signed("acme/web")
+    assert second[-1] == first[-1]
+    program(*second, cwd=tmp_path)
+    program(*first, cwd=tmp_path)
+    program(*other, cwd=tmp_path)
 
 
 def test_a_job_says_where_files_were_built(program: Program, sigstore: Sigstore, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,16 @@ from harness import (
     need_target,
     run,
 )
+from python_projects import PROJECTS, with_uv
 
 #: Kinds of packages in syft's words, and in those of package URLs.
 KINDS = {"python": "pypi", "rust-crate": "cargo", "deb": "deb", "apk": "apk"}
 #: The reference validators of both formats.
-VALIDATORS = ["spdx-tools==0.8.5", "cyclonedx-python-lib[json-validation]==11.12.0"]
+VALIDATORS = [
+    *("spdx-tools==0.8.5", "cyclonedx-python-lib[json-validation]==11.12.0"),
+    # What the NTIA says that every bill has at least.
+    "ntia-conformance-checker==6.0.0",
+]
 STRICT = """import sys
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
@@ -34,6 +40,7 @@ sys.exit(str(JsonStrictValidator(SchemaVersion.V1_6).validate_str(open(sys.argv[
 """
 FASTAPI = REPOSITORY / "examples" / "hello-fastapi"
 SCIENCE = REPOSITORY / "tests" / "bench" / "python-science"
+PYO3 = PROJECTS / "rust-maturin"
 SLIM = "python:3.13-slim-bookworm"
 #: Projects and their bases, by a name.
 IMAGES = {
@@ -41,16 +48,17 @@ IMAGES = {
     "fastapi-slim": (FASTAPI, SLIM),
     "fastapi-distroless": (FASTAPI, "distroless/python3-debian12:nonroot"),
     "science-slim": (SCIENCE, SLIM),
+    "pyo3-slim": (PYO3, SLIM),
     "rust-debian": (HELLO_WEB, "deb:trixie"),
 }
 #: Those that take long, or Debian's archive.
-LARGE = ("science-slim", "rust-debian")
+LARGE = ("science-slim", "pyo3-slim", "rust-debian")
 EACH = [pytest.param(name, marks=pytest.mark.full) if name in LARGE else name for name in IMAGES]
 
 Packages = set[tuple[str, str, str]]
 
 
-def made(name: str, program: Program, folder: Path) -> tuple[Path, Path, Path]:
+def made(name: str, program: Program, folder: Path, **more: str) -> tuple[Path, Path, Path]:
     """The image as a layout, and its bill in both formats."""
     project, base = IMAGES[name]
     if base and base.startswith("deb:"):
@@ -63,7 +71,8 @@ def made(name: str, program: Program, folder: Path) -> tuple[Path, Path, Path]:
     flags = ["--platform", "linux/amd64", "-o", f"oci:{layout}:made", "--repository", "ghcr.io/acme/made"]
     flags += ["--base", base if base.startswith("deb:") else lab_image(base)] if base else []
     bills = ["--sbom-output", str(spdx), "--sbom-output", str(cyclonedx)]
-    program(*flags, *bills, cwd=project, env=HELLO_TARGET)
+    env = {**HELLO_TARGET, **(with_uv(folder, program) if name == "pyo3-slim" else {})}
+    program(*flags, *bills, cwd=project, env=env | more)
     return layout, spdx, cyclonedx
 
 
@@ -108,6 +117,31 @@ def test_validators_take_a_bill(name: str, program: Program, tmp_path: Path) -> 
     run([venv / "bin/pip", "install", "--quiet", "--disable-pip-version-check", *VALIDATORS])
     run([venv / "bin/pyspdxtools", "-i", spdx])
     run([venv / "bin/python", "-c", STRICT, cyclonedx])
+    checked = run([venv / "bin/ntia-checker", "--file", spdx, "--output", "json"], code=None).out
+    assert json.loads(checked)["isNtiaConformant"], checked
+
+
+@pytest.mark.full
+def test_an_extension_module_in_rust_names_its_crates(program: Program, tmp_path: Path) -> None:
+    """maturin writes them into the wheel (PEP 770)."""
+    layout, spdx, cyclonedx = made("pyo3-slim", program, tmp_path)
+    locked = tomllib.loads((PYO3 / "Cargo.lock").read_text())["package"]
+    crates = {("cargo", plain(one["name"]), one["version"]) for one in locked}
+    # The project is a distribution, and the crate that its module is built from.
+    assert {one for one in listed(spdx) if one[0] == "cargo"} == crates
+    assert ("pypi", "rusty", "1.0.0") in listed(spdx)
+    for bill in (spdx, cyclonedx):
+        assert str(tmp_path) not in bill.read_text()
+        assert "file:" not in bill.read_text()
+    # maturin's own document in the wheel would name the folder of the project.
+    elsewhere = tmp_path / "elsewhere" / "deep"
+    elsewhere.mkdir(parents=True)
+    cache = str(tmp_path / "cache")
+    digests = [
+        json.loads((made_there / "index.json").read_text())["manifests"][0]["digest"]
+        for made_there in (layout, made("pyo3-slim", program, elsewhere, CONTAINERIZE_CACHE_DIR=cache)[0])
+    ]
+    assert digests[0] == digests[1]
 
 
 @pytest.mark.full

@@ -54,6 +54,8 @@ SECONDS_TO_START = 30
 MINUTES_OF_A_CERTIFICATE = 10
 #: Who gave the token (Fulcio's `oid-info.md`): as bare text, and as an UTF8String.
 ISSUER_OLD, ISSUER_NEW = "1.3.6.1.4.1.57264.1.1", "1.3.6.1.4.1.57264.1.8"
+#: For which repository and which branch or tag of it.
+SOURCE, SOURCE_REF = "1.3.6.1.4.1.57264.1.12", "1.3.6.1.4.1.57264.1.14"
 SCTS = x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
 POLICY = "1.3.6.1.4.1.57264.2"
 
@@ -178,10 +180,12 @@ class Fulcio:
         builder = builder.add_extension(signing_usage(), critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), False)
         builder = builder.add_extension(x509.SubjectAlternativeName([name]), critical=True)
-        for number, content in [
-            (ISSUER_OLD, issuer.encode()),
-            (ISSUER_NEW, core.UTF8String(issuer).dump()),
-        ]:
+        says = [(ISSUER_OLD, issuer.encode()), (ISSUER_NEW, core.UTF8String(issuer).dump())]
+        if workflow:
+            repository = f"https://github.com/{claims['repository']}"
+            says += [(SOURCE, core.UTF8String(repository).dump())]
+            says += [(SOURCE_REF, core.UTF8String(claims["ref"]).dump())]
+        for number, content in says:
             own = x509.UnrecognizedExtension(x509.ObjectIdentifier(number), content)
             builder = builder.add_extension(own, critical=False)
         # What the log signs is the certificate without the log's own word (RFC 6962, 3.2).
@@ -459,6 +463,7 @@ def token(**changed: object) -> str:
         "sub": "repo:acme/shop:ref:refs/tags/v1",
         "job_workflow_ref": WORKFLOW,
         "repository": "acme/shop",
+        "ref": "refs/tags/v1",
         "iat": now,
         "nbf": now,
         "exp": now + 3600,

@@ -65,7 +65,8 @@ pub(crate) struct SignatoryArgs {
     pub(crate) key: Option<PathBuf>,
     /// Identity that the certificate must contain: a mail address, or the address of a workflow
     ///
-    /// For a reusable workflow it is that workflow's address. The repository that called it is not compared.
+    /// For a reusable workflow it is that workflow's address, whichever repository called it: that is what --source
+    /// compares.
     #[arg(long, value_name = "ID", conflicts_with = "key")]
     pub(crate) identity: Option<String>,
     /// The same as a regular expression for all of it
@@ -79,6 +80,21 @@ pub(crate) struct SignatoryArgs {
     /// The same as a regular expression for all of it
     #[arg(long, value_name = "REGEX", conflicts_with_all = ["key", "issuer"])]
     pub(crate) issuer_pattern: Option<String>,
+    /// Repository that it must have been built for: a URL
+    ///
+    /// As the certificate says it, for GitHub https://github.com/OWNER/REPO. Fulcio writes it for workflows on GitHub,
+    /// GitLab and others, but not for people.
+    #[arg(long, value_name = "URL", conflicts_with = "key")]
+    pub(crate) source: Option<String>,
+    /// The same as a regular expression for all of it
+    #[arg(long, value_name = "REGEX", conflicts_with_all = ["key", "source"])]
+    pub(crate) source_pattern: Option<String>,
+    /// Branch or tag of that repository: refs/heads/NAME or refs/tags/NAME
+    #[arg(long, value_name = "REF", conflicts_with = "key")]
+    pub(crate) source_ref: Option<String>,
+    /// The same as a regular expression for all of it
+    #[arg(long, value_name = "REGEX", conflicts_with_all = ["key", "source_ref"])]
+    pub(crate) source_ref_pattern: Option<String>,
     /// Trusted root of the services that signed it [default: Sigstore's public ones]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "key")]
     pub(crate) trusted_root: Option<PathBuf>,

@@ -294,11 +294,6 @@ impl Check<'_> {
         if let Some(mistake) = sign.and_then(Sign::mistake) {
             return Err(self.wrong("sign", mistake).hint(Sign::FORMS));
         }
-        if sign.is_some_and(|sign| sign.keyless) && attest.signature_format.has_tags() {
-            return Err(self
-                .wrong("signature-format", "signatures without a key are always bundles")
-                .hint("leave it out, or sign with a key"));
-        }
         if sign.is_some() && attest.attestations == Attestations::None {
             return Err(self
                 .wrong("sign", "with `attestations = \"none\"` no signature goes anywhere")

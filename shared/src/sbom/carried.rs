@@ -34,7 +34,7 @@ struct Metadata {
 }
 
 /// CycloneDX.
-#[derive(Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 struct Part {
     #[serde(rename = "type")]
@@ -42,25 +42,26 @@ struct Part {
     name: String,
     version: Option<String>,
     purl: Option<String>,
+    scope: Option<String>,
     licenses: Vec<Licensed>,
     hashes: Vec<Hash>,
     components: Vec<Part>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 struct Licensed {
     expression: Option<String>,
     license: Id,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 struct Id {
     id: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 struct Hash {
     alg: String,
@@ -105,9 +106,8 @@ pub fn add_carried(bill: &mut Bill, holder: &Key, document: &[u8]) -> Option<usi
     // What comes in a distribution, its distributor distributes.
     let supplier = bill.components.get(holder).and_then(|holder| holder.supplier.clone());
     let mut left = MOST;
-    // The document is about the holder itself: only what that is made of is new.
-    let inner = document.metadata.component.map(|own| own.components).unwrap_or_default();
-    let parts = inner.into_iter().chain(document.components);
+    let own = document.metadata.component.map(|own| own_parts(bill, holder, own)).unwrap_or_default();
+    let parts = own.into_iter().chain(document.components);
     add(bill, holder, parts, supplier.as_ref(), DEEPEST, &mut left);
     for package in document.packages.into_iter().take(left) {
         let Some(part) = of_spdx(&package) else { continue };
@@ -116,6 +116,23 @@ pub fn add_carried(bill: &mut Bill, holder: &Key, document: &[u8]) -> Option<usi
     }
     Some(MOST - left)
 }
+
+/// The parts of what a document is about. Mostly that is the holder itself, and only what it is made of is new. But an
+/// extension module is built from a crate, whose targets have its own name.
+fn own_parts(bill: &Bill, holder: &Key, own: Part) -> Vec<Part> {
+    let purl = |part: &Part| part.purl.as_deref().and_then(Purl::given);
+    let of_holder = bill.components.get(holder).and_then(|holder| holder.purl.as_ref());
+    let is_other = purl(&own).zip(of_holder).is_some_and(|(own, holder)| own.kind() != holder.kind());
+    if !is_other {
+        return own.components;
+    }
+    let is_target = |part: &Part| purl(part) == purl(&own);
+    let components = own.components.iter().filter(|part| !is_target(part)).cloned().collect();
+    vec![Part { components, ..own }]
+}
+
+/// The scope of what only built the rest.
+const EXCLUDED: &str = "excluded";
 
 fn add(
     bill: &mut Bill,
@@ -131,7 +148,11 @@ fn add(
         }
         let Some(made) = of_cyclonedx(&part) else { continue };
         *left -= 1;
-        let key = bill.add(holder, Component { supplier: supplier.cloned(), ..made });
+        let made = Component { supplier: supplier.cloned(), ..made };
+        let key = match part.scope.as_deref() {
+            Some(EXCLUDED) => bill.make_with(holder, made),
+            _ => bill.add(holder, made),
+        };
         if depth > 0 {
             add(bill, &key, part.components.into_iter(), supplier, depth - 1, left);
         }
@@ -193,7 +214,7 @@ pub fn licence_of_metadata(metadata: &str) -> Licence {
 
 #[cfg(test)]
 mod tests {
-    use super::super::spdx;
+    use super::super::{Bond, spdx};
     use super::*;
 
     fn bill() -> (Bill, Key) {
@@ -218,6 +239,29 @@ mod tests {
         assert_eq!(names, ["serde pkg:cargo/serde@1.0.0", "zlib pkg:rpm/almalinux/zlib@1.3"]);
         let text = String::from_utf8(spdx(&bill).expect("made")).expect("text");
         assert!(text.contains("pkg:rpm/almalinux/zlib@1.3") && text.contains("MIT OR Apache-2.0"), "{text}");
+    }
+
+    #[test]
+    fn a_wheel_is_built_from_the_crate_that_its_bill_is_about() {
+        let mut bill = Bill::new(Component::new(Kind::Image, "x"), Digest::of(b"m"), "1980-01-01T00:00:00Z");
+        let root = bill.root();
+        let purl = Some(Purl::new("pypi", "rusty").version("1.0.0"));
+        let wheel = bill.add(&root, Component { purl, ..Component::new(Kind::Library, "rusty") });
+        // As maturin 1.16 writes it.
+        let document = r#"{"bomFormat":"CycloneDX","metadata":{"component":{"type":"library","name":"rusty",
+            "version":"1.0.0","scope":"required","purl":"pkg:cargo/rusty@1.0.0?download_url=file://.",
+            "components":[{"type":"library","name":"rusty","version":"1.0.0",
+            "purl":"pkg:cargo/rusty@1.0.0?download_url=file://.#src/lib.rs"}]}},"components":[
+            {"type":"library","name":"autocfg","version":"1.5.1","scope":"excluded","purl":"pkg:cargo/autocfg@1.5.1"},
+            {"type":"library","name":"pyo3","version":"0.25.1","scope":"required","purl":"pkg:cargo/pyo3@0.25.1"}]}"#;
+        assert_eq!(add_carried(&mut bill, &wheel, document.as_bytes()), Some(3));
+        let purls = |bond: Bond| -> Vec<String> {
+            let related = bill.relations.iter().filter(|one| one.from == wheel && one.bond == bond);
+            related.map(|one| bill.components[&one.to].purl.as_ref().expect("a purl").to_string()).collect()
+        };
+        assert_eq!(purls(Bond::Holds), ["pkg:cargo/pyo3@0.25.1", "pkg:cargo/rusty@1.0.0"]);
+        assert_eq!(purls(Bond::MadeWith), ["pkg:cargo/autocfg@1.5.1"]);
+        assert_eq!(bill.components.len(), 4, "the targets of the crate are the crate");
     }
 
     #[test]

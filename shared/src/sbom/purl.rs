@@ -16,7 +16,7 @@ pub struct Purl {
 }
 
 impl Purl {
-    /// One that somebody else wrote, as it is but for addresses with logins.
+    /// One that somebody else wrote, as it is but for addresses with logins and of files of their machine.
     pub fn given(text: &str) -> Option<Self> {
         let odd = |c: char| c.is_whitespace() || c.is_control();
         let (head, rest) = text.split_once('?').unwrap_or((text, ""));
@@ -24,9 +24,15 @@ impl Purl {
             return None;
         }
         let kept: Vec<&str> =
-            rest.split('&').filter(|qualifier| !qualifier.is_empty() && !has_login(qualifier)).collect();
+            rest.split('&').filter(|qualifier| !qualifier.is_empty() && !is_private(qualifier)).collect();
         let given = if kept.is_empty() { head.to_owned() } else { format!("{head}?{}", kept.join("&")) };
         Some(Self { given: Some(given), ..Self::new("", "") })
+    }
+
+    /// The kind of package: `cargo`, `pypi`.
+    pub(super) fn kind(&self) -> &str {
+        let given = self.given.as_deref().and_then(|given| given.strip_prefix("pkg:")?.split('/').next());
+        given.unwrap_or(self.kind)
     }
 
     /// `pkg:KIND/NAME`.
@@ -60,9 +66,13 @@ impl Purl {
     }
 }
 
-/// Whether an address in a qualifier names a user before its host.
-fn has_login(qualifier: &str) -> bool {
+/// Whether an address in a qualifier names a user before its host, or a file.
+fn is_private(qualifier: &str) -> bool {
     let plain = qualifier.to_ascii_lowercase().replace("%2f", "/").replace("%40", "@");
+    let plain = plain.replace("%3a", ":").replace("%2b", "+");
+    if plain.split(['=', '+']).any(|part| part.starts_with("file:")) {
+        return true;
+    }
     let host = plain.split_once("//").and_then(|(_, rest)| rest.split(['/', '#']).next());
     host.is_some_and(|host| host.contains('@'))
 }
@@ -113,6 +123,10 @@ mod tests {
             ),
             ("pkg:cargo/a@1?x=1&vcs_url=https://u:p@h/a", Some("pkg:cargo/a@1?x=1")),
             ("pkg:cargo/a@1?vcs_url=https%3A%2F%2Fu%3Ap%40h%2Fa", Some("pkg:cargo/a@1")),
+            ("pkg:cargo/a@1?download_url=file://.", Some("pkg:cargo/a@1")),
+            ("pkg:cargo/a@1?download_url=file:///home/me/a#src/lib.rs", Some("pkg:cargo/a@1")),
+            ("pkg:cargo/a@1?x=1&vcs_url=git%2Bfile%3A%2F%2F%2Fhome%2Fa", Some("pkg:cargo/a@1?x=1")),
+            ("pkg:pypi/a@1?file_name=file.whl", Some("pkg:pypi/a@1?file_name=file.whl")),
             ("pkg:a", None),
             ("cargo/a@1", None),
             ("pkg:cargo/a b", None),

@@ -52,7 +52,7 @@ tables! {
     NativeChoices = "native-choices", "native libraries of images";
     /// Documents about images, by the images and what they were made of.
     Bills = "bills-v1", "bills of materials of images";
-    /// Bundles with certificates, by what is signed, who signs, and the services that took part.
+    /// Signatures with certificates in either form, by what is signed, who signs, and the services that took part.
     Bundles = "bundles-v1", "signatures with certificates";
     /// Repositories by registry and digest.
     Homes = "homes", "repositories that have a blob";
@@ -71,7 +71,7 @@ tables! {
     /// The scripts of packages that do something, by the digests of their files.
     DebianScripts = "debian-scripts", "scripts of Debian packages";
     /// Wheels, by all that their build depends on.
-    Wheels = "wheels-4", "wheels that were built";
+    Wheels = "wheels-5", "wheels that were built";
     /// Versions that build backends gave.
     Versions = "versions-1", "versions of Python projects";
     /// Which digest a file of another hash has.

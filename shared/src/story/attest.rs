@@ -13,7 +13,7 @@ use super::request::Request;
 use super::revision::{self, remember_written};
 use super::sign::{Desk, Signers};
 use super::verify::{Attestation, attestation, perhaps_shown, refusal, shown};
-use crate::config::Sign;
+use crate::config::{Attest, Sign};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::{Digest, to_json};
@@ -93,7 +93,8 @@ pub async fn attest(
     // Git looks while files are read.
     let question = Question::ask(dir);
     let client = Client::new(request.registry.clone(), request.credentials.clone(), events.clone())?;
-    let signers = Signers::of(request, dir, std::iter::once(&sign), client.http())?;
+    let attest = Attest { sign: Some(sign.clone()), ..Attest::default() };
+    let signers = Signers::of(request, dir, std::iter::once(&attest), client.http())?;
     let signer = signers.get(&sign).ok_or_else(|| Error::bug("a signer is lost"))?;
     events.step("Attesting", counted(files.len()));
     let digests = tokio::task::block_in_place(|| digests(dir, files))?;
@@ -277,8 +278,7 @@ fn signed_statement(
     let subject = bundle.subject();
     let subject = subject
         .ok_or_else(|| unusable(Error::integrity("it holds no statement about files with their SHA-256")))?;
-    let has_certificate = bundle.has_certificate();
-    signatory.verify(bytes, &subject).map_err(|why| refusal(place, signatory, has_certificate, why))
+    signatory.verify(bytes, &subject).map_err(|why| refusal(place, signatory, why))
 }
 
 /// The file of this digest in the statement.

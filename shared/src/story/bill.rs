@@ -90,6 +90,8 @@ pub(super) async fn of_image(workshop: &Workshop<'_>, subject: &Subject<'_>) -> 
             Detail::Metadata(metadata) => Some(metadata),
             _ => None,
         });
+        // Whoever distributes the base distributes what is in it; if it has no name, whoever distributes the image.
+        let supplier = supplier.or_else(|| bill.image.supplier.clone());
         found(&mut bill, metadata, &known, supplier.as_ref());
         add_crates(&mut bill, &subject.origin.parts.crates);
         libraries(&mut bill, subject.origin);
@@ -327,7 +329,6 @@ fn found<'m>(
         let version = Some(metadata.version.clone());
         bill.add(
             &root,
-            // Whoever distributes the base distributes what is in it.
             Component {
                 version,
                 purl: Some(purl),

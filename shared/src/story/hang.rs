@@ -4,8 +4,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::bill::{self, Subject};
@@ -13,7 +11,7 @@ use super::ingredients::{Origin, Packed};
 use super::provenance;
 use super::request::{NAME, Request, named};
 use super::revision::remember_written;
-use super::sign::{Signed, Signer};
+use super::sign::{Signed, Signer, Tagged};
 use super::workshop::Workshop;
 use crate::config::{Attest, Attestations, Sbom};
 use crate::error::{Error, Result};
@@ -226,8 +224,7 @@ impl Things<'_> {
             self.attach_signed(set, &subjects, &bills, signer).await?;
         }
         if self.plan.attest.signature_format.has_tags() {
-            let signatures = tokio::task::block_in_place(|| self.tag_signatures(set, &subjects, signer));
-            set.signatures = signatures?;
+            set.signatures = self.tag_signatures(set, &subjects, signer).await?;
         }
         Ok(())
     }
@@ -302,7 +299,7 @@ impl Things<'_> {
     }
 
     /// The signature of each manifest in each repository, in cosign's older form.
-    fn tag_signatures(
+    async fn tag_signatures(
         &self,
         set: &ImageSet,
         subjects: &[Descriptor],
@@ -310,20 +307,22 @@ impl Things<'_> {
     ) -> Result<Vec<Signature>> {
         let repositories: BTreeSet<&Repository> =
             set.references.iter().map(|name| &name.repository).collect();
-        let mut made = Vec::new();
-        let places =
-            repositories.iter().flat_map(|place| subjects.iter().map(move |subject| (*place, subject)));
-        for (repository, subject) in places {
-            let content = trust::legacy_payload(repository, &subject.digest)?;
-            let (signature, by) = signer.signature(self.workshop.desk(), &content)?;
-            let mut payload = Blob::of(trust::SIMPLE_SIGNING, content);
-            payload.descriptor.annotations.extend([
-                (trust::SIMPLE_SIGNATURE.to_owned(), BASE64.encode(signature)),
-                (SIGNED_BY.to_owned(), by),
-            ]);
-            made.push(Signature { repository: repository.clone(), subject: subject.digest, payload });
+        let (mut places, mut payloads) = (Vec::new(), Vec::new());
+        for repository in repositories {
+            for subject in subjects {
+                payloads.push((subject.digest, trust::legacy_payload(repository, &subject.digest)?));
+                places.push(repository);
+            }
         }
-        Ok(made)
+        let signed = signer.tag(self.workshop.desk(), &payloads).await?;
+        let made = places.into_iter().zip(payloads).zip(signed);
+        let made = made.map(|((repository, (subject, content)), Tagged { annotations, by })| {
+            let mut payload = Blob::of(trust::SIMPLE_SIGNING, content);
+            payload.descriptor.annotations.extend(annotations);
+            payload.descriptor.annotations.insert(SIGNED_BY.to_owned(), by);
+            Signature { repository: repository.clone(), subject, payload }
+        });
+        Ok(made.collect())
     }
 
     fn hang(

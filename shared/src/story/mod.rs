@@ -75,7 +75,7 @@ async fn tell<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> 
     let hooks = recipe.hooks();
     early::check(request, &recipe.early(), &hooks, &recipe.results())?;
     let early = recipe.early();
-    let signing = early.iter().filter_map(|image| image.settings.attest.sign.as_ref());
+    let signing = early.iter().map(|image| &image.settings.attest);
     let signing = signing.filter(|_| hang::signs(request));
     let credentials = deliver::credentials(request, &recipe.references(), &recipe.wishes()?)?;
     let client = Client::new(request.registry.clone(), credentials, events.clone())?;

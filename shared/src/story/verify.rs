@@ -9,7 +9,7 @@ use crate::oci::{Descriptor, Digest, Manifest, ManifestKind, Reference, Reposito
 use crate::registry::{Client, Shelf};
 use crate::sbom;
 use crate::store::Store;
-use crate::trust::{self, Bundle, Identity, Signatory};
+use crate::trust::{self, Bundle, Identity, Means, Refusal, Signatory};
 use crate::words;
 use crate::words::flag;
 
@@ -168,14 +168,13 @@ impl Verifier<'_> {
             found.attestations.push(attestation(&statement, false));
             return Ok(());
         }
-        found.certified |= Bundle::read(&content).is_ok_and(|bundle| bundle.has_certificate());
         match self.signatory.verify(&content, image) {
             Ok((statement, signer)) if statement.predicate_type == trust::SIGNATURE => found.signed(signer),
             Ok((statement, _)) => {
                 let statement = serde_json::to_value(statement).unwrap_or_default();
                 found.attestations.push(attestation(&statement, true));
             }
-            Err(error) => found.refused.push(error),
+            Err(refusal) => found.refused.push(refusal),
         }
         Ok(())
     }
@@ -190,17 +189,16 @@ impl Verifier<'_> {
         let layers = match self.client.shelved(repository, Shelf::Signatures, image).await {
             // Anything may be under a tag: it is no signature then, and others may be good.
             Err(error) if error.kind() == Kind::Integrity => {
-                found.refused.push(error);
+                found.refused.push(error.into());
                 return Ok(());
             }
             layers => layers?,
         };
         for layer in layers.iter().take(MOST_ENTRIES) {
             let payload = self.client.small_blob(repository, layer, self.store).await?;
-            found.certified |= trust::is_certified(&layer.annotations);
             match self.signatory.verify_legacy(&payload, &layer.annotations, image) {
                 Ok(signer) => found.signed(signer),
-                Err(error) => found.refused.push(error),
+                Err(refusal) => found.refused.push(refusal),
             }
         }
         Ok(())
@@ -228,8 +226,8 @@ pub(super) fn attestation(statement: &Value, signed: bool) -> Attestation {
 }
 
 /// The refusal of `what`, whose only signature does not count.
-pub(super) fn refusal(what: &str, signatory: &Signatory, certified: bool, why: Error) -> Error {
-    let mut found = Found { certified, refused: vec![why], ..Found::default() };
+pub(super) fn refusal(what: &str, signatory: &Signatory, why: Refusal) -> Error {
+    let mut found = Found { refused: vec![why], ..Found::default() };
     found.judge(what, signatory).err().unwrap_or_else(|| Error::bug("a signature is good and refused"))
 }
 
@@ -238,9 +236,7 @@ pub(super) fn refusal(what: &str, signatory: &Signatory, certified: bool, why: E
 struct Found {
     is_signed: bool,
     signer: Option<Identity>,
-    /// Whether somebody signed with a certificate.
-    certified: bool,
-    refused: Vec<Error>,
+    refused: Vec<Refusal>,
     attestations: Vec<Attestation>,
 }
 
@@ -256,15 +252,21 @@ impl Found {
             return Ok(());
         }
         let mut refused = std::mem::take(&mut self.refused);
+        let is_any = |means| refused.iter().any(|refusal| refusal.means == Some(means));
+        let (any_key, any_certificate) = (is_any(Means::Key), is_any(Means::Certificate));
         // What is wrong with the right one's signature tells more than that somebody else has signed too.
-        refused.sort_by_key(trust::is_of_another);
-        let Some(why) = refused.into_iter().find(|error| error.kind() == Kind::Integrity) else {
-            return Err(Error::integrity(format!("{image} is not signed")).hint(words!(
-                "sign it when it is pushed, with {} or {}",
-                flag("sign-key").of("cosign.key"),
-                flag("sign").of("keyless")
-            )));
+        refused.sort_by_key(|refusal| refusal.is_of_another);
+        let how_to_sign = words!(
+            "sign it when it is pushed, with {} or {}",
+            flag("sign-key").of("cosign.key"),
+            flag("sign").of("keyless")
+        );
+        let Some(Refusal { error: why, .. }) = refused.into_iter().next() else {
+            return Err(Error::integrity(format!("{image} is not signed")).hint(how_to_sign));
         };
+        if why.kind() != Kind::Integrity {
+            return Err(why);
+        }
         let has_hint = why.hint_text().is_some();
         let error = match signatory {
             Signatory::Key(_) => Error::integrity(format!("{image} is not signed with this key")),
@@ -273,22 +275,24 @@ impl Found {
             }
         };
         let error = error.because(why);
-        Err(match (signatory, self.certified) {
-            (Signatory::Key(_), true) => error.hint(words!(
+        Err(match signatory {
+            _ if has_hint => error,
+            Signatory::Key(_) if any_certificate => error.hint(words!(
                 "a certificate says who has signed it: verify with {} and {}",
                 flag("identity").of("ID"),
                 flag("issuer").of("URL")
             )),
-            (Signatory::Key(_), false) => error.hint("give the public key of whoever has signed it"),
-            (Signatory::Named(_), false) => {
-                error.hint(words!("give the public key with {}", flag("key").of("FILE")))
-            }
-            (Signatory::Named(_), true) if has_hint => error,
-            (Signatory::Named(_), true) => error.hint(words!(
+            Signatory::Key(_) if any_key => error.hint("give the public key of whoever has signed it"),
+            Signatory::Named(_) if any_certificate => error.hint(words!(
                 "if that signer is the right one, use {} and {}",
                 flag("identity"),
                 flag("issuer")
             )),
+            Signatory::Named(_) if any_key => {
+                error.hint(words!("give the public key with {}", flag("key").of("FILE")))
+            }
+            // All that is there is damaged.
+            Signatory::Key(_) | Signatory::Named(_) => error.hint(how_to_sign),
         })
     }
 }

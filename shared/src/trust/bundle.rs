@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::key::PublicKey;
+use super::refusal::{Means, Refusal};
 use super::statement::{Resource, Statement};
 use crate::error::{Error, Result};
 use crate::oci::media_type::IN_TOTO;
@@ -145,10 +146,13 @@ impl Bundle {
         Ok(bundle)
     }
 
-    /// Whether a certificate says who has signed, and no key.
-    pub fn has_certificate(&self) -> bool {
+    /// Whether a certificate says who has signed, or a key must be known.
+    fn means(&self) -> Means {
         let material = &self.verification_material;
-        material.certificate.is_some() || material.x509_certificate_chain.is_some()
+        match material.certificate.is_some() || material.x509_certificate_chain.is_some() {
+            true => Means::Certificate,
+            false => Means::Key,
+        }
     }
 
     /// The first thing that the statement is about, by what the bundle claims: nothing is verified yet.
@@ -163,35 +167,41 @@ impl Bundle {
     /// The statement, if the key has signed it and it is about `image`.
     ///
     /// # Errors
-    /// Integrity: with what does not match.
-    pub fn verify(&self, key: &PublicKey, image: &Digest) -> Result<Statement<Value>> {
-        let Some(envelope) = &self.dsse_envelope else {
-            return Err(Error::integrity("the bundle holds no signed statement"));
-        };
-        if self.has_certificate() {
-            return Err(Error::integrity("it was signed with a certificate, and not with this key"));
+    /// With what does not match.
+    pub fn verify(&self, key: &PublicKey, image: &Digest) -> Result<Statement<Value>, Refusal> {
+        let means = self.means();
+        if means == Means::Certificate {
+            return Err(Refusal::of_certificate());
         }
+        self.signed_with(key, image).map_err(|refusal| refusal.of(means))
+    }
+
+    fn signed_with(&self, key: &PublicKey, image: &Digest) -> Result<Statement<Value>, Refusal> {
+        let Some(envelope) = &self.dsse_envelope else {
+            return Err(Error::integrity("the bundle holds no signed statement").into());
+        };
         if envelope.payload_type != IN_TOTO {
             let kind = &envelope.payload_type;
             return Err(Error::integrity(format!(
                 "the signed payload is of the type {kind:?}, and not a statement"
-            )));
+            ))
+            .into());
         }
         let decoded = |text: &str| BASE64.decode(text).map_err(|_| Error::integrity("the bundle is damaged"));
         let payload = decoded(&envelope.payload)?;
         let [signed] = &envelope.signatures[..] else {
-            return Err(Error::integrity("the bundle holds not exactly one signature"));
+            return Err(Error::integrity("the bundle holds not exactly one signature").into());
         };
         if !key.verifies(&to_sign(&payload), &decoded(&signed.sig)?) {
-            return Err(Error::integrity(match self.hint() == Some(key.hint().as_str()) {
-                true => "the signature does not match: the statement was changed",
-                false => "it was signed with another key",
-            }));
+            return Err(match self.hint() == Some(key.hint().as_str()) {
+                true => Error::integrity("the signature does not match: the statement was changed").into(),
+                false => Refusal::of_another(Error::integrity("it was signed with another key")),
+            });
         }
         let statement: Statement<Value> = serde_json::from_slice(&payload)
             .map_err(|e| Error::integrity("the signed statement cannot be read").because(e))?;
         if !statement.is_about(image) {
-            return Err(Error::integrity("the signed statement is about another image"));
+            return Err(Error::integrity("the signed statement is about another image").into());
         }
         Ok(statement)
     }
@@ -229,7 +239,7 @@ mod tests {
         assert_eq!(read, bundle);
         assert_eq!(read.verify(&public, &image).expect("verified").predicate_type, SIGNATURE);
         let refused = |bundle: &Bundle, key: &PublicKey, image: &Digest| {
-            bundle.verify(key, image).expect_err("refused").to_string()
+            bundle.verify(key, image).expect_err("refused").error.to_string()
         };
         assert_eq!(refused(&read, &public, &other), "the signed statement is about another image");
         let stranger = self::key(OTHER).public().expect("public");
@@ -251,7 +261,25 @@ mod tests {
         assert!(refused(&kind, &public, &image).contains("not a statement"));
         let mut certified = read;
         certified.verification_material.certificate = Some(Value::Null);
-        assert!(!certified.has_certificate() || refused(&certified, &public, &image).contains("certificate"));
+        let said = "it was signed with a certificate, and not with this key";
+        assert_eq!(refused(&certified, &public, &image), said);
+    }
+
+    #[test]
+    fn a_refusal_says_whose_the_signature_is() {
+        let (image, key) = (Digest::of(b"image"), key(KEY));
+        let public = key.public().expect("public");
+        let bundle = signed(&key, &signature_of(&image).expect("a statement"));
+        let whose = |bundle: &Bundle, key: &PublicKey, image: &Digest| {
+            let Refusal { means, is_of_another, .. } = bundle.verify(key, image).expect_err("refused");
+            (means, is_of_another)
+        };
+        let stranger = self::key(OTHER).public().expect("public");
+        assert_eq!(whose(&bundle, &stranger, &image), (Some(Means::Key), true));
+        assert_eq!(whose(&bundle, &public, &Digest::of(b"other")), (Some(Means::Key), false));
+        let mut certified = bundle;
+        certified.verification_material.x509_certificate_chain = Some(Value::Null);
+        assert_eq!(whose(&certified, &public, &image), (Some(Means::Certificate), true));
     }
 
     #[test]

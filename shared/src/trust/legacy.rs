@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::key::PublicKey;
+use super::refusal::{Means, Refusal};
 use crate::error::{Error, Result};
 use crate::oci::{Digest, Repository, to_json};
 
@@ -16,6 +17,9 @@ pub const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+js
 
 /// The annotation of its layer that holds the signature, in Base64.
 pub const SIMPLE_SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+
+/// The annotation with the certificate of whoever has signed, in PEM, where there is one.
+pub(super) const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
 
 /// What is signed is about an image.
 const ABOUT_IMAGE: &str = "cosign container image signature";
@@ -68,21 +72,31 @@ pub fn payload(repository: &Repository, image: &Digest) -> Result<Vec<u8>> {
 /// Checks the signature of `image` that a layer of these bytes and annotations holds.
 ///
 /// # Errors
-/// Integrity: with what does not match.
+/// With what does not match.
 pub(super) fn verify(
     payload: &[u8],
     annotations: &BTreeMap<String, String>,
     key: &PublicKey,
     image: &Digest,
-) -> Result<()> {
+) -> Result<(), Refusal> {
     let signature = annotations.get(SIMPLE_SIGNATURE).and_then(|text| BASE64.decode(text).ok());
     let Some(signature) = signature else {
-        return Err(Error::integrity("the layer holds no signature"));
+        return Err(Error::integrity("the layer holds no signature").into());
     };
-    if !key.verifies(payload, &signature) {
-        return Err(Error::integrity("it was signed with another key, or changed"));
+    if key.verifies(payload, &signature) {
+        return is_about(payload, image).map_err(|error| Refusal::from(error).of(Means::Key));
     }
-    is_about(payload, image)
+    Err(match is_certified(annotations) {
+        true => Refusal::of_certificate(),
+        false => {
+            Refusal::of_another(Error::integrity("it was signed with another key, or changed")).of(Means::Key)
+        }
+    })
+}
+
+/// Whether a certificate says who has signed what a layer with these annotations holds.
+pub(super) fn is_certified(annotations: &BTreeMap<String, String>) -> bool {
+    annotations.contains_key(CERTIFICATE)
 }
 
 /// Checks that what is signed is about `image`.
@@ -125,13 +139,19 @@ mod tests {
             BTreeMap::from([(SIMPLE_SIGNATURE.to_owned(), BASE64.encode(key.sign(payload.as_bytes())))])
         };
         let refused = |payload: &str, annotations: &BTreeMap<String, String>, image: &Digest| {
-            verify(payload.as_bytes(), annotations, &public, image).expect_err("refused").to_string()
+            verify(payload.as_bytes(), annotations, &public, image).expect_err("refused").error.to_string()
         };
         verify(good.as_bytes(), &signed(&good), &public, &image).expect("good");
         assert_eq!(refused(&good, &signed(&good), &other), "the signature is that of another image");
         assert_eq!(refused(&good, &BTreeMap::new(), &image), "the layer holds no signature");
         let changed = good.replace("ghcr.io/a/b", "ghcr.io/a/c");
         assert_eq!(refused(&changed, &signed(&good), &image), "it was signed with another key, or changed");
+        // A certificate says more than that it is not this key.
+        let mut certified = signed(&good);
+        certified.insert(CERTIFICATE.to_owned(), "x".to_owned());
+        verify(good.as_bytes(), &certified, &public, &image).expect("whoever else vouches for it");
+        let said = "it was signed with a certificate, and not with this key";
+        assert_eq!(refused(&changed, &certified, &image), said);
         let odd = good.replace(ABOUT_IMAGE, "x");
         assert_eq!(refused(&odd, &signed(&odd), &image), "the signed payload is not about an image");
     }

@@ -5,6 +5,7 @@ mod bundle;
 mod key;
 mod legacy;
 mod provenance;
+mod refusal;
 mod signatory;
 mod sigstore;
 mod statement;
@@ -17,9 +18,10 @@ pub use bundle::{
 pub use key::{PrivateKey, PublicKey};
 pub use legacy::{SIMPLE_SIGNATURE, SIMPLE_SIGNING, payload as legacy_payload};
 pub use provenance::{BUILD_TYPE, Build, FILES_TYPE, LOCAL_BUILDER, PROVENANCE, Product, Provenance, Run};
-pub use signatory::{Signatory, is_of_another};
+pub use refusal::{Means, Refusal};
+pub use signatory::Signatory;
 pub use sigstore::{
-    AUDIENCE, Certified, Draft, EphemeralKey, Expected, Identity, Log, Services, Token, TrustedRoot, Wanted,
-    is_certified,
+    AUDIENCE, Certified, Draft, EphemeralKey, Expected, Identity, Log, PayloadDraft, Services, Token,
+    TrustedRoot, Wanted,
 };
 pub use statement::{Resource, Statement};

@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::bundle::Bundle;
 use super::key::PublicKey;
 use super::legacy;
+use super::refusal::{Means, Refusal};
 use super::sigstore::{Identity, TrustedRoot, Wanted};
 use super::statement::Statement;
-use crate::error::{Error, Result};
 use crate::oci::Digest;
 
 /// Who must have signed.
@@ -21,23 +21,22 @@ pub enum Signatory {
     Named(Box<(TrustedRoot, Wanted)>),
 }
 
-/// Whether a refusal is that of a signature of somebody else: all of these begin alike.
-pub fn is_of_another(refusal: &Error) -> bool {
-    refusal.to_string().starts_with("it was signed ")
-}
-
 impl Signatory {
     /// The statement in a bundle, if it is signed as it must be and about `image`; and whom the certificate names.
     ///
     /// # Errors
-    /// Integrity: with what does not match.
-    pub fn verify(&self, bundle: &[u8], image: &Digest) -> Result<(Statement<Value>, Option<Identity>)> {
+    /// With what does not match.
+    pub fn verify(
+        &self,
+        bundle: &[u8],
+        image: &Digest,
+    ) -> Result<(Statement<Value>, Option<Identity>), Refusal> {
         match self {
             Self::Key(key) => Ok((Bundle::read(bundle)?.verify(key, image)?, None)),
             Self::Named(named) => {
                 let (root, wanted) = &**named;
                 let (signer, statement) = root.verify(bundle, image)?;
-                wanted.accept(&signer)?;
+                wanted.accept(&signer).map_err(|refusal| refusal.of(Means::Certificate))?;
                 Ok((statement, Some(signer)))
             }
         }
@@ -46,19 +45,19 @@ impl Signatory {
     /// Whom the certificate names of a signature of `image` in cosign's older form.
     ///
     /// # Errors
-    /// Integrity: with what does not match.
+    /// With what does not match.
     pub fn verify_legacy(
         &self,
         payload: &[u8],
         annotations: &BTreeMap<String, String>,
         image: &Digest,
-    ) -> Result<Option<Identity>> {
+    ) -> Result<Option<Identity>, Refusal> {
         match self {
             Self::Key(key) => legacy::verify(payload, annotations, key, image).map(|()| None),
             Self::Named(named) => {
                 let (root, wanted) = &**named;
                 let signer = root.verify_legacy(payload, annotations, image)?;
-                wanted.accept(&signer)?;
+                wanted.accept(&signer).map_err(|refusal| refusal.of(Means::Certificate))?;
                 Ok(Some(signer))
             }
         }

@@ -307,6 +307,7 @@ fn certified(registry: &TestRegistry, signature: &str) -> String {
 fn whoever_a_certificate_names_is_verified_and_nobody_else() {
     const WORKFLOW: &str = "https://github.com/acme/shop/.github/workflows/release.yml@refs/tags/v1";
     const ISSUER: &str = "https://token.actions.githubusercontent.com";
+    const SOURCE: &str = "https://github.com/acme/shop";
     let registry = TestRegistry::start(Options::listing(Referrers::Proper));
     let project = Project::new(&[]);
     let digest = certified(&registry, "rekor-v2.json");
@@ -316,11 +317,14 @@ fn whoever_a_certificate_names_is_verified_and_nobody_else() {
     let rooted = |flags: &[&str]| verify(&[&["--trusted-root", &root], flags].concat());
 
     let good = rooted(&["--identity", WORKFLOW, "--issuer", ISSUER]).succeed();
-    assert_eq!(good.stdout(), format!("{image}@{digest}: signed by {WORKFLOW}\n  issuer: {ISSUER}\n"));
+    let source = format!("source: {SOURCE} at refs/tags/v1");
+    let said = format!("{image}@{digest}: signed by {WORKFLOW}\n  issuer: {ISSUER}\n  {source}\n");
+    assert_eq!(good.stdout(), said);
     let pattern = ["--identity-pattern", "https://github\\.com/acme/.*", "--issuer-pattern", ".*"];
     let good = rooted(&[&pattern[..], &["--format", "json"]].concat()).succeed();
     let read: Value = serde_json::from_str(good.stdout()).expect("JSON");
     assert_eq!((&read["identity"], &read["issuer"]), (&WORKFLOW.into(), &ISSUER.into()));
+    assert_eq!((&read["source"], &read["source-ref"]), (&SOURCE.into(), &"refs/tags/v1".into()));
     assert_eq!((&read["digest"], read.get("key")), (&digest.clone().into(), None));
 
     let refused = |call: Call, code: i32, words: &str| {
@@ -341,6 +345,17 @@ fn whoever_a_certificate_names_is_verified_and_nobody_else() {
         "but an identity that matches github must have signed it",
     );
     let named = ["--identity", WORKFLOW, "--issuer", ISSUER];
+    let from = |flags: &[&str]| rooted(&[&named[..], flags].concat());
+    from(&["--source", SOURCE, "--source-ref", "refs/tags/v1"]).succeed();
+    from(&["--source-pattern", "https://github\\.com/acme/.*", "--source-ref-pattern", "refs/tags/.*"])
+        .succeed();
+    let elsewhere =
+        "for the repository https://github.com/acme/shop, but https://github.com/acme/web was expected";
+    refused(from(&["--source", "https://github.com/acme/web"]), 4, elsewhere);
+    refused(from(&["--source-pattern", "https://github.com/acme"]), 4, "but one that matches");
+    refused(from(&["--source", SOURCE, "--source-ref", "refs/heads/x"]), 4, "but refs/heads/x was expected");
+    refused(from(&["--source", SOURCE, "--source-pattern", "x"]), 2, "cannot be used with");
+    refused(rooted(&["--source", SOURCE]), 2, "does not say who must have signed");
     refused(verify(&named), 4, "a transparency log that the trusted root does not name");
     let key = fixture("plain.pub").display().to_string();
     refused(verify(&["--key", &key]), 4, "it was signed with a certificate, and not with this key");
@@ -348,6 +363,8 @@ fn whoever_a_certificate_names_is_verified_and_nobody_else() {
     refused(verify(&["--identity", WORKFLOW]), 2, "--identity needs --issuer too");
     refused(verify(&["--identity-pattern", "(", "--issuer", ISSUER]), 2, "not a regular expression");
     refused(rooted(&["--key", &key]), 2, "cannot be used with");
+    refused(verify(&["--key", &key, "--source", SOURCE]), 2, "cannot be used with");
+    refused(verify(&["--key", &key, "--source-ref-pattern", "x"]), 2, "cannot be used with");
     let no_root = ["--trusted-root", &key, "--identity", WORKFLOW, "--issuer", ISSUER];
     refused(verify(&no_root), 2, "not a trusted root");
 }

@@ -24,6 +24,7 @@ mod judge;
 mod lock;
 mod made_lock;
 mod modes;
+mod places;
 #[cfg(test)]
 #[cfg(unix)]
 mod real_tests;
@@ -330,6 +331,7 @@ fn keep(store: &Store, out: &Path, project: &Path, trust: Trust) -> Result<Recor
     if System::HERE.is_windows() {
         modes::settle(&path, project)?;
     }
+    places::forget(&path)?;
     let code = examine::code(&path)?;
     let own = trust == Trust::Own;
     let left_out = own.then(|| judge::judge(&path, project)).transpose()?.unwrap_or_default();

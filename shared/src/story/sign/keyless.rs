@@ -1,7 +1,7 @@
 //! Signing with a certificate: one key and one certificate for all that a call signs, each signature recorded and
 //! dated, and verified before anybody gets it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -11,9 +11,9 @@ use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::super::request::Request as Call;
-use super::known::{Known, line};
+use super::known::Known;
 use super::token::{self, Source, Tokens};
-use super::{Desk, Signed, must_be_private, text};
+use super::{Desk, Signed, Tagged, must_be_private, text};
 use crate::config::Sign;
 use crate::error::{Context, Error, Result};
 use crate::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
@@ -23,10 +23,14 @@ use crate::http::{
 use crate::oci::{Digest, Repository};
 use crate::store::Table;
 use crate::trust::{Certified, EphemeralKey, Identity, Log, Services, Statement, Token, TrustedRoot};
+use crate::words;
 use crate::words::{Flag, flag};
 
 /// What a remembered signature depends on beside what it signs, who signs, and where.
 const CONTRACT: u32 = 1;
+
+/// Where a log of Rekor v1 takes entries.
+const PROMISES: &str = "api/v1/log/entries";
 
 /// So many signatures are recorded at once.
 const AT_ONCE: usize = 4;
@@ -86,13 +90,30 @@ impl Keyless {
                 .context(|| format!("cannot sign with {file}"))?,
             None => TrustedRoot::public()?,
         };
-        let addresses = [Some(&services.authority), Some(&services.log.0), services.clock.as_ref()];
-        for address in addresses.into_iter().flatten() {
+        let others = [services.promising.as_ref(), services.clock.as_ref()];
+        for address in [&services.authority, &services.log.0].into_iter().chain(others.into_iter().flatten())
+        {
             must_be_private(tokens.http(), address)?;
         }
         let source = tokens.source(request, dir, sign)?;
         let (certified, signer) = (Mutex::default(), OnceLock::new());
         Ok(Self { http: tokens.http().clone(), source, services, root, certified, signer })
+    }
+
+    /// Refuses services that cannot record what is no bundle.
+    ///
+    /// # Errors
+    /// Usage: none of their logs is one of Rekor v1.
+    pub(super) fn must_promise(&self, sign: &Sign) -> Result<()> {
+        if self.services.promising.is_some() {
+            return Ok(());
+        }
+        let whose = sign.signing_config.as_deref().unwrap_or("Sigstore's signing configuration");
+        let form = flag("signature-format");
+        Err(Error::usage(words!(
+            "cannot sign in the older form: {whose} names no log of Rekor v1, which that form needs"
+        ))
+        .hint(words!("use {}, or a signing configuration with such a log", form.of("bundle"))))
     }
 
     /// The bundles of statements, in their order: those that the cache or one of the `places` has, or new ones.
@@ -114,11 +135,16 @@ impl Keyless {
             root: &self.root,
             found: OnceCell::new(),
         };
-        let signed = said.iter().map(|said| self.one(desk, &token, &known, said));
-        // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
-        let signed: Vec<futures_util::future::BoxFuture<'_, _>> =
-            signed.map(|signed| Box::pin(signed) as _).collect();
-        stream::iter(signed).buffered(AT_ONCE).try_collect().await
+        all(said.iter().map(|said| self.one(desk, &token, &known, said))).await
+    }
+
+    /// The signatures of payloads in the form before bundles, in their order; each is about an image.
+    ///
+    /// # Errors
+    /// As [`Keyless::sign`].
+    pub(super) async fn tag(&self, desk: Desk<'_>, payloads: &[(Digest, Vec<u8>)]) -> Result<Vec<Tagged>> {
+        let token = self.source.token(&self.http).await?;
+        all(payloads.iter().map(|(image, payload)| self.tagged(desk, &token, image, payload))).await
     }
 
     /// The statement in a bundle about `subject` that this signer has made.
@@ -126,24 +152,25 @@ impl Keyless {
     /// # Errors
     /// Integrity: with what does not match. When no token can be had.
     pub(super) async fn own(&self, bundle: &[u8], subject: &Digest) -> Result<Statement<Value>> {
-        let (signer, statement) = self.root.verify(bundle, subject)?;
+        let (signer, statement) = self.root.verify(bundle, subject).map_err(|refusal| refusal.error)?;
         let own = self.source.token(&self.http).await?.identity();
-        match signer == own {
+        match signer.is_same_signer(&own) {
             true => Ok(statement),
-            false => Err(Error::integrity(format!("it is signed by {}", line(&signer)))),
+            false => Err(Error::integrity(format!("it is signed by {}", signer.line()))),
         }
     }
 
     /// The flags that check a signature.
     pub(super) fn proof(&self, sign: &Sign) -> Vec<Flag> {
-        let Some(Identity { identity, issuer }) = self.signer.get() else { return Vec::new() };
+        let Some(Identity { identity, issuer, source, .. }) = self.signer.get() else { return Vec::new() };
         let root = sign.trusted_root.iter().map(|file| flag("trusted-root").of(file));
-        [flag("identity").of(identity), flag("issuer").of(issuer)].into_iter().chain(root).collect()
+        let source = source.iter().map(|source| flag("source").of(source));
+        let signer = [flag("identity").of(identity), flag("issuer").of(issuer)];
+        signer.into_iter().chain(source).chain(root).collect()
     }
 
     async fn one(&self, desk: Desk<'_>, token: &Token, known: &Known<'_>, said: &Said<'_>) -> Result<Signed> {
-        let (digest, who) = (Digest::of(said.bytes), token.who());
-        let key = format!("{CONTRACT} {digest} {who} {:?}", self.services);
+        let key = self.known_as("", token, said.bytes);
         if let Some(bundle) = desk.store.recall::<String>(Table::Bundles, &key)
             && let Ok(signed) = self.verified(said, bundle.into_bytes())
         {
@@ -157,7 +184,7 @@ impl Keyless {
         let draft = certified.sign(said.bytes);
         let (log, kind) = &self.services.log;
         let entry = async {
-            let path = if *kind == Log::Tiled { "api/v2/log/entries" } else { "api/v1/log/entries" };
+            let path = if *kind == Log::Tiled { "api/v2/log/entries" } else { PROMISES };
             record(&self.http, &Services::below(log, path)?, draft.entry(*kind)?).await
         };
         let stamp = async {
@@ -169,25 +196,59 @@ impl Keyless {
         let (entry, stamp) = tokio::try_join!(entry, stamp)?;
         let bundle = draft.finish(*kind, &entry, stamp.map(|stamp| stamp.to_vec()))?;
         let text = String::from_utf8_lossy(&bundle).into_owned();
-        let signed = self.verified(said, bundle).map_err(|error| {
-            Error::integrity("the signature that was just made does not verify, so it is not used")
-                .because(error)
-                .hint("check that signing-config and trusted-root are about the same services, and this machine's clock")
-        })?;
+        let signed = self.verified(said, bundle).map_err(unverified)?;
         desk.store.remember(Table::Bundles, &key, &text);
         Ok(signed)
     }
 
+    async fn tagged(&self, desk: Desk<'_>, token: &Token, image: &Digest, payload: &[u8]) -> Result<Tagged> {
+        let key = self.known_as("payload ", token, payload);
+        if let Some(annotations) = desk.store.recall::<BTreeMap<String, String>>(Table::Bundles, &key)
+            && let Ok(tagged) = self.verified_tag(image, payload, annotations)
+        {
+            return Ok(tagged);
+        }
+        let log = self.services.promising.as_ref().ok_or_else(|| Error::bug("no log promises anything"))?;
+        let draft = self.certified(desk, token).await?.sign_payload(payload);
+        let entry = record(&self.http, &Services::below(log, PROMISES)?, draft.entry()?).await?;
+        let tagged = self.verified_tag(image, payload, draft.finish(&entry)?).map_err(unverified)?;
+        desk.store.remember(Table::Bundles, &key, &tagged.annotations);
+        Ok(tagged)
+    }
+
+    /// The name under which a signature is remembered.
+    fn known_as(&self, form: &str, token: &Token, content: &[u8]) -> String {
+        let (digest, who) = (Digest::of(content), token.who());
+        format!("{CONTRACT} {form}{digest} {who} {:?}", self.services)
+    }
+
+    /// The annotations, if they hold a good signature of the payload.
+    fn verified_tag(
+        &self,
+        image: &Digest,
+        payload: &[u8],
+        annotations: BTreeMap<String, String>,
+    ) -> Result<Tagged> {
+        let signer =
+            self.root.verify_legacy(payload, &annotations, image).map_err(|refusal| refusal.error)?;
+        Ok(Tagged { annotations, by: self.met(signer) })
+    }
+
+    /// Who has signed, as one line.
+    fn met(&self, signer: Identity) -> String {
+        let by = signer.line();
+        // All certificates of one call name the same, since its tokens do.
+        let _ = self.signer.set(signer);
+        by
+    }
+
     /// The bundle, if it is that of the statement and good.
     fn verified(&self, said: &Said<'_>, bundle: Vec<u8>) -> Result<Signed> {
-        let (identity, signed) = self.root.verify(&bundle, &said.subject)?;
+        let (identity, signed) = self.root.verify(&bundle, &said.subject).map_err(|refusal| refusal.error)?;
         if signed != said.statement {
             return Err(Error::integrity("another statement was signed"));
         }
-        let by = line(&identity);
-        // All certificates of one call name the same, since its tokens do.
-        let _ = self.signer.set(identity);
-        Ok(Signed { bundle, by })
+        Ok(Signed { bundle, by: self.met(identity) })
     }
 
     /// A key with a certificate that is good for a while.
@@ -228,6 +289,20 @@ impl Keyless {
         let dated = answered(&self.http, ask);
         dated.await.map_err(|spent| spent.explain(format!("cannot get a timestamp from {}", shown(url))))
     }
+}
+
+/// What these futures give, in their order, some of them at once.
+async fn all<T>(futures: impl Iterator<Item = impl Future<Output = Result<T>> + Send>) -> Result<Vec<T>> {
+    // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
+    let futures: Vec<futures_util::future::BoxFuture<'_, _>> =
+        futures.map(|future| Box::pin(future) as _).collect();
+    stream::iter(futures).buffered(AT_ONCE).try_collect().await
+}
+
+fn unverified(error: Error) -> Error {
+    Error::integrity("the signature that was just made does not verify, so it is not used")
+        .because(error)
+        .hint("check that signing-config and trusted-root are about the same services, and this machine's clock")
 }
 
 /// Has a signature recorded.

@@ -33,7 +33,7 @@ impl Known<'_> {
     pub(super) async fn get(&self, desk: Desk<'_>, wanted: &Statement<Value>) -> Option<Signed> {
         let found = self.found.get_or_init(|| self.look(desk)).await;
         let found = found.iter().find(|found| stands_for(&found.statement, wanted))?;
-        Some(Signed { bundle: found.bundle.clone(), by: line(&self.signer) })
+        Some(Signed { bundle: found.bundle.clone(), by: self.signer.line() })
     }
 
     async fn look(&self, desk: Desk<'_>) -> Vec<Found> {
@@ -48,7 +48,7 @@ impl Known<'_> {
     /// A registry that cannot be asked has none: whether it can be reached at all is for the push to say.
     async fn look_at(&self, desk: Desk<'_>, place: &Repository, subject: &Digest) -> Vec<Found> {
         let listed = desk.client.attached(place, subject, Some(trust::BUNDLE)).await.unwrap_or_default();
-        let by = line(&self.signer);
+        let by = self.signer.line();
         let ours = listed.iter().filter(|entry| entry.annotations.get(SIGNED_BY) == Some(&by));
         let read = ours.map(|entry| desk.client.document(place, &entry.digest, desk.store));
         let bundles = join_all(read).await.into_iter().flatten();
@@ -59,11 +59,6 @@ impl Known<'_> {
         });
         proven.collect()
     }
-}
-
-/// One line for whoever has signed.
-pub(super) fn line(signer: &Identity) -> String {
-    format!("{} {}", signer.identity, signer.issuer)
 }
 
 /// Whether somebody who has signed this need not sign `wanted`. How the same images were built is told once: another

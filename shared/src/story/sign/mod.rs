@@ -6,13 +6,15 @@ mod keyless;
 mod known;
 mod token;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
 use super::request::Request;
-use crate::config::Sign;
+use crate::config::{Attest, Sign};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::http::{Client, Url, is_loopback, shown};
@@ -20,7 +22,7 @@ use crate::oci::{Digest, Repository, to_json};
 use crate::read;
 use crate::registry;
 use crate::store::Store;
-use crate::trust::{Bundle, Statement};
+use crate::trust::{Bundle, SIMPLE_SIGNATURE, Statement};
 use crate::words;
 use crate::words::{Flag, flag};
 use key::KeySigner;
@@ -49,6 +51,15 @@ pub(super) struct Signed {
     pub(super) by: String,
 }
 
+/// A signature in the form before bundles.
+#[derive(Debug, Clone)]
+pub(super) struct Tagged {
+    /// Of the layer that holds what is signed.
+    pub(super) annotations: BTreeMap<String, String>,
+    /// Who has signed, as in [`Signed`].
+    pub(super) by: String,
+}
+
 /// What signing works with.
 #[derive(Clone, Copy)]
 pub(super) struct Desk<'a> {
@@ -69,18 +80,24 @@ impl Signers {
     pub(super) fn of<'s>(
         request: &Request,
         dir: &Path,
-        settings: impl Iterator<Item = &'s Sign>,
+        settings: impl Iterator<Item = &'s Attest>,
         http: &Client,
     ) -> Result<Self> {
         let tokens = Tokens::of(request, http.clone())?;
         let mut found = Self::default();
-        for sign in settings {
+        for attest in settings {
+            let Some(sign) = &attest.sign else { continue };
             if found.get(sign).is_none() {
                 let signer = match sign.keyless {
                     true => Signer::Keyless(Box::new(Keyless::of(request, dir, sign, &tokens)?)),
                     false => Signer::Key(Box::new(KeySigner::of(request, dir, sign)?)),
                 };
                 found.signers.push((sign.clone(), signer));
+            }
+            if let Some(Signer::Keyless(keyless)) = found.get(sign)
+                && attest.signature_format.has_tags()
+            {
+                keyless.must_promise(sign)?;
             }
         }
         let is_keyless = |(_, signer): &(Sign, Signer)| matches!(signer, Signer::Keyless(_));
@@ -137,16 +154,22 @@ impl Signer {
         }
     }
 
-    /// The signature of these bytes, and who has signed, in a form that is no bundle.
+    /// The signatures of payloads in the form before bundles, in their order; each is about an image.
     ///
     /// # Errors
-    /// When they cannot be signed.
-    pub(super) fn signature(&self, desk: Desk<'_>, content: &[u8]) -> Result<(Vec<u8>, String)> {
+    /// When one cannot be signed.
+    pub(super) async fn tag(&self, desk: Desk<'_>, payloads: &[(Digest, Vec<u8>)]) -> Result<Vec<Tagged>> {
         match self {
-            Self::Key(key) => {
-                Ok((key.signature(desk.request, desk.dir, content)?, key.public.digest().to_string()))
-            }
-            Self::Keyless(_) => Err(Error::bug("a signature with a certificate is always a bundle")),
+            Self::Key(key) => tokio::task::block_in_place(|| {
+                let by = key.public.digest().to_string();
+                let tagged = payloads.iter().map(|(_, payload)| {
+                    let signature = BASE64.encode(key.signature(desk.request, desk.dir, payload)?);
+                    let annotations = BTreeMap::from([(SIMPLE_SIGNATURE.to_owned(), signature)]);
+                    Ok(Tagged { annotations, by: by.clone() })
+                });
+                tagged.collect()
+            }),
+            Self::Keyless(keyless) => keyless.tag(desk, payloads).await,
         }
     }
 
@@ -156,7 +179,10 @@ impl Signer {
     /// Integrity: with what does not match. When no token can be had.
     pub(super) async fn own(&self, bundle: &[u8], subject: &Digest) -> Result<Statement<Value>> {
         match self {
-            Self::Key(key) => Bundle::read(bundle)?.verify(&key.public, subject),
+            Self::Key(key) => {
+                let read = Bundle::read(bundle)?;
+                read.verify(&key.public, subject).map_err(|refusal| refusal.error)
+            }
             Self::Keyless(keyless) => keyless.own(bundle, subject).await,
         }
     }

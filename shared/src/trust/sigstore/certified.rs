@@ -8,6 +8,7 @@ use sigstore_verify::tsa::verify_timestamp_for_authority;
 use sigstore_verify::types::{Artifact, Bundle, Sha256Hash, SignatureContent};
 use sigstore_verify::{CertificateError, Error as Why, VerificationPolicy, Verifier};
 
+use super::super::refusal::{Means, Refusal};
 use super::super::statement::Statement;
 use super::identity::Identity;
 use super::{provider, refusal};
@@ -59,19 +60,23 @@ impl TrustedRoot {
     /// Who has signed the statement in a bundle, and the statement, if it is about `image`.
     ///
     /// # Errors
-    /// Integrity: with what does not match.
-    pub fn verify(&self, bundle: &[u8], image: &Digest) -> Result<(Identity, Statement<Value>)> {
+    /// With what does not match.
+    pub fn verify(&self, bundle: &[u8], image: &Digest) -> Result<(Identity, Statement<Value>), Refusal> {
         let bundle: Result<Bundle, _> = serde_json::from_slice(bundle);
         let bundle = bundle.map_err(|error| Error::integrity("a bundle cannot be read").because(error))?;
+        if bundle.signing_certificate().is_none() {
+            return Err(Refusal::of_key());
+        }
+        self.certified(&bundle, image).map_err(|error| Refusal::from(error).of(Means::Certificate))
+    }
+
+    fn certified(&self, bundle: &Bundle, image: &Digest) -> Result<(Identity, Statement<Value>)> {
         let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
             return Err(Error::integrity("the bundle holds no signed statement"));
         };
-        if bundle.signing_certificate().is_none() {
-            return Err(Error::integrity("it was signed with a key, and no certificate says whose it is"));
-        }
         let digest = Sha256Hash::from_hex(&image.hex())
             .map_err(|error| Error::bug("a digest is not that of SHA-256").because(error))?;
-        let signer = self.signer(digest.into(), &bundle)?;
+        let signer = self.signer(digest.into(), bundle)?;
         let statement: Statement<Value> = serde_json::from_slice(envelope.payload.as_bytes())
             .map_err(|error| Error::integrity("the signed statement cannot be read").because(error))?;
         match statement.is_about(image) {
@@ -102,12 +107,8 @@ impl TrustedRoot {
         if !(found.certificate_verified() && found.sct_verified() && found.tlog_verified()) {
             return Err(Error::bug("a part of a signature was not verified"));
         }
-        match (found.identity(), found.issuer()) {
-            (Some(identity), Some(issuer)) => {
-                Ok(Identity { identity: identity.as_str().to_owned(), issuer: issuer.to_owned() })
-            }
-            _ => Err(Error::integrity("its certificate does not contain an identity")),
-        }
+        let signer = found.certificate().and_then(Identity::of);
+        signer.ok_or_else(|| Error::integrity("its certificate does not contain an identity"))
     }
 
     /// The refusal of a certificate that was not good when it was used: of such a one it is only said that its chain
@@ -163,7 +164,7 @@ mod tests {
     }
 
     fn refused(root: &TrustedRoot, bundle: &Value, image: &Digest) -> String {
-        let error = root.verify(bundle.to_string().as_bytes(), image).expect_err("refused");
+        let Refusal { error, .. } = root.verify(bundle.to_string().as_bytes(), image).expect_err("refused");
         assert_eq!(error.kind(), crate::Kind::Integrity);
         error.to_string()
     }
@@ -188,6 +189,8 @@ mod tests {
             let workflow = "https://github.com/acme/shop/.github/workflows/release.yml@refs/tags/v1";
             assert_eq!(signer.identity, workflow);
             assert_eq!(signer.issuer, "https://token.actions.githubusercontent.com");
+            assert_eq!(signer.source.as_deref(), Some("https://github.com/acme/shop"));
+            assert_eq!(signer.source_ref.as_deref(), Some("refs/tags/v1"));
             assert_eq!(statement.predicate_type, "https://sigstore.dev/cosign/sign/v1");
         }
     }
@@ -263,7 +266,7 @@ mod tests {
         let other = TrustedRoot::read(fixture!("late/root.json")).expect("a root");
         for root in [other, TrustedRoot::public().expect("embedded")] {
             for text in BOTH {
-                let error = root.verify(text.as_bytes(), &image()).expect_err("refused");
+                let Refusal { error, .. } = root.verify(text.as_bytes(), &image()).expect_err("refused");
                 let said = "it is recorded in a transparency log that the trusted root does not name";
                 assert_eq!(error.to_string(), said);
                 assert!(error.hint_text().is_some_and(|hint| hint.contains("--trusted-root")));
@@ -307,7 +310,7 @@ mod tests {
         let signer = root().verify_legacy(payload.as_bytes(), &words, &image()).expect("good");
         assert_eq!(signer.issuer, "https://token.actions.githubusercontent.com");
         let refused = |payload: &str, words: &BTreeMap<String, String>, image: &Digest| {
-            root().verify_legacy(payload.as_bytes(), words, image).expect_err("refused").to_string()
+            root().verify_legacy(payload.as_bytes(), words, image).expect_err("refused").error.to_string()
         };
         let other = Digest::of(b"other");
         assert_eq!(refused(payload, &words, &other), "the signature is that of another image");
@@ -327,7 +330,7 @@ mod tests {
             &read(&late["annotations"]),
             &image(),
         );
-        let said = error.expect_err("refused").to_string();
+        let said = error.expect_err("refused").error.to_string();
         assert!(said.starts_with("its certificate had expired when it was signed"), "{said}");
     }
 }

@@ -13,7 +13,7 @@ mod token;
 
 pub use certified::TrustedRoot;
 pub use identity::{Expected, Identity, Wanted};
-pub use older::is_certified;
+pub use older::PayloadDraft;
 pub use services::{Log, Services};
 pub use signing::{Certified, Draft, EphemeralKey};
 pub use token::{AUDIENCE, Token};

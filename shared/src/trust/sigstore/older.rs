@@ -3,23 +3,27 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+use sigstore_verify::rekor::HashedRekord;
 use sigstore_verify::types::bundle::{
     InclusionPromise, LogId, MediaType, MessageSignature, Rfc3161Timestamp, TimestampVerificationData,
     TransparencyLogEntry, VerificationMaterial, VerificationMaterialContent, X509Certificate,
 };
 use sigstore_verify::types::{
-    Bundle, CanonicalizedBody, DerCertificate, KindVersion, LogIndex, LogKeyId, SignatureBytes,
+    Bundle, CanonicalizedBody, DerCertificate, KindVersion, LogIndex, LogKeyId, Sha256Hash, SignatureBytes,
     SignatureContent, SignedTimestamp, TimestampToken,
 };
 
-use super::super::legacy;
+use super::super::legacy::{self, CERTIFICATE};
+use super::super::refusal::{Means, Refusal};
 use super::certified::TrustedRoot;
 use super::identity::Identity;
+use super::signing::{Certified, promised, sha256, unrecorded};
 use crate::error::{Error, Result};
-use crate::oci::Digest;
+use crate::oci::{Digest, to_json};
 
-const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
 const CHAIN: &str = "dev.sigstore.cosign/chain";
 const ENTRY: &str = "dev.sigstore.cosign/bundle";
 const TIMESTAMP: &str = "dev.sigstore.cosign/rfc3161timestamp";
@@ -27,14 +31,14 @@ const TIMESTAMP: &str = "dev.sigstore.cosign/rfc3161timestamp";
 /// How a certificate ends in PEM.
 const END: &str = "-----END CERTIFICATE-----";
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Entry {
     signed_entry_timestamp: SignedTimestamp,
     payload: Payload,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Payload {
     body: CanonicalizedBody,
@@ -50,31 +54,86 @@ struct Timestamp {
     signed: TimestampToken,
 }
 
-/// Whether a certificate says who has signed what a layer with these annotations holds.
-pub fn is_certified(annotations: &BTreeMap<String, String>) -> bool {
-    annotations.contains_key(CERTIFICATE)
+/// A payload that is signed, and not recorded yet.
+#[derive(Debug, Clone)]
+pub struct PayloadDraft {
+    signature: SignatureBytes,
+    certificate: DerCertificate,
+    chain: String,
+    /// The SHA-256 of what was signed.
+    signed: Sha256Hash,
+}
+
+impl Certified {
+    /// Signs what a layer holds.
+    pub fn sign_payload(&self, payload: &[u8]) -> PayloadDraft {
+        let (certificate, chain) = (self.certificate.clone(), self.chain.clone());
+        PayloadDraft { signature: self.signature(payload), certificate, chain, signed: sha256(payload) }
+    }
+}
+
+impl PayloadDraft {
+    /// What a log of Rekor v1 is asked to record.
+    ///
+    /// # Errors
+    /// Only if a value does not serialise.
+    pub fn entry(&self) -> Result<Vec<u8>> {
+        to_json(&HashedRekord::new(&self.signed, &self.signature, &self.certificate))
+    }
+
+    /// The annotations of the layer, from what the log answered. Whether it told the truth is not looked at.
+    ///
+    /// There is no timestamp among them: cosign 2, and what is built on it, refuses one unless it is given the
+    /// authority's certificates, and the log's promise says when it was anyway.
+    ///
+    /// # Errors
+    /// Network: the log's answer cannot be read, or promises nothing.
+    pub fn finish(self, answer: &[u8]) -> Result<BTreeMap<String, String>> {
+        let entry = promised(answer)?;
+        let promise = entry.verification.and_then(|verification| verification.signed_entry_timestamp);
+        let entry = Entry {
+            signed_entry_timestamp: promise.ok_or_else(unrecorded)?,
+            payload: Payload {
+                body: entry.body,
+                integrated_time: entry.integrated_time.ok_or_else(unrecorded)?.as_second(),
+                log_index: entry.log_index.as_i64(),
+                log_id: entry.log_id.into_string(),
+            },
+        };
+        let entry = String::from_utf8(to_json(&entry)?)
+            .map_err(|error| Error::bug("an entry of a log is not text").because(error))?;
+        let words = [
+            (legacy::SIMPLE_SIGNATURE, BASE64.encode(self.signature.as_bytes())),
+            (CERTIFICATE, self.certificate.to_pem().replace("\r\n", "\n")),
+            (CHAIN, self.chain),
+            (ENTRY, entry),
+        ];
+        Ok(words.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
 }
 
 impl TrustedRoot {
     /// Who has signed `image`, as a layer of these bytes and annotations says.
     ///
     /// # Errors
-    /// Integrity: with what does not match.
+    /// With what does not match.
     pub fn verify_legacy(
         &self,
         payload: &[u8],
         annotations: &BTreeMap<String, String>,
         image: &Digest,
-    ) -> Result<Identity> {
-        if !is_certified(annotations) {
-            return Err(Error::integrity("it was signed with a key, and no certificate says whose it is"));
+    ) -> Result<Identity, Refusal> {
+        if !legacy::is_certified(annotations) {
+            return Err(Refusal::of_key());
         }
-        let bundle = bundle(annotations).ok_or_else(|| {
-            Error::integrity("its certificate, or the transparency log's promise, is damaged")
-        })?;
-        let signer = self.signer(payload.into(), &bundle)?;
-        legacy::is_about(payload, image)?;
-        Ok(signer)
+        let verified = || {
+            let bundle = bundle(annotations).ok_or_else(|| {
+                Error::integrity("its certificate, or the transparency log's promise, is damaged")
+            })?;
+            let signer = self.signer(payload.into(), &bundle)?;
+            legacy::is_about(payload, image).map(|()| signer)
+        };
+        verified().map_err(|error| Refusal::from(error).of(Means::Certificate))
     }
 }
 
@@ -90,7 +149,7 @@ fn bundle(annotations: &BTreeMap<String, String>) -> Option<Bundle> {
     };
     let entry: Entry = serde_json::from_str(text(ENTRY)?).ok()?;
     let Payload { body, integrated_time, log_index, log_id } = entry.payload;
-    let id = sigstore_verify::types::Sha256Hash::from_hex(&log_id).ok()?;
+    let id = Sha256Hash::from_hex(&log_id).ok()?;
     let entry = TransparencyLogEntry::new(
         LogIndex::try_from(log_index).ok()?,
         LogId::new(LogKeyId::new(id.as_slice().to_vec())),

@@ -14,6 +14,9 @@ pub struct Services {
     pub authority: Url,
     /// Records signatures: Rekor.
     pub log: (Url, Log),
+    /// Records signatures in the form before bundles, which holds nothing but the promise of Rekor v1; nothing where
+    /// no such log is named.
+    pub promising: Option<Url>,
     /// Says when something was there, where there is somebody who does (RFC 3161).
     pub clock: Option<Url>,
 }
@@ -60,8 +63,10 @@ impl Services {
                 "a log of Rekor v2 does not record the time, and no timestamp authority is named",
             ));
         }
+        let promising = logs.iter().find(|log| log.major_api_version == 1);
+        let promising = promising.map(|log| url(log)).transpose()?;
         let authority = config.fulcio_url().ok_or_else(|| none("certificate authority"))?;
-        Ok(Self { authority: url(authority)?, log: (url(log)?, kind), clock })
+        Ok(Self { authority: url(authority)?, log: (url(log)?, kind), promising, clock })
     }
 
     /// The address below a service's.
@@ -132,8 +137,11 @@ mod tests {
         let read = |config: &Value| Services::read(&config.to_string());
         let public = Services::public().expect("embedded");
         assert_eq!(public.authority.as_str(), "https://fulcio.sigstore.dev/");
-        let (log, kind) = read(&config(&[1, 2], 1)).expect("both").log;
+        let Services { log: (log, kind), promising, .. } = read(&config(&[1, 2], 1)).expect("both");
         assert_eq!((log.as_str(), kind), ("https://log2.example/", Log::Tiled), "the newest");
+        assert_eq!(promising.expect("it is there").as_str(), "https://log1.example/");
+        assert_eq!(read(&config(&[2], 1)).expect("the new one").promising, None);
+        assert_eq!(public.promising, Some(public.log.0), "that of everybody promises");
         let old = read(&config(&[1], 0)).expect("it has a clock of its own");
         assert_eq!((old.log.1, old.clock), (Log::Promising, None));
         let below = Services::below(&old.log.0, "api/v1").expect("an address");

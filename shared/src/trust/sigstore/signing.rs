@@ -46,7 +46,9 @@ pub struct EphemeralKey(SigningKey);
 /// Such a key with the certificate that says whose it is.
 pub struct Certified {
     key: SigningKey,
-    certificate: DerCertificate,
+    pub(super) certificate: DerCertificate,
+    /// Those above it, in PEM.
+    pub(super) chain: String,
     identity: Identity,
     end: i64,
 }
@@ -117,18 +119,17 @@ impl EphemeralKey {
         let chain = answer.signed_certificate_embedded_sct.ok_or_else(|| {
             Error::network("the authority's certificate does not say that a certificate log has recorded it")
         })?;
-        let first = chain.chain.certificates.first().ok_or_else(unreadable)?;
+        let (first, above) = chain.chain.certificates.split_first().ok_or_else(unreadable)?;
+        let above = above.iter().map(|pem| format!("{}\n", pem.trim())).collect();
         let certificate = DerCertificate::from_pem(first).map_err(|error| unreadable().because(error))?;
         let info = parse_certificate_info(&certificate).map_err(|error| unreadable().because(error))?;
         let ours = self.0.verifying_key().to_public_key_der().map_err(unwritten)?;
         if info.public_key.as_bytes() != ours.as_bytes() {
             return Err(Error::network("the authority's certificate is for another key"));
         }
-        let (Some(identity), Some(issuer)) = (info.identity, info.issuer) else {
-            return Err(Error::network("the authority's certificate does not contain an identity"));
-        };
-        let identity = Identity { identity: identity.as_str().to_owned(), issuer };
-        Ok(Certified { key: self.0, certificate, identity, end: info.not_after.as_second() })
+        let identity = Identity::of(&info)
+            .ok_or_else(|| Error::network("the authority's certificate does not contain an identity"))?;
+        Ok(Certified { key: self.0, certificate, chain: above, identity, end: info.not_after.as_second() })
     }
 }
 
@@ -146,11 +147,15 @@ impl Certified {
     /// Signs a statement.
     pub fn sign(&self, statement: &[u8]) -> Draft {
         let content = to_sign(statement);
-        let signature: Signature = self.key.sign(&content);
-        let signature = SignatureBytes::new(signature.to_der().as_bytes().to_vec());
-        let signature = DsseSignature::new(signature, KeyId::default());
+        let signature = DsseSignature::new(self.signature(&content), KeyId::default());
         let envelope = DsseEnvelope::new(IN_TOTO, PayloadBytes::new(statement.to_vec()), signature);
         Draft { envelope, certificate: self.certificate.clone(), signed: sha256(&content) }
+    }
+
+    /// The signature of these bytes.
+    pub(super) fn signature(&self, content: &[u8]) -> SignatureBytes {
+        let signature: Signature = self.key.sign(content);
+        SignatureBytes::new(signature.to_der().as_bytes().to_vec())
     }
 }
 
@@ -200,19 +205,27 @@ impl Draft {
 
 /// The log's answer, as bundles hold it.
 fn recorded(log: Log, answer: &[u8]) -> Result<TransparencyLogEntry> {
-    let wrong = || Error::network("the transparency log's answer cannot be read");
     match log {
         Log::Promising => {
-            let entries: BTreeMap<String, LogEntry> =
-                serde_json::from_slice(answer).map_err(|error| wrong().because(error))?;
-            let entry = entries.into_values().next().ok_or_else(wrong)?;
-            entry.to_bundle_entry(KindVersion::DsseV001).map_err(|error| wrong().because(error))
+            let entry = promised(answer)?.to_bundle_entry(KindVersion::DsseV001);
+            entry.map_err(|error| unrecorded().because(error))
         }
-        Log::Tiled => serde_json::from_slice(answer).map_err(|error| wrong().because(error)),
+        Log::Tiled => serde_json::from_slice(answer).map_err(|error| unrecorded().because(error)),
     }
 }
 
-fn sha256(content: &[u8]) -> Sha256Hash {
+/// The answer of a log of Rekor v1.
+pub(super) fn promised(answer: &[u8]) -> Result<LogEntry> {
+    let entries: BTreeMap<String, LogEntry> =
+        serde_json::from_slice(answer).map_err(|error| unrecorded().because(error))?;
+    entries.into_values().next().ok_or_else(unrecorded)
+}
+
+pub(super) fn unrecorded() -> Error {
+    Error::network("the transparency log's answer cannot be read")
+}
+
+pub(super) fn sha256(content: &[u8]) -> Sha256Hash {
     Sha256Hash::from(*Digest::of(content).as_bytes())
 }
 
@@ -269,8 +282,9 @@ mod tests {
         let pem = asked["publicKeyRequest"]["publicKey"]["content"].as_str().expect("text");
         assert!(pem.starts_with("-----BEGIN PUBLIC KEY-----\n"), "{pem}");
 
-        let identity = Identity { identity: "i".into(), issuer: "j".into() };
-        let certified = Certified { key: key.0, certificate: foreign(), identity, end: 0 };
+        let identity = Identity { identity: "i".into(), issuer: "j".into(), source: None, source_ref: None };
+        let chain = "above\n".to_owned();
+        let certified = Certified { key: key.0, certificate: foreign(), chain, identity, end: 0 };
         let draft = certified.sign(b"{}");
         let stamp = draft.stamp();
         // A sequence of all that follows, whose last part says that the certificate is wanted.
@@ -284,6 +298,14 @@ mod tests {
         assert_eq!((&entry["kind"], &entry["apiVersion"]), (&"dsse".into(), &"0.0.1".into()));
         for log in [Log::Promising, Log::Tiled] {
             let error = draft.clone().finish(log, b"{}", None).expect_err("refused");
+            assert_eq!(error.to_string(), "the transparency log's answer cannot be read");
+        }
+        let draft = certified.sign_payload(b"{}");
+        let entry: Value = serde_json::from_slice(&draft.entry().expect("an entry")).expect("JSON");
+        assert_eq!((&entry["kind"], &entry["apiVersion"]), (&"hashedrekord".into(), &"0.0.1".into()));
+        assert_eq!(entry["spec"]["data"]["hash"]["value"], Digest::of(b"{}").hex());
+        for answer in ["{}", r#"{"a":{"body":"e30=","integratedTime":1,"logID":"00","logIndex":1}}"#] {
+            let error = draft.clone().finish(answer.as_bytes()).expect_err("it promises nothing");
             assert_eq!(error.to_string(), "the transparency log's answer cannot be read");
         }
     }

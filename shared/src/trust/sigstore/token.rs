@@ -36,6 +36,17 @@ struct Claims {
     job_workflow_ref: Option<String>,
     #[serde(default)]
     ci_config_ref_uri: Option<String>,
+    /// The repository on GitHub, which need not be the workflow's.
+    #[serde(default)]
+    repository: Option<String>,
+    /// The project on GitLab.
+    #[serde(default)]
+    project_path: Option<String>,
+    /// The branch or tag there.
+    #[serde(default, rename = "ref")]
+    of_ref: Option<String>,
+    #[serde(default)]
+    ref_type: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -88,7 +99,9 @@ impl Token {
     /// All that decides whom a certificate for it names.
     pub fn who(&self) -> String {
         let Claims { iss, email, sub, job_workflow_ref, ci_config_ref_uri, .. } = &self.claims;
-        format!("{:?}", (iss, email, sub, job_workflow_ref, ci_config_ref_uri))
+        let Claims { repository, project_path, of_ref, ref_type, .. } = &self.claims;
+        let source = (repository, project_path, of_ref, ref_type);
+        format!("{:?}", (iss, email, sub, job_workflow_ref, ci_config_ref_uri, source))
     }
 
     /// Whom a certificate for it names, by the rules of Sigstore's authority for workflows of GitHub and GitLab, mail
@@ -97,7 +110,26 @@ impl Token {
         let Claims { iss, sub, email, ci_config_ref_uri, .. } = &self.claims;
         let gitlab = || ci_config_ref_uri.as_ref().map(|place| format!("https://{place}"));
         let identity = email.clone().or_else(|| self.workflow()).or_else(gitlab);
-        Identity { identity: identity.unwrap_or_else(|| sub.clone()), issuer: iss.clone() }
+        let (source, source_ref) = self.source();
+        Identity {
+            identity: identity.unwrap_or_else(|| sub.clone()),
+            issuer: iss.clone(),
+            source,
+            source_ref,
+        }
+    }
+
+    /// The repository that the job is run for, and its branch or tag.
+    fn source(&self) -> (Option<String>, Option<String>) {
+        let Claims { iss, repository, project_path, of_ref, ref_type, .. } = &self.claims;
+        if let (Some(repository), Some(workflow)) = (repository, self.workflow()) {
+            let host = workflow.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+            return (Some(format!("{host}/{repository}")), of_ref.clone());
+        }
+        let kind = if ref_type.as_deref() == Some("tag") { "tags" } else { "heads" };
+        let project = project_path.as_ref().map(|project| format!("{iss}/{project}"));
+        let name = of_ref.as_ref().filter(|_| project.is_some()).map(|name| format!("refs/{kind}/{name}"));
+        (project, name)
     }
 
     /// Whom it is for, if that is not Sigstore.
@@ -137,7 +169,7 @@ mod tests {
         let workflow = "acme/web/.github/workflows/release.yml@refs/tags/v1";
         let github = json!({
             "iss": GITHUB, "sub": "repo:acme/web:ref:refs/tags/v1", "aud": "sigstore", "exp": 1_764_000_000,
-            "job_workflow_ref": workflow,
+            "job_workflow_ref": workflow, "repository": "acme/shop", "ref": "refs/heads/main",
         });
         let token = super::tests::token(&github);
         assert_eq!(token.subject(), "repo:acme/web:ref:refs/tags/v1");
@@ -152,6 +184,9 @@ mod tests {
         assert_eq!(super::tests::token(&person).subject(), "me@example.com");
         let pipeline = "gitlab.com/acme/web//.gitlab-ci.yml@refs/heads/main";
         let gitlab = json!({"iss": "https://gitlab.com", "sub": "project_path:acme/web", "ci_config_ref_uri": pipeline});
+        let source = super::tests::token(&github).identity();
+        assert_eq!(source.source.as_deref(), Some("https://github.com/acme/shop"));
+        assert_eq!(source.source_ref.as_deref(), Some("refs/heads/main"));
         let pod = json!({"iss": "https://oidc.example.com", "sub": "https://kubernetes.io/namespaces/a"});
         for (claims, identity) in [
             (&github, format!("https://github.com/{workflow}")),
@@ -160,6 +195,22 @@ mod tests {
             (&pod, "https://kubernetes.io/namespaces/a".to_owned()),
         ] {
             assert_eq!(super::tests::token(claims).identity().identity, identity);
+        }
+    }
+
+    #[test]
+    fn whoever_gets_another_certificate_is_somebody_else() {
+        let shared = json!({"iss": GITHUB, "sub": "a", "job_workflow_ref": "acme/ci/.github/workflows/a.yml@v1",
+            "repository": "acme/web", "ref": "refs/heads/main", "iat": 1});
+        let changed = |name: &str, value: &str| {
+            let mut claims = shared.clone();
+            claims[name] = value.into();
+            token(&claims).who()
+        };
+        let who = token(&shared).who();
+        assert_eq!(changed("iat", "2"), who);
+        for name in ["repository", "ref", "job_workflow_ref", "sub", "iss", "project_path"] {
+            assert_ne!(changed(name, "x"), who, "{name}");
         }
     }
 
