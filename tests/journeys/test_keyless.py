@@ -111,8 +111,10 @@ def test_the_older_form_is_signed_without_a_key_too(
     form: str, program: Program, push: Callable, sigstore: Sigstore, tmp_path: Path
 ) -> None:
     flags = ["--config", sigstore.config(tmp_path), "--signature-format", form, "--sbom", "none"]
+    # Nothing is remembered of the same image elsewhere.
+    job = {**sigstore.job, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     sigstore.asked()
-    first = push(*flags, env=sigstore.job)
+    first = push(*flags, env=job)
     asked = sigstore.asked()
     # The image's signature, and with bundles that of the image and of its provenance.
     assert asked.count("POST /api/v1/log/entries") == (1 if form == "legacy" else 3)
@@ -137,7 +139,7 @@ def test_the_older_form_is_signed_without_a_key_too(
     assert f"for the repository {SOURCE}, but https://github.com/acme/web was expected" in refused.err
 
     # Nothing is new: nothing is signed again.
-    push(*flags, env=sigstore.job)
+    push(*flags, env=job)
     assert sigstore.asked() == ["GET /github/token"]
     tiled = ["--config", sigstore.config(tmp_path, 2), "--signature-format", form]
     refused = push(*tiled, env=sigstore.job, code=2)
