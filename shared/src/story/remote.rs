@@ -34,18 +34,23 @@ const PAGE: &str = "application/vnd.containerize.cache.page.v1+json+zstd";
 const STATEMENT: &str =
     concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/design/remote-cache.md#cache-v1");
 
-/// No larger page is written or read, in bytes: as JSON, and compressed.
-const MOST: usize = 64 << 20;
+/// No larger pages are written or read, in bytes, as JSON: what every build asks, and the rest.
+const MOST: [usize; 2] = [16 << 20, 64 << 20];
+
+/// No larger page is read as it is compressed, in bytes.
 const MOST_PACKED: u64 = 16 << 20;
 
-/// Entries that so many writers had no use for are left out.
-const OLDEST: u8 = 8;
+/// What an entry takes beside its value, in bytes.
+const OVERHEAD: usize = 128;
+
+/// Entries that so many writers had no use for are left out, whether there is room or not.
+const OLDEST: u8 = 250;
 
 /// The level that pages are compressed at: they are read more often than written.
 const LEVEL: i32 = 12;
 
 /// A part of the cache: what every build asks, or what only one asks that changes something.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Page {
     entries: Vec<Told>,
     /// Small blobs that are text.
@@ -268,8 +273,8 @@ async fn page(client: &Client, repository: &Repository, page: &Descriptor, store
     let mut decoder = zstd::stream::read::Decoder::new(&packed[..]).map_err(damaged)?;
     decoder.window_log_max(27).map_err(damaged)?;
     let mut text = Vec::new();
-    decoder.take(MOST as u64 + 1).read_to_end(&mut text).map_err(damaged)?;
-    if text.len() > MOST {
+    decoder.take(MOST[1] as u64 + 1).read_to_end(&mut text).map_err(damaged)?;
+    if text.len() > MOST[1] {
         return Err(Error::integrity("a page of the remote cache is larger than any that is written"));
     }
     serde_json::from_slice(&text)
@@ -299,7 +304,7 @@ fn lend(page: &Page, from: &Repository, store: &Store) {
     store.lend(Findings { entries: entries.collect(), blobs }, homes.collect());
 }
 
-/// What is kept: what was told, and of what was there before what is not too old.
+/// What is kept: what was told, and of what was there before as much as there is room for, what had a use lately first.
 fn pages(
     told: Findings,
     sets: &[ImageSet],
@@ -316,39 +321,49 @@ fn pages(
         }
     }
     let own: BTreeSet<Digest> = layers.keys().filter(|layer| !below.contains(layer)).map(facts_key).collect();
-    let mut pages =
-        [(); 2].map(|()| Page { entries: Vec::new(), blobs: Vec::new(), layers: BTreeMap::new() });
-    let mut known = BTreeSet::new();
-    let mut room = MOST;
-    let mut add = |table: Table, key: Digest, age: u8, value: Box<RawValue>| {
-        let is_rest =
-            matches!(table, Table::Details | Table::Papers) || table == Table::Facts && own.contains(&key);
-        if value.get().len() <= room / 2 && known.insert((table, key)) {
-            room -= value.get().len();
-            let entries = &mut pages[usize::from(is_rest)].entries;
-            entries.push(Told { table: table.name().to_owned(), key, age, value });
-        }
-    };
+    let mut all = Vec::new();
     for Entry { table, key, value } in told.entries {
         let value = String::from_utf8(value).ok().and_then(|text| RawValue::from_string(text).ok());
         let value = value.ok_or_else(|| Error::bug("something remembered is not JSON"))?;
-        add(table, key, 0, value);
+        let is_rest = matches!(table, Table::Details | Table::Papers)
+            || table == Table::Facts && own.contains(&key);
+        all.push((usize::from(is_rest), Told { table: table.name().to_owned(), key, age: 0, value }));
     }
-    for told in before.iter().flatten().flat_map(|page| &page.entries).filter(|told| told.age < OLDEST) {
-        if let Some(table) = Table::named(&told.table) {
-            add(table, told.key, told.age + 1, told.value.clone());
+    let mut older = Vec::new();
+    for (page, before) in before.iter().enumerate() {
+        let known = before.iter().flat_map(|page| &page.entries).filter(|told| told.age < OLDEST);
+        older.extend(known.map(|told| {
+            let (table, value) = (told.table.clone(), told.value.clone());
+            (page, Told { table, key: told.key, age: told.age + 1, value })
+        }));
+    }
+    older.sort_by_key(|(_, told)| told.age);
+    let mut pages = [(); 2].map(|()| Page::default());
+    let (mut known, mut room) = (BTreeSet::new(), MOST);
+    for (page, told) in all.into_iter().chain(older) {
+        let size = told.value.get().len() + OVERHEAD;
+        if size <= room[page] && known.insert((told.table.clone(), told.key)) {
+            room[page] -= size;
+            pages[page].entries.push(told);
         }
     }
     pages[0].blobs = told.blobs.into_iter().filter_map(|blob| String::from_utf8(blob).ok()).collect();
+    let homes: BTreeMap<Digest, &String> = before.iter().flatten().flat_map(|page| &page.layers).map(|(d, n)| (*d, n)).collect();
     // Those that entries lead to which are kept.
-    let known: String = pages[0].entries.iter().map(|told| told.value.get()).collect();
-    for (digest, name) in before.iter().flatten().flat_map(|page| &page.layers) {
-        if known.contains(&digest.to_string()) {
-            layers.entry(*digest).or_insert_with(|| name.clone());
+    for told in &pages[0].entries {
+        let Ok(Made { digest }) = serde_json::from_str(told.value.get()) else { continue };
+        if let Some(home) = homes.get(&digest) {
+            layers.entry(digest).or_insert_with(|| (*home).clone());
         }
     }
     pages[0].layers = layers;
     Ok(pages)
+}
+
+/// What an entry says of a layer.
+#[derive(Deserialize)]
+struct Made {
+    digest: Digest,
 }
 
 /// Under which key facts of a layer are remembered.

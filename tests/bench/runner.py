@@ -1,0 +1,157 @@
+"""What a clean CI runner moves, and how long it takes, behind a line with latency.
+
+Each run has an empty cache; the registry is that of tests/lab/referrers behind a line of 20 ms that counts
+requests and bytes. Wheels come from the package index without that line, as they do on a runner. Needs Go,
+skopeo, PyPI, and CONTAINERIZE_LAB (../shared/lab, if there).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import statistics
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from costs import measure, row
+from pythons import BASE, HERE, LAB, ROOT
+from transfer import background, free_port
+
+#: Clean machines of which a median is taken.
+MACHINES = 5
+#: Of the line, one way, in seconds.
+DELAY = 0.010
+REQUEST = re.compile(rb"(?:GET|HEAD|PUT|POST|PATCH|DELETE) /v2/")
+
+
+class Line:
+    """Carries connections on, late, and counts what passes."""
+
+    def __init__(self, target: int) -> None:
+        self.target, self.port = target, free_port()
+        self.requests = self.bytes = 0
+        self.loop = asyncio.new_event_loop()
+        ready = threading.Event()
+        self.thread = threading.Thread(target=self._run, args=(ready,), daemon=True)
+        self.thread.start()
+        ready.wait()
+
+    def _run(self, ready: threading.Event) -> None:
+        asyncio.set_event_loop(self.loop)
+        server = asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.loop.run_until_complete(server)
+        ready.set()
+        self.loop.run_forever()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.target)
+        await asyncio.gather(self._carry(reader, up_writer, True), self._carry(up_reader, writer, False))
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, up: bool) -> None:
+        queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+
+        async def read() -> None:
+            while data := await reader.read(1 << 18):
+                self.bytes += len(data)
+                if up:
+                    self.requests += len(REQUEST.findall(data))
+                queue.put_nowait((self.loop.time() + DELAY, data))
+            queue.put_nowait((0, b""))
+
+        async def write() -> None:
+            while True:
+                when, data = await queue.get()
+                if not data:
+                    break
+                await asyncio.sleep(max(0, when - self.loop.time()))
+                writer.write(data)
+                await writer.drain()
+            writer.close()
+
+        with contextlib.suppress(OSError):
+            await asyncio.gather(read(), write())
+
+    def close(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+
+
+@contextlib.contextmanager
+def line_to(port: int) -> Iterator[Line]:
+    line = Line(port)
+    try:
+        yield line
+    finally:
+        line.close()
+
+
+class RunnerBench:
+    def __init__(self, program: Path, work: Path, env: dict[str, str]) -> None:
+        self.program, self.work, self.env = program, work, {**env, "CI": "true"}
+
+    def run(self) -> None:
+        go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+        missing = [name for name, there in (("Go", go), ("skopeo", shutil.which("skopeo"))) if not there]
+        missing += [] if (LAB / "base-images").is_dir() else [f"{LAB}/base-images"]
+        if missing:
+            print(f"runner: not measured, as there is no {' and no '.join(missing)}")
+            return
+        self.work.mkdir()
+        registry = self.work / "referrers"
+        measure([go, "build", "-o", registry, "."], ROOT / "tests/lab/referrers", dict(os.environ))
+        for name, source in (("web", "app/main.py"), ("science", "app/__main__.py")):
+            port = free_port()
+            log = self.work / "registry.log"
+            with background([registry, f"127.0.0.1:{port}"], port, log), line_to(port) as self.line:
+                self.host = f"127.0.0.1:{self.line.port}"
+                base = f"docker://127.0.0.1:{port}/base/python:1"
+                from_layout = f"oci:{LAB}/base-images:{BASE}"
+                copy = ["skopeo", "copy", "-q", "--dest-tls-verify=false", from_layout, base]
+                measure(copy, self.work, self.env)
+                self.set(name, source)
+
+    def set(self, name: str, source: str) -> None:
+        project = self.work / name
+        shutil.copytree(HERE / f"python-{name}", project)
+        print(f"{name} set on clean machines, 20 ms of latency, median of {MACHINES}")
+        cached = f"--remote-cache={self.host}/fleet/cache"
+        self.machine(project, "first", cached)
+        self.case("nothing changed, without the remote cache", project, "first", "--no-remote-cache")
+        self.case("nothing changed", project, "first", cached)
+        changes = iter(range(MACHINES))
+
+        def change() -> None:
+            with (project / source).open("a") as file:
+                file.write(f"# {next(changes)}\n")
+
+        self.case("one line changed", project, "first", cached, before=change)
+        services = iter(range(MACHINES))
+        self.case("another service of the fleet", project, lambda: f"service-{next(services)}", cached)
+
+    def case(self, title, project, repository, *flags, before=lambda: None) -> None:
+        times, requests, sizes = [], [], []
+        for _ in range(MACHINES):
+            before()
+            name = repository if isinstance(repository, str) else repository()
+            seconds, asked, moved = self.machine(project, name, *flags)
+            times.append(seconds)
+            requests.append(asked)
+            sizes.append(moved)
+        middle = statistics.median
+        row(title, f"{middle(times):.2f} s", f"{middle(requests):.0f} requests, {middle(sizes) / 1e3:.0f} kB")
+
+    def machine(self, project: Path, repository: str, *flags: str) -> tuple[float, int, int]:
+        cache = self.work / "cache"
+        shutil.rmtree(cache, ignore_errors=True)
+        self.line.requests = self.line.bytes = 0
+        push = [self.program, "--base", f"{self.host}/base/python:1", "--push", *flags]
+        cost = measure(
+            [*push, "--tag", f"{self.host}/{repository}/image:1"],
+            project,
+            {**self.env, "XDG_CACHE_HOME": str(cache)},
+        )
+        return cost.wall, self.line.requests, self.line.bytes
