@@ -93,6 +93,8 @@ def test_the_older_form_is_signed_without_a_key_too(
     form: str, program: Program, push: Callable, sigstore: Sigstore, tmp_path: Path
 ) -> None:
     flags = ["--config", sigstore.config(tmp_path), "--signature-format", form, "--sbom", "none"]
+    # An image that no other test has signed.
+    flags += ["--label", f"form={form}"]
     sigstore.asked()
     first = push(*flags, env=sigstore.job)
     asked = sigstore.asked()

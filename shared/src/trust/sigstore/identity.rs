@@ -105,21 +105,22 @@ impl Wanted {
     /// It is somebody else.
     pub fn accept(&self, signer: &Identity) -> Result<(), Refusal> {
         let Identity { identity, issuer, .. } = signer;
-        let refused = |words: String| Err(Refusal::of_another(Error::integrity(words)));
         if !self.identity.fits(identity) {
             let whom = self.whom();
-            return refused(format!("it was signed by {identity}, but {whom} must have signed it"));
+            return Err(Refusal::of_another(Error::integrity(format!(
+                "it was signed by {identity}, but {whom} must have signed it"
+            ))));
         }
         if !self.issuer.fits(issuer) {
-            return refused(format!(
+            return Err(Refusal::of_namesake(Error::integrity(format!(
                 "it was signed by {identity}, whose issuer is {issuer}, but {} was expected",
                 self.issuer.named("one")
-            ));
+            ))));
         }
         let named = |what: &str, value: &Option<String>, expected: &Option<Expected>, name: &str| {
             let Some(expected) = expected else { return Ok(()) };
             let because =
-                |words: String, hint: Words| Err(Refusal::of_another(Error::integrity(words).hint(hint)));
+                |words: String, hint: Words| Err(Refusal::of_namesake(Error::integrity(words).hint(hint)));
             match value {
                 Some(value) if expected.fits(value) => Ok(()),
                 Some(value) => because(
@@ -142,6 +143,7 @@ impl Wanted {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::refusal::Whose;
     use super::*;
 
     fn signer(source: Option<&str>, source_ref: Option<&str>) -> Identity {
@@ -167,9 +169,8 @@ mod tests {
         accept(exactly("https://github.com/acme/shop"), exactly("refs/tags/v1"), &shop).expect("the same");
         accept(like("https://github\\.com/acme/.*"), like("refs/tags/.*"), &shop).expect("alike");
         let refused = |source, source_ref, signer: &Identity| {
-            let Refusal { error, is_of_another, .. } =
-                accept(source, source_ref, signer).expect_err("refused");
-            assert!(is_of_another);
+            let Refusal { error, whose, .. } = accept(source, source_ref, signer).expect_err("refused");
+            assert_eq!(whose, Whose::Namesake);
             (error.to_string(), error.hint_text().unwrap_or_default().to_owned())
         };
         let (said, hint) = refused(exactly("https://github.com/acme"), None, &shop);
