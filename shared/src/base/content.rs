@@ -38,10 +38,10 @@ impl Content {
             Self::Layout(dir) => read(layout_blob(dir, &descriptor.digest))?,
             Self::Store(store) => read(store.path(&descriptor.digest))?,
             Self::Registry(client, repository, store) => {
+                store.tell_blob(&descriptor.digest);
                 if let Some(bytes) = store.read(&descriptor.digest) {
                     return Ok(bytes.into());
                 }
-                store.tell_blob(&descriptor.digest);
                 read(client.fetch_blob(repository, descriptor, store).await?)?
             }
         };
@@ -59,7 +59,10 @@ impl Content {
     pub(super) async fn manifest(&self, descriptor: &Descriptor) -> Result<Bytes> {
         match self {
             Self::Registry(client, repository, store) => match store.read(&descriptor.digest) {
-                Some(bytes) => Ok(bytes.into()),
+                Some(bytes) => {
+                    store.tell_blob(&descriptor.digest);
+                    Ok(bytes.into())
+                }
                 None => {
                     let fetched = client.manifest(&repository.with_digest(descriptor.digest)).await?;
                     keep(store, &fetched.bytes)?;

@@ -175,6 +175,7 @@ impl Opener<'_> {
         if let Some(digest) = pinned.or_else(last_seen)
             && let Some(bytes) = self.store.read(&digest)
         {
+            self.store.tell_blob(&digest);
             // It says itself what it is, or its fields do.
             return Ok(Descriptor::of("", &bytes));
         }

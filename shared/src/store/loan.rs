@@ -12,7 +12,7 @@ use crate::oci::{Digest, Repository};
 /// One value of a memo table, under the digest of its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its table.
+    /// Where it was remembered.
     pub table: Table,
     /// The digest of its key.
     pub key: Digest,
@@ -58,8 +58,17 @@ impl Store {
         loan.homes.extend(homes);
     }
 
+    /// The same store for what is run on this machine: nothing that is lent counts there, and nothing is told of it.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        Self { is_alone: true, ..self.clone() }
+    }
+
     /// The repository that is said to have a blob which is not here.
     pub fn lent_home(&self, digest: &Digest) -> Option<Repository> {
+        if self.is_alone {
+            return None;
+        }
         let mut loan = self.loan();
         let home = loan.homes.get(digest).cloned();
         loan.is_used |= home.is_some();
@@ -92,11 +101,17 @@ impl Store {
 
     /// A small blob that is lent: its digest was computed.
     pub(super) fn lent_blob(&self, digest: &Digest) -> Option<Vec<u8>> {
+        if self.is_alone {
+            return None;
+        }
         self.loan().blobs.get(digest).cloned()
     }
 
     /// A value that is lent, or that was concluded from what is.
     pub(super) fn lent(&self, table: Table, key: &Digest) -> Option<Vec<u8>> {
+        if self.is_alone {
+            return None;
+        }
         let mut loan = self.loan();
         let place = (table, *key);
         if let Some(value) = loan.concluded.get(&place) {
@@ -109,7 +124,7 @@ impl Store {
 
     /// Notes that this run has asked for a value, and got it.
     pub(super) fn tell(&self, table: Table, key: &Digest) {
-        if table.travels() {
+        if table.travels() && !self.is_alone {
             self.loan().told.insert((table, *key));
         }
     }
@@ -117,7 +132,7 @@ impl Store {
     /// Keeps a value in memory that would be concluded from what is lent. Whether it is one.
     pub(super) fn is_concluded(&self, table: Table, key: &Digest, value: &[u8]) -> bool {
         let mut loan = self.loan();
-        let is_concluded = loan.is_used && table.is_concluded();
+        let is_concluded = loan.is_used && table.is_concluded() && !self.is_alone;
         if is_concluded {
             loan.concluded.insert((table, *key), value.to_vec());
         }
@@ -180,11 +195,15 @@ mod tests {
         borrower.remember(Table::Verdicts, "before", &3);
         assert_eq!(borrower.recall::<u32>(Table::Facts, "b"), Some(2));
         borrower.remember(Table::Verdicts, "after", &4);
+        borrower.remember(Table::KeyedLayers, "after", &6);
+        borrower.alone().remember(Table::KeyedLayers, "alone", &7);
         borrower.remember(Table::Facts, "c", &5);
         assert_eq!(borrower.recall::<u32>(Table::Verdicts, "after"), Some(4));
         let later = store(&folder);
         assert_eq!(later.recall::<u32>(Table::Verdicts, "before"), Some(3));
         assert_eq!(later.recall::<u32>(Table::Verdicts, "after"), None);
+        assert_eq!(later.recall::<u32>(Table::KeyedLayers, "after"), None, "it may be made of what was lent");
+        assert_eq!(later.recall::<u32>(Table::KeyedLayers, "alone"), Some(7));
         assert_eq!(later.recall::<u32>(Table::Facts, "c"), Some(5), "it is what bytes say that were here");
         borrower.return_loan();
         assert_eq!(borrower.recall::<u32>(Table::Verdicts, "after"), None);
@@ -210,13 +229,25 @@ mod tests {
     }
 
     #[test]
+    fn who_runs_what_is_recalled_believes_nobody() {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = store(&folder);
+        store.lend(entries(vec![entry(Table::KeyedLayers, "interpreter", "1")]), vec![]);
+        assert_eq!(store.alone().recall::<u32>(Table::KeyedLayers, "interpreter"), None);
+        assert!(store.told().entries.is_empty(), "nobody has asked");
+        assert_eq!(store.recall::<u32>(Table::KeyedLayers, "interpreter"), Some(1));
+    }
+
+    #[test]
     fn a_small_blob_is_lent_under_its_own_digest() {
         let folder = tempfile::tempdir().expect("folder");
         let store = store(&folder);
         store.lend(Findings { blobs: vec![b"manifest".to_vec()], ..Findings::default() }, vec![]);
+        assert!(store.told().blobs.is_empty());
         assert_eq!(store.read(&Digest::of(b"manifest")).as_deref(), Some(&b"manifest"[..]));
         assert_eq!(store.read(&Digest::of(b"other")), None);
-        assert_eq!(store.told().blobs, [b"manifest"], "what was read is told");
+        store.tell_blob(&Digest::of(b"manifest"));
+        assert_eq!(store.told().blobs, [b"manifest"]);
     }
 
     #[test]

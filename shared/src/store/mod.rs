@@ -67,6 +67,8 @@ const FOLDERS: [&str; 4] = ["blobs/sha256", "memo", "tmp", living::FOLDER];
 pub struct Store {
     root: PathBuf,
     run: Arc<Run>,
+    /// Whether what others lend is passed over.
+    is_alone: bool,
 }
 
 /// What this process does with the store.
@@ -139,7 +141,7 @@ impl Store {
     /// # Errors
     /// When the folder cannot be made, unless it is only that it must not be written.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
-        let store = Self { root: root.into(), run: Arc::default() };
+        let store = Self { root: root.into(), run: Arc::default(), is_alone: false };
         if let Err(error) = store.prepare() {
             if !spare::is_refusal(&error) {
                 let message = format!("cannot make the cache folder {}", store.root.display());
@@ -220,11 +222,7 @@ impl Store {
 
     /// Reads a small blob whole and checks its digest; a corrupted one is removed and `None`. Others may lend it.
     pub fn read(&self, digest: &Digest) -> Option<Vec<u8>> {
-        let found = self.read_own(digest).or_else(|| self.lent_blob(digest));
-        if found.is_some() {
-            self.tell_blob(digest);
-        }
-        found
+        self.read_own(digest).or_else(|| self.lent_blob(digest))
     }
 
     fn read_own(&self, digest: &Digest) -> Option<Vec<u8>> {

@@ -100,23 +100,27 @@ impl Table {
 
     /// Whether what it holds means the same on every machine, and may be lent to others.
     pub const fn travels(self) -> bool {
-        self.is_concluded()
-            || matches!(
-                self,
-                Self::Layers
-                    | Self::KeyedLayers
-                    | Self::Facts
-                    | Self::Details
-                    | Self::DebianScripts
-                    | Self::PythonFiles
-                    | Self::Papers
-                    | Self::WheelSizes
-            )
+        let is_of_bytes = self.is_of_bytes();
+        is_of_bytes || self.is_concluded() && !matches!(self, Self::NativeChoices)
     }
 
-    /// Whether it holds what follows from other entries, where the rest says what bytes are that were read.
+    /// Whether it holds what was read in the bytes that its keys name.
+    const fn is_of_bytes(self) -> bool {
+        matches!(self, Self::Facts | Self::Details | Self::DebianScripts | Self::Papers | Self::WheelSizes)
+    }
+
+    /// Whether it holds what follows from other entries, or was made with what they say.
     pub(super) const fn is_concluded(self) -> bool {
-        matches!(self, Self::Users | Self::Verdicts | Self::Bills | Self::Closed)
+        matches!(
+            self,
+            Self::Layers
+                | Self::KeyedLayers
+                | Self::NativeChoices
+                | Self::Users
+                | Self::Verdicts
+                | Self::Bills
+                | Self::Closed
+        )
     }
 }
 

@@ -87,7 +87,9 @@ pub(super) async fn finish(
         }
         let (sets, bills) = hang::hang(workshop, plan, packed).await?;
         let delivered = deliver(workshop, plan, default, &sets).await?;
-        workshop.remote.keep(workshop.desk(), workshop.signers.first(), &sets, &below).await;
+        if let Ok(signer) = workshop.signers.only() {
+            workshop.remote.keep(workshop.desk(), signer, &sets, &below).await;
+        }
         tokio::task::block_in_place(|| hang::write(request, store, &bills))?;
         Ok::<_, Error>(delivered)
     };

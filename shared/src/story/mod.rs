@@ -44,8 +44,10 @@ pub use preflight::{Checked, Examiner};
 pub use request::{GroupChanges, Login, Request, RustCall};
 pub use verify::{Attestation, Verified, Verifier};
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::base::lock::{BaseLock, FILE};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::registry::Client;
 use crate::store::Store;
@@ -84,32 +86,68 @@ async fn tell<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> 
     let remote = &RemoteCache::of(request, early.iter().map(|image| image.settings), &recipe.references())?;
     let (store, client, lock, signers) = (&store, &client, &lock, &signers);
     let workshop = Workshop { request, store, client, lock, signers, remote, dir, events };
-    remote.borrow(workshop.desk(), signers.first()).await;
+    if let Ok(signer) = signers.only() {
+        remote.borrow(workshop.desk(), signer).await;
+    }
     if !request.dry_run {
         if !remote.is_found() {
             early::check_push(request, client, store, &recipe.references()).await?;
         }
         early::check_engines(request, store)?;
     }
-    let told = build(&recipe, &hooks, &workshop, false).await;
-    match told {
-        Err(error) if error.kind() != Kind::Interrupted && store.return_loan() => {
-            tracing::debug!(%error, causes = ?error.causes(), "with what was lent");
-            client.forget_pushes();
-            let told = build(&recipe, &hooks, &workshop, true).await?;
-            events.note("what the remote cache said did not serve, so everything was made here");
-            Ok(told)
+    let progress = Progress::default();
+    let mut told = build(&recipe, &hooks, &workshop, &progress).await;
+    if let Err(error) = &told
+        && progress.may_repeat(error)
+        && store.return_loan()
+    {
+        tracing::debug!(%error, causes = ?error.causes(), "with what was lent");
+        remote.give_back();
+        client.forget_pushes();
+        if remote.is_found() {
+            early::check_push(request, client, store, &recipe.references()).await?;
         }
-        told => told,
+        told = build(&recipe, &hooks, &workshop, &progress).await;
+        if told.is_ok() {
+            events.note("the remote cache did not serve, so everything was made here");
+        }
+    }
+    let told = told?;
+    if let Outcome::Built(delivered) = &told {
+        hooks::after(&hooks, delivered, |hooks, image| recipe.concerns(hooks, image), events)?;
+    }
+    Ok(told)
+}
+
+/// How far a build has come.
+#[derive(Default)]
+struct Progress {
+    are_hooks_done: AtomicBool,
+    /// Whether what runs now are commands of the project: its hooks, or what compiles it.
+    runs_commands: AtomicBool,
+}
+
+impl Progress {
+    fn note(&self, runs_commands: bool) {
+        self.runs_commands.store(runs_commands, Ordering::Relaxed);
+    }
+
+    /// Whether another try without what was lent may end otherwise.
+    fn may_repeat(&self, error: &Error) -> bool {
+        match error.kind() {
+            Kind::Interrupted => false,
+            Kind::Build => !self.runs_commands.load(Ordering::Relaxed),
+            _ => true,
+        }
     }
 }
 
-/// Builds what was read; `again` where the commands before it were run already.
+/// Builds what was read. The commands before it are run once.
 async fn build<R: Recipe>(
     recipe: &R,
     hooks: &hooks::Planned,
     workshop: &Workshop<'_>,
-    again: bool,
+    progress: &Progress,
 ) -> Result<Outcome> {
     let events = workshop.events;
     let decided = recipe.decide(workshop).await?;
@@ -118,12 +156,18 @@ async fn build<R: Recipe>(
         return Ok(Outcome::Planned(R::plan(&decided).clone()));
     }
     R::plan(&decided).images.iter().for_each(|image| events.step("Planned", image.summary()));
-    if !again {
+    progress.note(true);
+    if !progress.are_hooks_done.load(Ordering::Relaxed) {
         hooks::before(hooks, events)?;
+        progress.are_hooks_done.store(true, Ordering::Relaxed);
     }
     let decided = recipe.settle(decided, workshop).await?;
-    let make = async || recipe.make(&decided, workshop).await;
+    let make = async || {
+        progress.note(true);
+        let made = recipe.make(&decided, workshop).await?;
+        progress.note(false);
+        Ok(made)
+    };
     let delivered = deliver::finish(workshop, R::plan(&decided), &recipe.default_output(), make).await?;
-    hooks::after(hooks, &delivered, |hooks, image| recipe.concerns(hooks, image), events)?;
     Ok(Outcome::Built(delivered))
 }

@@ -1,7 +1,7 @@
 //! Wheels that are fetched when somebody needs their bytes: mostly nobody does where their layers are known.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
@@ -16,8 +16,13 @@ use crate::wheel;
 /// Where a wheel is, and how it gets there.
 #[derive(Clone)]
 pub(super) struct Supply {
-    path: PathBuf,
-    by_need: Option<Arc<ByNeed>>,
+    place: Place,
+}
+
+#[derive(Clone)]
+enum Place {
+    Here(PathBuf),
+    ByNeed(Arc<ByNeed>),
 }
 
 struct ByNeed {
@@ -25,38 +30,40 @@ struct ByNeed {
     runtime: Handle,
     package: Package,
     file: DistFile,
-    is_here: Mutex<bool>,
+    found: Mutex<Option<PathBuf>>,
 }
 
 impl Supply {
     /// A wheel that is at `path`.
     pub(super) fn here(path: PathBuf) -> Self {
-        Self { path, by_need: None }
+        Self { place: Place::Here(path) }
     }
 
-    /// One that will be at `path` when it was fetched. Called within the runtime that will do that.
-    pub(super) fn by_need(path: PathBuf, downloads: &Downloader, package: &Package, file: &DistFile) -> Self {
+    /// One that is fetched by need. Called within the runtime that will do that.
+    pub(super) fn by_need(downloads: &Downloader, package: &Package, file: &DistFile) -> Self {
         let (downloads, runtime) = (downloads.clone(), Handle::current());
         let (package, file) = (package.clone(), file.clone());
-        Self {
-            path,
-            by_need: Some(Arc::new(ByNeed { downloads, runtime, package, file, is_here: Mutex::default() })),
-        }
+        let by_need = ByNeed { downloads, runtime, package, file, found: Mutex::default() };
+        Self { place: Place::ByNeed(Arc::new(by_need)) }
     }
 
     /// Where it is, once it is there. Not to be called where the runtime's own threads must not wait.
     ///
     /// # Errors
     /// When it cannot be fetched.
-    pub(super) fn path(&self) -> Result<&Path> {
-        if let Some(by_need) = &self.by_need {
-            let mut is_here = by_need.is_here.lock().unwrap_or_else(PoisonError::into_inner);
-            if !*is_here {
-                by_need.runtime.block_on(by_need.downloads.fetch(&by_need.package, &by_need.file))?;
-                *is_here = true;
-            }
+    pub(super) fn path(&self) -> Result<PathBuf> {
+        let by_need = match &self.place {
+            Place::Here(path) => return Ok(path.clone()),
+            Place::ByNeed(by_need) => by_need,
+        };
+        let ByNeed { downloads, runtime, package, file, found } = &**by_need;
+        let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = &*found {
+            return Ok(path.clone());
         }
-        Ok(&self.path)
+        let path = runtime.block_on(downloads.fetch(package, file))?.path;
+        *found = Some(path.clone());
+        Ok(path)
     }
 
     /// What the wheel with this digest and name says of itself, remembered or read.
@@ -69,9 +76,9 @@ impl Supply {
             return Ok(known);
         }
         let path = self.path()?;
-        let papers = wheel::Papers::read(path, filename)?;
+        let papers = wheel::Papers::read(&path, filename)?;
         store.remember(Table::Papers, &key, &papers);
-        if let Ok(metadata) = std::fs::metadata(path) {
+        if let Ok(metadata) = std::fs::metadata(&path) {
             store.remember(Table::WheelSizes, &key, &metadata.len());
         }
         Ok(papers)

@@ -255,7 +255,7 @@ impl Found {
         let is_any = |means| refused.iter().any(|refusal| refusal.means == Some(means));
         let (any_key, any_certificate) = (is_any(Means::Key), is_any(Means::Certificate));
         // What is wrong with the right one's signature tells more than that somebody else has signed too.
-        refused.sort_by_key(|refusal| refusal.is_of_another);
+        refused.sort_by_key(|refusal| refusal.whose);
         let how_to_sign = words!(
             "sign it when it is pushed, with {} or {}",
             flag("sign-key").of("cosign.key"),

@@ -214,6 +214,7 @@ impl Bundle {
 #[cfg(test)]
 mod tests {
     use super::super::key::PrivateKey;
+    use super::super::refusal::Whose;
     use super::*;
 
     const KEY: &str = include_str!("../../../tests/fixtures/trust/plain.key");
@@ -271,15 +272,15 @@ mod tests {
         let public = key.public().expect("public");
         let bundle = signed(&key, &signature_of(&image).expect("a statement"));
         let whose = |bundle: &Bundle, key: &PublicKey, image: &Digest| {
-            let Refusal { means, is_of_another, .. } = bundle.verify(key, image).expect_err("refused");
-            (means, is_of_another)
+            let Refusal { means, whose, .. } = bundle.verify(key, image).expect_err("refused");
+            (means, whose)
         };
         let stranger = self::key(OTHER).public().expect("public");
-        assert_eq!(whose(&bundle, &stranger, &image), (Some(Means::Key), true));
-        assert_eq!(whose(&bundle, &public, &Digest::of(b"other")), (Some(Means::Key), false));
+        assert_eq!(whose(&bundle, &stranger, &image), (Some(Means::Key), Whose::Another));
+        assert_eq!(whose(&bundle, &public, &Digest::of(b"other")), (Some(Means::Key), Whose::Wanted));
         let mut certified = bundle;
         certified.verification_material.x509_certificate_chain = Some(Value::Null);
-        assert_eq!(whose(&certified, &public, &image), (Some(Means::Certificate), true));
+        assert_eq!(whose(&certified, &public, &image), (Some(Means::Certificate), Whose::Another));
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub use bundle::{
 pub use key::{PrivateKey, PublicKey};
 pub use legacy::{SIMPLE_SIGNATURE, SIMPLE_SIGNING, payload as legacy_payload};
 pub use provenance::{BUILD_TYPE, Build, FILES_TYPE, LOCAL_BUILDER, PROVENANCE, Product, Provenance, Run};
-pub use refusal::{Means, Refusal};
+pub use refusal::{Means, Refusal, Whose};
 pub use signatory::Signatory;
 pub use sigstore::{
     AUDIENCE, Certified, Draft, EphemeralKey, Expected, Identity, Log, PayloadDraft, Services, Token,

@@ -11,6 +11,17 @@ pub enum Means {
     Certificate,
 }
 
+/// Whose a signature is that does not count: the first tell more than the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whose {
+    /// Perhaps that of whoever must have signed: something is wrong with it.
+    Wanted,
+    /// That of somebody who has the right name, but not all else that is compared.
+    Namesake,
+    /// That of somebody else. It may be good all the same.
+    Another,
+}
+
 /// Why a signature does not count.
 #[derive(Debug)]
 pub struct Refusal {
@@ -18,14 +29,19 @@ pub struct Refusal {
     pub error: Error,
     /// What it was made with, where that can be read.
     pub means: Option<Means>,
-    /// Whether it is that of somebody else than must have signed. It may be good all the same.
-    pub is_of_another: bool,
+    /// Whose it is.
+    pub whose: Whose,
 }
 
 impl Refusal {
     /// The refusal of what somebody else has signed, said in one sentence.
     pub fn of_another(error: Error) -> Self {
-        Self { error, means: None, is_of_another: true }
+        Self { error, means: None, whose: Whose::Another }
+    }
+
+    /// The refusal of what a namesake has signed, said in one sentence.
+    pub fn of_namesake(error: Error) -> Self {
+        Self { error, means: None, whose: Whose::Namesake }
     }
 
     /// That of a signature with a certificate, where a key must have signed.
@@ -49,6 +65,6 @@ impl Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        Self { error, means: None, is_of_another: false }
+        Self { error, means: None, whose: Whose::Wanted }
     }
 }

@@ -10,7 +10,7 @@ use super::{MAIN, greeting, project};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const TAG: &str = "containerize-cache";
-const NOTE: &str = "what the remote cache said did not serve";
+const NOTE: &str = "the remote cache did not serve";
 
 /// A push by the machine of this name.
 fn push(project: &Project, registry: &TestRegistry, machine: &str, arguments: &[&str]) -> Call {
@@ -51,8 +51,8 @@ fn without_wheels(project: &Project) {
 }
 
 /// The pages of the cache, as they are compressed.
-fn pages(registry: &TestRegistry) -> Vec<Value> {
-    let (_, manifest) = registry.manifest("me/app", TAG).expect("a cache");
+fn pages(registry: &TestRegistry, tag: &str) -> Vec<Value> {
+    let (_, manifest) = registry.manifest("me/app", tag).expect("a cache");
     let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
     let layers = manifest["layers"].as_array().expect("layers");
     let layers =
@@ -65,7 +65,7 @@ fn pages(registry: &TestRegistry) -> Vec<Value> {
 }
 
 /// Puts other pages in the place of the cache's.
-fn put(registry: &TestRegistry, pages: &[Vec<u8>]) {
+fn put(registry: &TestRegistry, tag: &str, pages: &[Vec<u8>]) {
     let empty = registry.put_blob("me/app", "{}");
     let layers = pages.iter().map(|page| {
         let digest = registry.put_blob("me/app", page.clone());
@@ -78,7 +78,7 @@ fn put(registry: &TestRegistry, pages: &[Vec<u8>]) {
         "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": empty, "size": 2},
         "layers": layers.collect::<Vec<_>>(),
     });
-    registry.put_manifest("me/app", TAG, MANIFEST, manifest.to_string());
+    registry.put_manifest("me/app", tag, MANIFEST, manifest.to_string());
 }
 
 fn packed(page: &Value) -> Vec<u8> {
@@ -93,7 +93,7 @@ fn a_clean_machine_needs_no_wheel_whose_layer_is_there() {
     let uploads = registry.count(Phase::PutBlob);
     let again = push(&project, &registry, "two", &[]).succeed();
     assert_eq!(digest(&again), digest(&first));
-    assert!(again.stderr().contains("Found what was built before"), "{}", again.shown());
+    assert!(again.stderr().contains("Found the results of earlier builds"), "{}", again.shown());
     assert_eq!(registry.count(Phase::PutBlob), uploads, "nothing is new, so nothing is sent");
 
     // Another line of the source, on a third machine, under another tag.
@@ -113,8 +113,8 @@ fn the_image_is_the_same_with_the_cache_and_without() {
     let with = push(&project, &registry, "two", &[]).succeed();
     let without = push(&project, &registry, "three", &["--no-remote-cache"]).succeed();
     assert_eq!(digest(&with), digest(&without));
-    assert_eq!(with.stderr().matches("Found what was built").count(), 1);
-    assert!(!without.stderr().contains("Found what was built"), "{}", without.shown());
+    assert_eq!(with.stderr().matches("Found the results").count(), 1);
+    assert!(!without.stderr().contains("Found the results"), "{}", without.shown());
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn layers_that_the_registry_has_lost_are_made_again() {
 fn what_is_damaged_or_hostile_costs_nothing_and_is_not_believed() {
     let (project, registry) = (shop(), TestRegistry::open());
     push(&project, &registry, "one", &[]).succeed();
-    let good = pages(&registry);
+    let good = pages(&registry, TAG);
     let nowhere = sha256(b"nowhere");
     let lies = |change: &dyn Fn(&mut Value)| {
         let mut pages = good.clone();
@@ -192,7 +192,7 @@ fn what_is_damaged_or_hostile_costs_nothing_and_is_not_believed() {
     project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
     let right = digest(&push(&project, &registry, "right", &["--no-remote-cache"]).succeed());
     for (number, (name, pages)) in hostile.into_iter().enumerate() {
-        put(&registry, &pages);
+        put(&registry, TAG, &pages);
         let done = push(&project, &registry, &format!("h{number}"), &[]).succeed();
         assert_eq!(digest(&done), right, "{name}: {}", done.shown());
     }
@@ -206,38 +206,146 @@ fn who_signs_believes_only_what_the_same_signer_has_written() {
     let sign = ["--sign-key", "my.key"];
     push(&project, &registry, "unsigned", &[]).succeed();
     let first = push(&project, &registry, "one", &sign).succeed();
-    assert!(!first.stderr().contains("Found what was built"), "nobody has signed it: {}", first.shown());
+    assert!(!first.stderr().contains("Found the results"), "nobody has signed it: {}", first.shown());
     let again = push(&project, &registry, "two", &sign).succeed();
-    assert!(again.stderr().contains("Found what was built"), "{}", again.shown());
+    assert!(again.stderr().contains("Found the results"), "{}", again.shown());
+    let seen = registry.requests();
+    let signed = seen.iter().filter(|seen| seen.method == "PUT" && seen.path.contains("containerize-cache-"));
+    let signed: Vec<&str> = signed.filter_map(|seen| seen.path.rsplit('/').next()).collect();
+    let [signed] = signed[..] else { panic!("the signer's own tag is written once: {signed:?}") };
 
     // A layer with other content stands in for that of the known wheel.
-    let honest = pages(&registry);
     lock(&project, &greeting().file("greeting/evil.py", "import os\n"));
     let evil = push(&project, &registry, "evil", &[]).succeed();
-    let foreign = pages(&registry);
-    let keyed = |pages: &[Value]| -> Vec<Value> {
-        let all = pages[0]["entries"].as_array().expect("entries").clone();
-        all.into_iter().filter(|entry| entry["table"] == "keyed-layers").collect()
-    };
-    let known: Vec<Value> = keyed(&honest).iter().map(|entry| entry["key"].clone()).collect();
-    let new = keyed(&foreign).into_iter().find(|entry| !known.contains(&entry["key"]));
-    let new = new.expect("the foreign layer");
-    let mut poisoned = foreign.clone();
-    for entry in poisoned[0]["entries"].as_array_mut().expect("entries") {
-        // What the other wheel's build had no use for.
-        if entry["table"] == "keyed-layers" && entry["age"].is_number() {
-            entry["value"] = new["value"].clone();
+    let mut poisoned = pages(&registry, TAG);
+    let entries = poisoned[0]["entries"].as_array().expect("entries").clone();
+    let keyed: Vec<&Value> = entries.iter().filter(|entry| entry["table"] == "keyed-layers").collect();
+    // The known wheel is what the other one's build had no use for.
+    let known = keyed.iter().find(|entry| entry["age"].is_number()).expect("the known wheel");
+    let known = known["key"].clone();
+    let title = |entry: &Value| entry["value"]["digest"].as_str().map(str::to_owned);
+    let (_, image) = registry.manifest("me/app", "1").expect("the image");
+    let foreign = keyed.iter().filter(|entry| entry["key"] != known);
+    let foreign =
+        foreign.filter(|entry| title(entry).is_some_and(|d| String::from_utf8_lossy(&image).contains(&d)));
+    let foreign: Vec<Value> = foreign.map(|entry| entry["value"].clone()).collect();
+    for foreign in foreign {
+        for entry in poisoned[0]["entries"].as_array_mut().expect("entries") {
+            if entry["table"] == "keyed-layers" && entry["key"] == known {
+                entry["value"] = foreign.clone();
+            }
+        }
+        let poisoned: Vec<Vec<u8>> = poisoned.iter().map(packed).collect();
+        lock(&project, &greeting());
+        put(&registry, TAG, &poisoned);
+        let unsigned = push(
+            &project,
+            &registry,
+            &format!("believer-{}", title(&json!({"value": foreign})).unwrap_or_default().replace(':', "-")),
+            &[],
+        )
+        .succeed();
+        assert_ne!(digest(&unsigned), digest(&evil));
+        if digest(&unsigned) != digest(&first) {
+            // Who does not sign trusts whoever may write there. A signer does not, whichever tag holds it.
+            put(&registry, TAG, &poisoned);
+            put(&registry, signed, &poisoned);
+            let done = push(&project, &registry, "signer", &sign).succeed();
+            assert_eq!(digest(&done), digest(&first), "{}", done.shown());
+            return;
         }
     }
+    panic!("nobody was deceived, so this test shows nothing");
+}
+
+#[test]
+fn nothing_that_was_concluded_from_it_stays_on_the_machine() {
+    let (project, registry) = (shop(), TestRegistry::open());
+    let right = push(&project, &registry, "one", &[]).succeed();
+    let mut lies = pages(&registry, TAG);
+    for entry in lies[0]["entries"].as_array_mut().expect("entries") {
+        if entry["table"] == "users-v1" {
+            entry["value"]["passwd"]["text"] = json!("root::0:0:root:/root:/bin/sh\n");
+        }
+    }
+    let kept = |entry: &Value| entry["table"] != "layers" && entry["table"] != "keyed-layers";
+    lies[0]["entries"].as_array_mut().expect("entries").retain(kept);
+    put(&registry, TAG, &lies.iter().map(packed).collect::<Vec<_>>());
+    let deceived = push(&project, &registry, "two", &[]).succeed();
+    assert_ne!(digest(&deceived), digest(&right), "who does not sign trusts whoever may write there");
+    let later = push(&project, &registry, "two", &["--remote-cache=false"]).succeed();
+    assert_eq!(digest(&later), digest(&right), "{}", later.shown());
+}
+
+#[test]
+fn a_hook_that_fails_ends_the_call_and_none_is_run_twice() {
+    let (project, registry) = (shop(), TestRegistry::open());
+    let hooks = |pre: &str, post: &str| {
+        let line = format!("\n[tool.containerize]\nhooks = {{ pre = ['{pre}'], post = ['{post}'] }}\n");
+        project.write(&[("pyproject.toml", &format!("{}{line}", super::TABLE))]);
+    };
+    push(&project, &registry, "one", &[]).succeed();
+    let (_, before) = registry.manifest("me/app", "1").expect("the image");
+    project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
+    hooks("echo pre>> out.log && exit 3", "echo post>> out.log");
+    push(&project, &registry, "two", &[]).fail();
+    assert_eq!(registry.manifest("me/app", "1").expect("the image").1, before, "nothing is pushed");
+    hooks("echo pre>> out.log", "echo post>> out.log && exit 3");
+    push(&project, &registry, "three", &[]).fail();
+    let said = std::fs::read_to_string(project.at("out.log")).expect("the log");
+    assert_eq!(said.split_whitespace().collect::<Vec<_>>(), ["pre", "pre", "post"]);
+}
+
+#[test]
+fn a_machine_that_only_borrowed_borrows_again_and_a_cache_that_lied_is_mended() {
+    let (project, registry) = (shop(), TestRegistry::open());
+    push(&project, &registry, "one", &[]).succeed();
+    without_wheels(&project);
+    push(&project, &registry, "two", &[]).succeed();
+    let again = push(&project, &registry, "two", &[]).succeed();
+    assert!(
+        again.stderr().contains("Found the results") && !again.stderr().contains(NOTE),
+        "{}",
+        again.shown()
+    );
+
     lock(&project, &greeting());
-    let poisoned: Vec<Vec<u8>> = poisoned.iter().map(packed).collect();
-    put(&registry, &poisoned);
-    let unsigned = push(&project, &registry, "believer", &[]).succeed();
-    assert_ne!(digest(&unsigned), digest(&first), "who does not sign trusts whoever may write there");
-    assert_ne!(digest(&unsigned), digest(&evil));
-    put(&registry, &poisoned);
-    let signed = push(&project, &registry, "signer", &sign).succeed();
-    assert_eq!(digest(&signed), digest(&first), "{}", signed.shown());
+    let mut lies = pages(&registry, TAG);
+    for entry in lies.iter_mut().flat_map(|page| page["entries"].as_array_mut().expect("entries")) {
+        if entry["value"]["digest"].is_string() {
+            entry["value"]["digest"] = json!(sha256(b"nowhere"));
+        }
+    }
+    for home in lies[0]["layers"].as_object().expect("layers").clone().values() {
+        lies[0]["layers"][sha256(b"nowhere")] = home.clone();
+    }
+    put(&registry, TAG, &lies.iter().map(packed).collect::<Vec<_>>());
+    let deceived = push(&project, &registry, "three", &["-t", "2"]).succeed();
+    assert!(deceived.stderr().contains(NOTE), "{}", deceived.shown());
+    let next = push(&project, &registry, "four", &["-t", "3"]).succeed();
+    assert!(next.stderr().contains("Found the results") && !next.stderr().contains(NOTE), "{}", next.shown());
+}
+
+#[test]
+fn machines_that_write_one_after_the_other_lose_nothing() {
+    let (project, registry) = (shop(), TestRegistry::open());
+    push(&project, &registry, "one", &[]).succeed();
+    let number = |pages: &[Value]| pages[0]["entries"].as_array().expect("entries").len();
+    let before = number(&pages(&registry, TAG));
+    // It has all that it needs in its own cache, and so has not looked what is there.
+    project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
+    push(&project, &registry, "one", &[]).succeed();
+    assert!(number(&pages(&registry, TAG)) > before, "what was there stays");
+    // Something of somebody else stays, too.
+    registry.put_manifest("me/app", TAG, MANIFEST, json!({
+        "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "application/vnd.containerize.cache.v2",
+        "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": sha256(b"{}"), "size": 2}, "layers": [],
+    }).to_string());
+    project.write(&[("main.py", &format!("{MAIN}\n# changed again\n"))]);
+    let done = push(&project, &registry, "one", &[]).succeed();
+    assert!(done.stderr().contains("is not a cache that this version can read"), "{}", done.shown());
+    let (_, kept) = registry.manifest("me/app", TAG).expect("the other");
+    assert!(String::from_utf8_lossy(&kept).contains("cache.v2"));
 }
 
 #[test]
@@ -256,7 +364,7 @@ fn several_repositories_need_a_name_for_it() {
     assert!(registry.manifest("me/cache", TAG).is_some() && registry.manifest("me/app", TAG).is_none());
     without_wheels(&project);
     let again = push(&project, &registry, "two", &["--tag", &other, &named]).succeed();
-    assert!(again.stderr().contains("Found what was built before"), "{}", again.shown());
+    assert!(again.stderr().contains("Found the results of earlier builds"), "{}", again.shown());
 }
 
 #[test]

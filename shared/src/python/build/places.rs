@@ -5,7 +5,7 @@
 //! The folders are taken out of the addresses; what is left still tells the crates apart.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -17,6 +17,7 @@ use zip::{ZipArchive, ZipWriter};
 use crate::error::{Context, Result};
 use crate::oci::Digest;
 use crate::read;
+use crate::store::replace::{self, Over};
 
 /// How the address of a file of this machine begins.
 const ADDRESS: &str = "file:///";
@@ -39,7 +40,7 @@ pub(super) fn forget(wheel: &Path) -> Result<()> {
     let what = || format!("cannot write the wheel {}", wheel.display());
     let made = wheel.with_extension("rewritten");
     rewrite(wheel, &made, &changed).context(what)?;
-    fs::rename(&made, wheel).context(what)
+    replace::rename(&made, wheel, Over::Anything).context(what)
 }
 
 /// The bills that tell of folders, as they must be, and the list of files that fits them. Nothing if that list does not
@@ -185,7 +186,11 @@ mod tests {
         let digest = BASE64.encode(Digest::of(bill.as_bytes()).as_bytes());
         assert_eq!(record, format!("demo.py,,\r\n{BILL},sha256={digest},{}\r\n", bill.len()));
         assert_eq!(of("/build/x y/demo".replace(' ', "%20").as_str()), (bill, record));
-        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing is left beside it");
+        assert_eq!(
+            std::fs::read_dir(folder.path()).expect("a folder").count(),
+            1,
+            "nothing is left beside it"
+        );
     }
 
     #[test]

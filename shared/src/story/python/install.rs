@@ -94,7 +94,7 @@ async fn supplied(
         let hash = file.hashes.iter().find(|hash| hash.algorithm == HashAlgorithm::Sha256)?;
         let digest: Digest = hash.to_string().parse().ok()?;
         let size = known_size(workshop.store, &digest)?;
-        let supply = Supply::by_need(workshop.store.path(&digest), downloads, package, file);
+        let supply = Supply::by_need(downloads, package, file);
         Some(Supplied { supply, digest, size })
     });
     let known: Vec<Option<Supplied>> = known.collect();
@@ -232,7 +232,7 @@ impl<'a> EnvironmentMaker<'a> {
     fn unpacked(&self, ready: &ReadyWheel) -> Result<Option<String>> {
         let project = &self.draft.project;
         let source = start::source(self.draft, self.settings, Install::Wheel)?;
-        let wheel = Wheel::open(ready.supply.path()?, &ready.filename, ready.digest)?;
+        let wheel = Wheel::open(&ready.supply.path()?, &ready.filename, ready.digest)?;
         let members = wheel.files.iter().map(|file| file.name.as_str()).collect();
         let paths = source.files.iter().map(|file| file.to.as_str());
         Ok(unpacked::note(&project.name, &project.layout, paths, &members))

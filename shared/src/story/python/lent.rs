@@ -92,7 +92,7 @@ impl Lender<'_> {
     /// When it cannot be copied, or this machine cannot run it.
     pub(super) fn lend(&self) -> Result<Lent> {
         let layer = self.parts()?;
-        let store = self.workshop.store;
+        let store = &self.workshop.store.alone();
         let parts = facts::layer_facts(&layer.blob, &layer.diff_id, store)?.entries;
         let files = parts.into_iter().filter(|(_, node)| node.kind == NodeKind::File);
         let files: BTreeMap<String, String> = files.map(|(path, _)| (path.clone(), path)).collect();
@@ -130,12 +130,15 @@ impl Lender<'_> {
         };
         // It is no layer of an image, so nobody hears of it.
         let (empty, silent) = (Tree::default(), Events::silent());
-        Press { events: &silent, ..self.workshop.press() }.write_keyed(&head, spec, &empty)
+        // It is run on this machine.
+        let store = self.workshop.store.alone();
+        Press { events: &silent, store: &store, ..self.workshop.press() }.write_keyed(&head, spec, &empty)
     }
 
     /// Copies its parts out of the base's layers.
     fn copy(&self, to: &Path) -> Result<()> {
         let Workshop { client, store, .. } = self.workshop;
+        let store = &store.alone();
         let mut layers = self.image.layers.clone();
         self.runtime.block_on(fetch_unknown(&mut layers, client, store, |_, _| false))?;
         let fs = file_system(&layers, &self.image.config, store, self.workshop.jobs(), false)?;

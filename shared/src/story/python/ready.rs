@@ -47,7 +47,7 @@ impl ReadyWheel {
 
     /// The wheel, without what of it is not installed.
     pub(super) fn open(&self) -> Result<Wheel> {
-        let mut wheel = Wheel::open(self.supply.path()?, &self.filename, self.digest)?;
+        let mut wheel = Wheel::open(&self.supply.path()?, &self.filename, self.digest)?;
         wheel.leave_out(&self.left_out.iter().map(|left| left.path.clone()).collect::<Vec<_>>());
         Ok(wheel)
     }

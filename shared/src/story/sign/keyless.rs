@@ -147,14 +147,21 @@ impl Keyless {
         all(payloads.iter().map(|(image, payload)| self.tagged(desk, &token, image, payload))).await
     }
 
+    /// Whom the certificates name.
+    ///
+    /// # Errors
+    /// When no token can be had.
+    pub(super) async fn identity(&self) -> Result<Identity> {
+        Ok(self.source.token(&self.http).await?.identity())
+    }
+
     /// The statement in a bundle about `subject` that this signer has made.
     ///
     /// # Errors
     /// Integrity: with what does not match. When no token can be had.
     pub(super) async fn own(&self, bundle: &[u8], subject: &Digest) -> Result<Statement<Value>> {
         let (signer, statement) = self.root.verify(bundle, subject).map_err(|refusal| refusal.error)?;
-        let own = self.source.token(&self.http).await?.identity();
-        match signer.is_same_signer(&own) {
+        match signer == self.identity().await? {
             true => Ok(statement),
             false => Err(Error::integrity(format!("it is signed by {}", signer.line()))),
         }

@@ -118,9 +118,16 @@ impl Signers {
         self.signers.iter().find(|(other, _)| other == sign).map(|(_, signer)| signer)
     }
 
-    /// The one that signs what is about all images.
-    pub(super) fn first(&self) -> Option<&Signer> {
-        self.signers.first().map(|(_, signer)| signer)
+    /// Who signs what is about all images of the call, if anybody signs.
+    ///
+    /// # Errors
+    /// A bug when there are several: nobody signs for the others.
+    pub(super) fn only(&self) -> Result<Option<&Signer>> {
+        match &*self.signers {
+            [] => Ok(None),
+            [(_, signer)] => Ok(Some(signer)),
+            _ => Err(Error::bug("several sign")),
+        }
     }
 
     /// The workflow that this call runs in, where somebody vouches for it. That nobody does is said, and no error.
@@ -170,6 +177,23 @@ impl Signer {
                 tagged.collect()
             }),
             Self::Keyless(keyless) => keyless.tag(desk, payloads).await,
+        }
+    }
+
+    /// Who signs: one line that is the same for the same signer; `None` for one that signs nothing else later, since
+    /// its certificate names a tag.
+    ///
+    /// # Errors
+    /// When no token can be had.
+    pub(super) async fn name(&self) -> Result<Option<String>> {
+        match self {
+            Self::Key(key) => Ok(Some(key.public.digest().to_string())),
+            Self::Keyless(keyless) => {
+                let identity = keyless.identity().await?;
+                let is_of_tag =
+                    identity.source_ref.as_ref().is_some_and(|name| name.starts_with("refs/tags/"));
+                Ok((!is_of_tag).then(|| identity.line()))
+            }
         }
     }
 

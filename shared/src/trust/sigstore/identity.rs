@@ -43,12 +43,6 @@ impl Identity {
         let source = self.source.iter().chain(&self.source_ref).map(String::as_str);
         [self.identity.as_str(), self.issuer.as_str()].into_iter().chain(source).collect::<Vec<_>>().join(" ")
     }
-
-    /// Whether both are the same signer, whatever the branch.
-    pub fn is_same_signer(&self, other: &Self) -> bool {
-        let named = |of: &Self| (of.identity.clone(), of.issuer.clone(), of.source.clone());
-        named(self) == named(other)
-    }
 }
 
 /// A text that a certificate must hold.
@@ -117,21 +111,22 @@ impl Wanted {
     /// It is somebody else.
     pub fn accept(&self, signer: &Identity) -> Result<(), Refusal> {
         let Identity { identity, issuer, .. } = signer;
-        let refused = |words: String| Err(Refusal::of_another(Error::integrity(words)));
         if !self.identity.fits(identity) {
             let whom = self.whom();
-            return refused(format!("it was signed by {identity}, but {whom} must have signed it"));
+            return Err(Refusal::of_another(Error::integrity(format!(
+                "it was signed by {identity}, but {whom} must have signed it"
+            ))));
         }
         if !self.issuer.fits(issuer) {
-            return refused(format!(
+            return Err(Refusal::of_namesake(Error::integrity(format!(
                 "it was signed by {identity}, whose issuer is {issuer}, but {} was expected",
                 self.issuer.named("one")
-            ));
+            ))));
         }
         let named = |what: &str, value: &Option<String>, expected: &Option<Expected>, name: &str| {
             let Some(expected) = expected else { return Ok(()) };
             let because =
-                |words: String, hint: Words| Err(Refusal::of_another(Error::integrity(words).hint(hint)));
+                |words: String, hint: Words| Err(Refusal::of_namesake(Error::integrity(words).hint(hint)));
             match value {
                 Some(value) if expected.fits(value) => Ok(()),
                 Some(value) => because(
@@ -154,6 +149,7 @@ impl Wanted {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::refusal::Whose;
     use super::*;
 
     fn signer(source: Option<&str>, source_ref: Option<&str>) -> Identity {
@@ -179,9 +175,8 @@ mod tests {
         accept(exactly("https://github.com/acme/shop"), exactly("refs/tags/v1"), &shop).expect("the same");
         accept(like("https://github\\.com/acme/.*"), like("refs/tags/.*"), &shop).expect("alike");
         let refused = |source, source_ref, signer: &Identity| {
-            let Refusal { error, is_of_another, .. } =
-                accept(source, source_ref, signer).expect_err("refused");
-            assert!(is_of_another);
+            let Refusal { error, whose, .. } = accept(source, source_ref, signer).expect_err("refused");
+            assert_eq!(whose, Whose::Namesake);
             (error.to_string(), error.hint_text().unwrap_or_default().to_owned())
         };
         let (said, hint) = refused(exactly("https://github.com/acme"), None, &shop);

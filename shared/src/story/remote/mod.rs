@@ -1,0 +1,331 @@
+//! The repository as the cache of machines that have none: what a build finds out is kept there, under one tag, and the
+//! next build on an empty machine begins with it.
+//!
+//! The reasons, and what is believed of whom, are in `docs/design/remote-cache.md`.
+
+mod page;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::OnceCell;
+
+use super::request::Request;
+use super::sign::{Desk, Signer};
+use crate::config::{RemoteCache as Wish, Settings};
+use crate::error::{Error, Kind, Result};
+use crate::image::ImageSet;
+use crate::oci::media_type::{OCI_EMPTY, OCI_MANIFEST};
+use crate::oci::{Descriptor, Digest, EMPTY, Manifest, ManifestKind, Reference, Repository, to_json};
+use crate::registry::Client;
+use crate::store::{Blob, Findings, Store, Table};
+use crate::trust;
+use page::Page;
+
+/// The tag that leads to it; who signs has one of his own, which begins so.
+const TAG: &str = "containerize-cache";
+
+/// So many digits of a signer's digest follow in the tag.
+const SIGNER_DIGITS: usize = 12;
+
+/// The kind of its manifest.
+const KIND: &str = "application/vnd.containerize.cache.v1";
+
+/// The type of its layers.
+const PAGE: &str = "application/vnd.containerize.cache.page.v1+json+zstd";
+
+/// What is stated of its pages where it is signed.
+const STATEMENT: &str =
+    concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/design/remote-cache.md#cache-v1");
+
+/// The cache of one call.
+#[derive(Default)]
+pub(super) struct RemoteCache {
+    /// Where it is kept; `None` where the call keeps none.
+    home: Option<Repository>,
+    /// Repositories whose layers may be used: those that are pushed to. All of the registry where the cache was named.
+    near: Option<BTreeSet<String>>,
+    place: OnceCell<Reference>,
+    /// What was found there.
+    found: OnceCell<Found>,
+    rest: OnceCell<Option<Page>>,
+    /// Whether what was found did not serve.
+    is_returned: AtomicBool,
+}
+
+struct Found {
+    manifest: Digest,
+    pages: Vec<Descriptor>,
+    first: Page,
+}
+
+impl RemoteCache {
+    /// The one of a call whose images these are, with the names that they are pushed to.
+    ///
+    /// # Errors
+    /// Usage: the images do not agree about it; or it is asked for, and several repositories are pushed to of which each may
+    /// have other readers; or it is named on another registry.
+    pub(super) fn of<'s>(
+        request: &Request,
+        images: impl IntoIterator<Item = &'s Settings>,
+        references: &[&Reference],
+    ) -> Result<Self> {
+        let wishes: Vec<Option<&Wish>> =
+            images.into_iter().map(|settings| settings.remote_cache.as_ref()).collect();
+        if !request.push || request.dry_run || !request.use_cache {
+            return Ok(Self::default());
+        }
+        if wishes.windows(2).any(|pair| pair[0] != pair[1]) {
+            return Err(Error::usage("the images of this call have different values of remote-cache")
+                .hint("give all of them the same, or build them in calls of their own"));
+        }
+        let pushed: BTreeSet<&Repository> = references.iter().map(|name| &name.repository).collect();
+        let is_ci = request.variables.get("CI").is_some_and(|value| !value.is_empty() && value != "false");
+        let home = match wishes.first().copied().flatten() {
+            Some(Wish::On(false)) => None,
+            None if !is_ci => None,
+            Some(Wish::In(name)) => Some(named(name, &pushed)?),
+            asked => match pushed.iter().collect::<Vec<_>>().as_slice() {
+                [only] => Some((**only).clone()),
+                several if asked.is_some() => {
+                    return Err(Error::usage(format!(
+                        "remote-cache names no repository, and {} are pushed to",
+                        several.len()
+                    ))
+                    .hint("set remote-cache to one, such as ghcr.io/you/cache: whoever may read it may know all of these images"));
+                }
+                _ => None,
+            },
+        };
+        let is_named = matches!(wishes.first(), Some(Some(Wish::In(_))));
+        let near = (!is_named).then(|| pushed.iter().map(|repository| repository.name.clone()).collect());
+        Ok(Self { home, near, ..Self::default() })
+    }
+
+    /// Whether what this call finds out is kept.
+    pub(super) const fn is_on(&self) -> bool {
+        self.home.is_some()
+    }
+
+    /// Whether something was found that a push had left.
+    pub(super) fn is_found(&self) -> bool {
+        self.found.get().is_some()
+    }
+
+    /// Borrows what every build asks. That there is none, or that it is not to be believed, is no error. A machine that
+    /// has written there knows it all itself.
+    pub(super) async fn borrow(&self, desk: Desk<'_>, signer: Option<&Signer>) {
+        let Some(home) = &self.home else { return };
+        let tag = match signer {
+            None => TAG.to_owned(),
+            Some(signer) => match signer.name().await {
+                Ok(Some(name)) => {
+                    let digest = Digest::of(name.as_bytes()).hex();
+                    format!("{TAG}-{}", &digest[..SIGNER_DIGITS])
+                }
+                // Without a token nothing will be signed; and nobody will ever be the signer of a tag again.
+                Ok(None) | Err(_) => return,
+            },
+        };
+        let place = Reference { repository: home.clone(), tag: Some(tag), digest: None };
+        let place = self.place.get_or_init(|| async { place }).await;
+        if desk.store.recall::<Digest>(Table::KeptIn, &place.to_string()).is_some() {
+            return;
+        }
+        match find(place, desk, signer).await {
+            Ok(found) => {
+                found.first.lend(home, self.near.as_ref(), desk.store);
+                desk.events.step("Found", format!("the results of earlier builds in {home}"));
+                let _ = self.found.set(found);
+            }
+            Err(error) => tracing::debug!(%error, causes = ?error.causes(), %place, "no remote cache"),
+        }
+    }
+
+    /// Borrows what only builds ask that change something.
+    pub(super) async fn borrow_rest(&self, client: &Client, store: &Store) {
+        let (Some(home), Some(found)) = (&self.home, self.found.get()) else { return };
+        if self.is_returned.load(Ordering::Relaxed) {
+            return;
+        }
+        let rest = self.rest.get_or_init(|| async {
+            let page = read(client, home, found.pages.get(1)?, store).await.ok()?;
+            page.lend(home, self.near.as_ref(), store);
+            Some(page)
+        });
+        rest.await;
+    }
+
+    /// Gives all of it back, since a build with it has failed.
+    pub(super) fn give_back(&self) {
+        self.is_returned.store(true, Ordering::Relaxed);
+    }
+
+    /// Keeps what this call has found out, unless it is there already. That it cannot be is told, and no error: the
+    /// images are where they belong. `below` are the layers of bases.
+    pub(super) async fn keep(
+        &self,
+        desk: Desk<'_>,
+        signer: Option<&Signer>,
+        sets: &[ImageSet],
+        below: &BTreeSet<Digest>,
+    ) {
+        let Some(place) = self.place.get() else { return };
+        if let Err(error) = self.write(place, desk, signer, sets, below).await {
+            desk.events
+                .note(format!("{place} was not written, so the next clean machine has more to do: {error}"));
+        }
+    }
+
+    async fn write(
+        &self,
+        place: &Reference,
+        desk: Desk<'_>,
+        signer: Option<&Signer>,
+        sets: &[ImageSet],
+        below: &BTreeSet<Digest>,
+    ) -> Result<()> {
+        let told = published(desk.store.told(), sets);
+        // Names what is told and not what it says: the keys name all that the values depend on.
+        let keys: Vec<_> = told.entries.iter().map(|entry| (entry.table.name(), entry.key)).collect();
+        let keys = Digest::of(format!("{keys:?}").as_bytes());
+        let names: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
+        let own = format!("{place} {names:?}");
+        if desk.store.recall::<Digest>(Table::KeptIn, &own) == Some(keys) {
+            return Ok(());
+        }
+        let known = self.found.get().filter(|_| !self.is_returned.load(Ordering::Relaxed));
+        if known.is_some_and(|found| found.first.holds(&told)) {
+            return Ok(());
+        }
+        // Others may have written meanwhile.
+        let current = desk.client.head_manifest(place).await?.map(|found| found.digest);
+        let (mut before, now) = (Vec::new(), self.others(place, desk, signer, current).await?);
+        if let Some(found) = known.filter(|found| Some(found.manifest) == current) {
+            self.borrow_rest(desk.client, desk.store).await;
+            before.push(&found.first);
+            before.extend(self.rest.get().and_then(Option::as_ref));
+        } else if let Some((first, rest)) = &now {
+            before.push(first);
+            before.extend(rest);
+        }
+        let pages = page::pages(told, sets, below, &place.repository, &before)?;
+        let mut blobs = Vec::new();
+        for page in pages {
+            blobs.push(Blob::of(PAGE, page.packed()?));
+        }
+        push(place, desk, signer, blobs).await?;
+        desk.store.remember(Table::KeptIn, &own, &keys);
+        if self.found.get().is_none() {
+            // This machine has all of it in its own cache, where what is lent never comes.
+            desk.store.remember(Table::KeptIn, &place.to_string(), &keys);
+        }
+        Ok(())
+    }
+
+    /// What is there now, where it is not what was found. What cannot be believed may be replaced, but not what is
+    /// something else.
+    async fn others(
+        &self,
+        place: &Reference,
+        desk: Desk<'_>,
+        signer: Option<&Signer>,
+        current: Option<Digest>,
+    ) -> Result<Option<(Page, Option<Page>)>> {
+        let is_known = self.found.get().is_some_and(|found| Some(found.manifest) == current);
+        if current.is_none() || is_known {
+            return Ok(None);
+        }
+        let found = match find(place, desk, signer).await {
+            Err(error) if error.kind() == Kind::Integrity => return Ok(None),
+            found => found?,
+        };
+        let rest = match found.pages.get(1) {
+            Some(rest) => read(desk.client, &place.repository, rest, desk.store).await.ok(),
+            None => None,
+        };
+        Ok(Some((found.first, rest)))
+    }
+}
+
+/// What of the findings says no more than the images. Bills may, and go only where they are published.
+fn published(mut told: Findings, sets: &[ImageSet]) -> Findings {
+    if sets.iter().any(|set| set.attached.is_empty() && set.statements.is_empty()) {
+        told.entries.retain(|entry| entry.table != Table::Bills);
+    }
+    told
+}
+
+/// The repository of this name, on a registry that is pushed to.
+fn named(name: &str, pushed: &BTreeSet<&Repository>) -> Result<Repository> {
+    let repository: Repository = name.parse()?;
+    match pushed.iter().any(|other| other.registry == repository.registry) {
+        true => Ok(repository),
+        false => Err(Error::usage(format!(
+            "remote-cache is on {}, and nothing is pushed there",
+            repository.registry
+        ))
+        .hint("use a repository of the registry that the image is pushed to: its layers are kept there")),
+    }
+}
+
+/// What is kept there, if it is to be believed.
+async fn find(place: &Reference, desk: Desk<'_>, signer: Option<&Signer>) -> Result<Found> {
+    let fetched = desk.client.manifest(place).await?;
+    let other = || {
+        Error::usage(format!("{place} is not a cache that this version can read"))
+            .hint("give another repository with remote-cache, or remove the tag")
+    };
+    let parsed = ManifestKind::parse(&fetched.bytes, &fetched.media_type).map_err(|_| other())?;
+    let ManifestKind::Manifest(manifest) = parsed else { return Err(other()) };
+    if manifest.artifact_type.as_deref() != Some(KIND) {
+        return Err(other());
+    }
+    let pages: Vec<Descriptor> =
+        manifest.layers.iter().filter(|layer| layer.media_type == PAGE).cloned().collect();
+    let first = pages.first().ok_or_else(|| Error::integrity("it has no page"))?;
+    if let Some(signer) = signer {
+        let bundle = manifest.layers.iter().find(|layer| layer.media_type == trust::BUNDLE);
+        let bundle = bundle.ok_or_else(|| Error::integrity("it is not signed, but this call signs"))?;
+        let bundle = desk.client.small_blob(&place.repository, bundle, desk.store).await?;
+        let statement = signer.own(&bundle, &first.digest).await?;
+        let is_whole = pages.iter().all(|page| statement.is_about(&page.digest));
+        if statement.predicate_type != STATEMENT || !is_whole {
+            return Err(Error::integrity("something else is signed"));
+        }
+    }
+    let first = read(desk.client, &place.repository, first, desk.store).await?;
+    Ok(Found { manifest: fetched.digest, pages, first })
+}
+
+async fn read(client: &Client, repository: &Repository, page: &Descriptor, store: &Store) -> Result<Page> {
+    if page.size > page::MOST_PACKED {
+        return Err(Error::integrity("a page of the remote cache is larger than any that is written"));
+    }
+    Page::unpacked(&client.small_blob(repository, page, store).await?)
+}
+
+/// Pushes pages, with a signature where the call signs.
+async fn push(
+    place: &Reference,
+    desk: Desk<'_>,
+    signer: Option<&Signer>,
+    mut blobs: Vec<Blob>,
+) -> Result<()> {
+    if let Some(signer) = signer {
+        let subjects = blobs.iter().map(|blob| trust::Resource::default().sha256(&blob.descriptor.digest));
+        let statement = trust::Statement::new(subjects.collect(), STATEMENT, serde_json::json!({}));
+        let signed = signer.sign(desk, &BTreeSet::new(), &[to_json(&statement)?]).await?;
+        blobs.extend(signed.into_iter().map(|signed| Blob::of(trust::BUNDLE, signed.bundle)));
+    }
+    let layers = blobs.iter().map(|blob| blob.descriptor.clone()).collect();
+    let manifest = Manifest {
+        artifact_type: Some(KIND.to_owned()),
+        ..Manifest::new(OCI_MANIFEST, Descriptor::empty(), layers)
+    };
+    blobs.push(Blob::of(OCI_EMPTY, EMPTY.to_vec()));
+    for blob in &blobs {
+        desk.client.push_blob(&place.repository, blob, "the remote cache", None).await?;
+    }
+    desk.client.push_manifest(place, OCI_MANIFEST, to_json(&manifest)?.into()).await.map(drop)
+}

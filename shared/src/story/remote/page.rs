@@ -1,0 +1,285 @@
+//! The pages of the remote cache: what every build asks, and what only one asks that changes something.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::error::{Error, Result};
+use crate::image::ImageSet;
+use crate::oci::{Digest, Repository, to_json};
+use crate::store::{Entry, Findings, Store, Table};
+
+/// No larger page is read or written as it is compressed, in bytes.
+pub(super) const MOST_PACKED: u64 = 16 << 20;
+
+/// No larger pages are written as JSON, in bytes: the first and the rest.
+const MOST: [usize; 2] = [16 << 20, 64 << 20];
+
+/// What an entry takes beside its value, in bytes.
+const OVERHEAD: usize = 160;
+
+/// No more small blobs, and no more layers, are kept.
+const MOST_BLOBS: usize = 256;
+const MOST_LAYERS: usize = 20_000;
+
+/// Entries that so many writers had no use for are left out, whether there is room or not.
+const OLDEST: u8 = 250;
+
+/// The level that pages are compressed at: they are read more often than written.
+const LEVEL: i32 = 12;
+
+/// A part of the cache.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Page {
+    entries: Vec<Told>,
+    /// Small blobs that are text.
+    #[serde(default)]
+    blobs: Vec<String>,
+    /// Layers, and the repositories of the registry that have them.
+    #[serde(default)]
+    layers: BTreeMap<Digest, String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Told {
+    table: String,
+    key: Digest,
+    /// So many writers had no use for it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    age: u8,
+    value: Box<RawValue>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+const fn is_zero(age: &u8) -> bool {
+    *age == 0
+}
+
+/// What an entry says of a layer.
+#[derive(Deserialize)]
+struct Made {
+    digest: Digest,
+}
+
+impl Page {
+    /// Reads a page.
+    ///
+    /// # Errors
+    /// Integrity: it is damaged, or larger than any that is written.
+    pub(super) fn unpacked(packed: &[u8]) -> Result<Self> {
+        let damaged =
+            |error: std::io::Error| Error::integrity("a page of the remote cache is damaged").because(error);
+        let decoder = zstd::stream::read::Decoder::new(packed).map_err(damaged)?;
+        let mut text = Vec::new();
+        decoder.take(MOST[1] as u64 + 1).read_to_end(&mut text).map_err(damaged)?;
+        if text.len() > MOST[1] {
+            return Err(Error::integrity("a page of the remote cache is larger than any that is written"));
+        }
+        serde_json::from_slice(&text)
+            .map_err(|error| Error::integrity("a page of the remote cache cannot be read").because(error))
+    }
+
+    /// Its bytes, with only as much of it as may be read again; what was of no use for longest goes first.
+    ///
+    /// # Errors
+    /// Only if it cannot be compressed.
+    pub(super) fn packed(mut self) -> Result<Vec<u8>> {
+        let failed = |error: std::io::Error| Error::build("cannot write the remote cache").because(error);
+        loop {
+            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), LEVEL).map_err(failed)?;
+            encoder.write_all(&to_json(&self)?).map_err(failed)?;
+            let packed = encoder.finish().map_err(failed)?;
+            if packed.len() as u64 <= MOST_PACKED || self.entries.is_empty() {
+                return Ok(packed);
+            }
+            self.entries.truncate(self.entries.len() / 2);
+        }
+    }
+
+    /// Whether all that was told is in it, with the same words.
+    pub(super) fn holds(&self, told: &Findings) -> bool {
+        let known = self.entries.iter().map(|told| ((told.table.as_str(), told.key), told.value.get()));
+        let known: BTreeMap<(&str, Digest), &str> = known.collect();
+        told.entries.iter().all(|entry| {
+            let value = known.get(&(entry.table.name(), entry.key));
+            value.is_some_and(|value| value.as_bytes() == entry.value)
+        })
+    }
+
+    /// Lends it. Tables that this version does not know are passed over, and so are layers elsewhere than in the
+    /// repositories that are `near`, if these are given; never is another registry asked.
+    pub(super) fn lend(&self, from: &Repository, near: Option<&BTreeSet<String>>, store: &Store) {
+        let entries = self.entries.iter().filter_map(|told| {
+            let table = Table::named(&told.table)?;
+            Some(Entry { table, key: told.key, value: told.value.get().as_bytes().to_vec() })
+        });
+        let is_near = |name: &String| near.is_none_or(|near| near.contains(name));
+        let layers = self.layers.iter().take(MOST_LAYERS).filter(|(_, name)| is_near(name));
+        let homes = layers.filter_map(|(digest, name)| {
+            let home: Repository = format!("{}/{name}", from.registry).parse().ok()?;
+            (home.registry == from.registry).then_some((*digest, home))
+        });
+        let blobs = self.blobs.iter().take(MOST_BLOBS).map(|text| text.clone().into_bytes()).collect();
+        store.lend(Findings { entries: entries.collect(), blobs }, homes.collect());
+    }
+}
+
+/// What is kept: what was told, and of what was there before as much as there is room for, what was of use lately first.
+///
+/// # Errors
+/// A bug, if something that was remembered is not JSON.
+pub(super) fn pages(
+    told: Findings,
+    sets: &[ImageSet],
+    below: &BTreeSet<Digest>,
+    home: &Repository,
+    before: &[&Page],
+) -> Result<[Page; 2]> {
+    let mut layers = BTreeMap::new();
+    for set in sets {
+        let places = set.references.iter().map(|reference| &reference.repository);
+        let Some(place) = places.filter(|place| place.registry == home.registry).min() else { continue };
+        for blob in set.images.iter().flat_map(|image| &image.layers) {
+            layers.insert(blob.descriptor.digest, place.name.clone());
+        }
+    }
+    let own: BTreeSet<Digest> = layers.keys().filter(|layer| !below.contains(layer)).map(facts_key).collect();
+    let mut all = Vec::new();
+    for Entry { table, key, value } in told.entries {
+        let value = String::from_utf8(value).ok().and_then(|text| RawValue::from_string(text).ok());
+        let value = value.ok_or_else(|| Error::bug("something that was remembered is not JSON"))?;
+        let is_rest =
+            matches!(table, Table::Details | Table::Papers) || table == Table::Facts && own.contains(&key);
+        all.push((usize::from(is_rest), Told { table: table.name().to_owned(), key, age: 0, value }));
+    }
+    let mut older = Vec::new();
+    for (page, before) in before.iter().enumerate().take(2) {
+        older.extend(before.entries.iter().filter(|told| told.age < OLDEST).map(|told| {
+            let (table, value) = (told.table.clone(), told.value.clone());
+            (page, Told { table, key: told.key, age: told.age + 1, value })
+        }));
+    }
+    older.sort_by_key(|(_, told)| told.age);
+    let (mut pages, mut known, mut room) = ([(); 2].map(|()| Page::default()), BTreeSet::new(), MOST);
+    for (page, told) in all.into_iter().chain(older) {
+        let size = told.value.get().len() + OVERHEAD;
+        if size <= room[page] && known.insert((told.table.clone(), told.key)) {
+            room[page] -= size;
+            pages[page].entries.push(told);
+        }
+    }
+    let blobs = told.blobs.into_iter().filter_map(|blob| String::from_utf8(blob).ok());
+    let older = before.iter().flat_map(|page| page.blobs.iter().cloned());
+    for blob in blobs.chain(older).take(MOST_BLOBS) {
+        if !pages[0].blobs.contains(&blob) {
+            pages[0].blobs.push(blob);
+        }
+    }
+    let homes = before.iter().flat_map(|page| &page.layers);
+    let homes: BTreeMap<Digest, &String> = homes.map(|(digest, name)| (*digest, name)).collect();
+    // Of those that were there before, the ones that entries lead to which are kept.
+    for told in &pages[0].entries {
+        let Ok(Made { digest }) = serde_json::from_str(told.value.get()) else { continue };
+        if let Some(home) = homes.get(&digest) {
+            layers.entry(digest).or_insert_with(|| (*home).clone());
+        }
+    }
+    pages[0].layers = layers;
+    Ok(pages)
+}
+
+/// Under which key the facts of a layer are remembered.
+fn facts_key(layer: &Digest) -> Digest {
+    Digest::of(layer.to_string().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(entries: &[(Table, &str, String)]) -> Findings {
+        let entries = entries.iter().map(|(table, key, value)| Entry {
+            table: *table,
+            key: Digest::of(key.as_bytes()),
+            value: value.clone().into_bytes(),
+        });
+        Findings { entries: entries.collect(), blobs: vec![b"{}".to_vec()] }
+    }
+
+    fn home() -> Repository {
+        "registry.example/app".parse().expect("a repository")
+    }
+
+    fn made(findings: Findings, before: &[&Page]) -> [Page; 2] {
+        pages(findings, &[], &BTreeSet::new(), &home(), before).expect("pages")
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let findings = told(&[(Table::Users, "a", "1".into()), (Table::Papers, "b", "[2]".into())]);
+        let [first, rest] = made(findings.clone(), &[]);
+        assert_eq!((first.entries.len(), rest.entries.len(), first.blobs.len()), (1, 1, 1));
+        let read = Page::unpacked(&first.packed().expect("packed")).expect("read");
+        assert!(read.holds(&told(&[(Table::Users, "a", "1".into())])));
+        assert!(!read.holds(&told(&[(Table::Users, "a", "2".into())])), "another value");
+        assert!(!read.holds(&findings), "the rest is elsewhere");
+    }
+
+    #[test]
+    fn what_was_of_use_lately_is_kept_first() {
+        let large = |n: usize| format!("{:?}", "x".repeat(n));
+        let [old, _] = made(told(&[(Table::Users, "old", large(6 << 20))]), &[]);
+        let [first, _] = made(told(&[(Table::Users, "middle", large(6 << 20))]), &[&old]);
+        assert_eq!(first.entries.iter().map(|told| told.age).collect::<Vec<_>>(), [0, 1]);
+        let [first, _] = made(told(&[(Table::Users, "new", large(6 << 20))]), &[&first]);
+        let ages: Vec<u8> = first.entries.iter().map(|told| told.age).collect();
+        assert_eq!(ages, [0, 1], "there is no room for the oldest");
+        let [again, _] = made(told(&[(Table::Users, "middle", large(6 << 20))]), &[&first]);
+        assert_eq!(again.entries.iter().map(|told| told.age).collect::<Vec<_>>(), [0, 1], "used again");
+    }
+
+    #[test]
+    fn what_cannot_be_read_again_is_not_written() {
+        let noise: Vec<_> = (0..450_000_u32)
+            .map(|n| (Table::Users, n.to_string(), format!("{:?}", Digest::of(&n.to_le_bytes()).to_string())))
+            .collect();
+        let entries = noise.iter().map(|(table, key, value)| Entry {
+            table: *table,
+            key: Digest::of(key.as_bytes()),
+            value: value.clone().into_bytes(),
+        });
+        let page = Page {
+            entries: entries
+                .map(|entry| Told {
+                    table: entry.table.name().to_owned(),
+                    key: entry.key,
+                    age: 0,
+                    value: RawValue::from_string(String::from_utf8(entry.value).expect("text"))
+                        .expect("JSON"),
+                })
+                .collect(),
+            ..Page::default()
+        };
+        let packed = page.packed().expect("packed");
+        assert!(packed.len() as u64 <= MOST_PACKED);
+        assert!(!Page::unpacked(&packed).expect("read").entries.is_empty());
+    }
+
+    #[test]
+    fn layers_elsewhere_are_not_lent() {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = Store::open(folder.path()).expect("store");
+        let digests: Vec<Digest> = (0..4_u8).map(|n| Digest::of(&[n])).collect();
+        let names = ["app", "other", "../x", ""];
+        let layers = digests.iter().zip(names).map(|(digest, name)| (*digest, name.to_owned())).collect();
+        let page = Page { layers, ..Page::default() };
+        page.lend(&home(), Some(&["app".to_owned()].into()), &store);
+        let known: Vec<bool> = digests.iter().map(|digest| store.lent_home(digest).is_some()).collect();
+        assert_eq!(known, [true, false, false, false]);
+        page.lend(&home(), None, &store);
+        let known: Vec<bool> = digests.iter().map(|digest| store.lent_home(digest).is_some()).collect();
+        assert_eq!(known, [true, true, false, false], "where the cache was named");
+    }
+}
