@@ -201,8 +201,8 @@ def test_every_flag_is_documented(program) -> None:
     foreign |= {"--insecure-ignore-tlog", "--sbom-sources", "--certificate-identity"}
     foreign |= {"--certificate-oidc-issuer", "--certificate-github-workflow-repository"}
     foreign |= {"--type", "--new-bundle-format"}
-    # Of pip.
-    foreign |= {"--no-deps"}
+    # Of pip and pipx.
+    foreign |= {"--no-deps", "--spec"}
     # Of gh.
     foreign |= {"--bundle-from-oci"}
     assert words - flags - foreign == set(), "pages name flags that do not exist"
