@@ -49,7 +49,7 @@ const STORY: &[Part] = &[
         &["attest", "bill", "deliver", "hang", "merge", "preflight", "provenance", "verify"],
         &["call", "made", "settings", "workshop"],
     ),
-    ("recipe", &["early", "recipe"], &["call", "delivery", "made", "settings", "workshop"]),
+    ("recipe", &["attempt", "early", "recipe"], &["call", "delivery", "made", "settings", "workshop"]),
     (
         "layers",
         &["debian", "layers", "native", "pack", "user"],

@@ -75,6 +75,11 @@ impl Store {
         home
     }
 
+    /// Whether anything that is lent was used.
+    pub fn has_used_loan(&self) -> bool {
+        self.loan().is_used
+    }
+
     /// Gives back all that was lent, and forgets what was concluded from it. Whether any of it was used.
     pub fn return_loan(&self) -> bool {
         let mut loan = self.loan();
@@ -83,14 +88,18 @@ impl Store {
         is_used
     }
 
-    /// What this run has asked or found out of what means the same on other machines.
-    pub fn told(&self) -> Findings {
+    /// What this run has asked or found out of what means the same on other machines: no more than `most` bytes.
+    pub fn told(&self, most: usize) -> Findings {
         let (told, blobs) = {
             let loan = self.loan();
             (loan.told.clone(), loan.told_blobs.clone())
         };
-        let entry = |(table, key)| Some(Entry { table, key, value: self.value(table, &key)? });
-        let entries = told.into_iter().filter_map(entry).collect();
+        let (mut entries, mut room) = (Vec::new(), most);
+        for (table, key) in told {
+            let Some(value) = self.value(table, &key).filter(|value| value.len() <= room) else { continue };
+            room -= value.len();
+            entries.push(Entry { table, key, value });
+        }
         Findings { entries, blobs: blobs.iter().filter_map(|digest| self.read(digest)).collect() }
     }
 
@@ -129,8 +138,8 @@ impl Store {
         }
     }
 
-    /// Keeps a value in memory that would be concluded from what is lent. Whether it is one.
-    pub(super) fn is_concluded(&self, table: Table, key: &Digest, value: &[u8]) -> bool {
+    /// Keeps a value in memory if it was concluded from what is lent. Whether it was.
+    pub(super) fn keep_if_concluded(&self, table: Table, key: &Digest, value: &[u8]) -> bool {
         let mut loan = self.loan();
         let is_concluded = loan.is_used && table.is_concluded() && !self.is_alone;
         if is_concluded {
@@ -223,7 +232,8 @@ mod tests {
         run.remember(Table::Users, "new", &4);
         run.remember(Table::PushedTo, "here", &true);
         let told: BTreeSet<_> =
-            run.told().entries.into_iter().map(|entry| (entry.table.name(), entry.value)).collect();
+            run.told(1 << 20).entries.into_iter().map(|entry| (entry.table.name(), entry.value)).collect();
+        assert_eq!(run.told(2).entries.len(), 2, "there is room for so many");
         let expected = [("layers", "1"), ("facts-v3", "2"), (Table::Users.name(), "4")];
         assert_eq!(told, expected.map(|(table, value)| (table, value.as_bytes().to_vec())).into());
     }
@@ -234,7 +244,7 @@ mod tests {
         let store = store(&folder);
         store.lend(entries(vec![entry(Table::KeyedLayers, "interpreter", "1")]), vec![]);
         assert_eq!(store.alone().recall::<u32>(Table::KeyedLayers, "interpreter"), None);
-        assert!(store.told().entries.is_empty(), "nobody has asked");
+        assert!(store.told(1 << 20).entries.is_empty(), "nobody has asked");
         assert_eq!(store.recall::<u32>(Table::KeyedLayers, "interpreter"), Some(1));
     }
 
@@ -243,11 +253,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let store = store(&folder);
         store.lend(Findings { blobs: vec![b"manifest".to_vec()], ..Findings::default() }, vec![]);
-        assert!(store.told().blobs.is_empty());
+        assert!(store.told(1 << 20).blobs.is_empty());
         assert_eq!(store.read(&Digest::of(b"manifest")).as_deref(), Some(&b"manifest"[..]));
         assert_eq!(store.read(&Digest::of(b"other")), None);
         store.tell_blob(&Digest::of(b"manifest"));
-        assert_eq!(store.told().blobs, [b"manifest"]);
+        assert_eq!(store.told(1 << 20).blobs, [b"manifest"]);
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Store {
         let write = || -> std::io::Result<()> {
             let value = serde_json::to_vec(value)?;
             self.tell(table, &key);
-            if self.is_concluded(table, &key, &value) {
+            if self.keep_if_concluded(table, &key, &value) {
                 return Ok(());
             }
             let mut file = self.temporary_file().map_err(std::io::Error::other)?;

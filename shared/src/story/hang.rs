@@ -86,7 +86,7 @@ pub(super) async fn hang(
         }
         let stated = match is_hung {
             true => {
-                let statement = provenance::of_set(run.clone(), image, &set, &origins)?;
+                let statement = provenance::of_set(run.clone(), image, &set, &origins, workshop.reused())?;
                 Some(Stated { documents, statement })
             }
             false => None,

@@ -2,6 +2,7 @@
 //! packed, put together and delivered.
 
 mod about;
+mod attempt;
 mod attest;
 mod bill;
 mod brought;
@@ -44,13 +45,12 @@ pub use preflight::{Checked, Examiner};
 pub use request::{GroupChanges, Login, Request, RustCall};
 pub use verify::{Attestation, Verified, Verifier};
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use crate::base::lock::{BaseLock, FILE};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::event::Events;
 use crate::registry::Client;
 use crate::store::Store;
+use attempt::Progress;
 use recipe::{Purpose, Recipe};
 use remote::RemoteCache;
 use sign::Signers;
@@ -95,51 +95,12 @@ async fn tell<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> 
         }
         early::check_engines(request, store)?;
     }
-    let progress = Progress::default();
-    let mut told = build(&recipe, &hooks, &workshop, &progress).await;
-    if let Err(error) = &told
-        && progress.may_repeat(error)
-        && store.return_loan()
-    {
-        tracing::debug!(%error, causes = ?error.causes(), "with what was lent");
-        remote.give_back();
-        client.forget_pushes();
-        if remote.is_found() {
-            early::check_push(request, client, store, &recipe.references()).await?;
-        }
-        told = build(&recipe, &hooks, &workshop, &progress).await;
-        if told.is_ok() {
-            events.note("the remote cache did not serve, so everything was made here");
-        }
-    }
-    let told = told?;
+    let once = async |progress: &Progress| build(&recipe, &hooks, &workshop, progress).await;
+    let told = attempt::with_loan(&workshop, &recipe.references(), once).await?;
     if let Outcome::Built(delivered) = &told {
         hooks::after(&hooks, delivered, |hooks, image| recipe.concerns(hooks, image), events)?;
     }
     Ok(told)
-}
-
-/// How far a build has come.
-#[derive(Default)]
-struct Progress {
-    are_hooks_done: AtomicBool,
-    /// Whether what runs now are commands of the project: its hooks, or what compiles it.
-    runs_commands: AtomicBool,
-}
-
-impl Progress {
-    fn note(&self, runs_commands: bool) {
-        self.runs_commands.store(runs_commands, Ordering::Relaxed);
-    }
-
-    /// Whether another try without what was lent may end otherwise.
-    fn may_repeat(&self, error: &Error) -> bool {
-        match error.kind() {
-            Kind::Interrupted => false,
-            Kind::Build => !self.runs_commands.load(Ordering::Relaxed),
-            _ => true,
-        }
-    }
 }
 
 /// Builds what was read. The commands before it are run once.
@@ -156,16 +117,12 @@ async fn build<R: Recipe>(
         return Ok(Outcome::Planned(R::plan(&decided).clone()));
     }
     R::plan(&decided).images.iter().for_each(|image| events.step("Planned", image.summary()));
-    progress.note(true);
-    if !progress.are_hooks_done.load(Ordering::Relaxed) {
-        hooks::before(hooks, events)?;
-        progress.are_hooks_done.store(true, Ordering::Relaxed);
-    }
+    progress.once(|| hooks::before(hooks, events))?;
     let decided = recipe.settle(decided, workshop).await?;
     let make = async || {
-        progress.note(true);
+        progress.note_commands(true);
         let made = recipe.make(&decided, workshop).await?;
-        progress.note(false);
+        progress.note_commands(false);
         Ok(made)
     };
     let delivered = deliver::finish(workshop, R::plan(&decided), &recipe.default_output(), make).await?;

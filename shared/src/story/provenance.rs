@@ -18,15 +18,21 @@ use crate::sbom::{Purl, of_crate};
 use crate::trust::{Build, Product, Provenance, Resource, Run, Statement};
 use crate::wheel;
 
-/// The statement about everything in a set, as JSON.
+/// The statement about everything in a set, as JSON. What was `reused` of earlier builds is named beside the materials.
 ///
 /// # Errors
 /// Only if a value does not serialise.
-pub(super) fn of_set(run: Run, plan: &ImagePlan, set: &ImageSet, origins: &[Origin]) -> Result<Vec<u8>> {
+pub(super) fn of_set(
+    run: Run,
+    plan: &ImagePlan,
+    set: &ImageSet,
+    origins: &[Origin],
+    reused: Option<Resource>,
+) -> Result<Vec<u8>> {
     // What the name leads to comes first: some readers show only that.
     let mut digests = vec![set.digest()];
     digests.extend(set.manifests().map(|manifest| manifest.descriptor.digest).filter(|d| *d != set.digest()));
-    to_json(&statement(plan, &digests, &set.images, origins, run))
+    to_json(&statement(plan, &digests, &set.images, (origins, reused), run))
 }
 
 /// The statement about one image that is in the index beside it, as JSON. It says nothing of the run: the same
@@ -37,14 +43,14 @@ pub(super) fn of_set(run: Run, plan: &ImagePlan, set: &ImageSet, origins: &[Orig
 pub(super) fn of_image(plan: &ImagePlan, image: &Image, origin: &Origin) -> Result<Vec<u8>> {
     let (images, origins) = (std::slice::from_ref(image), std::slice::from_ref(origin));
     let digests = [image.manifest.descriptor.digest];
-    to_json(&statement(plan, &digests, images, origins, Run::local()).in_older_form())
+    to_json(&statement(plan, &digests, images, (origins, None), Run::local()).in_older_form())
 }
 
 fn statement(
     plan: &ImagePlan,
     digests: &[Digest],
     images: &[Image],
-    origins: &[Origin],
+    (origins, reused): (&[Origin], Option<Resource>),
     run: Run,
 ) -> Statement<Provenance> {
     let name = plan.references.first().map_or_else(|| plan.name.clone(), |name| name.repository.to_string());
@@ -53,7 +59,7 @@ fn statement(
         product: Product::Image,
         external: external(plan),
         internal: internal(origins),
-        materials: materials(plan, origins),
+        materials: materials(plan, origins).into_iter().chain(reused).collect(),
         byproducts: byproducts(images),
     };
     Provenance::statement(subject, build, run)

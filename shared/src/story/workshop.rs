@@ -22,6 +22,7 @@ use crate::oci::{History, Owner, Platform};
 use crate::plan::Additions;
 use crate::registry::Client;
 use crate::store::{Blob, Source, Store};
+use crate::trust::Resource;
 
 /// So many layers are fetched at once.
 const DOWNLOADS: usize = 6;
@@ -108,6 +109,11 @@ impl Workshop<'_> {
     pub(super) fn desk(&self) -> Desk<'_> {
         let Self { request, dir, store, client, events, .. } = *self;
         Desk { request, dir, store, client, events }
+    }
+
+    /// What was used of earlier builds, for those who ask what an image is made of.
+    pub(super) fn reused(&self) -> Option<Resource> {
+        self.remote.reused(!self.signers.is_empty()).filter(|_| self.store.has_used_loan())
     }
 
     /// What opens bases.

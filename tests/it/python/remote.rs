@@ -3,7 +3,7 @@
 use containerize_tests::layout::sha256;
 use containerize_tests::program::{Call, Done, Project};
 use containerize_tests::python::Wheel;
-use containerize_tests::registry::{Fault, Phase, TestRegistry};
+use containerize_tests::registry::{Fault, Options, Phase, Referrers, TestRegistry};
 use serde_json::{Value, json};
 
 use super::{MAIN, greeting, project};
@@ -87,7 +87,7 @@ fn packed(page: &Value) -> Vec<u8> {
 
 #[test]
 fn a_clean_machine_needs_no_wheel_whose_layer_is_there() {
-    let (project, registry) = (shop(), TestRegistry::open());
+    let (project, registry) = (shop(), TestRegistry::start(Options::listing(Referrers::Proper)));
     let first = push(&project, &registry, "one", &[]).succeed();
     without_wheels(&project);
     let uploads = registry.count(Phase::PutBlob);
@@ -101,6 +101,16 @@ fn a_clean_machine_needs_no_wheel_whose_layer_is_there() {
     let changed = push(&project, &registry, "three", &["-t", "2"]).succeed();
     assert_ne!(digest(&changed), digest(&first));
     assert!(!changed.stderr().contains(NOTE), "{}", changed.shown());
+    let names = |kind: &str| {
+        let hanging = registry.hanging("me/app", &digest(&changed));
+        let statements = hanging.iter().filter(|(of, _)| of.contains("in-toto"));
+        statements.filter(|(_, text)| String::from_utf8_lossy(text).contains(kind)).count()
+    };
+    assert_eq!(
+        (names("greeting-1.0"), names("remote-cache")),
+        (1, 1),
+        "the provenance says what was believed"
+    );
     let same = push(&project, &registry, "four", &["--no-remote-cache"]).fail();
     assert!(same.stderr().contains("greeting"), "without it the wheel is needed: {}", same.shown());
 }
@@ -365,6 +375,29 @@ fn several_repositories_need_a_name_for_it() {
     without_wheels(&project);
     let again = push(&project, &registry, "two", &["--tag", &other, &named]).succeed();
     assert!(again.stderr().contains("Found the results of earlier builds"), "{}", again.shown());
+}
+
+#[test]
+fn services_that_name_the_same_cache_share_layers() {
+    let (project, registry) = (shop(), TestRegistry::open());
+    let service = |name: &str, machine: &str| {
+        let (repository, cache) = (registry.repository(name), registry.repository("me/cache"));
+        let flags = ["--base", "oci:base:py", "--push", "--platform", "linux/amd64", "-t", "1"];
+        let named = format!("--remote-cache={cache}");
+        project.call_on(machine, [&flags[..], &["--repository", &repository, &named]].concat()).succeed()
+    };
+    service("me/first", "one");
+    let uploads = registry.count(Phase::PutBlob);
+    without_wheels(&project);
+    let second = service("me/second", "two");
+    assert!(!second.stderr().contains(NOTE), "{}", second.shown());
+    let seen = registry.requests();
+    let mounted =
+        seen.iter().filter(|seen| seen.query("mount").is_some() && seen.query("from") == Some("me/first"));
+    assert!(mounted.count() >= 3, "layers come from the service that has them: {}", second.shown());
+    let sent = registry.count(Phase::PutBlob) - uploads;
+    // The configuration, and what was found out.
+    assert!(sent <= 4, "{sent} blobs were sent: {}", second.shown());
 }
 
 #[test]

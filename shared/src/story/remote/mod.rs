@@ -19,7 +19,7 @@ use crate::oci::media_type::{OCI_EMPTY, OCI_MANIFEST};
 use crate::oci::{Descriptor, Digest, EMPTY, Manifest, ManifestKind, Reference, Repository, to_json};
 use crate::registry::Client;
 use crate::store::{Blob, Findings, Store, Table};
-use crate::trust;
+use crate::trust::{self, Resource};
 use page::Page;
 
 /// The tag that leads to it; who signs has one of his own, which begins so.
@@ -112,6 +112,13 @@ impl RemoteCache {
         self.found.get().is_some()
     }
 
+    /// Where what was found is, and which; `is_signed` where it was believed for its signature.
+    pub(super) fn reused(&self, is_signed: bool) -> Option<Resource> {
+        let (place, found) = (self.place.get()?, self.found.get()?);
+        let place = Resource::at(format!("oci://{place}")).sha256(&found.manifest);
+        Some(place.with("role", "remote-cache").with("signed", is_signed))
+    }
+
     /// Borrows what every build asks. That there is none, or that it is not to be believed, is no error. A machine that
     /// has written there knows it all itself.
     pub(super) async fn borrow(&self, desk: Desk<'_>, signer: Option<&Signer>) {
@@ -185,7 +192,7 @@ impl RemoteCache {
         sets: &[ImageSet],
         below: &BTreeSet<Digest>,
     ) -> Result<()> {
-        let told = published(desk.store.told(), sets);
+        let told = published(desk.store.told(page::MOST.iter().sum()), sets);
         // Names what is told and not what it says: the keys name all that the values depend on.
         let keys: Vec<_> = told.entries.iter().map(|entry| (entry.table.name(), entry.key)).collect();
         let keys = Digest::of(format!("{keys:?}").as_bytes());
@@ -313,7 +320,7 @@ async fn push(
     mut blobs: Vec<Blob>,
 ) -> Result<()> {
     if let Some(signer) = signer {
-        let subjects = blobs.iter().map(|blob| trust::Resource::default().sha256(&blob.descriptor.digest));
+        let subjects = blobs.iter().map(|blob| Resource::default().sha256(&blob.descriptor.digest));
         let statement = trust::Statement::new(subjects.collect(), STATEMENT, serde_json::json!({}));
         let signed = signer.sign(desk, &BTreeSet::new(), &[to_json(&statement)?]).await?;
         blobs.extend(signed.into_iter().map(|signed| Blob::of(trust::BUNDLE, signed.bundle)));

@@ -15,7 +15,7 @@ use crate::store::{Entry, Findings, Store, Table};
 pub(super) const MOST_PACKED: u64 = 16 << 20;
 
 /// No larger pages are written as JSON, in bytes: the first and the rest.
-const MOST: [usize; 2] = [16 << 20, 64 << 20];
+pub(super) const MOST: [usize; 2] = [16 << 20, 64 << 20];
 
 /// What an entry takes beside its value, in bytes.
 const OVERHEAD: usize = 160;

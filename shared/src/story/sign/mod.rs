@@ -118,6 +118,11 @@ impl Signers {
         self.signers.iter().find(|(other, _)| other == sign).map(|(_, signer)| signer)
     }
 
+    /// Whether nobody signs.
+    pub(super) fn is_empty(&self) -> bool {
+        self.signers.is_empty()
+    }
+
     /// Who signs what is about all images of the call, if anybody signs.
     ///
     /// # Errors
