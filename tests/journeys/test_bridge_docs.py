@@ -235,7 +235,7 @@ def test_gitlab_and_skaffold_and_tilt_and_azd_push(
         run(["sh", "-eu", "-c", script], cwd=project, env={**env, **variables})
 
     gitlab, of_image = [file["image"] for file in files if "image" in file]
-    assert set(gitlab) == {"stage", "image", "variables", "cache", "script"}
+    assert set(gitlab) == {"stage", "image", "variables", "script"}
     install, push = gitlab["script"]
     assert install == "pip install cargo-containerize==0.1.0"
     sh(push, {"CI_REGISTRY_IMAGE": here.name("lab"), "CI_COMMIT_SHORT_SHA": "0123abcd"})
@@ -254,6 +254,34 @@ def test_gitlab_and_skaffold_and_tilt_and_azd_push(
     images = {of_image["image"]["name"], step["image"]}
     named = "ghcr.io/containerize/containerize:0.1.0"
     assert images == {f"{named}-debug", named}
+
+    # Jenkins and Buildkite install the program first, and name a registry that is not here.
+    def installed(script: str, name: str) -> str:
+        here_instead = script.replace("registry.example.com/team/app", here.name(name))
+        return re.sub(r"\S*/bin/containerize", "containerize", here_instead)
+
+    (buildkite,) = [file["steps"][0] for file in files if isinstance(file.get("steps"), list)]
+    assert "pip install cargo-containerize==0.1.0" in buildkite["command"][0]
+    sh(installed(buildkite["command"][1], "buildkite"), {"BUILDKITE_COMMIT": "0123abcd"})
+    assert pushed_digest(here, f"{here.name('buildkite')}:0123abcd") == own
+    (pipeline,) = blocks("ci.md", "groovy")
+    (script,) = re.findall(r"sh '''\n(.*?)'''", pipeline, re.DOTALL)
+    push = "\n".join(line for line in script.splitlines() if "pip install" not in line)
+    login = {"REGISTRY_USR": "me", "REGISTRY_PSW": "secret", "GIT_COMMIT": "0123abcd"}
+    sh(installed(push, "jenkins"), login)
+    assert pushed_digest(here, f"{here.name('jenkins')}:0123abcd") == own
+
+    (native,) = [file for file in files if "index" in file.get("jobs", {})]
+    assert native["jobs"]["index"]["needs"] == "image"
+    name = here.name("native") + ":0123abcd"
+    for machine in native["jobs"]["image"]["strategy"]["matrix"]["include"]:
+        words = ["--push", "--tag", f"{name}-{machine['arch']}", "--platform", f"linux/{machine['arch']}"]
+        program(*words, cwd=project, env=env)
+    (join,) = [step["run"] for step in native["jobs"]["index"]["steps"]]
+    joined = re.sub(r"^pipx run --spec \S+ ", "", join)
+    assert joined != join
+    sh(joined, {"NAME": name})
+    assert pushed_digest(here, name) != own
 
     (skaffold,) = [file for file in files if file.get("apiVersion", "").startswith("skaffold/v4")]
     (artifact,) = skaffold["build"]["artifacts"]
