@@ -138,8 +138,11 @@ def test_the_older_form_is_signed_without_a_key_too(
     refused = program(*other, cwd=tmp_path, code=4)
     assert f"for the repository {SOURCE}, but https://github.com/acme/web was expected" in refused.err
 
-    # Nothing is new: nothing is signed again.
+    # Nothing is new: nothing is signed again, not by a runner without that cache either.
     push(*flags, env=job)
+    assert sigstore.asked() == ["GET /github/token"]
+    again = push(*flags, env={**job, "XDG_CACHE_HOME": str(tmp_path / "runner")})
+    assert said(again) == verify
     assert sigstore.asked() == ["GET /github/token"]
     tiled = ["--config", sigstore.config(tmp_path, 2), "--signature-format", form]
     refused = push(*tiled, env=sigstore.job, code=2)

@@ -11,7 +11,7 @@ use super::ingredients::{Origin, Packed};
 use super::provenance;
 use super::request::{NAME, Request, named};
 use super::revision::remember_written;
-use super::sign::{Signed, Signer, Tagged};
+use super::sign::{Payload, Signed, Signer, Tagged};
 use super::workshop::Workshop;
 use crate::config::{Attest, Attestations, Sbom};
 use crate::error::{Error, Result};
@@ -307,20 +307,20 @@ impl Things<'_> {
     ) -> Result<Vec<Signature>> {
         let repositories: BTreeSet<&Repository> =
             set.references.iter().map(|name| &name.repository).collect();
-        let (mut places, mut payloads) = (Vec::new(), Vec::new());
-        for repository in repositories {
-            for subject in subjects {
-                payloads.push((subject.digest, trust::legacy_payload(repository, &subject.digest)?));
-                places.push(repository);
+        let mut payloads = Vec::new();
+        for place in repositories {
+            for Descriptor { digest, .. } in subjects {
+                let content = trust::legacy_payload(place, digest)?;
+                payloads.push(Payload { place, image: *digest, content });
             }
         }
         let signed = signer.tag(self.workshop.desk(), &payloads).await?;
-        let made = places.into_iter().zip(payloads).zip(signed);
-        let made = made.map(|((repository, (subject, content)), Tagged { annotations, by })| {
+        let made = payloads.into_iter().zip(signed);
+        let made = made.map(|(Payload { place, image, content }, Tagged { annotations, by })| {
             let mut payload = Blob::of(trust::SIMPLE_SIGNING, content);
             payload.descriptor.annotations.extend(annotations);
             payload.descriptor.annotations.insert(SIGNED_BY.to_owned(), by);
-            Signature { repository: repository.clone(), subject, payload }
+            Signature { repository: place.clone(), subject: image, payload }
         });
         Ok(made.collect())
     }

@@ -13,14 +13,16 @@ use tokio::sync::{Mutex, OnceCell};
 use super::super::request::Request as Call;
 use super::known::Known;
 use super::token::{self, Source, Tokens};
-use super::{Desk, Signed, Tagged, must_be_private, text};
+use super::{Desk, Payload, Signed, Tagged, must_be_private, text};
 use crate::config::Sign;
 use crate::error::{Context, Error, Result};
 use crate::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use crate::http::{
     Body, Client, Failure, Method, Request, Response, Spent, StatusCode, Url, same_origin, shown,
 };
+use crate::image::SIGNED_BY;
 use crate::oci::{Digest, Repository};
+use crate::registry::Shelf;
 use crate::store::Table;
 use crate::trust::{Certified, EphemeralKey, Identity, Log, Services, Statement, Token, TrustedRoot};
 use crate::words;
@@ -142,9 +144,9 @@ impl Keyless {
     ///
     /// # Errors
     /// As [`Keyless::sign`].
-    pub(super) async fn tag(&self, desk: Desk<'_>, payloads: &[(Digest, Vec<u8>)]) -> Result<Vec<Tagged>> {
+    pub(super) async fn tag(&self, desk: Desk<'_>, payloads: &[Payload<'_>]) -> Result<Vec<Tagged>> {
         let token = self.source.token(&self.http).await?;
-        all(payloads.iter().map(|(image, payload)| self.tagged(desk, &token, image, payload))).await
+        all(payloads.iter().map(|payload| self.tagged(desk, &token, payload))).await
     }
 
     /// Whom the certificates name.
@@ -208,19 +210,35 @@ impl Keyless {
         Ok(signed)
     }
 
-    async fn tagged(&self, desk: Desk<'_>, token: &Token, image: &Digest, payload: &[u8]) -> Result<Tagged> {
-        let key = self.known_as("payload ", token, payload);
+    async fn tagged(&self, desk: Desk<'_>, token: &Token, payload: &Payload<'_>) -> Result<Tagged> {
+        let Payload { image, content, .. } = payload;
+        let key = self.known_as("payload ", token, content);
         if let Some(annotations) = desk.store.recall::<BTreeMap<String, String>>(Table::Bundles, &key)
-            && let Ok(tagged) = self.verified_tag(image, payload, annotations)
+            && let Ok(tagged) = self.verified_tag(image, content, annotations)
         {
             return Ok(tagged);
         }
+        if let Some(tagged) = self.known_tag(desk, token, payload).await {
+            return Ok(tagged);
+        }
         let log = self.services.promising.as_ref().ok_or_else(|| Error::bug("no log promises anything"))?;
-        let draft = self.certified(desk, token).await?.sign_payload(payload);
+        let draft = self.certified(desk, token).await?.sign_payload(content);
         let entry = record(&self.http, &Services::below(log, PROMISES)?, draft.entry()?).await?;
-        let tagged = self.verified_tag(image, payload, draft.finish(&entry)?).map_err(unverified)?;
+        let tagged = self.verified_tag(image, content, draft.finish(&entry)?).map_err(unverified)?;
         desk.store.remember(Table::Bundles, &key, &tagged.annotations);
         Ok(tagged)
+    }
+
+    /// The signature that the registry has of the payload by the same signer, if it is good.
+    async fn known_tag(&self, desk: Desk<'_>, token: &Token, payload: &Payload<'_>) -> Option<Tagged> {
+        let (own, digest) = (token.identity().line(), Digest::of(&payload.content));
+        let there = desk.client.shelved(payload.place, Shelf::Signatures, &payload.image).await.ok()?;
+        let mut ours = there.into_iter().filter(|layer| layer.digest == digest);
+        ours.find_map(|mut layer| {
+            let by = layer.annotations.remove(SIGNED_BY).filter(|by| *by == own)?;
+            let tagged = self.verified_tag(&payload.image, &payload.content, layer.annotations).ok()?;
+            (tagged.by == by).then_some(tagged)
+        })
     }
 
     /// The name under which a signature is remembered.

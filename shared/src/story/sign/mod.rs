@@ -60,6 +60,16 @@ pub(super) struct Tagged {
     pub(super) by: String,
 }
 
+/// What is signed in the form before bundles.
+pub(super) struct Payload<'a> {
+    /// Where the image is, and its signature will be.
+    pub(super) place: &'a Repository,
+    /// The image.
+    pub(super) image: Digest,
+    /// The words about it.
+    pub(super) content: Vec<u8>,
+}
+
 /// What signing works with.
 #[derive(Clone, Copy)]
 pub(super) struct Desk<'a> {
@@ -166,16 +176,17 @@ impl Signer {
         }
     }
 
-    /// The signatures of payloads in the form before bundles, in their order; each is about an image.
+    /// The signatures of payloads in the form before bundles, in their order. Where a signature costs more than computing
+    /// it, one that is in its repository already is not made again.
     ///
     /// # Errors
     /// When one cannot be signed.
-    pub(super) async fn tag(&self, desk: Desk<'_>, payloads: &[(Digest, Vec<u8>)]) -> Result<Vec<Tagged>> {
+    pub(super) async fn tag(&self, desk: Desk<'_>, payloads: &[Payload<'_>]) -> Result<Vec<Tagged>> {
         match self {
             Self::Key(key) => tokio::task::block_in_place(|| {
                 let by = key.public.digest().to_string();
-                let tagged = payloads.iter().map(|(_, payload)| {
-                    let signature = BASE64.encode(key.signature(desk.request, desk.dir, payload)?);
+                let tagged = payloads.iter().map(|payload| {
+                    let signature = BASE64.encode(key.signature(desk.request, desk.dir, &payload.content)?);
                     let annotations = BTreeMap::from([(SIMPLE_SIGNATURE.to_owned(), signature)]);
                     Ok(Tagged { annotations, by: by.clone() })
                 });
