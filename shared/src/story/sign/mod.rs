@@ -64,9 +64,9 @@ pub(super) struct Tagged {
 pub(super) struct Payload<'a> {
     /// Where the image is, and its signature will be.
     pub(super) place: &'a Repository,
-    /// The image.
+    /// Of the manifest that it is about.
     pub(super) image: Digest,
-    /// The words about it.
+    /// The JSON that names both, as it is signed.
     pub(super) content: Vec<u8>,
 }
 
