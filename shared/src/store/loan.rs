@@ -103,6 +103,13 @@ impl Store {
         Findings { entries, blobs: blobs.iter().filter_map(|digest| self.read(digest)).collect() }
     }
 
+    /// Tells a value too that this run did not ask for, if it is known here.
+    pub fn tell_known(&self, table: Table, key: &Digest) {
+        if self.value(table, key).is_some() {
+            self.tell(table, key);
+        }
+    }
+
     /// Notes that this run needs a small blob that has come from elsewhere.
     pub fn tell_blob(&self, digest: &Digest) {
         self.loan().told_blobs.insert(*digest);
@@ -258,6 +265,17 @@ mod tests {
         assert_eq!(store.read(&Digest::of(b"other")), None);
         store.tell_blob(&Digest::of(b"manifest"));
         assert_eq!(store.told(1 << 20).blobs, [b"manifest"]);
+    }
+
+    #[test]
+    fn what_nobody_has_asked_may_be_told_too() {
+        let folder = tempfile::tempdir().expect("folder");
+        store(&folder).remember(Table::Details, "known", &1);
+        let run = store(&folder);
+        ["known", "unknown"]
+            .iter()
+            .for_each(|key| run.tell_known(Table::Details, &Digest::of(key.as_bytes())));
+        assert_eq!(run.told(1 << 20).entries, [entry(Table::Details, "known", "1")]);
     }
 
     #[test]

@@ -155,7 +155,7 @@ async fn documents(
         "{CONTRACT} {} {spdx} {cyclonedx} {} {:?} {} {:?}",
         env!("CARGO_PKG_VERSION"),
         set.digest(),
-        plan.references.first(),
+        plan.references.first().map(|name| &name.repository),
         plan.created,
         origins.iter().map(Origin::anywhere).collect::<Vec<_>>()
     );

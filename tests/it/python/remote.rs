@@ -116,6 +116,18 @@ fn a_clean_machine_needs_no_wheel_whose_layer_is_there() {
 }
 
 #[test]
+fn a_machine_that_had_nothing_to_do_tells_all_that_others_need() {
+    let (project, registry) = (shop(), TestRegistry::start(Options::listing(Referrers::Proper)));
+    push(&project, &registry, "one", &["--no-remote-cache"]).succeed();
+    // Nothing is asked of what is in the layers now, since the verdict on them is known.
+    push(&project, &registry, "one", &[]).succeed();
+    without_wheels(&project);
+    project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
+    let changed = push(&project, &registry, "two", &["-t", "2"]).succeed();
+    assert!(!changed.stderr().contains(NOTE), "{}", changed.shown());
+}
+
+#[test]
 fn the_image_is_the_same_with_the_cache_and_without() {
     let (project, registry) = (shop(), TestRegistry::open());
     push(&project, &registry, "one", &[]).succeed();

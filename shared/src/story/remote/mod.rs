@@ -205,6 +205,9 @@ impl RemoteCache {
         if known.is_some_and(|found| found.first.holds(&told)) {
             return Ok(());
         }
+        // A build without changes asks little, but whoever changes something asks all of it.
+        page::told_with(&told, sets).for_each(|(table, key)| desk.store.tell_known(table, &key));
+        let told = published(desk.store.told(page::MOST.iter().sum()), sets);
         // Others may have written meanwhile.
         let current = desk.client.head_manifest(place).await?.map(|found| found.digest);
         let (mut before, now) = (Vec::new(), self.others(place, desk, signer, current).await?);

@@ -190,6 +190,19 @@ pub(super) fn pages(
     Ok(pages)
 }
 
+/// What belongs to the findings of a build, whether it has asked for it or not: what is in the layers, and what wheels say
+/// of themselves, under the same keys as their sizes.
+pub(super) fn told_with<'f>(
+    told: &'f Findings,
+    sets: &'f [ImageSet],
+) -> impl Iterator<Item = (Table, Digest)> + 'f {
+    let layers = sets.iter().flat_map(|set| &set.images).flat_map(|image| &image.layers);
+    let layers = layers.map(|layer| facts_key(&layer.descriptor.digest));
+    let layers = layers.flat_map(|key| [(Table::Facts, key), (Table::Details, key)]);
+    let wheels = told.entries.iter().filter(|entry| entry.table == Table::WheelSizes);
+    layers.chain(wheels.map(|entry| (Table::Papers, entry.key)))
+}
+
 /// Under which key the facts of a layer are remembered.
 fn facts_key(layer: &Digest) -> Digest {
     Digest::of(layer.to_string().as_bytes())
