@@ -58,17 +58,15 @@ impl Content {
     /// As [`Content::small`].
     pub(super) async fn manifest(&self, descriptor: &Descriptor) -> Result<Bytes> {
         match self {
-            Self::Registry(client, repository, store) => match store.read(&descriptor.digest) {
-                Some(bytes) => {
-                    store.tell_blob(&descriptor.digest);
-                    Ok(bytes.into())
+            Self::Registry(client, repository, store) => {
+                store.tell_blob(&descriptor.digest);
+                if let Some(bytes) = store.read(&descriptor.digest) {
+                    return Ok(bytes.into());
                 }
-                None => {
-                    let fetched = client.manifest(&repository.with_digest(descriptor.digest)).await?;
-                    keep(store, &fetched.bytes)?;
-                    Ok(fetched.bytes)
-                }
-            },
+                let fetched = client.manifest(&repository.with_digest(descriptor.digest)).await?;
+                keep(store, &fetched.bytes)?;
+                Ok(fetched.bytes)
+            }
             _ => self.small(descriptor).await,
         }
     }
@@ -105,8 +103,9 @@ impl Content {
 /// Puts small content into the store.
 pub(super) fn keep(store: &Store, bytes: &[u8]) -> Result<()> {
     use std::io::Write;
-    store.tell_blob(&Digest::of(bytes));
-    if store.find(&Digest::of(bytes), bytes.len() as u64).is_some() {
+    let digest = Digest::of(bytes);
+    store.tell_blob(&digest);
+    if store.find(&digest, bytes.len() as u64).is_some() {
         return Ok(());
     }
     let mut writer = store.writer()?;

@@ -6,7 +6,9 @@ mod index;
 mod signature;
 mod validate;
 
-use crate::oci::{Digest, Platform, Reference};
+use std::collections::BTreeSet;
+
+use crate::oci::{Digest, Platform, Reference, Repository};
 use crate::store::Blob;
 
 pub use assemble::assemble;
@@ -70,6 +72,11 @@ impl ImageSet {
     /// The name under a tag in a layout, which may hold the project's other images too.
     pub fn local_name(&self, tag: &str) -> String {
         if self.has_siblings { format!("{}:{tag}", self.name) } else { tag.to_owned() }
+    }
+
+    /// The repositories that it is pushed to, each once, in the order in which a push goes through them.
+    pub fn repositories(&self) -> BTreeSet<&Repository> {
+        self.references.iter().map(|reference| &reference.repository).collect()
     }
 
     /// The digest that the program prints.

@@ -33,9 +33,8 @@ pub async fn push(client: &Client, set: &ImageSet, store: &Store, events: &Event
             events.step("Unchanged", reference.to_string());
         }
     }
-    let repositories: BTreeSet<&Repository> = set.references.iter().map(|r| &r.repository).collect();
     let mut done: Vec<&Repository> = Vec::new();
-    for repository in repositories {
+    for repository in set.repositories() {
         let references: Vec<&Reference> =
             outdated.iter().copied().filter(|reference| reference.repository == *repository).collect();
         if references.is_empty() {

@@ -4,7 +4,7 @@
 //! is written to the disk. What is concluded from it would be as little worth later, so that stays in memory too.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 use super::{Store, Table};
 use crate::oci::{Digest, Repository};
@@ -66,10 +66,7 @@ impl Store {
 
     /// The repository that is said to have a blob which is not here.
     pub fn lent_home(&self, digest: &Digest) -> Option<Repository> {
-        if self.is_alone {
-            return None;
-        }
-        let mut loan = self.loan();
+        let mut loan = self.borrowed()?;
         let home = loan.homes.get(digest).cloned();
         loan.is_used |= home.is_some();
         home
@@ -88,12 +85,14 @@ impl Store {
         is_used
     }
 
-    /// What this run has asked or found out of what means the same on other machines: no more than `most` bytes.
-    pub fn told(&self, most: usize) -> Findings {
-        let (told, blobs) = {
-            let loan = self.loan();
-            (loan.told.clone(), loan.told_blobs.clone())
-        };
+    /// Where everything stands that this run has asked or found out and that means the same on other machines.
+    pub fn told(&self) -> BTreeSet<(Table, Digest)> {
+        self.loan().told.clone()
+    }
+
+    /// What is known there, no more than `most` bytes, and the small blobs that this run has told.
+    pub fn findings(&self, told: impl IntoIterator<Item = (Table, Digest)>, most: usize) -> Findings {
+        let blobs = self.loan().told_blobs.clone();
         let (mut entries, mut room) = (Vec::new(), most);
         for (table, key) in told {
             let Some(value) = self.value(table, &key).filter(|value| value.len() <= room) else { continue };
@@ -103,13 +102,6 @@ impl Store {
         Findings { entries, blobs: blobs.iter().filter_map(|digest| self.read(digest)).collect() }
     }
 
-    /// Tells a value too that this run did not ask for, if it is known here.
-    pub fn tell_known(&self, table: Table, key: &Digest) {
-        if self.value(table, key).is_some() {
-            self.tell(table, key);
-        }
-    }
-
     /// Notes that this run needs a small blob that has come from elsewhere.
     pub fn tell_blob(&self, digest: &Digest) {
         self.loan().told_blobs.insert(*digest);
@@ -117,18 +109,12 @@ impl Store {
 
     /// A small blob that is lent: its digest was computed.
     pub(super) fn lent_blob(&self, digest: &Digest) -> Option<Vec<u8>> {
-        if self.is_alone {
-            return None;
-        }
-        self.loan().blobs.get(digest).cloned()
+        self.borrowed()?.blobs.get(digest).cloned()
     }
 
     /// A value that is lent, or that was concluded from what is.
     pub(super) fn lent(&self, table: Table, key: &Digest) -> Option<Vec<u8>> {
-        if self.is_alone {
-            return None;
-        }
-        let mut loan = self.loan();
+        let mut loan = self.borrowed()?;
         let place = (table, *key);
         if let Some(value) = loan.concluded.get(&place) {
             return Some(value.clone());
@@ -155,7 +141,12 @@ impl Store {
         is_concluded
     }
 
-    fn loan(&self) -> std::sync::MutexGuard<'_, Loan> {
+    /// The loan, for those that it is meant for.
+    fn borrowed(&self) -> Option<MutexGuard<'_, Loan>> {
+        (!self.is_alone).then(|| self.loan())
+    }
+
+    fn loan(&self) -> MutexGuard<'_, Loan> {
         self.run.loan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -187,7 +178,7 @@ mod tests {
         assert_eq!(store(&folder).recall::<u32>(Table::Facts, "a"), None);
         assert!(borrower.return_loan());
         assert_eq!(borrower.recall::<u32>(Table::Facts, "a"), None);
-        assert!(!borrower.return_loan(), "there is none any more");
+        assert!(!borrower.return_loan(), "nothing is lent any more");
     }
 
     #[test]
@@ -238,9 +229,13 @@ mod tests {
         run.recall::<u32>(Table::Facts, "unknown");
         run.remember(Table::Users, "new", &4);
         run.remember(Table::PushedTo, "here", &true);
-        let told: BTreeSet<_> =
-            run.told(1 << 20).entries.into_iter().map(|entry| (entry.table.name(), entry.value)).collect();
-        assert_eq!(run.told(2).entries.len(), 2, "there is room for so many");
+        let told: BTreeSet<_> = run
+            .findings(run.told(), 1 << 20)
+            .entries
+            .into_iter()
+            .map(|entry| (entry.table.name(), entry.value))
+            .collect();
+        assert_eq!(run.findings(run.told(), 2).entries.len(), 2, "there is room for so many");
         let expected = [("layers", "1"), ("facts-v3", "2"), (Table::Users.name(), "4")];
         assert_eq!(told, expected.map(|(table, value)| (table, value.as_bytes().to_vec())).into());
     }
@@ -251,7 +246,7 @@ mod tests {
         let store = store(&folder);
         store.lend(entries(vec![entry(Table::KeyedLayers, "interpreter", "1")]), vec![]);
         assert_eq!(store.alone().recall::<u32>(Table::KeyedLayers, "interpreter"), None);
-        assert!(store.told(1 << 20).entries.is_empty(), "nobody has asked");
+        assert!(store.told().is_empty(), "nobody has asked");
         assert_eq!(store.recall::<u32>(Table::KeyedLayers, "interpreter"), Some(1));
     }
 
@@ -260,11 +255,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let store = store(&folder);
         store.lend(Findings { blobs: vec![b"manifest".to_vec()], ..Findings::default() }, vec![]);
-        assert!(store.told(1 << 20).blobs.is_empty());
+        assert!(store.findings([], 1 << 20).blobs.is_empty());
         assert_eq!(store.read(&Digest::of(b"manifest")).as_deref(), Some(&b"manifest"[..]));
         assert_eq!(store.read(&Digest::of(b"other")), None);
         store.tell_blob(&Digest::of(b"manifest"));
-        assert_eq!(store.told(1 << 20).blobs, [b"manifest"]);
+        assert_eq!(store.findings([], 1 << 20).blobs, [b"manifest"]);
     }
 
     #[test]
@@ -272,10 +267,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         store(&folder).remember(Table::Details, "known", &1);
         let run = store(&folder);
-        ["known", "unknown"]
-            .iter()
-            .for_each(|key| run.tell_known(Table::Details, &Digest::of(key.as_bytes())));
-        assert_eq!(run.told(1 << 20).entries, [entry(Table::Details, "known", "1")]);
+        let asked = ["known", "unknown"].map(|key| (Table::Details, Digest::of(key.as_bytes())));
+        assert_eq!(run.findings(asked, 1 << 20).entries, [entry(Table::Details, "known", "1")]);
     }
 
     #[test]

@@ -128,7 +128,7 @@ pub async fn attest(
 /// Whether the statement of a bundle is signed as it must be, and about all of `files`. Their names are not compared.
 ///
 /// # Errors
-/// Integrity: it is signed otherwise, or a file is none of those that it is about. Usage: something cannot be read.
+/// Integrity: it is signed otherwise, or a file is not one of those that it is about. Usage: something cannot be read.
 pub fn verify_files(
     dir: &Path,
     files: &[PathBuf],

@@ -1,7 +1,6 @@
 //! What hangs on the images that were just made or stands beside them, and the files that bills of materials are
 //! written to.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +15,7 @@ use super::workshop::Workshop;
 use crate::config::{Attest, Attestations, Sbom};
 use crate::error::{Error, Result};
 use crate::image::{Attached, ImageSet, PREDICATE_TYPE, Reach, SIGNED_BY, Signature, Statements};
-use crate::oci::{Descriptor, Digest, Repository, to_json};
+use crate::oci::{Descriptor, Digest, to_json};
 use crate::plan::{ImagePlan, Plan};
 use crate::sbom::{self, Bill};
 use crate::sink;
@@ -283,8 +282,7 @@ impl Things<'_> {
                 statements.push(to_json(&about)?);
             }
         }
-        let places: BTreeSet<&Repository> = set.references.iter().map(|name| &name.repository).collect();
-        let signed = signer.sign(self.workshop.desk(), &places, &statements).await?;
+        let signed = signer.sign(self.workshop.desk(), &set.repositories(), &statements).await?;
         for (subject, predicate, title, at) in wanted {
             let Signed { bundle, by } = signed.get(at).ok_or_else(|| Error::bug("a bundle is lost"))?;
             // Whose it is: a signature of somebody else does not stand in for this one.
@@ -305,10 +303,8 @@ impl Things<'_> {
         subjects: &[Descriptor],
         signer: &Signer,
     ) -> Result<Vec<Signature>> {
-        let repositories: BTreeSet<&Repository> =
-            set.references.iter().map(|name| &name.repository).collect();
         let mut payloads = Vec::new();
-        for place in repositories {
+        for place in set.repositories() {
             for Descriptor { digest, .. } in subjects {
                 let content = trust::legacy_payload(place, digest)?;
                 payloads.push(Payload { place, image: *digest, content });

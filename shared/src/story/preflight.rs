@@ -143,9 +143,10 @@ async fn report_of(workshop: &Workshop<'_>, image: &Image) -> Result<Report> {
     let config = config_of(image)?;
     let Workshop { store, client, .. } = *workshop;
     let key = image.config.descriptor.digest;
-    if remembered(store, &key).is_none() {
-        workshop.remote.borrow_rest(client, store).await;
+    if let Some(report) = remembered(store, &key) {
+        return Ok(report);
     }
+    workshop.remote.borrow_rest(client, store).await;
     report(store, client, workshop.jobs(), key, &config, image.layers.clone(), true).await
 }
 

@@ -18,7 +18,7 @@ use crate::image::ImageSet;
 use crate::oci::media_type::{OCI_EMPTY, OCI_MANIFEST};
 use crate::oci::{Descriptor, Digest, EMPTY, Manifest, ManifestKind, Reference, Repository, to_json};
 use crate::registry::Client;
-use crate::store::{Blob, Findings, Store, Table};
+use crate::store::{Blob, Store, Table};
 use crate::trust::{self, Resource};
 use page::Page;
 
@@ -119,8 +119,8 @@ impl RemoteCache {
         Some(place.with("role", "remote-cache").with("signed", is_signed))
     }
 
-    /// Borrows what every build asks. That there is none, or that it is not to be believed, is no error. A machine that
-    /// has written there knows it all itself.
+    /// Borrows what every build asks. Finding nothing, or nothing that may be believed, is not an error. A machine
+    /// that has written there knows it all itself.
     pub(super) async fn borrow(&self, desk: Desk<'_>, signer: Option<&Signer>) {
         let Some(home) = &self.home else { return };
         let tag = match signer {
@@ -192,22 +192,22 @@ impl RemoteCache {
         sets: &[ImageSet],
         below: &BTreeSet<Digest>,
     ) -> Result<()> {
-        let told = published(desk.store.told(page::MOST.iter().sum()), sets);
-        // Names what is told and not what it says: the keys name all that the values depend on.
-        let keys: Vec<_> = told.entries.iter().map(|entry| (entry.table.name(), entry.key)).collect();
-        let keys = Digest::of(format!("{keys:?}").as_bytes());
+        let mut told = desk.store.told();
+        told.retain(|(table, _)| *table != Table::Bills || are_bills_published(sets));
+        // The keys name all that the values depend on, so nobody need read these to see that nothing is new.
         let names: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
-        let own = format!("{place} {names:?}");
+        let (own, keys) = (format!("{place} {names:?}"), Digest::of(format!("{told:?}").as_bytes()));
         if desk.store.recall::<Digest>(Table::KeptIn, &own) == Some(keys) {
             return Ok(());
         }
         let known = self.found.get().filter(|_| !self.is_returned.load(Ordering::Relaxed));
-        if known.is_some_and(|found| found.first.holds(&told)) {
+        let most = page::MOST.iter().sum();
+        if known.is_some_and(|found| found.first.holds(&desk.store.findings(told.clone(), most))) {
             return Ok(());
         }
         // A build without changes asks little, but whoever changes something asks all of it.
-        page::told_with(&told, sets).for_each(|(table, key)| desk.store.tell_known(table, &key));
-        let told = published(desk.store.told(page::MOST.iter().sum()), sets);
+        told.extend(page::told_with(&told, sets));
+        let told = desk.store.findings(told, most);
         // Others may have written meanwhile.
         let current = desk.client.head_manifest(place).await?.map(|found| found.digest);
         let (mut before, now) = (Vec::new(), self.others(place, desk, signer, current).await?);
@@ -258,12 +258,9 @@ impl RemoteCache {
     }
 }
 
-/// What of the findings says no more than the images. Bills may, and go only where they are published.
-fn published(mut told: Findings, sets: &[ImageSet]) -> Findings {
-    if sets.iter().any(|set| set.attached.is_empty() && set.statements.is_empty()) {
-        told.entries.retain(|entry| entry.table != Table::Bills);
-    }
-    told
+/// Whether the bills of all images hang on them: then nobody learns more from the cache.
+fn are_bills_published(sets: &[ImageSet]) -> bool {
+    sets.iter().all(|set| !set.attached.is_empty() || !set.statements.is_empty())
 }
 
 /// The repository of this name, on a registry that is pushed to.
@@ -310,7 +307,7 @@ async fn find(place: &Reference, desk: Desk<'_>, signer: Option<&Signer>) -> Res
 
 async fn read(client: &Client, repository: &Repository, page: &Descriptor, store: &Store) -> Result<Page> {
     if page.size > page::MOST_PACKED {
-        return Err(Error::integrity("a page of the remote cache is larger than any that is written"));
+        return Err(page::too_large());
     }
     Page::unpacked(&client.small_blob(repository, page, store).await?)
 }

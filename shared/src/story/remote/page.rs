@@ -75,7 +75,7 @@ impl Page {
         let mut text = Vec::new();
         decoder.take(MOST[1] as u64 + 1).read_to_end(&mut text).map_err(damaged)?;
         if text.len() > MOST[1] {
-            return Err(Error::integrity("a page of the remote cache is larger than any that is written"));
+            return Err(too_large());
         }
         serde_json::from_slice(&text)
             .map_err(|error| Error::integrity("a page of the remote cache cannot be read").because(error))
@@ -139,8 +139,8 @@ pub(super) fn pages(
 ) -> Result<[Page; 2]> {
     let mut layers = BTreeMap::new();
     for set in sets {
-        let places = set.references.iter().map(|reference| &reference.repository);
-        let Some(place) = places.filter(|place| place.registry == home.registry).min() else { continue };
+        let mut places = set.repositories().into_iter();
+        let Some(place) = places.find(|place| place.registry == home.registry) else { continue };
         for blob in set.images.iter().flat_map(|image| &image.layers) {
             layers.insert(blob.descriptor.digest, place.name.clone());
         }
@@ -192,15 +192,17 @@ pub(super) fn pages(
 
 /// What belongs to the findings of a build, whether it has asked for it or not: what is in the layers, and what wheels say
 /// of themselves, under the same keys as their sizes.
-pub(super) fn told_with<'f>(
-    told: &'f Findings,
-    sets: &'f [ImageSet],
-) -> impl Iterator<Item = (Table, Digest)> + 'f {
+pub(super) fn told_with(told: &BTreeSet<(Table, Digest)>, sets: &[ImageSet]) -> Vec<(Table, Digest)> {
     let layers = sets.iter().flat_map(|set| &set.images).flat_map(|image| &image.layers);
     let layers = layers.map(|layer| facts_key(&layer.descriptor.digest));
     let layers = layers.flat_map(|key| [(Table::Facts, key), (Table::Details, key)]);
-    let wheels = told.entries.iter().filter(|entry| entry.table == Table::WheelSizes);
-    layers.chain(wheels.map(|entry| (Table::Papers, entry.key)))
+    let wheels = told.iter().filter(|(table, _)| *table == Table::WheelSizes);
+    layers.chain(wheels.map(|(_, key)| (Table::Papers, *key))).collect()
+}
+
+/// The refusal of a page that nobody has written by these rules.
+pub(super) fn too_large() -> Error {
+    Error::integrity("a page of the remote cache is larger than any that is written")
 }
 
 /// Under which key the facts of a layer are remembered.

@@ -102,7 +102,7 @@ impl Keyless {
         Ok(Self { http: tokens.http().clone(), source, services, root, certified, signer })
     }
 
-    /// Refuses services that cannot record what is no bundle.
+    /// Refuses services that cannot record signatures other than bundles.
     ///
     /// # Errors
     /// Usage: none of their logs is one of Rekor v1.

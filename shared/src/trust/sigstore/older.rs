@@ -83,7 +83,7 @@ impl PayloadDraft {
 
     /// The annotations of the layer, from what the log answered. Whether it told the truth is not looked at.
     ///
-    /// There is no timestamp among them: cosign 2, and what is built on it, refuses one unless it is given the
+    /// No timestamp is among them: cosign 2, and what is built on it, refuses one unless it is given the
     /// authority's certificates, and the log's promise says when it was anyway.
     ///
     /// # Errors
