@@ -192,6 +192,9 @@ fn image_rows(image: &ImagePlan, push: bool) -> Vec<Row> {
             if !binary.auditable {
                 rows.push(("auditable", "false".into(), from("auditable")));
             }
+            if binary.if_changed {
+                rows.push(("if-changed", "true".into(), from("if-changed")));
+            }
         }
         ProjectPlan::Python(application) => rows.extend(application_rows(application, &from)),
     }

@@ -23,7 +23,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("registry", &["http", "oci", "process", "store"]),
     ("elf", &[]),
     ("versions", &[]),
-    ("cargo", &["elf", "oci", "process", "store"]),
+    ("cargo", &["elf", "oci", "process", "store", "territory"]),
     ("facts", &["elf", "oci", "store", "versions"]),
     ("layer", &["facts", "oci", "store"]),
     ("debian", &["facts", "http", "layer", "oci", "store"]),

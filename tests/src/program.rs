@@ -89,7 +89,7 @@ impl Project {
     }
 
     /// Writes Cargo.lock, so that cargo has nothing to say about it later.
-    fn lock(&self) {
+    pub fn lock(&self) {
         let mut cargo = Command::new("cargo");
         cargo.args(["generate-lockfile", "--quiet", "--offline"]).current_dir(self.path());
         assert!(cargo.status().expect("cargo").success(), "no Cargo.lock");
@@ -111,6 +111,11 @@ impl Project {
         self
     }
 
+    /// The cache of a machine; of the only one, where it has no name.
+    pub fn cache(&self, machine: &str) -> PathBuf {
+        self.cache.path().join(machine)
+    }
+
     /// A call of the program in the project's folder.
     pub fn call<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Call {
         self.call_on("", arguments)
@@ -119,7 +124,7 @@ impl Project {
     /// A call on another machine, which has a cache of its own.
     pub fn call_on<S: AsRef<OsStr>>(&self, machine: &str, arguments: impl IntoIterator<Item = S>) -> Call {
         let mut command = Command::new(executable());
-        let cache = self.cache.path().join(machine);
+        let cache = self.cache(machine);
         command.current_dir(self.path()).args(arguments).arg("--cache-dir").arg(cache);
         clean(&mut command, self.cache.path());
         let places = vec![(self.path().to_owned(), "<PROJECT>"), (self.cache.path().to_owned(), "<CACHE>")];

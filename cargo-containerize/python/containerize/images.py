@@ -31,6 +31,7 @@ class BuildConfig:
     annotations: Table | None = None
     attestations: Literal["auto", "referrers", "index", "none"] | None = None
     auditable: bool | None = None
+    if_changed: bool | None = None
     base: str | Table | None = None
     bin: str | Strings | None = None
     build_env: Mapping[str, str] | None = None

@@ -312,6 +312,12 @@ pub(crate) struct CargoArgs {
     /// Strip symbols, debuginfo or none [default: symbols]
     #[arg(long, value_name = "WHAT", hide_short_help = true)]
     strip: Option<Strip>,
+    /// Compile only when something has changed that the program is built from
+    ///
+    /// Without it cargo decides. With it cargo is not asked while all that a program is built from is the same:
+    /// sources, Cargo.lock, toolchain, profile, features, and what build scripts name. `--dry-run` says what counts.
+    #[arg(long)]
+    if_changed: bool,
     /// Folder for cargo's artifacts
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, hide_short_help = true)]
     pub(crate) target_dir: Option<PathBuf>,
@@ -519,6 +525,7 @@ impl BuildArgs {
             profile: self.cargo.profile.clone().or(release),
             target: self.cargo.target.clone(),
             strip: self.cargo.strip,
+            if_changed: self.cargo.if_changed.then_some(true),
             groups: given(&self.python.groups),
             extras: given(&self.python.extras),
             python: self.python.python.clone(),

@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::crates::Compiled;
+use super::inputs::Reads;
 use super::messages::{Artifact, Messages};
 use super::project::not_runnable;
 use super::remap::Remap;
@@ -49,6 +52,8 @@ pub struct Request {
     pub crt_static: bool,
     /// Whether cargo is told to be quiet.
     pub quiet: bool,
+    /// Whether it is asked afterwards what was read.
+    pub is_traced: bool,
 }
 
 impl Request {
@@ -65,6 +70,7 @@ impl Request {
             strip: Some("symbols".into()),
             crt_static: true,
             quiet: false,
+            is_traced: false,
         }
     }
 }
@@ -118,6 +124,8 @@ fn takes(package: &cargo_metadata::Package, feature: &str) -> bool {
 /// A program that was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Executable {
+    /// Which of the requests it was built for, by its place.
+    pub request: usize,
     /// The target triple that it was built for.
     pub triple: String,
     /// The name of its package.
@@ -130,10 +138,12 @@ pub struct Executable {
     pub compiled: Compiled,
     /// What compiled it.
     pub compiler: Compiler,
+    /// What was read for it, where that is asked and known.
+    pub reads: Option<Reads>,
 }
 
 /// A compiler, by what it reports of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Compiler {
     /// Its release, such as `1.95.0`.
     pub release: String,
@@ -250,6 +260,8 @@ fn arguments(
 /// Several requests that one call of cargo serves: they differ in their target triples only.
 struct Call<'a> {
     requests: Vec<&'a Request>,
+    /// Their places among all requests.
+    places: Vec<usize>,
     invocation: Invocation,
 }
 
@@ -263,11 +275,14 @@ impl<'a> Call<'a> {
         store: Option<&Store>,
     ) -> Result<Vec<Self>> {
         let mut calls: Vec<Self> = Vec::new();
-        for request in requests {
+        for (place, request) in requests.iter().enumerate() {
             let invocation = prepare(cargo, project, request, store)?;
             match calls.iter_mut().find(|call| call.serves(request, &invocation)) {
-                Some(call) => call.add(cargo, project, request, invocation),
-                None => calls.push(Self { requests: vec![request], invocation }),
+                Some(call) => {
+                    call.places.push(place);
+                    call.add(cargo, project, request, invocation);
+                }
+                None => calls.push(Self { requests: vec![request], places: vec![place], invocation }),
             }
         }
         Ok(calls)
@@ -344,7 +359,7 @@ impl<'a> Call<'a> {
         let alone = self.requests.len() == 1;
         let mut found = Vec::new();
         let targets: Vec<String> = self.requests.iter().map(|request| folder_of(&request.triple)).collect();
-        for request in &self.requests {
+        for (place, request) in self.places.iter().zip(&self.requests) {
             let target_dir = request.target_dir(cargo, project);
             let folders = [target_dir.as_path(), project.build_directory.as_path()];
             for binary in &request.binaries {
@@ -353,7 +368,9 @@ impl<'a> Call<'a> {
                 let (package, bin) = (binary.package.clone(), binary.name.clone());
                 let compiled = Compiled::of(&messages.units, &folders, &targets, &folder_of(&request.triple));
                 let (triple, compiler) = (request.triple.clone(), compiler.clone());
-                found.push(Executable { triple, package, bin, path, compiled, compiler });
+                let reads = request.is_traced.then(|| Reads::of(&path, &folders, &messages)).flatten();
+                let request = *place;
+                found.push(Executable { request, triple, package, bin, path, compiled, compiler, reads });
             }
         }
         Ok(found)

@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use cargo_metadata::DependencyKind;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use super::Project;
+use super::locked::{Lock, Need};
 use super::messages::{self, Unit};
 use crate::read;
 
@@ -19,7 +20,7 @@ use crate::read;
 pub const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 /// A crate of a program.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Crate {
     /// The package's name.
     pub name: String,
@@ -83,8 +84,7 @@ fn place<'t>(unit: &Unit, folders: &[&Path], targets: &'t [String]) -> Option<&'
 
 /// The crates of the program of package `root`, in the order of their names.
 pub fn crates(project: &Project, root: &str, compiled: &Compiled) -> Vec<Crate> {
-    let lock = read::text(&project.workspace_root.join("Cargo.lock"), read::LOCK).unwrap_or_default();
-    let lock: Lock = toml::from_str(&lock).unwrap_or_default();
+    let lock = Lock::read(&project.workspace_root).unwrap_or_default();
     let mut found: Vec<(Crate, &[String])> = Vec::new();
     for (id, known) in &compiled.0 {
         let Some((name, version, source)) = parts(id) else { continue };
@@ -93,7 +93,7 @@ pub fn crates(project: &Project, root: &str, compiled: &Compiled) -> Vec<Crate> 
             name: name.to_owned(),
             version: version.to_owned(),
             source: locked.and_then(|locked| locked.source.clone()).or_else(|| source.map(str::to_owned)),
-            checksum: locked.and_then(|locked| locked.checksum.clone()),
+            checksum: locked.and_then(|locked| lock.checksum(locked)).map(str::to_owned),
             licence: licence(&known.manifest),
             is_in_program: known.is_in_program,
             is_root: id == root,
@@ -106,15 +106,11 @@ pub fn crates(project: &Project, root: &str, compiled: &Compiled) -> Vec<Crate> 
     let needs = |of: &Crate, lines: &[String]| {
         let is_test = |name: &str| only_for_tests.contains(&(of.name.as_str(), name));
         let place = |line: &String| {
-            let mut words = line.split(' ');
-            let (name, version) = (words.next()?, words.next());
-            let source = words.next().map(|source| source.trim_matches(['(', ')']));
+            let wanted = Need::read(line)?;
             let is_meant = |(other, _): &(Crate, &[String])| {
-                other.name == name
-                    && version.is_none_or(|version| other.version == version)
-                    && source.is_none_or(|source| other.source.as_deref() == Some(source))
+                wanted.is(&other.name, &other.version, other.source.as_deref())
             };
-            found.iter().position(is_meant).filter(|_| of.source.is_some() || !is_test(name))
+            found.iter().position(is_meant).filter(|_| of.source.is_some() || !is_test(wanted.name))
         };
         lines.iter().filter_map(place).collect::<BTreeSet<usize>>().into_iter().collect()
     };
@@ -130,7 +126,7 @@ fn licence(manifest: &Path) -> Option<String> {
 }
 
 /// Members of the workspace, each with what it needs for its tests alone: a lock does not tell that apart.
-fn only_for_tests(project: &Project) -> BTreeSet<(&str, &str)> {
+pub(super) fn only_for_tests(project: &Project) -> BTreeSet<(&str, &str)> {
     let mut tests = BTreeSet::new();
     for package in &project.metadata.packages {
         let of_kind = |is_test: bool| {
@@ -144,36 +140,6 @@ fn only_for_tests(project: &Project) -> BTreeSet<(&str, &str)> {
         tests.extend(of_kind(true).difference(&others).map(|name| (package.name.as_str(), *name)));
     }
     tests
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Lock {
-    package: Vec<Locked>,
-    /// Where checksums stood before version 2.
-    metadata: Table,
-}
-
-#[derive(Deserialize)]
-struct Locked {
-    name: String,
-    version: String,
-    source: Option<String>,
-    checksum: Option<String>,
-    #[serde(default)]
-    dependencies: Vec<String>,
-}
-
-impl Lock {
-    fn find(&self, name: &str, version: &str, source: Option<&str>) -> Option<&Locked> {
-        let same = |locked: &&Locked| locked.name == name && locked.version == version;
-        let from = |locked: &&Locked| match (locked.source.as_deref(), source) {
-            // A lock has the revision behind what a manifest says.
-            (Some(locked), Some(source)) => locked == source || locked.split('#').next() == Some(source),
-            (locked, source) => locked.is_none() && source.is_none(),
-        };
-        self.package.iter().find(|locked| same(locked) && from(locked))
-    }
 }
 
 /// Name, version and source of a package id: `SOURCE#NAME@VERSION`, `SOURCE/NAME#VERSION`, or, of cargo before 1.77,

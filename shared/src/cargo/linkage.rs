@@ -9,6 +9,7 @@ use object::elf::{FileHeader32, FileHeader64, SHT_SYMTAB};
 use object::read::elf::{FileHeader, SectionHeader};
 use object::read::{ReadCache, ReadRef};
 use object::{Endianness, FileKind};
+use serde::{Deserialize, Serialize};
 
 use crate::elf;
 use crate::error::{Context, Error, Result};
@@ -16,7 +17,7 @@ use crate::oci::Platform;
 use crate::read;
 
 /// What a program's ELF headers say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Linkage {
     /// The machine in GOARCH words, such as `arm64`.
     pub architecture: String,

@@ -82,7 +82,7 @@ fn paths(dependencies: Option<&Value>) -> impl Iterator<Item = &str> {
 }
 
 /// A path without `.` and `..`, as cargo has it.
-fn plain(path: &Path) -> PathBuf {
+pub(super) fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
         match part {

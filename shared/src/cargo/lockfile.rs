@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use cargo_metadata::semver::Version;
 
+use super::inputs::seen_from;
 use super::settings::Settings;
 use super::{Cargo, Locking, Project, local};
 use crate::oci::Digest;
@@ -66,12 +67,13 @@ async fn fetch(cargo: &Cargo, manifest: &Path, locking: Locking, triples: &[&str
 /// Everything that decides about the lock.
 fn key(cargo: &Cargo, project: &Project, lock: Option<&[u8]>) -> String {
     let settings = Settings::read(cargo);
-    let mut key = format!("1 {}", Digest::of(lock.unwrap_or_default()));
+    let mut key = format!("2 {}", Digest::of(lock.unwrap_or_default()));
     let root = (project.workspace_root.clone(), String::new());
     for (folder, _) in local::packages(project, settings.local_paths()).into_iter().chain([root]) {
         let manifest = read::bytes(&folder.join("Cargo.toml"), read::DOCUMENT).unwrap_or_default();
-        key.push_str(&format!("\n{} {}", folder.display(), Digest::of(&manifest)));
+        let name = seen_from(&project.workspace_root, &folder);
+        key.push_str(&format!("\n{name} {}", Digest::of(&manifest)));
     }
-    key.push_str(&format!("\n{settings:?}"));
+    settings.tables().for_each(|table| key.push_str(&format!("\n{table}")));
     key
 }

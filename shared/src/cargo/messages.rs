@@ -43,6 +43,8 @@ struct Executed {
     package_id: String,
     #[serde(default)]
     linked_libs: Vec<String>,
+    #[serde(default)]
+    out_dir: PathBuf,
 }
 
 /// The messages that matter.
@@ -54,6 +56,8 @@ pub(super) struct Messages {
     pub(super) compiled: BTreeSet<String>,
     /// Everything that was compiled, or found compiled.
     pub(super) units: Vec<Unit>,
+    /// The folders that build scripts were given.
+    pub(super) out_dirs: Vec<PathBuf>,
     /// The ids of packages whose build script was compiled.
     scripts: BTreeSet<String>,
     /// Those whose build script ended well, and the libraries that they want linked.
@@ -85,8 +89,9 @@ impl Messages {
                 self.compiled.insert(parts(&artifact.package_id).0.to_owned());
             }
         } else if line.starts_with(br#"{"reason":"build-script-executed""#)
-            && let Ok(Executed { package_id, linked_libs }) = serde_json::from_slice(line)
+            && let Ok(Executed { package_id, linked_libs, out_dir }) = serde_json::from_slice(line)
         {
+            self.out_dirs.push(out_dir);
             self.executed.entry(package_id).or_default().extend(linked_libs);
         }
     }

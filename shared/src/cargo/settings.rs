@@ -124,6 +124,11 @@ impl Settings {
         words
     }
 
+    /// The tables of all files and flags, those that win first.
+    pub(super) fn tables(&self) -> impl Iterator<Item = &Table> {
+        self.layers.iter().map(|layer| &layer.values)
+    }
+
     /// The folders of packages that `paths` and `[patch]` put in place of others, absolute.
     pub(super) fn local_paths(&self) -> Vec<PathBuf> {
         let of_layer = |layer: &Layer| {

@@ -25,9 +25,16 @@ impl Language {
     /// The keys that projects of this language alone know.
     const fn keys(self) -> &'static [&'static str] {
         match self {
-            Self::Rust => {
-                &["bin", "features", "all-features", "no-default-features", "profile", "target", "auditable"]
-            }
+            Self::Rust => &[
+                "bin",
+                "features",
+                "all-features",
+                "no-default-features",
+                "profile",
+                "target",
+                "auditable",
+                "if-changed",
+            ],
             Self::Python => &[
                 "groups",
                 "extras",

@@ -177,6 +177,8 @@ keys! {
     strip("strip"): Strip, replace, Text, r#""debuginfo""#;
     /// Rust: whether the program lists the crates it was built from, in the format of cargo-auditable.
     auditable("auditable"): bool, replace, Toml, r#"false"#;
+    /// Rust: whether cargo is asked only when something has changed that the program is built from.
+    if_changed("if-changed"): bool, replace, Toml, r#"true"#;
     /// Python: dependency groups to include, besides the main dependencies.
     groups("groups"): Vec<String>, replace, List, r#"["prod"]"#;
     /// Python: extras of the project.

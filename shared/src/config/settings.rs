@@ -98,6 +98,8 @@ pub struct Settings {
     pub strip: Strip,
     /// Whether a Rust program says which crates it was built from.
     pub auditable: bool,
+    /// Whether cargo is asked only when something has changed that the program is built from.
+    pub if_changed: bool,
     /// Whether the repository is the cache of machines that have none; `None` leaves it to where the call runs.
     pub remote_cache: Option<RemoteCache>,
     /// What concerns Python projects only.
@@ -212,6 +214,7 @@ impl Settings {
             target: values.target,
             strip: values.strip.unwrap_or_default(),
             auditable: values.auditable.unwrap_or(true),
+            if_changed: values.if_changed.unwrap_or(false),
             remote_cache: values.remote_cache,
             python: PythonSettings {
                 groups: values.groups.unwrap_or_default(),

@@ -234,7 +234,7 @@ fn is_elf(content: &Content) -> bool {
             let read = read::file(path).and_then(|mut file| file.read_exact(&mut head));
             read.is_ok() && head == MAGIC
         }
-        Content::Zipped(_) => false,
+        Content::Zipped(_) | Content::Later(_) => false,
     }
 }
 

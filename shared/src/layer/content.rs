@@ -24,6 +24,7 @@ pub(super) fn content(
     match content {
         Content::Bytes(bytes) => to.write_all(bytes).context(cannot_write),
         Content::File { path, size, digest } => copy(path, *size, digest, to, task),
+        Content::Later(later) => copy(&(later.make)()?, later.size, &later.digest, to, task),
         Content::Zipped(zipped) => unzipper.copy(zipped, name, to, task),
     }
 }

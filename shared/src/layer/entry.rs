@@ -1,5 +1,6 @@
 //! What can be in a layer.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -53,9 +54,37 @@ pub enum Content {
         /// Of the content.
         digest: Digest,
     },
+    /// On disk once somebody needs it.
+    Later(Later),
     /// In a zip archive, as a wheel is one. It is checked against its CRC, size and digest when it
     /// is packed.
     Zipped(Arc<Zipped>),
+}
+
+/// The content of a file that is made when its bytes are needed: mostly nobody needs them, since a layer with it is
+/// known.
+#[derive(Clone)]
+pub struct Later {
+    /// In bytes.
+    pub size: u64,
+    /// Of the content.
+    pub digest: Digest,
+    /// Makes it, and says where it is. What is there is held to size and digest.
+    pub make: Arc<dyn Fn() -> Result<PathBuf> + Send + Sync>,
+}
+
+impl PartialEq for Later {
+    fn eq(&self, other: &Self) -> bool {
+        (self.size, self.digest) == (other.size, other.digest)
+    }
+}
+
+impl Eq for Later {}
+
+impl fmt::Debug for Later {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Later").field("size", &self.size).field("digest", &self.digest).finish()
+    }
 }
 
 /// A file within a zip archive, whose compressed bytes a layer can take as they are.
@@ -103,7 +132,7 @@ impl Content {
     pub fn size(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::File { size, .. } => *size,
+            Self::File { size, .. } | Self::Later(Later { size, .. }) => *size,
             Self::Zipped(zipped) => zipped.size,
         }
     }
@@ -112,7 +141,7 @@ impl Content {
     pub fn digest(&self) -> Option<Digest> {
         match self {
             Self::Bytes(bytes) => Some(Digest::of(bytes)),
-            Self::File { digest, .. } => Some(*digest),
+            Self::File { digest, .. } | Self::Later(Later { digest, .. }) => Some(*digest),
             Self::Zipped(_) => None,
         }
     }
@@ -122,7 +151,7 @@ impl Content {
     pub(crate) fn identity(&self) -> String {
         match self {
             Self::Bytes(bytes) => Digest::of(bytes).hex(),
-            Self::File { digest, .. } => digest.hex(),
+            Self::File { digest, .. } | Self::Later(Later { digest, .. }) => digest.hex(),
             Self::Zipped(zipped) => format!("{}+{}", zipped.archive_digest.hex(), zipped.offset),
         }
     }

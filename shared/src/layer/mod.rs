@@ -24,7 +24,7 @@ mod write;
 
 pub(crate) use collect::check_globs;
 pub use collect::{collect, has_capability};
-pub use entry::{Content, Entry, EntryKind, ZipMethod, Zipped};
+pub use entry::{Content, Entry, EntryKind, Later, ZipMethod, Zipped};
 pub use keyed::Head;
 pub use press::Press;
 pub use resolve::tree_after;

@@ -31,16 +31,18 @@ pub fn unpack<'a>(entries: impl IntoIterator<Item = &'a Entry>, root: &Path) -> 
         let mut file = Written::new(File::create(&path).map_err(scratch::refused)?);
         let copied = match content {
             Content::Bytes(bytes) => file.write_all(bytes).context(failed),
-            Content::File { path: from, .. } => {
-                let mut from = read::file(from).context(|| format!("cannot read {}", from.display()))?;
-                std::io::copy(&mut from, &mut file).map(drop).context(failed)
-            }
+            Content::File { path: from, .. } => copy(from, &mut file).context(failed),
+            Content::Later(later) => copy(&(later.make)()?, &mut file).context(failed),
             Content::Zipped(zipped) => unzipper.copy(zipped, &entry.path, &mut file, &task),
         };
         copied.map_err(|error| file.failure().unwrap_or(error))?;
     }
     task.end(Outcome::Done);
     Ok(())
+}
+
+fn copy(from: &Path, to: &mut impl Write) -> std::io::Result<()> {
+    std::io::copy(&mut read::file(from)?, to).map(drop)
 }
 
 #[cfg(test)]

@@ -216,6 +216,9 @@ pub struct Binary {
     pub strip: Strip,
     /// Whether it says which crates it was built from.
     pub auditable: bool,
+    /// Whether it is built only when something has changed that it is built from.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub if_changed: bool,
     /// The features that it is built with.
     #[serde(flatten)]
     pub features: Features,

@@ -54,6 +54,7 @@ pub fn plan_rust(
         strip: settings.strip,
         features: Features::of(settings),
         auditable: settings.auditable,
+        if_changed: settings.if_changed,
     });
     Ok((image_plan(name, settings, names, facts, project, platforms), notes))
 }

@@ -85,7 +85,11 @@ tables! {
     /// What sets of wheels lack.
     Closed = "closed-v1", "dependencies of sets of wheels";
     /// What cargo has found in order.
-    Settled = "settled", "complete Cargo.lock files";
+    Settled = "settled-v2", "complete Cargo.lock files";
+    /// Programs, by the digest of all that they are built from.
+    Programs = "programs-v1", "programs by their inputs";
+    /// What programs were built from last.
+    ProgramInputs = "program-inputs-v1", "inputs of programs";
     /// Paths of this machine in programs.
     Traces = "traces", "paths left in programs";
     /// What compilers say about themselves.
@@ -101,7 +105,12 @@ impl Table {
     /// Whether what it holds means the same on every machine, and may be lent to others.
     pub const fn travels(self) -> bool {
         let is_of_bytes = self.is_of_bytes();
-        is_of_bytes || self.is_concluded() && !matches!(self, Self::NativeChoices)
+        is_of_bytes || self.is_of_builds() || self.is_concluded() && !matches!(self, Self::NativeChoices)
+    }
+
+    /// Whether it holds what builds have come to whose inputs its keys name.
+    const fn is_of_builds(self) -> bool {
+        matches!(self, Self::Programs | Self::ProgramInputs | Self::Settled)
     }
 
     /// Whether it holds what was read in the bytes that its keys name.

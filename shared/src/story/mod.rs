@@ -113,7 +113,7 @@ async fn build<R: Recipe>(
     let events = workshop.events;
     let decided = recipe.decide(workshop).await?;
     if workshop.request.dry_run {
-        recipe.tell_more(&decided, events)?;
+        recipe.tell_more(&decided, workshop)?;
         return Ok(Outcome::Planned(R::plan(&decided).clone()));
     }
     R::plan(&decided).images.iter().for_each(|image| events.step("Planned", image.summary()));

@@ -85,7 +85,7 @@ pub(super) trait Recipe: Sized {
     ///
     /// # Errors
     /// When a file cannot be read.
-    fn tell_more(&self, decided: &Self::Decided, events: &Events) -> Result<()>;
+    fn tell_more(&self, decided: &Self::Decided, workshop: &Workshop<'_>) -> Result<()>;
 
     /// Decides again what commands before the build have changed.
     ///

@@ -1,6 +1,7 @@
 //! The whole way, from a project to images that are read back and held to the specification.
 
 mod attest;
+mod changed;
 mod content;
 mod crates;
 mod files;

@@ -147,9 +147,9 @@ impl Recipe for Projects {
         &decided.plan
     }
 
-    fn tell_more(&self, decided: &Decided, events: &Events) -> Result<()> {
+    fn tell_more(&self, decided: &Decided, workshop: &Workshop<'_>) -> Result<()> {
         let mut parts = self.drafts.iter().zip(&decided.parts);
-        parts.try_for_each(|(draft, part)| install::tell_left_out(draft, &part.plan, events))
+        parts.try_for_each(|(draft, part)| install::tell_left_out(draft, &part.plan, workshop.events))
     }
 
     async fn settle(&self, decided: Decided, _: &Workshop<'_>) -> Result<Decided> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::programs::flags_of;
+use super::building::flags_of;
 use super::tables::own;
 use super::wanted::{Family, Wanted};
 use super::{signals, targets};

@@ -1,7 +1,9 @@
 //! Images of Rust projects: read and plan, let cargo build, check what it built.
 
-mod audit;
+mod building;
+mod copies;
 mod images;
+mod known;
 mod programs;
 mod signals;
 mod tables;
@@ -10,6 +12,7 @@ mod wanted;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::early::Early;
 use super::ingredients::Ingredients;
@@ -19,7 +22,7 @@ use super::pack::pack;
 use super::places::Places;
 use super::recipe::{Purpose, Recipe};
 use super::request::Request;
-use super::workshop::{BaseWish, Workshop};
+use super::workshop::{BaseWish, Bases, Workshop};
 use super::{hooks, revision};
 use crate::cargo::{self, Project};
 use crate::config::Settings;
@@ -31,11 +34,12 @@ use crate::plan::{ImagePlan, Item, Plan, PlatformPlan, TargetPlan};
 use crate::store::Store;
 use crate::system::System;
 use crate::vcs::{Question, Revision};
+use programs::Programs;
 
 /// The programs of a cargo project, read and planned for one call. The plan needs no base: it is opened while cargo
 /// builds.
 pub(super) struct Crates {
-    project: Project,
+    project: Arc<Project>,
     plan: Plan,
     /// Of each image of the plan.
     settings: Vec<Settings>,
@@ -68,7 +72,7 @@ impl Recipe for Crates {
         project.choose_features(|package| images::package_features(&places, package))?;
         let (plan, settings) = images::plan(request, &project, &places, revision.as_ref(), events)?;
         let hooks = images::hooks(&places, &project, &plan)?;
-        Ok(Self { project, plan, settings, hooks, places, revision, target })
+        Ok(Self { project: Arc::new(project), plan, settings, hooks, places, revision, target })
     }
 
     fn early(&self) -> Vec<Early<'_>> {
@@ -116,8 +120,8 @@ impl Recipe for Crates {
         decided
     }
 
-    fn tell_more(&self, _: &Plan, _: &Events) -> Result<()> {
-        Ok(())
+    fn tell_more(&self, plan: &Plan, workshop: &Workshop<'_>) -> Result<()> {
+        programs::explain(workshop, &self.project, plan)
     }
 
     /// Asks for the revision again where hooks, or cargo with Cargo.lock, have changed what was
@@ -155,27 +159,49 @@ impl Recipe for Crates {
     async fn make(&self, plan: &Plan, workshop: &Workshop<'_>) -> Result<Vec<Packed>> {
         // A base that is not there should not cost a compilation first, and fetching one should not
         // wait for it.
-        let build = programs::build(workshop, &self.project, plan);
-        let (bases, programs) = tokio::try_join!(workshop.bases(wishes(plan)), build)?;
+        let provided = programs::provide(workshop, &self.project, plan, false);
+        let (bases, programs) = tokio::try_join!(workshop.bases(wishes(plan)), provided)?;
+        match self.pack(plan, workshop, &bases, &programs) {
+            Err(_) if programs.were_others() => {
+                workshop.events.note(OTHERS);
+                let programs = programs::provide(workshop, &self.project, plan, true).await?;
+                self.pack(plan, workshop, &bases, &programs)
+            }
+            packed => packed,
+        }
+    }
+}
+
+/// What is said where a program that was known had to be built, and is another one now.
+const OTHERS: &str = "a program that if-changed knew is another one when it is built again: something has changed that does not count, \
+                      such as the linker, a C compiler or a variable that no build script declares";
+
+impl Crates {
+    /// Makes the images of built programs on open bases.
+    fn pack(
+        &self,
+        plan: &Plan,
+        workshop: &Workshop<'_>,
+        bases: &Bases,
+        programs: &Programs,
+    ) -> Result<Vec<Packed>> {
         let cargo = &workshop.request.rust.cargo;
         let settings = cargo::settings::Settings::read(cargo);
         let folders = cargo::remap::of_machine(cargo, &self.project, &settings, &self.target);
         let notes = cargo::remap::folder_notes(&self.project, &settings, &folders);
         notes.into_iter().for_each(|note| workshop.events.note(note));
         tokio::task::block_in_place(|| {
-            pack(workshop, plan, &bases, |image, platform, base| {
+            pack(workshop, plan, bases, |image, platform, base| {
                 let program = programs.get(image, platform)?;
-                programs::note_traces(workshop, &folders, programs.built(image, platform)?, platform);
+                programs::note_traces(workshop, &folders, program, platform);
                 programs::check(program, image, platform, &base.contents.tree)?;
                 let lock = Some(self.project.workspace_root.join("Cargo.lock"));
-                let made_of = Ingredients { lock, ..programs.made_of(image, platform)? };
-                Ok((Program { path: program, made_of }, self.dir_of(image)))
+                let made_of = Ingredients { lock, ..program.made_of() };
+                Ok((Own { content: &program.content, made_of }, self.dir_of(image)))
             })
         })
     }
-}
 
-impl Crates {
     /// The folder that the paths of an image's files are relative to.
     fn dir_of(&self, image: &ImagePlan) -> &Path {
         let package = image.rust().and_then(|binary| self.project.package(&binary.package));
@@ -183,17 +209,17 @@ impl Crates {
     }
 }
 
-/// A program that was built.
-struct Program<'a> {
-    path: &'a Path,
+/// What an image has of its own.
+struct Own<'a> {
+    content: &'a Content,
     made_of: Ingredients,
 }
 
-impl Parts for Program<'_> {
+impl Parts for Own<'_> {
     fn made(&self, item: &Item, _: &Maker<'_>, _: &Site<'_>) -> Result<Option<Made>> {
         let Item::Program { path, owner } = item else { return Ok(None) };
-        let content = Content::of_file(self.path)?;
-        Ok(Some(Made::Entries(vec![entry(path, EntryKind::File(content), Mode(0o755), *owner)])))
+        let kind = EntryKind::File(self.content.clone());
+        Ok(Some(Made::Entries(vec![entry(path, kind, Mode(0o755), *owner)])))
     }
 
     fn made_of(&self) -> Ingredients {

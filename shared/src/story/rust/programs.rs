@@ -1,172 +1,88 @@
-//! The programs of a plan, built by cargo and held to what their bases can run.
+//! The programs of a plan: built by cargo, or known from what they are built from; and held to what their bases can run.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::audit::Audited;
+use super::building::{Builder, Built, Call, Key, Program, calls, key, rust};
+use super::known::{ByNeed, Ledger};
 use crate::base::spec::BaseSpec;
-use crate::cargo::build::{Compiler, Executable};
-use crate::cargo::crates::{Crate, crates};
-use crate::cargo::{self, Project, linkage, traces};
-use crate::config::Strip;
+use crate::cargo::{Project, traces};
 use crate::error::{Error, Result};
 use crate::facts::tree::Tree;
-use crate::plan::{Binary, Features, ImagePlan, Linkage, Plan, PlatformPlan, TargetPlan};
-use crate::story::ingredients::Ingredients;
+use crate::plan::{self, ImagePlan, Plan, PlatformPlan};
 use crate::story::workshop::Workshop;
 
-/// Built programs by target triple, package and binary.
+/// All programs of a plan.
 pub(super) struct Programs {
-    built: BTreeMap<(String, String, String), Program>,
-    /// Where those are that say what they are made of.
-    _audited: Option<Audited>,
-}
-
-/// A program that cargo has made.
-struct Program {
-    path: PathBuf,
-    /// The same with the list of its crates, where that was wanted and could be added.
-    audited: Option<PathBuf>,
-    /// What it was built from.
-    crates: Vec<Crate>,
-    compiler: Compiler,
+    found: BTreeMap<Key, Program>,
+    /// Keeps what was built for as long as it is read.
+    _built: Built,
+    by_need: Option<Arc<ByNeed>>,
 }
 
 impl Programs {
-    /// The program of one platform's image, as cargo has made it.
+    /// The program of one platform's image.
     ///
     /// # Errors
-    /// A bug when it was not built.
-    pub(super) fn built(&self, image: &ImagePlan, platform: &PlatformPlan) -> Result<&Path> {
-        self.find(image, platform).map(|program| program.path.as_path())
-    }
-
-    /// The program as it goes into the image.
-    ///
-    /// # Errors
-    /// A bug when it was not built.
-    pub(super) fn get(&self, image: &ImagePlan, platform: &PlatformPlan) -> Result<&Path> {
-        let program = self.find(image, platform)?;
-        let (binary, ..) = rust(image, platform)?;
-        Ok(program.audited.as_deref().filter(|_| binary.auditable).unwrap_or(&program.path))
-    }
-
-    /// What the program was built from, and with.
-    ///
-    /// # Errors
-    /// A bug when it was not built.
-    pub(super) fn made_of(&self, image: &ImagePlan, platform: &PlatformPlan) -> Result<Ingredients> {
-        let Program { crates, compiler, .. } = self.find(image, platform)?;
-        let compiler = Some(compiler.clone());
-        Ok(Ingredients { crates: crates.clone(), compiler, ..Ingredients::default() })
-    }
-
-    fn find(&self, image: &ImagePlan, platform: &PlatformPlan) -> Result<&Program> {
-        let (binary, target, _) = rust(image, platform)?;
-        let key = (target.to_owned(), binary.package.clone(), binary.name.clone());
+    /// A bug when there is none.
+    pub(super) fn get(&self, image: &ImagePlan, platform: &PlatformPlan) -> Result<&Program> {
+        let (binary, target, linkage) = rust(image, platform)?;
+        let key = key(binary, target, linkage);
         let lost = || Error::bug(format!("the program {} for {target} is lost", binary.name));
-        self.built.get(&key).ok_or_else(lost)
+        self.found.get(&key).ok_or_else(lost)
+    }
+
+    /// Whether a program that was known has become another one when it was built.
+    pub(super) fn were_others(&self) -> bool {
+        self.by_need.as_ref().is_some_and(|by_need| by_need.has_made_another())
     }
 }
 
-/// What a plan says of a Rust image.
-fn rust<'a>(image: &'a ImagePlan, platform: &'a PlatformPlan) -> Result<(&'a Binary, &'a str, Linkage)> {
-    match (image.rust(), &platform.target) {
-        (Some(binary), TargetPlan::Rust { target, linkage }) => Ok((binary, target, *linkage)),
-        _ => Err(Error::bug(format!("the image {} is not a Rust image", image.name))),
-    }
+/// Says of programs that are built only when something has changed what counts, and whether it has.
+///
+/// # Errors
+/// A bug when the plan does not belong to the project.
+pub(super) fn explain(workshop: &Workshop<'_>, project: &Arc<Project>, plan: &Plan) -> Result<()> {
+    let builder = Builder::of(workshop, project);
+    let calls = calls(workshop.request, project, plan)?;
+    Ledger::open(&builder, &calls).explain(&calls);
+    Ok(())
 }
 
-/// Builds all programs of the plan, those of one package in one call: built together, cargo would give
-/// each package the features that any of the others asks of what they share.
+/// All programs of the plan. Those whose inputs have not changed are not built, where the plan says that these decide,
+/// unless `must_build`.
 ///
 /// # Errors
 /// When cargo cannot build one.
-pub(super) async fn build(workshop: &Workshop<'_>, project: &Project, plan: &Plan) -> Result<Programs> {
-    let packages = plan.images.iter().filter_map(|image| project.package(&image.rust()?.package));
-    let packages: Vec<&str> = packages.map(|package| package.id.as_str()).collect();
-    let mut calls: Vec<cargo::build::Request> = Vec::new();
-    for (image, platform) in plan.each() {
-        let (binary, target, linkage) = rust(image, platform)?;
-        let mut call = call(workshop, project, binary, target, linkage)?;
-        call.features = flags_of(&binary.features).of(&call.binaries[0].package_id, &packages, project);
-        let same = |other: &&mut cargo::build::Request| {
-            (&other.binaries[0].package_id, &other.triple, &other.profile, &other.features)
-                == (&call.binaries[0].package_id, &call.triple, &call.profile, &call.features)
-                && (&other.strip, other.crt_static) == (&call.strip, call.crt_static)
-        };
-        match calls.iter_mut().find(same) {
-            Some(other) if other.binaries.contains(&call.binaries[0]) => {}
-            Some(other) => other.binaries.extend(call.binaries),
-            None => calls.push(call),
-        }
-    }
-    let Workshop { request, store, events, .. } = *workshop;
-    let built = cargo::build::build(&request.rust.cargo, project, &calls, Some(store), events).await?;
-    let is_wanted = plan.images.iter().any(|image| image.rust().is_some_and(|binary| binary.auditable));
-    let mut audited = if is_wanted { Some(Audited::new()?) } else { None };
-    let mut found = BTreeMap::new();
-    for program in built {
-        let root = project.package(&program.package).map(|package| package.id.as_str()).unwrap_or_default();
-        let crates = crates(project, root, &program.compiled);
-        let with_list = match &mut audited {
-            Some(audited) => tokio::task::block_in_place(|| audited.add(&program, &crates))?,
-            None => None,
-        };
-        let Executable { triple, package, bin, path, compiler, .. } = program;
-        found.insert((triple, package, bin), Program { path, audited: with_list, crates, compiler });
-    }
-    Ok(Programs { built: found, _audited: audited })
-}
-
-/// As cargo's flags say it.
-pub(super) fn flags_of(features: &Features) -> cargo::build::Features {
-    cargo::build::Features {
-        features: features.features.clone(),
-        all: features.all_features,
-        no_default: features.no_default_features,
-    }
-}
-
-fn call(
+pub(super) async fn provide(
     workshop: &Workshop<'_>,
-    project: &Project,
-    binary: &Binary,
-    target: &str,
-    linkage: Linkage,
-) -> Result<cargo::build::Request> {
-    let request = workshop.request;
-    let package = project
-        .package(&binary.package)
-        .ok_or_else(|| Error::bug(format!("the package {} is lost", binary.package)))?;
-    Ok(cargo::build::Request {
-        binaries: vec![cargo::Binary {
-            package_id: package.id.clone(),
-            package: package.name.clone(),
-            name: binary.name.clone(),
-        }],
-        triple: target.to_owned(),
-        profile: binary.profile.clone(),
-        features: cargo::build::Features::default(),
-        locking: request.locking,
-        jobs: request.jobs.and_then(|jobs| u32::try_from(jobs).ok()),
-        target_dir: request.rust.target_dir.clone(),
-        strip: match binary.strip {
-            Strip::None => None,
-            strip => Some(strip.as_str().into()),
-        },
-        crt_static: linkage != Linkage::Any || cargo::target::is_musl(target),
-        quiet: request.rust.quiet,
-    })
+    project: &Arc<Project>,
+    plan: &Plan,
+    must_build: bool,
+) -> Result<Programs> {
+    let builder = Builder::of(workshop, project);
+    let calls = calls(workshop.request, project, plan)?;
+    let mut ledger = Ledger::open(&builder, &calls);
+    let may_know = !must_build && workshop.request.use_cache;
+    let (known, unknown): (Vec<Call>, Vec<Call>) =
+        calls.into_iter().partition(|call| may_know && ledger.knows(call));
+    let built = ledger.build(&unknown).await?;
+    let mut found = built.programs.clone();
+    let by_need = (!known.is_empty()).then(|| ByNeed::of(&builder, &known));
+    if let Some(by_need) = &by_need {
+        known.iter().for_each(|call| found.extend(ledger.programs(call, by_need)));
+    }
+    Ok(Programs { found, _built: built, by_need })
 }
 
 /// Says which paths of this machine are in a program: in another folder it would be another one.
 pub(super) fn note_traces(
     workshop: &Workshop<'_>,
     folders: &[String],
-    program: &Path,
+    program: &Program,
     platform: &PlatformPlan,
 ) {
+    let Some(program) = &program.made else { return };
     let found = traces::find(program, folders, workshop.store);
     let Some(name) = program.file_name().filter(|_| !found.is_empty()) else { return };
     workshop.events.note(format!(
@@ -181,11 +97,15 @@ pub(super) fn note_traces(
 ///
 /// # Errors
 /// Build: with what does not fit.
-pub(super) fn check(program: &Path, image: &ImagePlan, platform: &PlatformPlan, base: &Tree) -> Result<()> {
+pub(super) fn check(
+    program: &Program,
+    image: &ImagePlan,
+    platform: &PlatformPlan,
+    base: &Tree,
+) -> Result<()> {
     let (binary, _, wanted) = rust(image, platform)?;
-    let linkage = linkage::examine(program)?;
-    linkage.verify(&binary.name, &platform.platform, wanted != Linkage::Any)?;
-    let Some(loader) = &linkage.interpreter else { return Ok(()) };
+    program.linkage.verify(&binary.name, &platform.platform, wanted != plan::Linkage::Any)?;
+    let Some(loader) = &program.linkage.interpreter else { return Ok(()) };
     let path = loader.trim_start_matches('/');
     let there = base.real_path(path).is_some_and(|path| base.get(&path).is_some());
     if there {
