@@ -25,10 +25,12 @@ pub(super) fn of_package(folder: &Path, made: &[PathBuf]) -> std::io::Result<Tre
         let path = entry.path();
         let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
         let has = |name: &str| path.join(name).exists();
-        let is_other = is_folder && path != own && (has("Cargo.toml") || has("oci-layout"));
-        !is_other
-            && !made.iter().any(|made| made == path)
-            && !(is_folder && is_version_control(&entry.file_name().to_string_lossy()))
+        let is_other = is_folder
+            && path != own
+            && (has("Cargo.toml")
+                || has("oci-layout")
+                || is_version_control(&entry.file_name().to_string_lossy()));
+        !is_other && !made.iter().any(|made| made == path)
     };
     let mut walk = WalkBuilder::new(folder);
     // What one machine alone ignores would be another list on the next.
