@@ -7,6 +7,7 @@ use pep440_rs::Version;
 use serde::Serialize;
 
 use super::Name;
+use crate::oci::Digest;
 use crate::redact::Address;
 
 /// One distribution that the environment will hold.
@@ -130,6 +131,12 @@ impl DistFile {
     /// Whether it is a wheel.
     pub fn is_wheel(&self) -> bool {
         self.filename.ends_with(".whl")
+    }
+
+    /// Its SHA-256, where that is told.
+    pub fn sha256(&self) -> Option<Digest> {
+        let hash = self.hashes.iter().find(|hash| hash.algorithm == HashAlgorithm::Sha256)?;
+        hash.to_string().parse().ok()
     }
 
     /// Whether it is a source distribution.

@@ -23,9 +23,7 @@ use crate::oci::{Digest, Mode};
 use crate::plan::{APP, Additions, EnvironmentPlan, Plan, PlatformPlan, TargetPlan};
 use crate::python::closed::Present;
 use crate::python::index::Fetched;
-use crate::python::{
-    BundledPython, DistFile, HashAlgorithm, Interpreter, Package, Source, SourceKind, is_command_line,
-};
+use crate::python::{BundledPython, DistFile, Interpreter, Package, Source, SourceKind, is_command_line};
 use crate::story::ingredients::Lineage;
 use crate::story::supply::{Supply, known_size};
 use crate::story::workshop::{Bases, Workshop};
@@ -91,8 +89,7 @@ async fn supplied(
 ) -> Result<Vec<Supplied>> {
     let downloads = &draft.tools.downloads;
     let known = wheels.iter().map(|(package, file)| {
-        let hash = file.hashes.iter().find(|hash| hash.algorithm == HashAlgorithm::Sha256)?;
-        let digest: Digest = hash.to_string().parse().ok()?;
+        let digest = file.sha256()?;
         let size = known_size(workshop.store, &digest)?;
         let supply = Supply::by_need(downloads, package, file);
         Some(Supplied { supply, digest, size })

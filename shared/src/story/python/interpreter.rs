@@ -21,7 +21,7 @@ const MINORS: [u32; 5] = [14, 13, 12, 11, 10];
 pub(super) const BARE: &str = "debian:trixie-slim";
 
 /// The C library of Python's own slim images (Debian 13).
-const SLIM: Libc = Libc::Glibc { major: 2, minor: 41 };
+pub(super) const SLIM: Libc = Libc::Glibc { major: 2, minor: 41 };
 
 /// What a lock pins for an image, and in which form it may be taken.
 pub(super) struct Locked<'a> {

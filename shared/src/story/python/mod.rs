@@ -1,5 +1,6 @@
 //! Images of Python projects: read, choose wheels for each base, fetch and build them, pack.
 
+mod ahead;
 mod builds;
 mod bundled;
 mod bytecode;
@@ -39,6 +40,7 @@ use crate::event::Events;
 use crate::oci::Reference;
 use crate::plan::Plan;
 use crate::store::Store;
+use ahead::Ahead;
 use draft::Draft;
 use resolve::Resolved;
 use wanted::{Group, Wanted};
@@ -62,6 +64,8 @@ struct Part {
     bases: Bases,
     plan: Plan,
     resolved: Resolved,
+    /// Keeps downloads going.
+    _ahead: Ahead,
 }
 
 impl Recipe for Projects {
@@ -134,10 +138,12 @@ impl Recipe for Projects {
     async fn decide(&self, workshop: &Workshop<'_>) -> Result<Decided> {
         let mut parts = Vec::new();
         for draft in &self.drafts {
+            let mut ahead = Ahead::begin(draft, workshop);
             let bases = workshop.bases(draft.wishes()?).await?;
             let (plan, resolved) =
                 resolve::plan(draft, &bases, workshop.request.push, workshop.events).await?;
-            parts.push(Part { bases, plan, resolved });
+            ahead.keep(&resolved);
+            parts.push(Part { bases, plan, resolved, _ahead: ahead });
         }
         let images = parts.iter().flat_map(|part| part.plan.images.clone()).collect();
         Ok(Decided { plan: Plan { push: workshop.request.push, images }, parts })
@@ -158,7 +164,7 @@ impl Recipe for Projects {
 
     async fn make(&self, decided: &Decided, workshop: &Workshop<'_>) -> Result<Vec<Packed>> {
         let mut sets = Vec::new();
-        for (draft, Part { bases, plan, resolved }) in self.drafts.iter().zip(&decided.parts) {
+        for (draft, Part { bases, plan, resolved, .. }) in self.drafts.iter().zip(&decided.parts) {
             let environments = install::environments(workshop, draft, plan, resolved, bases).await?;
             sets.extend(tokio::task::block_in_place(|| {
                 pack(workshop, plan, bases, |image, platform, _| {

@@ -159,7 +159,11 @@ async fn choose(
         .collect()
 }
 
-fn form(
+/// The form in which a package goes into an environment.
+///
+/// # Errors
+/// Usage: none of its files fits.
+pub(super) fn form(
     package: &Package,
     files: &[DistFile],
     tags: &Tags,

@@ -196,7 +196,7 @@ fn bases(choice: Option<&BaseChoice>) -> impl Iterator<Item = &str> {
 }
 
 /// The version of Python that the name of a base tells: Python's own images, and Google's.
-fn of_base(name: &str) -> Option<PythonVersion> {
+pub(super) fn of_base(name: &str) -> Option<PythonVersion> {
     const DEBIANS: [(&str, u32); 4] = [("debian10", 7), ("debian11", 9), ("debian12", 11), ("debian13", 13)];
     let of_tag = || {
         let rest = name.rsplit_once("python:3.")?.1;
