@@ -6,6 +6,7 @@ use std::path::Path;
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::permission::Permission;
 use super::remote::RemoteCache;
 use super::request::Request;
 use super::sign::{Desk, Signers};
@@ -38,6 +39,8 @@ pub(super) struct Workshop<'a> {
     pub(super) signers: &'a Signers,
     /// What was found out elsewhere.
     pub(super) remote: &'a RemoteCache,
+    /// Whether what is made may be pushed.
+    pub(super) permission: &'a Permission,
     /// The folder that the paths of bases are relative to.
     pub(super) dir: &'a Path,
     pub(super) events: &'a Events,
