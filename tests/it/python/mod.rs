@@ -3,6 +3,7 @@
 
 mod attest;
 mod check;
+mod hostile;
 mod images;
 mod mistakes;
 mod plan;

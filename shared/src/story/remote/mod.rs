@@ -156,7 +156,7 @@ impl RemoteCache {
             return;
         }
         let rest = self.rest.get_or_init(|| async {
-            let page = read(client, home, found.pages.get(1)?, store).await.ok()?;
+            let page = read(client, home, found.pages.get(1)?).await.ok()?;
             page.lend(home, self.near.as_ref(), store);
             Some(page)
         });
@@ -251,7 +251,7 @@ impl RemoteCache {
             found => found?,
         };
         let rest = match found.pages.get(1) {
-            Some(rest) => read(desk.client, &place.repository, rest, desk.store).await.ok(),
+            Some(rest) => read(desk.client, &place.repository, rest).await.ok(),
             None => None,
         };
         Ok(Some((found.first, rest)))
@@ -294,22 +294,27 @@ async fn find(place: &Reference, desk: Desk<'_>, signer: Option<&Signer>) -> Res
     if let Some(signer) = signer {
         let bundle = manifest.layers.iter().find(|layer| layer.media_type == trust::BUNDLE);
         let bundle = bundle.ok_or_else(|| Error::integrity("it is not signed, but this call signs"))?;
-        let bundle = desk.client.small_blob(&place.repository, bundle, desk.store).await?;
+        let bundle = small(desk.client, &place.repository, bundle).await?;
         let statement = signer.own(&bundle, &first.digest).await?;
         let is_whole = pages.iter().all(|page| statement.is_about(&page.digest));
         if statement.predicate_type != STATEMENT || !is_whole {
             return Err(Error::integrity("something else is signed"));
         }
     }
-    let first = read(desk.client, &place.repository, first, desk.store).await?;
+    let first = read(desk.client, &place.repository, first).await?;
     Ok(Found { manifest: fetched.digest, pages, first })
 }
 
-async fn read(client: &Client, repository: &Repository, page: &Descriptor, store: &Store) -> Result<Page> {
-    if page.size > page::MOST_PACKED {
-        return Err(page::too_large());
+async fn read(client: &Client, repository: &Repository, page: &Descriptor) -> Result<Page> {
+    Page::unpacked(&small(client, repository, page).await?)
+}
+
+/// A part of the cache, which never comes to the disk of this machine.
+async fn small(client: &Client, repository: &Repository, part: &Descriptor) -> Result<Vec<u8>> {
+    match part.size > page::MOST_PACKED {
+        true => Err(page::too_large()),
+        false => client.read_blob(repository, part).await,
     }
-    Page::unpacked(&client.small_blob(repository, page, store).await?)
 }
 
 /// Pushes pages, with a signature where the call signs.

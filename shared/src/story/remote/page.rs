@@ -1,9 +1,11 @@
 //! The pages of the remote cache: what every build asks, and what only one asks that changes something.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io::{Read, Write};
 
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
@@ -35,7 +37,7 @@ const LEVEL: i32 = 12;
 pub(super) struct Page {
     entries: Vec<Told>,
     /// Small blobs that are text.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "few")]
     blobs: Vec<String>,
     /// Layers, and the repositories of the registry that have them.
     #[serde(default)]
@@ -55,6 +57,30 @@ struct Told {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 const fn is_zero(age: &u8) -> bool {
     *age == 0
+}
+
+/// The first of a list, as many as are kept: an empty text takes more room here than in a page.
+fn few<'de, D: Deserializer<'de>>(list: D) -> std::result::Result<Vec<String>, D::Error> {
+    struct Few;
+    impl<'de> Visitor<'de> for Few {
+        type Value = Vec<String>;
+
+        fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+            to.write_str("a list of texts")
+        }
+
+        fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> std::result::Result<Vec<String>, S::Error> {
+            let mut found = Vec::new();
+            while found.len() < MOST_BLOBS
+                && let Some(text) = list.next_element()?
+            {
+                found.push(text);
+            }
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(found)
+        }
+    }
+    list.deserialize_seq(Few)
 }
 
 /// What an entry says of a layer.
@@ -121,7 +147,7 @@ impl Page {
             let home: Repository = format!("{}/{name}", from.registry).parse().ok()?;
             (home.registry == from.registry).then_some((*digest, home))
         });
-        let blobs = self.blobs.iter().take(MOST_BLOBS).map(|text| text.clone().into_bytes()).collect();
+        let blobs = self.blobs.iter().map(|text| text.clone().into_bytes()).collect();
         store.lend(Findings { entries: entries.collect(), blobs }, homes.collect());
     }
 }
