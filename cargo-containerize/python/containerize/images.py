@@ -35,6 +35,7 @@ class BuildConfig:
     bin: str | Strings | None = None
     build_env: Mapping[str, str] | None = None
     bytecode: bool | None = None
+    cache_trust: Sequence[Table] | None = None
     check: Literal["error", "warn", "off"] | None = None
     cmd: Command | None = None
     compression: Literal["gzip", "zstd", "none"] | None = None

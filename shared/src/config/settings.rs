@@ -9,6 +9,7 @@ use super::fold::Folded;
 use super::origin::Origins;
 use super::remote::RemoteCache;
 use super::shown::Shown;
+use super::trust::CacheTrust;
 use super::value::{
     BaseChoice, CheckMode, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Install, LabelValue, Labels,
     Native, Port, PythonChoice, StaleLock, Strip, Suites, is_platform_key, names_platform,
@@ -100,6 +101,8 @@ pub struct Settings {
     pub auditable: bool,
     /// Whether the repository is the cache of machines that have none; `None` leaves it to where the call runs.
     pub remote_cache: Option<RemoteCache>,
+    /// Whose caches are believed beside the own ones, where the call signs.
+    pub cache_trust: Vec<CacheTrust>,
     /// What concerns Python projects only.
     pub python: PythonSettings,
     /// Where each value came from.
@@ -213,6 +216,7 @@ impl Settings {
             strip: values.strip.unwrap_or_default(),
             auditable: values.auditable.unwrap_or(true),
             remote_cache: values.remote_cache,
+            cache_trust: check.cache_trust(values.cache_trust.unwrap_or_default())?,
             python: PythonSettings {
                 groups: values.groups.unwrap_or_default(),
                 extras: values.extras.unwrap_or_default(),
@@ -300,6 +304,13 @@ impl Check<'_> {
                 .hint("remove one of the two"));
         }
         Ok(attest)
+    }
+
+    fn cache_trust(&self, trust: Vec<CacheTrust>) -> Result<Vec<CacheTrust>> {
+        match trust.iter().find_map(CacheTrust::mistake) {
+            Some(mistake) => Err(self.wrong("cache-trust", mistake).hint(CacheTrust::FORMS)),
+            None => Ok(trust),
+        }
     }
 
     fn debian(&self, mut debian: Debian) -> Result<Debian> {

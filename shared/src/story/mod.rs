@@ -85,7 +85,8 @@ async fn tell<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> 
     let client = Client::new(request.registry.clone(), credentials, events.clone())?;
     let signers = Signers::of(request, recipe.dir(), signing, client.http())?;
     let (lock, dir) = (BaseLock::read(&recipe.dir().join(FILE))?, recipe.dir());
-    let remote = &RemoteCache::of(request, early.iter().map(|image| image.settings), &recipe.references())?;
+    let remote =
+        &RemoteCache::of(request, dir, early.iter().map(|image| image.settings), &recipe.references())?;
     let (store, client, lock, signers) = (&store, &client, &lock, &signers);
     if let Ok(signer) = signers.only() {
         remote.borrow(Desk { request, dir, store, client, events }, signer).await;

@@ -115,8 +115,11 @@ impl Workshop<'_> {
     }
 
     /// What was used of earlier builds, for those who ask what an image is made of.
-    pub(super) fn reused(&self) -> Option<Resource> {
-        self.remote.reused(!self.signers.is_empty()).filter(|_| self.store.has_used_loan())
+    pub(super) fn reused(&self) -> Vec<Resource> {
+        match self.store.has_used_loan() {
+            true => self.remote.reused(!self.signers.is_empty()),
+            false => Vec::new(),
+        }
     }
 
     /// What opens bases.

@@ -8,6 +8,7 @@ mod images;
 mod mistakes;
 mod plan;
 mod remote;
+mod trusted;
 
 use containerize_tests::layout::{Image, Layout};
 use containerize_tests::program::{Call, Project};
