@@ -46,7 +46,7 @@ const STORY: &[Part] = &[
     ("workshop", &["brought", "parallel", "permission", "remote", "sign", "upload", "workshop"], &["call"]),
     (
         "delivery",
-        &["attest", "bill", "deliver", "hang", "merge", "preflight", "provenance", "verify"],
+        &["attest", "bill", "deliver", "hang", "merge", "preflight", "provenance", "publish", "verify"],
         &["call", "made", "settings", "workshop"],
     ),
     ("recipe", &["attempt", "early", "recipe"], &["call", "delivery", "made", "settings", "workshop"]),

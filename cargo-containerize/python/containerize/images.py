@@ -32,6 +32,7 @@ class BuildConfig:
     attestations: Literal["auto", "referrers", "index", "none"] | None = None
     auditable: bool | None = None
     base: str | Table | None = None
+    base_cache: str | None = None
     bin: str | Strings | None = None
     build_env: Mapping[str, str] | None = None
     bytecode: bool | None = None

@@ -101,6 +101,8 @@ pub struct Settings {
     pub auditable: bool,
     /// Whether the repository is the cache of machines that have none; `None` leaves it to where the call runs.
     pub remote_cache: Option<RemoteCache>,
+    /// The repository that says what is in the layers of bases.
+    pub base_cache: Option<String>,
     /// Whose caches are believed beside the own ones, where the call signs.
     pub cache_trust: Vec<CacheTrust>,
     /// What concerns Python projects only.
@@ -216,6 +218,7 @@ impl Settings {
             strip: values.strip.unwrap_or_default(),
             auditable: values.auditable.unwrap_or(true),
             remote_cache: values.remote_cache,
+            base_cache: check.base_cache(values.base_cache)?,
             cache_trust: check.cache_trust(values.cache_trust.unwrap_or_default())?,
             python: PythonSettings {
                 groups: values.groups.unwrap_or_default(),
@@ -304,6 +307,17 @@ impl Check<'_> {
                 .hint("remove one of the two"));
         }
         Ok(attest)
+    }
+
+    fn base_cache(&self, name: Option<String>) -> Result<Option<String>> {
+        let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(None) };
+        match name.parse::<oci::Repository>() {
+            Ok(_) => Ok(Some(name)),
+            Err(error) => Err(self
+                .wrong("base-cache", format_args!("{name:?} is not a repository"))
+                .because(error)
+                .hint("use a name without a tag, such as ghcr.io/you/bases")),
+        }
     }
 
     fn cache_trust(&self, trust: Vec<CacheTrust>) -> Result<Vec<CacheTrust>> {

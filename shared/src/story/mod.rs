@@ -24,6 +24,7 @@ mod permission;
 mod places;
 mod preflight;
 mod provenance;
+mod publish;
 mod python;
 mod recipe;
 mod remote;
@@ -43,6 +44,7 @@ pub use lock::lock;
 pub use merge::merge;
 pub use outcome::{Delivered, Outcome, PlatformResult};
 pub use preflight::{Checked, Examiner};
+pub use publish::{Published, publish};
 pub use request::{GroupChanges, Login, Request, RustCall};
 pub use verify::{Attestation, Verified, Verifier};
 

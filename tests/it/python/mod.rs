@@ -2,6 +2,7 @@
 //! project, no network and no Python on this machine.
 
 mod attest;
+mod bases;
 mod check;
 mod hostile;
 mod images;

@@ -66,9 +66,14 @@ pub(super) fn pages(registry: &TestRegistry, tag: &str) -> Vec<Value> {
 
 /// Puts other pages in the place of the cache's.
 pub(super) fn put(registry: &TestRegistry, tag: &str, pages: &[Vec<u8>]) {
-    let empty = registry.put_blob("me/app", "{}");
+    put_in(registry, "me/app", tag, pages);
+}
+
+/// The same in any repository.
+pub(super) fn put_in(registry: &TestRegistry, repository: &str, tag: &str, pages: &[Vec<u8>]) {
+    let empty = registry.put_blob(repository, "{}");
     let layers = pages.iter().map(|page| {
-        let digest = registry.put_blob("me/app", page.clone());
+        let digest = registry.put_blob(repository, page.clone());
         json!({"mediaType": "application/vnd.containerize.cache.page.v1+json+zstd", "digest": digest,
             "size": page.len()})
     });
@@ -78,7 +83,7 @@ pub(super) fn put(registry: &TestRegistry, tag: &str, pages: &[Vec<u8>]) {
         "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": empty, "size": 2},
         "layers": layers.collect::<Vec<_>>(),
     });
-    registry.put_manifest("me/app", tag, MANIFEST, manifest.to_string());
+    registry.put_manifest(repository, tag, MANIFEST, manifest.to_string());
 }
 
 pub(super) fn packed(page: &Value) -> Vec<u8> {

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::MAIN;
 use super::remote::{TAG, digest, packed, pages, push, put, shop, without_wheels};
 
-fn key(name: &str) -> String {
+pub(super) fn key(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/trust").join(name).display().to_string()
 }
 

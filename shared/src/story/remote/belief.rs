@@ -54,7 +54,7 @@ impl<'a> Belief<'a> {
     /// Integrity: with what does not match.
     pub(super) async fn statement(self, bundle: &[u8], page: &Digest) -> Result<Statement<Value>> {
         match self {
-            Self::All => Err(Error::bug("nobody asks for a signature")),
+            Self::All => Err(Error::bug("a signature is verified that was not asked for")),
             Self::Own(signer) => signer.own(bundle, page).await,
             Self::Other(signatory) => signatory
                 .verify(bundle, page)

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::OnceCell;
 
 use super::request::Request;
@@ -50,6 +50,10 @@ pub(super) struct RemoteCache {
     trusted: Vec<Trusted>,
     /// What they have left in the same repository.
     others: OnceCell<Vec<Found>>,
+    /// Where others have kept what is in the layers of bases.
+    bases: Option<Repository>,
+    /// What was found there.
+    of_bases: OnceCell<Vec<Found>>,
     /// Whether all that was found is lent, and not only what every build asks.
     is_rest_lent: OnceCell<()>,
     /// Whether what was found did not serve.
@@ -72,6 +76,12 @@ impl Found {
             .get_or_init(|| async { read(client, &self.place.repository, self.pages.get(1)?).await.ok() });
         rest.await.as_ref()
     }
+
+    /// All pages that can be had.
+    async fn all(&self, client: &Client) -> Vec<&Page> {
+        let rest = self.rest(client).await;
+        [&self.first].into_iter().chain(rest).collect()
+    }
 }
 
 impl RemoteCache {
@@ -87,8 +97,13 @@ impl RemoteCache {
         references: &[&Reference],
     ) -> Result<Self> {
         let images: Vec<&Settings> = images.into_iter().collect();
-        if !request.push || request.dry_run || !request.use_cache {
+        if !request.use_cache {
             return Ok(Self::default());
+        }
+        let bases = same("base-cache", &images, |settings| settings.base_cache.as_deref())?.flatten();
+        let bases = bases.map(str::parse::<Repository>).transpose()?;
+        if !request.push || request.dry_run {
+            return Ok(Self { bases, ..Self::default() });
         }
         let wish = same("remote-cache", &images, |settings| settings.remote_cache.as_ref())?.flatten();
         let trust = same("cache-trust", &images, |settings| &settings.cache_trust)?;
@@ -112,10 +127,11 @@ impl RemoteCache {
         };
         let is_named = matches!(wish, Some(Wish::In(_)));
         let near = (!is_named).then(|| pushed.iter().map(|repository| repository.name.clone()).collect());
-        let signs = home.is_some() && images.iter().any(|settings| settings.attest.sign.is_some());
+        let signs = (home.is_some() || bases.is_some())
+            && images.iter().any(|settings| settings.attest.sign.is_some());
         let trusted = trust.into_iter().flatten().filter(|_| signs);
         let trusted = trusted.map(|entry| Trusted::read(dir, entry)).collect::<Result<_>>()?;
-        Ok(Self { home, near, trusted, ..Self::default() })
+        Ok(Self { home, near, trusted, bases, ..Self::default() })
     }
 
     /// Whether what this call finds out is kept.
@@ -130,11 +146,14 @@ impl RemoteCache {
 
     /// Where what was found is, and which; `is_signed` where it was believed for its signature.
     pub(super) fn reused(&self, is_signed: bool) -> Vec<Resource> {
-        let resource = |Found { place, manifest, .. }: &Found| {
-            let place = Resource::at(format!("oci://{place}")).sha256(manifest);
-            place.with("role", "remote-cache").with("signed", is_signed)
+        let resource = |role: &'static str| {
+            move |Found { place, manifest, .. }: &Found| {
+                let place = Resource::at(format!("oci://{place}")).sha256(manifest);
+                place.with("role", role).with("signed", is_signed)
+            }
         };
-        self.all().map(resource).collect()
+        let of_bases = self.of_bases.get().into_iter().flatten();
+        self.all().map(resource("remote-cache")).chain(of_bases.map(resource("base-cache"))).collect()
     }
 
     /// All that was found.
@@ -178,6 +197,39 @@ impl RemoteCache {
         if let Some(own) = own {
             let _ = self.found.set(own);
         }
+    }
+
+    /// Borrows what is in the layers of bases. Whoever knows it does not ask.
+    pub(super) async fn borrow_bases(&self, desk: Desk<'_>, signer: Option<&Signer>) {
+        let Some(bases) = self.bases.as_ref().filter(|_| !self.is_returned.load(Ordering::Relaxed)) else {
+            return;
+        };
+        let found = self.of_bases.get_or_init(|| async {
+            let own = match signer {
+                None => Some(belief::place(bases, None)),
+                Some(signer) => {
+                    signer.name().await.ok().flatten().map(|name| belief::place(bases, Some(&name)))
+                }
+            };
+            let own = own.into_iter().map(|place| (place, Belief::of(signer)));
+            let others = self.trusted.iter().filter(|_| signer.is_some()).map(|trusted| {
+                (belief::place(bases, Some(&trusted.name)), Belief::Other(&trusted.signatory))
+            });
+            let asked = own.chain(others).map(|(place, belief)| async move {
+                let found = looked(&place, desk, belief).await?;
+                let pages = found.all(desk.client).await;
+                pages.into_iter().for_each(|page| page.lend_contents(desk.store));
+                Some(found)
+            });
+            // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
+            let asked: Vec<BoxFuture<'_, Option<Found>>> = asked.map(|look| Box::pin(look) as _).collect();
+            let found: Vec<Found> = join_all(asked).await.into_iter().flatten().collect();
+            if !found.is_empty() {
+                desk.events.step("Found", format!("the contents of bases in {bases}"));
+            }
+            found
+        });
+        found.await;
     }
 
     /// Borrows what only builds ask that change something.
@@ -233,7 +285,7 @@ impl RemoteCache {
         }
         let known = self.found.get().filter(|_| !self.is_returned.load(Ordering::Relaxed));
         let most = page::MOST.iter().sum();
-        if known.is_some_and(|found| found.first.holds(&desk.store.findings(told.clone(), most))) {
+        if known.is_some_and(|found| page::hold(&[&found.first], &desk.store.findings(told.clone(), most))) {
             return Ok(());
         }
         // A build without changes asks little, but whoever changes something asks all of it.
@@ -241,20 +293,18 @@ impl RemoteCache {
         let told = desk.store.findings(told, most);
         // Others may have written meanwhile.
         let current = desk.client.head_manifest(place).await?.map(|found| found.digest);
-        let (mut before, now) = (Vec::new(), self.others(place, desk, signer, current).await?);
-        if let Some(found) = known.filter(|found| Some(found.manifest) == current) {
-            before.push(&found.first);
-            before.extend(found.rest(desk.client).await);
-        } else if let Some((first, rest)) = &now {
-            before.push(first);
-            before.extend(rest);
-        }
+        let known = known.filter(|found| Some(found.manifest) == current);
+        let now =
+            match current.filter(|_| self.found.get().is_none_or(|found| Some(found.manifest) != current)) {
+                Some(_) => there(place, desk, signer).await?,
+                None => None,
+            };
+        let before = match known.or(now.as_ref()) {
+            Some(found) => found.all(desk.client).await,
+            None => Vec::new(),
+        };
         let pages = page::pages(told, sets, below, &place.repository, &before)?;
-        let mut blobs = Vec::new();
-        for page in pages {
-            blobs.push(Blob::of(PAGE, page.packed()?));
-        }
-        push(place, desk, signer, blobs).await?;
+        push(place, desk, signer, pages).await?;
         desk.store.remember(Table::KeptIn, &own, &keys);
         if self.found.get().is_none() {
             // This machine has all of it in its own cache, where what is lent never comes.
@@ -262,27 +312,56 @@ impl RemoteCache {
         }
         Ok(())
     }
+}
 
-    /// What is there now, where it is not what was found. What cannot be believed may be replaced, but not what is
-    /// something else.
-    async fn others(
-        &self,
-        place: &Reference,
-        desk: Desk<'_>,
-        signer: Option<&Signer>,
-        current: Option<Digest>,
-    ) -> Result<Option<(Page, Option<Page>)>> {
-        let is_known = self.found.get().is_some_and(|found| Some(found.manifest) == current);
-        if current.is_none() || is_known {
-            return Ok(None);
-        }
-        let found = match find(place, desk, Belief::of(signer)).await {
-            Err(error) if error.kind() == Kind::Integrity => return Ok(None),
-            found => found?,
-        };
-        found.rest(desk.client).await;
-        Ok(Some((found.first, found.rest.into_inner().flatten())))
+/// What is there now. What cannot be believed may be replaced, but not what is something else.
+async fn there(place: &Reference, desk: Desk<'_>, signer: Option<&Signer>) -> Result<Option<Found>> {
+    match find(place, desk, Belief::of(signer)).await {
+        Err(error) if error.kind() == Kind::Integrity => Ok(None),
+        found => found.map(Some),
     }
+}
+
+/// Keeps what was told of the layers of bases in a repository, beside what is there, for all calls that name it.
+///
+/// # Errors
+/// Usage: whoever signs has no cache. Network: the registry cannot be reached or refuses.
+pub(super) async fn publish(
+    home: &Repository,
+    desk: Desk<'_>,
+    signer: Option<&Signer>,
+    told: BTreeSet<(Table, Digest)>,
+) -> Result<Reference> {
+    let name = match signer {
+        None => None,
+        Some(signer) => Some(signer.name().await?.ok_or_else(|| {
+            Error::usage("a build of a tag cannot publish a cache, since its signer never signs again")
+                .hint("publish from a branch")
+        })?),
+    };
+    let place = belief::place(home, name.as_deref());
+    let told = desk.store.findings(told, page::MOST.iter().sum());
+    let number = told.entries.len();
+    let now = match desk.client.head_manifest(&place).await? {
+        Some(_) => there(&place, desk, signer).await?,
+        None => None,
+    };
+    let before = match &now {
+        Some(found) => found.all(desk.client).await,
+        None => Vec::new(),
+    };
+    if page::hold(&before, &told) {
+        desk.events.step("Unchanged", place.to_string());
+        return Ok(place);
+    }
+    let pages = page::pages(told, &[], &BTreeSet::new(), home, &before)?;
+    if pages.iter().map(Page::fresh).sum::<usize>() < number {
+        desk.events.warn(format!(
+            "{place} has no room for all of it; publish fewer bases, or to several repositories"
+        ));
+    }
+    push(&place, desk, signer, pages).await?;
+    Ok(place)
 }
 
 /// Whether the bills of all images hang on them: then nobody learns more from the cache.
@@ -367,12 +446,11 @@ async fn small(client: &Client, repository: &Repository, part: &Descriptor) -> R
 }
 
 /// Pushes pages, with a signature where the call signs.
-async fn push(
-    place: &Reference,
-    desk: Desk<'_>,
-    signer: Option<&Signer>,
-    mut blobs: Vec<Blob>,
-) -> Result<()> {
+async fn push(place: &Reference, desk: Desk<'_>, signer: Option<&Signer>, pages: [Page; 2]) -> Result<()> {
+    let mut blobs = Vec::new();
+    for page in pages {
+        blobs.push(Blob::of(PAGE, page.packed()?));
+    }
     if let Some(signer) = signer {
         let subjects = blobs.iter().map(|blob| Resource::default().sha256(&blob.descriptor.digest));
         let statement = trust::Statement::new(subjects.collect(), STATEMENT, serde_json::json!({}));
