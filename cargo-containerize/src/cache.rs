@@ -3,19 +3,24 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use containerize_core::Result;
+use containerize_core::event::Events;
+use containerize_core::oci::Platform;
 use containerize_core::store::{Count, Removed, Store, Table, Usage};
+use containerize_core::{Error, Result, story};
 use serde_json::json;
 
-use crate::cli::{CacheArgs, CacheVerb, PrintFormat};
+use crate::cli::{CacheArgs, CacheVerb, PrintFormat, PublishArgs};
 use crate::render::bytes;
 use crate::request;
 
 /// Does what the call says; returns what is to be printed.
+///
+/// # Errors
+/// When the cache cannot be read or changed, or its limit is not a size.
 pub(crate) fn run(arguments: &CacheArgs) -> Result<String> {
     let dir = request::cache_dir(arguments.cache_dir.clone())?;
     let json = arguments.format == PrintFormat::Json;
-    Ok(match arguments.verb {
+    Ok(match &arguments.verb {
         CacheVerb::Dir if json => format!("{:#}\n", json!({ "dir": dir })),
         CacheVerb::Dir => format!("{}\n", dir.display()),
         CacheVerb::Info => {
@@ -23,10 +28,27 @@ pub(crate) fn run(arguments: &CacheArgs) -> Result<String> {
             info(&dir, size, &Store::open(&dir)?.usage(), json)
         }
         CacheVerb::Prune { all } => {
-            let size = if all { 0 } else { request::cache_size()? };
+            let size = if *all { 0 } else { request::cache_size()? };
             let removed = Store::open(&dir)?.prune(size)?;
             pruned(removed, json)
         }
+        CacheVerb::Publish(_) => return Err(Error::bug("publishing needs the network")),
+    })
+}
+
+/// Publishes what is in bases; what is to be printed.
+///
+/// # Errors
+/// Those of publishing.
+pub(crate) async fn publish(arguments: &PublishArgs, events: &Events) -> Result<String> {
+    let request = request::for_publish(arguments)?;
+    let PublishArgs { bases, platforms, to, .. } = arguments;
+    let here = Platform::from_rust_arch(std::env::consts::ARCH).filter(|_| platforms.is_empty());
+    let platforms: Vec<Platform> = platforms.iter().cloned().chain(here).collect();
+    let published = story::publish(&request, bases, &platforms, to, events).await?;
+    Ok(match arguments.say.format {
+        PrintFormat::Json => format!("{:#}\n", json!(published)),
+        PrintFormat::Text => format!("{}\n", published.reference),
     })
 }
 

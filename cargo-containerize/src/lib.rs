@@ -23,7 +23,10 @@ use containerize_core::story::{self, Outcome};
 use containerize_core::system::limits;
 use containerize_core::{Error, Kind, config, interrupt, redact};
 
-use cli::{AttestArgs, BuildArgs, CheckArgs, Cli, Color, IndexArgs, PrintFormat, SayArgs, Verb, VerifyArgs};
+use cli::{
+    AttestArgs, BuildArgs, CacheArgs, CacheVerb, CheckArgs, Cli, Color, IndexArgs, PrintFormat, SayArgs,
+    Verb, VerifyArgs,
+};
 use front_end::FrontEnd;
 use progress::{Screen, Volume};
 
@@ -59,11 +62,7 @@ pub fn main() -> ExitCode {
         Some(Verb::Verify(arguments)) => run_verify(&arguments, &front_end),
         Some(Verb::Attest(arguments)) => run_attest(&arguments, &front_end),
         Some(Verb::Index(arguments)) => run_index(&arguments, &front_end),
-        Some(Verb::Cache(arguments)) => finish(
-            cache::run(&arguments).map(Some).map_err(Into::into),
-            arguments.format == PrintFormat::Json,
-            &front_end,
-        ),
+        Some(Verb::Cache(arguments)) => run_cache(&arguments, &front_end),
         Some(Verb::Schema) => print(&format!("{:#}\n", config::schema())),
         Some(Verb::Completions { shell }) => {
             let mut command = Cli::command_for(&FrontEnd::default());
@@ -155,6 +154,17 @@ fn run_attest(arguments: &AttestArgs, front_end: &FrontEnd) -> ExitCode {
     let result = in_runtime(attest::run(arguments, &events));
     screen.flush();
     finish(result, arguments.say.format == PrintFormat::Json, front_end)
+}
+
+fn run_cache(arguments: &CacheArgs, front_end: &FrontEnd) -> ExitCode {
+    let CacheVerb::Publish(publish) = &arguments.verb else {
+        let result = cache::run(arguments).map(Some).map_err(Into::into);
+        return finish(result, arguments.format == PrintFormat::Json, front_end);
+    };
+    let (events, screen) = start_events(&publish.say, front_end);
+    let result = in_runtime(cache::publish(publish, &events));
+    screen.flush();
+    finish(result, publish.say.format == PrintFormat::Json, front_end)
 }
 
 fn start_events(say: &SayArgs, front_end: &FrontEnd) -> (Events, Arc<Screen>) {

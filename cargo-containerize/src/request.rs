@@ -17,7 +17,7 @@ use containerize_core::store::{DEFAULT_SIZE, Store, parse_size};
 use containerize_core::story::{GroupChanges, Language, Login, Request, RustCall};
 use containerize_core::{Error, Result, read, system};
 
-use crate::cli::{AttestArgs, BuildArgs, CheckArgs, IndexArgs, TransferArgs, VerifyArgs};
+use crate::cli::{AttestArgs, BuildArgs, CheckArgs, IndexArgs, PublishArgs, TransferArgs, VerifyArgs};
 use crate::front_end::{self, FrontEnd};
 
 /// Passwords are not longer, in bytes: some are tokens that hold certificates.
@@ -91,6 +91,24 @@ pub(crate) fn for_attest(arguments: &AttestArgs) -> Result<Request> {
     })
 }
 
+/// The request of `cache publish`. A password that the call has is for the registry that is published to.
+///
+/// # Errors
+/// When the working directory, the password or the limit of the cache cannot be had.
+pub(crate) fn for_publish(arguments: &PublishArgs) -> Result<Request> {
+    certificates()?;
+    let PublishArgs { signer, transfer, to, .. } = arguments;
+    let mut request = Request {
+        config_file: signer.config.clone(),
+        flags: signer.settings(),
+        identity_token: signer.identity_token.clone(),
+        push: true,
+        ..plain(here()?, transfer, false)?
+    };
+    request.credentials = credentials(transfer, Some(&to.registry))?;
+    Ok(request)
+}
+
 /// A request in `dir` for nothing yet.
 fn plain(dir: PathBuf, transfer: &TransferArgs, offline: bool) -> Result<Request> {
     let cargo = Cargo::new(dir.clone(), variables().collect::<Variables>());
@@ -157,15 +175,21 @@ pub(crate) fn for_verify(
 /// A client whose login, if the call has one, is for `registry`, and the cache.
 fn means(transfer: &TransferArgs, registry: Option<&str>, events: &Events) -> Result<(Client, Store)> {
     certificates()?;
-    let mut credentials = Credentials::new(registry::AuthSources::from_process());
-    if let Some(registry) = registry
-        && let Some(Login { username, password, source }) = login(transfer, |name| std::env::var(name))?
-    {
-        let registry = registry.to_owned();
-        credentials = credentials.with(Explicit { registry, username, password, source });
-    }
+    let credentials = credentials(transfer, registry)?;
     let client = Client::new(registry_options(transfer, false)?, credentials, events.clone())?;
     Ok((client, Store::open(cache_dir(transfer.cache_dir.clone())?)?.telling(events)))
+}
+
+/// Who we are to registries. The login of the call, if it has one, is for `registry`.
+fn credentials(transfer: &TransferArgs, registry: Option<&str>) -> Result<Credentials> {
+    let credentials = Credentials::new(registry::AuthSources::from_process());
+    let Some(registry) = registry.map(str::to_owned) else { return Ok(credentials) };
+    Ok(match login(transfer, |name| std::env::var(name))? {
+        Some(Login { username, password, source }) => {
+            credentials.with(Explicit { registry, username, password, source })
+        }
+        None => credentials,
+    })
 }
 
 /// The environment, without what is for this program alone.

@@ -109,6 +109,14 @@ impl Error {
         self
     }
 
+    /// The same in the same words, for several who wait for one thing. Of causes that others speak of, only the words are kept.
+    #[must_use]
+    pub(crate) fn copy(&self) -> Self {
+        let Inner { kind, message, source, hint } = &*self.0;
+        let source = source.as_ref().map(|source| copied(&**source));
+        Self(Box::new(Inner { kind: *kind, message: message.clone(), source, hint: hint.clone() }))
+    }
+
     /// What sort of failure this is.
     pub fn kind(&self) -> Kind {
         self.0.kind
@@ -178,6 +186,18 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
     }
+}
+
+/// A cause with those below it, as they are shown.
+fn copied(cause: &(dyn StdError + 'static)) -> Box<dyn StdError + Send + Sync> {
+    if let Some(own) = cause.downcast_ref::<Error>() {
+        return Box::new(own.copy());
+    }
+    let copy = Error::build(cause.to_string());
+    Box::new(match cause.source() {
+        Some(below) => copy.because(copied(below)),
+        None => copy,
+    })
 }
 
 fn without_logins(words: impl Into<Words>) -> Words {

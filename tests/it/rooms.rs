@@ -43,10 +43,10 @@ const STORY: &[Part] = &[
     ("call", &["request", "outcome"], &[]),
     ("made", &["ingredients", "supply"], &[]),
     ("settings", &["about", "hooks", "language", "places", "revision"], &["call"]),
-    ("workshop", &["brought", "parallel", "remote", "sign", "upload", "workshop"], &["call"]),
+    ("workshop", &["brought", "parallel", "permission", "remote", "sign", "upload", "workshop"], &["call"]),
     (
         "delivery",
-        &["attest", "bill", "deliver", "hang", "merge", "preflight", "provenance", "verify"],
+        &["attest", "bill", "deliver", "hang", "merge", "preflight", "provenance", "publish", "verify"],
         &["call", "made", "settings", "workshop"],
     ),
     ("recipe", &["attempt", "early", "recipe"], &["call", "delivery", "made", "settings", "workshop"]),

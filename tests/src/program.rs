@@ -111,20 +111,20 @@ impl Project {
         self
     }
 
-    /// The cache of a machine; of the only one, where it has no name.
-    pub fn cache(&self, machine: &str) -> PathBuf {
-        self.cache.path().join(machine)
-    }
-
     /// A call of the program in the project's folder.
     pub fn call<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Call {
         self.call_on("", arguments)
     }
 
+    /// The cache of a machine.
+    pub fn cache_of(&self, machine: &str) -> PathBuf {
+        self.cache.path().join(machine)
+    }
+
     /// A call on another machine, which has a cache of its own.
     pub fn call_on<S: AsRef<OsStr>>(&self, machine: &str, arguments: impl IntoIterator<Item = S>) -> Call {
         let mut command = Command::new(executable());
-        let cache = self.cache(machine);
+        let cache = self.cache_of(machine);
         command.current_dir(self.path()).args(arguments).arg("--cache-dir").arg(cache);
         clean(&mut command, self.cache.path());
         let places = vec![(self.path().to_owned(), "<PROJECT>"), (self.cache.path().to_owned(), "<CACHE>")];
@@ -176,12 +176,27 @@ impl Call {
 
     /// Runs the same call by a shell that sets its umask before.
     #[must_use]
-    pub fn umask(mut self, umask: &str) -> Self {
+    pub fn umask(self, umask: &str) -> Self {
+        self.after(&format!("umask {umask}"))
+    }
+
+    /// Runs the same call with no more memory than so many mebibytes, of which the program's own text and the stacks of
+    /// its threads take some. Only Linux counts them so.
+    #[must_use]
+    pub fn limited(self, mebibytes: usize) -> Self {
+        if !cfg!(target_os = "linux") {
+            return self;
+        }
+        self.after(&format!("ulimit -v {}", mebibytes << 10))
+    }
+
+    /// Runs the same call by a shell that runs this command before.
+    fn after(mut self, command: &str) -> Self {
         if cfg!(windows) {
             return self;
         }
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(format!("umask {umask}; exec \"$0\" \"$@\""));
+        shell.arg("-c").arg(format!("{command}; exec \"$0\" \"$@\""));
         shell.arg(self.command.get_program()).args(self.command.get_args());
         for (name, value) in self.command.get_envs() {
             match value {

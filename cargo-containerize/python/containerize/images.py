@@ -33,9 +33,11 @@ class BuildConfig:
     auditable: bool | None = None
     if_changed: bool | None = None
     base: str | Table | None = None
+    base_cache: str | None = None
     bin: str | Strings | None = None
     build_env: Mapping[str, str] | None = None
     bytecode: bool | None = None
+    cache_trust: Sequence[Table] | None = None
     check: Literal["error", "warn", "off"] | None = None
     cmd: Command | None = None
     compression: Literal["gzip", "zstd", "none"] | None = None

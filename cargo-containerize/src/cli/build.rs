@@ -197,7 +197,7 @@ pub(crate) struct TargetArgs {
     #[arg(long, value_name = "REPOSITORY", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(overrides_with = "no_remote_cache", hide_short_help = true)]
     remote_cache: Option<RemoteCache>,
-    /// Neither use nor write the remote cache
+    /// Neither use nor write the remote cache, nor use that of bases
     #[arg(long, hide_short_help = true)]
     no_remote_cache: bool,
 }
@@ -515,6 +515,7 @@ impl BuildArgs {
                 true => Some(RemoteCache::On(false)),
                 false => self.target.remote_cache.clone(),
             },
+            base_cache: self.target.no_remote_cache.then(String::new),
             native: image.native,
             compression: image.compression,
             max_layers: image.max_layers,

@@ -61,6 +61,16 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
         &[("cache prune", "shrink to CONTAINERIZE_CACHE_SIZE"), ("cache prune --all", "remove everything")],
     ),
     (&["cache", "dir"], &[("cache dir", "")]),
+    (
+        &["cache", "publish"],
+        &[
+            ("cache publish python:3.13-slim --to ghcr.io/you/bases", ""),
+            (
+                "cache publish python:3.13-slim --to ghcr.io/you/bases --platform linux/amd64,linux/arm64 --sign keyless",
+                "",
+            ),
+        ],
+    ),
     (&["schema"], &[("schema > containerize.schema.json", "")]),
     (
         &["completions"],

@@ -28,7 +28,7 @@ const STYLES: Styles = Styles::styled()
 
 pub(crate) use attest::AttestArgs;
 pub(crate) use build::{BuildArgs, Color, PrintFormat, Progress, SayArgs, TransferArgs};
-pub(crate) use cache::{CacheArgs, CacheVerb};
+pub(crate) use cache::{CacheArgs, CacheVerb, PublishArgs};
 pub(crate) use check::CheckArgs;
 pub(crate) use index::IndexArgs;
 pub(crate) use verify::{SignatoryArgs, Subject, VerifyArgs};
@@ -85,7 +85,7 @@ pub(crate) enum Verb {
     Attest(Box<AttestArgs>),
     /// Merge images that were pushed for single platforms into one index
     Index(Box<IndexArgs>),
-    /// Inspect or prune the cache
+    /// Inspect or prune the cache, or publish what is known of bases
     Cache(CacheArgs),
     /// Print the JSON Schema of the configuration
     Schema,

@@ -11,6 +11,7 @@ use super::natural;
 use super::origin::{Origin, Origins};
 use super::remote::RemoteCache;
 use super::shown::{Shown, rows};
+use super::trust::CacheTrust;
 use super::value::{
     BaseChoice, Bins, CheckMode, Command, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Hooks,
     Install, Labels, Native, Port, PythonChoice, StaleLock, Strip,
@@ -153,6 +154,11 @@ keys! {
     /// Whether a push keeps in the repository what was found out, under the tag `containerize-cache`, and begins with
     /// what is there: `true`, `false` or another repository; by default where the variable `CI` is set.
     remote_cache("remote-cache"): RemoteCache, replace, Text, r#"true"#;
+    /// A repository of any registry where `containerize cache publish` has kept what is in the layers of bases; empty for
+    /// none.
+    base_cache("base-cache"): String, replace, Text, r#""ghcr.io/you/bases""#;
+    /// Other signers whose remote caches a call that signs believes: public keys, or whom certificates name.
+    cache_trust("cache-trust"): Vec<CacheTrust>, append, Toml, r#"[{ key = "cosign.pub" }]"#;
     /// Libraries that the image needs and nothing in it has: `error` names them, `bundle` bundles this machine's.
     native("native"): Native, replace, Text, r#""bundle""#;
     /// Commands before and after the build.

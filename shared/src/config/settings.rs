@@ -9,6 +9,7 @@ use super::fold::Folded;
 use super::origin::Origins;
 use super::remote::RemoteCache;
 use super::shown::Shown;
+use super::trust::CacheTrust;
 use super::value::{
     BaseChoice, CheckMode, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Install, LabelValue, Labels,
     Native, Port, PythonChoice, StaleLock, Strip, Suites, is_platform_key, names_platform,
@@ -102,6 +103,10 @@ pub struct Settings {
     pub if_changed: bool,
     /// Whether the repository is the cache of machines that have none; `None` leaves it to where the call runs.
     pub remote_cache: Option<RemoteCache>,
+    /// The repository that says what is in the layers of bases.
+    pub base_cache: Option<String>,
+    /// Whose caches are believed beside the own ones, where the call signs.
+    pub cache_trust: Vec<CacheTrust>,
     /// What concerns Python projects only.
     pub python: PythonSettings,
     /// Where each value came from.
@@ -216,6 +221,8 @@ impl Settings {
             auditable: values.auditable.unwrap_or(true),
             if_changed: values.if_changed.unwrap_or(false),
             remote_cache: values.remote_cache,
+            base_cache: check.base_cache(values.base_cache)?,
+            cache_trust: check.cache_trust(values.cache_trust.unwrap_or_default())?,
             python: PythonSettings {
                 groups: values.groups.unwrap_or_default(),
                 extras: values.extras.unwrap_or_default(),
@@ -303,6 +310,24 @@ impl Check<'_> {
                 .hint("remove one of the two"));
         }
         Ok(attest)
+    }
+
+    fn base_cache(&self, name: Option<String>) -> Result<Option<String>> {
+        let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(None) };
+        match name.parse::<oci::Repository>() {
+            Ok(_) => Ok(Some(name)),
+            Err(error) => Err(self
+                .wrong("base-cache", format_args!("{name:?} is not a repository"))
+                .because(error)
+                .hint("use a name without a tag, such as ghcr.io/you/bases")),
+        }
+    }
+
+    fn cache_trust(&self, trust: Vec<CacheTrust>) -> Result<Vec<CacheTrust>> {
+        match trust.iter().find_map(CacheTrust::mistake) {
+            Some(mistake) => Err(self.wrong("cache-trust", mistake).hint(CacheTrust::FORMS)),
+            None => Ok(trust),
+        }
     }
 
     fn debian(&self, mut debian: Debian) -> Result<Debian> {

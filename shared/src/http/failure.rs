@@ -79,7 +79,7 @@ impl Failure {
     /// The same failure once more, for several who wait for one thing.
     #[must_use]
     pub fn copy(&self) -> Self {
-        Self { error: copy(&self.error), again: self.again, cause: self.cause }
+        Self { error: self.error.copy(), again: self.again, cause: self.cause }
     }
 
     /// The server's answer `status` is a failure. `said` is what it said about it.
@@ -106,7 +106,7 @@ impl Failure {
     /// The transport failed.
     pub(super) fn transport(url: &Url, error: reqwest::Error) -> Self {
         if let Some(ours) = find_in::<Error>(&error) {
-            return Self::from(copy(ours));
+            return Self::from(ours.copy());
         }
         let cause = classify(&error);
         let connecting = error.is_connect();
@@ -152,25 +152,6 @@ impl Failure {
 fn place(url: &Url) -> String {
     let port = url.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}{port}", url.host_str().unwrap_or_default())
-}
-
-/// An error with the same words; errors themselves cannot be cloned.
-fn copy(error: &Error) -> Error {
-    let cause = error.causes().into_iter().rev().fold(None, |below: Option<Error>, text| {
-        let cause = Error::new(error.kind(), text);
-        Some(match below {
-            Some(below) => cause.because(below),
-            None => cause,
-        })
-    });
-    let mut copied = Error::new(error.kind(), error.to_string());
-    if let Some(cause) = cause {
-        copied = copied.because(cause);
-    }
-    match error.hint_text() {
-        Some(hint) => copied.hint(hint),
-        None => copied,
-    }
 }
 
 /// Looks for an error of type `T` among the causes, inside `io::Error` too, whose own

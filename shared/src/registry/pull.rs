@@ -8,8 +8,8 @@ use super::progress::Progress;
 use super::{Client, short};
 use crate::error::{Context, Error, Result};
 use crate::event::{Motion, Outcome};
-use crate::http::{Failure, Request};
-use crate::oci::{Descriptor, Repository};
+use crate::http::{Failure, Request, Response};
+use crate::oci::{Descriptor, Digest, Repository};
 use crate::store::Store;
 use crate::words;
 use crate::words::flag;
@@ -80,16 +80,7 @@ impl Client {
         store: &Store,
         progress: &Progress,
     ) -> Result<PathBuf, Failure> {
-        let host = self.host(repository);
-        let access = Access::pull(repository);
-        let url = host.endpoint(repository, &format!("blobs/{}", descriptor.digest)).await?;
-        let mut response = host.send(&access, Request::get(url)).await?;
-        if response.status().as_u16() != 200 {
-            return Err(host.refusal(&access, response).await);
-        }
-        if let Some(length) = response.length().filter(|length| *length != descriptor.size) {
-            return Err(wrong_size(descriptor, &length.to_string()));
-        }
+        let mut response = self.ask_blob(repository, descriptor).await?;
         let mut writer = store.writer()?;
         let mut count = 0;
         progress.begin();
@@ -102,8 +93,7 @@ impl Client {
             progress.advance(chunk.len());
         }
         if count < descriptor.size {
-            let words = format!("the blob ended after {count} of {} bytes", descriptor.size);
-            return Err(Failure::passing(Error::network(words)));
+            return Err(too_short(descriptor, count));
         }
         let digest = descriptor.digest;
         // It waits for the disk.
@@ -111,6 +101,60 @@ impl Client {
         let (path, ..) = kept.map_err(|error| Error::bug("keeping a blob failed").because(error))??;
         Ok(path)
     }
+
+    /// The bytes of a small blob, in memory alone: for what must not stay on this machine. Who asks decides how large it
+    /// may be.
+    ///
+    /// # Errors
+    /// As [`Client::fetch_blob`], but for the disk.
+    pub async fn read_blob(&self, repository: &Repository, descriptor: &Descriptor) -> Result<Vec<u8>> {
+        let digest = &descriptor.digest;
+        self.refuse_offline(|| format!("the blob {} of {repository}", short(digest)))?;
+        let read = |place| async move { self.read_once(&place, descriptor).await };
+        let fetched = self.0.http.retry(|_| self.read_anywhere(repository, read)).await;
+        fetched.map_err(|spent| {
+            spent.explain(format!("cannot fetch the blob {} from {repository}", short(digest)))
+        })
+    }
+
+    async fn read_once(&self, repository: &Repository, descriptor: &Descriptor) -> Result<Vec<u8>, Failure> {
+        let mut response = self.ask_blob(repository, descriptor).await?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() as u64 > descriptor.size {
+                return Err(wrong_size(descriptor, "more"));
+            }
+        }
+        if (bytes.len() as u64) < descriptor.size {
+            return Err(too_short(descriptor, bytes.len() as u64));
+        }
+        match Digest::of(&bytes) {
+            got if got == descriptor.digest => Ok(bytes),
+            got => Err(Error::integrity(format!("expected {}, got {got}", descriptor.digest)).into()),
+        }
+    }
+
+    /// Asks for the bytes of a blob. An answer that says another size is none.
+    async fn ask_blob(&self, repository: &Repository, descriptor: &Descriptor) -> Result<Response, Failure> {
+        let host = self.host(repository);
+        let access = Access::pull(repository);
+        let url = host.endpoint(repository, &format!("blobs/{}", descriptor.digest)).await?;
+        let response = host.send(&access, Request::get(url)).await?;
+        if response.status().as_u16() != 200 {
+            return Err(host.refusal(&access, response).await);
+        }
+        match response.length().filter(|length| *length != descriptor.size) {
+            Some(length) => Err(wrong_size(descriptor, &length.to_string())),
+            None => Ok(response),
+        }
+    }
+}
+
+/// The connection may have ended: another attempt may bring the rest.
+fn too_short(descriptor: &Descriptor, count: u64) -> Failure {
+    let words = format!("the blob ended after {count} of {} bytes", descriptor.size);
+    Failure::passing(Error::network(words))
 }
 
 fn wrong_size(descriptor: &Descriptor, got: &str) -> Failure {

@@ -168,10 +168,15 @@ async fn push_manifests(
     if hanging {
         complete(client, set, repository, wanted, events).await?;
     }
-    for reference in references {
+    // Registries write a manifest when they first get it; tags of one that they have do not disturb each other.
+    let (first, rest) = references.split_at(usize::from(!hanging).min(references.len()));
+    for reference in first {
         put(client, reference, set.root()).await?;
     }
-    Ok(())
+    stream::iter(rest.iter().map(|reference| put(client, reference, set.root())))
+        .buffer_unordered(PARALLEL)
+        .try_collect()
+        .await
 }
 
 async fn put(client: &Client, reference: &Reference, blob: &Blob) -> Result<()> {

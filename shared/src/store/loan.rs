@@ -131,14 +131,14 @@ impl Store {
         }
     }
 
-    /// Keeps a value in memory if it was concluded from what is lent. Whether it was.
-    pub(super) fn keep_if_concluded(&self, table: Table, key: &Digest, value: &[u8]) -> bool {
+    /// Keeps in memory a value that was concluded, if that was from what is lent. Whether it was.
+    pub(super) fn keep_in_loan(&self, table: Table, key: &Digest, value: &[u8]) -> bool {
         let mut loan = self.loan();
-        let is_concluded = loan.is_used && table.is_concluded() && !self.is_alone;
-        if is_concluded {
+        let is_from_loan = loan.is_used && !self.is_alone;
+        if is_from_loan {
             loan.concluded.insert((table, *key), value.to_vec());
         }
-        is_concluded
+        is_from_loan
     }
 
     /// The loan, for those that it is meant for.
@@ -205,6 +205,7 @@ mod tests {
         borrower.remember(Table::KeyedLayers, "after", &6);
         borrower.alone().remember(Table::KeyedLayers, "alone", &7);
         borrower.remember(Table::Facts, "c", &5);
+        borrower.conclude(Table::Facts, "d", &8);
         assert_eq!(borrower.recall::<u32>(Table::Verdicts, "after"), Some(4));
         let later = store(&folder);
         assert_eq!(later.recall::<u32>(Table::Verdicts, "before"), Some(3));
@@ -212,6 +213,11 @@ mod tests {
         assert_eq!(later.recall::<u32>(Table::KeyedLayers, "after"), None, "it may be made of what was lent");
         assert_eq!(later.recall::<u32>(Table::KeyedLayers, "alone"), Some(7));
         assert_eq!(later.recall::<u32>(Table::Facts, "c"), Some(5), "it is what bytes say that were here");
+        assert_eq!(
+            later.recall::<u32>(Table::Facts, "d"),
+            None,
+            "something that was lent was taken for true"
+        );
         borrower.return_loan();
         assert_eq!(borrower.recall::<u32>(Table::Verdicts, "after"), None);
     }

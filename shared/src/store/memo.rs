@@ -49,11 +49,21 @@ impl Store {
     /// Remembers `value` under `key`. The key must name everything that the value depends on.
     /// A full or read-only disk is no error: forgetting only costs time.
     pub fn remember<T: Serialize>(&self, table: Table, key: &str, value: &T) {
+        self.keep(table, key, value, table.is_concluded());
+    }
+
+    /// Remembers what follows from other values: not for longer than they where one of them may be lent, whatever the
+    /// table holds otherwise.
+    pub fn conclude<T: Serialize>(&self, table: Table, key: &str, value: &T) {
+        self.keep(table, key, value, true);
+    }
+
+    fn keep<T: Serialize>(&self, table: Table, key: &str, value: &T, is_concluded: bool) {
         let key = Digest::of(key.as_bytes());
         let write = || -> std::io::Result<()> {
             let value = serde_json::to_vec(value)?;
             self.tell(table, &key);
-            if self.keep_if_concluded(table, &key, &value) {
+            if is_concluded && self.keep_in_loan(table, &key, &value) {
                 return Ok(());
             }
             let mut file = self.temporary_file().map_err(std::io::Error::other)?;

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::early;
 use super::outcome::Outcome;
+use super::permission::Permission;
 use super::workshop::Workshop;
 use crate::error::{Error, Kind, Result};
 use crate::oci::Reference;
@@ -64,7 +64,7 @@ pub(super) async fn with_loan(
     client.forget_pushes();
     if remote.is_found() {
         // It was not asked: whoever has left something there may push, and this call need not be allowed to.
-        early::check_push(request, client, store, references).await?;
+        Permission::ask(request, client, store, references).given().await?;
     }
     let told = build(&progress).await?;
     events.note("the remote cache did not serve, so everything was made here");

@@ -1,7 +1,6 @@
 //! What can be known to fail before anything is fetched or compiled: places that cannot be written, files that are
-//! not there, registries that refuse.
+//! not there.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::deliver::wants_default;
@@ -12,8 +11,6 @@ use crate::config::{ExtraLayer, Settings};
 use crate::error::{Error, Result};
 use crate::layer;
 use crate::oci::media_type::Format;
-use crate::oci::{Reference, Repository};
-use crate::registry::Client;
 use crate::sink::{self, Output};
 use crate::store::Store;
 use crate::words;
@@ -68,7 +65,7 @@ pub(super) fn check(
         })?;
     }
     let may_be_made = |path: &Path| made.iter().any(|dir| path.starts_with(dir));
-    if hooks.iter().any(|(_, hooks)| !hooks.pre.is_empty()) {
+    if hooks::are_before(hooks) {
         return Ok(());
     }
     for image in images {
@@ -181,28 +178,6 @@ fn check_place(what: &str, named_by: &'static str, path: &Path, is_layout: bool)
     }
     // Removed at once, as nobody has seen its name.
     tempfile::tempfile_in(there).map(drop).map_err(failed)
-}
-
-/// Asks every repository that is pushed to whether it will take the push, but for those that took one from
-/// here before: there the push itself begins with a question for each tag, which a push without changes ends
-/// with, and which is not to be asked twice.
-///
-/// # Errors
-/// Kind network when one cannot be reached or refuses.
-pub(super) async fn check_push(
-    request: &Request,
-    client: &Client,
-    store: &Store,
-    references: &[&Reference],
-) -> Result<()> {
-    if !request.push {
-        return Ok(());
-    }
-    let repositories: BTreeSet<&Repository> =
-        references.iter().map(|reference| &reference.repository).collect();
-    let unknown = repositories.into_iter().filter(|repository| !sink::has_taken(store, repository));
-    let asked = unknown.map(|repository| client.check_push(repository));
-    futures_util::future::try_join_all(asked).await.map(drop)
 }
 
 /// Asks the engines that are loaded into whether they answer, but for those that took an image before.

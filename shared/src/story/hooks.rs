@@ -17,6 +17,11 @@ pub(super) type Set = (PathBuf, Hooks);
 /// All commands around a build.
 pub(super) type Planned = Vec<Set>;
 
+/// Whether there are any that come before the build.
+pub(super) fn are_before(planned: &Planned) -> bool {
+    planned.iter().any(|(_, hooks)| !hooks.pre.is_empty())
+}
+
 /// Runs the hooks that come before the build.
 ///
 /// # Errors

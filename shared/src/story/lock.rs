@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::language::{self, Language};
 use super::outcome::Outcome;
+use super::permission::Permission;
 use super::recipe::{Purpose, Recipe};
 use super::remote::RemoteCache;
 use super::request::Request;
@@ -72,9 +73,9 @@ async fn pin<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> {
         found.insert(reference, digest);
     }
     let signers = &Signers::default();
-    let remote = &RemoteCache::default();
-    let workshop =
-        Workshop { request, store: &store, client: &client, lock: &lock, signers, remote, dir, events };
+    let (remote, permission) = (&RemoteCache::default(), &Permission::default());
+    let (store, client) = (&store, &client);
+    let workshop = Workshop { request, store, client, lock: &lock, signers, remote, permission, dir, events };
     let mut packages = Vec::new();
     for wish in &wishes {
         let spec: BaseSpec = wish.name.parse()?;
@@ -92,7 +93,7 @@ async fn pin<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> {
     }
     let nothing = found.is_empty() && packages.is_empty();
     match nothing {
-        false => keep(&path, &store, &found, packages)?,
+        false => keep(&path, store, &found, packages)?,
         true => R::NOTHING_TO_PIN.into_iter().for_each(|note| events.note(note)),
     }
     store.evict(request.cache_size);

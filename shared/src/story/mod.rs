@@ -20,9 +20,11 @@ mod native;
 mod outcome;
 mod pack;
 mod parallel;
+mod permission;
 mod places;
 mod preflight;
 mod provenance;
+mod publish;
 mod python;
 mod recipe;
 mod remote;
@@ -42,6 +44,7 @@ pub use lock::lock;
 pub use merge::merge;
 pub use outcome::{Delivered, Outcome, PlatformResult};
 pub use preflight::{Checked, Examiner};
+pub use publish::{Published, publish};
 pub use request::{GroupChanges, Login, Request, RustCall};
 pub use verify::{Attestation, Verified, Verifier};
 
@@ -51,9 +54,10 @@ use crate::event::Events;
 use crate::registry::Client;
 use crate::store::Store;
 use attempt::Progress;
+use permission::Permission;
 use recipe::{Purpose, Recipe};
 use remote::RemoteCache;
-use sign::Signers;
+use sign::{Desk, Signers};
 use workshop::Workshop;
 
 /// Plans, builds, packs and delivers the images that `request` means.
@@ -83,20 +87,25 @@ async fn tell<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> 
     let client = Client::new(request.registry.clone(), credentials, events.clone())?;
     let signers = Signers::of(request, recipe.dir(), signing, client.http())?;
     let (lock, dir) = (BaseLock::read(&recipe.dir().join(FILE))?, recipe.dir());
-    let remote = &RemoteCache::of(request, early.iter().map(|image| image.settings), &recipe.references())?;
+    let remote =
+        &RemoteCache::of(request, dir, early.iter().map(|image| image.settings), &recipe.references())?;
     let (store, client, lock, signers) = (&store, &client, &lock, &signers);
-    let workshop = Workshop { request, store, client, lock, signers, remote, dir, events };
     if let Ok(signer) = signers.only() {
-        remote.borrow(workshop.desk(), signer).await;
+        remote.borrow(Desk { request, dir, store, client, events }, signer).await;
     }
-    if !request.dry_run {
-        if !remote.is_found() {
-            early::check_push(request, client, store, &recipe.references()).await?;
+    let permission = &match request.dry_run || remote.is_found() {
+        true => Permission::default(),
+        false => Permission::ask(request, client, store, &recipe.references()),
+    };
+    let workshop = Workshop { request, store, client, lock, signers, remote, permission, dir, events };
+    let told = permission.beside(async {
+        if !request.dry_run {
+            early::check_engines(request, store)?;
         }
-        early::check_engines(request, store)?;
-    }
-    let once = async |progress: &Progress| build(&recipe, &hooks, &workshop, progress).await;
-    let told = attempt::with_loan(&workshop, &recipe.references(), once).await?;
+        let once = async |progress: &Progress| build(&recipe, &hooks, &workshop, progress).await;
+        attempt::with_loan(&workshop, &recipe.references(), once).await
+    });
+    let told = told.await?;
     if let Outcome::Built(delivered) = &told {
         hooks::after(&hooks, delivered, |hooks, image| recipe.concerns(hooks, image), events)?;
     }
@@ -117,6 +126,9 @@ async fn build<R: Recipe>(
         return Ok(Outcome::Planned(R::plan(&decided).clone()));
     }
     R::plan(&decided).images.iter().for_each(|image| events.step("Planned", image.summary()));
+    if hooks::are_before(hooks) {
+        workshop.permission.given().await?;
+    }
     progress.once(|| hooks::before(hooks, events))?;
     let decided = recipe.settle(decided, workshop).await?;
     let make = async || {

@@ -20,8 +20,10 @@ use crate::plan::{ImagePlan, Plan, PlatformPlan};
 /// Packs all platforms of all images. `parts` gives what was built for one of them, and the
 /// folder that its files are in.
 ///
+/// Layers are sent as soon as they are made, so it begins when that is allowed.
+///
 /// # Errors
-/// When a layer cannot be made, or an image would not be valid.
+/// When a layer cannot be made, or an image would not be valid; the refusal of a push.
 pub(super) fn pack<'p, P: Parts>(
     workshop: &Workshop<'_>,
     plan: &Plan,
@@ -30,6 +32,7 @@ pub(super) fn pack<'p, P: Parts>(
 ) -> Result<Vec<Packed>> {
     let push = workshop.request.push;
     let runtime = tokio::runtime::Handle::current();
+    runtime.block_on(workshop.permission.given())?;
     let uploads =
         plan.images.iter().map(|image| push.then(|| Uploads::of(image, workshop.client, workshop.store)));
     let uploads: Vec<Option<Uploads>> = uploads.collect();

@@ -27,7 +27,7 @@ pub(super) fn of_set(
     plan: &ImagePlan,
     set: &ImageSet,
     origins: &[Origin],
-    reused: Option<Resource>,
+    reused: Vec<Resource>,
 ) -> Result<Vec<u8>> {
     // What the name leads to comes first: some readers show only that.
     let mut digests = vec![set.digest()];
@@ -43,14 +43,14 @@ pub(super) fn of_set(
 pub(super) fn of_image(plan: &ImagePlan, image: &Image, origin: &Origin) -> Result<Vec<u8>> {
     let (images, origins) = (std::slice::from_ref(image), std::slice::from_ref(origin));
     let digests = [image.manifest.descriptor.digest];
-    to_json(&statement(plan, &digests, images, (origins, None), Run::local()).in_older_form())
+    to_json(&statement(plan, &digests, images, (origins, Vec::new()), Run::local()).in_older_form())
 }
 
 fn statement(
     plan: &ImagePlan,
     digests: &[Digest],
     images: &[Image],
-    (origins, reused): (&[Origin], Option<Resource>),
+    (origins, reused): (&[Origin], Vec<Resource>),
     run: Run,
 ) -> Statement<Provenance> {
     let name = plan.references.first().map_or_else(|| plan.name.clone(), |name| name.repository.to_string());

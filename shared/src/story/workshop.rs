@@ -6,6 +6,7 @@ use std::path::Path;
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::permission::Permission;
 use super::remote::RemoteCache;
 use super::request::Request;
 use super::sign::{Desk, Signers};
@@ -38,6 +39,8 @@ pub(super) struct Workshop<'a> {
     pub(super) signers: &'a Signers,
     /// What was found out elsewhere.
     pub(super) remote: &'a RemoteCache,
+    /// Whether what is made may be pushed.
+    pub(super) permission: &'a Permission,
     /// The folder that the paths of bases are relative to.
     pub(super) dir: &'a Path,
     pub(super) events: &'a Events,
@@ -112,8 +115,11 @@ impl Workshop<'_> {
     }
 
     /// What was used of earlier builds, for those who ask what an image is made of.
-    pub(super) fn reused(&self) -> Option<Resource> {
-        self.remote.reused(!self.signers.is_empty()).filter(|_| self.store.has_used_loan())
+    pub(super) fn reused(&self) -> Vec<Resource> {
+        match self.store.has_used_loan() {
+            true => self.remote.reused(!self.signers.is_empty()),
+            false => Vec::new(),
+        }
     }
 
     /// What opens bases.
@@ -193,6 +199,11 @@ impl Workshop<'_> {
             BaseSpec::Scratch => Contents::default(),
             BaseSpec::Static => Contents::of(embedded::tree()?),
             _ => {
+                if base.layers.iter().any(|layer| is_unread(layer, self.store, facts::known))
+                    && let Ok(signer) = self.signers.only()
+                {
+                    self.remote.borrow_bases(self.desk(), signer).await;
+                }
                 fetch_unknown(&mut base.layers, self.client, self.store, facts::known).await?;
                 let (layers, store) = (base.layers.clone(), self.store.clone());
                 let diff_ids = base.config.rootfs.diff_ids.clone();
@@ -203,6 +214,11 @@ impl Workshop<'_> {
         };
         Ok(Base { image: base, contents, debian: Vec::new(), init: None, debian_layers: 0 })
     }
+}
+
+/// Whether a layer is still in a registry and its bytes must be read, since `known` does not vouch for it.
+fn is_unread(blob: &Blob, store: &Store, known: fn(&Blob, &Store) -> bool) -> bool {
+    matches!(blob.source, Source::Registry(_)) && !known(blob, store)
 }
 
 /// Fetches the layers that are still in a registry and that `known` does not vouch for: their bytes
@@ -218,7 +234,7 @@ pub(super) async fn fetch_unknown(
 ) -> Result<()> {
     let fetches = layers.iter_mut().map(|blob| async move {
         if let Source::Registry(home) = &blob.source
-            && !known(blob, store)
+            && is_unread(blob, store, known)
         {
             let path = client.fetch_blob(home, &blob.descriptor, store).await?;
             blob.source = Source::File(path);

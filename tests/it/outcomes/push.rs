@@ -1,8 +1,10 @@
 //! Pushing to a registry in this process, which counts what it is asked.
 
+use std::time::Duration;
+
 use containerize_tests::layout::sha256;
 use containerize_tests::program::{Project, can_build, has_std};
-use containerize_tests::registry::{Fault, Options, Phase, TestRegistry};
+use containerize_tests::registry::{Fault, Options, Phase, Seen, TestRegistry};
 use serde_json::Value;
 
 /// The manifest under a reference, and that everything it names is in the repository.
@@ -144,4 +146,83 @@ fn what_the_registry_lost_before_the_manifest_is_sent_once_more() {
     registry.inject(Fault::Forgets.on(Phase::PutManifest).always());
     let refused = Project::app("").call(["--push", "--repository", &repository, "--tag", "2"]).fail();
     assert!(refused.stderr().contains("MANIFEST_BLOB_UNKNOWN"), "{}", refused.stderr());
+}
+
+#[test]
+fn a_registry_is_asked_while_the_build_goes_on_and_gets_nothing_before_it_has_answered() {
+    if !can_build() {
+        return;
+    }
+    let registry = TestRegistry::open();
+    let base = format!("{}:1", registry.repository("base"));
+    Project::app("").call(["--push", "--base", "scratch", "-t", &base]).succeed();
+    registry.inject(Fault::Slow(Duration::from_secs(2)).on(Phase::PostUpload));
+    let before = registry.requests().len();
+    let app = format!("{}:1", registry.repository("app"));
+    Project::app("").call(["--push", "--base", &base, "-t", &app]).succeed();
+    pushed(&registry, "app", "1");
+    let seen = &registry.requests()[before..];
+    let answered = seen.iter().position(|seen| seen.method == "DELETE").expect("the upload is given up");
+    let (meanwhile, later) = seen.split_at(answered);
+    let is_of = |name: &str| {
+        let path = format!("/v2/{name}/");
+        move |seen: &&Seen| seen.path.starts_with(&path)
+    };
+    assert!(
+        meanwhile.iter().any(|seen| seen.phase == Phase::GetManifest),
+        "the base is opened: {meanwhile:?}"
+    );
+    assert_eq!(meanwhile.iter().filter(is_of("app")).count(), 1, "{meanwhile:?}");
+    assert!(later.iter().filter(is_of("app")).count() > 4, "{later:?}");
+}
+
+#[test]
+fn a_refusal_ends_the_build_and_comes_before_hooks() {
+    if !can_build() {
+        return;
+    }
+    let registry = TestRegistry::open();
+    let refuses = || {
+        registry.inject(Fault::Slow(Duration::from_secs(1)).on(Phase::Ping));
+        registry.inject(Fault::Status(403).on(Phase::PostUpload).always());
+    };
+    let app = format!("{}:1", registry.repository("app"));
+    let refused = |project: &Project| {
+        let shown = project.call(["--retries", "0", "--push", "-t", &app]).fail().shown();
+        assert!(shown.contains("error: cannot push to") && shown.contains("403 Forbidden"), "{shown}");
+        shown
+    };
+    let slow = Project::app("");
+    let wait = "fn main() { std::thread::sleep(std::time::Duration::from_secs(30)); std::fs::write(\"done\", \"\").unwrap(); }";
+    slow.write(&[("build.rs", wait)]);
+    refuses();
+    let shown = refused(&slow);
+    assert!(shown.contains("Building app"), "it had begun: {shown}");
+    assert!(!slow.at("done").exists(), "{shown}");
+
+    let hooked = Project::app("[package.metadata.containerize]\nhooks = { pre = ['echo > ran'] }\n");
+    refuses();
+    let shown = refused(&hooked);
+    assert!(!hooked.at("ran").exists(), "{shown}");
+}
+
+#[test]
+fn tags_of_one_image_are_put_at_the_same_time() {
+    if !can_build() {
+        return;
+    }
+    let registry = TestRegistry::open();
+    let repository = registry.repository("app");
+    // Those after the first stand still, all of them or only the second.
+    registry.inject(Fault::Stall(100).on(Phase::PutManifest).after(1).always());
+    let (project, registry) = (Project::app(""), &registry);
+    let tags = ["--retries", "0", "--timeout", "10", "-t", "1", "-t", "2", "-t", "3"];
+    std::thread::scope(|scope| {
+        let push = scope
+            .spawn(|| project.call([&["--push", "--repository", &repository], &tags[..]].concat()).fail());
+        while registry.stalled() < 2 && !push.is_finished() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(registry.stalled() >= 2, "the second does not wait for the first");
+    });
 }

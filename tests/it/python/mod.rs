@@ -2,11 +2,14 @@
 //! project, no network and no Python on this machine.
 
 mod attest;
+mod bases;
 mod check;
+mod hostile;
 mod images;
 mod mistakes;
 mod plan;
 mod remote;
+mod trusted;
 
 use containerize_tests::layout::{Image, Layout};
 use containerize_tests::program::{Call, Project};

@@ -3,11 +3,14 @@
 //!
 //! The reasons, and what is believed of whom, are in `docs/design/remote-cache.md`.
 
+mod belief;
 mod page;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::OnceCell;
 
 use super::request::Request;
@@ -20,13 +23,8 @@ use crate::oci::{Descriptor, Digest, EMPTY, Manifest, ManifestKind, Reference, R
 use crate::registry::Client;
 use crate::store::{Blob, Store, Table};
 use crate::trust::{self, Resource};
+use belief::{Belief, Trusted};
 use page::Page;
-
-/// The tag that leads to it; who signs has one of his own, which begins so.
-const TAG: &str = "containerize-cache";
-
-/// So many digits of a signer's digest follow in the tag.
-const SIGNER_DIGITS: usize = 12;
 
 /// The kind of its manifest.
 const KIND: &str = "application/vnd.containerize.cache.v1";
@@ -48,15 +46,42 @@ pub(super) struct RemoteCache {
     place: OnceCell<Reference>,
     /// What was found there.
     found: OnceCell<Found>,
-    rest: OnceCell<Option<Page>>,
+    /// Others who are believed.
+    trusted: Vec<Trusted>,
+    /// What they have left in the same repository.
+    others: OnceCell<Vec<Found>>,
+    /// Where others have kept what is in the layers of bases.
+    bases: Option<Repository>,
+    /// What was found there.
+    of_bases: OnceCell<Vec<Found>>,
+    /// Whether all that was found is lent, and not only what every build asks.
+    is_rest_lent: OnceCell<()>,
     /// Whether what was found did not serve.
     is_returned: AtomicBool,
 }
 
 struct Found {
+    place: Reference,
     manifest: Digest,
     pages: Vec<Descriptor>,
     first: Page,
+    rest: OnceCell<Option<Page>>,
+}
+
+impl Found {
+    /// The page that only builds ask which change something.
+    async fn rest(&self, client: &Client) -> Option<&Page> {
+        let rest = self
+            .rest
+            .get_or_init(|| async { read(client, &self.place.repository, self.pages.get(1)?).await.ok() });
+        rest.await.as_ref()
+    }
+
+    /// All pages that can be had.
+    async fn all(&self, client: &Client) -> Vec<&Page> {
+        let rest = self.rest(client).await;
+        [&self.first].into_iter().chain(rest).collect()
+    }
 }
 
 impl RemoteCache {
@@ -64,24 +89,27 @@ impl RemoteCache {
     ///
     /// # Errors
     /// Usage: the images do not agree about it; or it is asked for, and several repositories are pushed to of which each may
-    /// have other readers; or it is named on another registry.
+    /// have other readers; or it is named on another registry. A file of somebody who is trusted cannot be read, in `dir`.
     pub(super) fn of<'s>(
         request: &Request,
+        dir: &Path,
         images: impl IntoIterator<Item = &'s Settings>,
         references: &[&Reference],
     ) -> Result<Self> {
-        let wishes: Vec<Option<&Wish>> =
-            images.into_iter().map(|settings| settings.remote_cache.as_ref()).collect();
-        if !request.push || request.dry_run || !request.use_cache {
+        let images: Vec<&Settings> = images.into_iter().collect();
+        if !request.use_cache {
             return Ok(Self::default());
         }
-        if wishes.windows(2).any(|pair| pair[0] != pair[1]) {
-            return Err(Error::usage("the images of this call have different values of remote-cache")
-                .hint("give all of them the same, or build them in calls of their own"));
+        let bases = same("base-cache", &images, |settings| settings.base_cache.as_deref())?.flatten();
+        let bases = bases.map(str::parse::<Repository>).transpose()?;
+        if !request.push || request.dry_run {
+            return Ok(Self { bases, ..Self::default() });
         }
+        let wish = same("remote-cache", &images, |settings| settings.remote_cache.as_ref())?.flatten();
+        let trust = same("cache-trust", &images, |settings| &settings.cache_trust)?;
         let pushed: BTreeSet<&Repository> = references.iter().map(|name| &name.repository).collect();
         let is_ci = request.variables.get("CI").is_some_and(|value| !value.is_empty() && value != "false");
-        let home = match wishes.first().copied().flatten() {
+        let home = match wish {
             Some(Wish::On(false)) => None,
             None if !is_ci => None,
             Some(Wish::In(name)) => Some(named(name, &pushed)?),
@@ -97,9 +125,13 @@ impl RemoteCache {
                 _ => None,
             },
         };
-        let is_named = matches!(wishes.first(), Some(Some(Wish::In(_))));
+        let is_named = matches!(wish, Some(Wish::In(_)));
         let near = (!is_named).then(|| pushed.iter().map(|repository| repository.name.clone()).collect());
-        Ok(Self { home, near, ..Self::default() })
+        let signs = (home.is_some() || bases.is_some())
+            && images.iter().any(|settings| settings.attest.sign.is_some());
+        let trusted = trust.into_iter().flatten().filter(|_| signs);
+        let trusted = trusted.map(|entry| Trusted::read(dir, entry)).collect::<Result<_>>()?;
+        Ok(Self { home, near, trusted, bases, ..Self::default() })
     }
 
     /// Whether what this call finds out is kept.
@@ -113,54 +145,105 @@ impl RemoteCache {
     }
 
     /// Where what was found is, and which; `is_signed` where it was believed for its signature.
-    pub(super) fn reused(&self, is_signed: bool) -> Option<Resource> {
-        let (place, found) = (self.place.get()?, self.found.get()?);
-        let place = Resource::at(format!("oci://{place}")).sha256(&found.manifest);
-        Some(place.with("role", "remote-cache").with("signed", is_signed))
+    pub(super) fn reused(&self, is_signed: bool) -> Vec<Resource> {
+        let resource = |role: &'static str| {
+            move |Found { place, manifest, .. }: &Found| {
+                let place = Resource::at(format!("oci://{place}")).sha256(manifest);
+                place.with("role", role).with("signed", is_signed)
+            }
+        };
+        let of_bases = self.of_bases.get().into_iter().flatten();
+        self.all().map(resource("remote-cache")).chain(of_bases.map(resource("base-cache"))).collect()
+    }
+
+    /// All that was found.
+    fn all(&self) -> impl Iterator<Item = &Found> {
+        self.found.get().into_iter().chain(self.others.get().into_iter().flatten())
     }
 
     /// Borrows what every build asks. Finding nothing, or nothing that may be believed, is not an error. A machine
     /// that has written there knows it all itself.
     pub(super) async fn borrow(&self, desk: Desk<'_>, signer: Option<&Signer>) {
         let Some(home) = &self.home else { return };
-        let tag = match signer {
-            None => TAG.to_owned(),
+        let own = match signer {
+            None => Some(belief::place(home, None)),
             Some(signer) => match signer.name().await {
-                Ok(Some(name)) => {
-                    let digest = Digest::of(name.as_bytes()).hex();
-                    format!("{TAG}-{}", &digest[..SIGNER_DIGITS])
-                }
-                // Without a token nothing will be signed; and nobody will ever be the signer of a tag again.
-                Ok(None) | Err(_) => return,
+                // Nobody will ever be the signer of a tag again.
+                Ok(name) => name.map(|name| belief::place(home, Some(&name))),
+                // Without a token nothing will be signed.
+                Err(_) => return,
             },
         };
-        let place = Reference { repository: home.clone(), tag: Some(tag), digest: None };
-        let place = self.place.get_or_init(|| async { place }).await;
-        if desk.store.recall::<Digest>(Table::KeptIn, &place.to_string()).is_some() {
+        let is_kept =
+            |own: &Reference| desk.store.recall::<Digest>(Table::KeptIn, &own.to_string()).is_some();
+        let knows_all = own.as_ref().is_some_and(is_kept);
+        if let Some(own) = own {
+            let _ = self.place.set(own);
+        }
+        if knows_all {
             return;
         }
-        match find(place, desk, signer).await {
-            Ok(found) => {
-                found.first.lend(home, self.near.as_ref(), desk.store);
-                desk.events.step("Found", format!("the results of earlier builds in {home}"));
-                let _ = self.found.set(found);
-            }
-            Err(error) => tracing::debug!(%error, causes = ?error.causes(), %place, "no remote cache"),
+        let others = self.trusted.iter().map(|trusted| async {
+            looked(&belief::place(home, Some(&trusted.name)), desk, Belief::Other(&trusted.signatory)).await
+        });
+        let own = async { looked(self.place.get()?, desk, Belief::of(signer)).await };
+        let (own, others) = tokio::join!(own, join_all(others));
+        let others = self.others.get_or_init(|| async { others.into_iter().flatten().collect() }).await;
+        // The own word counts more, and so comes later.
+        others.iter().chain(&own).for_each(|found| found.first.lend(home, self.near.as_ref(), desk.store));
+        if own.is_some() || !others.is_empty() {
+            desk.events.step("Found", format!("the results of earlier builds in {home}"));
         }
+        if let Some(own) = own {
+            let _ = self.found.set(own);
+        }
+    }
+
+    /// Borrows what is in the layers of bases. Whoever knows it does not ask.
+    pub(super) async fn borrow_bases(&self, desk: Desk<'_>, signer: Option<&Signer>) {
+        let Some(bases) = self.bases.as_ref().filter(|_| !self.is_returned.load(Ordering::Relaxed)) else {
+            return;
+        };
+        let found = self.of_bases.get_or_init(|| async {
+            let own = match signer {
+                None => Some(belief::place(bases, None)),
+                Some(signer) => {
+                    signer.name().await.ok().flatten().map(|name| belief::place(bases, Some(&name)))
+                }
+            };
+            let own = own.into_iter().map(|place| (place, Belief::of(signer)));
+            let others = self.trusted.iter().filter(|_| signer.is_some()).map(|trusted| {
+                (belief::place(bases, Some(&trusted.name)), Belief::Other(&trusted.signatory))
+            });
+            let asked = own.chain(others).map(|(place, belief)| async move {
+                let found = looked(&place, desk, belief).await?;
+                let pages = found.all(desk.client).await;
+                pages.into_iter().for_each(|page| page.lend_contents(desk.store));
+                Some(found)
+            });
+            // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
+            let asked: Vec<BoxFuture<'_, Option<Found>>> = asked.map(|look| Box::pin(look) as _).collect();
+            let found: Vec<Found> = join_all(asked).await.into_iter().flatten().collect();
+            if !found.is_empty() {
+                desk.events.step("Found", format!("the contents of bases in {bases}"));
+            }
+            found
+        });
+        found.await;
     }
 
     /// Borrows what only builds ask that change something.
     pub(super) async fn borrow_rest(&self, client: &Client, store: &Store) {
-        let (Some(home), Some(found)) = (&self.home, self.found.get()) else { return };
+        let Some(home) = &self.home else { return };
         if self.is_returned.load(Ordering::Relaxed) {
             return;
         }
-        let rest = self.rest.get_or_init(|| async {
-            let page = read(client, home, found.pages.get(1)?, store).await.ok()?;
-            page.lend(home, self.near.as_ref(), store);
-            Some(page)
+        let lent = self.is_rest_lent.get_or_init(|| async {
+            let rest = join_all(self.all().map(|found| found.rest(client))).await;
+            // As with the first pages, the own one is the last.
+            rest.into_iter().flatten().rev().for_each(|page| page.lend(home, self.near.as_ref(), store));
         });
-        rest.await;
+        lent.await;
     }
 
     /// Gives all of it back, since a build with it has failed.
@@ -202,7 +285,7 @@ impl RemoteCache {
         }
         let known = self.found.get().filter(|_| !self.is_returned.load(Ordering::Relaxed));
         let most = page::MOST.iter().sum();
-        if known.is_some_and(|found| found.first.holds(&desk.store.findings(told.clone(), most))) {
+        if known.is_some_and(|found| page::hold(&[&found.first], &desk.store.findings(told.clone(), most))) {
             return Ok(());
         }
         // A build without changes asks little, but whoever changes something asks all of it.
@@ -210,21 +293,18 @@ impl RemoteCache {
         let told = desk.store.findings(told, most);
         // Others may have written meanwhile.
         let current = desk.client.head_manifest(place).await?.map(|found| found.digest);
-        let (mut before, now) = (Vec::new(), self.others(place, desk, signer, current).await?);
-        if let Some(found) = known.filter(|found| Some(found.manifest) == current) {
-            self.borrow_rest(desk.client, desk.store).await;
-            before.push(&found.first);
-            before.extend(self.rest.get().and_then(Option::as_ref));
-        } else if let Some((first, rest)) = &now {
-            before.push(first);
-            before.extend(rest);
-        }
+        let known = known.filter(|found| Some(found.manifest) == current);
+        let now =
+            match current.filter(|_| self.found.get().is_none_or(|found| Some(found.manifest) != current)) {
+                Some(_) => there(place, desk, signer).await?,
+                None => None,
+            };
+        let before = match known.or(now.as_ref()) {
+            Some(found) => found.all(desk.client).await,
+            None => Vec::new(),
+        };
         let pages = page::pages(told, sets, below, &place.repository, &before)?;
-        let mut blobs = Vec::new();
-        for page in pages {
-            blobs.push(Blob::of(PAGE, page.packed()?));
-        }
-        push(place, desk, signer, blobs).await?;
+        push(place, desk, signer, pages).await?;
         desk.store.remember(Table::KeptIn, &own, &keys);
         if self.found.get().is_none() {
             // This machine has all of it in its own cache, where what is lent never comes.
@@ -232,30 +312,56 @@ impl RemoteCache {
         }
         Ok(())
     }
+}
 
-    /// What is there now, where it is not what was found. What cannot be believed may be replaced, but not what is
-    /// something else.
-    async fn others(
-        &self,
-        place: &Reference,
-        desk: Desk<'_>,
-        signer: Option<&Signer>,
-        current: Option<Digest>,
-    ) -> Result<Option<(Page, Option<Page>)>> {
-        let is_known = self.found.get().is_some_and(|found| Some(found.manifest) == current);
-        if current.is_none() || is_known {
-            return Ok(None);
-        }
-        let found = match find(place, desk, signer).await {
-            Err(error) if error.kind() == Kind::Integrity => return Ok(None),
-            found => found?,
-        };
-        let rest = match found.pages.get(1) {
-            Some(rest) => read(desk.client, &place.repository, rest, desk.store).await.ok(),
-            None => None,
-        };
-        Ok(Some((found.first, rest)))
+/// What is there now. What cannot be believed may be replaced, but not what is something else.
+async fn there(place: &Reference, desk: Desk<'_>, signer: Option<&Signer>) -> Result<Option<Found>> {
+    match find(place, desk, Belief::of(signer)).await {
+        Err(error) if error.kind() == Kind::Integrity => Ok(None),
+        found => found.map(Some),
     }
+}
+
+/// Keeps what was told of the layers of bases in a repository, beside what is there, for all calls that name it.
+///
+/// # Errors
+/// Usage: whoever signs has no cache. Network: the registry cannot be reached or refuses.
+pub(super) async fn publish(
+    home: &Repository,
+    desk: Desk<'_>,
+    signer: Option<&Signer>,
+    told: BTreeSet<(Table, Digest)>,
+) -> Result<Reference> {
+    let name = match signer {
+        None => None,
+        Some(signer) => Some(signer.name().await?.ok_or_else(|| {
+            Error::usage("a build of a tag cannot publish a cache, since its signer never signs again")
+                .hint("publish from a branch")
+        })?),
+    };
+    let place = belief::place(home, name.as_deref());
+    let told = desk.store.findings(told, page::MOST.iter().sum());
+    let number = told.entries.len();
+    let now = match desk.client.head_manifest(&place).await? {
+        Some(_) => there(&place, desk, signer).await?,
+        None => None,
+    };
+    let before = match &now {
+        Some(found) => found.all(desk.client).await,
+        None => Vec::new(),
+    };
+    if page::hold(&before, &told) {
+        desk.events.step("Unchanged", place.to_string());
+        return Ok(place);
+    }
+    let pages = page::pages(told, &[], &BTreeSet::new(), home, &before)?;
+    if pages.iter().map(Page::fresh).sum::<usize>() < number {
+        desk.events.warn(format!(
+            "{place} has no room for all of it; publish fewer bases, or to several repositories"
+        ));
+    }
+    push(&place, desk, signer, pages).await?;
+    Ok(place)
 }
 
 /// Whether the bills of all images hang on them: then nobody learns more from the cache.
@@ -276,8 +382,30 @@ fn named(name: &str, pushed: &BTreeSet<&Repository>) -> Result<Repository> {
     }
 }
 
+/// What all images of a call have as the value of a key; `None` where there are no images.
+fn same<'s, T: PartialEq>(
+    key: &str,
+    images: &[&'s Settings],
+    value: impl Fn(&'s Settings) -> T,
+) -> Result<Option<T>> {
+    let mut values: Vec<T> = images.iter().map(|settings| value(settings)).collect();
+    if values.windows(2).any(|pair| pair[0] != pair[1]) {
+        return Err(Error::usage(format!("the images of this call have different values of {key}"))
+            .hint("give all of them the same, or build them in calls of their own"));
+    }
+    Ok(values.pop())
+}
+
+/// As [`find`]; that there is nothing to be had is no error.
+async fn looked(place: &Reference, desk: Desk<'_>, belief: Belief<'_>) -> Option<Found> {
+    let found = find(place, desk, belief).await;
+    found
+        .inspect_err(|error| tracing::debug!(%error, causes = ?error.causes(), %place, "no remote cache"))
+        .ok()
+}
+
 /// What is kept there, if it is to be believed.
-async fn find(place: &Reference, desk: Desk<'_>, signer: Option<&Signer>) -> Result<Found> {
+async fn find(place: &Reference, desk: Desk<'_>, belief: Belief<'_>) -> Result<Found> {
     let fetched = desk.client.manifest(place).await?;
     let other = || {
         Error::usage(format!("{place} is not a cache that this version can read"))
@@ -291,34 +419,38 @@ async fn find(place: &Reference, desk: Desk<'_>, signer: Option<&Signer>) -> Res
     let pages: Vec<Descriptor> =
         manifest.layers.iter().filter(|layer| layer.media_type == PAGE).cloned().collect();
     let first = pages.first().ok_or_else(|| Error::integrity("it has no page"))?;
-    if let Some(signer) = signer {
+    if belief.wants_signature() {
         let bundle = manifest.layers.iter().find(|layer| layer.media_type == trust::BUNDLE);
         let bundle = bundle.ok_or_else(|| Error::integrity("it is not signed, but this call signs"))?;
-        let bundle = desk.client.small_blob(&place.repository, bundle, desk.store).await?;
-        let statement = signer.own(&bundle, &first.digest).await?;
+        let bundle = small(desk.client, &place.repository, bundle).await?;
+        let statement = belief.statement(&bundle, &first.digest).await?;
         let is_whole = pages.iter().all(|page| statement.is_about(&page.digest));
         if statement.predicate_type != STATEMENT || !is_whole {
             return Err(Error::integrity("something else is signed"));
         }
     }
-    let first = read(desk.client, &place.repository, first, desk.store).await?;
-    Ok(Found { manifest: fetched.digest, pages, first })
+    let first = read(desk.client, &place.repository, first).await?;
+    Ok(Found { place: place.clone(), manifest: fetched.digest, pages, first, rest: OnceCell::new() })
 }
 
-async fn read(client: &Client, repository: &Repository, page: &Descriptor, store: &Store) -> Result<Page> {
-    if page.size > page::MOST_PACKED {
-        return Err(page::too_large());
+async fn read(client: &Client, repository: &Repository, page: &Descriptor) -> Result<Page> {
+    Page::unpacked(&small(client, repository, page).await?)
+}
+
+/// A part of the cache, which never comes to the disk of this machine.
+async fn small(client: &Client, repository: &Repository, part: &Descriptor) -> Result<Vec<u8>> {
+    match part.size > page::MOST_PACKED {
+        true => Err(page::too_large()),
+        false => client.read_blob(repository, part).await,
     }
-    Page::unpacked(&client.small_blob(repository, page, store).await?)
 }
 
 /// Pushes pages, with a signature where the call signs.
-async fn push(
-    place: &Reference,
-    desk: Desk<'_>,
-    signer: Option<&Signer>,
-    mut blobs: Vec<Blob>,
-) -> Result<()> {
+async fn push(place: &Reference, desk: Desk<'_>, signer: Option<&Signer>, pages: [Page; 2]) -> Result<()> {
+    let mut blobs = Vec::new();
+    for page in pages {
+        blobs.push(Blob::of(PAGE, page.packed()?));
+    }
     if let Some(signer) = signer {
         let subjects = blobs.iter().map(|blob| Resource::default().sha256(&blob.descriptor.digest));
         let statement = trust::Statement::new(subjects.collect(), STATEMENT, serde_json::json!({}));

@@ -1,9 +1,11 @@
 //! The pages of the remote cache: what every build asks, and what only one asks that changes something.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io::{Read, Write};
 
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
@@ -35,7 +37,7 @@ const LEVEL: i32 = 12;
 pub(super) struct Page {
     entries: Vec<Told>,
     /// Small blobs that are text.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "few")]
     blobs: Vec<String>,
     /// Layers, and the repositories of the registry that have them.
     #[serde(default)]
@@ -55,6 +57,30 @@ struct Told {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 const fn is_zero(age: &u8) -> bool {
     *age == 0
+}
+
+/// The first of a list, as many as are kept: an empty text takes more room here than in a page.
+fn few<'de, D: Deserializer<'de>>(list: D) -> std::result::Result<Vec<String>, D::Error> {
+    struct Few;
+    impl<'de> Visitor<'de> for Few {
+        type Value = Vec<String>;
+
+        fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+            to.write_str("a list of texts")
+        }
+
+        fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> std::result::Result<Vec<String>, S::Error> {
+            let mut found = Vec::new();
+            while found.len() < MOST_BLOBS
+                && let Some(text) = list.next_element()?
+            {
+                found.push(text);
+            }
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(found)
+        }
+    }
+    list.deserialize_seq(Few)
 }
 
 /// What an entry says of a layer.
@@ -98,32 +124,48 @@ impl Page {
         }
     }
 
-    /// Whether all that was told is in it, with the same words.
-    pub(super) fn holds(&self, told: &Findings) -> bool {
-        let known = self.entries.iter().map(|told| ((told.table.as_str(), told.key), told.value.get()));
-        let known: BTreeMap<(&str, Digest), &str> = known.collect();
-        told.entries.iter().all(|entry| {
-            let value = known.get(&(entry.table.name(), entry.key));
-            value.is_some_and(|value| value.as_bytes() == entry.value)
+    /// How many entries the last writer has told.
+    pub(super) fn fresh(&self) -> usize {
+        self.entries.iter().filter(|told| told.age == 0).count()
+    }
+
+    /// Lends what is said of the contents of layers, and nothing else of it.
+    pub(super) fn lend_contents(&self, store: &Store) {
+        let entries = self.entries().filter(|entry| matches!(entry.table, Table::Facts | Table::Details));
+        store.lend(Findings { entries: entries.collect(), blobs: Vec::new() }, Vec::new());
+    }
+
+    /// What it says in tables that this version knows.
+    fn entries(&self) -> impl Iterator<Item = Entry> {
+        self.entries.iter().filter_map(|told| {
+            let table = Table::named(&told.table)?;
+            Some(Entry { table, key: told.key, value: told.value.get().as_bytes().to_vec() })
         })
     }
 
     /// Lends it. Tables that this version does not know are passed over, and so are layers elsewhere than in the
     /// repositories that are `near`, if these are given; never is another registry asked.
     pub(super) fn lend(&self, from: &Repository, near: Option<&BTreeSet<String>>, store: &Store) {
-        let entries = self.entries.iter().filter_map(|told| {
-            let table = Table::named(&told.table)?;
-            Some(Entry { table, key: told.key, value: told.value.get().as_bytes().to_vec() })
-        });
         let is_near = |name: &String| near.is_none_or(|near| near.contains(name));
         let layers = self.layers.iter().take(MOST_LAYERS).filter(|(_, name)| is_near(name));
         let homes = layers.filter_map(|(digest, name)| {
             let home: Repository = format!("{}/{name}", from.registry).parse().ok()?;
             (home.registry == from.registry).then_some((*digest, home))
         });
-        let blobs = self.blobs.iter().take(MOST_BLOBS).map(|text| text.clone().into_bytes()).collect();
-        store.lend(Findings { entries: entries.collect(), blobs }, homes.collect());
+        let blobs = self.blobs.iter().map(|text| text.clone().into_bytes()).collect();
+        store.lend(Findings { entries: self.entries().collect(), blobs }, homes.collect());
     }
+}
+
+/// Whether all that was told is in these pages, with the same words.
+pub(super) fn hold(pages: &[&Page], told: &Findings) -> bool {
+    let known = pages.iter().flat_map(|page| &page.entries);
+    let known = known.map(|told| ((told.table.as_str(), told.key), told.value.get()));
+    let known: BTreeMap<(&str, Digest), &str> = known.collect();
+    told.entries.iter().all(|entry| {
+        let value = known.get(&(entry.table.name(), entry.key));
+        value.is_some_and(|value| value.as_bytes() == entry.value)
+    })
 }
 
 /// What is kept: what was told, and of what was there before as much as there is room for, what was of use lately first.
@@ -237,9 +279,9 @@ mod tests {
         let [first, rest] = made(findings.clone(), &[]);
         assert_eq!((first.entries.len(), rest.entries.len(), first.blobs.len()), (1, 1, 1));
         let read = Page::unpacked(&first.packed().expect("packed")).expect("read");
-        assert!(read.holds(&told(&[(Table::Users, "a", "1".into())])));
-        assert!(!read.holds(&told(&[(Table::Users, "a", "2".into())])), "another value");
-        assert!(!read.holds(&findings), "the rest is elsewhere");
+        assert!(hold(&[&read], &told(&[(Table::Users, "a", "1".into())])));
+        assert!(!hold(&[&read], &told(&[(Table::Users, "a", "2".into())])), "another value");
+        assert!(!hold(&[&read], &findings), "the rest is elsewhere");
     }
 
     #[test]
