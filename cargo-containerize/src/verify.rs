@@ -1,10 +1,11 @@
-//! `containerize verify`: whether an image, or a file, is what somebody has signed.
+//! `containerize verify`: whether an image, or a file, is what somebody has signed, and what its source gives.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use containerize_core::base::spec::BaseSpec;
 use containerize_core::event::Events;
+use containerize_core::oci::Reference;
 use containerize_core::story::{
     self, Attestation, Cause, NamedFile, Rebuilder, Rebuilt, Verified, VerifiedFiles, Verifier,
 };
@@ -24,11 +25,12 @@ const MOST_CHANGES: usize = 10;
 /// # Errors
 /// Integrity: it is not signed by whoever must have. Others when it, a key or a root cannot be had.
 pub(crate) async fn run(arguments: &VerifyArgs, events: &Events) -> Result<Verdict> {
-    let subject = arguments.subject()?;
-    if let Subject::Rebuild(image) = &subject {
-        return rebuild(arguments, image, events).await;
+    let good = |text| Verdict { text, is_good: true };
+    match arguments.subject()? {
+        Subject::Image(image) => verify(arguments, &image, events).await.map(good),
+        Subject::Files(files, bundle) => verify_files(arguments, files, bundle, events).map(good),
+        Subject::Rebuild(image) => rebuild(arguments, &image, events).await,
     }
-    verify(arguments, &subject, events).await.map(|text| Verdict { text, is_good: true })
 }
 
 /// What is to be printed, and whether the image is what it should be.
@@ -37,21 +39,8 @@ pub(crate) struct Verdict {
     pub(crate) is_good: bool,
 }
 
-async fn verify(arguments: &VerifyArgs, subject: &Subject<'_>, events: &Events) -> Result<String> {
+async fn verify(arguments: &VerifyArgs, image: &Reference, events: &Events) -> Result<String> {
     let signatory = signatory(&arguments.signatory)?;
-    let image = match subject {
-        Subject::Rebuild(_) => return Err(Error::bug("an image that is built again is verified elsewhere")),
-        Subject::Image(image) => image,
-        Subject::Files(files, bundle) => {
-            let dir = request::here()?;
-            let verified =
-                tokio::task::block_in_place(|| story::verify_files(&dir, files, bundle, &signatory, events))?;
-            return Ok(match arguments.say.format {
-                PrintFormat::Json => format!("{:#}\n", json!(verified)),
-                PrintFormat::Text => words_of_files(&verified, arguments.signatory.key.as_deref()),
-            });
-        }
-    };
     let (client, store) = request::for_verify(arguments, image, events)?;
     let verifier = Verifier { store: &store, client: &client, signatory: &signatory, events };
     let verified = verifier.verify(image).await?;
@@ -59,6 +48,16 @@ async fn verify(arguments: &VerifyArgs, subject: &Subject<'_>, events: &Events) 
     Ok(match arguments.say.format {
         PrintFormat::Json => format!("{:#}\n", json!(verified)),
         PrintFormat::Text => words(&verified, arguments.signatory.key.as_deref()),
+    })
+}
+
+fn verify_files(arguments: &VerifyArgs, files: &[PathBuf], bundle: &Path, events: &Events) -> Result<String> {
+    let (dir, signatory) = (request::here()?, signatory(&arguments.signatory)?);
+    let verified =
+        tokio::task::block_in_place(|| story::verify_files(&dir, files, bundle, &signatory, events))?;
+    Ok(match arguments.say.format {
+        PrintFormat::Json => format!("{:#}\n", json!(verified)),
+        PrintFormat::Text => words_of_files(&verified, arguments.signatory.key.as_deref()),
     })
 }
 

@@ -1,6 +1,7 @@
 //! `verify --rebuild`: an image is built again elsewhere, and compared bit for bit.
 
 mod differences;
+mod planted;
 mod refusals;
 mod same;
 
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use containerize_tests::program::{Call, Done, Project};
+use containerize_tests::python::{Base, Wheel};
 use containerize_tests::registry::{Options, Referrers, TestRegistry};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -65,7 +67,8 @@ fn elsewhere(project: &Project) -> (TempDir, PathBuf) {
 /// Builds `image` again on another machine, from a checkout elsewhere.
 fn rebuild(project: &Project, image: &str, checkout: &Path, arguments: &[&str]) -> Call {
     let checkout = checkout.display().to_string();
-    let call = project.call_on("elsewhere", [&["verify", image, "--rebuild", "-C", &checkout], arguments].concat());
+    let call =
+        project.call_on("elsewhere", [&["verify", image, "--rebuild", "-C", &checkout], arguments].concat());
     call.umask("077").env("TZ", "Asia/Kathmandu").env("LC_ALL", "C.UTF-8").env("PIP_CONFIG_FILE", "/dev/null")
 }
 
@@ -78,4 +81,55 @@ fn difference(call: Call) -> Value {
 
 fn assert_same(done: &Done) {
     assert!(done.stdout().contains(": the same, bit for bit\n"), "{}", done.shown());
+}
+
+/// A project of Python with a wheel and a base beside it, all of it committed.
+fn python() -> Project {
+    let project = Project::new(&[
+        ("main.py", "import greeting\n\nif __name__ == \"__main__\":\n    print(greeting.WORDS)\n"),
+        ("conf/a.toml", "a = 1\n"),
+        ("pyproject.toml", "[project]\nname = \"shop\"\nversion = \"2.0\"\ndynamic = [\"dependencies\"]\n"),
+        (".gitignore", "/out\n"),
+        (".containerignore", "wheels\nbase\nout\nsign.toml\n"),
+    ]);
+    let hash = Wheel::new("greeting", "1.0")
+        .file("greeting/__init__.py", "WORDS = 'hello'\n")
+        .write(&project.at("wheels"));
+    let line = format!("--no-index\n--find-links wheels\ngreeting==1.0 --hash=sha256:{hash}\n");
+    project.write(&[("requirements.txt", &line)]);
+    Base::debian(3, 13, 5).write(&project.at("base"));
+    project
+}
+
+/// Puts the only image of a layout into a registry.
+fn put_layout(registry: &TestRegistry, repository: &str, tag: &str, layout: &Path) {
+    let text = |path: PathBuf| std::fs::read(path).expect("a file");
+    let index: Value = serde_json::from_slice(&text(layout.join("index.json"))).expect("JSON");
+    let blob = |digest: &Value| {
+        text(
+            layout
+                .join("blobs/sha256")
+                .join(digest.as_str().expect("a digest").trim_start_matches("sha256:")),
+        )
+    };
+    put(registry, repository, tag, &index["manifests"][0], &blob);
+}
+
+fn put(
+    registry: &TestRegistry,
+    repository: &str,
+    reference: &str,
+    entry: &Value,
+    blob: &dyn Fn(&Value) -> Vec<u8>,
+) {
+    let bytes = blob(&entry["digest"]);
+    let manifest: Value = serde_json::from_slice(&bytes).expect("JSON");
+    for below in manifest["manifests"].as_array().into_iter().flatten() {
+        put(registry, repository, below["digest"].as_str().expect("a digest"), below, blob);
+    }
+    for part in manifest["layers"].as_array().into_iter().flatten().chain(manifest.get("config")) {
+        registry.put_blob(repository, blob(&part["digest"]));
+    }
+    let kind = entry["mediaType"].as_str().or(manifest["mediaType"].as_str()).expect("a type");
+    registry.put_manifest(repository, reference, kind, bytes);
 }

@@ -4,6 +4,8 @@ use std::io::{self, Read};
 
 use serde::{Serialize, Serializer};
 
+use super::marks::Mark;
+
 /// As many bytes are compared at a time.
 const CHUNK: usize = 64 * 1024;
 /// As many bytes are kept on each side of the place.
@@ -26,6 +28,9 @@ pub struct Bytes {
     /// The bytes before the place, which are the same in both.
     #[serde(skip)]
     before: Vec<u8>,
+    /// Where or when the two were made, if they say so.
+    #[serde(skip)]
+    pub(super) mark: Option<Mark>,
 }
 
 fn hex<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
@@ -75,7 +80,7 @@ pub(super) fn first_difference(mut image: impl Read, mut rebuilt: impl Read) -> 
         let before = last(&[&before[..], &one[..at]].concat(), AROUND).to_vec();
         let image = after(&one[at..], image)?;
         let rebuilt = after(&other[at..], rebuilt)?;
-        return Ok(Some(Bytes { offset: offset + at as u64, image, rebuilt, before }));
+        return Ok(Some(Bytes { offset: offset + at as u64, image, rebuilt, before, mark: None }));
     }
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::changes::{Change, Input};
 use super::difference::{Difference, LayerDifference, Place, Within};
+use super::marks::Mark;
 
 /// What is likely to be the cause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,9 +28,14 @@ pub enum Cause {
         /// Here.
         rebuilt: String,
     },
+    /// A base that is in no registry was another one.
+    LooseBase {
+        /// The bases, as they were named.
+        bases: Vec<String>,
+    },
     /// The interpreter that made bytecode was another one than the base's version says.
     Bytecode,
-    /// Something compiled here, by another compiler or with other libraries.
+    /// Something compiled, by what is recorded and by something else: a linker, a C compiler, settings of the machine.
     Compiled,
     /// The file is not the one of the commit: it was changed, or git does not know it.
     Source,
@@ -47,8 +53,13 @@ impl fmt::Display for Cause {
             Self::Time { image, rebuilt } => {
                 write!(f, "the file contains the time when it was built: {image} in the image, {rebuilt} here")
             }
+            Self::LooseBase { bases } => {
+                write!(f, "another base: the digest of {} is not recorded", bases.join(" and "))
+            }
             Self::Bytecode => f.write_str("another CPython made the bytecode"),
-            Self::Compiled => f.write_str("another compiler, or other libraries of the building machine"),
+            Self::Compiled => f.write_str(
+                "another linker, C compiler or library of the building machine, or a setting outside of the repository",
+            ),
             Self::Source => {
                 f.write_str("the file was changed without a commit when the image was built, or git ignores it")
             }
@@ -59,13 +70,33 @@ impl fmt::Display for Cause {
     }
 }
 
-/// What is likely to be the cause of a difference, given the inputs that `changed`. The layer with the project's own
-/// files is called `project`.
-pub(super) fn likely(difference: &Difference, changed: &[Change], project: &str) -> Cause {
-    let input = |is_wanted: &dyn Fn(&Input) -> bool| {
-        changed.iter().find(|change| is_wanted(&change.input)).cloned().map(Cause::Input)
-    };
-    let any = || input(&|_| true).unwrap_or(Cause::NotFromTheseInputs);
+/// What is known of the two builds.
+pub(super) struct Known<'a> {
+    /// The inputs that changed.
+    pub(super) changed: &'a [Change],
+    /// What the layer with the project's own files is called.
+    pub(super) project: &'a str,
+    /// Bases whose digests are not recorded.
+    pub(super) loose_bases: &'a [String],
+}
+
+impl Known<'_> {
+    /// The first changed input that is wanted.
+    fn input(&self, is_wanted: impl Fn(&Input) -> bool) -> Option<Cause> {
+        self.changed.iter().find(|change| is_wanted(&change.input)).cloned().map(Cause::Input)
+    }
+
+    fn base(&self) -> Option<Cause> {
+        let loose = || Cause::LooseBase { bases: self.loose_bases.to_vec() };
+        let is_base = |one: &Input| matches!(one, Input::Base(_));
+        self.input(is_base).or_else(|| (!self.loose_bases.is_empty()).then(loose))
+    }
+}
+
+/// What is likely to be the cause of a difference.
+pub(super) fn likely(difference: &Difference, known: &Known<'_>) -> Cause {
+    let input = |is_wanted: &dyn Fn(&Input) -> bool| known.input(is_wanted);
+    let any = || known.input(|_| true).unwrap_or(Cause::NotFromTheseInputs);
     match &difference.place {
         Place::Configuration(field) if field.field.contains("created") => {
             input(&|one| *one == Input::Created).unwrap_or_else(any)
@@ -76,17 +107,13 @@ pub(super) fn likely(difference: &Difference, changed: &[Change], project: &str)
         Place::Configuration(_) | Place::Manifest(_) | Place::Index(_) | Place::Platforms(_) => {
             input(&|one| matches!(one, Input::Setting(_) | Input::Base(_))).unwrap_or_else(any)
         }
-        Place::Layer(layer) => of_layer(difference, layer, project, &input).unwrap_or_else(any),
+        Place::Layer(layer) => of_layer(difference, layer, known).unwrap_or_else(any),
     }
 }
 
 /// The cause of a difference in a layer, where its place tells more than what changed at all.
-fn of_layer(
-    difference: &Difference,
-    layer: &LayerDifference,
-    project: &str,
-    input: &dyn Fn(&dyn Fn(&Input) -> bool) -> Option<Cause>,
-) -> Option<Cause> {
+fn of_layer(difference: &Difference, layer: &LayerDifference, known: &Known<'_>) -> Option<Cause> {
+    let input = |is_wanted: &dyn Fn(&Input) -> bool| known.input(is_wanted);
     let path = difference.path().unwrap_or_default();
     if path.ends_with(".pyc") {
         let python = input(&|one| *one == Input::Python);
@@ -95,9 +122,8 @@ fn of_layer(
     if matches!(layer.within, Within::Compression(_) | Within::Archive) {
         return input(&|one| *one == Input::Containerize);
     }
-    let is_base = |one: &Input| matches!(one, Input::Base(_));
-    if layer.title.starts_with("base") || !layer.is_ours {
-        return input(&is_base);
+    if !layer.is_ours {
+        return known.base();
     }
     let own_name = |one: &Input| match one {
         Input::Package(name) => is_about(&layer.title, path, name),
@@ -109,7 +135,7 @@ fn of_layer(
     let near = input(&own_name).or_else(|| input(&|one| *one == Input::Compiler));
     let near = near.or_else(|| of_content(difference));
     let near = near.or_else(|| input(&|one| !matches!(one, Input::Created | Input::Version)));
-    near.or(match (compiled, layer.title == project || layer.title == "files") {
+    near.or(match (compiled, layer.title == known.project || layer.title == "files") {
         (true, _) => Some(Cause::Compiled),
         (false, true) if !path.is_empty() => Some(Cause::Source),
         (false, _) => None,
@@ -128,59 +154,17 @@ fn is_compiled(path: &str) -> bool {
     name.ends_with(".so") || name.contains(".so.") || (path.contains("/bin/") && !name.contains('.'))
 }
 
-/// What the bytes in question say themselves.
+/// What the file in question says of itself.
 fn of_content(difference: &Difference) -> Option<Cause> {
-    let (image, rebuilt) = difference.bytes()?.text()?;
-    if let (Some(one), Some(other)) = (path_in(&image), path_in(&rebuilt))
-        && one != other
-    {
-        return Some(Cause::Path { image: one, rebuilt: other });
-    }
-    if let (Some(one), Some(other)) = (time_in(&image), time_in(&rebuilt))
-        && one != other
-    {
-        return Some(Cause::Time { image: one, rebuilt: other });
-    }
-    None
-}
-
-/// The first absolute path in a text that leads deep enough to be one of a machine.
-fn path_in(text: &str) -> Option<String> {
-    let mut words = text.split([' ', '"', '\'', '=', ',', ';', '(', ')', '<', '>']);
-    let is_path = |word: &&str| {
-        let parts = word.split('/').filter(|part| !part.is_empty()).count();
-        let is_address = word.contains("//");
-        word.starts_with('/') && parts >= 3 && !is_address
-    };
-    words.find(is_path).map(str::to_owned)
-}
-
-/// The first time in a text: a date with a time of day, a time of day, or seconds since 1970.
-fn time_in(text: &str) -> Option<String> {
-    let pattern = regex::Regex::new(
-        r"(19|20)\d\d-[01]\d-[0-3]\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?|\b[0-2]\d:[0-5]\d:[0-5]\d\b|\b1[5-9]\d{8}(\.\d+)?\b",
-    );
-    pattern.ok()?.find(text).map(|found| found.as_str().to_owned())
+    Some(match difference.bytes()?.mark.clone()? {
+        Mark::Path { image, rebuilt } => Cause::Path { image, rebuilt },
+        Mark::Time { image, rebuilt } => Cause::Time { image, rebuilt },
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_and_times_are_found_in_text() {
-        assert_eq!(path_in("x=/home/ann/app/src/a.c:7").as_deref(), Some("/home/ann/app/src/a.c:7"));
-        assert_eq!(path_in("https://example.org/a/b/c"), None);
-        assert_eq!(path_in("/usr/bin"), None);
-        for (text, time) in [
-            ("built 2026-11-28T10:00:01.5Z", "2026-11-28T10:00:01.5"),
-            ("at 10:00:01", "10:00:01"),
-            ("T = 1764324000.25", "1764324000.25"),
-        ] {
-            assert_eq!(time_in(text).as_deref(), Some(time));
-        }
-        assert_eq!(time_in("version 1.2.3"), None);
-    }
 
     #[test]
     fn a_package_is_known_by_its_layer_or_folder() {

@@ -30,7 +30,7 @@ pub enum Input {
     Compiler,
     /// The interpreter that runs the application and makes its bytecode.
     Python,
-    /// A base.
+    /// An image from a registry that the image stands on.
     Base(String),
     /// A lock file.
     Lock(String),

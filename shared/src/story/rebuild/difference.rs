@@ -35,7 +35,7 @@ pub enum Place {
     Manifest(Field),
     /// A field of the configuration.
     Configuration(Field),
-    /// A layer.
+    /// A layer, and where in it.
     Layer(LayerDifference),
 }
 

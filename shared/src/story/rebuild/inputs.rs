@@ -96,9 +96,13 @@ impl Inputs {
                 return Err(cannot("it was built from uncommitted changes".into())
                     .hint("commit them, and build and push it again"));
             }
+            source.commit = material.digest.get("gitCommit").cloned();
+            // It becomes a word of a command.
             let is_hex =
-                |text: &&String| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-            source.commit = material.digest.get("gitCommit").filter(is_hex).cloned();
+                |text: &String| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if let Some(text) = source.commit.as_ref().filter(|text| !is_hex(text)) {
+                return Err(cannot(format!("the commit {text:?} in its provenance is invalid")));
+            }
             source.address =
                 material.uri.as_deref().and_then(|uri| uri.strip_prefix("git+")).map(str::to_owned);
         }

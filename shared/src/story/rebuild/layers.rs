@@ -6,6 +6,7 @@ use tar::{Archive, Entries, EntryType};
 
 use super::bytes::first_difference;
 use super::difference::{Entry, Field, OnlyIn, Side, Within};
+use super::marks::{Marks, marks, that_differ};
 use crate::error::{Context, Error, Result};
 use crate::facts;
 use crate::oci::media_type::Compression;
@@ -20,7 +21,10 @@ pub(super) fn compare(image: &Blob, rebuilt: &Blob) -> Result<Within> {
     facts::read_layer(facts::plain(image)?, Compression::None)?;
     let (mut one, mut other) = (Archive::new(facts::plain(image)?), Archive::new(facts::plain(rebuilt)?));
     let found = entries(one.entries().map_err(unreadable)?, other.entries().map_err(unreadable)?)?;
-    if let Some(found) = found {
+    if let Some(mut found) = found {
+        if let Within::Content(Entry { path, about }) = &mut found {
+            about.mark = that_differ(&marks_in(image, path)?, &marks_in(rebuilt, path)?);
+        }
         return Ok(found);
     }
     let (one, other) = (facts::plain(image)?, facts::plain(rebuilt)?);
@@ -35,16 +39,34 @@ fn unreadable(error: io::Error) -> Error {
     Error::integrity("the layer cannot be read").because(error)
 }
 
+/// The marks in a file of a layer.
+fn marks_in(layer: &Blob, wanted: &str) -> Result<Marks> {
+    let mut archive = Archive::new(facts::plain(layer)?);
+    for entry in archive.entries().map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        if path(&entry) == wanted {
+            return marks(entry).map_err(unreadable);
+        }
+    }
+    Ok(Marks::default())
+}
+
+/// Whether the file lists the digests of others, which tells nothing that they do not tell better.
+fn is_a_list(path: &str) -> bool {
+    path.ends_with(".dist-info/RECORD")
+}
+
 /// Entries are in the order of their paths, so whichever comes first is missing from the other.
 fn entries<A: Read, B: Read>(
     mut image: Entries<'_, A>,
     mut rebuilt: Entries<'_, B>,
 ) -> Result<Option<Within>> {
+    let mut list = None;
     loop {
         let one = image.next().transpose().map_err(unreadable)?;
         let other = rebuilt.next().transpose().map_err(unreadable)?;
         let (mut one, mut other) = match (one, other) {
-            (None, None) => return Ok(None),
+            (None, None) => return Ok(list),
             (Some(one), None) => return Ok(Some(only_in(Side::Image, path(&one)))),
             (None, Some(other)) => return Ok(Some(only_in(Side::Rebuilt, path(&other)))),
             (Some(one), Some(other)) => (one, other),
@@ -59,7 +81,12 @@ fn entries<A: Read, B: Read>(
             return Ok(Some(Within::Property(Entry { path: at, about })));
         }
         if let Some(about) = first_difference(&mut one, &mut other).context(|| format!("cannot read {at}"))? {
-            return Ok(Some(Within::Content(Entry { path: at, about })));
+            let is_list = is_a_list(&at);
+            let found = Some(Within::Content(Entry { path: at, about }));
+            if !is_list {
+                return Ok(found);
+            }
+            list = list.or(found);
         }
     }
 }

@@ -8,6 +8,7 @@ mod compare;
 mod difference;
 mod inputs;
 mod layers;
+mod marks;
 mod repeat;
 mod statements;
 
@@ -31,6 +32,7 @@ use crate::store::Store;
 use crate::trust::{Provenance, Signatory};
 pub use bytes::Bytes;
 pub use cause::Cause;
+use cause::Known;
 pub use changes::{Change, Input};
 pub use checkout::Place as SourcePlace;
 use checkout::checkout;
@@ -121,8 +123,9 @@ impl Rebuilder<'_> {
             }
             None => Vec::new(),
         };
-        let project = project(&inputs, &then);
-        let cause = difference.as_ref().map(|difference| cause::likely(difference, &changes, &project));
+        let (project, loose_bases) = (&project(&inputs, &then), &inputs.loose_bases);
+        let known = Known { changed: &changes, project, loose_bases };
+        let cause = difference.as_ref().map(|difference| cause::likely(difference, &known));
         Ok(Rebuilt {
             image: shown,
             digest: found.root.digest,

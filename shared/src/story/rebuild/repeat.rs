@@ -45,7 +45,7 @@ pub(super) fn request(
         rust: RustCall {
             cargo: cargo(inputs, &dir, epoch, request)?,
             manifest_path: manifest,
-            target_dir: Some(scratch.join("target")),
+            target_dir: is_rust.then(|| scratch.join("target")),
             ..request.rust.clone()
         },
         scope: Scope {
