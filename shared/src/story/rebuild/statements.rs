@@ -78,7 +78,7 @@ fn none(shown: &str, is_of_others: bool, must_be_signed: bool) -> Error {
     let signed = if must_be_signed { "signed " } else { "" };
     Error::integrity(format!("{shown} has no {signed}provenance, so its build cannot be repeated")).hint(
         words!(
-            "a push attaches it; for a layout or an archive, build with {}",
+            "a push attaches it where the registry lists it; for other registries, layouts and archives, build with {}",
             flag("attestations").of("referrers")
         ),
     )
