@@ -6,7 +6,7 @@ mod check;
 mod images;
 mod mistakes;
 mod plan;
-mod remote;
+pub(crate) mod remote;
 
 use containerize_tests::layout::{Image, Layout};
 use containerize_tests::program::{Call, Project};

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{MAIN, greeting, project};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const TAG: &str = "containerize-cache";
+pub(crate) const TAG: &str = "containerize-cache";
 const NOTE: &str = "the remote cache did not serve";
 
 /// A push by the machine of this name.
@@ -51,7 +51,7 @@ fn without_wheels(project: &Project) {
 }
 
 /// The pages of the cache, as they are compressed.
-fn pages(registry: &TestRegistry, tag: &str) -> Vec<Value> {
+pub(crate) fn pages(registry: &TestRegistry, tag: &str) -> Vec<Value> {
     let (_, manifest) = registry.manifest("me/app", tag).expect("a cache");
     let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
     let layers = manifest["layers"].as_array().expect("layers");
@@ -65,7 +65,7 @@ fn pages(registry: &TestRegistry, tag: &str) -> Vec<Value> {
 }
 
 /// Puts other pages in the place of the cache's.
-fn put(registry: &TestRegistry, tag: &str, pages: &[Vec<u8>]) {
+pub(crate) fn put(registry: &TestRegistry, tag: &str, pages: &[Vec<u8>]) {
     let empty = registry.put_blob("me/app", "{}");
     let layers = pages.iter().map(|page| {
         let digest = registry.put_blob("me/app", page.clone());
@@ -81,7 +81,7 @@ fn put(registry: &TestRegistry, tag: &str, pages: &[Vec<u8>]) {
     registry.put_manifest("me/app", tag, MANIFEST, manifest.to_string());
 }
 
-fn packed(page: &Value) -> Vec<u8> {
+pub(crate) fn packed(page: &Value) -> Vec<u8> {
     zstd::encode_all(page.to_string().as_bytes(), 3).expect("zstd")
 }
 

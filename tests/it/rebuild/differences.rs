@@ -277,27 +277,3 @@ fn another_compiler_and_another_version_of_this_program_are_causes() {
         "{of_version:#}"
     );
 }
-
-#[test]
-fn a_lie_in_the_cache_is_found_and_not_repeated() {
-    let (project, registry) = pushed();
-    // The machine believes that the layer of the project is that of the wheel.
-    let memo = project.cache("").join("memo/layers");
-    let values: Vec<_> =
-        fs::read_dir(&memo).expect("memos").map(|file| file.expect("a memo").path()).collect();
-    assert!(!values.is_empty());
-    let flags = ["--base", "oci:base:py", "--platform", "linux/amd64", "--check", "off"];
-    let truth = fs::read(&values[0]).expect("a memo");
-    for value in &values {
-        fs::write(value, &truth).expect("a lie");
-    }
-    project.write(&[("again", "")]);
-    fs::remove_file(project.at("again")).expect("removed");
-    let lie = push(&project, &registry, &flags).env("PIP_CONFIG_FILE", "/dev/null").run();
-    assert_eq!(lie.code(), 0, "{}", lie.shown());
-    // On the very machine that lies.
-    let image = image(&registry);
-    let call = project.call(["verify", &image, "--rebuild", "--quiet", "--format", "json"]);
-    let found = difference(call.env("PIP_CONFIG_FILE", "/dev/null"));
-    assert_eq!(fields(&found, &["in", "cause.cause"])[0], json!("layer"), "{found:#}");
-}

@@ -1,6 +1,7 @@
 //! `verify --rebuild`: an image is built again elsewhere, and compared bit for bit.
 
 mod differences;
+mod lies;
 mod planted;
 mod refusals;
 mod same;

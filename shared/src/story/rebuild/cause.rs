@@ -10,7 +10,7 @@ use super::marks::Mark;
 
 /// What is likely to be the cause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "cause")]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "cause")]
 pub enum Cause {
     /// An input was another one.
     Input(Change),
@@ -39,8 +39,12 @@ pub enum Cause {
     Compiled,
     /// The file is not the one of the commit: it was changed, or git does not know it.
     Source,
-    /// All recorded inputs are the same, and they give another layer.
-    NotFromTheseInputs,
+    /// All recorded inputs are the same, and they give another image.
+    NotFromTheseInputs {
+        /// The remote cache that the build believed, where it did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        remote_cache: Option<String>,
+    },
 }
 
 impl fmt::Display for Cause {
@@ -63,7 +67,10 @@ impl fmt::Display for Cause {
             Self::Source => {
                 f.write_str("the file was changed without a commit when the image was built, or git ignores it")
             }
-            Self::NotFromTheseInputs => f.write_str(
+            Self::NotFromTheseInputs { remote_cache: Some(cache) } => {
+                write!(f, "the remote cache {cache} was wrong: the recorded inputs give another result")
+            }
+            Self::NotFromTheseInputs { remote_cache: None } => f.write_str(
                 "the recorded inputs are the same but give another result, so the image was not made from them alone",
             ),
         }
@@ -78,6 +85,8 @@ pub(super) struct Known<'a> {
     pub(super) project: &'a str,
     /// Bases whose digests are not recorded.
     pub(super) loose_bases: &'a [String],
+    /// The remote cache that the build believed.
+    pub(super) remote_cache: Option<&'a str>,
 }
 
 impl Known<'_> {
@@ -96,7 +105,8 @@ impl Known<'_> {
 /// What is likely to be the cause of a difference.
 pub(super) fn likely(difference: &Difference, known: &Known<'_>) -> Cause {
     let input = |is_wanted: &dyn Fn(&Input) -> bool| known.input(is_wanted);
-    let any = || known.input(|_| true).unwrap_or(Cause::NotFromTheseInputs);
+    let lie = || Cause::NotFromTheseInputs { remote_cache: known.remote_cache.map(str::to_owned) };
+    let any = || known.input(|_| true).unwrap_or_else(lie);
     match &difference.place {
         Place::Configuration(field) if field.field.contains("created") => {
             input(&|one| *one == Input::Created).unwrap_or_else(any)

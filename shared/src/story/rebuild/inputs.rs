@@ -32,6 +32,8 @@ pub(super) struct Inputs {
     pub(super) bases: Vec<(Reference, Platform, Digest)>,
     /// Bases that are in no registry, so that their digests are not told.
     pub(super) loose_bases: Vec<String>,
+    /// The remote cache that the build believed, where it did.
+    pub(super) remote_cache: Option<String>,
 }
 
 /// Where the source is.
@@ -116,7 +118,9 @@ impl Inputs {
         let listed: Vec<String> =
             listed.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect();
         let platforms = if listed.is_empty() { targets.keys().cloned().collect() } else { listed };
-        Ok(Self { name, created, language, platforms, call, source, bases, loose_bases })
+        let remote_cache = with_role(provenance, "remote-cache").find_map(|material| material.uri.as_deref());
+        let remote_cache = remote_cache.map(|uri| uri.trim_start_matches("oci://").to_owned());
+        Ok(Self { name, created, language, platforms, call, source, bases, loose_bases, remote_cache })
     }
 
     /// The keys that the call set. Those of the image's variables that are not told are in the image itself, where

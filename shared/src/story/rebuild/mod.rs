@@ -124,7 +124,8 @@ impl Rebuilder<'_> {
             None => Vec::new(),
         };
         let (project, loose_bases) = (&project(&inputs, &then), &inputs.loose_bases);
-        let known = Known { changed: &changes, project, loose_bases };
+        let remote_cache = inputs.remote_cache.as_deref();
+        let known = Known { changed: &changes, project, loose_bases, remote_cache };
         let cause = difference.as_ref().map(|difference| cause::likely(difference, &known));
         Ok(Rebuilt {
             image: shown,
