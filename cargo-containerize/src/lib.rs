@@ -146,7 +146,16 @@ fn run_verify(arguments: &VerifyArgs, front_end: &FrontEnd) -> ExitCode {
     let (events, screen) = start_events(&arguments.say, front_end);
     let result = in_runtime(verify::run(arguments, &events));
     screen.flush();
-    finish(result, arguments.say.format == PrintFormat::Json, front_end)
+    match result {
+        Ok(Some(verdict)) if !verdict.is_good => {
+            print(&verdict.text);
+            ExitCode::from(Kind::Integrity.exit_code())
+        }
+        result => {
+            let text = result.map(|verdict| verdict.map(|verdict| verdict.text));
+            finish(text, arguments.say.format == PrintFormat::Json, front_end)
+        }
+    }
 }
 
 fn run_attest(arguments: &AttestArgs, front_end: &FrontEnd) -> ExitCode {

@@ -131,6 +131,7 @@ fn plain(dir: PathBuf, transfer: &TransferArgs, offline: bool) -> Result<Request
         load: Vec::new(),
         dry_run: false,
         use_cache: !transfer.no_cache,
+        repeats: None,
         cache_dir: cache_dir(transfer.cache_dir.clone())?,
         cache_size: cache_size()?,
         jobs: transfer.jobs.map(std::num::NonZero::get),
@@ -148,16 +149,36 @@ pub(crate) fn for_index(arguments: &IndexArgs, events: &Events) -> Result<(Clien
     means(&arguments.transfer, Some(&arguments.target.repository.registry), events)
 }
 
+/// The request of `verify --rebuild`, before it is known what is to be built.
+///
+/// # Errors
+/// When the current folder cannot be read.
+pub(crate) fn for_rebuild(arguments: &VerifyArgs) -> Result<Request> {
+    plain(here()?, &arguments.transfer, false)
+}
+
 /// The means to read the image of `check`.
 ///
 /// # Errors
 /// When the password or the cache cannot be read.
 pub(crate) fn for_check(arguments: &CheckArgs, events: &Events) -> Result<(Client, Store)> {
-    let registry = match &arguments.image {
+    for_stored(&arguments.transfer, &arguments.image, events)
+}
+
+/// The means to read an image, wherever it is.
+///
+/// # Errors
+/// When the password or the cache cannot be read.
+pub(crate) fn for_stored(
+    transfer: &TransferArgs,
+    image: &BaseSpec,
+    events: &Events,
+) -> Result<(Client, Store)> {
+    let registry = match image {
         BaseSpec::Registry(reference) => Some(&*reference.repository.registry),
         _ => None,
     };
-    means(&arguments.transfer, registry, events)
+    means(transfer, registry, events)
 }
 
 /// The means to read the image of `verify`.

@@ -1,10 +1,14 @@
-//! `containerize verify`: whether an image, or a file, is what somebody has signed.
+//! `containerize verify`: whether an image, or a file, is what somebody has signed, and what its source gives.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use containerize_core::base::spec::BaseSpec;
 use containerize_core::event::Events;
-use containerize_core::story::{self, Attestation, NamedFile, Verified, VerifiedFiles, Verifier};
+use containerize_core::oci::Reference;
+use containerize_core::story::{
+    self, Attestation, Cause, NamedFile, Rebuilder, Rebuilt, Verified, VerifiedFiles, Verifier,
+};
 use containerize_core::trust::{Expected, Identity, PublicKey, Signatory, TrustedRoot, Wanted};
 use containerize_core::words::flag;
 use containerize_core::{Error, Result, read, words};
@@ -13,25 +17,30 @@ use serde_json::json;
 use crate::cli::{PrintFormat, SignatoryArgs, Subject, VerifyArgs};
 use crate::request;
 
+/// No more inputs that changed are listed.
+const MOST_CHANGES: usize = 10;
+
 /// Verifies the image or the files that the call names; what is to be printed.
 ///
 /// # Errors
 /// Integrity: it is not signed by whoever must have. Others when it, a key or a root cannot be had.
-pub(crate) async fn run(arguments: &VerifyArgs, events: &Events) -> Result<String> {
-    let subject = arguments.subject()?;
+pub(crate) async fn run(arguments: &VerifyArgs, events: &Events) -> Result<Verdict> {
+    let good = |text| Verdict { text, is_good: true };
+    match arguments.subject()? {
+        Subject::Image(image) => verify(arguments, &image, events).await.map(good),
+        Subject::Files(files, bundle) => verify_files(arguments, files, bundle, events).map(good),
+        Subject::Rebuild(image) => rebuild(arguments, &image, events).await,
+    }
+}
+
+/// What is to be printed, and whether the image is what it should be.
+pub(crate) struct Verdict {
+    pub(crate) text: String,
+    pub(crate) is_good: bool,
+}
+
+async fn verify(arguments: &VerifyArgs, image: &Reference, events: &Events) -> Result<String> {
     let signatory = signatory(&arguments.signatory)?;
-    let image = match &subject {
-        Subject::Image(image) => image,
-        Subject::Files(files, bundle) => {
-            let dir = request::here()?;
-            let verified =
-                tokio::task::block_in_place(|| story::verify_files(&dir, files, bundle, &signatory, events))?;
-            return Ok(match arguments.say.format {
-                PrintFormat::Json => format!("{:#}\n", json!(verified)),
-                PrintFormat::Text => words_of_files(&verified, arguments.signatory.key.as_deref()),
-            });
-        }
-    };
     let (client, store) = request::for_verify(arguments, image, events)?;
     let verifier = Verifier { store: &store, client: &client, signatory: &signatory, events };
     let verified = verifier.verify(image).await?;
@@ -40,6 +49,55 @@ pub(crate) async fn run(arguments: &VerifyArgs, events: &Events) -> Result<Strin
         PrintFormat::Json => format!("{:#}\n", json!(verified)),
         PrintFormat::Text => words(&verified, arguments.signatory.key.as_deref()),
     })
+}
+
+fn verify_files(arguments: &VerifyArgs, files: &[PathBuf], bundle: &Path, events: &Events) -> Result<String> {
+    let (dir, signatory) = (request::here()?, signatory(&arguments.signatory)?);
+    let verified =
+        tokio::task::block_in_place(|| story::verify_files(&dir, files, bundle, &signatory, events))?;
+    Ok(match arguments.say.format {
+        PrintFormat::Json => format!("{:#}\n", json!(verified)),
+        PrintFormat::Text => words_of_files(&verified, arguments.signatory.key.as_deref()),
+    })
+}
+
+/// Builds the image again and compares.
+async fn rebuild(arguments: &VerifyArgs, image: &BaseSpec, events: &Events) -> Result<Verdict> {
+    let is_signed = arguments.signatory.is_given();
+    let signatory = if is_signed { Some(signatory(&arguments.signatory)?) } else { None };
+    let source = arguments.rebuild.source(is_signed)?;
+    let request = request::for_rebuild(arguments)?;
+    let (client, store) = request::for_stored(&arguments.transfer, image, events)?;
+    let (request, signatory) = (&request, signatory.as_ref());
+    let rebuilder = Rebuilder { request, client: &client, store: &store, signatory, source, events };
+    let rebuilt = story::rebuild(rebuilder, image).await?;
+    let text = match arguments.say.format {
+        PrintFormat::Json => format!("{:#}\n", json!(rebuilt)),
+        PrintFormat::Text => words_of_rebuilt(&rebuilt),
+    };
+    Ok(Verdict { text, is_good: rebuilt.same })
+}
+
+fn words_of_rebuilt(rebuilt: &Rebuilt) -> String {
+    let Rebuilt { image, digest, commit, signed, difference, cause, changes, .. } = rebuilt;
+    let named = image.split('@').next().unwrap_or(image);
+    let from = commit.as_ref().map(|commit| format!("  built from commit {commit}\n")).unwrap_or_default();
+    let unsigned = if *signed { "" } else { "  the provenance is not verified: no signer was given\n" };
+    let Some(difference) = difference else {
+        return format!("{named}@{digest}: the same, bit for bit\n{from}{unsigned}");
+    };
+    let mut text = format!("{named}@{digest}: not the same\n{from}{unsigned}  {difference}\n");
+    let of_cause = match cause {
+        Some(Cause::Input(change)) => Some(change),
+        _ => None,
+    };
+    if let Some(cause) = cause {
+        let _ = writeln!(text, "  likely cause: {cause}");
+    }
+    for change in changes.iter().filter(|change| Some(*change) != of_cause).take(MOST_CHANGES) {
+        let _ = writeln!(text, "  also: {change}");
+    }
+    text
 }
 
 /// Who must have signed, as the flags say.

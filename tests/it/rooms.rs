@@ -42,7 +42,7 @@ const PYTHON: &[Part] = &[
 const STORY: &[Part] = &[
     ("call", &["request", "outcome"], &[]),
     ("made", &["ingredients", "supply"], &[]),
-    ("settings", &["about", "hooks", "language", "places", "revision"], &["call"]),
+    ("settings", &["about", "called", "hooks", "language", "places", "revision"], &["call"]),
     ("workshop", &["brought", "parallel", "permission", "remote", "sign", "upload", "workshop"], &["call"]),
     (
         "delivery",
@@ -57,6 +57,7 @@ const STORY: &[Part] = &[
     ),
     ("rust", &[], &["call", "layers", "made", "recipe", "settings", "workshop"]),
     ("python", &[], &["call", "delivery", "layers", "made", "recipe", "settings", "workshop"]),
+    ("rebuild", &[], &["call", "delivery", "settings"]),
     ("lock", &[], &["call", "delivery", "python", "recipe", "rust", "settings", "workshop"]),
 ];
 

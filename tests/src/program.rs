@@ -105,6 +105,11 @@ impl Project {
         self.path().join(path)
     }
 
+    /// The cache of a machine; without a name, the one that calls are made on.
+    pub fn cache(&self, machine: &str) -> PathBuf {
+        self.cache.path().join(machine)
+    }
+
     /// Writes more files.
     pub fn write(&self, files: &[(&str, &str)]) -> &Self {
         fixture::write(self.path(), files);

@@ -40,6 +40,7 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
         &[
             ("verify ghcr.io/you/app:1.0 --key cosign.pub", ""),
             ("verify ghcr.io/you/app:1.0 --identity me@you.org --issuer https://gitlab.com", ""),
+            ("verify ghcr.io/you/app:1.0 --key cosign.pub --rebuild --fetch", "build it again and compare"),
             ("verify app.tar.gz --bundle attestation.sigstore.json --key cosign.pub", "a file"),
         ],
     ),

@@ -76,7 +76,7 @@ pub(crate) enum Verb {
     Lock(Box<BuildArgs>),
     /// Check whether an image will start, without running it
     Check(Box<CheckArgs>),
-    /// Verify who has signed an image in a registry, or files
+    /// Verify who has signed an image in a registry, or files; with --rebuild, that its source gives the same image
     Verify(Box<VerifyArgs>),
     /// Make a signed statement of where files were built
     ///

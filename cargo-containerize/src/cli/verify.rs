@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
+use containerize_core::base::spec::BaseSpec;
 use containerize_core::oci::Reference;
-use containerize_core::{Error, Result};
+use containerize_core::story::SourcePlace;
+use containerize_core::words::flag;
+use containerize_core::{Error, Result, words};
 
 use super::{SayArgs, TransferArgs};
 
@@ -12,11 +15,15 @@ use super::{SayArgs, TransferArgs};
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     /// Image in a registry: a reference, best with its digest. With --bundle, files
+    ///
+    /// With --rebuild also oci:FOLDER:TAG and oci-archive:FILE.
     #[arg(value_name = "IMAGE|FILE", required = true, value_hint = ValueHint::FilePath)]
     names: Vec<PathBuf>,
     /// Sigstore bundle with the signed statement about the files
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     bundle: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) rebuild: RebuildArgs,
     #[command(flatten)]
     pub(crate) say: SayArgs,
 
@@ -33,6 +40,51 @@ pub(crate) enum Subject<'a> {
     Image(Reference),
     /// Files, and the bundle that is about them.
     Files(&'a [PathBuf], &'a Path),
+    /// An image that is to be built again.
+    Rebuild(BaseSpec),
+}
+
+/// Whether the image is built again, and from which source.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Rebuild")]
+pub(crate) struct RebuildArgs {
+    /// Build the image again from the inputs in its provenance, and compare it bit for bit
+    ///
+    /// The provenance must be signed if the call says by whom. Commands of the project are run, except those after the
+    /// build.
+    #[arg(long, conflicts_with = "bundle")]
+    rebuild: bool,
+    /// Folder in the git repository with the commit that the image was built from [default: the current one]
+    #[arg(short = 'C', long = "project", value_name = "DIR", requires = "rebuild", value_hint = ValueHint::DirPath)]
+    project: Option<PathBuf>,
+    /// Clone that commit instead: from URL, or from the repository in the signed provenance
+    #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true, requires = "rebuild")]
+    #[arg(conflicts_with = "project", default_missing_value = "")]
+    fetch: Option<String>,
+}
+
+impl RebuildArgs {
+    /// Where the source is.
+    ///
+    /// # Errors
+    /// Usage: only the provenance says it, and the call does not say who must have signed that.
+    pub(crate) fn source(&self, is_signed: bool) -> Result<SourcePlace> {
+        match (&self.project, self.fetch.as_deref()) {
+            (Some(dir), _) => Ok(SourcePlace::Folder(dir.clone())),
+            (None, None) => Ok(SourcePlace::Here),
+            (None, Some("")) if is_signed => Ok(SourcePlace::Recorded),
+            (None, Some("")) => {
+                let fetch = flag("fetch");
+                Err(Error::usage(words!("{fetch} runs code from the address that the provenance contains")).hint(words!(
+                    "say who must have signed the provenance, with {} or {}; or give an address that you trust, with {}",
+                    flag("key").of("cosign.pub"),
+                    flag("identity").of("ID"),
+                    flag("fetch=URL")
+                )))
+            }
+            (None, Some(address)) => Ok(SourcePlace::Repository(address.to_owned())),
+        }
+    }
 }
 
 impl VerifyArgs {
@@ -52,7 +104,19 @@ impl VerifyArgs {
             let error = Error::usage("only one image can be verified at a time");
             return Err(of_file(error.hint("verify each image with a call of its own")));
         };
+        if self.rebuild.rebuild {
+            return name.to_string_lossy().parse().map(Subject::Rebuild);
+        }
         name.to_string_lossy().parse().map(Subject::Image).map_err(of_file)
+    }
+}
+
+impl SignatoryArgs {
+    /// Whether the call says who must have signed, or at least tries to.
+    pub(crate) fn is_given(&self) -> bool {
+        let Self { key, identity, identity_pattern, issuer, issuer_pattern, .. } = self;
+        let names = [identity, identity_pattern, issuer, issuer_pattern];
+        key.is_some() || names.iter().any(|name| name.is_some())
     }
 }
 

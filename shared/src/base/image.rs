@@ -40,17 +40,9 @@ pub(super) fn empty(platform: &Platform) -> BaseImage {
     BaseImage { name: None, digest: None, config, layers: Vec::new() }
 }
 
-/// The platform that a configuration is for.
-pub(super) fn platform_of(config: &ImageConfig) -> Platform {
-    let mut platform = Platform::linux(&config.architecture);
-    platform.os.clone_from(&config.os);
-    platform.variant.clone_from(&config.variant);
-    platform
-}
-
 /// The platform must really be there: the configuration has the last word.
 pub(super) fn checked_platform(base: BaseImage, wanted: &Platform) -> Result<BaseImage> {
-    let found = platform_of(&base.config);
+    let found = base.config.platform();
     // Some bases leave the variant out of their configuration.
     let plain = Platform { variant: None, ..wanted.clone() };
     if found.serves(wanted) || (found.variant.is_none() && found.serves(&plain)) {

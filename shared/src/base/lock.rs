@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::debian;
 use crate::error::{Context, Error, Result};
 use crate::interrupt;
-use crate::oci::{Digest, Reference};
+use crate::oci::{Digest, Platform, Reference};
 use crate::read;
 use crate::store::replace::{self, Over};
 use crate::words;
@@ -32,6 +32,8 @@ const HEADER: &str = "# The base images of this project, and the Debian packages
 pub struct BaseLock {
     bases: BTreeMap<String, Digest>,
     packages: Vec<LockedPackages>,
+    /// What single platforms had, by reference and platform: these are in no file.
+    platforms: BTreeMap<(String, String), Digest>,
 }
 
 /// The Debian packages that were chosen for one base.
@@ -97,6 +99,17 @@ impl BaseLock {
     /// The digest of the reference's index or manifest, if it is pinned.
     pub fn get(&self, reference: &Reference) -> Option<Digest> {
         self.bases.get(&reference.to_string()).copied()
+    }
+
+    /// Pins the manifest that one platform had, for this call alone.
+    pub fn pin(&mut self, reference: &Reference, platform: &Platform, digest: Digest) {
+        self.platforms.insert((reference.to_string(), platform.to_string()), digest);
+    }
+
+    /// The digest that a reference had for a platform when it was pinned.
+    pub fn get_for(&self, reference: &Reference, platform: &Platform) -> Option<Digest> {
+        let own = self.platforms.get(&(reference.to_string(), platform.to_string()));
+        own.copied().or_else(|| self.get(reference))
     }
 
     /// Pins a reference.

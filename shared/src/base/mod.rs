@@ -13,7 +13,9 @@ mod local;
 pub mod lock;
 mod open;
 pub mod spec;
+mod stored;
 
 pub use image::BaseImage;
 pub use open::Opener;
 pub(crate) use open::look_up;
+pub use stored::StoredImage;

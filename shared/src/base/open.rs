@@ -8,7 +8,7 @@ use super::choose::{choose, pick, read_index};
 use super::content::Content;
 use super::embedded;
 use super::engine::Engine;
-use super::image::{BaseImage, checked_platform, empty, platform_of};
+use super::image::{BaseImage, checked_platform, empty};
 use super::inherit::inherit;
 use super::lock::BaseLock;
 use super::spec::BaseSpec;
@@ -100,7 +100,8 @@ impl Opener<'_> {
             }
             BaseSpec::Local { daemon, name } => self.local(Engine::of(*daemon), name, platform).await,
             BaseSpec::Registry(reference) => {
-                let (content, root) = self.in_registry(reference).await?;
+                let pinned = self.lock.get_for(reference, platform);
+                let (content, root) = self.in_registry(reference, pinned).await?;
                 let opened = self.descend(content, root, platform).await?;
                 Ok(BaseImage { name: Some(reference.to_string()), ..opened })
             }
@@ -118,9 +119,9 @@ impl Opener<'_> {
             BaseSpec::OciArchive { file, name } => self.in_archive(file, name.as_deref())?,
             BaseSpec::DockerArchive { file, name } => {
                 let (config, _) = archive::import_docker(&self.dir.join(file), name.as_deref(), self.store)?;
-                return Ok(vec![platform_of(&config)]);
+                return Ok(vec![config.platform()]);
             }
-            BaseSpec::Registry(reference) => self.in_registry(reference).await?,
+            BaseSpec::Registry(reference) => self.in_registry(reference, self.lock.get(reference)).await?,
             BaseSpec::Static | BaseSpec::Scratch | BaseSpec::Debian(_) | BaseSpec::Local { .. } => {
                 return Ok(vec![this_machine()?]);
             }
@@ -131,7 +132,7 @@ impl Opener<'_> {
                 let bytes = content.small(&manifest.config).await?;
                 let config: ImageConfig = serde_json::from_slice(&bytes)
                     .map_err(|e| Error::integrity("the image's configuration cannot be read").because(e))?;
-                Ok(vec![platform_of(&config)])
+                Ok(vec![config.platform()])
             }
             ManifestKind::Index(index) => {
                 let images = index.manifests.into_iter().filter(|d| !d.is_attached());
@@ -154,16 +155,19 @@ impl Opener<'_> {
     }
 
     /// The same of a registry.
-    async fn in_registry(&self, reference: &Reference) -> Result<(Content, Descriptor)> {
+    pub(super) async fn in_registry(
+        &self,
+        reference: &Reference,
+        pinned: Option<Digest>,
+    ) -> Result<(Content, Descriptor)> {
         let content =
             Content::Registry(self.client.clone(), reference.repository.clone(), self.store.clone());
-        let root = self.root(reference).await;
+        let root = self.root(reference, reference.digest.or(pinned)).await;
         Ok((content, root.map_err(|error| self.with_place(error, reference))?))
     }
 
     /// The index or manifest that a reference leads to; its bytes are in the store afterwards.
-    async fn root(&self, reference: &Reference) -> Result<Descriptor> {
-        let pinned = reference.digest.or_else(|| self.lock.get(reference));
+    async fn root(&self, reference: &Reference, pinned: Option<Digest>) -> Result<Descriptor> {
         if pinned.is_none() && self.locked {
             return Err(Error::usage(words!(
                 "{reference} is not pinned, and {locked} was given",

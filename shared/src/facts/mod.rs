@@ -183,6 +183,14 @@ pub fn read_layer(reader: impl Read, compression: Compression) -> Result<LayerFa
     Ok(scan::scan(decoder(reader, compression)?)?.facts)
 }
 
+/// The archive in a layer, without its compression.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn plain(layer: &Blob) -> Result<Box<dyn Read + '_>> {
+    decoder(layer.open()?, compression_of(layer)?)
+}
+
 /// Lays a layer over `tree`, which holds the layers below it.
 ///
 /// As engines do it, for which a layer is a tree of its own: a path through a link of a lower layer leads to where that link

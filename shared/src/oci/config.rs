@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, Extra, null_as_default};
+use super::{Digest, Extra, Platform, null_as_default};
 
 /// An image configuration (image-spec `config.md`; Docker's is a superset). Field order is
 /// the order in which it is written.
@@ -37,6 +37,16 @@ pub struct ImageConfig {
     /// Where each layer came from.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub history: Vec<History>,
+}
+
+impl ImageConfig {
+    /// The platform that it is for.
+    pub fn platform(&self) -> Platform {
+        let mut platform = Platform::linux(&self.architecture);
+        platform.os.clone_from(&self.os);
+        platform.variant.clone_from(&self.variant);
+        platform
+    }
 }
 
 /// The part of the configuration that a runtime acts on.

@@ -24,6 +24,12 @@ impl History {
         Self { created_by: Some(created_by), ..Self::default() }
     }
 
+    /// What a line of ours calls its layer; all of another line.
+    pub fn title(&self) -> &str {
+        let words = self.created_by.as_deref().unwrap_or(UNKNOWN);
+        words.strip_prefix(MADE_HERE).unwrap_or(words)
+    }
+
     /// Whether the line is of a layer of ours that is no base.
     pub fn is_ours(&self) -> bool {
         let words = self.created_by.as_deref().unwrap_or_default();

@@ -94,6 +94,30 @@ pub struct ImagePlan {
     pub attest: Attest,
     /// Every value of the configuration that is set, with its origin.
     pub configuration: Vec<Shown>,
+    /// What the call says beside the project.
+    #[serde(skip)]
+    pub call: Call,
+}
+
+/// What a call says of an image beside what the project says, for whoever makes the call again elsewhere.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Call {
+    /// The folder that it was made in, seen from the root of its repository; `None` outside of one.
+    pub folder: Option<String>,
+    /// The Cargo.toml that it named, seen from there too.
+    pub manifest: Option<String>,
+    /// The cargo package that the image is of.
+    pub package: Option<String>,
+    /// Whether it asked for all binaries.
+    pub bins: bool,
+    /// The keys that count in the image, of the file of `--config`, variables and flags.
+    pub settings: Vec<Shown>,
+    /// `--config KEY=VALUE` for cargo.
+    pub cargo_config: Vec<String>,
+    /// `-Z` for cargo.
+    pub cargo_unstable: Vec<String>,
+    /// Variables that change what the compiler makes.
+    pub variables: BTreeMap<String, String>,
 }
 
 /// What is added to a base before our layers, and whom images on it run as.

@@ -1,7 +1,7 @@
 //! What plans of all kinds of projects have in common.
 
 use super::labels::{Facts, expand};
-use super::{Additions, ImagePlan, Item, LayerPlan, Names, PlatformPlan, ProjectPlan, Runtime};
+use super::{Additions, Call, ImagePlan, Item, LayerPlan, Names, PlatformPlan, ProjectPlan, Runtime};
 use crate::config::{Mode, Owner, Settings, Shown, labels_for};
 use crate::error::{Error, Result};
 use crate::oci::Platform;
@@ -52,6 +52,7 @@ pub(super) fn image_plan(
         check: settings.check,
         attest: settings.attest.clone(),
         configuration,
+        call: Call::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -32,6 +33,9 @@ impl Store {
     }
 
     fn own(&self, table: Table, key: &Digest) -> Option<Vec<u8>> {
+        if self.believes_nothing && !self.has_remembered(table, key) {
+            return None;
+        }
         let at = |place| read::bytes(&memo_path(place, table, key), MOST).ok().map(|bytes| (place, bytes));
         let (place, mut bytes) = self.places().find_map(at)?;
         let path = memo_path(place, table, key);
@@ -44,6 +48,11 @@ impl Store {
         }
         self.note_use(&path);
         Some(bytes.split_off(SUM))
+    }
+
+    /// Whether this run has remembered it, whatever was there before.
+    fn has_remembered(&self, table: Table, key: &Digest) -> bool {
+        self.run.remembered.lock().unwrap_or_else(PoisonError::into_inner).contains(&(table, *key))
     }
 
     /// Remembers `value` under `key`. The key must name everything that the value depends on.
@@ -72,6 +81,7 @@ impl Store {
             file.write_all(Digest::of(&value).hex().as_bytes())?;
             file.write_all(&value)?;
             replace::persist(file, &path, Over::Anything).map_err(|(error, _)| error)?;
+            self.run.remembered.lock().unwrap_or_else(PoisonError::into_inner).insert((table, key));
             self.note_new(&path);
             Ok(())
         };
@@ -98,6 +108,18 @@ mod tests {
         assert_eq!(store.recall::<Vec<u8>>(Table::Layers, "other"), None);
         assert_eq!(store.recall::<Vec<u8>>(Table::Facts, "key"), None);
         assert_eq!(store.recall::<String>(Table::Layers, "key"), None, "another type is forgotten");
+    }
+
+    #[test]
+    fn a_store_that_believes_nothing_recalls_what_it_remembers_itself() {
+        let folder = tempfile::tempdir().expect("folder");
+        let open = || Store::open(folder.path()).expect("store");
+        open().remember(Table::Layers, "key", &1);
+        let strict = open().believing_nothing();
+        assert_eq!(strict.recall::<u32>(Table::Layers, "key"), None);
+        strict.remember(Table::Layers, "key", &2);
+        assert_eq!(strict.recall(Table::Layers, "key"), Some(2));
+        assert_eq!(open().recall(Table::Layers, "key"), Some(2), "others believe it");
     }
 
     #[test]

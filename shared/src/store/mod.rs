@@ -69,6 +69,8 @@ pub struct Store {
     run: Arc<Run>,
     /// Whether what others lend is passed over.
     is_alone: bool,
+    /// Whether nothing is recalled but what this run has remembered itself.
+    believes_nothing: bool,
 }
 
 /// What this process does with the store.
@@ -86,6 +88,8 @@ struct Run {
     note: Mutex<(Option<String>, Option<Events>)>,
     /// Whether something was added.
     wrote: AtomicBool,
+    /// Where this run has remembered something.
+    remembered: Mutex<BTreeSet<(Table, Digest)>>,
     /// What is being made.
     turns: turn::Turns,
     /// What others have lent, and what there is to tell.
@@ -141,7 +145,7 @@ impl Store {
     /// # Errors
     /// When the folder cannot be made, unless it is only that it must not be written.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
-        let store = Self { root: root.into(), run: Arc::default(), is_alone: false };
+        let store = Self { root: root.into(), run: Arc::default(), is_alone: false, believes_nothing: false };
         if let Err(error) = store.prepare() {
             if !spare::is_refusal(&error) {
                 let message = format!("cannot make the cache folder {}", store.root.display());
@@ -166,6 +170,13 @@ impl Store {
         // It is set once, here.
         let _ = self.run.mark.set(mark);
         Ok(())
+    }
+
+    /// The same store for who holds earlier results to account: blobs have the digests that they are asked by, but what
+    /// was remembered before this run, or is lent, counts as forgotten.
+    #[must_use]
+    pub fn believing_nothing(self) -> Self {
+        Self { believes_nothing: true, is_alone: true, ..self }
     }
 
     /// Tells `events` when the folder cannot be written.

@@ -6,6 +6,7 @@ mod attempt;
 mod attest;
 mod bill;
 mod brought;
+mod called;
 mod debian;
 mod deliver;
 mod early;
@@ -26,6 +27,7 @@ mod preflight;
 mod provenance;
 mod publish;
 mod python;
+mod rebuild;
 mod recipe;
 mod remote;
 mod request;
@@ -45,10 +47,15 @@ pub use merge::merge;
 pub use outcome::{Delivered, Outcome, PlatformResult};
 pub use preflight::{Checked, Examiner};
 pub use publish::{Published, publish};
-pub use request::{GroupChanges, Login, Request, RustCall};
+pub use rebuild::{
+    Bytes, Cause, Change, Difference, Entry, Field, Input, LayerDifference, OnlyIn, Place, Rebuilder,
+    Rebuilt, Side, SourcePlace, Within,
+};
+pub use request::{GroupChanges, Login, Repeat, Request, RustCall};
 pub use verify::{Attestation, Verified, Verifier};
 
 use crate::base::lock::{BaseLock, FILE};
+use crate::base::spec::BaseSpec;
 use crate::error::Result;
 use crate::event::Events;
 use crate::registry::Client;
@@ -74,9 +81,20 @@ pub async fn run(request: Request, events: &Events) -> Result<Outcome> {
     outcome.map_err(|error| language::with_way_out(error, language, &request))
 }
 
+/// Builds an image again from the inputs that its provenance records, and compares the two bit for bit.
+///
+/// # Errors
+/// Integrity: what it takes is not recorded. Usage: the source is another one. Others when it cannot be built.
+pub async fn rebuild(rebuilder: Rebuilder<'_>, image: &BaseSpec) -> Result<Rebuilt> {
+    rebuilder.rebuild(image, async |request| Box::pin(run(request, rebuilder.events)).await).await
+}
+
 /// The story, whatever kind of project it is about.
 async fn tell<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> {
-    let store = Store::open(&request.cache_dir)?.telling(events);
+    let mut store = Store::open(&request.cache_dir)?.telling(events);
+    if request.repeats.is_some() {
+        store = store.believing_nothing();
+    }
     let recipe = R::read(request, &store, events, Purpose::Images).await?;
     let hooks = recipe.hooks();
     early::check(request, &recipe.early(), &hooks, &recipe.results())?;
@@ -86,7 +104,10 @@ async fn tell<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> 
     let credentials = deliver::credentials(request, &recipe.references(), &recipe.wishes()?)?;
     let client = Client::new(request.registry.clone(), credentials, events.clone())?;
     let signers = Signers::of(request, recipe.dir(), signing, client.http())?;
-    let (lock, dir) = (BaseLock::read(&recipe.dir().join(FILE))?, recipe.dir());
+    let (mut lock, dir) = (BaseLock::read(&recipe.dir().join(FILE))?, recipe.dir());
+    for (reference, platform, digest) in request.repeats.iter().flat_map(|repeat| &repeat.bases) {
+        lock.pin(reference, platform, *digest);
+    }
     let remote =
         &RemoteCache::of(request, dir, early.iter().map(|image| image.settings), &recipe.references())?;
     let (store, client, lock, signers) = (&store, &client, &lock, &signers);
@@ -106,7 +127,7 @@ async fn tell<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> 
         attempt::with_loan(&workshop, &recipe.references(), once).await
     });
     let told = told.await?;
-    if let Outcome::Built(delivered) = &told {
+    if let (Outcome::Built(delivered), None) = (&told, &request.repeats) {
         hooks::after(&hooks, delivered, |hooks, image| recipe.concerns(hooks, image), events)?;
     }
     Ok(told)

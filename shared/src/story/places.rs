@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::request::{GroupChanges, Request};
 use crate::cargo::select::Scope;
-use crate::config::{self, Folded, Hooks, Language, Origin, Partial, Place, Settings};
+use crate::config::{self, Folded, Hooks, Language, Origin, Partial, Place, Settings, Shown};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::Platform;
@@ -159,6 +159,20 @@ impl Places {
         stack
     }
 
+    /// What the file of `--config`, variables and flags say of an image, with the groups as the call changes them.
+    ///
+    /// # Errors
+    /// As [`Places::fold`].
+    pub(super) fn said_by_call(&self, own: Own<'_>, image: &str) -> Result<Vec<Shown>> {
+        let mut stack: Vec<Place> = self.file.iter().cloned().chain(self.of_call()).collect();
+        if self.groups != GroupChanges::default() {
+            let groups = self.fold(own, Vec::new(), image)?.values.groups;
+            stack.push(Place { origin: Origin::Flag, values: Partial { groups, ..Partial::default() } });
+        }
+        let Folded { values, origins } = config::fold(&stack, image);
+        Ok(values.shown(&origins))
+    }
+
     /// The packages that the call means: those of its flags, else those of the key `packages`.
     pub(super) fn scope(&self, flags: &Scope) -> Scope {
         let shared =
@@ -203,6 +217,14 @@ pub(super) fn without_project(request: &Request, events: &Events) -> Result<Part
     let flags = Place { origin: Origin::Flag, values: request.flags.clone() };
     let places = of_file(request)?.into_iter().chain([of_environment(request, events)?, flags]);
     Ok(config::fold(&places.collect::<Vec<_>>(), "").values)
+}
+
+/// The keys that variables of the call set.
+///
+/// # Errors
+/// Usage: a wrong value in one of them.
+pub(super) fn given(request: &Request, events: &Events) -> Result<Partial> {
+    of_environment(request, events).map(|place| place.values)
 }
 
 /// The file of `--config`.

@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 
 use super::ingredients::{Distribution, Origin};
 use crate::cargo::build::Compiler;
+use crate::config::Shown;
 use crate::debian;
 use crate::error::Result;
 use crate::image::{Image, ImageSet};
 use crate::layer;
 use crate::oci::{Digest, to_json};
-use crate::plan::{ImagePlan, LABEL_PREFIX, PlatformPlan, TargetPlan};
+use crate::plan::{Call, ImagePlan, LABEL_PREFIX, PlatformPlan, TargetPlan};
 use crate::read;
 use crate::redact::clean;
 use crate::sbom::{Purl, of_crate};
@@ -59,7 +60,7 @@ fn statement(
         product: Product::Image,
         external: external(plan),
         internal: internal(origins),
-        materials: materials(plan, origins).into_iter().chain(reused).collect(),
+        materials: materials(plan, images, origins).into_iter().chain(reused).collect(),
         byproducts: byproducts(images),
     };
     Provenance::statement(subject, build, run)
@@ -73,7 +74,8 @@ fn external(plan: &ImagePlan) -> BTreeMap<String, Value> {
         ("version".to_owned(), json!(plan.version)),
         ("created".to_owned(), json!(plan.created)),
         ("platforms".to_owned(), platforms.collect()),
-        ("configuration".to_owned(), configuration(plan)),
+        ("configuration".to_owned(), whole(&plan.configuration)),
+        ("call".to_owned(), call(&plan.call)),
     ])
 }
 
@@ -86,10 +88,34 @@ fn target(platform: &PlatformPlan) -> Value {
     }
 }
 
+/// What the call says beside the project: with that and the project, it can be made again.
+fn call(call: &Call) -> Value {
+    let Call { folder, manifest, package, bins, settings, cargo_config, cargo_unstable, variables } = call;
+    let said = [
+        ("folder", json!(folder)),
+        ("manifest", json!(manifest)),
+        ("package", json!(package)),
+        ("bins", if *bins { json!(true) } else { Value::Null }),
+        ("settings", whole(settings)),
+        ("cargo-config", json!(cargo_config)),
+        ("cargo-unstable", json!(cargo_unstable)),
+        ("variables", json!(variables)),
+    ];
+    let is_empty = |value: &Value| match value {
+        Value::Array(list) => list.is_empty(),
+        Value::Object(table) => table.is_empty(),
+        value => value.is_null(),
+    };
+    said.into_iter()
+        .filter(|(_, value)| !is_empty(value))
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
 /// Every key that is set, without where it was set: lists and tables whole again.
-fn configuration(plan: &ImagePlan) -> Value {
+fn whole(rows: &[Shown]) -> Value {
     let mut keys: serde_json::Map<String, Value> = serde_json::Map::new();
-    for row in &plan.configuration {
+    for row in rows {
         let (table, name) = match &row.name {
             None => (&mut keys, row.key),
             Some(name) => match keys.entry(row.key).or_insert_with(|| json!({})) {
@@ -121,9 +147,9 @@ fn internal(origins: &[Origin]) -> BTreeMap<String, Value> {
 }
 
 /// Everything that went in, each once.
-fn materials(plan: &ImagePlan, origins: &[Origin]) -> Vec<Resource> {
+fn materials(plan: &ImagePlan, images: &[Image], origins: &[Origin]) -> Vec<Resource> {
     let mut all: Vec<Resource> = source(plan).into_iter().collect();
-    for origin in origins {
+    for (image, origin) in images.iter().zip(origins) {
         let parts = &origin.parts;
         all.extend(parts.lock.as_ref().and_then(|path| {
             let name = path.file_name()?.to_string_lossy().into_owned();
@@ -131,7 +157,8 @@ fn materials(plan: &ImagePlan, origins: &[Origin]) -> Vec<Resource> {
             Some(Resource::named(name).sha256(&Digest::of(&bytes)))
         }));
         all.extend(origin.base.as_ref().map(|(name, digest)| {
-            Resource::at(format!("oci://{}", clean(name))).sha256(digest).with("role", "base")
+            let base = Resource::at(format!("oci://{}", clean(name))).sha256(digest).with("role", "base");
+            base.with("platform", image.platform.to_string())
         }));
         all.extend(parts.compiler.as_ref().map(|Compiler { release, commit }| {
             let compiler = Resource::at(Purl::new("generic", "rustc").version(release).to_string());

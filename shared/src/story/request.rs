@@ -7,6 +7,7 @@ use super::language::Language;
 use crate::cargo::{self, Cargo, Locking};
 use crate::config::{Partial, Place};
 use crate::http;
+use crate::oci::{Digest, Platform, Reference};
 use crate::registry::{self, Credentials};
 use crate::sink::{Daemon, Output, Stream};
 
@@ -52,6 +53,8 @@ pub struct Request {
     pub dry_run: bool,
     /// Whether layers made before may be taken from the cache.
     pub use_cache: bool,
+    /// The build that this one repeats, where it does.
+    pub repeats: Option<Repeat>,
     /// The folder of the cache, made where it is missing.
     pub cache_dir: PathBuf,
     /// The size in bytes that the cache is cut down to after a build.
@@ -85,6 +88,14 @@ pub(super) fn named(file: &Path, image: &str) -> PathBuf {
         Some(text) => text.replace(NAME, image).into(),
         None => file.to_owned(),
     }
+}
+
+/// A build that is made again to be compared with. So nothing is believed that was found out before, its bases count
+/// whatever their names lead to now, and the commands after a build are not run: they are for images that are wanted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Repeat {
+    /// The manifests of its bases, by reference and platform.
+    pub bases: Vec<(Reference, Platform, Digest)>,
 }
 
 /// What a call says to cargo.

@@ -146,6 +146,26 @@ impl Run {
 }
 
 impl Provenance {
+    /// Whether this program built an image so: only then do the parameters have a meaning here.
+    pub fn is_of_an_image(&self) -> bool {
+        self.build_definition.build_type == BUILD_TYPE
+    }
+
+    /// One of the parameters that the caller chose.
+    pub fn external(&self, name: &str) -> &Value {
+        self.build_definition.external_parameters.get(name).unwrap_or(&Value::Null)
+    }
+
+    /// One of those that follow from the program that built.
+    pub fn internal(&self, name: &str) -> &Value {
+        self.build_definition.internal_parameters.get(name).unwrap_or(&Value::Null)
+    }
+
+    /// Everything that went in.
+    pub fn materials(&self) -> &[Resource] {
+        &self.build_definition.resolved_dependencies
+    }
+
     /// The statement that `subject` was built so.
     pub fn statement(subject: Vec<Resource>, build: Build, run: Run) -> Statement<Self> {
         let Build { product, external, internal, materials, byproducts } = build;

@@ -2,6 +2,7 @@
 
 mod call;
 mod changes;
+mod clone;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use crate::system::repository_of;
 use call::Git;
 pub use call::OF_HOOKS;
 use changes::Changes;
+pub use clone::clone;
 
 /// The commit that is checked out.
 #[derive(Debug, Clone, PartialEq, Eq)]

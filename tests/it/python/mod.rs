@@ -8,7 +8,7 @@ mod hostile;
 mod images;
 mod mistakes;
 mod plan;
-mod remote;
+pub(crate) mod remote;
 mod trusted;
 
 use containerize_tests::layout::{Image, Layout};

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::{MAIN, greeting, project};
 
-pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-pub(super) const TAG: &str = "containerize-cache";
-pub(super) const NOTE: &str = "the remote cache did not serve";
+pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const TAG: &str = "containerize-cache";
+pub(crate) const NOTE: &str = "the remote cache did not serve";
 
 /// A push by the machine of this name.
 pub(super) fn push(project: &Project, registry: &TestRegistry, machine: &str, arguments: &[&str]) -> Call {
@@ -51,7 +51,7 @@ pub(super) fn without_wheels(project: &Project) {
 }
 
 /// The pages of the cache, as they are compressed.
-pub(super) fn pages(registry: &TestRegistry, tag: &str) -> Vec<Value> {
+pub(crate) fn pages(registry: &TestRegistry, tag: &str) -> Vec<Value> {
     let (_, manifest) = registry.manifest("me/app", tag).expect("a cache");
     let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
     let layers = manifest["layers"].as_array().expect("layers");
@@ -65,12 +65,12 @@ pub(super) fn pages(registry: &TestRegistry, tag: &str) -> Vec<Value> {
 }
 
 /// Puts other pages in the place of the cache's.
-pub(super) fn put(registry: &TestRegistry, tag: &str, pages: &[Vec<u8>]) {
+pub(crate) fn put(registry: &TestRegistry, tag: &str, pages: &[Vec<u8>]) {
     put_in(registry, "me/app", tag, pages);
 }
 
 /// The same in any repository.
-pub(super) fn put_in(registry: &TestRegistry, repository: &str, tag: &str, pages: &[Vec<u8>]) {
+pub(crate) fn put_in(registry: &TestRegistry, repository: &str, tag: &str, pages: &[Vec<u8>]) {
     let empty = registry.put_blob(repository, "{}");
     let layers = pages.iter().map(|page| {
         let digest = registry.put_blob(repository, page.clone());
@@ -86,7 +86,7 @@ pub(super) fn put_in(registry: &TestRegistry, repository: &str, tag: &str, pages
     registry.put_manifest(repository, tag, MANIFEST, manifest.to_string());
 }
 
-pub(super) fn packed(page: &Value) -> Vec<u8> {
+pub(crate) fn packed(page: &Value) -> Vec<u8> {
     zstd::encode_all(page.to_string().as_bytes(), 3).expect("zstd")
 }
 

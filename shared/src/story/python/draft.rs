@@ -13,11 +13,12 @@ use crate::config::{BaseChoice, Origin, Partial, Place, Settings, StaleLock};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::{Platform, Reference};
-use crate::plan::{About, Additions, Facts, Names, Naming, base_for};
+use crate::plan::{About, Additions, Call, Facts, Names, Naming, base_for};
 use crate::python::lock::{self, Lock, LockKind, ProjectFacts, Selection};
 use crate::python::{BundledPython, Name, Project, SourceOptions, SourceSet, Tool, WheelPolicy, sources};
 use crate::store::Store;
 use crate::story::about::{branch, created, detected, image_names, revision_text};
+use crate::story::called::called;
 use crate::story::early::Early;
 use crate::story::places::{Own, Places, Siblings};
 use crate::story::recipe::Purpose;
@@ -55,6 +56,8 @@ pub(super) struct DraftImage {
     pub(super) settings: Settings,
     pub(super) names: Names,
     pub(super) facts: Facts,
+    /// What the call says of it.
+    pub(super) call: Call,
 }
 
 impl Draft {
@@ -153,7 +156,8 @@ impl Draft {
                 is_one_of_several: group.is_one_of_several,
             };
             let names = image_names(request, &settings, &naming, events)?;
-            images.push(DraftImage { name, table, settings, names, facts });
+            let call = called(request, places, own, &table, &project.dir)?;
+            images.push(DraftImage { name, table, settings, names, facts, call });
         }
         Ok(images)
     }

@@ -111,7 +111,7 @@ async fn plan_image(
         found.also.iter().for_each(|also| events.note(format!("also found: {also}")));
         found.notes.iter().for_each(|note| events.note(note.clone()));
     }
-    let (planned, notes) = plan_python(PythonImage {
+    let (mut planned, notes) = plan_python(PythonImage {
         name: image.name.clone(),
         settings,
         names: image.names.clone(),
@@ -120,6 +120,7 @@ async fn plan_image(
         start: found.map(|found| found.start),
         platforms,
     })?;
+    planned.call = image.call.clone();
     notes.into_iter().for_each(|note| events.note(note));
     Ok((planned, environments))
 }

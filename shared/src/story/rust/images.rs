@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::plan::{About, Facts, Features, ImagePlan, Naming, Plan, RustImage, plan_rust};
 use crate::story::about::{branch, created, detected, image_names, revision_text};
+use crate::story::called::called_for_cargo;
 use crate::story::hooks;
 use crate::story::places::{Places, Siblings};
 use crate::story::request::Request;
@@ -107,7 +108,8 @@ fn plan_image(wanted: &Wanted, siblings: Siblings, shared: &Shared<'_>) -> Resul
     let names = image_names(request, &settings, &naming, events)?;
     let (package_name, bin) = (wanted.package.clone(), wanted.bin.clone());
     let image = RustImage { name, package: package_name, bin, settings: &settings, names, facts };
-    let (plan, notes) = plan_rust(image, cargo::target::triple)?;
+    let (mut plan, notes) = plan_rust(image, cargo::target::triple)?;
+    plan.call = called_for_cargo(request, places, own(package), &wanted.name, &wanted.package)?;
     let lock = project.workspace_root.join("Cargo.lock");
     let signals = signals::note(&wanted.name, package, &settings, &lock);
     for note in notes.into_iter().chain(targets::unused(&request.rust.cargo, &plan, &settings)) {

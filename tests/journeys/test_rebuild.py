@@ -1,0 +1,168 @@
+"""Images are built again from their provenance, elsewhere and by somebody else, and are the same bit for bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from harness import (
+    AMD64,
+    ARM64,
+    HELLO_TARGET,
+    HELLO_WEB,
+    REPOSITORY,
+    Outcome,
+    Program,
+    Registry,
+    lab_image,
+    need,
+    need_mirror,
+    need_target,
+    run,
+)
+from python_projects import PROJECTS, with_uv
+
+FASTAPI = REPOSITORY / "examples" / "hello-fastapi"
+SLIM = "python:3.13-slim-bookworm"
+IDENTITY = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+DIFFERS = 4
+#: Not all of the lab's registries list what hangs on an image.
+PUSH = ["--attestations", "referrers", "--push", "--tag"]
+
+
+def committed(project: Path, folder: Path, ignored: str = "") -> Path:
+    """A copy of a project below the root of a repository, and a commit that holds it."""
+    repository = folder / "repository"
+    copy = repository / "services" / project.name
+    left_out = shutil.ignore_patterns("target", "dist", "__pycache__", ".venv")
+    shutil.copytree(project, copy, ignore=left_out)
+    (repository / ".gitignore").write_text(f"target\ndist\n__pycache__\n{ignored}")
+    for words in (["init", "-q"], ["add", "-A"], [*IDENTITY, "commit", "-q", "-m", "Begin"]):
+        run(["git", "-C", repository, *words])
+    return copy
+
+
+def cloned(repository: Path, folder: Path) -> Path:
+    clone = folder / "a longer way" / "to another"
+    run(["git", "clone", "-q", "--no-local", repository, clone], umask=0o077)
+    return clone
+
+
+def rebuilt(
+    program: Program, image: str, clone: Path, tmp_path: Path, *flags: str, code: int = 0
+) -> Outcome:
+    """Verifies the image with another cache, umask, time zone and language."""
+    elsewhere = {"TZ": "Asia/Kathmandu", "LANG": "tr_TR.UTF-8", "LC_ALL": "C.UTF-8", "USER": "grace"}
+    elsewhere["XDG_CACHE_HOME"] = str(tmp_path / "cache-elsewhere")
+    env = {**with_uv(tmp_path, program), **elsewhere}
+    old = os.umask(0o077)
+    try:
+        words = ["verify", image, "--rebuild", "-C", clone, "--format", "json", *flags]
+        return program(*words, cwd=tmp_path, env=env, code=code)
+    finally:
+        os.umask(old)
+
+
+def in_registry(here: Registry, base: str, repository: str) -> str:
+    """A base of the lab in a registry, as bases are in life."""
+    need("skopeo")
+    name = f"{here.name(repository)}:1"
+    copy = ["skopeo", "copy", "-q", "--multi-arch", "all", *here.skopeo_options("dest-")]
+    run([*copy, lab_image(base), f"docker://{name}"])
+    return name
+
+
+#: Projects and their flags, by a name.
+CASES: dict[str, tuple[Path, list[str]]] = {
+    "rust": (HELLO_WEB, ["--env", "API_TOKEN=hunter2", "--compression", "zstd"]),
+    "fastapi": (FASTAPI, ["--bytecode", "--label", "a=b"]),
+    "poetry": (PROJECTS / "service-poetry", []),
+    "uv": (PROJECTS / "service-uv", ["--bytecode"]),
+    "pdm": (PROJECTS / "site-pdm", []),
+    "mixed": (PROJECTS / "rust-maturin", []),
+    "debian": (FASTAPI, ["--debian", "libpq5"]),
+    "init": (FASTAPI, ["--init"]),
+}
+LARGE = ("pdm", "mixed", "debian", "init")
+EACH = [pytest.param(name, marks=pytest.mark.full) if name in LARGE else name for name in CASES]
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_an_image_is_the_same_from_another_folder_cache_umask_and_time_zone(
+    name: str, program: Program, registry: Callable[[str], Registry], tmp_path: Path
+) -> None:
+    project, flags = CASES[name]
+    here = registry("crane")
+    image = f"{here.name('rebuild/' + name)}:1"
+    if name in ("debian", "init"):
+        need_mirror()
+    if project == HELLO_WEB:
+        need_target(AMD64)
+        need_target(ARM64)
+        flags = [*flags, "--platform", "linux/amd64,linux/arm64"]
+    else:
+        flags = [*flags, "--platform", "linux/amd64", "--base", in_registry(here, SLIM, f"rebuild/{name}-base")]
+    copy = committed(project, tmp_path)
+    (tmp_path / "first").mkdir()
+    env = {**with_uv(tmp_path / "first", program), **HELLO_TARGET}
+    pushed = program(*flags, *PUSH, image, cwd=copy, env=env)
+    clone = cloned(copy.parents[1], tmp_path)
+    found = json.loads(rebuilt(program, image, clone, tmp_path).out)
+    assert found["same"], found
+    assert pushed.out.strip().endswith(found["digest"])
+    assert "hunter2" not in json.dumps(found)
+
+
+def test_layouts_archives_and_registries_without_a_list_hold_what_it_takes(
+    program: Program, registry: Callable[[str], Registry], tmp_path: Path
+) -> None:
+    here = registry("anonymous")
+    image = f"{here.name('rebuild/tagged')}:1"
+    copy = committed(FASTAPI, tmp_path)
+    flags = ["--platform", "linux/amd64", "--base", in_registry(here, SLIM, "rebuild/tagged-base")]
+    outputs = ["-o", f"oci:{tmp_path}/layout", "-o", f"oci-archive:{tmp_path}/image.tar"]
+    program(*flags, *outputs, *PUSH, image, cwd=copy)
+    clone = cloned(copy.parents[1], tmp_path)
+    for number, stored in enumerate([image, "oci:layout", "oci-archive:image.tar"]):
+        (tmp_path / str(number)).mkdir()
+        run(["ln", "-s", tmp_path / "layout", tmp_path / "image.tar", tmp_path / str(number)])
+        assert json.loads(rebuilt(program, stored, clone, tmp_path / str(number)).out)["same"]
+
+
+def test_a_program_that_others_compiled_from_other_source_is_named(
+    program: Program, registry: Callable[[str], Registry], tmp_path: Path
+) -> None:
+    """Whoever may move the branch may not change what a commit holds: the image was built from a file git ignores."""
+    here = registry("crane")
+    image = f"{here.name('rebuild/ignored')}:1"
+    copy = committed(FASTAPI, tmp_path, ignored="local.txt\n")
+    (copy / "local.txt").write_text("here\n")
+    flags = ["--platform", "linux/amd64", "--base", in_registry(here, SLIM, "rebuild/ignored-base")]
+    program(*flags, "--file", "local.txt:/etc/local.txt", *PUSH, image, cwd=copy)
+    clone = cloned(copy.parents[1], tmp_path)
+    (clone / "services" / FASTAPI.name / "local.txt").write_text("there\n")
+    found = json.loads(rebuilt(program, image, clone, tmp_path, code=DIFFERS).out)
+    difference = found["difference"]
+    assert (difference["path"], difference["offset"], difference["title"]) == ("etc/local.txt", 0, "files")
+    assert found["cause"] == {"cause": "source"}
+
+
+def test_a_signed_image_is_cloned_from_where_its_provenance_says(
+    program: Program, registry: Callable[[str], Registry], tmp_path: Path
+) -> None:
+    here = registry("crane")
+    image = f"{here.name('rebuild/fetched')}:1"
+    copy = committed(FASTAPI, tmp_path)
+    keys = REPOSITORY / "tests" / "fixtures" / "trust"
+    source = f"org.opencontainers.image.source=file://{copy.parents[1]}"
+    flags = ["--platform", "linux/amd64", "--base", in_registry(here, SLIM, "rebuild/fetched-base"), "--label", source]
+    program(*flags, "--sign-key", keys / "plain.key", "--push", "--tag", image, cwd=copy)
+    words = ["verify", image, "--rebuild", "--fetch"]
+    done = program(*words, "--key", keys / "plain.pub", cwd=tmp_path)
+    assert "the same, bit for bit" in done.out
+    program(*words, cwd=tmp_path, code=2)
+    program(*words, "--key", keys / "other.pub", cwd=tmp_path, code=DIFFERS)
