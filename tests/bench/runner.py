@@ -113,6 +113,26 @@ class RunnerBench:
                 copy = ["skopeo", "copy", "-q", "--dest-tls-verify=false", from_layout, base]
                 measure(copy, self.work, self.env)
                 self.set(name, source)
+        port = free_port()
+        with (
+            background([registry, f"127.0.0.1:{port}"], port, self.work / "registry.log"),
+            line_to(port) as self.line,
+        ):
+            self.host = f"127.0.0.1:{self.line.port}"
+            self.rust()
+
+    def rust(self) -> None:
+        """Cargo's own work is not measured: it takes as long as it takes on a machine without its results."""
+        project = self.work / "hello-web"
+        shutil.copytree(ROOT / "examples/hello-web", project, ignore=shutil.ignore_patterns("target"))
+        print(f"hello-web on clean machines, 20 ms of latency, median of {MACHINES}")
+        flags = ("--locked", "--if-changed", "--remote-cache")
+        self.machine(project, "web", *flags)
+        self.case("nothing changed, where cargo decides and has its results", project, "web", "--locked")
+        shutil.rmtree(project / "target")
+        self.case("nothing changed, --if-changed and no results of cargo", project, "web", *flags)
+        if (project / "target" / "x86_64-unknown-linux-musl").exists():
+            print("  it was compiled again")
 
     def set(self, name: str, source: str) -> None:
         project = self.work / name
@@ -148,7 +168,8 @@ class RunnerBench:
         cache = self.work / "cache"
         shutil.rmtree(cache, ignore_errors=True)
         self.line.requests = self.line.bytes = 0
-        push = [self.program, "--base", f"{self.host}/base/python:1", "--push", *flags]
+        base = [] if (project / "Cargo.toml").exists() else ["--base", f"{self.host}/base/python:1"]
+        push = [self.program, *base, "--push", *flags]
         cost = measure(
             [*push, "--tag", f"{self.host}/{repository}/image:1"],
             project,
