@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use containerize_core::base::spec::BaseSpec;
 use containerize_core::event::Events;
 use containerize_core::oci::Reference;
+use containerize_core::policy::Policy;
 use containerize_core::story::{
-    self, Attestation, Cause, NamedFile, Rebuilder, Rebuilt, Verified, VerifiedFiles, Verifier,
+    self, Attestation, Cause, Judge, Judged, NamedFile, Rebuilder, Rebuilt, Verified, VerifiedFiles, Verifier,
 };
 use containerize_core::trust::{Expected, Identity, PublicKey, Signatory, TrustedRoot, Wanted};
 use containerize_core::words::flag;
@@ -30,6 +32,7 @@ pub(crate) async fn run(arguments: &VerifyArgs, events: &Events) -> Result<Verdi
         Subject::Image(image) => verify(arguments, &image, events).await.map(good),
         Subject::Files(files, bundle) => verify_files(arguments, files, bundle, events).map(good),
         Subject::Rebuild(image) => rebuild(arguments, &image, events).await,
+        Subject::Policy(image, file) => judge(arguments, &image, file, events).await,
     }
 }
 
@@ -59,6 +62,41 @@ fn verify_files(arguments: &VerifyArgs, files: &[PathBuf], bundle: &Path, events
         PrintFormat::Json => format!("{:#}\n", json!(verified)),
         PrintFormat::Text => words_of_files(&verified, arguments.signatory.key.as_deref()),
     })
+}
+
+/// Holds the image to the rules of a file.
+async fn judge(arguments: &VerifyArgs, image: &Reference, file: &Path, events: &Events) -> Result<Verdict> {
+    let dir = request::here()?;
+    let policy = Policy::read(&text(file, "policy")?)
+        .map_err(|error| unusable(file, Error::usage(read::toml_words(file, &error))))?;
+    let (client, store) = request::for_verify(arguments, image, events)?;
+    let dir = &dir.join(file.parent().unwrap_or(file));
+    let judge =
+        Judge { client: &client, store: &store, policy: &policy, dir, now: SystemTime::now(), events };
+    let judged = judge.judge(image).await?;
+    store.evict(request::cache_size()?);
+    let text = match arguments.say.format {
+        PrintFormat::Json => format!("{:#}\n", json!(judged)),
+        PrintFormat::Text => words_of_judged(&judged),
+    };
+    Ok(Verdict { text, is_good: judged.passed })
+}
+
+fn words_of_judged(judged: &Judged) -> String {
+    let Judged { image, digest, rules, .. } = judged;
+    let named = image.split('@').next().unwrap_or(image);
+    let broken = rules.iter().filter(|rule| !rule.passed).count();
+    let said = match (broken, rules.len()) {
+        (0, 1) => "keeps the only rule".to_owned(),
+        (0, all) => format!("keeps all {all} rules"),
+        (broken, all) => format!("breaks {broken} of {all} rules"),
+    };
+    let mut text = format!("{named}@{digest}: {said}\n");
+    for rule in rules {
+        let verdict = if rule.passed { "kept" } else { "broken" };
+        let _ = writeln!(text, "  {verdict:<6} {}: {}", rule.rule, rule.why);
+    }
+    text
 }
 
 /// Builds the image again and compares.

@@ -26,6 +26,7 @@ pub mod interrupt;
 pub mod layer;
 pub mod oci;
 pub mod plan;
+pub mod policy;
 pub mod process;
 pub mod python;
 pub mod read;

@@ -34,6 +34,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("image", &["base", "layer", "oci", "plan", "store"]),
     ("check", &["elf", "facts", "oci", "python", "versions"]),
     ("sbom", &["cargo", "oci"]),
+    ("policy", &["config", "sbom"]),
     ("trust", &["oci"]),
     ("sink", &["base", "image", "oci", "registry", "store"]),
     (
@@ -51,6 +52,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "layer",
             "oci",
             "plan",
+            "policy",
             "process",
             "python",
             "registry",
@@ -69,7 +71,7 @@ const KNOWN_TO_ALL: &[&str] =
     &["error", "event", "interrupt", "read", "redact", "system", "words", "Error", "Kind", "Result"];
 
 /// Modules that work on values alone.
-const PURE: &[&str] = &["check", "config", "image", "oci", "plan", "sbom", "trust"];
+const PURE: &[&str] = &["check", "config", "image", "oci", "plan", "policy", "sbom", "trust"];
 
 /// What the pure ones must not touch.
 const OUTSIDE: &[&str] = &[

@@ -46,7 +46,18 @@ const STORY: &[Part] = &[
     ("workshop", &["brought", "parallel", "permission", "remote", "sign", "upload", "workshop"], &["call"]),
     (
         "delivery",
-        &["attest", "bill", "deliver", "hang", "merge", "preflight", "provenance", "publish", "verify"],
+        &[
+            "attest",
+            "bill",
+            "deliver",
+            "hang",
+            "merge",
+            "preflight",
+            "provenance",
+            "publish",
+            "stated",
+            "verify",
+        ],
         &["call", "made", "settings", "workshop"],
     ),
     ("recipe", &["attempt", "early", "recipe"], &["call", "delivery", "made", "settings", "workshop"]),
@@ -58,6 +69,7 @@ const STORY: &[Part] = &[
     ("rust", &[], &["call", "layers", "made", "recipe", "settings", "workshop"]),
     ("python", &[], &["call", "delivery", "layers", "made", "recipe", "settings", "workshop"]),
     ("rebuild", &[], &["call", "delivery", "settings"]),
+    ("policy", &["policy"], &["delivery", "rebuild", "workshop"]),
     ("lock", &[], &["call", "delivery", "python", "recipe", "rust", "settings", "workshop"]),
 ];
 

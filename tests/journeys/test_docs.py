@@ -28,6 +28,8 @@ PYTHON = "python:3.13-slim-bookworm"
 EXAMPLES = {"python.md": "hello-fastapi", "native.md": "hello-fastapi"}
 #: Pages whose commands need other tools: `test_bridge_docs.py` runs them.
 FRONT_ENDS = {"poetry.md", "hatch.md", "uv-pdm.md", "ci.md"}
+#: Pages with files of another kind than settings: `tests/it` reads them.
+OTHERS = {"policy.md"}
 
 
 #: What a page names beside the example's own.
@@ -50,7 +52,7 @@ def blocks(language: str) -> list:
     """The blocks of a language on all pages with the example they are about, named by page and number."""
     found = []
     for page in PAGES:
-        if page.name in FRONT_ENDS:
+        if page.name in FRONT_ENDS | OTHERS:
             continue
         texts = [text for kind, text in BLOCK.findall(page.read_text()) if kind == language]
         for number, text in enumerate(texts, 1):

@@ -22,6 +22,12 @@ pub(crate) struct VerifyArgs {
     /// Sigstore bundle with the signed statement about the files
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     bundle: Option<PathBuf>,
+    /// File with rules that the image must keep; docs/policy.md has all of them
+    ///
+    /// The file says who must have signed.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with_all = ["bundle", "rebuild", "key", "identity", "identity_pattern", "issuer", "issuer_pattern"])]
+    policy: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) rebuild: RebuildArgs,
     #[command(flatten)]
@@ -42,6 +48,8 @@ pub(crate) enum Subject<'a> {
     Files(&'a [PathBuf], &'a Path),
     /// An image that is to be built again.
     Rebuild(BaseSpec),
+    /// An image in a registry, and the file with rules for it.
+    Policy(Reference, &'a Path),
 }
 
 /// Whether the image is built again, and from which source.
@@ -107,7 +115,11 @@ impl VerifyArgs {
         if self.rebuild.rebuild {
             return name.to_string_lossy().parse().map(Subject::Rebuild);
         }
-        name.to_string_lossy().parse().map(Subject::Image).map_err(of_file)
+        let image = name.to_string_lossy().parse().map_err(of_file)?;
+        Ok(match &self.policy {
+            Some(policy) => Subject::Policy(image, policy),
+            None => Subject::Image(image),
+        })
     }
 }
 

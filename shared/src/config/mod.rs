@@ -36,7 +36,7 @@ pub use remote::RemoteCache;
 pub(crate) use settings::labels_for;
 pub use settings::{PythonSettings, Settings};
 pub use shown::Shown;
-pub use trust::CacheTrust;
+pub use trust::TrustedSigner;
 pub use value::{
     BaseChoice, Bins, CheckMode, Command, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Hooks,
     Install, LabelValue, Labels, Native, Port, PythonChoice, StaleLock, Strip, Suites,

@@ -11,7 +11,7 @@ use super::natural;
 use super::origin::{Origin, Origins};
 use super::remote::RemoteCache;
 use super::shown::{Shown, rows};
-use super::trust::CacheTrust;
+use super::trust::TrustedSigner;
 use super::value::{
     BaseChoice, Bins, CheckMode, Command, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Hooks,
     Install, Labels, Native, Port, PythonChoice, StaleLock, Strip,
@@ -158,7 +158,7 @@ keys! {
     /// none.
     base_cache("base-cache"): String, replace, Text, r#""ghcr.io/you/bases""#;
     /// Other signers whose remote caches a call that signs believes: public keys, or whom certificates name.
-    cache_trust("cache-trust"): Vec<CacheTrust>, append, Toml, r#"[{ key = "cosign.pub" }]"#;
+    cache_trust("cache-trust"): Vec<TrustedSigner>, append, Toml, r#"[{ key = "cosign.pub" }]"#;
     /// Libraries that the image needs and nothing in it has: `error` names them, `bundle` bundles this machine's.
     native("native"): Native, replace, Text, r#""bundle""#;
     /// Commands before and after the build.

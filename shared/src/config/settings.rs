@@ -9,7 +9,7 @@ use super::fold::Folded;
 use super::origin::Origins;
 use super::remote::RemoteCache;
 use super::shown::Shown;
-use super::trust::CacheTrust;
+use super::trust::TrustedSigner;
 use super::value::{
     BaseChoice, CheckMode, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Install, LabelValue, Labels,
     Native, Port, PythonChoice, StaleLock, Strip, Suites, is_platform_key, names_platform,
@@ -106,7 +106,7 @@ pub struct Settings {
     /// The repository that says what is in the layers of bases.
     pub base_cache: Option<String>,
     /// Whose caches are believed beside the own ones, where the call signs.
-    pub cache_trust: Vec<CacheTrust>,
+    pub cache_trust: Vec<TrustedSigner>,
     /// What concerns Python projects only.
     pub python: PythonSettings,
     /// Where each value came from.
@@ -323,9 +323,9 @@ impl Check<'_> {
         }
     }
 
-    fn cache_trust(&self, trust: Vec<CacheTrust>) -> Result<Vec<CacheTrust>> {
-        match trust.iter().find_map(CacheTrust::mistake) {
-            Some(mistake) => Err(self.wrong("cache-trust", mistake).hint(CacheTrust::FORMS)),
+    fn cache_trust(&self, trust: Vec<TrustedSigner>) -> Result<Vec<TrustedSigner>> {
+        match trust.iter().find_map(TrustedSigner::mistake) {
+            Some(mistake) => Err(self.wrong("cache-trust", mistake).hint(TrustedSigner::FORMS)),
             None => Ok(trust),
         }
     }

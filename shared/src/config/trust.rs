@@ -3,10 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
+
 /// Another signer whose caches are believed, in the words of `containerize verify`: a key, or whom a certificate names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct CacheTrust {
+pub struct TrustedSigner {
     /// A file with a public key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -27,10 +29,21 @@ pub struct CacheTrust {
     pub trusted_root: Option<String>,
 }
 
-impl CacheTrust {
+impl TrustedSigner {
     /// How it is written, for hints.
     pub(super) const FORMS: &str = "write { key = \"cosign.pub\" }, or { identity = \"...\", issuer = \"...\", source = \"...\", source-ref = \"refs/heads/main\" } \
          as `containerize verify` shows them";
+
+    /// Refuses an entry of `key` that makes no sense.
+    ///
+    /// # Errors
+    /// Usage: with what is wrong in it.
+    pub fn check(&self, key: &str) -> Result<()> {
+        match self.mistake() {
+            Some(mistake) => Err(Error::usage(format!("{key}: {mistake}")).hint(Self::FORMS)),
+            None => Ok(()),
+        }
+    }
 
     /// What makes no sense in it.
     pub(super) fn mistake(&self) -> Option<&'static str> {
@@ -52,7 +65,7 @@ mod tests {
 
     #[test]
     fn an_entry_is_a_key_or_somebody_whom_another_vouches_for() {
-        let mistake = |text: &str| toml::from_str::<CacheTrust>(text).map(|entry| entry.mistake());
+        let mistake = |text: &str| toml::from_str::<TrustedSigner>(text).map(|entry| entry.mistake());
         for right in ["key = 'a.pub'", "identity = 'me'\nissuer = 'x'\nsource-ref = 'refs/heads/main'"] {
             assert_eq!(mistake(right), Ok(None), "{right}");
         }

@@ -36,6 +36,66 @@ impl Licence {
             Self::Unknown => None,
         }
     }
+
+    /// Whether nobody can take it without a licence that is denied: one of those joined by AND, or all of those joined
+    /// by OR. An identifier counts with what follows WITH, and without it.
+    pub fn is_denied(&self, is_denied: &impl Fn(&str) -> bool) -> bool {
+        let Self::Expression(text) = self else { return false };
+        let words = words(text);
+        Denied { words: &words, at: 0, is_denied }.any_way()
+    }
+}
+
+/// Evaluates an expression that was read: AND binds more tightly than OR.
+struct Denied<'t, F> {
+    words: &'t [String],
+    at: usize,
+    is_denied: &'t F,
+}
+
+impl<F: Fn(&str) -> bool> Denied<'_, F> {
+    fn take(&mut self, word: &str) -> bool {
+        let is_next = self.words.get(self.at).is_some_and(|next| next == word);
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    fn any_way(&mut self) -> bool {
+        let mut denied = self.together();
+        while self.take("OR") {
+            denied &= self.together();
+        }
+        denied
+    }
+
+    fn together(&mut self) -> bool {
+        let mut denied = self.one();
+        while self.take("AND") {
+            denied |= self.one();
+        }
+        denied
+    }
+
+    fn one(&mut self) -> bool {
+        if self.take("(") {
+            let denied = self.any_way();
+            self.take(")");
+            return denied;
+        }
+        let mut next = || {
+            self.at += 1;
+            self.words.get(self.at - 1).cloned().unwrap_or_default()
+        };
+        let name = next();
+        let exception = if self.take("WITH") { self.words.get(self.at).cloned() } else { None };
+        match exception {
+            Some(exception) => {
+                self.at += 1;
+                (self.is_denied)(&name) || (self.is_denied)(&format!("{name} WITH {exception}"))
+            }
+            None => (self.is_denied)(&name),
+        }
+    }
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -89,6 +149,19 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_licence_is_denied_where_no_way_leads_around_it() {
+        let denied = |text: &str| Licence::read(text).is_denied(&|name: &str| name.starts_with("GPL"));
+        for text in ["GPL-3.0-only", "MIT AND GPL-2.0+", "GPL-2.0 OR GPL-3.0", "(GPL-2.0 OR MIT) AND GPL-3.0"]
+        {
+            assert!(denied(text), "{text}");
+        }
+        for text in ["MIT", "MIT OR GPL-2.0", "MIT OR Apache-2.0 AND GPL-2.0", "LGPL-3.0", "no expression"] {
+            assert!(!denied(text), "{text}");
+        }
+        assert!(denied("GPL-2.0 WITH Classpath-exception-2.0"));
+    }
 
     #[test]
     fn expressions_are_kept_and_nothing_else_is() {

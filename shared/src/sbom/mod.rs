@@ -8,6 +8,7 @@ mod carried;
 mod crates;
 mod cyclonedx;
 mod licence;
+mod listed;
 mod purl;
 mod spdx;
 
@@ -17,6 +18,7 @@ pub use carried::{add_carried, licence_of_metadata};
 pub use crates::{add_crates, component as of_crate, host};
 pub use cyclonedx::cyclonedx;
 pub use licence::Licence;
+pub use listed::{Listed, listed};
 pub use purl::Purl;
 pub use spdx::spdx;
 

@@ -161,6 +161,16 @@ impl Provenance {
         self.build_definition.internal_parameters.get(name).unwrap_or(&Value::Null)
     }
 
+    /// Who built.
+    pub fn builder(&self) -> &str {
+        &self.run_details.builder.id
+    }
+
+    /// What went in as that, such as `source` or `base`.
+    pub fn with_role<'p>(&'p self, role: &'p str) -> impl Iterator<Item = &'p Resource> {
+        self.materials().iter().filter(move |one| one.annotations.get("role") == Some(&Value::from(role)))
+    }
+
     /// Everything that went in.
     pub fn materials(&self) -> &[Resource] {
         &self.build_definition.resolved_dependencies

@@ -7,6 +7,7 @@ mod crates;
 mod files;
 mod names;
 mod plan;
+mod policy;
 mod push;
 mod sign;
 

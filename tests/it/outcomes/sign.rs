@@ -15,7 +15,7 @@ const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
-fn fixture(name: &str) -> PathBuf {
+pub(super) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/trust").join(name)
 }
 

@@ -93,7 +93,7 @@ impl Inputs {
             false => Language::Python,
         };
         let mut source = Source { commit: None, address: None };
-        for material in with_role(provenance, "source") {
+        for material in provenance.with_role("source") {
             if material.annotations.get("dirty") == Some(&Value::Bool(true)) {
                 return Err(cannot("it was built from uncommitted changes".into())
                     .hint("commit them, and build and push it again"));
@@ -108,7 +108,7 @@ impl Inputs {
             source.address =
                 material.uri.as_deref().and_then(|uri| uri.strip_prefix("git+")).map(str::to_owned);
         }
-        let bases = all.iter().flat_map(|one| with_role(one, "base")).filter_map(base).collect::<Vec<_>>();
+        let bases = all.iter().flat_map(|one| one.with_role("base")).filter_map(base).collect::<Vec<_>>();
         let is_told = |name: &str| bases.iter().any(|(reference, ..)| same_base(reference, name));
         let named = targets.values().filter_map(|target| target.get("base")?.as_str());
         let mut loose_bases: Vec<String> =
@@ -118,7 +118,7 @@ impl Inputs {
         let listed: Vec<String> =
             listed.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect();
         let platforms = if listed.is_empty() { targets.keys().cloned().collect() } else { listed };
-        let remote_cache = with_role(provenance, "remote-cache").find_map(|material| material.uri.as_deref());
+        let remote_cache = provenance.with_role("remote-cache").find_map(|material| material.uri.as_deref());
         let remote_cache = remote_cache.map(|uri| uri.trim_start_matches("oci://").to_owned());
         Ok(Self { name, created, language, platforms, call, source, bases, loose_bases, remote_cache })
     }
@@ -177,10 +177,6 @@ fn check_contract(provenance: &Provenance) -> Result<(), (String, String)> {
         layer::CONTRACT
     );
     Err((why, format!("use containerize {version}")))
-}
-
-fn with_role<'p>(provenance: &'p Provenance, role: &'p str) -> impl Iterator<Item = &'p Resource> {
-    provenance.materials().iter().filter(move |one| one.annotations.get("role") == Some(&Value::from(role)))
 }
 
 fn base(material: &Resource) -> Option<(Reference, Platform, Digest)> {

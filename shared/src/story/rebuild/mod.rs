@@ -40,6 +40,16 @@ use compare::Pair;
 pub use difference::{Difference, Entry, Field, LayerDifference, OnlyIn, Place, Side, Within};
 use inputs::Inputs;
 
+/// Whether an image with this provenance, which is called `shown`, can be built again, or why not.
+pub(super) fn may_be_built_again(all: &[Provenance], shown: &str) -> std::result::Result<(), String> {
+    match all {
+        [] => Err("its provenance is not of containerize, which could build it again".to_owned()),
+        all => Inputs::of(all, shown)
+            .map(drop)
+            .map_err(|error| error.causes().last().map_or_else(|| error.to_string(), ToString::to_string)),
+    }
+}
+
 /// What an image is built again with.
 pub struct Rebuilder<'a> {
     /// A call in the folder of this one, for nothing yet.

@@ -1,15 +1,12 @@
 //! Whose pages are believed, and the tags under which they are.
 
-use std::path::Path;
-
 use serde_json::Value;
 
 use super::super::sign::Signer;
-use crate::config::CacheTrust;
-use crate::error::{Context, Error, Result};
+
+use crate::error::{Error, Result};
 use crate::oci::{Digest, Reference, Repository};
-use crate::read;
-use crate::trust::{Expected, Identity, PublicKey, Signatory, Statement, TrustedRoot, Wanted};
+use crate::trust::{Signatory, Statement};
 
 /// The tag that leads to a cache; who signs has one of his own, which begins so.
 const TAG: &str = "containerize-cache";
@@ -64,54 +61,14 @@ impl<'a> Belief<'a> {
     }
 }
 
-/// Another signer who is believed.
-#[derive(Debug)]
-pub(super) struct Trusted {
-    pub(super) signatory: Signatory,
-    /// The line that names him, as his own calls have it.
-    pub(super) name: String,
-}
-
-impl Trusted {
-    /// The one that an entry of the settings names; its files are relative to `dir`.
-    ///
-    /// # Errors
-    /// Usage: a file cannot be read, or is not what it should be.
-    pub(super) fn read(dir: &Path, entry: &CacheTrust) -> Result<Self> {
-        let text = |file: &str, what: &str| {
-            read::text(&dir.join(file), read::DOCUMENT).map_err(|error| {
-                Error::usage(format!("cache-trust: the {what} {file} cannot be read"))
-                    .because(error)
-                    .hint(format!("check the path; it is relative to {}", dir.display()))
-            })
-        };
-        let unusable = |file: &str| format!("cache-trust: {file} cannot be used");
-        if let Some(file) = &entry.key {
-            let key = PublicKey::read(&text(file, "public key")?).context(|| unusable(file))?;
-            return Ok(Self { name: key.digest().to_string(), signatory: Signatory::Key(key) });
-        }
-        let root = match &entry.trusted_root {
-            Some(file) => TrustedRoot::read(&text(file, "trusted root")?).context(|| unusable(file))?,
-            None => TrustedRoot::public()?,
-        };
-        let (source, source_ref) = (entry.source.clone(), entry.source_ref.clone());
-        let (identity, issuer) =
-            (entry.identity.clone().unwrap_or_default(), entry.issuer.clone().unwrap_or_default());
-        let exactly = |part: &String| Expected::Exactly(part.clone());
-        let wanted = Wanted {
-            identity: exactly(&identity),
-            issuer: exactly(&issuer),
-            source: source.as_ref().map(exactly),
-            source_ref: source_ref.as_ref().map(exactly),
-        };
-        let name = Identity { identity, issuer, source, source_ref }.line();
-        Ok(Self { name, signatory: Signatory::Named(Box::new((root, wanted))) })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use super::super::super::sign::Trusted;
     use super::*;
+    use crate::config::TrustedSigner;
+    use crate::trust::Identity;
 
     #[test]
     fn somebody_else_is_looked_for_where_his_own_calls_write() {
@@ -122,17 +79,17 @@ mod tests {
             source: Some("https://forge.example/you/app".into()),
             source_ref: Some("refs/heads/main".into()),
         };
-        let entry = CacheTrust {
+        let entry = TrustedSigner {
             identity: Some(own.identity.clone()),
             issuer: Some(own.issuer.clone()),
             source: own.source.clone(),
             source_ref: own.source_ref.clone(),
-            ..CacheTrust::default()
+            ..TrustedSigner::default()
         };
-        let trusted = Trusted::read(Path::new("."), &entry).expect("trusted");
+        let trusted = Trusted::read(Path::new("."), "cache-trust", &entry).expect("trusted");
         assert_eq!(place(&home, Some(&trusted.name)), place(&home, Some(&own.line())));
-        let elsewhere = CacheTrust { source_ref: Some("refs/heads/other".into()), ..entry };
-        let elsewhere = Trusted::read(Path::new("."), &elsewhere).expect("trusted");
+        let elsewhere = TrustedSigner { source_ref: Some("refs/heads/other".into()), ..entry };
+        let elsewhere = Trusted::read(Path::new("."), "cache-trust", &elsewhere).expect("trusted");
         assert_ne!(place(&home, Some(&elsewhere.name)), place(&home, Some(&own.line())));
         assert_ne!(place(&home, Some(&own.line())), place(&home, None));
     }

@@ -14,7 +14,7 @@ use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::OnceCell;
 
 use super::request::Request;
-use super::sign::{Desk, Signer};
+use super::sign::{Desk, Signer, Trusted};
 use crate::config::{RemoteCache as Wish, Settings};
 use crate::error::{Error, Kind, Result};
 use crate::image::ImageSet;
@@ -23,7 +23,7 @@ use crate::oci::{Descriptor, Digest, EMPTY, Manifest, ManifestKind, Reference, R
 use crate::registry::Client;
 use crate::store::{Blob, Store, Table};
 use crate::trust::{self, Resource};
-use belief::{Belief, Trusted};
+use belief::Belief;
 use page::Page;
 
 /// The kind of its manifest.
@@ -130,7 +130,7 @@ impl RemoteCache {
         let signs = (home.is_some() || bases.is_some())
             && images.iter().any(|settings| settings.attest.sign.is_some());
         let trusted = trust.into_iter().flatten().filter(|_| signs);
-        let trusted = trusted.map(|entry| Trusted::read(dir, entry)).collect::<Result<_>>()?;
+        let trusted = trusted.map(|entry| Trusted::read(dir, "cache-trust", entry)).collect::<Result<_>>()?;
         Ok(Self { home, near, trusted, bases, ..Self::default() })
     }
 

@@ -5,6 +5,7 @@ mod key;
 mod keyless;
 mod known;
 mod token;
+mod trusted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -28,6 +29,7 @@ use crate::words::{Flag, flag};
 use key::KeySigner;
 use keyless::Keyless;
 use token::Tokens;
+pub(super) use trusted::Trusted;
 
 /// Everybody who signs in one call, by what the settings say of them.
 #[derive(Debug, Default)]

@@ -1,0 +1,51 @@
+//! What is stated about an image, wherever the image is: by whoever must have signed it, or without a signature.
+
+use serde_json::Value;
+
+use crate::base::StoredImage;
+use crate::error::Result;
+use crate::oci::Digest;
+use crate::trust::{self, Bundle, Refusal, Signatory, Statement};
+
+/// What was found.
+pub(super) struct Stated {
+    /// Statements about the image, or about one of its platforms.
+    pub(super) statements: Vec<Statement<Value>>,
+    /// Why others do not count.
+    pub(super) refused: Vec<Refusal>,
+}
+
+/// Statements that hang on the image, or are in its index. Where they must be signed, only what is signed counts.
+///
+/// # Errors
+/// When something that is listed cannot be read.
+pub(super) async fn stated(image: &StoredImage, signatory: Option<&Signatory>) -> Result<Stated> {
+    let digest = image.root.digest;
+    let (mut statements, mut refused): (Vec<Statement<Value>>, Vec<Refusal>) = Default::default();
+    let wanted = |kind: &str| match signatory {
+        Some(_) => Bundle::is_kind(kind),
+        None => kind == trust::IN_TOTO,
+    };
+    for (_, content) in image.hanging_documents(wanted).await? {
+        match signatory.map(|signatory| signatory.verify(&content, &digest)) {
+            Some(Ok((statement, _))) => statements.push(statement),
+            Some(Err(refusal)) => refused.push(refusal),
+            None => statements.extend(serde_json::from_slice(&content).ok()),
+        }
+    }
+    let is_signed = statements.iter().any(|statement| statement.predicate_type == trust::SIGNATURE);
+    // Whoever signs the index signs what is in it.
+    if signatory.is_none() || is_signed {
+        let held = image.held_documents(trust::IN_TOTO).await?;
+        statements.extend(held.iter().filter_map(|content| serde_json::from_slice(content).ok()));
+    }
+    let about = digests(image).await?;
+    statements.retain(|statement| about.iter().any(|one| statement.is_about(one)));
+    Ok(Stated { statements, refused })
+}
+
+/// What a statement about the image may be about: what its name leads to, and each platform's manifest.
+async fn digests(image: &StoredImage) -> Result<Vec<Digest>> {
+    let images = image.images().await?.into_iter().map(|(entry, _)| entry.digest);
+    Ok(std::iter::once(image.root.digest).chain(images).collect())
+}

@@ -1,0 +1,122 @@
+//! Images that are held to a policy before they are used.
+
+use containerize_core::policy::Policy;
+use containerize_tests::program::{Call, Project, can_build};
+use containerize_tests::registry::{Options, Referrers, TestRegistry};
+use serde_json::Value;
+
+use super::sign::fixture;
+
+/// A project whose pushes are signed, with the public halves of two keys beside it.
+fn project() -> Project {
+    let project = Project::app("[package.metadata.containerize]\nsign = { key = 'my.key' }\n");
+    for (name, to) in
+        [("plain.key", "my.key"), ("plain.pub", "rules/my.pub"), ("other.pub", "rules/other.pub")]
+    {
+        let to = project.at(to);
+        std::fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
+        std::fs::copy(fixture(name), to).expect("copied");
+    }
+    project
+}
+
+fn judge(project: &Project, registry: &TestRegistry, rules: &str, arguments: &[&str]) -> Call {
+    project.write(&[("rules/policy.toml", rules)]);
+    let image = format!("{}:1", registry.repository("me/app"));
+    project.call([&["verify", &image, "--policy", "rules/policy.toml"], arguments].concat())
+}
+
+fn push(project: &Project, registry: &TestRegistry, arguments: &[&str]) {
+    let repository = registry.repository("me/app");
+    project.call([&["--push", "--repository", &repository, "-t", "1"], arguments].concat()).succeed();
+}
+
+const SIGNED: &str = "signed-by = [{ key = 'other.pub' }, { key = 'my.pub' }]\n";
+
+#[test]
+fn an_image_is_held_to_each_rule_and_a_broken_one_fails_the_call() {
+    if !can_build() {
+        return;
+    }
+    let (project, registry) = (project(), TestRegistry::start(Options::listing(Referrers::Proper)));
+    push(&project, &registry, &[]);
+    let kept = format!(
+        "{SIGNED}bases = ['static']\nmax-base-age = 3\ndenied-licenses = ['AGPL-*']\ndenied-packages = ['left-pad']\n\
+         not-root = true\nbuilders = ['https://*']\n"
+    );
+    let done = judge(&project, &registry, &kept, &["--quiet"]).succeed();
+    let said = done.stdout();
+    assert!(said.lines().next().is_some_and(|line| line.ends_with(": keeps all 7 rules")), "{said}");
+    assert!(said.contains("  kept   signed-by: it is signed with my.pub\n"), "{said}");
+    assert!(said.contains("  kept   max-base-age: it stands on no base that others make\n"), "{said}");
+
+    let broken = format!(
+        "{SIGNED}sources = ['https://example.com/*']\nbases = ['docker.io/*']\ndenied-packages = ['app 1.*']\n"
+    );
+    let done = judge(&project, &registry, &broken, &["--quiet"]).fail();
+    let said = done.stdout();
+    assert_eq!(done.code(), 4, "{said}");
+    assert!(said.contains(": breaks 3 of 4 rules\n"), "{said}");
+    assert!(said.contains("  broken sources: its provenance contains no repository\n"), "{said}");
+    assert!(said.contains("  broken bases: it stands on static, which bases does not allow\n"), "{said}");
+    assert!(said.contains("  broken denied-packages: it contains denied packages: app 1.0.0\n"), "{said}");
+
+    let done = judge(&project, &registry, &broken, &["--quiet", "--format", "json"]).fail();
+    let read: Value = serde_json::from_str(done.stdout()).expect("JSON");
+    assert_eq!((&read["passed"], read["rules"].as_array().map(Vec::len)), (&Value::Bool(false), Some(4)));
+    assert_eq!(read["rules"][1]["rule"], "sources");
+}
+
+#[test]
+fn what_somebody_else_states_does_not_count() {
+    if !can_build() {
+        return;
+    }
+    let (project, registry) = (project(), TestRegistry::start(Options::listing(Referrers::Proper)));
+    push(&project, &registry, &[]);
+    let rules = "signed-by = [{ key = 'other.pub' }]\ndenied-packages = ['left-pad']\nnot-root = true\n";
+    let done = judge(&project, &registry, rules, &["--quiet"]).fail();
+    let said = done.stdout();
+    assert!(said.contains(": breaks 2 of 3 rules\n"), "{said}");
+    assert!(said.contains("  broken signed-by: "), "{said}");
+    assert!(said.contains("  broken denied-packages: it has no SBOM that is signed so\n"), "{said}");
+    assert!(said.contains("  kept   not-root: it runs as 65532:65532\n"), "{said}");
+
+    push(&project, &registry, &["-t", "1", "--user", "0"]);
+    let done = judge(&project, &registry, "not-root = true", &["--quiet"]).fail();
+    assert!(done.stdout().contains("  broken not-root: it runs as root on linux/"), "{}", done.stdout());
+}
+
+#[test]
+fn a_policy_that_says_too_little_or_too_much_is_refused() {
+    let (project, registry) = (project(), TestRegistry::open());
+    let refused = [
+        ("", "the policy has no rules"),
+        ("bases = ['static']", "bases judges by what is stated about the image"),
+        ("sined-by = []", "sined-by"),
+        ("signed-by = [{ key = 'lost.pub' }]", "signed-by: the public key lost.pub cannot be read"),
+        ("signed-by = [{ issuer = 'x' }]", "signed-by: an entry has neither a key nor an identity"),
+        ("denied-licenses = ['[']", "denied-licenses"),
+    ];
+    for (rules, words) in refused {
+        let done = judge(&project, &registry, rules, &[]).fail();
+        assert_eq!(done.code(), 2, "{rules}: {}", done.stderr());
+        assert!(done.stderr().contains(words), "{rules}: {}", done.stderr());
+    }
+    let both = judge(&project, &registry, "not-root = true", &["--key", "rules/my.pub"]).fail();
+    assert_eq!(both.code(), 2, "{}", both.stderr());
+}
+
+#[test]
+fn the_documented_policy_is_one_and_all_rules_are_documented() {
+    let page = include_str!("../../../docs/policy.md");
+    let (_, example) = page.split_once("```toml\n").expect("an example");
+    let (example, _) = example.split_once("```").expect("its end");
+    let policy = Policy::read(example).expect("a policy");
+    assert_eq!(policy.signed_by.len(), 2);
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    for (rule, _) in rows {
+        let unknown = Policy::read(&format!("{rule} = {{}}")).expect_err("of another type").to_string();
+        assert!(!unknown.contains("unknown field"), "{rule}: {unknown}");
+    }
+}
