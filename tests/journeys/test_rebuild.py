@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from harness import (
     need_target,
     run,
 )
-from python_projects import PROJECTS, with_uv
+from python_projects import BARE, PROJECTS, with_uv
 
 FASTAPI = REPOSITORY / "examples" / "hello-fastapi"
 SLIM = "python:3.13-slim-bookworm"
@@ -86,8 +87,9 @@ CASES: dict[str, tuple[Path, list[str]]] = {
     "mixed": (PROJECTS / "rust-maturin", []),
     "debian": (FASTAPI, ["--debian", "libpq5"]),
     "init": (FASTAPI, ["--init"]),
+    "bundled": (FASTAPI, ["--python", os.path.realpath(sys.base_prefix)]),
 }
-LARGE = ("pdm", "mixed", "debian", "init")
+LARGE = ("pdm", "mixed", "debian", "init", "bundled")
 EACH = [pytest.param(name, marks=pytest.mark.full) if name in LARGE else name for name in CASES]
 
 
@@ -105,7 +107,8 @@ def test_an_image_is_the_same_from_another_folder_cache_umask_and_time_zone(
         need_target(ARM64)
         flags = [*flags, "--platform", "linux/amd64,linux/arm64"]
     else:
-        flags = [*flags, "--platform", "linux/amd64", "--base", in_registry(here, SLIM, f"rebuild/{name}-base")]
+        base = in_registry(here, BARE["debian"] if name == "bundled" else SLIM, f"rebuild/{name}-base")
+        flags = [*flags, "--platform", "linux/amd64", "--base", base]
     copy = committed(project, tmp_path)
     (tmp_path / "first").mkdir()
     env = {**with_uv(tmp_path / "first", program), **HELLO_TARGET}
@@ -166,3 +169,59 @@ def test_a_signed_image_is_cloned_from_where_its_provenance_says(
     assert "the same, bit for bit" in done.out
     program(*words, cwd=tmp_path, code=2)
     program(*words, "--key", keys / "other.pub", cwd=tmp_path, code=DIFFERS)
+
+
+#: A build backend of the project's own that writes when it ran.
+BACKEND = """import base64, hashlib, time, zipfile
+
+INFO = "stamped-1.0.dist-info"
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    files = {
+        "stamped/__init__.py": f"BUILT = '{time.time_ns() / 1e9:.6f}'\\n",
+        "stamped/__main__.py": "print('hello')\\n",
+        f"{INFO}/METADATA": "Metadata-Version: 2.1\\nName: stamped\\nVersion: 1.0\\n",
+        f"{INFO}/WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    }
+    def line(name):
+        digest = base64.urlsafe_b64encode(hashlib.sha256(files[name].encode()).digest()).decode().rstrip("=")
+        return f"{name},sha256={digest},{len(files[name])}\\n"
+    files[f"{INFO}/RECORD"] = "".join(map(line, files)) + f"{INFO}/RECORD,,\\n"
+    with zipfile.ZipFile(f"{folder}/stamped-1.0-py3-none-any.whl", "w") as wheel:
+        for name, text in files.items():
+            wheel.writestr(name, text)
+    return "stamped-1.0-py3-none-any.whl"
+"""
+STAMPED = """[project]
+name = "stamped"
+version = "1.0"
+
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+
+[tool.containerize]
+install = "wheel"
+entrypoint = ["python", "-m", "stamped"]
+"""
+
+
+def test_a_build_backend_that_writes_times_is_found(
+    program: Program, registry: Callable[[str], Registry], tmp_path: Path
+) -> None:
+    here = registry("crane")
+    image = f"{here.name('rebuild/stamped')}:1"
+    project = tmp_path / "stamped"
+    (project / "stamped").mkdir(parents=True)
+    (project / "stamped" / "__init__.py").write_text("")
+    (project / "pyproject.toml").write_text(STAMPED)
+    (project / "backend.py").write_text(BACKEND)
+    copy = committed(project, tmp_path)
+    flags = ["--platform", "linux/amd64", "--base", in_registry(here, SLIM, "rebuild/stamped-base")]
+    (tmp_path / "first").mkdir()
+    program(*flags, *PUSH, image, cwd=copy, env=with_uv(tmp_path / "first", program))
+    clone = cloned(copy.parents[1], tmp_path)
+    found = json.loads(rebuilt(program, image, clone, tmp_path, code=DIFFERS).out)
+    assert found["difference"]["path"].endswith("site-packages/stamped/__init__.py"), found
+    assert found["cause"]["cause"] == "time", found

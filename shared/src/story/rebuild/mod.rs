@@ -28,7 +28,7 @@ use crate::event::Events;
 use crate::oci::media_type::Compression;
 use crate::oci::{Digest, ImageConfig};
 use crate::registry::Client;
-use crate::store::Store;
+use crate::store::{Store, scratch};
 use crate::trust::{Provenance, Signatory};
 pub use bytes::Bytes;
 pub use cause::Cause;
@@ -103,12 +103,12 @@ impl Rebuilder<'_> {
             self.events
                 .note(format!("the base {base} is not from a registry, so its digest is not recorded"));
         }
-        let given = places::given(self.request, self.events)?;
+        // What is remarkable about variables, the build says.
+        let given = places::given(self.request, &Events::silent())?;
         let settings = inputs.settings(&env(&found).await?, &given)?;
         let (source, place, request) = (&inputs.source, &self.source, self.request);
         let checkout = tokio::task::block_in_place(|| checkout(source, place, &shown, request, self.events))?;
-        let scratch = tempfile::Builder::new().prefix("containerize-rebuild-").tempdir();
-        let scratch = scratch.context(|| "cannot make a temporary folder".into())?;
+        let scratch = scratch::folder()?;
         let call = repeat::request(&inputs, settings, &checkout, scratch.path(), request)?;
         let outcome = build(call).await.context(|| format!("{shown} cannot be built again"))?;
         let made = made(outcome, &inputs.name)?;
