@@ -168,7 +168,10 @@ fn the_base_counts_that_was_there_whatever_its_tag_leads_to_now() {
         .succeed();
     lay(6);
     let (_folder, place) = elsewhere(&project);
-    assert_same(&rebuild(&project, &image(&registry), &place, &[]).succeed());
+    let refused = rebuild(&project, &image(&registry), &place, &[]).fail();
+    assert_eq!(refused.code(), 4, "{}", refused.shown());
+    assert!(refused.stderr().contains("contains settings that run code: base"), "{}", refused.shown());
+    assert_same(&rebuild(&project, &image(&registry), &place, &["--unsigned"]).succeed());
 }
 
 #[test]

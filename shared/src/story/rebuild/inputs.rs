@@ -58,7 +58,7 @@ pub(super) struct Call {
     #[serde(default)]
     pub(super) bins: bool,
     #[serde(default)]
-    settings: BTreeMap<String, Value>,
+    pub(super) settings: BTreeMap<String, Value>,
     #[serde(default)]
     pub(super) cargo_config: Vec<String>,
     #[serde(default)]

@@ -6,6 +6,7 @@ mod changes;
 mod checkout;
 mod compare;
 mod difference;
+mod harm;
 mod inputs;
 mod layers;
 mod marks;
@@ -30,6 +31,8 @@ use crate::oci::{Digest, ImageConfig};
 use crate::registry::Client;
 use crate::store::{Store, scratch};
 use crate::trust::{Provenance, Signatory};
+use crate::words;
+use crate::words::flag;
 pub use bytes::Bytes;
 pub use cause::Cause;
 use cause::Known;
@@ -50,6 +53,8 @@ pub struct Rebuilder<'a> {
     pub store: &'a Store,
     /// Who must have signed the provenance, where somebody must.
     pub signatory: Option<&'a Signatory>,
+    /// Whether a provenance that is not signed may run what it contains.
+    pub believes_unsigned: bool,
     /// Where the source is.
     pub source: SourcePlace,
     /// Where events go.
@@ -99,6 +104,7 @@ impl Rebuilder<'_> {
         let found = self.opener(&BaseLock::default()).stored(image).await?;
         let then = statements::provenance(&found, &shown, self.signatory).await?;
         let inputs = Inputs::of(&then, &shown)?;
+        self.check_harm(&inputs, &shown)?;
         for base in &inputs.loose_bases {
             self.events
                 .note(format!("the base {base} is not from a registry, so its digest is not recorded"));
@@ -137,6 +143,24 @@ impl Rebuilder<'_> {
             cause,
             changes,
         })
+    }
+
+    /// Refuses what somebody could do to this machine who may write to the registry.
+    fn check_harm(&self, inputs: &Inputs, shown: &str) -> Result<()> {
+        let found = harm::of(&inputs.call);
+        if self.signatory.is_some() || self.believes_unsigned || found.is_empty() {
+            return Ok(());
+        }
+        let found = found.join(", ");
+        Err(Error::integrity(format!(
+            "the provenance of {shown} is not verified, but contains settings that run code: {found}"
+        ))
+        .hint(words!(
+            "say who must have signed it, with {} or {}, or accept the settings with {}",
+            flag("key").of("cosign.pub"),
+            flag("identity").of("ID"),
+            flag("unsigned")
+        )))
     }
 
     fn opener<'o>(&'o self, lock: &'o BaseLock) -> Opener<'o> {
