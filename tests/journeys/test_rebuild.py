@@ -19,6 +19,8 @@ from harness import (
     Outcome,
     Program,
     Registry,
+    cloned,
+    committed,
     lab_image,
     need,
     need_mirror,
@@ -29,28 +31,20 @@ from python_projects import BARE, PROJECTS, with_uv
 
 FASTAPI = REPOSITORY / "examples" / "hello-fastapi"
 SLIM = "python:3.13-slim-bookworm"
-IDENTITY = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
 DIFFERS = 4
 #: Not all of the lab's registries list what hangs on an image.
 PUSH = ["--attestations", "referrers", "--push", "--tag"]
 
 
-def committed(project: Path, folder: Path, ignored: str = "") -> Path:
+def in_repository(project: Path, folder: Path, ignored: str = "") -> Path:
     """A copy of a project below the root of a repository, and a commit that holds it."""
     repository = folder / "repository"
     copy = repository / "services" / project.name
     left_out = shutil.ignore_patterns("target", "dist", "__pycache__", ".venv")
     shutil.copytree(project, copy, ignore=left_out)
     (repository / ".gitignore").write_text(f"target\ndist\n__pycache__\n{ignored}")
-    for words in (["init", "-q"], ["add", "-A"], [*IDENTITY, "commit", "-q", "-m", "Begin"]):
-        run(["git", "-C", repository, *words])
+    committed(repository)
     return copy
-
-
-def cloned(repository: Path, folder: Path) -> Path:
-    clone = folder / "a longer way" / "to another"
-    run(["git", "clone", "-q", "--no-local", repository, clone], umask=0o077)
-    return clone
 
 
 def rebuilt(program: Program, image: str, clone: Path, tmp_path: Path, *flags: str, code: int = 0) -> Outcome:
@@ -107,7 +101,7 @@ def test_an_image_is_the_same_from_another_folder_cache_umask_and_time_zone(
     else:
         base = in_registry(here, BARE["debian"] if name == "bundled" else SLIM, f"rebuild/{name}-base")
         flags = [*flags, "--platform", "linux/amd64", "--base", base]
-    copy = committed(project, tmp_path)
+    copy = in_repository(project, tmp_path)
     (tmp_path / "first").mkdir()
     env = {**with_uv(tmp_path / "first", program), **HELLO_TARGET}
     pushed = program(*flags, *PUSH, image, cwd=copy, env=env)
@@ -123,7 +117,7 @@ def test_layouts_archives_and_registries_without_a_list_hold_what_it_takes(
 ) -> None:
     here = registry("anonymous")
     image = f"{here.name('rebuild/tagged')}:1"
-    copy = committed(FASTAPI, tmp_path)
+    copy = in_repository(FASTAPI, tmp_path)
     flags = ["--platform", "linux/amd64", "--base", in_registry(here, SLIM, "rebuild/tagged-base")]
     outputs = ["-o", f"oci:{tmp_path}/layout", "-o", f"oci-archive:{tmp_path}/image.tar"]
     program(*flags, *outputs, *PUSH, image, cwd=copy)
@@ -140,7 +134,7 @@ def test_a_file_that_is_not_in_the_commit_is_named(
     """Git ignores it, so the commit does not hold it."""
     here = registry("crane")
     image = f"{here.name('rebuild/ignored')}:1"
-    copy = committed(FASTAPI, tmp_path, ignored="local.txt\n")
+    copy = in_repository(FASTAPI, tmp_path, ignored="local.txt\n")
     (copy / "local.txt").write_text("here\n")
     flags = ["--platform", "linux/amd64", "--base", in_registry(here, SLIM, "rebuild/ignored-base")]
     program(*flags, "--file", "local.txt:/etc/local.txt", *PUSH, image, cwd=copy)
@@ -157,7 +151,7 @@ def test_a_signed_image_is_cloned_from_where_its_provenance_says(
 ) -> None:
     here = registry("crane")
     image = f"{here.name('rebuild/fetched')}:1"
-    copy = committed(FASTAPI, tmp_path)
+    copy = in_repository(FASTAPI, tmp_path)
     keys = REPOSITORY / "tests" / "fixtures" / "trust"
     source = f"org.opencontainers.image.source=file://{copy.parents[1]}"
     base = in_registry(here, SLIM, "rebuild/fetched-base")
@@ -216,7 +210,7 @@ def test_a_build_backend_that_writes_times_is_found(
     (project / "stamped" / "__init__.py").write_text("")
     (project / "pyproject.toml").write_text(STAMPED)
     (project / "backend.py").write_text(BACKEND)
-    copy = committed(project, tmp_path)
+    copy = in_repository(project, tmp_path)
     flags = ["--platform", "linux/amd64", "--base", in_registry(here, SLIM, "rebuild/stamped-base")]
     (tmp_path / "first").mkdir()
     program(*flags, *PUSH, image, cwd=copy, env=with_uv(tmp_path / "first", program))
