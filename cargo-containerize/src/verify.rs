@@ -107,7 +107,8 @@ async fn rebuild(arguments: &VerifyArgs, image: &BaseSpec, events: &Events) -> R
     let request = request::for_rebuild(arguments)?;
     let (client, store) = request::for_stored(&arguments.transfer, image, events)?;
     let (request, signatory) = (&request, signatory.as_ref());
-    let rebuilder = Rebuilder { request, client: &client, store: &store, signatory, source, events };
+    let (client, store, believes_unsigned) = (&client, &store, arguments.rebuild.unsigned);
+    let rebuilder = Rebuilder { request, client, store, signatory, believes_unsigned, source, events };
     let rebuilt = story::rebuild(rebuilder, image).await?;
     let text = match arguments.say.format {
         PrintFormat::Json => format!("{:#}\n", json!(rebuilt)),

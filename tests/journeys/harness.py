@@ -45,6 +45,8 @@ RUN_LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000", "--
 OWN_MOUNTS = ["unshare", "--mount", "--propagation", "private"]
 PODMAN = [*OWN_MOUNTS, "podman", "--runtime", "runc"]
 RESULT_LINE = re.compile(r"^(?:(?P<name>\S+)@)?(?P<digest>sha256:[0-9a-f]{64})$")
+#: Of the commits that are made for tests.
+COMMIT_TIME = "2024-02-29T12:34:56Z"
 #: Only a failure takes that long, or Python under emulation on a busy machine.
 SECONDS_TO_ANSWER = 120
 
@@ -160,6 +162,23 @@ def built_once(project: str) -> Env:
 
 
 HELLO_TARGET = built_once("hello-web")
+
+
+def committed(project: Path) -> Path:
+    """Makes a folder a repository with one commit of a fixed time."""
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false"]
+    times: Env = {"GIT_AUTHOR_DATE": COMMIT_TIME, "GIT_COMMITTER_DATE": COMMIT_TIME}
+    run(["git", "init", "-q", "-b", "main", project])
+    run(["git", *identity, "-C", project, "add", "-A"])
+    run(["git", *identity, "-C", project, "commit", "-q", "-m", "Begin"], env=times)
+    return project
+
+
+def cloned(repository: Path, folder: Path) -> Path:
+    """A clone somewhere else, as somebody makes it whose files nobody else may read."""
+    clone = folder / "a longer way" / "to another"
+    run(["git", "clone", "-q", "--no-local", repository, clone], umask=0o077)
+    return clone
 
 
 def free_port(count: int = 1) -> int:

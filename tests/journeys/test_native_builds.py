@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import REPOSITORY, Outcome, Podman, Program, need, run
+from harness import REPOSITORY, Outcome, Podman, Program, cloned, committed, need, run
 from python_projects import copied, lab_base, make, uv, with_uv
 
 #: The base whose Python is the one of the machines that tests run on, so that extensions can be built.
 BASE = "distroless"
-BUILD_FAILED, USAGE = 1, 2
+BUILD_FAILED, USAGE, MISMATCH = 1, 2, 4
 EXAMPLE = REPOSITORY / "examples/research"
 #: What each module of the standard library that a service may need is imported for.
 IMPORTS = "import bz2, ctypes, hashlib, lzma, sqlite3, ssl, sys, uuid, zlib"
@@ -120,6 +120,22 @@ def test_an_extension_is_the_same_wherever_it_is_built(
     own_cache = ["--cache-dir", tmp_path / "cache"]
     again = make(program, elsewhere, tmp_path / "again", *bundle, *own_cache, base=BASE, env=env)
     assert again.digest == made.digest
+
+
+def test_an_extension_is_the_same_when_it_is_rebuilt_from_its_provenance(
+    program: Program, research: tuple[Path, dict], tmp_path: Path
+) -> None:
+    project, env = research
+    committed(project)
+    bundle = ["--python", os.path.realpath(sys.base_prefix), "--native", "bundle", "--bytecode"]
+    stated = ["--attestations", "referrers", "-o", f"oci:{tmp_path}/layout:made"]
+    program("--base", lab_base("debian"), *bundle, *stated, cwd=project, env=env)
+    clone = cloned(project, tmp_path)
+    again = ["verify", f"oci:{tmp_path}/layout:made", "--rebuild", "-C", clone]
+    refused = program(*again, cwd=tmp_path, env=env, code=MISMATCH)
+    assert "settings that run code: base, build-env, python" in refused.err
+    done = program(*again, "--unsigned", cwd=tmp_path, env={**env, "XDG_CACHE_HOME": str(tmp_path / "cache")})
+    assert "the same, bit for bit" in done.out
 
 
 def test_a_failed_build_shows_what_the_compiler_said(program: Program, tools: dict, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import REPOSITORY, Env, Program, Registry, free_port, need, run
+from harness import COMMIT_TIME, REPOSITORY, Env, Program, Registry, committed, free_port, need, run
 from python_projects import (
     MACHINE,
     PLATFORMS,
@@ -31,7 +31,7 @@ from python_projects import (
     uv,
     with_uv,
 )
-from test_reproducible import COMMIT_TIME, ELSEWHERE, HERE, Place, as_another_user, committed
+from test_reproducible import ELSEWHERE, HERE, Place, as_another_user
 from validator import validate_layout
 
 full = pytest.mark.full

@@ -10,10 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from harness import AMD64, HELLO_WEB, Env, Program, need, need_root, need_target, run, tiny_project
+from harness import (
+    AMD64,
+    COMMIT_TIME,
+    HELLO_WEB,
+    Env,
+    Program,
+    committed,
+    need,
+    need_root,
+    need_target,
+    run,
+    tiny_project,
+)
 from validator import Image, validate_layout
-
-COMMIT_TIME = "2024-02-29T12:34:56Z"
 
 
 @dataclass(frozen=True)
@@ -86,16 +96,6 @@ def build_at(place: Place, program: Program, source: Path, tmp_path: Path) -> st
         os.umask(old)
     validate_layout(project / "image", digest=digest)
     return digest
-
-
-def committed(project: Path) -> Path:
-    """Makes a folder a repository with one commit of a fixed time."""
-    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false"]
-    times: Env = {"GIT_AUTHOR_DATE": COMMIT_TIME, "GIT_COMMITTER_DATE": COMMIT_TIME}
-    run(["git", "init", "-q", "-b", "main", project])
-    run(["git", *identity, "-C", project, "add", "-A"])
-    run(["git", *identity, "-C", project, "commit", "-q", "-m", "Begin"], env=times)
-    return project
 
 
 def test_two_places_two_users_one_digest(program: Program, tmp_path: Path) -> None:

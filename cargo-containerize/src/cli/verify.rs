@@ -69,6 +69,12 @@ pub(crate) struct RebuildArgs {
     #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true, requires = "rebuild")]
     #[arg(conflicts_with = "project", default_missing_value = "")]
     fetch: Option<String>,
+    /// Accept settings that run code from a provenance that no given signer has signed
+    ///
+    /// They are commands, bases, flags of compilers and files outside of the repository. Whoever may write to the
+    /// registry may have written them.
+    #[arg(long, requires = "rebuild", conflicts_with_all = ["key", "identity", "identity_pattern"])]
+    pub(crate) unsigned: bool,
 }
 
 impl RebuildArgs {

@@ -83,7 +83,22 @@ fn what_the_provenance_does_not_hold_is_named() {
         planted.definition("externalParameters/call")["settings"]["build-env"] = json!({"CFLAGS": "***"});
     });
     assert_eq!(code, 4);
+    assert!(said.contains("contains settings that run code: build-env"), "{said}");
+}
+
+#[test]
+fn a_value_that_is_not_recorded_must_be_given_again() {
+    let (project, registry) = (python(), registry());
+    commit(&project);
+    let first = push(&project, &registry, &flags()).env("CONTAINERIZE_BUILD_ENV", "{ CFLAGS = '-O1' }");
+    first.env("PIP_CONFIG_FILE", "/dev/null").succeed();
+    let (_folder, place) = elsewhere(&project);
+    let again = || rebuild(&project, &image(&registry), &place, &["--unsigned"]);
+    let refused = again().fail();
+    assert_eq!(refused.code(), 4, "{}", refused.shown());
+    let said = refused.stderr();
     assert!(said.contains("the value of build-env that the image was built with is not recorded"), "{said}");
+    super::assert_same(&again().env("CONTAINERIZE_BUILD_ENV", "{ CFLAGS = '-O1' }").succeed());
 }
 
 #[test]

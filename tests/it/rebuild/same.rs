@@ -83,6 +83,25 @@ fn a_python_project_is_the_same_with_wheels_and_a_call_of_its_own() {
 }
 
 #[test]
+fn commands_before_the_build_are_run_and_those_after_it_are_not() {
+    let (project, registry) = (python(), registry());
+    let hooks = "[tool.containerize]\nfiles = [{ from = 'made.txt', to = '/etc/made.txt' }]\n\
+                 hooks = { pre = ['echo made > made.txt'], post = ['echo \"$CONTAINERIZE_DIGEST\" >> deployed.txt'] }\n";
+    let table = std::fs::read_to_string(project.at("pyproject.toml")).expect("text");
+    project.write(&[
+        ("pyproject.toml", &format!("{table}{hooks}")),
+        (".gitignore", "/out\nmade.txt\ndeployed.txt\n"),
+    ]);
+    commit(&project);
+    let flags = ["--base", "oci:base:py", "--platform", "linux/amd64"];
+    push(&project, &registry, &flags).env("PIP_CONFIG_FILE", "/dev/null").succeed();
+    let (_folder, place) = elsewhere(&project);
+    assert_same(&rebuild(&project, &image(&registry), &place, &[]).succeed());
+    assert!(place.join("made.txt").is_file() && project.at("deployed.txt").is_file());
+    assert!(!place.join("deployed.txt").exists(), "nothing is deployed again");
+}
+
+#[test]
 fn a_project_below_the_root_of_its_repository_is_found() {
     let (project, registry) = (Project::new(&[("README", "x"), (".gitignore", "out\n")]), registry());
     project.write(&[
@@ -149,7 +168,10 @@ fn the_base_counts_that_was_there_whatever_its_tag_leads_to_now() {
         .succeed();
     lay(6);
     let (_folder, place) = elsewhere(&project);
-    assert_same(&rebuild(&project, &image(&registry), &place, &[]).succeed());
+    let refused = rebuild(&project, &image(&registry), &place, &[]).fail();
+    assert_eq!(refused.code(), 4, "{}", refused.shown());
+    assert!(refused.stderr().contains("contains settings that run code: base"), "{}", refused.shown());
+    assert_same(&rebuild(&project, &image(&registry), &place, &["--unsigned"]).succeed());
 }
 
 #[test]

@@ -175,6 +175,74 @@ fn of_content(difference: &Difference) -> Option<Cause> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::story::rebuild::difference::{Entry, Field, OnlyIn, Side};
+
+    fn layer(title: &str, is_ours: bool, path: &str) -> Difference {
+        let about = OnlyIn { side: Side::Image };
+        let within = Within::Entry(Entry { path: path.to_owned(), about });
+        let layer = LayerDifference { layer: 2, title: title.to_owned(), is_ours, within };
+        Difference { platform: None, place: Place::Layer(layer) }
+    }
+
+    fn configuration(field: &str) -> Difference {
+        let field = Field { field: field.to_owned(), image: "1".into(), rebuilt: "2".into() };
+        Difference { platform: None, place: Place::Configuration(field) }
+    }
+
+    /// The likely cause where these inputs changed, in one word.
+    fn cause(difference: &Difference, changed: &[Input]) -> String {
+        let change = |input: &Input| Change { input: input.clone(), then: "1".into(), now: "2".into() };
+        let changed: Vec<Change> = changed.iter().map(change).collect();
+        let known = Known { changed: &changed, project: "shop", loose_bases: &[], remote_cache: None };
+        match likely(difference, &known) {
+            Cause::Input(Change { input, .. }) => format!("{input:?}"),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_place_chooses_among_the_inputs_that_changed() {
+        let package = || Input::Package("greeting".into());
+        let setting = || Input::Setting("user".into());
+        let base = || Input::Base("debian for linux/amd64".into());
+        let all = [
+            Input::Containerize,
+            Input::Compiler,
+            Input::Python,
+            base(),
+            package(),
+            Input::Created,
+            Input::Version,
+            setting(),
+        ];
+        let is =
+            |difference: Difference, input: Input| assert_eq!(cause(&difference, &all), format!("{input:?}"));
+        is(layer("bytecode by CPython 3.13.5", true, "app/x.pyc"), Input::Python);
+        is(layer("debian", false, "etc/os-release"), base());
+        is(layer("7 wheels", true, "app/.venv/lib/python3.13/site-packages/greeting/x.py"), package());
+        is(layer("shop", true, "usr/local/bin/shop"), Input::Compiler);
+        is(configuration("created"), Input::Created);
+        is(configuration("config.Labels.org.opencontainers.image.version"), Input::Version);
+        is(configuration("config.User"), base());
+        assert_eq!(cause(&configuration("config.User"), &[setting()]), format!("{:?}", setting()));
+    }
+
+    #[test]
+    fn the_place_tells_what_no_input_does() {
+        let none = |difference: Difference| cause(&difference, &[]);
+        assert_eq!(none(layer("bytecode of shop", true, "app/x.pyc")), "Bytecode");
+        assert_eq!(
+            none(layer("ext-1.0-cp313-cp313-linux_x86_64", true, "app/ext.cpython-313.so")),
+            "Compiled"
+        );
+        assert_eq!(none(layer("shop", true, "app/main.py")), "Source");
+        let unknown = "NotFromTheseInputs { remote_cache: None }";
+        for difference in
+            [layer("wheels", true, "app/x.py"), layer("debian", false, "x"), configuration("created")]
+        {
+            assert_eq!(none(difference), unknown);
+        }
+    }
 
     #[test]
     fn a_package_is_known_by_its_layer_or_folder() {

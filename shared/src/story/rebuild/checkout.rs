@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::inputs::Source;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::event::Events;
+use crate::store::scratch;
 use crate::story::request::Request;
 use crate::story::revision;
 use crate::system::repository_of;
@@ -111,8 +112,7 @@ fn at(dir: &Path, commit: &str, shown: &str, request: &Request, events: &Events)
 }
 
 fn clone(address: &str, commit: &str, events: &Events) -> Result<Checkout> {
-    let folder = tempfile::Builder::new().prefix("containerize-source-").tempdir();
-    let folder = folder.context(|| "cannot make a temporary folder".into())?;
+    let folder = scratch::folder()?;
     let root = folder.path().join("source");
     events.step("Cloning", address.to_owned());
     vcs::clone(address, commit, &root)?;

@@ -7,6 +7,7 @@ use super::layers;
 use crate::base::StoredImage;
 use crate::error::{Error, Result};
 use crate::oci::{Descriptor, Digest, ImageConfig, Manifest, Platform};
+use crate::redact;
 use crate::registry::Client;
 use crate::store::Store;
 
@@ -67,8 +68,8 @@ impl Pair<'_> {
             for first in ["config", "created", ""] {
                 let part =
                     |value: &Value| if first.is_empty() { value.clone() } else { value[first].clone() };
-                if let Some(field) = field(first, &part(&image), &part(&rebuilt)) {
-                    return Ok(Some(Place::Configuration(field)));
+                if let Some(found) = field(first, &part(&image), &part(&rebuilt)) {
+                    return Ok(Some(Place::Configuration(without_secrets(found))));
                 }
             }
         }
@@ -194,6 +195,19 @@ fn field(name: &str, image: &Value, rebuilt: &Value) -> Option<Field> {
     }
 }
 
+/// The field without the value of a variable that nobody may see.
+fn without_secrets(mut field: Field) -> Field {
+    if field.field.starts_with("config.Env.") {
+        for text in [&mut field.image, &mut field.rebuilt] {
+            let line: String = serde_json::from_str(text).unwrap_or_default();
+            if let Some((name, value)) = line.split_once('=') {
+                *text = Value::from(format!("{name}={}", redact::shown_variable(name, value))).to_string();
+            }
+        }
+    }
+    field
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,5 +222,17 @@ mod tests {
         let (one, other) = (json!({"a": {"b": [1, "x"]}, "c": 1}), json!({"a": {"b": [1, "y"]}}));
         assert_eq!(found(one, other).as_deref(), Some("a.b.1 \"x\" \"y\""));
         assert_eq!(found(json!({"a": [1]}), json!({})).as_deref(), Some("a [1] null"));
+    }
+
+    #[test]
+    fn secrets_in_variables_are_not_shown() {
+        let of = |field: &str, image: &str| {
+            let text = |text: &str| Value::from(text).to_string();
+            let field = Field { field: field.into(), image: text(image), rebuilt: text("A=1") };
+            without_secrets(field).image
+        };
+        assert_eq!(of("config.Env.2", "API_TOKEN=hunter2"), "\"API_TOKEN=****\"");
+        assert_eq!(of("config.Env.2", "PORT=80"), "\"PORT=80\"");
+        assert_eq!(of("config.Labels.x", "y"), "\"y\"");
     }
 }

@@ -1,10 +1,10 @@
 //! What it takes to build an image again, as its provenance tells.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::config::{Language, Origin, Partial, from_table};
 use crate::error::{Error, Result};
@@ -45,6 +45,27 @@ pub(super) struct Source {
     pub(super) address: Option<String>,
 }
 
+impl Source {
+    fn of(provenance: &Provenance) -> Result<Self, (String, &'static str)> {
+        let Some(material) = provenance.with_role("source").next() else {
+            return Ok(Self { commit: None, address: None });
+        };
+        if material.annotations.get("dirty") == Some(&Value::Bool(true)) {
+            let hint = "commit them, and build and push it again";
+            return Err(("it was built from uncommitted changes".into(), hint));
+        }
+        let commit = material.digest.get("gitCommit").cloned();
+        // It becomes a word of a command.
+        let is_hex = |text: &String| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if let Some(text) = commit.as_ref().filter(|text| !is_hex(text)) {
+            let hint = "a commit consists of hexadecimal digits: build the image again";
+            return Err((format!("the commit {text:?} in its provenance is invalid"), hint));
+        }
+        let address = material.uri.as_deref().and_then(|uri| uri.strip_prefix("git+"));
+        Ok(Self { commit, address: address.map(str::to_owned) })
+    }
+}
+
 /// What the call said beside the project.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -58,7 +79,7 @@ pub(super) struct Call {
     #[serde(default)]
     pub(super) bins: bool,
     #[serde(default)]
-    settings: BTreeMap<String, Value>,
+    pub(super) settings: BTreeMap<String, Value>,
     #[serde(default)]
     pub(super) cargo_config: Vec<String>,
     #[serde(default)]
@@ -92,32 +113,13 @@ impl Inputs {
             true => Language::Rust,
             false => Language::Python,
         };
-        let mut source = Source { commit: None, address: None };
-        for material in provenance.with_role("source") {
-            if material.annotations.get("dirty") == Some(&Value::Bool(true)) {
-                return Err(cannot("it was built from uncommitted changes".into())
-                    .hint("commit them, and build and push it again"));
-            }
-            source.commit = material.digest.get("gitCommit").cloned();
-            // It becomes a word of a command.
-            let is_hex =
-                |text: &String| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-            if let Some(text) = source.commit.as_ref().filter(|text| !is_hex(text)) {
-                return Err(cannot(format!("the commit {text:?} in its provenance is invalid")));
-            }
-            source.address =
-                material.uri.as_deref().and_then(|uri| uri.strip_prefix("git+")).map(str::to_owned);
-        }
+        let source = Source::of(provenance).map_err(|(why, hint)| cannot(why).hint(hint))?;
         let bases = all.iter().flat_map(|one| one.with_role("base")).filter_map(base).collect::<Vec<_>>();
-        let is_told = |name: &str| bases.iter().any(|(reference, ..)| same_base(reference, name));
-        let named = targets.values().filter_map(|target| target.get("base")?.as_str());
-        let mut loose_bases: Vec<String> =
-            named.filter(|name| is_elsewhere(name) && !is_told(name)).map(str::to_owned).collect();
-        loose_bases.dedup();
+        let loose_bases = loose(&targets, &bases);
         let listed = provenance.external("configuration").get("platforms").and_then(Value::as_array);
-        let listed: Vec<String> =
-            listed.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect();
-        let platforms = if listed.is_empty() { targets.keys().cloned().collect() } else { listed };
+        let listed = listed.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+        let platforms = Some(listed.collect::<Vec<_>>()).filter(|listed| !listed.is_empty());
+        let platforms = platforms.unwrap_or_else(|| targets.keys().cloned().collect());
         let remote_cache = provenance.with_role("remote-cache").find_map(|material| material.uri.as_deref());
         let remote_cache = remote_cache.map(|uri| uri.trim_start_matches("oci://").to_owned());
         Ok(Self { name, created, language, platforms, call, source, bases, loose_bases, remote_cache })
@@ -187,6 +189,14 @@ fn base(material: &Resource) -> Option<(Reference, Platform, Digest)> {
 
 fn same_base(reference: &Reference, name: &str) -> bool {
     name.strip_prefix("docker://").unwrap_or(name).parse::<Reference>().is_ok_and(|named| named == *reference)
+}
+
+/// The bases whose digests are not told, each once.
+fn loose(targets: &Map<String, Value>, told: &[(Reference, Platform, Digest)]) -> Vec<String> {
+    let is_told = |name: &str| told.iter().any(|(reference, ..)| same_base(reference, name));
+    let named = targets.values().filter_map(|target| target.get("base")?.as_str());
+    let loose = named.filter(|name| is_elsewhere(name) && !is_told(name)).map(str::to_owned);
+    loose.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Whether the program does not make the base itself.

@@ -6,6 +6,7 @@ mod changes;
 mod checkout;
 mod compare;
 mod difference;
+mod harm;
 mod inputs;
 mod layers;
 mod marks;
@@ -28,8 +29,10 @@ use crate::event::Events;
 use crate::oci::media_type::Compression;
 use crate::oci::{Digest, ImageConfig};
 use crate::registry::Client;
-use crate::store::Store;
+use crate::store::{Store, scratch};
 use crate::trust::{Provenance, Signatory};
+use crate::words;
+use crate::words::flag;
 pub use bytes::Bytes;
 pub use cause::Cause;
 use cause::Known;
@@ -60,6 +63,8 @@ pub struct Rebuilder<'a> {
     pub store: &'a Store,
     /// Who must have signed the provenance, where somebody must.
     pub signatory: Option<&'a Signatory>,
+    /// Whether a provenance that is not signed may run what it contains.
+    pub believes_unsigned: bool,
     /// Where the source is.
     pub source: SourcePlace,
     /// Where events go.
@@ -109,16 +114,17 @@ impl Rebuilder<'_> {
         let found = self.opener(&BaseLock::default()).stored(image).await?;
         let then = statements::provenance(&found, &shown, self.signatory).await?;
         let inputs = Inputs::of(&then, &shown)?;
+        self.check_harm(&inputs, &shown)?;
         for base in &inputs.loose_bases {
             self.events
                 .note(format!("the base {base} is not from a registry, so its digest is not recorded"));
         }
-        let given = places::given(self.request, self.events)?;
+        // What is remarkable about variables, the build says.
+        let given = places::given(self.request, &Events::silent())?;
         let settings = inputs.settings(&env(&found).await?, &given)?;
         let (source, place, request) = (&inputs.source, &self.source, self.request);
         let checkout = tokio::task::block_in_place(|| checkout(source, place, &shown, request, self.events))?;
-        let scratch = tempfile::Builder::new().prefix("containerize-rebuild-").tempdir();
-        let scratch = scratch.context(|| "cannot make a temporary folder".into())?;
+        let scratch = scratch::folder()?;
         let call = repeat::request(&inputs, settings, &checkout, scratch.path(), request)?;
         let outcome = build(call).await.context(|| format!("{shown} cannot be built again"))?;
         let made = made(outcome, &inputs.name)?;
@@ -147,6 +153,24 @@ impl Rebuilder<'_> {
             cause,
             changes,
         })
+    }
+
+    /// Refuses what somebody could do to this machine who may write to the registry.
+    fn check_harm(&self, inputs: &Inputs, shown: &str) -> Result<()> {
+        let found = harm::of(&inputs.call);
+        if self.signatory.is_some() || self.believes_unsigned || found.is_empty() {
+            return Ok(());
+        }
+        let found = found.join(", ");
+        Err(Error::integrity(format!(
+            "the provenance of {shown} is not verified, but contains settings that run code: {found}"
+        ))
+        .hint(words!(
+            "say who must have signed it, with {} or {}, or accept the settings with {}",
+            flag("key").of("cosign.pub"),
+            flag("identity").of("ID"),
+            flag("unsigned")
+        )))
     }
 
     fn opener<'o>(&'o self, lock: &'o BaseLock) -> Opener<'o> {
