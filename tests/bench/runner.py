@@ -31,8 +31,8 @@ REQUEST = re.compile(rb"(?:GET|HEAD|PUT|POST|PATCH|DELETE) /v2/")
 class Line:
     """Carries connections on, late, and counts what passes."""
 
-    def __init__(self, target: int) -> None:
-        self.target, self.port = target, free_port()
+    def __init__(self, target: int, delay: float) -> None:
+        self.target, self.port, self.delay = target, free_port(), delay
         self.requests = self.bytes = 0
         self.loop = asyncio.new_event_loop()
         ready = threading.Event()
@@ -59,7 +59,7 @@ class Line:
                 self.bytes += len(data)
                 if up:
                     self.requests += len(REQUEST.findall(data))
-                queue.put_nowait((self.loop.time() + DELAY, data))
+                queue.put_nowait((self.loop.time() + self.delay, data))
             queue.put_nowait((0, b""))
 
         async def write() -> None:
@@ -81,12 +81,19 @@ class Line:
 
 
 @contextlib.contextmanager
-def line_to(port: int) -> Iterator[Line]:
-    line = Line(port)
+def line_to(port: int, delay: float = DELAY) -> Iterator[Line]:
+    line = Line(port, delay)
     try:
         yield line
     finally:
         line.close()
+
+
+def missing_tools() -> tuple[str | None, list[str]]:
+    """Where Go is, and what such measurements need that is not there."""
+    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    missing = [name for name, there in (("Go", go), ("skopeo", shutil.which("skopeo"))) if not there]
+    return go, missing + ([] if (LAB / "base-images").is_dir() else [f"{LAB}/base-images"])
 
 
 class RunnerBench:
@@ -94,9 +101,7 @@ class RunnerBench:
         self.program, self.work, self.env = program, work, {**env, "CI": "true"}
 
     def run(self) -> None:
-        go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-        missing = [name for name, there in (("Go", go), ("skopeo", shutil.which("skopeo"))) if not there]
-        missing += [] if (LAB / "base-images").is_dir() else [f"{LAB}/base-images"]
+        go, missing = missing_tools()
         if missing:
             print(f"runner: not measured, as there is no {' and no '.join(missing)}")
             return

@@ -358,6 +358,19 @@ pub fn check_fresh(lock: &Lock, project: &ProjectFacts<'_>) -> Result<()> {
     Err(stale(lock.kind, &lock.path, None))
 }
 
+/// As [`check_fresh`] for another member of a workspace whose lock has passed that with one of them.
+///
+/// # Errors
+/// As [`check_fresh`].
+pub fn check_member_fresh(lock: &Lock, project: &ProjectFacts<'_>) -> Result<()> {
+    match (&lock.content, project.pyproject) {
+        (Content::Uv(content), Some(pyproject)) => {
+            uv_fresh::check_member(content, lock.requires_python.as_ref(), project, pyproject)
+        }
+        _ => check_fresh(lock, project),
+    }
+}
+
 /// Refuses a lock that was made for other dependencies than the folders have now that `target`
 /// needs beside the project: members of the workspace, and path dependencies. Only `uv.lock` says
 /// what those required.

@@ -38,6 +38,21 @@ pub(super) fn check(
     comparison.workspace(entry, project, pyproject)
 }
 
+/// Compares the project's own entry, and nothing that is asked of the workspace as a whole.
+pub(super) fn check_member(
+    lock: &Uv,
+    python: Option<&Constraint>,
+    project: &ProjectFacts<'_>,
+    pyproject: &Table,
+) -> Result<()> {
+    let Some(entry) = project_entry(lock, project) else {
+        return Err(not_in_it(lock, project, pyproject));
+    };
+    let comparison = Comparison { lock, python, dir: project.dir, root: root(lock) };
+    comparison.project(entry, pyproject)?;
+    comparison.groups(entry, pyproject)
+}
+
 /// Compares the entries of the folders that a target needs: members of the workspace and other
 /// folders. What has no `[project]` of its own cannot be told.
 pub(super) fn check_folders(

@@ -122,15 +122,35 @@ impl Project {
     /// # Errors
     /// When a file cannot be read or understood, or when a known key holds what it cannot.
     pub fn read(dir: &Path) -> Result<Option<Self>> {
+        Self::read_with(dir, workspace::find)
+    }
+
+    /// The same for a folder that may be in the workspace of another project, a member and not the root of it.
+    ///
+    /// # Errors
+    /// As [`Project::read`].
+    pub fn read_beside(dir: &Path, other: &Workspace) -> Result<Option<Self>> {
+        Self::read_with(dir, |dir, own| workspace::find_again(dir, own, other))
+    }
+
+    fn read_with(
+        dir: &Path,
+        workspace: impl Fn(&Path, Option<&Document>) -> Result<Option<Workspace>>,
+    ) -> Result<Option<Self>> {
         let dir = std::path::absolute(dir).context(|| format!("cannot find {}", dir.display()))?;
         if !dir.is_dir() {
             return Err(Error::usage(format!("the folder {} does not exist", dir.display())));
         }
         let is_project = |dir: &&Path| MARKERS.iter().any(|file| dir.join(file).is_file());
-        dir.ancestors().find(is_project).map(|dir| Self::of(&Inputs::read(dir)?)).transpose()
+        let read = |dir| {
+            let inputs = Inputs::read(dir)?;
+            let workspace = workspace(&inputs.dir, inputs.pyproject.as_ref())?;
+            Self::of(&inputs, workspace)
+        };
+        dir.ancestors().find(is_project).map(read).transpose()
     }
 
-    fn of(inputs: &Inputs) -> Result<Self> {
+    fn of(inputs: &Inputs, workspace: Option<Workspace>) -> Result<Self> {
         let root = inputs.pyproject.as_ref().map(Document::root);
         let root = root.as_ref();
         let project = root.map(|root| root.table("project")).transpose()?.flatten();
@@ -143,7 +163,6 @@ impl Project {
         let description = metadata::describe(inputs, root)?;
         let scripts = scripts::read(inputs, root)?;
         let texts = |key| project.as_ref().map_or(Ok(Vec::new()), |project| project.texts(key));
-        let workspace = workspace::find(&inputs.dir, inputs.pyproject.as_ref())?;
         Ok(Self {
             version: version::find(inputs, root, backend, &layout)?,
             description: description.description,

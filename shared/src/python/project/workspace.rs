@@ -49,6 +49,18 @@ pub(super) fn find(dir: &Path, own: Option<&Document>) -> Result<Option<Workspac
     Ok(None)
 }
 
+/// The same for a folder whose workspace `other` may be: one that a member of it has found. Then its members are not looked
+/// for again.
+pub(super) fn find_again(dir: &Path, own: Option<&Document>, other: &Workspace) -> Result<Option<Workspace>> {
+    let is_member = other.members.binary_search_by(|member| member.as_path().cmp(dir)).is_ok();
+    let between = dir.ancestors().skip(1).take_while(|above| *above != other.root);
+    let is_nearest = between.into_iter().all(|above| !above.join("pyproject.toml").is_file());
+    match is_member && is_nearest && own.map(globs).transpose()?.flatten().is_none() {
+        true => Ok(Some(other.clone())),
+        false => find(dir, own),
+    }
+}
+
 struct Globs {
     members: GlobSet,
     exclude: GlobSet,

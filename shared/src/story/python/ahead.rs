@@ -1,8 +1,12 @@
 //! Wheels that are fetched while the base is still read. Its interpreter decides which they are, and mostly its name tells
 //! enough of that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::draft::{Draft, DraftImage};
@@ -13,38 +17,73 @@ use super::wanted::of_base;
 use crate::error::Result;
 use crate::oci::{Digest, Platform};
 use crate::plan::base_for;
+use crate::python::index::Downloader;
 use crate::python::{DistFile, Interpreter, Libc, Package, PythonVersion, Tags, lock};
 use crate::story::supply::known_size;
-use crate::story::workshop::Workshop;
+use crate::story::workshop::{Bases, Workshop};
 
 /// The C library of Python's images on Alpine.
 const ALPINE: Libc = Libc::Musl { major: 1, minor: 2 };
 
+/// Bases that are known are open sooner.
+const SOON: Duration = Duration::from_millis(50);
+
+/// So many wheels are fetched at once.
+const AT_ONCE: usize = 16;
+
 /// Downloads that have begun. Dropping it ends them.
+#[derive(Default)]
 pub(super) struct Ahead {
     tasks: BTreeMap<Digest, JoinHandle<()>>,
 }
 
 impl Ahead {
-    /// Begins to fetch the wheels that the images of a project will probably hold. A guess that is wrong, or a file that
-    /// cannot be had, is no error: whoever needs a wheel asks for it again.
-    pub(super) fn begin(draft: &Draft, workshop: &Workshop<'_>) -> Self {
-        let mut wanted: BTreeMap<Digest, (Package, DistFile)> = BTreeMap::new();
-        if !workshop.request.dry_run && !workshop.request.locking.is_offline() {
-            for image in &draft.images {
-                for platform in &image.settings.platforms {
-                    let found = guess(draft, image, platform).ok().flatten().unwrap_or_default();
-                    let with_digest =
-                        |(package, file): (Package, DistFile)| Some((file.sha256()?, (package, file)));
-                    wanted.extend(found.into_iter().filter_map(with_digest));
-                }
+    /// Opens bases, and where that takes its time begins to fetch the wheels that the images will probably hold. A guess
+    /// that is wrong, or a file that cannot be had, is no error: whoever needs a wheel asks for it again.
+    ///
+    /// # Errors
+    /// Those of `opening`.
+    pub(super) async fn while_opening(
+        drafts: &[Draft],
+        workshop: &Workshop<'_>,
+        opening: impl Future<Output = Result<Bases>>,
+    ) -> Result<(Bases, Self)> {
+        let mut opening = pin!(opening);
+        let is_known = tokio::time::timeout(SOON, &mut opening).await;
+        match is_known {
+            Ok(bases) => Ok((bases?, Self::default())),
+            Err(_) => {
+                let ahead = Self::begin(drafts, workshop);
+                Ok((opening.await?, ahead))
+            }
+        }
+    }
+
+    fn begin(drafts: &[Draft], workshop: &Workshop<'_>) -> Self {
+        let request = workshop.request;
+        // What was found tells the layers of most wheels.
+        if request.dry_run || request.locking.is_offline() || workshop.remote.is_found() {
+            return Self::default();
+        }
+        let mut wanted: BTreeMap<Digest, (Downloader, Package, DistFile)> = BTreeMap::new();
+        for draft in drafts {
+            let images = draft.images.iter();
+            let each = images.flat_map(|image| image.settings.platforms.iter().map(move |p| (image, p)));
+            for (image, platform) in each {
+                let found = guess(draft, image, platform).ok().flatten().unwrap_or_default();
+                let downloads = &draft.tools.downloads;
+                wanted.extend(found.into_iter().filter_map(|(package, file)| {
+                    Some((file.sha256()?, (downloads.clone(), package, file)))
+                }));
             }
         }
         // Where the layer is known nobody asks for the wheel.
         wanted.retain(|digest, _| known_size(workshop.store, digest).is_none());
-        let begin = |(digest, (package, file)): (Digest, (Package, DistFile))| {
-            let downloads = draft.tools.downloads.clone();
+        let permits = Arc::new(Semaphore::new(AT_ONCE));
+        let begin = |(digest, (downloads, package, file)): (Digest, (Downloader, Package, DistFile))| {
+            let permits = permits.clone();
             let fetch = async move {
+                let _permit = permits.acquire().await;
                 if let Err(error) = downloads.fetch(&package, &file).await {
                     tracing::debug!(%error, file = file.filename, "not fetched ahead");
                 }
@@ -55,12 +94,14 @@ impl Ahead {
     }
 
     /// Ends what turned out not to be needed.
-    pub(super) fn keep(&mut self, resolved: &Resolved) {
-        let needed = resolved.environments.iter().flatten().filter_map(|chosen| match &chosen.form {
-            Form::Wheel(file) => file.sha256(),
-            Form::Archive(_) | Form::Source => None,
-        });
-        let needed: Vec<Digest> = needed.collect();
+    pub(super) fn keep<'r>(&mut self, resolved: impl Iterator<Item = &'r Resolved>) {
+        let chosen = resolved.flat_map(|resolved| resolved.environments.iter().flatten());
+        let needed: BTreeSet<Digest> = chosen
+            .filter_map(|chosen| match &chosen.form {
+                Form::Wheel(file) => file.sha256(),
+                Form::Archive(_) | Form::Source => None,
+            })
+            .collect();
         self.tasks.retain(|digest, task| {
             let is_needed = needed.contains(digest);
             if !is_needed {

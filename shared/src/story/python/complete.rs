@@ -50,7 +50,7 @@ pub(super) fn unmet(
     if !laid.project_is_laid {
         local.push(declared(&draft.project));
     }
-    let mut wanted = draft.lock.as_ref().map(Lock::wanted).unwrap_or_default();
+    let mut wanted = draft.lock.as_deref().map(Lock::wanted).unwrap_or_default();
     wanted.push(of_project(&draft.project, settings)?);
     let mut key = format!("{} {} {local:?} {wanted:?}", interpreter.version, interpreter.platform);
     laid.wheels.iter().for_each(|wheel| key.push_str(&format!(" {}", wheel.digest)));

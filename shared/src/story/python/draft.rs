@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::builds::Tools;
 use super::bundled;
 use super::interpreter::{self, Locked};
+use super::locks::{self, Locks};
 use super::version;
 use super::wanted::{self, Group, Wanted};
 use crate::config::{BaseChoice, Origin, Partial, Place, Settings, StaleLock};
@@ -14,8 +15,8 @@ use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::oci::{Platform, Reference};
 use crate::plan::{About, Additions, Call, Facts, Names, Naming, base_for};
-use crate::python::lock::{self, Lock, LockKind, ProjectFacts, Selection};
-use crate::python::{BundledPython, Name, Project, SourceOptions, SourceSet, Tool, WheelPolicy, sources};
+use crate::python::lock::{Lock, LockKind, Selection};
+use crate::python::{BundledPython, Name, Project, SourceOptions, SourceSet, WheelPolicy, sources};
 use crate::store::Store;
 use crate::story::about::{branch, created, detected, image_names, revision_text};
 use crate::story::called::called;
@@ -32,7 +33,7 @@ use crate::words::Command;
 /// A project, its lock, and the images that a call means.
 pub(super) struct Draft {
     pub(super) project: Project,
-    pub(super) lock: Option<Lock>,
+    pub(super) lock: Option<Arc<Lock>>,
     /// Whether the settings name it.
     pub(super) lock_is_named: bool,
     /// In which form the project's own tools would take distributions.
@@ -60,6 +61,14 @@ pub(super) struct DraftImage {
     pub(super) call: Call,
 }
 
+/// What reading the projects of a call works with.
+pub(super) struct Reading<'a> {
+    pub(super) store: &'a Store,
+    pub(super) events: &'a Events,
+    pub(super) purpose: Purpose,
+    pub(super) locks: Locks,
+}
+
 impl Draft {
     /// Reads the project, its lock and its settings.
     ///
@@ -70,17 +79,16 @@ impl Draft {
         project: Project,
         places: &Places,
         group: &Group,
-        store: &Store,
-        events: &Events,
-        purpose: Purpose,
+        reading: &Reading<'_>,
     ) -> Result<Self> {
+        let Reading { store, events, purpose, .. } = *reading;
         // Git takes about as long as it takes to read a lock.
         let described = project.dir.join(project.described_by);
         let described = if described.is_file() { &described } else { &project.dir };
         let revision = Question::ask(described);
-        let (lock, stale) = read_lock(&project, group, &request.variables, events)?;
-        let policy = WheelPolicy::read(project.lock_dir(), lock.as_ref().map(|lock| &lock.indexes))?;
-        let tools = Tools::of(request, &project, lock.as_ref(), store, events)?;
+        let (lock, stale) = reading.locks.of(&project, group, &request.variables, events)?;
+        let policy = WheelPolicy::read(project.lock_dir(), lock.as_deref().map(|lock| &lock.indexes))?;
+        let tools = Tools::of(request, &project, lock.as_deref(), store, events)?;
         let table = project.settings.clone();
         let dir = project.dir.clone();
         let own = Own { table: table.as_ref(), dir: &dir };
@@ -92,12 +100,12 @@ impl Draft {
         };
         let needs_version = all.iter().any(|values| values.version.is_none());
         let early = all.into_iter().next().unwrap_or_default();
-        let other = match lock.as_ref().filter(|lock| lock.made.is_some()) {
+        let other = match lock.as_deref().filter(|lock| lock.made.is_some()) {
             Some(lock) => Wanted::of(places, own, &group.names)?.check(lock).err(),
             None => None,
         };
         for stale in stale.into_iter().chain(other) {
-            let stale = if group.lock.is_some() { renamed(stale, lock.as_ref()) } else { stale };
+            let stale = if group.lock.is_some() { renamed(stale, lock.as_deref()) } else { stale };
             tolerate(stale, tolerates, events)?;
         }
         let hooks = places.hooks(&[own], project.root_dir())?;
@@ -191,7 +199,7 @@ impl Draft {
     /// The version of Python for a default base, and why.
     fn python_for(&self, settings: &Settings) -> Result<(String, &'static str)> {
         let (policy, selection) = (self.policy(settings)?, self.selection(settings)?);
-        let locked = self.lock.as_ref().map(|lock| Locked { lock, policy, selection });
+        let locked = self.lock.as_deref().map(|lock| Locked { lock, policy, selection });
         interpreter::choose(&self.project, locked.as_ref(), settings)
     }
 
@@ -287,7 +295,7 @@ impl Draft {
         Ok(Selection {
             groups: names(&settings.python.groups)?,
             extras: names(&settings.python.extras)?,
-            project: facts(&self.project),
+            project: locks::facts(&self.project),
         })
     }
 }
@@ -317,65 +325,6 @@ pub(super) fn project(request: &Request) -> Result<Project> {
     })
 }
 
-/// What locks need to know of a project.
-fn facts(project: &Project) -> ProjectFacts<'_> {
-    let workspace = project.workspace.as_ref().filter(|workspace| workspace.has_lock);
-    let members = workspace.map_or(&[][..], |workspace| workspace.members.as_slice());
-    ProjectFacts { dir: &project.dir, pyproject: project.pyproject.as_ref(), members: Some(members) }
-}
-
-/// The lock, if the project has one or needs none, and why it does not fit the project any more.
-fn read_lock(
-    project: &Project,
-    group: &Group,
-    variables: &BTreeMap<String, String>,
-    events: &Events,
-) -> Result<(Option<Lock>, Option<Error>)> {
-    let lock = match &group.lock {
-        Some(path) => named_lock(path, variables)?,
-        None => match found_lock(project, variables, events)? {
-            Some(lock) => lock,
-            None => return Ok((None, None)),
-        },
-    };
-    lock.notes.iter().for_each(|note| events.note(note));
-    let stale = lock::check_fresh(&lock, &facts(project)).err();
-    Ok((Some(lock), stale))
-}
-
-/// The lock that the settings name.
-fn named_lock(path: &Path, variables: &BTreeMap<String, String>) -> Result<Lock> {
-    if !path.is_file() {
-        return Err(Error::usage(format!("the lock file {} does not exist", path.display()))
-            .hint("the key `lock` is relative to the project's folder, in the root's table to the root"));
-    }
-    lock::read_with(path, lock::kind_of(path)?, variables)
-}
-
-/// The lock that is found, if the project has one or needs none.
-fn found_lock(
-    project: &Project,
-    variables: &BTreeMap<String, String>,
-    events: &Events,
-) -> Result<Option<Lock>> {
-    let Some(mut found) = lock::find(&project.dir, project.pyproject.as_ref())? else {
-        return if project.needs_lock() { Err(no_lock(project)) } else { Ok(None) };
-    };
-    let lock = lock::read_with(&found.path, found.kind, variables)?;
-    // A file that the lock was made from does not count as another lock.
-    let is_source = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        lock.made.as_ref().is_some_and(|made| made.from.iter().any(|file| *file == name))
-    };
-    found.others.retain(|path| !is_source(path));
-    if !found.others.is_empty() {
-        let others: Vec<_> = found.others.iter().filter_map(|path| path.file_name()?.to_str()).collect();
-        let name = found.path.file_name().unwrap_or_default().to_string_lossy();
-        events.note(format!("using {name} ({}); ignoring {}", found.reason, others.join(", ")));
-    }
-    Ok(Some(lock))
-}
-
 /// `containerize lock` passes over a lock that the settings name: it would not help.
 fn renamed(stale: Error, lock: Option<&Lock>) -> Error {
     let Some(lock) = lock.filter(|lock| lock.kind == LockKind::Pylock) else { return stale };
@@ -397,22 +346,6 @@ pub(super) fn tolerate(stale: Error, mode: StaleLock, events: &Events) -> Result
     let hint = stale.hint_text().map(|hint| format!(" ({hint})")).unwrap_or_default();
     events.warn(format!("{stale}{hint}; using what it pins"));
     Ok(())
-}
-
-fn no_lock(project: &Project) -> Error {
-    Error::usage(format!("{} has no lock file", project.name))
-        .because("images are built from what a lock file pins, so that they can be reproduced")
-        .hint(words!("run {}, or `{lock}` to make a pylock.toml", locker(project.tool), lock = Command::LOCK))
-}
-
-/// What is typed to make a lock, in the project's own tool where that has locks.
-fn locker(tool: Tool) -> &'static str {
-    match tool {
-        Tool::Poetry => "`poetry lock`",
-        Tool::Uv => "`uv lock`",
-        Tool::Pdm => "`pdm lock`",
-        _ => "`uv lock`, `poetry lock` or `pdm lock`",
-    }
 }
 
 fn about(project: &Project, version: &str) -> About {

@@ -77,8 +77,17 @@ const HOW: &str =
 fn all(here: &Project, workspace: &Workspace) -> Result<Vec<Project>> {
     let root = if here.dir == workspace.root { Some(here.clone()) } else { Project::read(&workspace.root)? };
     let mut found: Vec<Project> = root.filter(Project::is_real).into_iter().collect();
+    let mut seen: Option<Workspace> = None;
     for dir in &workspace.members {
-        found.extend(Project::read(dir)?);
+        let read = match &seen {
+            Some(workspace) => Project::read_beside(dir, workspace)?,
+            None => Project::read(dir)?,
+        };
+        let of_member = read.as_ref().and_then(|project| project.workspace.as_ref());
+        if let (None, Some(other)) = (&seen, of_member.filter(|other| other.root == workspace.root)) {
+            seen = Some(other.clone());
+        }
+        found.extend(read);
     }
     Ok(found)
 }

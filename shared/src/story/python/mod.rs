@@ -13,6 +13,7 @@ mod install;
 mod interpreter;
 mod lent;
 mod locking;
+mod locks;
 mod members;
 mod optional;
 mod parts;
@@ -41,7 +42,8 @@ use crate::oci::Reference;
 use crate::plan::Plan;
 use crate::store::Store;
 use ahead::Ahead;
-use draft::Draft;
+use draft::{Draft, Reading};
+use locks::Locks;
 use resolve::Resolved;
 use wanted::{Group, Wanted};
 
@@ -55,17 +57,18 @@ pub(super) struct Projects {
 /// What was decided for all projects.
 pub(super) struct Decided {
     plan: Plan,
+    /// Of all projects, which often share one.
+    bases: Bases,
     /// By project.
     parts: Vec<Part>,
+    /// Keeps downloads going.
+    _ahead: Ahead,
 }
 
 /// What was decided for one project.
 struct Part {
-    bases: Bases,
     plan: Plan,
     resolved: Resolved,
-    /// Keeps downloads going.
-    _ahead: Ahead,
 }
 
 impl Recipe for Projects {
@@ -136,17 +139,17 @@ impl Recipe for Projects {
 
     /// The base comes first: its interpreter decides about markers and wheels.
     async fn decide(&self, workshop: &Workshop<'_>) -> Result<Decided> {
+        let opening = workshop.bases(self.wishes()?);
+        let (bases, mut ahead) = Ahead::while_opening(&self.drafts, workshop, opening).await?;
         let mut parts = Vec::new();
         for draft in &self.drafts {
-            let mut ahead = Ahead::begin(draft, workshop);
-            let bases = workshop.bases(draft.wishes()?).await?;
             let (plan, resolved) =
                 resolve::plan(draft, &bases, workshop.request.push, workshop.events).await?;
-            ahead.keep(&resolved);
-            parts.push(Part { bases, plan, resolved, _ahead: ahead });
+            parts.push(Part { plan, resolved });
         }
         let images = parts.iter().flat_map(|part| part.plan.images.clone()).collect();
-        Ok(Decided { plan: Plan { push: workshop.request.push, images }, parts })
+        ahead.keep(parts.iter().map(|part| &part.resolved));
+        Ok(Decided { plan: Plan { push: workshop.request.push, images }, bases, parts, _ahead: ahead })
     }
 
     fn plan(decided: &Decided) -> &Plan {
@@ -163,8 +166,8 @@ impl Recipe for Projects {
     }
 
     async fn make(&self, decided: &Decided, workshop: &Workshop<'_>) -> Result<Vec<Packed>> {
-        let mut sets = Vec::new();
-        for (draft, Part { bases, plan, resolved, .. }) in self.drafts.iter().zip(&decided.parts) {
+        let (mut sets, bases) = (Vec::new(), &decided.bases);
+        for (draft, Part { plan, resolved }) in self.drafts.iter().zip(&decided.parts) {
             let environments = install::environments(workshop, draft, plan, resolved, bases).await?;
             sets.extend(tokio::task::block_in_place(|| {
                 pack(workshop, plan, bases, |image, platform, _| {
@@ -193,10 +196,11 @@ async fn drafts(request: &Request, store: &Store, events: &Events, purpose: Purp
     }
     let is_one_of_several = names.len() > 1;
     let mut drafts = Vec::new();
+    let reading = Reading { store, events, purpose, locks: Locks::default() };
     for (project, places, groups) in &wanted {
         for group in groups {
             let group = Group { is_one_of_several, ..group.clone() };
-            drafts.push(Draft::read(request, project.clone(), places, &group, store, events, purpose).await?);
+            drafts.push(Draft::read(request, project.clone(), places, &group, &reading).await?);
         }
     }
     Ok(drafts)
