@@ -40,6 +40,7 @@ const HARMLESS: &[&str] = &[
     "profile",
     "strip",
     "auditable",
+    "if-changed",
     "groups",
     "extras",
     "no-binary",
