@@ -7,7 +7,8 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use super::files::{self, Tree, seen_from};
-use super::{Further, Input, Inputs, Reads, values};
+use super::values::{self, OfWorkspace};
+use super::{Further, Input, Inputs, Reads};
 use crate::cargo::build::Request;
 use crate::cargo::crates::only_for_tests;
 use crate::cargo::locked::{Lock, Locked};
@@ -113,10 +114,20 @@ impl<'a> Counter<'a> {
         inputs.add(Input::General("rustflags"), flags.join("\n"));
         inputs
             .add(Input::General("cargo's configuration"), values::configuration(self.cargo, &self.settings)?);
-        let root = self.project.root_manifest();
-        let shared = values::of_workspace(&root).ok_or_else(|| unreadable(&root, "it is not TOML"))?;
-        inputs.add(Input::General("the profiles and patches of the workspace"), shared);
+        inputs.add(Input::General("the profiles and patches of the workspace"), self.of_workspace()?.text);
+        if triple.ends_with(".json") {
+            let path = self.cargo.dir().join(triple);
+            inputs.0.push((
+                Input::General("the target"),
+                files::digest(&path).map_err(|error| unreadable(&path, error))?,
+            ));
+        }
         Ok(())
+    }
+
+    fn of_workspace(&self) -> Result<OfWorkspace> {
+        let root = self.project.root_manifest();
+        values::of_workspace(&root).ok_or_else(|| unreadable(&root, "it is not TOML"))
     }
 
     fn package(&self, request: &Request) -> Result<&Package> {
@@ -128,7 +139,10 @@ impl<'a> Counter<'a> {
     /// The package and all that it needs, as Cargo.lock has it.
     fn crates(&self, request: &Request) -> Result<Vec<&Locked>> {
         let package = self.package(request)?;
-        let tests = only_for_tests(self.project);
+        let tests = match self.of_workspace()?.tests_decide {
+            true => BTreeSet::new(),
+            false => only_for_tests(self.project),
+        };
         let is_for_tests =
             |of: &Locked, need: &str| of.source.is_none() && tests.contains(&(of.name.as_str(), need));
         let found = self.lock.closure((&package.name, &package.version), is_for_tests);

@@ -1,5 +1,7 @@
 //! What cargo's configuration and the environment say that changes a program.
 
+use std::path::Path;
+
 use toml::{Table, Value};
 
 use crate::cargo::Cargo;
@@ -12,10 +14,9 @@ use crate::read;
 const TABLES: [&str; 7] = ["build", "env", "host", "patch", "profile", "target", "unstable"];
 
 /// Keys of `[build]` that say where and how fast, and those that are told by the compiler and its flags.
-const OF_THE_PLACE: [&str; 11] = [
+const OF_THE_PLACE: [&str; 10] = [
     "build-dir",
     "dep-info-basedir",
-    "incremental",
     "jobs",
     "rustc",
     "rustc-wrapper",
@@ -28,6 +29,9 @@ const OF_THE_PLACE: [&str; 11] = [
 
 /// Beginnings of variables that stand for such keys.
 const VARIABLES: [&str; 4] = ["CARGO_PROFILE_", "CARGO_BUILD_", "CARGO_UNSTABLE_", "CARGO_HOST_"];
+
+/// Other variables that change what is compiled.
+const MORE_VARIABLES: [&str; 2] = ["CARGO_INCREMENTAL", "RUSTC_BOOTSTRAP"];
 
 /// Tables of the workspace's Cargo.toml that concern all packages.
 const OF_THE_WORKSPACE: [&str; 4] = ["patch", "profile", "replace", "cargo-features"];
@@ -47,7 +51,7 @@ pub(super) fn configuration(cargo: &Cargo, settings: &Settings) -> Result<Vec<u8
     let mut variables: Vec<(&str, &str)> = Vec::new();
     for (name, value) in cargo.environment().iter() {
         let Some(name) = name.to_str() else { continue };
-        let counts = VARIABLES.iter().any(|begin| name.starts_with(begin)) || name == "RUSTC_BOOTSTRAP";
+        let counts = VARIABLES.iter().any(|begin| name.starts_with(begin)) || MORE_VARIABLES.contains(&name);
         if counts && !is_of_the_place(name) {
             variables.push((name, value.to_str().unwrap_or_default()));
         }
@@ -61,15 +65,27 @@ fn is_of_the_place(name: &str) -> bool {
 }
 
 /// What a workspace's Cargo.toml says for all of its packages.
-pub(super) fn of_workspace(manifest: &std::path::Path) -> Option<Vec<u8>> {
+pub(super) struct OfWorkspace {
+    /// As one text.
+    pub(super) text: Vec<u8>,
+    /// Whether what is for tests alone decides about features too (the Cargo book, "Resolver versions").
+    pub(super) tests_decide: bool,
+}
+
+/// Reads it; `None` where that is not possible.
+pub(super) fn of_workspace(manifest: &Path) -> Option<OfWorkspace> {
     let mut table: Table = read::text(manifest, read::DOCUMENT).ok()?.parse().ok()?;
-    let resolver = |table: &Table| table.get("resolver").cloned();
-    let resolver = table.get("workspace").and_then(Value::as_table).and_then(resolver).or_else(|| {
-        let package = table.get("package")?.as_table()?;
-        resolver(package).or_else(|| package.get("edition").cloned())
-    });
+    let text = |name: &str, key: &str| {
+        let value = table.get(name)?.as_table()?.get(key)?;
+        Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    };
+    let resolver = text("workspace", "resolver").or_else(|| text("package", "resolver"));
+    // An edition that is inherited may be any.
+    let edition = text("package", "edition").filter(|edition| edition.starts_with("20"));
+    let is_later = edition.is_some_and(|edition| edition.as_str() >= "2021");
+    let tests_decide = resolver.as_ref().map_or(!is_later, |resolver| resolver == "1");
     table.retain(|key, _| OF_THE_WORKSPACE.contains(&key));
-    to_json(&(table, resolver)).ok()
+    Some(OfWorkspace { text: to_json(&(table, resolver, is_later)).ok()?, tests_decide })
 }
 
 /// What a member's Cargo.toml comes to with what it inherits from the workspace, without what is of this machine.
@@ -101,9 +117,12 @@ mod tests {
     #[test]
     fn what_changes_the_program_counts_and_where_it_is_built_does_not() {
         let plain = said(&[], &[]);
-        for (name, value) in
-            [("CARGO_PROFILE_RELEASE_LTO", "fat"), ("CARGO_BUILD_WARNINGS", "deny"), ("RUSTC_BOOTSTRAP", "1")]
-        {
+        for (name, value) in [
+            ("CARGO_PROFILE_RELEASE_LTO", "fat"),
+            ("CARGO_BUILD_WARNINGS", "deny"),
+            ("RUSTC_BOOTSTRAP", "1"),
+            ("CARGO_INCREMENTAL", "1"),
+        ] {
             assert_ne!(plain, said(&[(name, value)], &[]), "{name}");
         }
         for name in
@@ -126,6 +145,12 @@ mod tests {
             std::fs::write(folder.path().join("Cargo.toml"), text).expect("file");
             of_workspace(&folder.path().join("Cargo.toml")).expect("text")
         };
+        let decide = |text: &str| said(text).tests_decide;
+        assert!(
+            decide("[workspace]") && decide("[package]\nname = 'a'") && decide("[workspace]\nresolver = '1'")
+        );
+        assert!(!decide("[workspace]\nresolver = '2'") && !decide("[package]\nedition = '2024'"));
+        let said = |text: &str| said(text).text;
         let plain = said("[workspace]\nmembers = ['a']");
         assert_eq!(plain, said("[workspace]\nmembers = ['a', 'b']\n[workspace.metadata.x]\ny = 1"));
         assert_ne!(plain, said("[workspace]\nmembers = ['a']\nresolver = '3'"));
