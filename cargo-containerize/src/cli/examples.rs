@@ -40,8 +40,8 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
         &[
             ("verify ghcr.io/you/app:1.0 --key cosign.pub", ""),
             ("verify ghcr.io/you/app:1.0 --identity me@you.org --issuer https://gitlab.com", ""),
-            ("verify ghcr.io/you/app:1.0 --key cosign.pub --rebuild --fetch", "build and compare"),
-            ("verify ghcr.io/you/app:1.0 --policy policy.toml", "before it is deployed"),
+            ("verify ghcr.io/you/app:1.0 --key cosign.pub --rebuild --fetch", ""),
+            ("verify ghcr.io/you/app:1.0 --policy policy.toml", ""),
             ("verify app.tar.gz --bundle attestation.sigstore.json --key cosign.pub", "a file"),
         ],
     ),

@@ -11,8 +11,19 @@ use crate::redact;
 use crate::system::{places as paths, repository_of};
 
 /// Keys that decide where an image goes, what hangs on it and which packages a call means, and nothing in the image.
-const NOT_IN_THE_IMAGE: &[&str] =
-    &["repository", "tags", "sbom", "attestations", "sign", "signature-format", "remote-cache", "packages"];
+pub(super) const NOT_IN_THE_IMAGE: &[&str] = &[
+    "repository",
+    "tags",
+    "sbom",
+    "attestations",
+    "sign",
+    "signature-format",
+    "remote-cache",
+    "cache-trust",
+    "base-cache",
+    "if-changed",
+    "packages",
+];
 
 /// What the call says of `image`. It was made in `folder`, or may be made there again.
 ///

@@ -239,3 +239,21 @@ fn byproducts(images: &[Image]) -> Vec<Resource> {
     });
     layers.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{KEYS, Origin, Place, fold, from_table, from_toml};
+
+    #[test]
+    fn settings_are_read_again_as_they_were_set() {
+        for key in KEYS.iter().filter(|key| key.name != "build-env") {
+            let text = format!("{} = {}", key.name, key.example);
+            let values = from_toml(&text, &Origin::Flag).expect(key.name);
+            let folded = fold(&[Place { origin: Origin::Flag, values: values.clone() }], "x");
+            let recorded = whole(&folded.values.shown(&folded.origins));
+            let again = from_table(&recorded, &Origin::Flag);
+            assert_eq!(again.unwrap_or_else(|error| panic!("{recorded}: {error}")), values, "{recorded}");
+        }
+    }
+}

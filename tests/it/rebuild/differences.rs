@@ -83,6 +83,18 @@ fn what_was_changed_in_the_image_is_found_in_its_layer_file_and_byte() {
     let less = of_project(&|items| items.retain(|item| !item.path.ends_with("a.toml")));
     assert_eq!(fields(&less, &["path", "only-in"]), [json!("app/conf/a.toml"), json!("rebuilt")], "{less:#}");
 
+    // A path that would steer a terminal.
+    original();
+    Planted::of(&registry)
+        .change(top, |items| {
+            let header = item(items, "app/main.py").header.clone();
+            items.push(Item { header, path: "app/z\x1b[2Jz".into(), bytes: Vec::new() });
+        })
+        .put();
+    let (_folder, place) = elsewhere(&project);
+    let hostile = rebuild(&project, &image(&registry), &place, &["--quiet"]).fail();
+    assert!(hostile.stdout().contains("app/z\u{fffd}[2Jz is only in the image\n"), "{}", hostile.shown());
+
     // What an entry is.
     original();
     let mode = of_project(&|items| item(items, "app/main.py").header.set_mode(0o755));

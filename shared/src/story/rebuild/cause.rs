@@ -156,7 +156,13 @@ fn of_layer(difference: &Difference, layer: &LayerDifference, known: &Known<'_>)
 fn is_about(title: &str, path: &str, package: &str) -> bool {
     let plain = |text: &str| text.to_lowercase().replace(['-', '.'], "_");
     let package = plain(package);
-    plain(title).starts_with(&package) || plain(path).split('/').any(|part| part.starts_with(&package))
+    let is_it = |name: &str| {
+        let version = name.strip_prefix(&package).and_then(|rest| rest.strip_prefix('_'));
+        name == package || version.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let path = plain(path);
+    let below = path.split_once("site_packages/").map_or("", |(_, below)| below);
+    is_it(&plain(title)) || below.split('/').any(is_it)
 }
 
 fn is_compiled(path: &str) -> bool {
@@ -253,5 +259,7 @@ mod tests {
             "markup-safe"
         ));
         assert!(!is_about("7 wheels", "opt/venv/x.py", "markupsafe"));
+        assert!(!is_about("typing_extensions-4.1-py3-none-any", "", "typing"));
+        assert!(!is_about("shop", "app/main.py", "app"));
     }
 }

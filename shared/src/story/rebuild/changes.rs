@@ -6,6 +6,8 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::difference::tame;
+use crate::story::called::NOT_IN_THE_IMAGE;
 use crate::trust::{Provenance, Resource};
 
 /// An input that was another one, with what it was then and is now.
@@ -84,7 +86,7 @@ fn inputs(all: &[Provenance]) -> BTreeMap<Input, String> {
         let mut add = |input: Input, value: &Value| {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             if !value.is_null() {
-                found.insert(input, text);
+                found.insert(input, tame(&text));
             }
         };
         add(Input::Containerize, provenance.internal("containerize"));
@@ -95,7 +97,7 @@ fn inputs(all: &[Provenance]) -> BTreeMap<Input, String> {
         }
         let settings = provenance.external("configuration").as_object();
         for (key, value) in settings.into_iter().flatten().filter(|(key, _)| counts(key)) {
-            add(Input::Setting(key.clone()), value);
+            add(Input::Setting(tame(key)), value);
         }
         for (input, value) in provenance.materials().iter().filter_map(material) {
             add(input, &Value::from(value));
@@ -106,18 +108,8 @@ fn inputs(all: &[Provenance]) -> BTreeMap<Input, String> {
 
 /// Whether the key says something of the image: where it goes, the rebuilt one says in its own way.
 fn counts(key: &str) -> bool {
-    const ELSEWHERE: &[&str] = &[
-        "repository",
-        "tags",
-        "sbom",
-        "attestations",
-        "sign",
-        "signature-format",
-        "remote-cache",
-        "labels",
-        "annotations",
-    ];
-    !ELSEWHERE.contains(&key)
+    // What these say is found in the image itself.
+    !NOT_IN_THE_IMAGE.contains(&key) && !["labels", "annotations"].contains(&key)
 }
 
 /// What a material is, and what stands for its content.
@@ -134,17 +126,20 @@ fn material(of: &Resource) -> Option<(Input, String)> {
         }
         Some("base") => {
             let platform = of.annotations.get("platform").and_then(Value::as_str).unwrap_or_default();
-            Some((Input::Base(format!("{} for {platform}", uri.trim_start_matches("oci://"))), digest()?))
+            Some((
+                Input::Base(tame(&format!("{} for {platform}", uri.trim_start_matches("oci://")))),
+                digest()?,
+            ))
         }
-        Some("library of the building machine") => Some((Input::Library(of.name.clone()?), digest()?)),
+        Some("library of the building machine") => Some((Input::Library(tame(of.name.as_ref()?)), digest()?)),
         Some(_) => None,
         None if uri.starts_with("pkg:") => {
             let (name, version) = uri.split_once('@').unwrap_or((uri, ""));
-            let name = name.rsplit('/').next().unwrap_or(name);
+            let name = tame(name.rsplit('/').next().unwrap_or(name));
             let version = version.split('?').next().unwrap_or(version);
             let content = digest().map(|digest| format!(" ({digest})")).unwrap_or_default();
-            Some((Input::Package(name.to_owned()), format!("{version}{content}")))
+            Some((Input::Package(name), format!("{version}{content}")))
         }
-        None => Some((Input::Lock(of.name.clone()?), digest()?)),
+        None => Some((Input::Lock(tame(of.name.as_ref()?)), digest()?)),
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::difference::{Difference, Field, LayerDifference, OnlyIn, Place, Side, Within};
+use super::difference::{Difference, Field, LayerDifference, OnlyIn, Place, Side, Within, tame};
 use super::layers;
 use crate::base::StoredImage;
 use crate::error::{Error, Result};
@@ -85,7 +85,7 @@ impl Pair<'_> {
         let Some(at) = (0..ours.len().max(theirs.len())).find(differs) else { return Ok(None) };
         let all_of = |side: Side, layer: &Layer<'_>| LayerDifference {
             layer: at + 1,
-            title: layer.title.to_owned(),
+            title: tame(layer.title),
             is_ours: layer.is_ours,
             within: Within::Layer(OnlyIn { side }),
         };

@@ -159,7 +159,7 @@ mod tests {
             "debian": {"packages": ["libpq5"]}, "lock": "requirements.api.txt", "env": {"A": "/etc/shadow"},
         });
         assert_eq!(found(json!({ "settings": settings })), Vec::<String>::new());
-        let known = |key: &&str| KEYS.iter().any(|known| known.name == *key);
-        assert!(HARMLESS.iter().all(|key| known(&key)), "all of them are keys");
+        let is_known = |key: &&str| KEYS.iter().any(|known| known.name == *key);
+        assert!(HARMLESS.iter().all(is_known), "all of them are keys");
     }
 }

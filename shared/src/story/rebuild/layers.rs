@@ -5,12 +5,15 @@ use std::io::{self, Read};
 use tar::{Archive, Entries, EntryType};
 
 use super::bytes::first_difference;
-use super::difference::{Entry, Field, OnlyIn, Side, Within};
+use super::difference::{Entry, Field, OnlyIn, Side, Within, tame};
 use super::marks::{Marks, marks, that_differ};
 use crate::error::{Context, Error, Result};
 use crate::facts;
 use crate::oci::media_type::Compression;
 use crate::store::Blob;
+
+/// The end of the path of a file that lists the digests of others, which tell better what differs.
+const LIST: &[u8] = b".dist-info/RECORD";
 
 /// Where two layers differ first.
 ///
@@ -44,16 +47,11 @@ fn marks_in(layer: &Blob, wanted: &str) -> Result<Marks> {
     let mut archive = Archive::new(facts::plain(layer)?);
     for entry in archive.entries().map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
-        if path(&entry) == wanted {
+        if shown(&path(&entry)) == wanted {
             return marks(entry).map_err(unreadable);
         }
     }
     Ok(Marks::default())
-}
-
-/// Whether the file lists the digests of others, which tells nothing that they do not tell better.
-fn is_a_list(path: &str) -> bool {
-    path.ends_with(".dist-info/RECORD")
 }
 
 /// Entries are in the order of their paths, so whichever comes first is missing from the other.
@@ -67,22 +65,24 @@ fn entries<A: Read, B: Read>(
         let other = rebuilt.next().transpose().map_err(unreadable)?;
         let (mut one, mut other) = match (one, other) {
             (None, None) => return Ok(list),
-            (Some(one), None) => return Ok(Some(only_in(Side::Image, path(&one)))),
-            (None, Some(other)) => return Ok(Some(only_in(Side::Rebuilt, path(&other)))),
+            (Some(one), None) => return Ok(Some(only_in(Side::Image, &path(&one)))),
+            (None, Some(other)) => return Ok(Some(only_in(Side::Rebuilt, &path(&other)))),
             (Some(one), Some(other)) => (one, other),
         };
         let (at, beside) = (path(&one), path(&other));
         match at.cmp(&beside) {
-            std::cmp::Ordering::Less => return Ok(Some(only_in(Side::Image, at))),
-            std::cmp::Ordering::Greater => return Ok(Some(only_in(Side::Rebuilt, beside))),
+            std::cmp::Ordering::Less => return Ok(Some(only_in(Side::Image, &at))),
+            std::cmp::Ordering::Greater => return Ok(Some(only_in(Side::Rebuilt, &beside))),
             std::cmp::Ordering::Equal => {}
         }
         if let Some(about) = property(&one, &other) {
-            return Ok(Some(Within::Property(Entry { path: at, about })));
+            return Ok(Some(Within::Property(Entry { path: shown(&at), about })));
         }
-        if let Some(about) = first_difference(&mut one, &mut other).context(|| format!("cannot read {at}"))? {
-            let is_list = is_a_list(&at);
-            let found = Some(Within::Content(Entry { path: at, about }));
+        if let Some(about) =
+            first_difference(&mut one, &mut other).context(|| format!("cannot read {}", shown(&at)))?
+        {
+            let is_list = at.ends_with(LIST);
+            let found = Some(Within::Content(Entry { path: shown(&at), about }));
             if !is_list {
                 return Ok(found);
             }
@@ -91,12 +91,17 @@ fn entries<A: Read, B: Read>(
     }
 }
 
-fn only_in(side: Side, path: String) -> Within {
-    Within::Entry(Entry { path, about: OnlyIn { side } })
+fn only_in(side: Side, path: &[u8]) -> Within {
+    Within::Entry(Entry { path: shown(path), about: OnlyIn { side } })
 }
 
-fn path<R: Read>(entry: &tar::Entry<'_, R>) -> String {
-    String::from_utf8_lossy(&entry.path_bytes()).trim_end_matches('/').to_owned()
+fn path<R: Read>(entry: &tar::Entry<'_, R>) -> Vec<u8> {
+    let path = entry.path_bytes();
+    path.strip_suffix(b"/").unwrap_or(&path).to_vec()
+}
+
+fn shown(path: &[u8]) -> String {
+    tame(&String::from_utf8_lossy(path))
 }
 
 /// The first property in which two entries of a path differ. Their sizes are no property: their contents are compared.
@@ -111,7 +116,7 @@ fn properties<R: Read>(entry: &tar::Entry<'_, R>) -> Vec<(&'static str, String)>
     let number =
         |value: io::Result<u64>| value.map_or_else(|_| "unreadable".to_owned(), |value| value.to_string());
     let mode = header.mode().map_or_else(|_| "unreadable".to_owned(), |mode| format!("{mode:04o}"));
-    let target = entry.link_name_bytes().map(|name| String::from_utf8_lossy(&name).into_owned());
+    let target = entry.link_name_bytes().map(|name| shown(&name));
     vec![
         ("type", kind(header.entry_type())),
         ("mode", mode),

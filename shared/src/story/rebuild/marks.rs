@@ -40,11 +40,13 @@ pub(super) fn marks(mut file: impl Read) -> io::Result<Marks> {
     loop {
         let read = file.by_ref().take(WINDOW as u64).read_to_end(&mut window)?;
         let is_last = read < WINDOW;
-        let whole = |start: usize, end: usize| (is_first || start > 0) && (is_last || end < window.len());
+        // What begins near an end may be cut in two there; in the window beside this one it is whole.
+        let first = if is_first { 0 } else { LONGEST };
+        let end = if is_last { window.len() } else { window.len() - LONGEST };
         for (pattern, set) in [(&*PATH, &mut found.paths), (&*TIME, &mut found.times)] {
             for one in pattern.iter().flat_map(|pattern| pattern.find_iter(&window)) {
                 let is_part = one.start() > 0 && matches!(window[one.start() - 1], b'/' | b':');
-                if whole(one.start(), one.end()) && !is_part && set.len() < MOST {
+                if (first..end).contains(&one.start()) && !is_part && set.len() < MOST {
                     set.insert(String::from_utf8_lossy(one.as_bytes()).into_owned());
                 }
             }
@@ -52,8 +54,7 @@ pub(super) fn marks(mut file: impl Read) -> io::Result<Marks> {
         if is_last {
             return Ok(found);
         }
-        // What the end cut in two is whole in the next window.
-        window.drain(..window.len().saturating_sub(LONGEST));
+        window.drain(..window.len() - 2 * LONGEST);
         is_first = false;
     }
 }
@@ -106,7 +107,8 @@ mod tests {
             assert_eq!(found(text.as_bytes()).1, [text]);
         }
         assert_eq!(found(b"version 1.2.3 of 20261128 and 17643240001").1, Vec::<String>::new());
-        for at in [WINDOW - 30, WINDOW - 5, WINDOW, 2 * WINDOW - 9] {
+        let ends = [WINDOW - 2 * LONGEST, WINDOW - LONGEST, WINDOW, 2 * WINDOW - LONGEST, 2 * WINDOW];
+        for at in ends.into_iter().flat_map(|end| end - 20..end + 2) {
             let mut bytes = vec![0; at];
             bytes.extend(b"/one/two/three/four");
             bytes.extend(vec![0; WINDOW]);
