@@ -1,9 +1,9 @@
 """Workspaces of many services on a clean CI runner, of which none has changed: what each of them costs.
 
-Python services of one uv workspace share a wheel; Rust services of one cargo workspace are compiled already, and what cargo takes
-to find that out is measured alone. Everything is pushed once; then each run has an empty cache and a remote cache of the
-first push. The registry is that of tests/lab/referrers behind a line that counts requests, without latency. Needs Go, skopeo
-and CONTAINERIZE_LAB (../shared/lab, if there).
+Python services of one uv workspace share a wheel; Rust services of one cargo workspace are compiled already,
+and what cargo takes to find that out is measured alone. Everything is pushed once; then each run has an
+empty cache and the remote cache of the first push. The registry is that of tests/lab/referrers behind a line
+that counts requests, without latency. Needs Go, skopeo and CONTAINERIZE_LAB (../shared/lab, if there).
 """
 
 from __future__ import annotations
@@ -83,13 +83,19 @@ class FleetBench:
             costs.append(self.clean(call, project))
             requests.append(line.requests)
             if is_rust:
-                cargo = ["cargo", "build", "--workspace", "--release", "--target", TARGET]
-                cargos.append(measure(cargo, project, self.env).wall)
+                cargos.append(self.cargo(project, size))
         wall, cpu = (statistics.median(getattr(cost, name) for cost in costs) for name in ("wall", "cpu"))
         own, asked = statistics.median(cargos[1:] or cargos), statistics.median(requests)
         note = f", cargo alone {own:.2f} s" if is_rust else ""
         row(f"{size} services", f"{wall:.2f} s", f"CPU {cpu:.2f} s, {asked:.0f} requests{note}")
         return wall - own, asked
+
+    def cargo(self, project: Path, size: int) -> float:
+        """One call for each package, as the program makes them: built together, packages would get each other's
+        features."""
+        cargo = ["cargo", "build", "--release", "--target", TARGET]
+        calls = ([*cargo, "-p", f"s{number:03}"] for number in range(size))
+        return sum(measure(call, project, self.env).wall for call in calls)
 
     def clean(self, call: list[str | Path], project: Path) -> Cost:
         cache = self.work / "cache"
@@ -116,11 +122,12 @@ def python_workspace(folder: Path, size: int) -> Path:
     (folder / "pyproject.toml").write_text(
         f'[tool.uv.workspace]\nmembers = ["services/*"]\n[tool.uv.sources]\ngreeting = {source}\n'
     )
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     quoted = ", ".join(f'"{name}"' for name in names)
     lock = [
         f'version = 1\nrevision = 3\nrequires-python = ">=3.11"\n\n[manifest]\nmembers = [{quoted}]\n',
         f'[[package]]\nname = "greeting"\nversion = "1.0"\nsource = {source}\n'
-        f'wheels = [{{ filename = "{WHEEL}", hash = "sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}" }}]\n',
+        f'wheels = [{{ filename = "{WHEEL}", hash = "sha256:{digest}" }}]\n',
     ]
     for name in names:
         member = folder / "services" / name

@@ -1,6 +1,8 @@
 //! The Python tools of this machine, and what they build for an image.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::fitting;
 use super::form::{Chosen, Form};
@@ -25,6 +27,36 @@ use crate::story::supply::Supply;
 use crate::system::System;
 use crate::wheel::DirectUrl;
 
+/// Where the projects of one call have their distributions from: those that share a lock share connections too, and what
+/// is known of certificates and indexes.
+#[derive(Default)]
+pub(super) struct Sources(Mutex<HashMap<Place, (Options, Downloader)>>);
+
+/// The folder whose settings count, and the lock.
+type Place = (PathBuf, Option<PathBuf>);
+
+impl Sources {
+    fn of(
+        &self,
+        request: &Request,
+        project: &Project,
+        lock: Option<&Lock>,
+        store: &Store,
+        events: &Events,
+    ) -> Result<(Options, Downloader)> {
+        let place = (project.lock_dir().to_owned(), lock.map(|lock| lock.path.clone()));
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get(&place) {
+            return Ok(known.clone());
+        }
+        let options = indexes(request, project, lock)?;
+        let http = request.registry.http.clone();
+        let downloads = Downloader::new(http, store.clone(), events.clone(), options.clone())?;
+        known.insert(place, (options.clone(), downloads.clone()));
+        Ok((options, downloads))
+    }
+}
+
 /// What fetches and builds distributions.
 pub(super) struct Tools {
     pub(super) downloads: Downloader,
@@ -41,15 +73,14 @@ impl Tools {
         request: &Request,
         project: &Project,
         lock: Option<&Lock>,
+        sources: &Sources,
         store: &Store,
         events: &Events,
     ) -> Result<Self> {
-        let options = indexes(request, project, lock)?;
+        let (options, downloads) = sources.of(request, project, lock, store, events)?;
         let host = Host::find(&request.variables, &project.dir);
         let offline = request.locking.is_offline();
         let builder = Builder::new(host.clone(), store.clone(), events.clone(), &options, offline);
-        let http = request.registry.http.clone();
-        let downloads = Downloader::new(http, store.clone(), events.clone(), options)?;
         Ok(Self { downloads, builder, host })
     }
 

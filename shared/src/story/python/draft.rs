@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::builds::Tools;
+use super::builds::{Sources, Tools};
 use super::bundled;
 use super::interpreter::{self, Locked};
 use super::locks::{self, Locks};
@@ -67,6 +67,7 @@ pub(super) struct Reading<'a> {
     pub(super) events: &'a Events,
     pub(super) purpose: Purpose,
     pub(super) locks: Locks,
+    pub(super) sources: Sources,
 }
 
 impl Draft {
@@ -88,7 +89,7 @@ impl Draft {
         let revision = Question::ask(described);
         let (lock, stale) = reading.locks.of(&project, group, &request.variables, events)?;
         let policy = WheelPolicy::read(project.lock_dir(), lock.as_deref().map(|lock| &lock.indexes))?;
-        let tools = Tools::of(request, &project, lock.as_deref(), store, events)?;
+        let tools = Tools::of(request, &project, lock.as_deref(), &reading.sources, store, events)?;
         let table = project.settings.clone();
         let dir = project.dir.clone();
         let own = Own { table: table.as_ref(), dir: &dir };

@@ -42,6 +42,7 @@ use crate::oci::Reference;
 use crate::plan::Plan;
 use crate::store::Store;
 use ahead::Ahead;
+use builds::Sources;
 use draft::{Draft, Reading};
 use locks::Locks;
 use resolve::Resolved;
@@ -196,7 +197,7 @@ async fn drafts(request: &Request, store: &Store, events: &Events, purpose: Purp
     }
     let is_one_of_several = names.len() > 1;
     let mut drafts = Vec::new();
-    let reading = Reading { store, events, purpose, locks: Locks::default() };
+    let reading = Reading { store, events, purpose, locks: Locks::default(), sources: Sources::default() };
     for (project, places, groups) in &wanted {
         for group in groups {
             let group = Group { is_one_of_several, ..group.clone() };

@@ -275,8 +275,8 @@ impl RemoteCache {
         sets: &[ImageSet],
         below: &BTreeSet<Digest>,
     ) -> Result<()> {
-        let mut told = desk.store.told();
-        told.retain(|(table, _)| *table != Table::Bills || are_bills_published(sets));
+        let (mut told, are_published) = (desk.store.told(), are_bills_published(sets));
+        told.retain(|(table, _)| *table != Table::Bills || are_published);
         // The keys name all that the values depend on, so nobody need read these to see that nothing is new.
         let names: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
         let (own, keys) = (format!("{place} {names:?}"), Digest::of(format!("{told:?}").as_bytes()));
@@ -306,7 +306,7 @@ impl RemoteCache {
         let pages = page::pages(told, sets, below, &place.repository, &before)?;
         push(place, desk, signer, pages).await?;
         desk.store.remember(Table::KeptIn, &own, &keys);
-        if self.found.get().is_none() {
+        if !desk.store.has_used_loan() {
             // This machine has all of it in its own cache, where what is lent never comes.
             desk.store.remember(Table::KeptIn, &place.to_string(), &keys);
         }
