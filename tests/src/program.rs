@@ -128,8 +128,12 @@ impl Project {
 
     /// A call on another machine, which has a cache of its own.
     pub fn call_on<S: AsRef<OsStr>>(&self, machine: &str, arguments: impl IntoIterator<Item = S>) -> Call {
+        self.call_with(&self.cache_of(machine), arguments)
+    }
+
+    /// A call with the cache in this folder, which other projects may use too.
+    pub fn call_with<S: AsRef<OsStr>>(&self, cache: &Path, arguments: impl IntoIterator<Item = S>) -> Call {
         let mut command = Command::new(executable());
-        let cache = self.cache_of(machine);
         command.current_dir(self.path()).args(arguments).arg("--cache-dir").arg(cache);
         clean(&mut command, self.cache.path());
         let places = vec![(self.path().to_owned(), "<PROJECT>"), (self.cache.path().to_owned(), "<CACHE>")];

@@ -15,6 +15,7 @@ use super::Project;
 use super::locked::{Lock, Need};
 use super::messages::{self, Unit};
 use crate::read;
+use crate::redact;
 
 /// The source of crates.io, as cargo names it whatever protocol or mirror it uses.
 pub const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
@@ -26,8 +27,8 @@ pub struct Crate {
     pub name: String,
     /// Its version, in full: `1.0.219`.
     pub version: String,
-    /// Where it came from, in cargo's words, with the revision if that is a git repository; `None` for what
-    /// lies on this machine.
+    /// Where it came from, in cargo's words without a login, with the revision if that is a git repository; `None` for
+    /// what lies on this machine.
     pub source: Option<String>,
     /// The SHA-256 of what the registry has of it, in hexadecimal digits.
     pub checksum: Option<String>,
@@ -115,7 +116,11 @@ pub fn crates(project: &Project, root: &str, compiled: &Compiled) -> Vec<Crate> 
         lines.iter().filter_map(place).collect::<BTreeSet<usize>>().into_iter().collect()
     };
     let all_needs: Vec<Vec<usize>> = found.iter().map(|(of, lines)| needs(of, lines)).collect();
-    let with_needs = |((made, _), needs): ((Crate, _), _)| Crate { needs, ..made };
+    let with_needs = |((made, _), needs): ((Crate, _), _)| {
+        // Only now: lines of the lock name sources as they are.
+        let source = made.source.as_deref().map(|source| redact::clean(source).into_owned());
+        Crate { needs, source, ..made }
+    };
     found.into_iter().zip(all_needs).map(with_needs).collect()
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Locked {
     /// What it needs, each as [`Need::read`] takes it.
     #[serde(default)]
     pub(super) dependencies: Vec<String>,
+    /// What stands in its place, likewise.
+    replace: Option<String>,
 }
 
 /// A line that says which package is needed: `NAME`, with the version and the source where more than one has the name.
@@ -99,7 +101,7 @@ impl Lock {
         while let Some(at) = next.pop() {
             if found.insert(at) {
                 let of = &self.package[at];
-                let needs = of.dependencies.iter().filter_map(|line| Need::read(line));
+                let needs = of.dependencies.iter().chain(&of.replace).filter_map(|line| Need::read(line));
                 next.extend(needs.filter(|need| !is_left_out(of, need.name)).filter_map(place));
             }
         }

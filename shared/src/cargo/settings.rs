@@ -124,6 +124,17 @@ impl Settings {
         words
     }
 
+    /// The folders that stand in the place of registries and repositories (`source.NAME.directory`), absolute.
+    pub(super) fn source_directories(&self) -> Vec<PathBuf> {
+        let of_layer = |layer: &Layer| {
+            let sources =
+                layer.values.get("source").and_then(Value::as_table).into_iter().flat_map(Table::values);
+            let named = sources.filter_map(|source| source.get("directory")?.as_str());
+            named.map(|path| layer.folder.join(path)).collect::<Vec<_>>()
+        };
+        self.layers.iter().flat_map(of_layer).collect()
+    }
+
     /// The tables of all files and flags, those that win first.
     pub(super) fn tables(&self) -> impl Iterator<Item = &Table> {
         self.layers.iter().map(|layer| &layer.values)

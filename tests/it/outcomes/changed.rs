@@ -19,12 +19,13 @@ fn project() -> Project {
         (
             "app/build.rs",
             "fn main() { println!(\"cargo::rerun-if-changed=../words\");\n\
+             println!(\"cargo::rustc-env=FROM_SCRIPT={:?}\", option_env!(\"SCRIPT_READS\"));\n\
              println!(\"cargo::rerun-if-env-changed=SCRIPT_NAMES\"); }",
         ),
         (
             "app/src/main.rs",
             "fn main() { println!(\"{} {} {:?} {}\", lib::text(), include_str!(\"../../shared.txt\"),\n\
-             option_env!(\"CODE_NAMES\"), include_str!(\"../made.txt\")) }",
+             (option_env!(\"CODE_NAMES\"), option_env!(\"DEBUG\"), env!(\"FROM_SCRIPT\")), include_str!(\"../made.txt\")) }",
         ),
         ("app/.gitignore", "made.txt\n"),
         ("app/made.txt", "made"),
@@ -89,7 +90,9 @@ fn cargo_is_not_asked_while_nothing_has_changed() {
     assert_ne!(other.digest(), first.digest(), "the port is in the configuration");
     let told = project.call([&FLAGS[..], &["--dry-run"]].concat()).succeed();
     assert!(told.stderr().contains("nothing of it has changed"), "{}", told.shown());
-    assert!(told.stderr().contains("the variable CODE_NAMES, the variable SCRIPT_NAMES"), "{}", told.shown());
+    for name in ["CODE_NAMES", "DEBUG", "SCRIPT_NAMES", "SCRIPT_READS"] {
+        assert!(told.stderr().contains(&format!("the variable {name}")), "{name}: {}", told.shown());
+    }
 }
 
 #[test]
@@ -123,14 +126,44 @@ fn whatever_a_program_is_built_from_counts_and_the_first_change_is_named() {
         assert!(done.stderr().contains("Building app"), "{expected}: {}", done.shown());
         assert_eq!(change(&build(&project, &[flag])), None, "{flag}");
     }
-    for (name, other) in [("CODE_NAMES", "NOBODY_NAMES"), ("SCRIPT_NAMES", "CODE_NAMES")] {
-        let call = || project.call(FLAGS).env(other, "set").env(name, "set").succeed();
-        assert_eq!(change(&call()), Some(format!("the variable {name} changed")));
+    for name in ["CODE_NAMES", "DEBUG", "SCRIPT_NAMES", "SCRIPT_READS"] {
+        let call = || project.call(FLAGS).env(name, "set").succeed();
+        let said = change(&call()).expect(name);
+        assert!(said.contains(&format!("the variable {name}")) && said.ends_with(" changed"), "{said}");
         assert_eq!(change(&call()), None, "{name}");
     }
     fs::remove_file(project.at("words/two")).expect("removed");
-    let done = project.call(FLAGS).env("CODE_NAMES", "set").env("SCRIPT_NAMES", "set").succeed();
+    let done = project.call(FLAGS).env("SCRIPT_READS", "set").succeed();
     assert_eq!(change(&done).as_deref(), Some("words/two is gone"));
+}
+
+#[test]
+fn what_the_lock_says_of_needs_counts_too() {
+    if !can_build() {
+        return;
+    }
+    let project = project();
+    build(&project, &[]);
+    let lock = fs::read_to_string(project.at("Cargo.lock")).expect("read");
+    project.write(&[("Cargo.lock", &lock.replace(" \"lib\",\n", " \"lib\",\n \"lib 1.0.0\",\n"))]);
+    let done = project.call([&FLAGS[..], &["--dry-run"]].concat()).succeed();
+    assert!(done.stderr().contains("the crate app 1.0.0 changed since"), "{}", done.shown());
+}
+
+#[test]
+fn two_projects_of_one_name_do_not_take_each_other_for_their_own() {
+    if !can_build() {
+        return;
+    }
+    let (one, other) = (project(), project());
+    other.write(&[("app/src/main.rs", "fn main() { println!(\"another\") }")]);
+    let cache = one.cache_of("");
+    let call = |project: &Project| project.call_with(&cache, FLAGS).succeed();
+    call(&one);
+    call(&other);
+    for project in [&one, &other, &one] {
+        assert_eq!(change(&call(project)), None);
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::values::{self, OfWorkspace};
 use super::{Further, Input, Inputs, Reads};
 use crate::cargo::build::Request;
 use crate::cargo::crates::only_for_tests;
-use crate::cargo::locked::{Lock, Locked};
+use crate::cargo::locked::{Lock, Locked, Need};
 use crate::cargo::rustc::Facts;
 use crate::cargo::settings::Settings;
 use crate::cargo::target::{self, Linking};
@@ -38,6 +38,8 @@ pub struct Counter<'a> {
     /// The packages on this machine by their names, and what lies in place of others.
     folders: BTreeMap<PathBuf, String>,
     replaced: Vec<PathBuf>,
+    /// Folders that stand in the place of registries.
+    vendors: Vec<PathBuf>,
     trees: RefCell<BTreeMap<PathBuf, Rc<Tree>>>,
 }
 
@@ -50,9 +52,10 @@ impl<'a> Counter<'a> {
         let settings = Settings::read(cargo);
         let lock =
             Lock::read(&project.workspace_root).ok_or_else(|| Error::build("there is no Cargo.lock"))?;
-        let replaced = settings.local_paths();
+        let replaced: Vec<PathBuf> = settings.local_paths().iter().map(|path| local::plain(path)).collect();
         let folders = local::packages(project, replaced.clone());
-        Ok(Self { cargo, project, store, settings, lock, folders, replaced, trees: RefCell::default() })
+        let (vendors, trees) = (settings.source_directories(), RefCell::default());
+        Ok(Self { cargo, project, store, settings, lock, folders, replaced, vendors, trees })
     }
 
     /// What the programs of `request` are built from, if a build reads `further` beside the files of its packages.
@@ -64,11 +67,17 @@ impl<'a> Counter<'a> {
         let mut inputs = Inputs::default();
         self.add_tools(request, more, &mut inputs)?;
         let crates = self.crates(request)?;
+        let is_for_tests = self.left_out()?;
         for of in &crates {
-            if let Some(source) = &of.source {
-                let sum = self.lock.checksum(of).unwrap_or_default();
-                inputs.add(Input::Crate(format!("{} {}", of.name, of.version)), format!("{source} {sum}"));
-            }
+            let needs = of
+                .dependencies
+                .iter()
+                .filter(|line| Need::read(line).is_none_or(|need| !is_for_tests(of, need.name)));
+            let needs: Vec<&str> = needs.map(String::as_str).collect();
+            let (source, sum) = (of.source.as_deref().unwrap_or_default(), self.lock.checksum(of));
+            let own = self.vendored(of)?;
+            let value = format!("{source} {} {} {own}", sum.unwrap_or_default(), needs.join("\n"));
+            inputs.add(Input::Crate(format!("{} {}", of.name, of.version)), value);
         }
         for (name, digest) in self.files(request, &crates)? {
             inputs.0.push((Input::File(name), digest));
@@ -104,7 +113,7 @@ impl<'a> Counter<'a> {
         inputs.add(Input::General("the linker"), linker);
         inputs.add(
             Input::General("the choice of programs"),
-            format!("{RECIPE} {package} {bins:?} {triple} {} {more}", request.crt_static),
+            format!("{RECIPE} {package} {bins:?} {} {} {more}", request.triple, request.crt_static),
         );
         inputs.add(Input::General("the profile"), format!("{} {:?}", request.profile, request.strip));
         let mut features = request.features.clone();
@@ -136,16 +145,32 @@ impl<'a> Counter<'a> {
         found.ok_or_else(|| Error::bug("a program of no package is built"))
     }
 
-    /// The package and all that it needs, as Cargo.lock has it.
-    fn crates(&self, request: &Request) -> Result<Vec<&Locked>> {
-        let package = self.package(request)?;
+    /// Whether what a package needs is for its tests alone, and decides about nothing else.
+    fn left_out(&self) -> Result<impl Fn(&Locked, &str) -> bool + use<'_, 'a>> {
         let tests = match self.of_workspace()?.tests_decide {
             true => BTreeSet::new(),
             false => only_for_tests(self.project),
         };
-        let is_for_tests =
-            |of: &Locked, need: &str| of.source.is_none() && tests.contains(&(of.name.as_str(), need));
-        let found = self.lock.closure((&package.name, &package.version), is_for_tests);
+        Ok(move |of: &Locked, need: &str| of.source.is_none() && tests.contains(&(of.name.as_str(), need)))
+    }
+
+    /// What folders of sources hold of a crate, in one line: nobody holds that to the checksum of the lock.
+    fn vendored(&self, of: &Locked) -> Result<String> {
+        let mut all = String::new();
+        let names = [of.name.clone(), format!("{}-{}", of.name, of.version)];
+        let folders = self.vendors.iter().flat_map(|folder| names.iter().map(move |name| folder.join(name)));
+        for folder in folders.filter(|folder| of.source.is_some() && folder.is_dir()) {
+            let tree = files::of_folder(&folder).map_err(|error| unreadable(&folder, error))?;
+            tree.iter()
+                .for_each(|(path, digest)| all.push_str(&format!("{} {digest}\n", seen_from(&folder, path))));
+        }
+        Ok(all)
+    }
+
+    /// The package and all that it needs, as Cargo.lock has it.
+    fn crates(&self, request: &Request) -> Result<Vec<&Locked>> {
+        let package = self.package(request)?;
+        let found = self.lock.closure((&package.name, &package.version), self.left_out()?);
         match found.is_empty() {
             true => {
                 Err(Error::build(format!("Cargo.lock has no package {} {}", package.name, package.version)))
@@ -188,7 +213,9 @@ impl<'a> Counter<'a> {
             Some(member) => values::of_member(member).map(|text| Digest::of(&text)),
             None => {
                 let above = folder.ancestors().skip(1).map(|above| above.join("Cargo.toml"));
-                above.filter(|path| path.is_file()).find_map(|path| files::digest(&path).ok())
+                let all = above.filter_map(|path| files::digest(&path).ok());
+                let all: Vec<String> = all.map(|digest| digest.to_string()).collect();
+                (!all.is_empty()).then(|| Digest::of(all.join("\n").as_bytes()))
             }
         };
         found.extend(said.map(|said| (format!("{} with its workspace", self.name(&manifest)), said)));
@@ -227,11 +254,18 @@ impl<'a> Counter<'a> {
         }
     }
 
-    /// What a build of `request` that began at `start` has read beside the files of its packages.
+    /// What a build of `request` that began at `start` has read beside the files of its packages; `before` is what counted
+    /// until then.
     ///
     /// # Errors
     /// Build: it has read something that is not the same on other machines, or that has changed meanwhile.
-    pub fn further(&self, request: &Request, reads: &Reads, start: SystemTime) -> Result<Further> {
+    pub fn further(
+        &self,
+        request: &Request,
+        reads: &Reads,
+        start: SystemTime,
+        before: &Further,
+    ) -> Result<Further> {
         let counted = self.files(request, &self.crates(request)?)?;
         let target = request.target_dir(self.cargo, self.project);
         let mut elsewhere = vec![target, self.project.build_directory.clone()];
@@ -248,7 +282,8 @@ impl<'a> Counter<'a> {
                 path.metadata().and_then(|metadata| metadata.modified()).is_ok_and(|time| time >= start);
             match (is_near, changed) {
                 // Version control ignores it, and the build has written it.
-                (true, true) if own.is_some() && path.is_file() => {}
+                (true, true)
+                    if own.is_some() && path.is_file() && !before.files.contains(&self.name(path)) => {}
                 (true, true) if !path.is_dir() => {
                     return Err(Error::build(format!("{} has changed while it was built", self.name(path))));
                 }

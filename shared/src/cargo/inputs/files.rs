@@ -34,7 +34,12 @@ pub(super) fn of_package(folder: &Path, made: &[PathBuf]) -> std::io::Result<Tre
     };
     let mut walk = WalkBuilder::new(folder);
     // What one machine alone ignores would be another list on the next.
-    walk.hidden(false).ignore(false).git_global(false).git_exclude(false).filter_entry(is_own);
+    walk.hidden(false)
+        .ignore(false)
+        .git_global(false)
+        .git_exclude(false)
+        .follow_links(true)
+        .filter_entry(is_own);
     read_all(walk.build())
 }
 
@@ -43,21 +48,32 @@ pub(super) fn of_package(folder: &Path, made: &[PathBuf]) -> std::io::Result<Tre
 /// # Errors
 /// A file or folder cannot be read.
 pub(super) fn of_folder(folder: &Path) -> std::io::Result<Tree> {
-    read_all(WalkBuilder::new(folder).standard_filters(false).build())
+    read_all(WalkBuilder::new(folder).standard_filters(false).follow_links(true).build())
 }
 
 fn read_all(walk: ignore::Walk) -> std::io::Result<Tree> {
     let mut found = Tree::new();
     for entry in walk {
-        let entry = entry.map_err(std::io::Error::other)?;
-        let kind = entry.file_type();
-        if kind.is_some_and(|kind| kind.is_file() || kind.is_symlink()) {
-            let digest = digest(entry.path())?;
-            found.push((entry.into_path(), digest));
-        }
+        let path = match entry {
+            Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_dir()) => continue,
+            Ok(entry) => entry.into_path(),
+            Err(error) => link_of(&error).ok_or_else(|| std::io::Error::other(error))?,
+        };
+        let digest = digest(&path)?;
+        found.push((path, digest));
     }
     found.sort();
     Ok(found)
+}
+
+/// The link that cannot be followed: it leads nowhere, or to a folder around it.
+fn link_of(error: &ignore::Error) -> Option<PathBuf> {
+    match error {
+        ignore::Error::WithDepth { err, .. } => link_of(err),
+        ignore::Error::WithPath { path, .. } => Some(path.clone()).filter(|path| path.is_symlink()),
+        ignore::Error::Loop { child, .. } => Some(child.clone()),
+        _ => None,
+    }
 }
 
 /// The digest of what a file holds, or of where a link leads that leads to no file. Of a Cargo.toml, what is said of
@@ -168,6 +184,13 @@ mod tests {
         write(&at("a"), "text");
         std::os::unix::fs::symlink("a", at("link")).expect("link");
         std::os::unix::fs::symlink("nowhere", at("lost")).expect("link");
+        write(&at("folder/x"), "x");
+        std::os::unix::fs::symlink("folder", at("other")).expect("link");
+        std::os::unix::fs::symlink("..", at("folder/around")).expect("link");
+        let tree = of_package(folder.path(), &[]).expect("files");
+        let names: Vec<_> = tree.iter().map(|(path, _)| seen_from(folder.path(), path)).collect();
+        let expected = ["a", "folder/around", "folder/x", "link", "lost", "other/around", "other/x"];
+        assert_eq!(names, expected);
         assert_eq!(digest(&at("link")).expect("read"), digest(&at("a")).expect("read"));
         assert_eq!(digest(&at("lost")).expect("read"), Digest::of(b"nowhere"));
     }

@@ -3,7 +3,7 @@
 //!
 //! A list of inputs is the same on every machine: paths are relative to the workspace, and crates are named by their
 //! checksums. What it does not know is what a build reads without saying so: the C compiler and the linker (but for
-//! their names), libraries of the system, and variables that no build script declares.
+//! its name), libraries of the system, and whatever build scripts and macros do not declare.
 
 mod counter;
 mod files;
@@ -78,13 +78,17 @@ impl Inputs {
 
     /// The same in brief, with what the build turned out to read.
     pub fn trail(&self, further: Further) -> Trail {
-        let brief = |(input, digest): &(Input, Digest)| (input.to_string(), digits(digest));
+        let brief = |(input, digest): &(Input, Digest)| (input.to_string(), kept_digits(input, digest));
         Trail { further, inputs: self.0.iter().map(brief).collect() }
     }
 }
 
-fn digits(digest: &Digest) -> String {
-    digest.hex()[..DIGITS].to_owned()
+/// The digits that are kept of an input: none of a variable, whose value may be a secret that could be guessed by them.
+fn kept_digits(input: &Input, digest: &Digest) -> String {
+    match input {
+        Input::Variable(_) => String::new(),
+        _ => digest.hex()[..DIGITS].to_owned(),
+    }
 }
 
 /// What a build reads beside the files of its packages: known only when it was made once.
@@ -106,7 +110,8 @@ pub struct Trail {
 }
 
 impl Trail {
-    /// The first of `now` that is not what it was; `None` where nothing is known of before.
+    /// The first of `now` that is not what it was; one of its variables, where it is nothing else. `None` where nothing is
+    /// known of before.
     pub fn change_since(&self, now: &Inputs) -> Option<Change> {
         if self.inputs.is_empty() {
             return None;
@@ -114,7 +119,7 @@ impl Trail {
         let before: BTreeMap<&str, &str> =
             self.inputs.iter().map(|(what, digits)| (what.as_str(), digits.as_str())).collect();
         let now: Vec<(String, String)> =
-            now.0.iter().map(|(input, digest)| (input.to_string(), digits(digest))).collect();
+            now.0.iter().map(|(input, digest)| (input.to_string(), kept_digits(input, digest))).collect();
         let is_other = |(what, digits): &(String, String)| match before.get(what.as_str()) {
             None => Some(Change::Added(what.clone())),
             Some(before) => (before != digits).then(|| Change::Changed(what.clone())),
@@ -122,7 +127,10 @@ impl Trail {
         now.iter().find_map(is_other).or_else(|| {
             let here: BTreeSet<&str> = now.iter().map(|(what, _)| what.as_str()).collect();
             let gone = self.inputs.iter().find(|(what, _)| !here.contains(what.as_str()));
-            gone.map(|(what, _)| Change::Gone(what.clone()))
+            let variables = now.iter().filter(|(_, digits)| digits.is_empty());
+            let variables: Vec<&str> = variables.map(|(what, _)| what.as_str()).collect();
+            let one_of = (!variables.is_empty()).then(|| Change::Changed(variables.join(" or ")));
+            gone.map(|(what, _)| Change::Gone(what.clone())).or(one_of)
         })
     }
 }
@@ -168,6 +176,19 @@ mod tests {
         let more = said(&[("c", "1"), ("src/a.rs", "a"), ("src/aa.rs", ""), ("src/b.rs", "b")]);
         assert_eq!(more.as_deref(), Some("src/aa.rs is new"));
         assert_eq!(said(&[("c", "1"), ("src/b.rs", "b")]).as_deref(), Some("src/a.rs is gone"));
+    }
+
+    #[test]
+    fn no_digit_of_a_variable_is_kept() {
+        let mut inputs = Inputs::default();
+        inputs.add(Input::Variable("PIN".into()), "=1234");
+        let trail = inputs.trail(Further::default());
+        let text = serde_json::to_string(&trail).expect("JSON");
+        assert!(!text.contains(&Digest::of(b"=1234").hex()[..6]), "{text}");
+        let mut other = Inputs::default();
+        other.add(Input::Variable("PIN".into()), "=4321");
+        let said = trail.change_since(&other).map(|change| change.to_string());
+        assert_eq!(said.as_deref(), Some("the variable PIN changed"));
     }
 
     #[test]

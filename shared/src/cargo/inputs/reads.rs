@@ -67,8 +67,12 @@ fn accounts(unit: &Unit, places: &[PathBuf]) -> Option<Vec<PathBuf>> {
         return Some(vec![account]);
     }
     if unit.target.is("custom-build") {
-        // What it was compiled from is in the account of the program, and it is no part of it.
-        return Some(Vec::new());
+        // Its folder holds nothing else.
+        let folder = unit.filenames.first()?.parent()?;
+        let entries = folder.read_dir().ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+        let found: Vec<PathBuf> =
+            entries.filter(|path| path.extension().is_some_and(|end| end == "d")).collect();
+        return (!found.is_empty()).then_some(found);
     }
     let beginning = format!("{}-", unit.target.name.replace('-', "_"));
     let is_own = |path: &PathBuf| {
@@ -109,32 +113,33 @@ fn declared(output: &str) -> impl Iterator<Item = String> {
     let said = |line: &str| {
         SCRIPT_VARIABLE.iter().find_map(|begin| Some(line.strip_prefix(begin)?.trim().to_owned()))
     };
-    output.lines().filter_map(said).filter(|name| !is_cargos(name))
+    output.lines().filter_map(said).filter(|name| !is_cargos(name) && !is_cargos_for_scripts(name))
 }
 
-/// Whether cargo sets the variable for each crate, whatever it was before (the Cargo book, "Environment Variables").
+/// Whether cargo sets the variable for the compiler, whatever it was before (the Cargo book, "Environment Variables").
 fn is_cargos(name: &str) -> bool {
-    let prefixes = [
-        "CARGO_PKG_",
-        "CARGO_CFG_",
-        "CARGO_FEATURE_",
-        "CARGO_BIN_",
-        "CARGO_MANIFEST_",
-        "CARGO_CRATE_",
-        "DEP_",
-    ];
+    let prefixes = ["CARGO_PKG_", "CARGO_BIN_", "CARGO_MANIFEST_"];
     let names = [
         "CARGO",
-        "CARGO_ENCODED_RUSTFLAGS",
-        "CARGO_MAKEFLAGS",
+        "CARGO_CRATE_NAME",
         "CARGO_PRIMARY_PACKAGE",
         "CARGO_RUSTC_CURRENT_DIR",
         "CARGO_TARGET_TMPDIR",
+        "OUT_DIR",
+    ];
+    names.contains(&name) || prefixes.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether cargo sets the variable for build scripts that run, but not for the compiler.
+fn is_cargos_for_scripts(name: &str) -> bool {
+    let prefixes = ["CARGO_CFG_", "CARGO_FEATURE_", "DEP_"];
+    let names = [
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_MAKEFLAGS",
         "DEBUG",
         "HOST",
         "NUM_JOBS",
         "OPT_LEVEL",
-        "OUT_DIR",
         "PROFILE",
         "RUSTC",
         "RUSTC_LINKER",
@@ -159,8 +164,12 @@ mod tests {
     #[test]
     fn variables_of_code_and_scripts_are_named_but_for_those_that_cargo_sets() {
         let account =
-            "/t/x.d: /w/x.rs\n# env-dep:GREETING=hello\n# env-dep:CARGO_PKG_NAME=x\n# env-dep:UNSET\n";
-        assert_eq!(variables(account).collect::<Vec<_>>(), ["GREETING", "UNSET"]);
+            "/t/x.d: /w/x.rs\n# env-dep:GREETING=hello\n# env-dep:CARGO_PKG_NAME=x\n# env-dep:DEBUG\n";
+        assert_eq!(
+            variables(account).collect::<Vec<_>>(),
+            ["GREETING", "DEBUG"],
+            "DEBUG is the user's in code"
+        );
         let output = "cargo:rerun-if-env-changed=CC\ncargo::rerun-if-env-changed=OPT_LEVEL\nnoise\n\
                       cargo::rerun-if-env-changed=CFLAGS \n";
         assert_eq!(declared(output).collect::<Vec<_>>(), ["CC", "CFLAGS"]);

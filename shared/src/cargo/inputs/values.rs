@@ -11,7 +11,7 @@ use crate::oci::to_json;
 use crate::read;
 
 /// Tables of cargo's configuration that decide about what is compiled (the Cargo book, "Configuration").
-const TABLES: [&str; 7] = ["build", "env", "host", "patch", "profile", "target", "unstable"];
+const TABLES: [&str; 8] = ["build", "env", "host", "patch", "profile", "resolver", "target", "unstable"];
 
 /// Keys of `[build]` that say where and how fast, and those that are told by the compiler and its flags.
 const OF_THE_PLACE: [&str; 10] = [
@@ -28,7 +28,8 @@ const OF_THE_PLACE: [&str; 10] = [
 ];
 
 /// Beginnings of variables that stand for such keys.
-const VARIABLES: [&str; 4] = ["CARGO_PROFILE_", "CARGO_BUILD_", "CARGO_UNSTABLE_", "CARGO_HOST_"];
+const VARIABLES: [&str; 5] =
+    ["CARGO_PROFILE_", "CARGO_BUILD_", "CARGO_UNSTABLE_", "CARGO_HOST_", "CARGO_RESOLVER_"];
 
 /// Other variables that change what is compiled.
 const MORE_VARIABLES: [&str; 2] = ["CARGO_INCREMENTAL", "RUSTC_BOOTSTRAP"];

@@ -53,7 +53,7 @@ impl Ahead {
         match is_known {
             Ok(bases) => Ok((bases?, Self::default())),
             Err(_) => {
-                let ahead = Self::begin(drafts, workshop);
+                let ahead = tokio::task::block_in_place(|| Self::begin(drafts, workshop));
                 Ok((opening.await?, ahead))
             }
         }
@@ -62,7 +62,7 @@ impl Ahead {
     fn begin(drafts: &[Draft], workshop: &Workshop<'_>) -> Self {
         let request = workshop.request;
         // What was found tells the layers of most wheels.
-        if request.dry_run || request.locking.is_offline() || workshop.remote.is_found() {
+        if request.dry_run || request.locking.is_offline() || workshop.remote.has_any() {
             return Self::default();
         }
         let mut wanted: BTreeMap<Digest, (Downloader, Package, DistFile)> = BTreeMap::new();

@@ -21,7 +21,7 @@ use crate::image::ImageSet;
 use crate::oci::media_type::{OCI_EMPTY, OCI_MANIFEST};
 use crate::oci::{Descriptor, Digest, EMPTY, Manifest, ManifestKind, Reference, Repository, to_json};
 use crate::registry::Client;
-use crate::store::{Blob, Store, Table};
+use crate::store::{Blob, Findings, Store, Table};
 use crate::trust::{self, Resource};
 use belief::Belief;
 use page::Page;
@@ -142,6 +142,11 @@ impl RemoteCache {
     /// Whether something was found that a push had left.
     pub(super) fn is_found(&self) -> bool {
         self.found.get().is_some()
+    }
+
+    /// Whether anything was found that is believed, be it another signer's.
+    pub(super) fn has_any(&self) -> bool {
+        self.all().next().is_some()
     }
 
     /// Where what was found is, and which; `is_signed` where it was believed for its signature.
@@ -341,6 +346,8 @@ pub(super) async fn publish(
     };
     let place = belief::place(home, name.as_deref());
     let told = desk.store.findings(told, page::MOST.iter().sum());
+    // Configurations of bases are for those who may read the bases.
+    let told = Findings { blobs: Vec::new(), ..told };
     let number = told.entries.len();
     let now = match desk.client.head_manifest(&place).await? {
         Some(_) => there(&place, desk, signer).await?,

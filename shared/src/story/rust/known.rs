@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::layer::{Content, Later};
 use crate::oci::Digest;
-use crate::store::{Store, Table};
+use crate::store::Table;
 
 /// What is remembered of a program.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -58,7 +58,7 @@ impl<'a> Ledger<'a> {
 
     /// Whether all programs of a call are known. Where they are not, it is said what has changed, if that can be told.
     pub(super) fn knows(&mut self, call: &Call) -> bool {
-        let trail = trail(&self.builder.store, call);
+        let trail = self.trail(call);
         let Some(inputs) = self.inputs(call, &trail.further) else { return false };
         match self.records(call, &inputs) {
             Some(records) => _ = self.known.insert(name(call), records),
@@ -81,7 +81,7 @@ impl<'a> Ledger<'a> {
     /// Says what the programs of these calls are built from, and whether that has changed.
     pub(super) fn explain(&self, calls: &[Call]) {
         for call in calls {
-            let trail = trail(&self.builder.store, call);
+            let trail = self.trail(call);
             let Some(inputs) = self.inputs(call, &trail.further) else { continue };
             let change = match (self.records(call, &inputs), trail.change_since(&inputs)) {
                 (Some(_), _) => "nothing of it has changed since it was built".to_owned(),
@@ -123,6 +123,20 @@ impl<'a> Ledger<'a> {
         Ok(built)
     }
 
+    /// What is known of the last build of a call's programs: in this folder, else anywhere.
+    fn trail(&self, call: &Call) -> Trail {
+        let known = self.names(call).into_iter();
+        let mut known = known.filter_map(|name| self.builder.store.recall(Table::ProgramInputs, &name));
+        known.next().unwrap_or_default()
+    }
+
+    /// The names of a call's last build: for this folder, and for all machines. Several projects may have programs of
+    /// one name.
+    fn names(&self, call: &Call) -> [String; 2] {
+        let root = &self.builder.project.workspace_root;
+        [format!("{}\n{}", root.display(), name(call)), name(call)]
+    }
+
     fn inputs(&self, call: &Call, further: &Further) -> Option<Inputs> {
         let counter = self.counter.as_ref().filter(|_| call.if_changed)?;
         tokio::task::block_in_place(|| counter.count(&call.request, &asked(call), further))
@@ -145,7 +159,8 @@ impl<'a> Ledger<'a> {
         if counter.count(&call.request, &asked(call), &Further::default())? != *before {
             return Err(Error::build("its files have changed while it was built"));
         }
-        let further = counter.further(&call.request, reads, start)?;
+        let before = self.trail(call).further;
+        let further = counter.further(&call.request, reads, start, &before)?;
         let inputs = counter.count(&call.request, &asked(call), &further)?;
         let record = |program: &Program| {
             let Program { content, linkage, crates, compiler, .. } = program.clone();
@@ -156,14 +171,10 @@ impl<'a> Ledger<'a> {
             .iter()
             .filter_map(|wanted| Some((wanted.key.clone(), record(built.programs.get(&wanted.key)?)?)));
         store.remember(Table::Programs, &inputs.digest().to_string(), &named.collect::<Records>());
-        store.remember(Table::ProgramInputs, &name(call), &inputs.trail(further));
+        let trail = inputs.trail(further);
+        self.names(call).iter().for_each(|name| store.remember(Table::ProgramInputs, name, &trail));
         Ok(())
     }
-}
-
-/// What is known of the last build of a call's programs.
-fn trail(store: &Store, call: &Call) -> Trail {
-    store.recall(Table::ProgramInputs, &name(call)).unwrap_or_default()
 }
 
 /// Names a call, whatever its programs are built from.
@@ -186,7 +197,7 @@ fn what(call: &Call) -> String {
 }
 
 fn tell_unknown(events: &Events, what: &str, error: &Error) {
-    events.note(format!("if-changed does not serve {what}, and cargo is asked each time: {error}"));
+    events.note(format!("if-changed does not serve {what}, so cargo is asked: {error}"));
 }
 
 /// Programs that are built when their bytes are needed, all of them at once.
@@ -194,7 +205,7 @@ pub(super) struct ByNeed {
     builder: Builder,
     calls: Vec<Call>,
     runtime: Handle,
-    built: Mutex<Option<Built>>,
+    built: Mutex<Option<Result<Built>>>,
     is_another: AtomicBool,
 }
 
@@ -214,11 +225,10 @@ impl ByNeed {
     /// Where a program is, once it is built. Not to be called where the runtime's own threads must not wait.
     fn path(&self, key: &Key, digest: &Digest) -> Result<PathBuf> {
         let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
-        if built.is_none() {
-            let made = self.runtime.block_on(self.builder.build(&self.calls))?;
-            *built = Some(made);
-        }
-        let program = built.as_ref().and_then(|built| built.programs.get(key));
+        // A failure is the same for all who wait.
+        let built = built.get_or_insert_with(|| self.runtime.block_on(self.builder.build(&self.calls)));
+        let built = built.as_ref().map_err(Error::copy)?;
+        let program = built.programs.get(key);
         let path = match program.map(|program| &program.content) {
             Some(Content::File { path, digest: own, .. }) if own == digest => Some(path.clone()),
             _ => None,

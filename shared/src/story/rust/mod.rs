@@ -161,11 +161,16 @@ impl Recipe for Crates {
         // wait for it.
         let provided = programs::provide(workshop, &self.project, plan, false);
         let (bases, programs) = tokio::try_join!(workshop.bases(wishes(plan)), provided)?;
-        match self.pack(plan, workshop, &bases, &programs) {
+        let cargo = &workshop.request.rust.cargo;
+        let settings = cargo::settings::Settings::read(cargo);
+        let folders = cargo::remap::of_machine(cargo, &self.project, &settings, &self.target);
+        let notes = cargo::remap::folder_notes(&self.project, &settings, &folders);
+        notes.into_iter().for_each(|note| workshop.events.note(note));
+        match self.pack(plan, workshop, &bases, &programs, &folders) {
             Err(_) if programs.were_others() => {
                 workshop.events.note(OTHERS);
                 let programs = programs::provide(workshop, &self.project, plan, true).await?;
-                self.pack(plan, workshop, &bases, &programs)
+                self.pack(plan, workshop, &bases, &programs, &folders)
             }
             packed => packed,
         }
@@ -184,16 +189,12 @@ impl Crates {
         workshop: &Workshop<'_>,
         bases: &Bases,
         programs: &Programs,
+        folders: &[String],
     ) -> Result<Vec<Packed>> {
-        let cargo = &workshop.request.rust.cargo;
-        let settings = cargo::settings::Settings::read(cargo);
-        let folders = cargo::remap::of_machine(cargo, &self.project, &settings, &self.target);
-        let notes = cargo::remap::folder_notes(&self.project, &settings, &folders);
-        notes.into_iter().for_each(|note| workshop.events.note(note));
         tokio::task::block_in_place(|| {
             pack(workshop, plan, bases, |image, platform, base| {
                 let program = programs.get(image, platform)?;
-                programs::note_traces(workshop, &folders, program, platform);
+                programs::note_traces(workshop, folders, program, platform);
                 programs::check(program, image, platform, &base.contents.tree)?;
                 let lock = Some(self.project.workspace_root.join("Cargo.lock"));
                 let made_of = Ingredients { lock, ..program.made_of() };
