@@ -186,7 +186,7 @@ checksum = "cc00"
 [[package]]
 name = "forked"
 version = "0.1.0"
-source = "git+https://example.com/forked?branch=main#0123456789abcdef0123456789abcdef01234567"
+source = "git+https://you:pa55word@example.com/forked?branch=main#0123456789abcdef0123456789abcdef01234567"
 dependencies = ["rand 0.9.0"]
 [[package]]
 name = "rand"
@@ -245,7 +245,7 @@ source = "registry+https://github.com/rust-lang/crates.io-index"
         let here = "/w/target/release/deps/lib.rlib";
         let units = [
             unit("path+file:///w/app#1.0.0", "bin", "/w/target/x86_64-unknown-linux-musl/release/app"),
-            unit("git+https://example.com/forked?branch=main#0.1.0", "lib", musl),
+            unit("git+https://you:pa55word@example.com/forked?branch=main#0.1.0", "lib", musl),
             unit(&crates_io("rand@0.8.0"), "lib", arm),
             unit(&crates_io("rand@0.9.0"), "lib", musl),
             unit(&crates_io("serde@1.0.0"), "custom-build", here),
@@ -284,7 +284,8 @@ source = "registry+https://github.com/rust-lang/crates.io-index"
             found[2]
                 .source
                 .as_deref()
-                .is_some_and(|source| source.ends_with("#0123456789abcdef0123456789abcdef01234567"))
+                .is_some_and(|source| source.ends_with("#0123456789abcdef0123456789abcdef01234567")
+                    && !source.contains("pa55word"))
         );
     }
 
