@@ -170,7 +170,7 @@ fn age(evidence: &Evidence, days: u32, now: Timestamp) -> Result<String, String>
         let known = base.created.map(Timestamp::as_second).filter(|created| *created > EARLIEST);
         let created = known.ok_or_else(|| format!("its base {} does not say when it was made", base.name))?;
         if created > now.as_second() {
-            return Err(format!("its base {} says that it was made in the future", base.name));
+            return Err(format!("its base {} has a time in the future, which shows no age", base.name));
         }
         let age = (now.as_second() - created) / DAY;
         if oldest.is_none_or(|(other, _)| age > other) {
