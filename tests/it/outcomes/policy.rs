@@ -103,6 +103,36 @@ fn what_is_in_an_index_counts_where_the_index_is_signed_in_the_older_form() {
 }
 
 #[test]
+fn a_base_without_an_age_breaks_the_rule_and_one_that_cannot_be_read_fails_the_call() {
+    if !can_build() {
+        return;
+    }
+    let (project, registry) = (project(), TestRegistry::start(Options::listing(Referrers::Proper)));
+    let bases = TestRegistry::open();
+    put(&bases, "their/base", "1", "amd64", "base");
+    let base = format!("{}:1", bases.repository("their/base"));
+    push(&project, &registry, &["--base", &base, "--platform", "linux/amd64"]);
+    let aged = format!("{SIGNED}bases = ['*/their/base:1']\nmax-base-age = 3\n");
+    let done = judge(&project, &registry, &aged, &["--quiet"]).fail();
+    let said = done.stdout();
+    assert!(said.contains(&format!("  kept   bases: it stands on {base}\n")), "{said}");
+    assert!(
+        said.contains("  broken max-base-age: its base ") && said.contains("does not say when"),
+        "{said}"
+    );
+
+    drop(bases);
+    // Another machine has nothing of the base in its cache.
+    let image = format!("{}:1", registry.repository("me/app"));
+    let elsewhere =
+        || project.call_on("other", ["verify", "--quiet", &image, "--policy", "rules/policy.toml"]);
+    let said = elsewhere().fail().stderr();
+    assert!(said.contains(&format!("cannot tell the age of the base {base}")), "{said}");
+    project.write(&[("rules/policy.toml", &format!("{SIGNED}bases = ['*/their/base:1']\n"))]);
+    elsewhere().succeed();
+}
+
+#[test]
 fn nothing_that_could_run_is_passed_over() {
     let (project, registry) = (project(), TestRegistry::open());
     let image = put(&registry, "me/app", "one", "amd64", "one");

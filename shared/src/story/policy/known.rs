@@ -40,13 +40,14 @@ impl About<'_> {
         let (mut read, mut parts, mut is_any) = (Vec::new(), Vec::new(), false);
         for bill in bills {
             is_any = true;
-            if let Some(listed) = sbom::listed(&bill.predicate) {
+            // An empty one is about nothing that could be judged.
+            if let Some(listed) = sbom::listed(&bill.predicate).filter(|listed| !listed.is_empty()) {
                 read.push(bill);
                 parts.extend(listed);
             }
         }
         if is_any && read.is_empty() {
-            return Err("its SBOM cannot be read".into());
+            return Err("its SBOM lists nothing that can be read".into());
         }
         self.is_covered("SBOM", &read)?;
         parts.sort();
@@ -153,8 +154,10 @@ mod tests {
         );
         assert_eq!(names(&[one, other]), Ok(vec!["a".into(), "b".into()]));
         assert_eq!(names(&[bill(about.root, "c")]), Ok(vec!["c".into()]));
-        let odd = statement(about.root, trust::SPDX_DOCUMENT, json!({"spdxVersion": "SPDX-3.0"}));
-        assert_eq!(names(&[odd]), Err("its SBOM cannot be read".into()));
+        for odd in [json!({"spdxVersion": "SPDX-3.0"}), json!({"spdxVersion": "SPDX-2.3", "packages": []})] {
+            let odd = statement(about.root, trust::SPDX_DOCUMENT, odd);
+            assert_eq!(names(&[odd]), Err("its SBOM lists nothing that can be read".into()));
+        }
         let similar = statement(about.root, "https://spdx.dev/Documentary", json!({}));
         assert_eq!(names(&[similar]), Err("it has no SBOM that is signed so".into()));
     }
