@@ -2,7 +2,7 @@
 
 use containerize_core::policy::Policy;
 use containerize_tests::image::{INDEX, MANIFEST, put};
-use containerize_tests::program::{Call, Project, can_build};
+use containerize_tests::program::{Call, Project, can_build, has_std};
 use containerize_tests::registry::{Options, Referrers, TestRegistry};
 use serde_json::{Value, json};
 
@@ -94,12 +94,16 @@ fn what_is_in_an_index_counts_where_the_index_is_signed_in_the_older_form() {
         return;
     }
     let (project, registry) = (project(), TestRegistry::start(Options::listing(Referrers::None)));
-    push(&project, &registry, &["--signature-format", "legacy", "--attestations", "index"]);
-    let rules = format!("{SIGNED}bases = ['static']\ndenied-packages = ['APP 1.*']\n");
+    let platforms =
+        if has_std("aarch64-unknown-linux-musl") { "linux/amd64,linux/arm64" } else { "linux/amd64" };
+    let in_index = ["--signature-format", "legacy", "--attestations", "index", "--platform", platforms];
+    push(&project, &registry, &in_index);
+    let rules = format!("{SIGNED}bases = ['static']\ndenied-packages = ['APP 1.*']\nreproducible = true\n");
     let done = judge(&project, &registry, &rules, &["--quiet"]).fail();
     let said = done.stdout();
     assert!(said.contains("  kept   bases: it stands on static\n"), "{said}");
     assert!(said.contains("  broken denied-packages: it contains denied packages: app 1.0.0\n"), "{said}");
+    assert!(said.contains("  kept   reproducible: "), "{said}");
 }
 
 #[test]
