@@ -2,6 +2,7 @@
 
 mod evidence;
 mod judge;
+mod names;
 
 use globset::GlobSet;
 use serde::Deserialize;
@@ -9,8 +10,9 @@ use serde::Deserialize;
 use crate::config::TrustedSigner;
 use crate::system::globs::{self, Star};
 
-pub use evidence::{Base, Evidence};
+pub use evidence::{Base, Built, Evidence, Source, missing};
 pub use judge::{Rule, Verdict};
+pub use names::Names;
 
 /// The rules of a file. Those that it does not name are not judged.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -28,9 +30,9 @@ pub struct Policy {
     /// How old its base may be, in days.
     pub max_base_age: Option<u32>,
     /// SPDX identifiers of licences that none of its packages may be under.
-    pub denied_licenses: Option<Globs>,
+    pub denied_licenses: Option<Names>,
     /// Packages that must not be in it: `NAME`, or `NAME VERSION`.
-    pub denied_packages: Option<Globs>,
+    pub denied_packages: Option<Names>,
     /// Whether it must run as another user than root.
     #[serde(default)]
     pub not_root: bool,
@@ -68,7 +70,7 @@ impl Policy {
     }
 }
 
-/// Globs of names that are no paths: `*` reaches across `/`.
+/// Globs of addresses, in which large letters are not small ones: `*` reaches across `/`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Vec<String>")]
 pub struct Globs {

@@ -2,7 +2,7 @@
 //! guessed at.
 
 /// What is known of a licence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Licence {
     /// An expression in the words of SPDX, as the maker wrote it.
     Expression(String),

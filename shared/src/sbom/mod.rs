@@ -4,6 +4,7 @@
 //! Everything here is a value. The same bill is the same document: identifiers come from the digest of
 //! the manifest that it is about, the time is the image's own, and lists are ordered.
 
+mod build_time;
 mod carried;
 mod crates;
 mod cyclonedx;

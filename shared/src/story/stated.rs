@@ -20,6 +20,29 @@ pub(super) struct Stated {
 /// # Errors
 /// When something that is listed cannot be read.
 pub(super) async fn stated(image: &StoredImage, signatory: Option<&Signatory>) -> Result<Stated> {
+    let mut stated = hanging(image, signatory).await?;
+    let is_signed = stated.statements.iter().any(|statement| statement.predicate_type == trust::SIGNATURE);
+    // Whoever signs the index signs what is in it.
+    if signatory.is_none() || is_signed {
+        stated.statements.extend(held(image).await?);
+    }
+    about(image, stated).await
+}
+
+/// The same of an image that is known to be signed by `signatory`, in whichever form: what is in its index counts.
+///
+/// # Errors
+/// As [`stated`].
+pub(super) async fn stated_of_signed(
+    image: &StoredImage,
+    signatory: &Signatory,
+) -> Result<Vec<Statement<Value>>> {
+    let mut stated = hanging(image, Some(signatory)).await?;
+    stated.statements.extend(held(image).await?);
+    Ok(about(image, stated).await?.statements)
+}
+
+async fn hanging(image: &StoredImage, signatory: Option<&Signatory>) -> Result<Stated> {
     let digest = image.root.digest;
     let (mut statements, mut refused): (Vec<Statement<Value>>, Vec<Refusal>) = Default::default();
     let wanted = |kind: &str| match signatory {
@@ -33,15 +56,18 @@ pub(super) async fn stated(image: &StoredImage, signatory: Option<&Signatory>) -
             None => statements.extend(serde_json::from_slice(&content).ok()),
         }
     }
-    let is_signed = statements.iter().any(|statement| statement.predicate_type == trust::SIGNATURE);
-    // Whoever signs the index signs what is in it.
-    if signatory.is_none() || is_signed {
-        let held = image.held_documents(trust::IN_TOTO).await?;
-        statements.extend(held.iter().filter_map(|content| serde_json::from_slice(content).ok()));
-    }
-    let about = digests(image).await?;
-    statements.retain(|statement| about.iter().any(|one| statement.is_about(one)));
     Ok(Stated { statements, refused })
+}
+
+async fn held(image: &StoredImage) -> Result<Vec<Statement<Value>>> {
+    let held = image.held_documents(trust::IN_TOTO).await?;
+    Ok(held.iter().filter_map(|content| serde_json::from_slice(content).ok()).collect())
+}
+
+async fn about(image: &StoredImage, mut stated: Stated) -> Result<Stated> {
+    let about = digests(image).await?;
+    stated.statements.retain(|statement| about.iter().any(|one| statement.is_about(one)));
+    Ok(stated)
 }
 
 /// What a statement about the image may be about: what its name leads to, and each platform's manifest.

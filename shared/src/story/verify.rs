@@ -206,10 +206,17 @@ impl Verifier<'_> {
 }
 
 /// The short name of a bill of materials, by its media type or the predicate that holds it.
-fn bill(kind: &str) -> Option<&'static str> {
+pub(super) fn bill(kind: &str) -> Option<&'static str> {
+    // Some predicates name the version of the format, such as `https://spdx.dev/Document/v2.3`.
+    let is = |predicate: &str| {
+        let rest = kind.strip_prefix(predicate);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
     match kind {
-        sbom::SPDX | trust::SPDX_DOCUMENT => Some("spdx"),
-        sbom::CYCLONEDX | trust::CYCLONEDX_BOM => Some("cyclonedx"),
+        sbom::SPDX => Some("spdx"),
+        sbom::CYCLONEDX => Some("cyclonedx"),
+        _ if is(trust::SPDX_DOCUMENT) => Some("spdx"),
+        _ if is(trust::CYCLONEDX_BOM) => Some("cyclonedx"),
         _ => None,
     }
 }

@@ -33,8 +33,12 @@ pub struct Provenance {
 #[serde(rename_all = "camelCase")]
 struct Definition {
     build_type: String,
+    // Not all who write the predicate have something to say here.
+    #[serde(default)]
     external_parameters: BTreeMap<String, Value>,
+    #[serde(default)]
     internal_parameters: BTreeMap<String, Value>,
+    #[serde(default)]
     resolved_dependencies: Vec<Resource>,
 }
 
@@ -51,6 +55,7 @@ struct Details {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct BuilderIs {
     id: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     version: BTreeMap<String, String>,
 }
 

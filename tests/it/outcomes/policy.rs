@@ -1,9 +1,10 @@
 //! Images that are held to a policy before they are used.
 
 use containerize_core::policy::Policy;
-use containerize_tests::program::{Call, Project, can_build};
+use containerize_tests::image::{INDEX, MANIFEST, put};
+use containerize_tests::program::{Call, Project, can_build, has_std};
 use containerize_tests::registry::{Options, Referrers, TestRegistry};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::sign::fixture;
 
@@ -85,6 +86,84 @@ fn what_somebody_else_states_does_not_count() {
     push(&project, &registry, &["-t", "1", "--user", "0"]);
     let done = judge(&project, &registry, "not-root = true", &["--quiet"]).fail();
     assert!(done.stdout().contains("  broken not-root: it runs as root on linux/"), "{}", done.stdout());
+}
+
+#[test]
+fn what_is_in_an_index_counts_where_the_index_is_signed_in_the_older_form() {
+    if !can_build() {
+        return;
+    }
+    let (project, registry) = (project(), TestRegistry::start(Options::listing(Referrers::None)));
+    let platforms =
+        if has_std("aarch64-unknown-linux-musl") { "linux/amd64,linux/arm64" } else { "linux/amd64" };
+    let in_index = ["--signature-format", "legacy", "--attestations", "index", "--platform", platforms];
+    push(&project, &registry, &in_index);
+    let rules = format!("{SIGNED}bases = ['static']\ndenied-packages = ['APP 1.*']\nreproducible = true\n");
+    let done = judge(&project, &registry, &rules, &["--quiet"]).fail();
+    let said = done.stdout();
+    assert!(said.contains("  kept   bases: it stands on static\n"), "{said}");
+    assert!(said.contains("  broken denied-packages: it contains denied packages: app 1.0.0\n"), "{said}");
+    assert!(said.contains("  kept   reproducible: "), "{said}");
+}
+
+#[test]
+fn a_base_without_an_age_breaks_the_rule_and_one_that_cannot_be_read_fails_the_call() {
+    if !can_build() {
+        return;
+    }
+    let (project, registry) = (project(), TestRegistry::start(Options::listing(Referrers::Proper)));
+    let bases = TestRegistry::open();
+    put(&bases, "their/base", "1", "amd64", "base");
+    let base = format!("{}:1", bases.repository("their/base"));
+    push(&project, &registry, &["--base", &base, "--platform", "linux/amd64"]);
+    let aged = format!("{SIGNED}bases = ['*/their/base:1']\nmax-base-age = 3\n");
+    let done = judge(&project, &registry, &aged, &["--quiet"]).fail();
+    let said = done.stdout();
+    assert!(said.contains(&format!("  kept   bases: it stands on {base}\n")), "{said}");
+    assert!(
+        said.contains("  broken max-base-age: its base ") && said.contains("does not say when"),
+        "{said}"
+    );
+
+    drop(bases);
+    // Another machine has nothing of the base in its cache.
+    let image = format!("{}:1", registry.repository("me/app"));
+    let elsewhere =
+        || project.call_on("other", ["verify", "--quiet", &image, "--policy", "rules/policy.toml"]);
+    let said = elsewhere().fail().stderr();
+    assert!(said.contains(&format!("cannot tell the age of the base {base}")), "{said}");
+    project.write(&[("rules/policy.toml", &format!("{SIGNED}bases = ['*/their/base:1']\n"))]);
+    elsewhere().succeed();
+}
+
+#[test]
+fn nothing_that_could_run_is_passed_over() {
+    let (project, registry) = (project(), TestRegistry::open());
+    let image = put(&registry, "me/app", "one", "amd64", "one");
+    let (_, bytes) = registry.manifest("me/app", &image).expect("a manifest");
+    let index = |media_type: &str, digest: &str, size: usize, platform: &str, count: usize| {
+        let entry = json!({"mediaType": media_type, "digest": digest, "size": size,
+            "platform": {"os": platform, "architecture": if platform == "linux" { "amd64" } else { platform }},
+            "annotations": {"vnd.docker.reference.type": "attestation-manifest"}});
+        let entries = vec![entry; count];
+        json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).to_string()
+    };
+    let said = |content: String| {
+        registry.put_manifest("me/app", "1", INDEX, content);
+        let done = judge(&project, &registry, "not-root = true", &["--quiet"]).fail();
+        assert_eq!(done.code(), 4, "{}", done.stderr());
+        done.stdout().to_owned() + &done.stderr()
+    };
+    let marked = index(MANIFEST, &image, bytes.len(), "linux", 1);
+    let text = said(marked.clone());
+    assert!(text.contains("  broken not-root: it runs as root on linux/amd64\n"), "{text}");
+    let text = said(index(MANIFEST, &image, bytes.len(), "unknown", 1));
+    assert!(text.contains("  broken not-root: it contains no image\n"), "{text}");
+    let text = said(index(MANIFEST, &image, bytes.len(), "linux", 257));
+    assert!(text.contains("the image's index has 257 entries"), "{text}");
+    let nested = registry.put_manifest("me/app", "nested", INDEX, marked.clone());
+    let text = said(index(INDEX, &nested, marked.len(), "linux", 1));
+    assert!(text.contains("in the image's index is another index"), "{text}");
 }
 
 #[test]

@@ -1,29 +1,32 @@
 //! Whether an image in a registry keeps the rules of a policy: what is known of it is gathered, and judged.
 
+mod images;
+mod known;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::rebuild;
 use super::sign::Trusted;
-use super::stated::stated;
+use super::stated::stated_of_signed;
 use super::verify::Verifier;
 use crate::base::lock::BaseLock;
 use crate::base::spec::BaseSpec;
 use crate::base::{Opener, StoredImage};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::event::Events;
 use crate::oci::media_type::Compression;
-use crate::oci::{Digest, ImageConfig, Platform, Reference};
+use crate::oci::{Digest, ImageConfig, Reference};
 use crate::policy::{Base, Evidence, Policy, Rule, Verdict};
 use crate::registry::Client;
-use crate::sbom::{self, Listed};
 use crate::store::Store;
-use crate::trust::{self, Provenance, Signatory, Statement};
+use crate::trust::{Provenance, Signatory};
+use images::{Single, singles};
+use known::About;
 
 /// What an image is judged with.
 pub struct Judge<'a> {
@@ -73,11 +76,12 @@ impl Judge<'_> {
         let digest = stored.root.digest;
         // From here on by its digest: the tag may move meanwhile.
         let pinned = image.repository.with_digest(digest);
-        let mut evidence = Evidence { users: users(&stored).await?, ..Evidence::default() };
+        let images = singles(&stored).await?;
+        let mut evidence = Evidence { users: images.iter().map(user).collect(), ..Evidence::default() };
         if let Some((signer, signatory)) = self.signer(&pinned, &signers).await? {
             evidence.signer = Some(signer);
             if let Some(signatory) = signatory {
-                self.add_stated(&stored, signatory, &mut evidence).await?;
+                self.add_stated(&stored, &images, signatory, &mut evidence).await?;
             }
         }
         let now =
@@ -136,49 +140,48 @@ impl Judge<'_> {
     async fn add_stated(
         &self,
         image: &StoredImage,
+        images: &[Single],
         signatory: &Signatory,
         evidence: &mut Evidence,
     ) -> Result<()> {
-        let statements = stated(image, Some(signatory)).await?.statements;
-        for statement in &statements {
-            if let Some(bill) = bill(statement) {
-                evidence.parts.get_or_insert_default().extend(bill);
+        let statements = stated_of_signed(image, signatory).await?;
+        let about = About { root: image.root.digest, images };
+        evidence.parts = about.parts(&statements);
+        let known = match about.provenances(&statements) {
+            Ok(known) => known,
+            Err(why) => {
+                evidence.builds = Err(why.clone());
+                evidence.bases = Err(why.clone());
+                evidence.repeatable = Err(why);
+                return Ok(());
             }
-        }
-        if let Some(parts) = &mut evidence.parts {
-            parts.sort();
-            parts.dedup();
-        }
-        let provenances = statements.into_iter().filter(|one| one.predicate_type == trust::PROVENANCE);
-        let provenances: Vec<Provenance> =
-            provenances.filter_map(|one| serde_json::from_value(one.predicate).ok()).collect();
-        if provenances.is_empty() {
-            return Ok(());
-        }
-        evidence.builders = provenances.iter().map(|one| one.builder().to_owned()).collect();
-        let sources = provenances.iter().flat_map(|one| one.with_role("source"));
-        let sources = sources.filter_map(|source| source.uri.as_deref());
-        evidence.sources =
-            Some(sources.map(|uri| uri.strip_prefix("git+").unwrap_or(uri).to_owned()).collect());
-        evidence.bases = self.bases(&provenances).await;
-        let shown = image.root.digest.to_string();
-        let ours: Vec<Provenance> = provenances.into_iter().filter(Provenance::is_of_an_image).collect();
-        evidence.repeatable = Some(rebuild::may_be_built_again(&ours, &shown));
+        };
+        evidence.builds = Ok(known.built);
+        evidence.bases = match &known.is_all_own {
+            Ok(()) => Ok(self.bases(&known.own).await?),
+            Err(why) => Err(why.clone()),
+        };
+        evidence.repeatable = known.is_all_own.and_then(|()| repeatable(&known.own, &image.root.digest));
         Ok(())
     }
 
     /// The bases that provenance names: those from registries with the time when they were made, and those that this
     /// program makes.
-    async fn bases(&self, provenances: &[Provenance]) -> Vec<Base> {
+    ///
+    /// # Errors
+    /// When a base cannot be read whose age is judged.
+    async fn bases(&self, provenances: &[Provenance]) -> Result<Vec<Base>> {
         let (mut found, mut told) = (BTreeSet::new(), BTreeSet::new());
         for material in provenances.iter().flat_map(|one| one.with_role("base")) {
             let uri = material.uri.as_deref().unwrap_or_default();
             let name = uri.strip_prefix("oci://").unwrap_or(uri).to_owned();
             let created = match (name.parse::<Reference>(), material.digest_of_content()) {
                 (Ok(reference), Some(digest)) => {
-                    let pinned = reference.repository.with_digest(digest);
                     told.insert(reference.to_string());
-                    self.created(&pinned).await
+                    let pinned = reference.repository.with_digest(digest);
+                    self.created(&pinned)
+                        .await
+                        .context(|| format!("cannot tell the age of the base {name}"))?
                 }
                 _ => None,
             };
@@ -198,18 +201,23 @@ impl Judge<'_> {
                 is_made_here: is_own(name),
             }));
         }
-        found.into_iter().collect()
+        Ok(found.into_iter().collect())
     }
 
-    /// When an image was made, as its configuration says it.
-    async fn created(&self, image: &Reference) -> Option<Timestamp> {
-        let stored =
-            self.opener(&BaseLock::default()).stored(&BaseSpec::Registry(image.clone())).await.ok()?;
+    /// When an image was made, as its configuration says it; `None` where no rule asks.
+    async fn created(&self, image: &Reference) -> Result<Option<Timestamp>> {
+        if self.policy.max_base_age.is_none() {
+            return Ok(None);
+        }
+        let stored = self.opener(&BaseLock::default()).stored(&BaseSpec::Registry(image.clone())).await?;
         let mut newest = None;
-        for (_, config) in configurations(&stored).await.ok()? {
+        for (_, manifest) in stored.images().await? {
+            let bytes = stored.small(&manifest.config).await?;
+            let config: ImageConfig = serde_json::from_slice(&bytes)
+                .map_err(|e| Error::integrity("its configuration cannot be read").because(e))?;
             newest = newest.max(config.created.and_then(|created| created.parse().ok()));
         }
-        newest
+        Ok(newest)
     }
 
     fn opener<'o>(&'o self, lock: &'o BaseLock) -> Opener<'o> {
@@ -232,27 +240,17 @@ fn is_own(name: &str) -> bool {
     matches!(name, "static" | "scratch") || name.starts_with("deb:")
 }
 
-/// The packages of a statement that holds a bill of materials.
-fn bill(statement: &Statement<Value>) -> Option<Vec<Listed>> {
-    let is_bill = [trust::SPDX_DOCUMENT, trust::CYCLONEDX_BOM].contains(&statement.predicate_type.as_str());
-    if is_bill { sbom::listed(&statement.predicate) } else { None }
+/// The platform of an image, and whom it runs as.
+fn user(image: &Single) -> (String, String) {
+    (image.platform.to_string(), image.config.config.user.clone().unwrap_or_default())
 }
 
-/// Each platform of the image, and its configuration.
-async fn configurations(image: &StoredImage) -> Result<Vec<(Platform, ImageConfig)>> {
-    let mut found = Vec::new();
-    for (_, manifest) in image.images().await? {
-        let bytes = image.small(&manifest.config).await?;
-        let config: ImageConfig = serde_json::from_slice(&bytes)
-            .map_err(|e| Error::integrity("the image's configuration cannot be read").because(e))?;
-        found.push((config.platform(), config));
+/// Each build must be one that can be repeated: which of them made the image, only repeating it tells.
+fn repeatable(all: &[Provenance], image: &Digest) -> std::result::Result<(), String> {
+    let shown = image.to_string();
+    let each = |one| rebuild::may_be_built_again(std::slice::from_ref(one), &shown);
+    match all {
+        [] => rebuild::may_be_built_again(all, &shown),
+        all => all.iter().try_for_each(each),
     }
-    Ok(found)
-}
-
-async fn users(image: &StoredImage) -> Result<Vec<(String, String)>> {
-    let all = configurations(image).await?.into_iter();
-    Ok(all
-        .map(|(platform, config)| (platform.to_string(), config.config.user.clone().unwrap_or_default()))
-        .collect())
 }
