@@ -44,6 +44,20 @@ pub struct Opener<'a> {
     pub events: &'a Events,
 }
 
+impl<'a> Opener<'a> {
+    /// One for images that are looked at and not built on: `lock` pins nothing that may not move, and nothing is
+    /// compressed.
+    pub const fn of_images(
+        (store, client): (&'a Store, &'a Client),
+        lock: &'a BaseLock,
+        dir: &'a Path,
+        events: &'a Events,
+    ) -> Self {
+        let compression = Compression::Gzip;
+        Self { store, client, lock, locked: false, offline: false, dir, compression, jobs: 1, events }
+    }
+}
+
 impl Opener<'_> {
     /// Opens `spec` for `platform`, without what an image that is built on it must not take over.
     ///

@@ -17,7 +17,6 @@ use crate::event::Events;
 use crate::facts;
 use crate::facts::details::FileSystem;
 use crate::image::{Image, ImageSet};
-use crate::oci::media_type::Compression;
 use crate::oci::{Digest, ImageConfig, Platform, to_json};
 use crate::plan::Plan;
 use crate::registry::Client;
@@ -59,17 +58,8 @@ impl Examiner<'_> {
     /// in the reports.
     pub async fn examine(&self, image: &BaseSpec, platforms: &[Platform]) -> Result<Vec<Checked>> {
         let lock = BaseLock::default();
-        let opener = Opener {
-            store: self.store,
-            client: self.client,
-            lock: &lock,
-            locked: false,
-            offline: false,
-            dir: self.dir,
-            compression: Compression::Gzip,
-            jobs: self.jobs,
-            events: self.events,
-        };
+        let opener = Opener::of_images((self.store, self.client), &lock, self.dir, self.events);
+        let opener = Opener { jobs: self.jobs, ..opener };
         let platforms =
             if platforms.is_empty() { opener.platforms(image).await? } else { platforms.to_vec() };
         let mut found = Vec::new();

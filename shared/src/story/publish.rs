@@ -16,7 +16,6 @@ use crate::config::{Attest, Sign};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::facts;
-use crate::oci::media_type::Compression;
 use crate::oci::{Digest, Platform, Repository};
 use crate::registry::Client;
 use crate::store::{Blob, Store, Table};
@@ -71,17 +70,9 @@ pub async fn publish(
 async fn read(desk: Desk<'_>, base: &BaseSpec, platform: &Platform) -> Result<Vec<Digest>> {
     let Desk { request, dir, store, client, events } = desk;
     events.step("Reading", format!("{base} for {platform}"));
-    let opener = Opener {
-        store,
-        client,
-        lock: &BaseLock::default(),
-        locked: false,
-        offline: false,
-        dir,
-        compression: Compression::Gzip,
-        jobs: request.jobs.unwrap_or(1),
-        events,
-    };
+    let lock = BaseLock::default();
+    let opener = Opener::of_images((store, client), &lock, dir, events);
+    let opener = Opener { jobs: request.jobs.unwrap_or(1), ..opener };
     let BaseImage { mut layers, config, .. } = opener.read(base, platform).await?;
     let known = |blob: &Blob, store: &Store| facts::known(blob, store) && facts::details_known(blob, store);
     fetch_unknown(&mut layers, client, store, known).await?;

@@ -19,7 +19,6 @@ use crate::base::spec::BaseSpec;
 use crate::base::{Opener, StoredImage};
 use crate::error::{Context, Error, Kind, Result};
 use crate::event::Events;
-use crate::oci::media_type::Compression;
 use crate::oci::{Digest, ImageConfig, Reference};
 use crate::policy::{Base, Evidence, Policy, Rule, Verdict};
 use crate::registry::Client;
@@ -221,17 +220,7 @@ impl Judge<'_> {
     }
 
     fn opener<'o>(&'o self, lock: &'o BaseLock) -> Opener<'o> {
-        Opener {
-            store: self.store,
-            client: self.client,
-            lock,
-            locked: false,
-            offline: false,
-            dir: self.dir,
-            compression: Compression::Gzip,
-            jobs: 1,
-            events: self.events,
-        }
+        Opener::of_images((self.store, self.client), lock, self.dir, self.events)
     }
 }
 

@@ -26,7 +26,6 @@ use crate::base::{Opener, StoredImage};
 use crate::config::Language;
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
-use crate::oci::media_type::Compression;
 use crate::oci::{Digest, ImageConfig};
 use crate::registry::Client;
 use crate::store::{Store, scratch};
@@ -174,17 +173,7 @@ impl Rebuilder<'_> {
     }
 
     fn opener<'o>(&'o self, lock: &'o BaseLock) -> Opener<'o> {
-        Opener {
-            store: self.store,
-            client: self.client,
-            lock,
-            locked: false,
-            offline: false,
-            dir: &self.request.dir,
-            compression: Compression::Gzip,
-            jobs: 1,
-            events: self.events,
-        }
+        Opener::of_images((self.store, self.client), lock, &self.request.dir, self.events)
     }
 }
 

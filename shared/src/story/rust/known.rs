@@ -113,9 +113,12 @@ impl<'a> Ledger<'a> {
         let (start, nothing) = (SystemTime::now(), Further::default());
         let before: Vec<Option<Inputs>> = calls.iter().map(|call| self.inputs(call, &nothing)).collect();
         let built = self.builder.build(calls).await?;
+        let Builder { cargo, project, store, .. } = self.builder;
+        // Reads all files again: what was edited meanwhile may or may not be in a program.
+        let after = if self.counter.is_some() { Counter::new(cargo, project, store).ok() } else { None };
         for (at, (call, before)) in calls.iter().zip(before).enumerate() {
-            if let Some(before) = before
-                && let Err(error) = self.remember((at, call), &before, start, &built)
+            if let (Some(before), Some(after)) = (before, &after)
+                && let Err(error) = self.remember((at, call), (&before, after), start, &built)
             {
                 tell_unknown(&self.builder.events, &what(call), &error);
             }
@@ -147,15 +150,12 @@ impl<'a> Ledger<'a> {
     fn remember(
         &self,
         (at, call): (usize, &Call),
-        before: &Inputs,
+        (before, counter): (&Inputs, &Counter<'_>),
         start: SystemTime,
         built: &Built,
     ) -> Result<()> {
-        let Builder { cargo, project, store, .. } = self.builder;
         let unknown = || Error::build("cargo gives no account of what it has read");
         let reads = built.reads.get(&at).and_then(Option::as_ref).ok_or_else(unknown)?;
-        // Files that were edited meanwhile may or may not be in the program.
-        let counter = Counter::new(cargo, project, store)?;
         if counter.count(&call.request, &asked(call), &Further::default())? != *before {
             return Err(Error::build("its files have changed while it was built"));
         }
@@ -170,6 +170,7 @@ impl<'a> Ledger<'a> {
             .wanted
             .iter()
             .filter_map(|wanted| Some((wanted.key.clone(), record(built.programs.get(&wanted.key)?)?)));
+        let store = &self.builder.store;
         store.remember(Table::Programs, &inputs.digest().to_string(), &named.collect::<Records>());
         let trail = inputs.trail(further);
         self.names(call).iter().for_each(|name| store.remember(Table::ProgramInputs, name, &trail));
