@@ -91,8 +91,7 @@ class FleetBench:
         return wall - own, asked
 
     def cargo(self, project: Path, size: int) -> float:
-        """One call for each package, as the program makes them: built together, packages would get each other's
-        features."""
+        """One call for each package, as the program makes them: together they would share features."""
         cargo = ["cargo", "build", "--release", "--target", TARGET]
         calls = ([*cargo, "-p", f"s{number:03}"] for number in range(size))
         return sum(measure(call, project, self.env).wall for call in calls)
