@@ -80,7 +80,7 @@ impl StoredImage {
         Self::at(Content::Layout(dir.to_owned()), root, listed).await
     }
 
-    /// Its images: those of an index, or the only one. What hangs in the index is none of them.
+    /// Its images: those of an index, without what hangs in it; or the only one.
     ///
     /// # Errors
     /// When a manifest cannot be read.

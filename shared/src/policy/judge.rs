@@ -220,7 +220,7 @@ fn user(evidence: &Evidence) -> Result<String, String> {
     for (platform, user) in &evidence.users {
         let own = user.split(':').next().unwrap_or_default();
         let is_number = own.bytes().all(|digit| digit.is_ascii_digit());
-        // An image may call anybody `app`, and runtimes do not agree on what is no number.
+        // An image may call anybody `app`, and runtimes disagree about which texts are numbers.
         match own.parse().ok().filter(|id| is_number && NOT_ROOT.contains(id)) {
             Some(_) => {}
             None if own == "root" || own.bytes().all(|digit| digit == b'0') => {

@@ -93,6 +93,6 @@ mod tests {
         for pattern in ["left.pad", "@scope/left.pad", "left.pad 1.3.0", "@scope/left.pad 1.*"] {
             assert!(has(pattern, &scoped), "{pattern}");
         }
-        assert!(!has("left-pad", &scoped), "this is no distribution of Python");
+        assert!(!has("left-pad", &scoped), "this is not a Python distribution");
     }
 }

@@ -40,6 +40,10 @@ pub struct Counter<'a> {
     replaced: Vec<PathBuf>,
     /// Folders that stand in the place of registries.
     vendors: Vec<PathBuf>,
+    of_workspace: OfWorkspace,
+    configuration: Vec<u8>,
+    /// Packages, each with what only its tests need, where that decides about nothing else.
+    only_for_tests: BTreeSet<(&'a str, &'a str)>,
     trees: RefCell<BTreeMap<PathBuf, Rc<Tree>>>,
 }
 
@@ -47,15 +51,33 @@ impl<'a> Counter<'a> {
     /// Reads what concerns all programs.
     ///
     /// # Errors
-    /// Build: there is no Cargo.lock, so versions are not decided.
+    /// Build: there is no Cargo.lock, so versions are not decided; or the workspace's Cargo.toml cannot be read.
     pub fn new(cargo: &'a Cargo, project: &'a Project, store: &'a Store) -> Result<Self> {
         let settings = Settings::read(cargo);
         let lock =
             Lock::read(&project.workspace_root).ok_or_else(|| Error::build("there is no Cargo.lock"))?;
         let replaced: Vec<PathBuf> = settings.local_paths().iter().map(|path| local::plain(path)).collect();
         let folders = local::packages(project, replaced.clone());
-        let (vendors, trees) = (settings.source_directories(), RefCell::default());
-        Ok(Self { cargo, project, store, settings, lock, folders, replaced, vendors, trees })
+        let root = project.root_manifest();
+        let of_workspace = values::of_workspace(&root).ok_or_else(|| unreadable(&root, "it is not TOML"))?;
+        let only_for_tests = match of_workspace.tests_decide {
+            true => BTreeSet::new(),
+            false => only_for_tests(project),
+        };
+        Ok(Self {
+            cargo,
+            project,
+            store,
+            lock,
+            folders,
+            replaced,
+            vendors: settings.source_directories(),
+            of_workspace,
+            configuration: values::configuration(cargo, &settings)?,
+            only_for_tests,
+            trees: RefCell::default(),
+            settings,
+        })
     }
 
     /// What the programs of `request` are built from, if a build reads `further` beside the files of its packages.
@@ -67,12 +89,11 @@ impl<'a> Counter<'a> {
         let mut inputs = Inputs::default();
         self.add_tools(request, more, &mut inputs)?;
         let crates = self.crates(request)?;
-        let is_for_tests = self.left_out()?;
         for of in &crates {
             let needs = of
                 .dependencies
                 .iter()
-                .filter(|line| Need::read(line).is_none_or(|need| !is_for_tests(of, need.name)));
+                .filter(|line| Need::read(line).is_none_or(|need| !self.is_for_tests(of, need.name)));
             let needs: Vec<&str> = needs.map(String::as_str).collect();
             let (source, sum) = (of.source.as_deref().unwrap_or_default(), self.lock.checksum(of));
             let own = self.vendored(of)?;
@@ -121,9 +142,8 @@ impl<'a> Counter<'a> {
         inputs.add(Input::General("the features"), format!("{features:?}"));
         let flags = rustflags::in_force(self.cargo, &self.settings, &facts, triple);
         inputs.add(Input::General("rustflags"), flags.join("\n"));
-        inputs
-            .add(Input::General("cargo's configuration"), values::configuration(self.cargo, &self.settings)?);
-        inputs.add(Input::General("the profiles and patches of the workspace"), self.of_workspace()?.text);
+        inputs.add(Input::General("cargo's configuration"), &self.configuration);
+        inputs.add(Input::General("the profiles and patches of the workspace"), &self.of_workspace.text);
         if triple.ends_with(".json") {
             let path = self.cargo.dir().join(triple);
             inputs.0.push((
@@ -134,11 +154,6 @@ impl<'a> Counter<'a> {
         Ok(())
     }
 
-    fn of_workspace(&self) -> Result<OfWorkspace> {
-        let root = self.project.root_manifest();
-        values::of_workspace(&root).ok_or_else(|| unreadable(&root, "it is not TOML"))
-    }
-
     fn package(&self, request: &Request) -> Result<&Package> {
         let id = request.binaries.first().map(|binary| binary.package_id.as_str()).unwrap_or_default();
         let found = self.project.packages.iter().find(|package| package.id == id);
@@ -146,12 +161,8 @@ impl<'a> Counter<'a> {
     }
 
     /// Whether what a package needs is for its tests alone, and decides about nothing else.
-    fn left_out(&self) -> Result<impl Fn(&Locked, &str) -> bool + use<'_, 'a>> {
-        let tests = match self.of_workspace()?.tests_decide {
-            true => BTreeSet::new(),
-            false => only_for_tests(self.project),
-        };
-        Ok(move |of: &Locked, need: &str| of.source.is_none() && tests.contains(&(of.name.as_str(), need)))
+    fn is_for_tests(&self, of: &Locked, need: &str) -> bool {
+        of.source.is_none() && self.only_for_tests.contains(&(of.name.as_str(), need))
     }
 
     /// What folders of sources hold of a crate, in one line: nobody holds that to the checksum of the lock.
@@ -160,8 +171,8 @@ impl<'a> Counter<'a> {
         let names = [of.name.clone(), format!("{}-{}", of.name, of.version)];
         let folders = self.vendors.iter().flat_map(|folder| names.iter().map(move |name| folder.join(name)));
         for folder in folders.filter(|folder| of.source.is_some() && folder.is_dir()) {
-            let tree = files::of_folder(&folder).map_err(|error| unreadable(&folder, error))?;
-            tree.iter()
+            self.tree(&folder, files::of_folder)?
+                .iter()
                 .for_each(|(path, digest)| all.push_str(&format!("{} {digest}\n", seen_from(&folder, path))));
         }
         Ok(all)
@@ -170,7 +181,8 @@ impl<'a> Counter<'a> {
     /// The package and all that it needs, as Cargo.lock has it.
     fn crates(&self, request: &Request) -> Result<Vec<&Locked>> {
         let package = self.package(request)?;
-        let found = self.lock.closure((&package.name, &package.version), self.left_out()?);
+        let found =
+            self.lock.closure((&package.name, &package.version), |of, need| self.is_for_tests(of, need));
         match found.is_empty() {
             true => {
                 Err(Error::build(format!("Cargo.lock has no package {} {}", package.name, package.version)))
@@ -203,7 +215,9 @@ impl<'a> Counter<'a> {
         folder: &Path,
         found: &mut BTreeMap<String, Digest>,
     ) -> Result<()> {
-        for (path, digest) in self.tree(request, folder)?.iter() {
+        let own = request.target_dir(self.cargo, self.project);
+        let made = [own, self.project.target_directory.clone(), self.project.build_directory.clone()];
+        for (path, digest) in self.tree(folder, |folder| files::of_package(folder, &made))?.iter() {
             found.insert(self.name(path), *digest);
         }
         let manifest = folder.join("Cargo.toml");
@@ -222,14 +236,12 @@ impl<'a> Counter<'a> {
         Ok(())
     }
 
-    fn tree(&self, request: &Request, folder: &Path) -> Result<Rc<Tree>> {
+    /// The files of a folder, which are read once.
+    fn tree(&self, folder: &Path, read: impl FnOnce(&Path) -> std::io::Result<Tree>) -> Result<Rc<Tree>> {
         if let Some(known) = self.trees.borrow().get(folder) {
             return Ok(known.clone());
         }
-        let own = request.target_dir(self.cargo, self.project);
-        let made = [own, self.project.target_directory.clone(), self.project.build_directory.clone()];
-        let read = files::of_package(folder, &made).map_err(|error| unreadable(folder, error))?;
-        let read = Rc::new(read);
+        let read = Rc::new(read(folder).map_err(|error| unreadable(folder, error))?);
         self.trees.borrow_mut().insert(folder.to_owned(), read.clone());
         Ok(read)
     }

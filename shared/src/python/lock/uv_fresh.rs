@@ -27,10 +27,7 @@ pub(super) fn check(
     project: &ProjectFacts<'_>,
     pyproject: &Table,
 ) -> Result<()> {
-    let Some(entry) = project_entry(lock, project) else {
-        return Err(not_in_it(lock, project, pyproject));
-    };
-    let comparison = Comparison { lock, python, dir: project.dir, root: root(lock) };
+    let (comparison, entry) = comparison(lock, python, project, pyproject)?;
     comparison.requires_python(pyproject, entry)?;
     comparison.project(entry, pyproject)?;
     comparison.groups(entry, pyproject)?;
@@ -45,10 +42,7 @@ pub(super) fn check_member(
     project: &ProjectFacts<'_>,
     pyproject: &Table,
 ) -> Result<()> {
-    let Some(entry) = project_entry(lock, project) else {
-        return Err(not_in_it(lock, project, pyproject));
-    };
-    let comparison = Comparison { lock, python, dir: project.dir, root: root(lock) };
+    let (comparison, entry) = comparison(lock, python, project, pyproject)?;
     comparison.project(entry, pyproject)?;
     comparison.groups(entry, pyproject)
 }
@@ -111,6 +105,17 @@ struct Comparison<'a> {
     /// The folder of what is compared.
     dir: &'a Path,
     root: Option<Table>,
+}
+
+/// What the project is compared with, and its entry.
+fn comparison<'a>(
+    lock: &'a Uv,
+    python: Option<&'a Constraint>,
+    project: &ProjectFacts<'a>,
+    pyproject: &Table,
+) -> Result<(Comparison<'a>, &'a Entry)> {
+    let entry = project_entry(lock, project).ok_or_else(|| not_in_it(lock, project, pyproject))?;
+    Ok((Comparison { lock, python, dir: project.dir, root: root(lock) }, entry))
 }
 
 impl Comparison<'_> {

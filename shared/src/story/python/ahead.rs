@@ -38,8 +38,8 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// Opens bases, and where that takes its time begins to fetch the wheels that the images will probably hold. A guess
-    /// that is wrong, or a file that cannot be had, is no error: whoever needs a wheel asks for it again.
+    /// Opens bases, and where that takes its time begins to fetch the wheels that the images will probably hold. A wrong
+    /// guess, or a file that cannot be fetched, is not an error: whoever needs a wheel asks for it again.
     ///
     /// # Errors
     /// Those of `opening`.

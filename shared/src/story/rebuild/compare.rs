@@ -130,7 +130,7 @@ async fn sides(of: &StoredImage) -> Result<Vec<OneImage>> {
 struct Layer<'a> {
     /// What the history calls it.
     title: &'a str,
-    /// Whether it is none of the base's.
+    /// Whether the base does not have it.
     is_ours: bool,
     blob: &'a Descriptor,
     /// The digest of its archive.

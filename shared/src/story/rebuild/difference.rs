@@ -76,7 +76,7 @@ pub struct LayerDifference {
     pub layer: usize,
     /// What its line in the history calls it.
     pub title: String,
-    /// Whether it is none of the base's.
+    /// Whether the base does not have it.
     #[serde(skip)]
     pub is_ours: bool,
     /// Where in it.

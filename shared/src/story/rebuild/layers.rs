@@ -104,7 +104,7 @@ fn shown(path: &[u8]) -> String {
     tame(&String::from_utf8_lossy(path))
 }
 
-/// The first property in which two entries of a path differ. Their sizes are no property: their contents are compared.
+/// The first property in which two entries of a path differ. Sizes are left out: contents are compared.
 fn property<A: Read, B: Read>(one: &tar::Entry<'_, A>, other: &tar::Entry<'_, B>) -> Option<Field> {
     let (one, other) = (properties(one), properties(other));
     let differs = one.into_iter().zip(other).find(|(one, other)| one != other);
