@@ -337,9 +337,10 @@ impl<'a> Call<'a> {
         // Git may ask for the password of a dependency's repository.
         let program = Program::new(command).may_ask();
         let mut running = program.start().map_err(|e| not_runnable(cargo, e))?;
-        let stdout = running.child.stdout.take().ok_or_else(|| Error::bug("cargo has no standard output"))?;
         let stderr = running.child.stderr.take();
         let said = stderr.map(|stderr| tokio::spawn(relay(stderr, std::io::stderr())));
+        // Left with the program, whose end comes before that of its stream: cargo must not find it broken and say so.
+        let stdout = running.child.stdout.as_mut().ok_or_else(|| Error::bug("cargo has no standard output"))?;
         let messages = Messages::read(stdout).await.context(|| "cannot read the output of cargo".into())?;
         if let Some(said) = said {
             // A daemon that cargo has started, as caches of compilers are, may keep the stream open.
