@@ -340,7 +340,8 @@ impl<'a> Call<'a> {
         let stderr = running.child.stderr.take();
         let said = stderr.map(|stderr| tokio::spawn(relay(stderr, std::io::stderr())));
         // Left with the program, whose end comes before that of its stream: cargo must not find it broken and say so.
-        let stdout = running.child.stdout.as_mut().ok_or_else(|| Error::bug("cargo has no standard output"))?;
+        let stdout =
+            running.child.stdout.as_mut().ok_or_else(|| Error::bug("cargo has no standard output"))?;
         let messages = Messages::read(stdout).await.context(|| "cannot read the output of cargo".into())?;
         if let Some(said) = said {
             // A daemon that cargo has started, as caches of compilers are, may keep the stream open.
