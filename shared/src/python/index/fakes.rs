@@ -54,11 +54,14 @@ impl Answer {
 
     /// The part that was asked for, of a file with this entity tag.
     pub(super) fn ranged(asked: &Asked, body: &[u8], etag: &str) -> Self {
-        let start = asked.header("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
+        let range = asked.header("range").and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
         let same = asked.header("if-range").is_none_or(|tag| tag == etag);
-        match start.and_then(|start| start.parse::<usize>().ok()).filter(|_| same) {
-            Some(start) => Self::of(206, &body[start..])
-                .header("content-range", format!("bytes {start}-{}/{}", body.len() - 1, body.len())),
+        let start = range.and_then(|(start, _)| start.parse::<usize>().ok()).filter(|_| same);
+        let last =
+            range.and_then(|(_, last)| last.parse::<usize>().ok()).unwrap_or(usize::MAX).min(body.len() - 1);
+        match start {
+            Some(start) => Self::of(206, &body[start..=last])
+                .header("content-range", format!("bytes {start}-{last}/{}", body.len())),
             None => Self::of(200, body),
         }
         .header("etag", etag)

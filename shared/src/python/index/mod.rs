@@ -29,13 +29,15 @@ mod netrc;
 mod options;
 mod page;
 mod pages;
+mod parts;
+mod ranges;
 mod send;
 mod settings;
 mod transfer;
 mod turns;
 mod unhashed;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -59,7 +61,7 @@ use crate::store::Store;
 use crate::words;
 use crate::words::flag;
 use transfer::Wanted;
-use turns::Turns;
+use turns::{LargestFirst, Turns};
 use unhashed::Unhashed;
 
 /// How many lists are fetched and read at the same time: each is held in memory as a whole.
@@ -76,6 +78,10 @@ struct Inner {
     options: Options,
     page_permits: Semaphore,
     turns: Turns,
+    /// For files that come in parts.
+    large: LargestFirst,
+    /// The origins that give none.
+    whole_only: Mutex<HashSet<String>>,
     keyring: Mutex<HashMap<String, Option<Login>>>,
     poetry: OnceLock<HashMap<String, Vec<PathBuf>>>,
     unhashed: Unhashed,
@@ -120,6 +126,8 @@ impl Downloader {
             options,
             page_permits: Semaphore::new(PAGES_AT_ONCE),
             turns: Turns::default(),
+            large: LargestFirst::of(parts::FILES_AT_ONCE),
+            whole_only: Mutex::default(),
             keyring: Mutex::default(),
             poetry: OnceLock::new(),
             unhashed: Unhashed::default(),
@@ -144,11 +152,29 @@ impl Downloader {
     /// As [`Downloader::fetch`], for the first one that fails. With `--offline` the error names
     /// all that are missing.
     pub async fn fetch_all(&self, wanted: &[(&Package, &DistFile)]) -> Result<Vec<Fetched>> {
+        self.fetch_telling(wanted, |_, _| ()).await
+    }
+
+    /// As [`Downloader::fetch_all`]; `arrived` is called for each file that has come, with its place in `wanted`.
+    ///
+    /// # Errors
+    /// As [`Downloader::fetch_all`].
+    pub async fn fetch_telling(
+        &self,
+        wanted: &[(&Package, &DistFile)],
+        arrived: impl Fn(usize, &Fetched) + Sync,
+    ) -> Result<Vec<Fetched>> {
         if self.is_offline() {
             self.refuse_missing(wanted).await?;
         }
-        let fetches = wanted.iter().enumerate().map(|(place, (package, file))| async move {
-            Ok::<_, Error>((place, self.fetch_one(package, file).await?))
+        let arrived = &arrived;
+        let mut wanted: Vec<_> = wanted.iter().enumerate().collect();
+        // The largest takes longest, and so does the work that its arrival brings.
+        wanted.sort_by_key(|(_, (_, file))| std::cmp::Reverse(file.size));
+        let fetches = wanted.into_iter().map(|(place, (package, file))| async move {
+            let fetched = self.fetch_one(package, file).await?;
+            arrived(place, &fetched);
+            Ok::<_, Error>((place, fetched))
         });
         let at_once = self.0.options.concurrency.max(1);
         // Collected first: as a lazy iterator its closure would not do for all lifetimes.

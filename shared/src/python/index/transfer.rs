@@ -7,16 +7,19 @@
 //! its first byte.
 
 use std::io::Write;
+use std::ops::Range;
 
+use bytes::Bytes;
 use tokio::sync::Mutex;
 
 use super::check::{Check, Mismatch};
 use super::options::take_login;
+use super::ranges::{SMALLEST, header_of, range_start, range_total};
 use super::send::refusal;
 use super::{Downloader, Fetched};
 use crate::error::{Context, Error, Result};
 use crate::event::Task;
-use crate::http::header::{ACCEPT_ENCODING, CONTENT_RANGE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE};
+use crate::http::header::{ACCEPT_ENCODING, ETAG, IF_RANGE, LAST_MODIFIED, RANGE};
 use crate::http::{Failure, HeaderValue, Request, Response, Url, shown};
 use crate::oci::Digest;
 use crate::python::Hash;
@@ -34,7 +37,7 @@ pub(super) struct Wanted<'a> {
 }
 
 /// What there is of it.
-struct State<'a> {
+pub(super) struct State<'a> {
     blob: PartialBlob,
     check: Check,
     wanted: Wanted<'a>,
@@ -43,6 +46,10 @@ struct State<'a> {
     validator: Option<HeaderValue>,
     /// Whether the bytes are from more than one answer.
     continued: bool,
+    /// Its size in bytes, where an answer has told it.
+    told: Option<u64>,
+    /// Whether what is missing is taken in one piece.
+    in_one: bool,
 }
 
 impl Downloader {
@@ -55,9 +62,22 @@ impl Downloader {
         let state = Mutex::new(State::open(&self.0.store, url, wanted, task).await?);
         let fetched = self.0.http.retry(|_| async {
             let mut state = state.lock().await;
-            if !state.is_complete() {
-                let response = self.send_as(state.request(url), own.as_ref()).await?;
-                state.take(response).await?;
+            while !state.is_complete() {
+                self.take_parts(&mut state, url, own.as_ref()).await?;
+                if !state.is_complete() {
+                    let first = if self.gives_parts(url).await { state.first_part() } else { None };
+                    let response = self.send_as(state.request(url, first.as_ref()), own.as_ref()).await?;
+                    match response.status().as_u16() {
+                        200 if first.is_some() => self.note_whole_only(url).await,
+                        // Whoever does not like the question may like the usual one.
+                        400 | 416 | 501 if first.is_some() => {
+                            self.note_whole_only(url).await;
+                            continue;
+                        }
+                        _ => {}
+                    }
+                    state.take(response).await?;
+                }
             }
             state.verify(url)
         });
@@ -89,7 +109,8 @@ impl<'a> State<'a> {
         });
         let (blob, check) = begun.await.map_err(|e| Error::bug("beginning a file failed").because(e))??;
         let continued = blob.count() > 0;
-        let mut state = Self { blob, check, wanted, task, validator: None, continued };
+        let mut state =
+            Self { blob, check, wanted, task, validator: None, continued, told: None, in_one: false };
         let too_much = wanted.size.is_some_and(|size| state.blob.count() > size);
         if continued && (wanted.hashes.is_empty() || too_much) {
             state.restart()?;
@@ -103,18 +124,71 @@ impl<'a> State<'a> {
         self.check = Check::new(self.wanted.hashes);
         self.validator = None;
         self.continued = false;
+        self.told = None;
+        self.in_one = true;
         self.task.restart();
         Ok(())
     }
 
-    fn is_complete(&self) -> bool {
-        self.wanted.size == Some(self.blob.count()) && self.blob.count() > 0
+    fn size(&self) -> Option<u64> {
+        self.wanted.size.or(self.told)
     }
 
-    fn request(&self, url: &Url) -> Request {
+    fn is_complete(&self) -> bool {
+        self.size() == Some(self.blob.count()) && (self.blob.count() > 0 || self.told.is_some())
+    }
+
+    /// The bytes that are missing, where they are known and may come in parts: a hash tells in the end whether these fit
+    /// together.
+    pub(super) fn missing(&self) -> Option<Range<u64>> {
+        let size = self.size().filter(|_| self.may_come_in_parts())?;
+        (self.blob.count() < size).then(|| self.blob.count()..size)
+    }
+
+    /// The part to begin with, whose answer tells the size of the whole.
+    fn first_part(&self) -> Option<Range<u64>> {
+        let is_unknown = self.blob.count() == 0 && self.size().is_none();
+        (is_unknown && self.may_come_in_parts()).then_some(0..SMALLEST)
+    }
+
+    fn may_come_in_parts(&self) -> bool {
+        !self.wanted.hashes.is_empty() && !self.in_one
+    }
+
+    /// Has what is missing come in one piece.
+    pub(super) fn end_parts(&mut self) {
+        self.in_one = true;
+    }
+
+    /// Adds a part to the end of what there is.
+    ///
+    /// # Errors
+    /// As [`State::add`].
+    pub(super) fn add_part(&mut self, pieces: &[Bytes]) -> Result<()> {
+        self.continued = true;
+        pieces.iter().try_for_each(|piece| self.add(piece))
+    }
+
+    /// Adds bytes to the end of what there is.
+    ///
+    /// # Errors
+    /// When the disk refuses, or the work was interrupted.
+    fn add(&mut self, bytes: &[u8]) -> Result<()> {
+        self.blob.write_all(bytes).context(|| "cannot write to the cache folder".into())?;
+        self.check.update(bytes);
+        self.task.advance(bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Asks for the first part, or all that is missing.
+    fn request(&self, url: &Url, first: Option<&Range<u64>>) -> Request {
         let request = Request::get(url.clone()).header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let range = HeaderValue::from_str(&format!("bytes={}-", self.blob.count())).ok();
-        let Some(range) = range.filter(|_| self.blob.count() > 0) else { return request };
+        let range = match (first, self.blob.count()) {
+            (Some(part), _) => header_of(part),
+            (None, 0) => return request,
+            (None, count) => HeaderValue::from_str(&format!("bytes={count}-")).ok(),
+        };
+        let Some(range) = range else { return request };
         let request = request.header(RANGE, range);
         match &self.validator {
             Some(validator) => request.header(IF_RANGE, validator.clone()),
@@ -136,27 +210,31 @@ impl<'a> State<'a> {
             }
             _ => return Err(refusal(&response, self.wanted.filename)),
         }
-        let total = response.length().map(|length| length.saturating_add(self.blob.count()));
-        if let (Some(total), Some(size)) = (total, self.wanted.size)
+        let end = response.length().map(|length| length.saturating_add(self.blob.count()));
+        let total = if response.status().as_u16() == 206 { range_total(&response).or(end) } else { end };
+        if let (Some(total), Some(size)) = (total, self.size())
             && total != size
         {
             return Err(self.wrong_size(&total.to_string()));
         }
+        self.told = total.filter(|total| *total <= MOST_BYTES);
         self.validator = validator(&response);
-        let most = self.wanted.size.unwrap_or(MOST_BYTES);
+        let most = end.or(self.size()).unwrap_or(MOST_BYTES).min(MOST_BYTES);
         while let Some(chunk) = response.chunk().await? {
             if self.blob.count().saturating_add(chunk.len() as u64) > most {
                 return Err(self.wrong_size("more"));
             }
-            self.blob.write_all(&chunk).context(|| "cannot write to the cache folder".into())?;
-            self.check.update(&chunk);
-            self.task.advance(chunk.len() as u64);
+            self.add(&chunk)?;
         }
-        let short = self.wanted.size.filter(|size| self.blob.count() < *size);
-        short.map_or(Ok(()), |size| {
-            let words = format!("{} ended after {} of {size} bytes", self.wanted.filename, self.blob.count());
-            Err(Failure::passing(Error::network(words)))
-        })
+        // What says nothing of its length is whole when it ends.
+        self.told.get_or_insert(self.blob.count());
+        let count = self.blob.count();
+        if end.or(self.size()).is_none_or(|end| count >= end) && (count > from || self.is_complete()) {
+            return Ok(());
+        }
+        let size = self.size().or(end).unwrap_or(count);
+        let words = format!("{} ended after {count} of {size} bytes", self.wanted.filename);
+        Err(Failure::passing(Error::network(words)))
     }
 
     fn verify(&mut self, url: &Url) -> Result<(), Failure> {
@@ -170,7 +248,7 @@ impl<'a> State<'a> {
     }
 
     fn wrong_size(&self, found: &str) -> Failure {
-        let expected = self.wanted.size.unwrap_or(MOST_BYTES);
+        let expected = self.size().unwrap_or(MOST_BYTES);
         let words = format!("{} has {found} bytes, expected {expected}", self.wanted.filename);
         Error::integrity(words).into()
     }
@@ -197,10 +275,4 @@ fn validator(response: &Response) -> Option<HeaderValue> {
     let strong = response.header(ETAG.as_str()).filter(|tag| !tag.starts_with("W/"));
     let text = strong.or_else(|| response.header(LAST_MODIFIED.as_str()))?;
     HeaderValue::from_str(text).ok()
-}
-
-/// Where a partial answer begins: `bytes 200-999/1000` (RFC 9110, 14.4).
-fn range_start(response: &Response) -> Option<u64> {
-    let range = response.header(CONTENT_RANGE.as_str())?.trim().strip_prefix("bytes")?;
-    range.trim_start().split('-').next()?.parse().ok()
 }
