@@ -81,7 +81,7 @@ impl Copier<'_> {
     ) -> Result<(BTreeSet<String>, BTreeMap<String, String>)> {
         let (mut found, mut links) = (BTreeSet::new(), BTreeMap::new());
         let mut bytes = HashingReader::new(blob.open()?);
-        let mut tar = decoder(&mut bytes, compression_of(blob)?)?;
+        let mut tar = decoder(&mut bytes, compression_of(&blob.descriptor)?)?;
         scan::each_entry(&mut tar, |entry| {
             let path = scan::normal_path(&entry.path_bytes())?;
             let Some(to) = wanted.get(path.as_str()) else { return Ok(()) };

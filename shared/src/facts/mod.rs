@@ -188,7 +188,7 @@ pub fn read_layer(reader: impl Read, compression: Compression) -> Result<LayerFa
 /// # Errors
 /// When it cannot be read.
 pub fn plain(layer: &Blob) -> Result<Box<dyn Read + '_>> {
-    decoder(layer.open()?, compression_of(layer)?)
+    decoder(layer.open()?, compression_of(&layer.descriptor)?)
 }
 
 /// Lays a layer over `tree`, which holds the layers below it.
@@ -270,6 +270,16 @@ pub fn layer_facts(layer: &Blob, diff_id: &Digest, store: &Store) -> Result<Laye
     facts_of(layer, diff_id, store).context(|| format!("cannot read the layer {}", layer.descriptor.digest))
 }
 
+/// Finds out what is in a layer from its bytes, which may be any, and remembers it if they are the layer's.
+///
+/// # Errors
+/// Those of [`tree_of`].
+pub fn learn(bytes: impl Read, layer: &Descriptor, store: &Store) -> Result<()> {
+    let found = read_verified(bytes, compression_of(layer)?, layer)?;
+    remember(&layer.digest, found, store);
+    Ok(())
+}
+
 /// Whether the layer's facts are remembered, so that [`tree_of`] needs none of its bytes.
 pub fn known(blob: &Blob, store: &Store) -> bool {
     remembered(Table::Facts, blob, store)
@@ -316,7 +326,7 @@ pub fn details_of_own(blob: &Blob, diff_id: &Digest, store: &Store) -> Result<(L
     if !matches!(&blob.source, Source::File(path) if *path == stored) {
         return details_of(blob, diff_id, store);
     }
-    let tar = decoder(Store::open_file(&stored)?, compression_of(blob)?)?;
+    let tar = decoder(Store::open_file(&stored)?, compression_of(&blob.descriptor)?)?;
     let Scanned { facts, details } = scan::scan(tar)?;
     let known = Known { diff_id: *diff_id, size: blob.descriptor.size, facts };
     let details = KnownDetails { size: known.size, details };
@@ -364,15 +374,15 @@ fn recall_details(descriptor: &Descriptor, store: &Store) -> Option<LayerDetails
     known.filter(|known| known.size == descriptor.size).map(|known| known.details)
 }
 
-fn compression_of(blob: &Blob) -> Result<Compression> {
-    let media_type = &blob.descriptor.media_type;
+fn compression_of(layer: &Descriptor) -> Result<Compression> {
+    let media_type = &layer.media_type;
     layer_compression(media_type).ok_or_else(|| {
         Error::build(format!("the media type {media_type:?} is not that of a file system layer"))
     })
 }
 
 fn read_blob(blob: &Blob) -> Result<(Known, LayerDetails)> {
-    let read = read_verified(blob.open()?, compression_of(blob)?, &blob.descriptor);
+    let read = read_verified(blob.open()?, compression_of(&blob.descriptor)?, &blob.descriptor);
     read.map_err(|error| match (&blob.source, error.kind()) {
         (Source::File(path), Kind::Integrity) => {
             error.hint(format!("if {} is damaged, delete it and try again", path.display()))

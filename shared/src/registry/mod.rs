@@ -47,6 +47,7 @@ pub use homes::{home, remember_home};
 pub use manifest::{FetchedManifest, is_about_missing_blobs};
 pub use mirror::Mirror;
 pub use options::Options;
+pub use pull::{Follow, Passing};
 pub use referrers::{Kept, holds_kind};
 pub(crate) use shelf::Shelf;
 

@@ -1,7 +1,11 @@
 //! Blobs from a registry into the store.
 
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use tokio::sync::mpsc;
 
 use super::access::Access;
 use super::progress::Progress;
@@ -13,6 +17,39 @@ use crate::oci::{Descriptor, Digest, Repository};
 use crate::store::Store;
 use crate::words;
 use crate::words::flag;
+
+/// Pieces of a blob that its reader may be behind.
+const PIECES_BEHIND: usize = 32;
+
+/// The bytes of a blob while it is fetched. They end early where the fetching does, and nobody has compared them with
+/// its digest.
+pub struct Passing {
+    pieces: mpsc::Receiver<Bytes>,
+    piece: Bytes,
+}
+
+/// Called with the bytes of each attempt to fetch a blob. It must not wait for them itself.
+pub type Follow = Arc<dyn Fn(Passing) + Send + Sync>;
+
+impl Passing {
+    fn new() -> (mpsc::Sender<Bytes>, Self) {
+        let (sender, pieces) = mpsc::channel(PIECES_BEHIND);
+        (sender, Self { pieces, piece: Bytes::new() })
+    }
+}
+
+/// Blocks until there is something to read: not for a thread of the runtime.
+impl Read for Passing {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            let Some(piece) = self.pieces.blocking_recv() else { return Ok(0) };
+            self.piece = piece;
+        }
+        let count = to.len().min(self.piece.len());
+        self.piece.copy_to_slice(&mut to[..count]);
+        Ok(count)
+    }
+}
 
 impl Client {
     /// Brings a blob into the store, unless it is there, and gives its file. It comes from a
@@ -27,11 +64,29 @@ impl Client {
         descriptor: &Descriptor,
         store: &Store,
     ) -> Result<PathBuf> {
+        self.fetch_blob_followed(repository, descriptor, store, None).await
+    }
+
+    /// As [`Client::fetch_blob`]; `follow` reads it on its way, unless it is there or somebody else fetches it already.
+    /// A slow reader slows the fetching down.
+    ///
+    /// # Errors
+    /// As [`Client::fetch_blob`].
+    pub async fn fetch_blob_followed(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        store: &Store,
+        follow: Option<Follow>,
+    ) -> Result<PathBuf> {
         let key = format!("{repository} {}", descriptor.digest);
         let make = || {
             let (client, repository) = (self.clone(), repository.clone());
             let (descriptor, store) = (descriptor.clone(), store.clone());
-            async move { client.fetch_new(&repository, &descriptor, &store).await.map_err(Failure::from) }
+            async move {
+                let fetched = client.fetch_new(&repository, &descriptor, &store, follow.as_ref()).await;
+                fetched.map_err(Failure::from)
+            }
         };
         // Several platforms of a base share layers, and ask for them at the same time.
         self.0.pulls.get(&key, |_| false, make).await.map_err(|failure| failure.error)
@@ -42,6 +97,7 @@ impl Client {
         repository: &Repository,
         descriptor: &Descriptor,
         store: &Store,
+        follow: Option<&Follow>,
     ) -> Result<PathBuf> {
         let digest = &descriptor.digest;
         let task = self.0.events.start(Motion::Download, digest.short(), Some(descriptor.size));
@@ -52,7 +108,8 @@ impl Client {
         self.refuse_offline(|| format!("the blob {} of {repository}", short(digest)))?;
         let progress = Progress::new(task);
         let progress_of_all = &progress;
-        let read = |place| async move { self.fetch_once(&place, descriptor, store, progress_of_all).await };
+        let read =
+            |place| async move { self.fetch_once(&place, descriptor, store, follow, progress_of_all).await };
         let fetched = self.0.http.retry(|_| self.read_anywhere(repository, read)).await;
         progress.end(if fetched.is_ok() { Outcome::Done } else { Outcome::Failed });
         fetched.map_err(|spent| {
@@ -78,10 +135,16 @@ impl Client {
         repository: &Repository,
         descriptor: &Descriptor,
         store: &Store,
+        follow: Option<&Follow>,
         progress: &Progress,
     ) -> Result<PathBuf, Failure> {
         let mut response = self.ask_blob(repository, descriptor).await?;
         let mut writer = store.writer()?;
+        let follower = follow.map(|follow| {
+            let (follower, passing) = Passing::new();
+            follow(passing);
+            follower
+        });
         let mut count = 0;
         progress.begin();
         while let Some(chunk) = response.chunk().await? {
@@ -91,6 +154,10 @@ impl Client {
             }
             writer.write_all(&chunk).context(|| "cannot write to the cache folder".into())?;
             progress.advance(chunk.len());
+            if let Some(follower) = &follower {
+                // Who has read enough is gone.
+                let _ = follower.send(chunk).await;
+            }
         }
         if count < descriptor.size {
             return Err(too_short(descriptor, count));

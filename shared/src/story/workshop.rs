@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::task::JoinHandle;
 
 use super::permission::Permission;
 use super::remote::RemoteCache;
@@ -19,9 +21,9 @@ use crate::event::Events;
 use crate::facts::{self, Contents};
 use crate::layer::{Entry, Head, Press, Spec};
 use crate::oci::media_type::Compression;
-use crate::oci::{History, Owner, Platform};
+use crate::oci::{Descriptor, History, Owner, Platform};
 use crate::plan::Additions;
-use crate::registry::Client;
+use crate::registry::{Client, Follow};
 use crate::store::{Blob, Source, Store};
 use crate::trust::Resource;
 
@@ -222,7 +224,7 @@ fn is_unread(blob: &Blob, store: &Store, known: fn(&Blob, &Store) -> bool) -> bo
 }
 
 /// Fetches the layers that are still in a registry and that `known` does not vouch for: their bytes
-/// must be read.
+/// must be read. What is in them is found out as they come.
 ///
 /// # Errors
 /// When one cannot be fetched.
@@ -236,12 +238,58 @@ pub(super) async fn fetch_unknown(
         if let Source::Registry(home) = &blob.source
             && is_unread(blob, store, known)
         {
-            let path = client.fetch_blob(home, &blob.descriptor, store).await?;
+            let learners = Learners::of(blob, store);
+            let follow = learners.as_ref().map(Learners::follow);
+            let path = client.fetch_blob_followed(home, &blob.descriptor, store, follow).await?;
             blob.source = Source::File(path);
+            if let Some(learners) = learners {
+                learners.end().await;
+            }
         }
         Ok(())
     });
     // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
     let fetches: Vec<BoxFuture<'_, Result<()>>> = fetches.map(|fetch| Box::pin(fetch) as _).collect();
     stream::iter(fetches).buffer_unordered(DOWNLOADS).try_collect().await
+}
+
+/// Those who read a layer while it is fetched: one for each attempt.
+struct Learners {
+    layer: Descriptor,
+    store: Store,
+    reading: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+impl Learners {
+    /// None where all is known.
+    fn of(layer: &Blob, store: &Store) -> Option<Self> {
+        let is_known = facts::known(layer, store) && facts::details_known(layer, store);
+        let (layer, store) = (layer.descriptor.clone(), store.clone());
+        (!is_known).then(|| Self { layer, store, reading: Arc::default() })
+    }
+
+    fn follow(&self) -> Follow {
+        let Self { layer, store, reading } = self;
+        let (layer, store, reading) = (layer.clone(), store.clone(), reading.clone());
+        Arc::new(move |passing| {
+            let (layer, store) = (layer.clone(), store.clone());
+            let learner = tokio::task::spawn_blocking(move || {
+                // Who needs it then reads it from its file, and says what is wrong with it.
+                if let Err(error) = facts::learn(passing, &layer, &store) {
+                    tracing::debug!(%error, layer = %layer.digest, "was not read on its way");
+                }
+            });
+            reading.lock().unwrap_or_else(PoisonError::into_inner).push(learner);
+        })
+    }
+
+    /// Waits for them.
+    async fn end(self) {
+        let reading = std::mem::take(&mut *self.reading.lock().unwrap_or_else(PoisonError::into_inner));
+        for learner in reading {
+            if let Err(error) = learner.await {
+                tracing::debug!(%error, "reading a layer on its way failed");
+            }
+        }
+    }
 }
