@@ -5,7 +5,9 @@ mod hanging;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::num::NonZero;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 pub(crate) use self::claim::check_folder;
@@ -19,6 +21,9 @@ use crate::oci::{Descriptor, Digest, Index, ManifestKind, media_type, to_json};
 use crate::read;
 use crate::store::replace::Over;
 use crate::store::{Blob, IGNORE_ALL, IGNORE_FILE};
+
+/// So many blobs are written at once.
+const MOST_AT_ONCE: usize = 4;
 
 /// The content of the file `oci-layout`.
 pub(super) const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
@@ -66,9 +71,7 @@ fn fill(claim: &mut Claim, dir: &Path, name: Option<&str>, sets: &[ImageSet], no
     let blobs: Vec<&Blob> = sets.iter().flat_map(|set| blobs_of(set).chain(hanging::blobs_of(set))).collect();
     let missing: Vec<&Blob> = blobs.iter().copied().filter(|blob| !is_there(dir, blob)).collect();
     claim.forsake(missing.iter().map(|blob| blob.descriptor.digest), now)?;
-    for blob in missing {
-        add_blob(dir, blob).context(failed)?;
-    }
+    add_blobs(dir, missing).context(failed)?;
     // Only now: other tools take no lock, and copying may have taken a while.
     let mut index = read_index(&index_path)?;
     let before = index.manifests.clone();
@@ -139,6 +142,22 @@ fn is_there(dir: &Path, blob: &Blob) -> bool {
 
 fn blob_path(dir: &Path, digest: &Digest) -> std::path::PathBuf {
     dir.join("blobs/sha256").join(digest.hex())
+}
+
+/// The largest first, several at once: hashing and the disk keep one another waiting.
+fn add_blobs(dir: &Path, mut blobs: Vec<&Blob>) -> Result<()> {
+    blobs.sort_by_key(|blob| (blob.descriptor.size, blob.descriptor.digest));
+    blobs.dedup_by_key(|blob| blob.descriptor.digest);
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get).min(MOST_AT_ONCE);
+    let blobs = Mutex::new(blobs);
+    let next = || blobs.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let work = || std::iter::from_fn(next).try_for_each(|blob| add_blob(dir, blob));
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        let panicked = |_| Err(Error::bug("adding a blob panicked"));
+        others.into_iter().fold(own, |so_far, other| so_far.and(other.join().unwrap_or_else(panicked)))
+    })
 }
 
 fn add_blob(dir: &Path, blob: &Blob) -> Result<()> {
