@@ -121,14 +121,9 @@ impl Project {
         self.call_on("", arguments)
     }
 
-    /// The cache of a machine.
-    pub fn cache_of(&self, machine: &str) -> PathBuf {
-        self.cache.path().join(machine)
-    }
-
     /// A call on another machine, which has a cache of its own.
     pub fn call_on<S: AsRef<OsStr>>(&self, machine: &str, arguments: impl IntoIterator<Item = S>) -> Call {
-        self.call_with(&self.cache_of(machine), arguments)
+        self.call_with(&self.cache(machine), arguments)
     }
 
     /// A call with the cache in this folder, which other projects may use too.

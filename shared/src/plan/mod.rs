@@ -18,7 +18,7 @@ pub use labels::{About, Facts, PREFIX as LABEL_PREFIX, expand, standard_labels};
 pub use names::{Names, Naming, names};
 pub use python::{
     APP, Application, BundledPlan, Distribution, EnvironmentPlan, PREFIX, PYTHON_PREFIX, PythonImage,
-    PythonPlatform, Start, plan_python, share_out,
+    PythonPlatform, Start, is_large, plan_python, share_out, surely_alone,
 };
 pub use rust::{RustImage, plan_rust};
 

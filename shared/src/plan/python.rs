@@ -228,7 +228,7 @@ fn layers(
 /// `budget` layers: large ones have a layer each, the largest first while the budget lasts; the
 /// others share one, which comes last. Each layer is a list of indices.
 pub fn share_out(sizes: &[u64], budget: usize) -> Vec<Vec<usize>> {
-    let mut large: Vec<usize> = (0..sizes.len()).filter(|&i| sizes[i] >= LARGE).collect();
+    let mut large: Vec<usize> = (0..sizes.len()).filter(|&i| is_large(sizes[i])).collect();
     let all_large = large.len() == sizes.len();
     let most = if all_large && large.len() <= budget { budget } else { budget.saturating_sub(1) };
     if large.len() > most {
@@ -242,6 +242,22 @@ pub fn share_out(sizes: &[u64], budget: usize) -> Vec<Vec<usize>> {
         layers.push(rest);
     }
     layers
+}
+
+/// Which wheels will have a layer of their own, once they turn out to be large: those of which the sizes that are still
+/// unknown can change nothing. `sizes` in bytes, by name; `budget` as that of [`share_out`].
+pub fn surely_alone(sizes: &[Option<u64>], budget: usize) -> Vec<bool> {
+    let mut alone = vec![sizes.len() < budget; sizes.len()];
+    if let Some(sizes) = sizes.iter().copied().collect::<Option<Vec<u64>>>() {
+        let layers = share_out(&sizes, budget);
+        layers.iter().filter(|layer| layer.len() == 1).for_each(|layer| alone[layer[0]] = true);
+    }
+    alone
+}
+
+/// Whether a wheel of so many bytes is one that has a layer of its own while the budget lasts.
+pub fn is_large(size: u64) -> bool {
+    size >= LARGE
 }
 
 #[cfg(test)]
@@ -261,6 +277,17 @@ mod tests {
         assert_eq!(share_out(&[MIB, MIB], 2), [vec![0], vec![1]]);
         assert_eq!(share_out(&[MIB, MIB, MIB], 2), [vec![0], vec![1, 2]]);
         assert!(share_out(&[], 5).is_empty());
+    }
+
+    #[test]
+    fn what_is_still_unknown_can_take_nobodys_layer() {
+        let known = [10, 3 * MIB, 2 * MIB].map(Some);
+        assert_eq!(surely_alone(&known, 4), [true; 3], "the sizes that locks name are hints");
+        assert_eq!(surely_alone(&known, 2), [false, true, false]);
+        let unknown = [None, Some(3 * MIB), Some(2 * MIB)];
+        assert_eq!(surely_alone(&unknown, 4), [true; 3]);
+        assert_eq!(surely_alone(&unknown, 3), [false; 3]);
+        assert!(is_large(MIB) && !is_large(MIB - 1));
     }
 
     fn plan(text: &str, start: Option<Start>) -> PlatformPlan {

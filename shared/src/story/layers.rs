@@ -66,8 +66,8 @@ pub(super) struct Maker<'a> {
     pub(super) format: Format,
     /// Owner of directories that a layer adds without naming them.
     pub(super) owner: Owner,
-    /// At most so many layers.
-    pub(super) max_layers: usize,
+    /// So many layers there may be in the place of one that is planned.
+    pub(super) room: usize,
 }
 
 impl Maker<'_> {
@@ -89,7 +89,7 @@ impl Maker<'_> {
         for (number, plan) in plans.iter().enumerate() {
             // What commands have filled lives as long as the layer is read from it.
             let mut filled = Vec::new();
-            let site = Site { title: &plan.title, base, below: &below, room: self.room_beside(plans.len()) };
+            let site = Site { title: &plan.title, base, below: &below, room: self.room };
             let mut entries = Vec::new();
             let mut own = None;
             for item in &plan.items {
@@ -126,11 +126,6 @@ impl Maker<'_> {
             }
         }
         Ok(layers)
-    }
-
-    /// How many layers there may be in the place of one of so many planned ones.
-    fn room_beside(&self, planned: usize) -> usize {
-        (self.max_layers + 1).saturating_sub(planned).max(1)
     }
 
     /// Begins to send a layer that was made now. What was made before was probably sent before,

@@ -55,7 +55,7 @@ pub(super) fn pack<'p, P: Parts>(
             compression: image.compression,
             format: image.format,
             owner: image.owner,
-            max_layers: max_layers(image, base),
+            room: room(image, platform, base),
         };
         let variables = variables(image, &platform.platform);
         let mut layers = maker.layers(&platform.layers, &base.contents.tree, &parts, &variables)?;
@@ -98,16 +98,17 @@ fn origin(parts: Ingredients, dir: &Path, platform: &PlatformPlan, base: &Base) 
     })
 }
 
-/// How many layers are left for what was built: the base's and those of Debian packages are there
-/// already, and one is kept for the libraries of this machine.
-fn max_layers(image: &ImagePlan, base: &Base) -> usize {
+/// How many layers there may be in the place of one that is planned: the base's and those of Debian packages are there
+/// already, the other planned ones come, and one is kept for the libraries of this machine.
+pub(super) fn room(image: &ImagePlan, platform: &PlatformPlan, base: &Base) -> usize {
     let kept = match image.native {
         Native::Error => 0,
         Native::Bundle => 1,
     };
     let allowed = image.additions.max_layers.saturating_sub(base.debian_layers);
-    let room = MOST_LAYERS.saturating_sub(base.image.layers.len());
-    allowed.min(room).saturating_sub(kept).max(1)
+    let free = MOST_LAYERS.saturating_sub(base.image.layers.len());
+    let most = allowed.min(free).saturating_sub(kept).max(1);
+    (most + 1).saturating_sub(platform.layers.len()).max(1)
 }
 
 /// The images of one name.

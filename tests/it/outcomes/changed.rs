@@ -157,7 +157,7 @@ fn two_projects_of_one_name_do_not_take_each_other_for_their_own() {
     }
     let (one, other) = (project(), project());
     other.write(&[("app/src/main.rs", "fn main() { println!(\"another\") }")]);
-    let cache = one.cache_of("");
+    let cache = one.cache("");
     let call = |project: &Project| project.call_with(&cache, FLAGS).succeed();
     call(&one);
     call(&other);
@@ -210,7 +210,7 @@ fn a_layer_that_is_gone_is_made_again_and_a_wrong_memory_is_found_out() {
     }
     let project = project();
     let first = build(&project, &[]);
-    let blobs = project.cache_of("").join("blobs");
+    let blobs = project.cache("").join("blobs");
     let forget = || {
         fs::remove_dir_all(&blobs).expect("removed");
         fs::remove_dir_all(project.at("out")).expect("removed");
@@ -221,7 +221,7 @@ fn a_layer_that_is_gone_is_made_again_and_a_wrong_memory_is_found_out() {
     assert!(again.stderr().contains("Building app"), "its bytes are needed: {}", again.shown());
 
     // The memory says that other bytes come of the same.
-    let memo = project.cache_of("").join("memo/programs-v1");
+    let memo = project.cache("").join("memo/programs-v1");
     let record = fs::read_dir(&memo).expect("memo").next().expect("a record").expect("a record").path();
     let text = fs::read_to_string(&record).expect("read");
     let mut value: serde_json::Value = serde_json::from_str(&text[64..]).expect("JSON");

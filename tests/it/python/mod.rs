@@ -1,6 +1,7 @@
 //! Python projects from their folder to an image: made-up bases, made-up wheels in a folder of the
 //! project, no network and no Python on this machine.
 
+mod arriving;
 mod attest;
 mod bases;
 mod check;

@@ -90,6 +90,8 @@ impl Ahead {
             };
             (digest, tokio::spawn(fetch))
         };
+        let mut wanted: Vec<_> = wanted.into_iter().collect();
+        wanted.sort_by_key(|(_, (_, _, file))| std::cmp::Reverse(file.size));
         Self { tasks: wanted.into_iter().map(begin).collect() }
     }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::compiler::Compiler;
-use super::parts::{PythonParts, below};
+use super::parts::PythonParts;
+use super::wheel_layers::{WheelLayers, below};
 use crate::error::{Error, Result};
 use crate::facts::tree::Tree;
 use crate::layer::{self, Entry, EntryKind, Head, Layer, Spec};
@@ -26,7 +27,7 @@ impl PythonParts<'_> {
     pub(in crate::story) fn bytecode_layer(&self, maker: &Maker<'_>, base: &Tree) -> Result<Layer> {
         let compiler = self.compiler()?;
         let wheels: Vec<_> = self.wheels.iter().collect();
-        let key = self.key(&wheels, &below(base, &self.target.prefix));
+        let key = WheelLayers::of(&self.target, base, (maker.compression, maker.format)).key(&wheels);
         let entries = || {
             let mut entries = Vec::new();
             for wheel in &wheels {

@@ -11,23 +11,22 @@ use super::compiler::Compiler;
 use super::complete::{self, Laid};
 use super::draft::{Draft, wish};
 use super::form::{Chosen, Form};
-use super::parts::{PythonParts, skeleton, target};
-use super::ready::{ReadyWheel, present};
+use super::parts::{PythonParts, skeleton};
+use super::pressing::{self, Site};
+use super::ready::{ReadyWheel, Supplied, present};
 use super::resolve::Resolved;
+use super::wheel_layers::{Pressed, target};
 use super::{start, unpacked};
 use crate::config::{Install, Settings};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::layer::{Content, Entry};
-use crate::oci::{Digest, Mode};
+use crate::oci::Mode;
 use crate::plan::{APP, Additions, EnvironmentPlan, Plan, PlatformPlan, TargetPlan};
 use crate::python::closed::Present;
-use crate::python::index::Fetched;
-use crate::python::{BundledPython, DistFile, Interpreter, Package, Source, SourceKind, is_command_line};
-use crate::story::ingredients::Lineage;
-use crate::story::supply::{Supply, known_size};
+use crate::python::{BundledPython, Interpreter, Source, SourceKind, is_command_line};
 use crate::story::workshop::{Bases, Workshop};
-use crate::wheel::{self, DirectUrl, Script, Wheel};
+use crate::wheel::{self, Script, Wheel};
 
 /// Makes what the images of a plan hold, in the plan's order.
 ///
@@ -37,30 +36,33 @@ pub(super) async fn environments<'a>(
     workshop: &'a Workshop<'a>,
     draft: &'a Draft,
     plan: &'a Plan,
-    resolved: &Resolved,
+    resolved: &'a Resolved,
     bases: &'a Bases,
 ) -> Result<Vec<PythonParts<'a>>> {
     let mut made = Vec::new();
     // The same for each platform, and told once.
     let mut left_out = Vec::new();
     let mut unmet = Vec::new();
-    let wheels: Vec<(&Package, &DistFile)> =
-        resolved.environments.iter().flatten().filter_map(wheel_of).collect();
-    // All platforms at once: what several share is fetched once.
-    let mut supplied = supplied(workshop, draft, &wheels).await?.into_iter();
     let images = plan.images.iter().zip(&draft.images);
     let each =
         images.flat_map(|(image, of)| image.platforms.iter().map(move |platform| (image, of, platform)));
-    for ((image, of, platform), chosen) in each.zip(&resolved.environments) {
+    let sites = each.zip(&resolved.environments).map(|((image, of, platform), chosen)| {
         let TargetPlan::Python(EnvironmentPlan { interpreter, .. }) = &platform.target else {
             return Err(Error::bug(format!("{} is not a Python image", image.name)));
         };
+        Ok(Site { image, platform, settings: &of.settings, interpreter, chosen })
+    });
+    let sites = sites.collect::<Result<Vec<Site<'_>>>>()?;
+    // All platforms at once: what several share is fetched once.
+    let (supplied, pressed) = pressing::supply(workshop, draft, &sites, bases)?;
+    let mut supplied = supplied.into_iter();
+    for (site, pressed) in sites.iter().zip(pressed) {
+        let Site { image, platform, settings, interpreter, chosen } = *site;
         let install = image.python().map_or(Install::Source, |application| application.install);
-        let files: Vec<Supplied> =
-            supplied.by_ref().take(chosen.iter().filter_map(wheel_of).count()).collect();
-        let (settings, bundled) = (&of.settings, draft.bundled(&of.settings)?);
-        let maker = EnvironmentMaker { workshop, draft, settings, interpreter, bundled };
-        let (mut environment, local) = maker.make(chosen, files, install, &mut left_out).await?;
+        let maker =
+            EnvironmentMaker { workshop, draft, settings, interpreter, bundled: draft.bundled(settings)? };
+        let (mut environment, local) = maker.make(chosen, &mut supplied, install, &mut left_out).await?;
+        environment.pressed = pressed;
         if image.python().is_some_and(|application| application.bytecode) {
             environment.compiler = Some(maker.compiler(&image.additions, platform, bases)?);
         }
@@ -71,46 +73,6 @@ pub(super) async fn environments<'a>(
     complete::judge(draft, unmet, workshop.events)?;
     left_out.into_iter().for_each(|words| workshop.events.note(words));
     Ok(made)
-}
-
-/// A wheel that is here, or will be when it is needed.
-struct Supplied {
-    supply: Supply,
-    digest: Digest,
-    /// In bytes.
-    size: u64,
-}
-
-/// The wheels in their order, fetched but for those of which all is known that is asked where their layers are.
-async fn supplied(
-    workshop: &Workshop<'_>,
-    draft: &Draft,
-    wheels: &[(&Package, &DistFile)],
-) -> Result<Vec<Supplied>> {
-    let downloads = &draft.tools.downloads;
-    let known = wheels.iter().map(|(package, file)| {
-        let digest = file.sha256()?;
-        let size = known_size(workshop.store, &digest)?;
-        let supply = Supply::by_need(downloads, package, file);
-        Some(Supplied { supply, digest, size })
-    });
-    let known: Vec<Option<Supplied>> = known.collect();
-    let unknown = wheels.iter().zip(&known).filter(|(_, known)| known.is_none());
-    let unknown: Vec<(&Package, &DistFile)> = unknown.map(|(wheel, _)| *wheel).collect();
-    let mut fetched = downloads
-        .fetch_all(&unknown)
-        .await?
-        .into_iter()
-        .map(|Fetched { path, digest, size }| Supplied { supply: Supply::here(path), digest, size });
-    let lost = || Error::bug("a wheel was not fetched");
-    known.into_iter().map(|known| known.or_else(|| fetched.next()).ok_or_else(lost)).collect()
-}
-
-fn wheel_of(chosen: &Chosen) -> Option<(&Package, &DistFile)> {
-    match &chosen.form {
-        Form::Wheel(file) => Some((&chosen.package, file)),
-        Form::Archive(_) | Form::Source => None,
-    }
 }
 
 struct EnvironmentMaker<'a> {
@@ -146,13 +108,12 @@ impl<'a> EnvironmentMaker<'a> {
     async fn make(
         &self,
         chosen: &[Chosen],
-        files: Vec<Supplied>,
+        files: &mut impl Iterator<Item = Supplied>,
         install: Install,
         left_out: &mut Vec<String>,
     ) -> Result<(PythonParts<'a>, Vec<Present>)> {
         let owner = self.settings.owner;
         let target = target(self.interpreter, owner);
-        let mut files = files.into_iter();
         let mut wheels = Vec::new();
         // Folders beside the project change as often as it does, and go where it goes.
         let mut own = Vec::new();
@@ -162,7 +123,7 @@ impl<'a> EnvironmentMaker<'a> {
                 Form::Wheel(file) => {
                     let fetched = files.next().ok_or_else(|| Error::bug("a wheel was not fetched"))?;
                     let lineage = self.draft.tools.lineage(&chosen.package, &chosen.form);
-                    wheels.push(ready(&chosen.package, file, fetched, lineage));
+                    wheels.push(ReadyWheel::of(&chosen.package, file, fetched, lineage));
                 }
                 Form::Archive(_) | Form::Source => builds.push(chosen),
             }
@@ -213,6 +174,7 @@ impl<'a> EnvironmentMaker<'a> {
         Ok((
             PythonParts {
                 compiler: None,
+                pressed: Pressed::new(),
                 interpreter,
                 skeleton,
                 project,
@@ -303,18 +265,4 @@ fn source_entries(draft: &Draft, settings: &Settings, left_out: &mut Vec<String>
             })
         })
         .collect()
-}
-
-fn ready(package: &Package, file: &DistFile, supplied: Supplied, lineage: Lineage) -> ReadyWheel {
-    let Supplied { supply, digest, size } = supplied;
-    ReadyWheel {
-        name: package.name.clone(),
-        filename: file.filename.clone(),
-        supply,
-        digest,
-        size,
-        origin: DirectUrl::of(&package.source, &file.hashes),
-        left_out: Vec::new(),
-        lineage,
-    }
 }

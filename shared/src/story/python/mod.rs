@@ -17,6 +17,7 @@ mod locks;
 mod members;
 mod optional;
 mod parts;
+mod pressing;
 mod ready;
 mod resolve;
 mod start;
@@ -25,6 +26,7 @@ mod tables;
 mod unpacked;
 mod version;
 mod wanted;
+mod wheel_layers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

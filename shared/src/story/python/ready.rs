@@ -4,10 +4,19 @@ use crate::error::Result;
 use crate::layer::Entry;
 use crate::oci::Digest;
 use crate::python::closed::Present;
-use crate::python::{LeftOut, Name, Reason, words};
+use crate::python::{DistFile, LeftOut, Name, Package, Reason, words};
 use crate::story::ingredients::{Distribution, Lineage};
 use crate::story::supply::Supply;
 use crate::wheel::{self, DirectUrl, Vouched, Wheel};
+
+/// A wheel that is here, or will be when it is needed.
+#[derive(Debug)]
+pub(super) struct Supplied {
+    pub(super) supply: Supply,
+    pub(super) digest: Digest,
+    /// In bytes.
+    pub(super) size: u64,
+}
 
 /// A wheel that is here, and that goes into the environment.
 #[derive(Debug, Clone)]
@@ -29,6 +38,21 @@ pub(super) struct ReadyWheel {
 }
 
 impl ReadyWheel {
+    /// The wheel `file` of a package, as it is.
+    pub(super) fn of(package: &Package, file: &DistFile, supplied: Supplied, lineage: Lineage) -> Self {
+        let Supplied { supply, digest, size } = supplied;
+        Self {
+            name: package.name.clone(),
+            filename: file.filename.clone(),
+            supply,
+            digest,
+            size,
+            origin: DirectUrl::of(&package.source, &file.hashes),
+            left_out: Vec::new(),
+            lineage,
+        }
+    }
+
     /// What it is, for those who ask what an image is made of.
     pub(super) fn ingredient(&self) -> Distribution {
         Distribution {

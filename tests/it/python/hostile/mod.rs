@@ -149,7 +149,7 @@ impl Lab {
                 "{form} is kept in {name}"
             );
         }
-        let blobs = self.project.cache_of(machine).join("blobs/sha256");
+        let blobs = self.project.cache(machine).join("blobs/sha256");
         for page in ["application/vnd.containerize", "\"entries\""] {
             for file in files(&blobs) {
                 let bytes = std::fs::read(&file).expect("a blob");
@@ -161,7 +161,7 @@ impl Lab {
     }
 
     fn kept(&self, machine: &str) -> BTreeMap<String, Vec<u8>> {
-        let memo = self.project.cache_of(machine).join("memo");
+        let memo = self.project.cache(machine).join("memo");
         let all = TABLES.iter().flat_map(|table| files(&memo.join(table)));
         let named = all.map(|file| {
             let name = file.strip_prefix(&memo).expect("below").display().to_string();
