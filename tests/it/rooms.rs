@@ -40,7 +40,7 @@ const PYTHON: &[Part] = &[
 ];
 
 const STORY: &[Part] = &[
-    ("call", &["request", "outcome"], &[]),
+    ("call", &["request", "outcome", "moved"], &[]),
     ("made", &["ingredients", "supply"], &[]),
     ("settings", &["about", "called", "hooks", "language", "places", "revision"], &["call"]),
     ("workshop", &["brought", "parallel", "permission", "remote", "sign", "upload", "workshop"], &["call"]),

@@ -22,6 +22,9 @@ use crate::store::{Blob, Store, Table};
 use crate::words;
 use crate::words::{Command, flag};
 
+/// Says which version an image is.
+const VERSION: &str = "org.opencontainers.image.version";
+
 /// What opening a base may need.
 pub struct Opener<'a> {
     /// Where what was opened is kept: blobs, and which digest a tag had.
@@ -110,7 +113,10 @@ impl Opener<'_> {
             BaseSpec::DockerArchive { file, name } => {
                 let (config, layers) =
                     archive::import_docker(&self.dir.join(file), name.as_deref(), self.store)?;
-                checked_platform(BaseImage { name: None, digest: None, config, layers }, platform)
+                checked_platform(
+                    BaseImage { name: None, digest: None, version: None, config, layers },
+                    platform,
+                )
             }
             BaseSpec::Local { daemon, name } => self.local(Engine::of(*daemon), name, platform).await,
             BaseSpec::Registry(reference) => {
@@ -228,7 +234,7 @@ impl Opener<'_> {
             match ManifestKind::parse(&bytes, &descriptor.media_type)? {
                 ManifestKind::Index(index) => descriptor = choose(&index, platform)?,
                 ManifestKind::Manifest(manifest) => {
-                    let base = self.image(&content, &manifest, descriptor.digest).await?;
+                    let base = self.image(&content, &manifest, &descriptor).await?;
                     return checked_platform(base, platform);
                 }
             }
@@ -236,7 +242,7 @@ impl Opener<'_> {
         Err(Error::integrity("the index contains indexes nested too deeply"))
     }
 
-    async fn image(&self, content: &Content, manifest: &Manifest, digest: Digest) -> Result<BaseImage> {
+    async fn image(&self, content: &Content, manifest: &Manifest, found: &Descriptor) -> Result<BaseImage> {
         let bytes = content.small(&manifest.config).await?;
         let config: ImageConfig = serde_json::from_slice(&bytes)
             .map_err(|e| Error::integrity("the base's configuration cannot be read").because(e))?;
@@ -257,7 +263,9 @@ impl Opener<'_> {
                 config.rootfs.diff_ids.len()
             )));
         }
-        Ok(BaseImage { name: None, digest: Some(digest), config, layers })
+        let said = [&manifest.annotations, &found.annotations, &config.config.labels];
+        let version = said.into_iter().find_map(|said| said.get(VERSION)).cloned();
+        Ok(BaseImage { name: None, digest: Some(found.digest), version, config, layers })
     }
 }
 
