@@ -36,11 +36,13 @@ mod request;
 mod revision;
 mod rust;
 mod sign;
+mod signed;
 mod stated;
 mod supply;
 mod upload;
 mod user;
 mod verify;
+mod vouched;
 mod workshop;
 
 pub use attest::{Attested, NamedFile, VerifiedFiles, attest, verify_files};
@@ -57,7 +59,8 @@ pub use rebuild::{
     Rebuilt, Side, SourcePlace, Within,
 };
 pub use request::{GroupChanges, Login, Repeat, Request, RustCall};
-pub use verify::{Attestation, Verified, Verifier};
+pub use signed::Attestation;
+pub use verify::{Verified, Verifier};
 
 use crate::base::lock::{BaseLock, FILE};
 use crate::base::spec::BaseSpec;

@@ -86,7 +86,7 @@ async fn pin<R: Recipe>(request: &Request, pinning: Pinning, events: &Events) ->
             events.step("Locking", format!("Debian packages on {} ({})", wish.name, wish.platform));
             packages.push(workshop.chosen_packages(&base, wish).await?);
         } else if matches!(spec, BaseSpec::Registry(_)) {
-            workshop.opener(wish.additions.compression).open(&spec, &wish.platform).await?;
+            workshop.open(&spec, wish).await?;
         }
     }
     for wish in wishes.iter().filter(|wish| wish.additions.init) {

@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::config::TrustedSigner;
 use crate::error::{Context, Error, Result};
+use crate::oci::Digest;
 use crate::read;
 use crate::trust::{Expected, Identity, PublicKey, Signatory, TrustedRoot, Wanted};
 
@@ -13,6 +16,8 @@ pub(in crate::story) struct Trusted {
     pub(in crate::story) signatory: Signatory,
     /// The line that names him, as his own calls have it.
     pub(in crate::story) name: String,
+    /// Stands for him and for the services that vouch for him: what was found out about another does not hold for him.
+    pub(in crate::story) mark: Digest,
 }
 
 impl Trusted {
@@ -31,11 +36,15 @@ impl Trusted {
         let unusable = |file: &str| format!("{key}: {file} cannot be used");
         if let Some(file) = &entry.key {
             let public = PublicKey::read(&text(file, "public key")?).context(|| unusable(file))?;
-            return Ok(Self { name: public.digest().to_string(), signatory: Signatory::Key(public) });
+            let name = public.digest().to_string();
+            return Ok(Self { mark: Digest::of(name.as_bytes()), name, signatory: Signatory::Key(public) });
         }
-        let root = match &entry.trusted_root {
-            Some(file) => TrustedRoot::read(&text(file, "trusted root")?).context(|| unusable(file))?,
-            None => TrustedRoot::public()?,
+        let (root, services) = match &entry.trusted_root {
+            Some(file) => {
+                let text = text(file, "trusted root")?;
+                (TrustedRoot::read(&text).context(|| unusable(file))?, text)
+            }
+            None => (TrustedRoot::public()?, String::new()),
         };
         let (source, source_ref) = (entry.source.clone(), entry.source_ref.clone());
         let (identity, issuer) =
@@ -47,7 +56,9 @@ impl Trusted {
             source: source.as_ref().map(exactly),
             source_ref: source_ref.as_ref().map(exactly),
         };
+        let mark =
+            Digest::of(format!("{}\n{services}", json!([identity, issuer, source, source_ref])).as_bytes());
         let name = Identity { identity, issuer, source, source_ref }.line();
-        Ok(Self { name, signatory: Signatory::Named(Box::new((root, wanted))) })
+        Ok(Self { name, mark, signatory: Signatory::Named(Box::new((root, wanted))) })
     }
 }
