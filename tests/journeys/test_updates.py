@@ -6,7 +6,17 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from harness import REPOSITORY, Registry, committed, installed_tool, lab_image, need, run, skopeo_digest, tiny_project
+from harness import (
+    REPOSITORY,
+    Registry,
+    committed,
+    installed_tool,
+    lab_image,
+    need,
+    run,
+    skopeo_digest,
+    tiny_project,
+)
 
 SLIM, DISTROLESS = "python:3.13-slim-bookworm", "distroless/static-debian12:nonroot"
 STALE = "sha256:" + "ab" * 32
@@ -39,9 +49,7 @@ def updates(project: Path, place: Registry, home: Path) -> dict[tuple[str, str],
     }
 
 
-def test_renovate_moves_what_is_pinned(
-    program, registry: Callable[[str], Registry], tmp_path: Path
-) -> None:
+def test_renovate_moves_what_is_pinned(program, registry: Callable[[str], Registry], tmp_path: Path) -> None:
     need("skopeo")
     place = registry("anonymous")
     slim, distroless = f"team/{SLIM}", f"team/{DISTROLESS}"
