@@ -335,7 +335,7 @@ impl Check<'_> {
     }
 
     fn cache_trust(&self, trust: Vec<TrustedSigner>) -> Result<Vec<TrustedSigner>> {
-        match trust.iter().find_map(TrustedSigner::mistake) {
+        match trust.iter().find_map(TrustedSigner::mistake_in_name) {
             Some(mistake) => Err(self.wrong("cache-trust", mistake).hint(TrustedSigner::FORMS)),
             None => Ok(trust),
         }

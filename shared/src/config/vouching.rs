@@ -26,7 +26,7 @@ pub enum BaseVerify {
 #[serde(untagged)]
 pub enum AnySigner {
     /// This one.
-    One(TrustedSigner),
+    One(Box<TrustedSigner>),
     /// One of these; with none, nobody needs to have signed.
     AnyOf(Vec<TrustedSigner>),
 }
@@ -35,7 +35,7 @@ impl AnySigner {
     /// All of them.
     pub fn all(&self) -> &[TrustedSigner] {
         match self {
-            Self::One(one) => std::slice::from_ref(one),
+            Self::One(one) => std::slice::from_ref(&**one),
             Self::AnyOf(several) => several,
         }
     }

@@ -176,6 +176,10 @@ fn whoever_a_certificate_names_is_compared_whole() {
     );
     scene.refused(&verify(workflow, "https://github.com/acme/fork"), "is not signed by");
     scene.refused(KEY, "is not signed with this key");
+    let pattern = verify(workflow, source).replace("identity = ", "identity-pattern = ");
+    scene.refused(&pattern.replace("refs/tags/v1", "refs/tags/v2.*"), "is not signed by");
+    let done = scene.lock(&pattern.replace("refs/tags/v1", "refs/tags/v\\d+")).fail();
+    assert!(!done.stderr().contains("signed"), "{}", done.stderr());
     // Its signature is good. The image is a fixture without a configuration.
     let done = scene.lock(&verify(workflow, source)).fail();
     assert!(!done.stderr().contains("signed"), "{}", done.stderr());
@@ -246,6 +250,7 @@ fn bases_without_a_registry_are_made_here_or_refused() {
         (scene.base(), "{ key = 'none.pub' }", "base-verify: the public key none.pub cannot be read"),
         (scene.base(), "{ identity = 'me' }", "base-verify"),
         (scene.base(), "true", "expected a signer"),
+        (scene.base(), "{ identity-pattern = '(', issuer = 'x' }", "is not a regular expression"),
     ] {
         let done = lock(&base, verify).fail();
         assert_eq!(done.code(), 2, "{}", done.stderr());

@@ -14,7 +14,7 @@ use crate::trust::{Expected, Identity, PublicKey, Signatory, TrustedRoot, Wanted
 #[derive(Debug)]
 pub(in crate::story) struct Trusted {
     pub(in crate::story) signatory: Signatory,
-    /// The line that names him, as his own calls have it.
+    /// The line that names him, as his own calls have it; of no use where patterns describe him.
     pub(in crate::story) name: String,
     /// Stands for him and for the services that vouch for him: what was found out about another does not hold for him.
     pub(in crate::story) mark: Digest,
@@ -46,19 +46,25 @@ impl Trusted {
             }
             None => (TrustedRoot::public()?, String::new()),
         };
-        let (source, source_ref) = (entry.source.clone(), entry.source_ref.clone());
-        let (identity, issuer) =
-            (entry.identity.clone().unwrap_or_default(), entry.issuer.clone().unwrap_or_default());
-        let exactly = |part: &String| Expected::Exactly(part.clone());
-        let wanted = Wanted {
-            identity: exactly(&identity),
-            issuer: exactly(&issuer),
-            source: source.as_ref().map(exactly),
-            source_ref: source_ref.as_ref().map(exactly),
+        let expected = |whole: &Option<String>, pattern: &Option<String>| {
+            Expected::of(whole.as_deref(), pattern.as_deref()).context(|| format!("{key} is invalid"))
         };
-        let mark =
-            Digest::of(format!("{}\n{services}", json!([identity, issuer, source, source_ref])).as_bytes());
-        let name = Identity { identity, issuer, source, source_ref }.line();
+        let nobody = || Error::usage(format!("{key}: an identity needs issuer too"));
+        let wanted = Wanted {
+            identity: expected(&entry.identity, &entry.identity_pattern)?.ok_or_else(nobody)?,
+            issuer: expected(&entry.issuer, &entry.issuer_pattern)?.ok_or_else(nobody)?,
+            source: expected(&entry.source, &entry.source_pattern)?,
+            source_ref: expected(&entry.source_ref, &entry.source_ref_pattern)?,
+        };
+        let whole = TrustedSigner { trusted_root: None, ..entry.clone() };
+        let mark = Digest::of(format!("{}\n{services}", json!(whole)).as_bytes());
+        let name = Identity {
+            identity: entry.identity.clone().unwrap_or_default(),
+            issuer: entry.issuer.clone().unwrap_or_default(),
+            source: entry.source.clone(),
+            source_ref: entry.source_ref.clone(),
+        };
+        let name = name.line();
         Ok(Self { name, mark, signatory: Signatory::Named(Box::new((root, wanted))) })
     }
 }
