@@ -21,7 +21,7 @@ pub enum BaseVerify {
     ByName(BTreeMap<String, AnySigner>),
 }
 
-/// AnySigner of whom one must have signed.
+/// Signers of whom one must have signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum AnySigner {
