@@ -6,6 +6,7 @@ mod check;
 mod cli;
 mod completions;
 mod front_end;
+mod moved;
 mod progress;
 mod render;
 mod request;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::ValueEnum as _;
 use containerize_core::event::Events;
-use containerize_core::story::{self, Outcome};
+use containerize_core::story::{self, Outcome, Pinning};
 use containerize_core::system::limits;
 use containerize_core::{Error, Kind, config, interrupt, redact};
 
@@ -57,7 +58,10 @@ pub fn main() -> ExitCode {
     match cli.verb {
         None => run_build(&cli.build, &front_end, Task::Build),
         Some(Verb::Build(arguments)) => run_build(&arguments, &front_end, Task::Build),
-        Some(Verb::Lock(arguments)) => run_build(&arguments, &front_end, Task::Lock),
+        Some(Verb::Lock(arguments)) => match arguments.pinning() {
+            Ok(pinning) => run_build(&arguments.build, &front_end, Task::Lock(pinning)),
+            Err(error) => finish(Err(error.into()), json, &front_end),
+        },
         Some(Verb::Check(arguments)) => run_check(&arguments, &front_end),
         Some(Verb::Verify(arguments)) => run_verify(&arguments, &front_end),
         Some(Verb::Attest(arguments)) => run_attest(&arguments, &front_end),
@@ -84,7 +88,7 @@ fn wants_json(words: &[std::ffi::OsString]) -> bool {
 #[derive(Clone, Copy)]
 enum Task {
     Build,
-    Lock,
+    Lock(Pinning),
 }
 
 fn run_build(arguments: &BuildArgs, front_end: &FrontEnd, task: Task) -> ExitCode {
@@ -92,21 +96,30 @@ fn run_build(arguments: &BuildArgs, front_end: &FrontEnd, task: Task) -> ExitCod
     let json = arguments.say.format == PrintFormat::Json;
     // An archive has standard output for itself.
     let streams = arguments.target.output.iter().any(containerize_core::sink::Output::is_stream);
-    let work = || -> anyhow::Result<Option<String>> {
+    let work = || -> anyhow::Result<Option<(String, bool)>> {
         let request = request::from_arguments(arguments, front_end)?;
         let outcome = in_runtime(run_task(request, task, &events))?;
         Ok(outcome.map(|outcome| {
-            if json { render::json(&outcome, &screen.warnings()) } else { render::text(&outcome) }
+            let is_stale = matches!(&outcome, Outcome::Locked(locked) if !locked.is_current());
+            let text = if json { render::json(&outcome, &screen.warnings()) } else { render::text(&outcome) };
+            (text, is_stale)
         }))
     };
     let result = work();
     screen.flush();
     match (streams, result) {
-        (true, Ok(Some(text))) => {
+        (true, Ok(Some((text, _)))) => {
             let _ = write!(anstream::stderr(), "{text}");
             ExitCode::SUCCESS
         }
-        (_, result) => finish(result, json && !streams, front_end),
+        (_, Ok(Some((text, true)))) => {
+            print(&text);
+            ExitCode::from(Kind::Integrity.exit_code())
+        }
+        (_, result) => {
+            let text = result.map(|told| told.map(|(text, _)| text));
+            finish(text, json && !streams, front_end)
+        }
     }
 }
 
@@ -266,7 +279,7 @@ fn known(error: anyhow::Error) -> Error {
 async fn run_task(request: story::Request, task: Task, events: &Events) -> Result<Outcome, Error> {
     match task {
         Task::Build => story::run(request, events).await,
-        Task::Lock => story::lock(request, events).await,
+        Task::Lock(pinning) => story::lock(request, pinning, events).await,
     }
 }
 

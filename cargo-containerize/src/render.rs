@@ -8,21 +8,19 @@ use containerize_core::event::{self, Event, Motion};
 use containerize_core::oci::{Digest, Reference};
 use containerize_core::plan::{Application, ImagePlan, Linkage, Plan, ProjectPlan, TargetPlan};
 use containerize_core::redact;
-use containerize_core::story::{Delivered, Outcome};
+use containerize_core::story::{Delivered, Locked, Outcome};
 use serde_json::{Value, json};
 
 use containerize_core::words::Wording;
 
 use crate::front_end::FrontEnd;
+use crate::moved;
 
 /// The outcome as lines: a reference with its digest each, or the plan.
 pub(crate) fn text(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Planned(plan) => plan_text(plan),
-        Outcome::Locked(bases) => bases.iter().fold(String::new(), |mut text, (name, digest)| {
-            let _ = writeln!(text, "{name}@{digest}");
-            text
-        }),
+        Outcome::Locked(locked) => locked_text(locked),
         Outcome::Built(images) => {
             let lines = images.iter().flat_map(|image| result_lines(image, images.len() > 1));
             lines.fold(String::new(), |mut text, line| {
@@ -30,6 +28,17 @@ pub(crate) fn text(outcome: &Outcome) -> String {
                 text
             })
         }
+    }
+}
+
+/// The bases that are pinned; or what moved, where the call asks.
+fn locked_text(locked: &Locked) -> String {
+    match &locked.moved {
+        Some(moved) => moved::text(moved),
+        None => locked.bases.iter().fold(String::new(), |mut text, (name, digest)| {
+            let _ = writeln!(text, "{name}@{digest}");
+            text
+        }),
     }
 }
 
@@ -53,7 +62,12 @@ fn result_lines(image: &Delivered, is_one_of_several: bool) -> Vec<String> {
 pub(crate) fn json(outcome: &Outcome, warnings: &[String]) -> String {
     let value = match outcome {
         Outcome::Planned(plan) => json!({ "plan": plan, "warnings": warnings }),
-        Outcome::Locked(bases) => json!({ "bases": bases, "warnings": warnings }),
+        Outcome::Locked(Locked { bases, moved: None, .. }) => {
+            json!({ "bases": bases, "warnings": warnings })
+        }
+        Outcome::Locked(Locked { bases, moved, .. }) => {
+            json!({ "bases": bases, "moved": moved, "warnings": warnings })
+        }
         Outcome::Built(images) => json!({ "images": images, "warnings": warnings }),
     };
     format!("{value:#}\n")

@@ -146,10 +146,8 @@ fn signatory(flags: &SignatoryArgs) -> Result<Signatory> {
         let key = PublicKey::read(&pem);
         return Ok(Signatory::Key(key.map_err(|error| unusable(file, error))?));
     }
-    let expected = |exactly: &Option<String>, pattern: &Option<String>| match (exactly, pattern) {
-        (Some(text), _) => Ok(Some(Expected::Exactly(text.clone()))),
-        (None, Some(pattern)) => Expected::pattern(pattern).map(Some),
-        (None, None) => Ok(None),
+    let expected = |exactly: &Option<String>, pattern: &Option<String>| {
+        Expected::of(exactly.as_deref(), pattern.as_deref())
     };
     let identity = expected(&flags.identity, &flags.identity_pattern)?;
     let issuer = expected(&flags.issuer, &flags.issuer_pattern)?;

@@ -9,7 +9,7 @@ use containerize_tests::fixture::{has_musl, hello};
 use containerize_tests::image;
 use containerize_tests::program::{call, fails, succeeds};
 use containerize_tests::registry::{Phase, TestRegistry};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A project, a home and a registry with a base.
@@ -143,4 +143,102 @@ fn what_needs_no_lock_gets_none() {
     let pinned = format!("{}@{}", scene.base, scene.move_base("pinned"));
     assert_eq!(succeeds(call(dir, scene.home.path(), &["lock", "--base", &pinned])), "");
     assert!(!scene.lock_file().exists());
+}
+
+/// A database of dpkg with these packages.
+fn dpkg(packages: &[(&str, &str)]) -> String {
+    let stanza = |(name, version): &(&str, &str)| {
+        format!("Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n\n")
+    };
+    packages.iter().map(stanza).collect()
+}
+
+impl Scene {
+    /// Makes the base's tag mean an image of a version, with these packages; its digest.
+    fn release(&self, version: &str, packages: &[(&str, &str)]) -> String {
+        let (status, annotations) = (dpkg(packages), json!({ "org.opencontainers.image.version": version }));
+        let files = [("var/lib/dpkg/status", &*status)];
+        image::put_files(&self.registry, ("base", "1"), &architecture(), &files, &annotations)
+    }
+}
+
+#[test]
+fn an_update_says_what_moved_and_a_check_writes_nothing() {
+    let scene = Scene::new();
+    let (name, platform) = (&scene.base, format!("linux/{}", architecture()));
+    let first = scene.release("1.0", &[("libc6", "2.36-9"), ("old", "1"), ("same", "1")]);
+    let told = succeeds(scene.call(&["lock", "--update"]));
+    assert_eq!(told, format!("{name}\n  digest: {first} (not pinned before)"));
+    assert_eq!(succeeds(scene.call(&["lock", "--update", "--check"])), "nothing moved");
+
+    let second = scene.release("1.1", &[("libc6", "2.36-9+deb12u1"), ("new", "3"), ("same", "1")]);
+    let pinned = fs::read(scene.lock_file()).expect("a lock");
+    let done = scene.call(&["lock", "--update", "--check", "--format", "json"]).output().expect("started");
+    assert_eq!(done.status.code(), Some(4));
+    assert_eq!(fs::read(scene.lock_file()).expect("a lock"), pinned, "a check writes nothing");
+    let told: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!(
+        told["moved"],
+        json!({ "debian": [], "bases": [{ "name": name, "from": first, "to": second, "platforms": [{
+            "platform": platform, "same": false, "unknown": null,
+            "version": { "from": "1.0", "to": "1.1" },
+            "packages": [
+                { "name": "libc6", "from": "2.36-9", "to": "2.36-9+deb12u1" },
+                { "name": "new", "from": null, "to": "3" },
+                { "name": "old", "from": "1", "to": null },
+            ],
+        }] }] })
+    );
+
+    let told = succeeds(scene.call(&["lock", "--update"]));
+    let lines = [
+        name.clone(),
+        format!("  digest: {first} -> {second}"),
+        format!("  {platform}: version 1.0 -> 1.1, 3 packages changed"),
+        "    libc6 2.36-9 -> 2.36-9+deb12u1".into(),
+        "    new 3 (new)".into(),
+        "    old 1 (gone)".into(),
+    ];
+    assert_eq!(told, lines.join("\n"));
+    assert_eq!(succeeds(scene.call(&["lock"])), format!("{name}@{second}"));
+    assert_eq!(succeeds(scene.call(&["lock", "--update", "--check"])), "nothing moved");
+}
+
+#[test]
+fn a_pinned_base_that_the_registry_has_lost_is_said_and_moves_on() {
+    let scene = Scene::new();
+    let (now, lost) = (scene.move_base("now"), format!("sha256:{}", "ab".repeat(32)));
+    let text = format!("version = 1\n\n[bases]\n{:?} = {lost:?}\n", scene.base);
+    fs::write(scene.lock_file(), text).expect("written");
+    let told = succeeds(scene.call(&["lock", "--update"]));
+    assert!(told.contains(&format!("  digest: {lost} -> {now}\n")), "{told}");
+    assert!(told.contains(": cannot be compared: cannot use the base "), "{told}");
+    assert_eq!(succeeds(scene.call(&["lock", "--update", "--check"])), "nothing moved");
+}
+
+#[test]
+fn a_check_is_part_of_an_update() {
+    let scene = Scene::new();
+    for flags in [&["lock", "--check"][..], &["lock", "--update", "--dry-run"]] {
+        assert_eq!(fails(scene.call(flags)).0, 2, "{flags:?}");
+    }
+    assert!(!scene.lock_file().exists());
+}
+
+#[test]
+fn a_check_makes_no_lock_for_python() {
+    let (project, home) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("home"));
+    let table = "[project]\nname = 'shop'\nversion = '1'\ndependencies = ['left-pad']\n";
+    fs::write(project.path().join("pyproject.toml"), table).expect("written");
+    let flags = ["lock", "--update", "--check", "--base", "scratch"];
+    assert_eq!(fails(call(project.path(), home.path(), &flags)).0, 2);
+    assert_eq!(fs::read_dir(project.path()).expect("the folder").count(), 1, "nothing was made");
+}
+
+#[test]
+fn images_flags_may_be_given_to_a_lock() {
+    let scene = Scene::new();
+    succeeds(scene.call(&["lock", "--check", "off"]));
+    assert!(scene.lock_file().exists());
+    assert_eq!(fails(scene.call(&["--check"])).0, 2, "for images it needs a value");
 }

@@ -40,10 +40,14 @@ const PYTHON: &[Part] = &[
 ];
 
 const STORY: &[Part] = &[
-    ("call", &["request", "outcome"], &[]),
+    ("call", &["request", "outcome", "moved"], &[]),
     ("made", &["ingredients", "supply"], &[]),
     ("settings", &["about", "called", "hooks", "language", "places", "revision"], &["call"]),
-    ("workshop", &["brought", "parallel", "permission", "remote", "sign", "upload", "workshop"], &["call"]),
+    (
+        "workshop",
+        &["brought", "parallel", "permission", "remote", "sign", "signed", "upload", "vouched", "workshop"],
+        &["call"],
+    ),
     (
         "delivery",
         &[

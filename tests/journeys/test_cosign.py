@@ -105,6 +105,9 @@ def test_the_program_verifies_what_cosign_signs(
     sign = ["sign", "--yes", "--allow-insecure-registry", *OFFLINE, *([LEGACY] if form == "legacy" else [])]
     cosign(*sign, "--key", key, image)
     assert verified(program, image, public)["digest"] == image.partition("@")[2]
+    lock = ["lock", "-C", tmp_path / "project", "--base", f"{image.partition('@')[0]}:1"]
+    program(*lock, cwd=tmp_path, env={"CONTAINERIZE_BASE_VERIFY": f"{{ key = '{public}' }}"})
+    program(*lock, cwd=tmp_path, env={"CONTAINERIZE_BASE_VERIFY": f"{{ key = '{other}' }}"}, code=4)
     done = program("verify", image, "--key", str(other), cwd=tmp_path, code=4)
     assert "is not signed with this key" in done.err
     # A signature that is added by the other tool leaves this one where it is.

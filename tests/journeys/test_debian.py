@@ -196,6 +196,16 @@ def test_a_lock_needs_no_mirror(program: Program, tmp_path: Path) -> None:
     program("lock", *flags, cwd=here)
     lock = (here / "containerize.lock").read_text()
     assert "libpq5_15" in lock and 'digest = "sha256:' in lock
+    same = program("lock", *flags, "--update", "--check", cwd=here)
+    assert same.out == "nothing moved\n"
+    (here / "containerize.lock").write_text(
+        re.sub(r'(name = "libpq5"\nversion = ")[^"]*', r"\g<1>15.0-0", lock)
+    )
+    moved = program("lock", *flags, "--update", cwd=here)
+    assert re.search(r"^Debian packages for .*\n    libpq5 15\.0-0 -> 15\.\d+", moved.out, re.MULTILINE), (
+        moved.out
+    )
+    assert (here / "containerize.lock").read_text() == lock
     first = program(*flags, "--locked", cwd=here)
     again = program(*flags, "--locked", "--offline", cwd=here)
     assert first.digest == again.digest

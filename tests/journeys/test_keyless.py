@@ -23,6 +23,7 @@ from harness import (
     Services,
     need_target,
     run,
+    tiny_project,
 )
 from services_of_sigstore import ISSUER, SOURCE, WORKFLOW, Sigstore, start
 
@@ -104,6 +105,29 @@ def test_a_signature_that_the_registry_has_counts_only_if_it_verifies(
     fresh = {"XDG_CACHE_HOME": str(tmp_path / "runner")}
     push("--config", sigstore.config(tmp_path), env={**sigstore.job, **fresh})
     assert "POST /api/v2/signingCert" in sigstore.asked()
+
+
+@pytest.mark.parametrize("form", ["bundle", "legacy"])
+def test_an_image_is_a_base_for_those_who_trust_its_workflow(
+    form: str, program: Program, push: Callable, sigstore: Sigstore, tmp_path: Path
+) -> None:
+    base = push(
+        "--config", sigstore.config(tmp_path), "--signature-format", form, env=sigstore.job
+    ).out.strip()
+    project, root = tiny_project(tmp_path / "project"), sigstore.folder / "trusted_root.json"
+
+    def built(identity: str, *flags: str, code: int = 0) -> Outcome:
+        certificate = f"identity = '{identity}', issuer = '{ISSUER}', source = '{SOURCE}'"
+        signer = f"{{ {certificate}, trusted-root = '{root}' }}"
+        words = ["--base", base, "--platform", "linux/amd64", "--cache-dir", tmp_path / "cache", *flags]
+        return program(*words, cwd=project, env={"CONTAINERIZE_BASE_VERIFY": signer}, code=code)
+
+    refused = built("me@x.org", code=4)
+    assert f"it was signed by {WORKFLOW}, but me@x.org must have signed it" in refused.err
+    assert f"{base} is signed by {WORKFLOW}" in built(WORKFLOW).err
+    again = built(WORKFLOW, "--offline")
+    assert "is signed by" not in again.err, "it is remembered"
+    assert "was not verified before" in built("me@x.org", "--offline", code=2).err
 
 
 @pytest.mark.parametrize("form", ["legacy", "both"])

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::registry::TestRegistry;
@@ -25,13 +25,29 @@ fn digest(bytes: &[u8]) -> String {
 /// # Panics
 /// Never, as nothing here can fail.
 pub fn put(registry: &TestRegistry, repository: &str, tag: &str, architecture: &str, text: &str) -> String {
+    put_files(registry, (repository, tag), architecture, &[("etc/base", text)], &json!({}))
+}
+
+/// The same with these files, and annotations of its manifest.
+///
+/// # Panics
+/// Never, as nothing here can fail.
+pub fn put_files(
+    registry: &TestRegistry,
+    (repository, tag): (&str, &str),
+    architecture: &str,
+    files: &[(&str, &str)],
+    annotations: &Value,
+) -> String {
     let mut tar = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_gnu();
-    header.set_size(text.len() as u64);
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_mode(0o644);
-    tar.append_data(&mut header, "etc/base", text.as_bytes()).expect("entry");
+    for (path, text) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, path, text.as_bytes()).expect("entry");
+    }
     let tar = tar.into_inner().expect("tar");
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(&tar).expect("gzip");
@@ -53,6 +69,7 @@ pub fn put(registry: &TestRegistry, repository: &str, tag: &str, architecture: &
             "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
             "digest": registry.put_blob(repository, layer), "size": layer_size,
         }],
+        "annotations": annotations,
     });
     registry.put_manifest(repository, tag, MANIFEST, manifest.to_string())
 }

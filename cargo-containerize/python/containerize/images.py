@@ -34,6 +34,7 @@ class BuildConfig:
     if_changed: bool | None = None
     base: str | Table | None = None
     base_cache: str | None = None
+    base_verify: Table | Sequence[Table] | None = None
     bin: str | Strings | None = None
     build_env: Mapping[str, str] | None = None
     bytecode: bool | None = None

@@ -266,8 +266,9 @@ pub(crate) struct ImageArgs {
     #[arg(long, value_name = "COMMAND", value_parser = command, hide_short_help = true)]
     healthcheck: Option<Command>,
     /// If the image would not start: error, warn or off [default: error]
-    #[arg(long, value_name = "HOW")]
-    check: Option<CheckMode>,
+    // Only `lock` lets it stand alone.
+    #[arg(long, value_name = "HOW", num_args = 1)]
+    check: Option<Option<CheckMode>>,
     /// If libraries are missing: error, or bundle this machine's [default: error]
     #[arg(long, value_name = "HOW")]
     native: Option<Native>,
@@ -428,6 +429,13 @@ pub(crate) struct TransferArgs {
     pub(crate) password_file: Option<PathBuf>,
 }
 
+impl ImageArgs {
+    /// Whether `--check` stands alone.
+    pub(super) fn is_bare_check(&self) -> bool {
+        self.check == Some(None)
+    }
+}
+
 impl BuildArgs {
     /// The file of `--config`, and the part of it for cargo: `KEY=VALUE`, unless there is such a file.
     pub(crate) fn config(&self) -> Result<(Option<PathBuf>, Vec<String>), containerize_core::Error> {
@@ -506,7 +514,7 @@ impl BuildArgs {
                 .healthcheck
                 .clone()
                 .map(|command| Healthcheck { command: Some(command), ..Healthcheck::default() }),
-            check: image.check,
+            check: image.check.flatten(),
             sbom: self.target.sbom,
             attestations: self.target.attestations,
             sign: sign(self.target.sign_key.as_ref(), self.target.sign.as_ref()),

@@ -25,6 +25,8 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
             ("lock", "pin bases; make a missing lock file"),
             ("lock -C services/api", "for the project in another folder"),
             ("lock --platform linux/amd64,linux/arm64", "also for other platforms"),
+            ("lock --update", "list what moved since it was pinned"),
+            ("lock --update --check", "only list it"),
         ],
     ),
     (

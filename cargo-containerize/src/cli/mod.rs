@@ -6,6 +6,7 @@ mod cache;
 mod check;
 mod examples;
 mod index;
+mod lock;
 mod values;
 mod verify;
 
@@ -31,6 +32,7 @@ pub(crate) use build::{BuildArgs, Color, PrintFormat, Progress, SayArgs, Transfe
 pub(crate) use cache::{CacheArgs, CacheVerb, PublishArgs};
 pub(crate) use check::CheckArgs;
 pub(crate) use index::IndexArgs;
+pub(crate) use lock::PinArgs;
 pub(crate) use verify::{SignatoryArgs, Subject, VerifyArgs};
 
 /// Turn a Rust or Python project into an OCI image and push it: no Docker, no Dockerfile, no root
@@ -73,7 +75,7 @@ pub(crate) enum Verb {
     /// Pin the digests of registry bases in containerize.lock
     ///
     /// If a Python project has no lock file, or incomplete requirements, a pylock.toml is made first.
-    Lock(Box<BuildArgs>),
+    Lock(Box<PinArgs>),
     /// Check whether an image will start, without running it
     Check(Box<CheckArgs>),
     /// Verify who has signed an image in a registry, or files; with --rebuild, that its source gives the same image
@@ -121,7 +123,7 @@ impl Cli {
 
     /// The command in the words of the front end, such as `cargo containerize`.
     pub(crate) fn command_for(front_end: &FrontEnd) -> clap::Command {
-        let mut command = <Self as clap::CommandFactory>::command();
+        let mut command = <Self as clap::CommandFactory>::command().mut_subcommand("lock", lock::with_check);
         if front_end.group_flags {
             command = GroupFlags::augment_args(command);
             for verb in VERBS_WITH_GROUPS {

@@ -14,6 +14,9 @@ pub struct BaseImage {
     pub name: Option<String>,
     /// The digest of the manifest, for the label `base.digest`.
     pub digest: Option<Digest>,
+    /// Which version its maker calls it, where that is said: the manifest is asked before the configuration, which may
+    /// have it from an image below.
+    pub version: Option<String>,
     /// The configuration, with all fields that it came with.
     pub config: ImageConfig,
     /// The layers, the lowest first.
@@ -37,7 +40,7 @@ pub(super) fn empty(platform: &Platform) -> BaseImage {
         variant: platform.variant.clone(),
         ..ImageConfig::default()
     };
-    BaseImage { name: None, digest: None, config, layers: Vec::new() }
+    BaseImage { name: None, digest: None, version: None, config, layers: Vec::new() }
 }
 
 /// The platform must really be there: the configuration has the last word.

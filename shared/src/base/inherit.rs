@@ -35,7 +35,7 @@ mod tests {
 
     fn inherited(config: &str) -> (BaseImage, Vec<String>) {
         let config = serde_json::from_str(config).expect("a configuration");
-        let mut base = BaseImage { name: None, digest: None, config, layers: Vec::new() };
+        let mut base = BaseImage { name: None, digest: None, version: None, config, layers: Vec::new() };
         let notes = inherit(&mut base, &"debian:12".parse().expect("a base"));
         (base, notes)
     }

@@ -32,7 +32,10 @@ impl Opener<'_> {
             Saved::Image(config, layers) => {
                 let descriptors: Vec<&Descriptor> = layers.iter().map(|layer| &layer.descriptor).collect();
                 self.store.remember(Table::EngineLayers, &id.to_string(), &descriptors);
-                checked_platform(BaseImage { name: None, digest: None, config: *config, layers }, platform)
+                checked_platform(
+                    BaseImage { name: None, digest: None, version: None, config: *config, layers },
+                    platform,
+                )
             }
         }
     }
@@ -45,7 +48,7 @@ impl Opener<'_> {
             Some(layers) => {
                 let config: ImageConfig = serde_json::from_slice(&bytes).ok()?;
                 let layers = layers.into_iter().map(|layer| in_store(layer, self.store)).collect();
-                BaseImage { name: None, digest: None, config, layers }
+                BaseImage { name: None, digest: None, version: None, config, layers }
             }
             None => {
                 let root = Descriptor::of("", &bytes);

@@ -22,6 +22,9 @@ use crate::store::{Blob, Store, Table};
 use crate::words;
 use crate::words::{Command, flag};
 
+/// Says which version an image is.
+const VERSION: &str = "org.opencontainers.image.version";
+
 /// What opening a base may need.
 pub struct Opener<'a> {
     /// Where what was opened is kept: blobs, and which digest a tag had.
@@ -110,7 +113,10 @@ impl Opener<'_> {
             BaseSpec::DockerArchive { file, name } => {
                 let (config, layers) =
                     archive::import_docker(&self.dir.join(file), name.as_deref(), self.store)?;
-                checked_platform(BaseImage { name: None, digest: None, config, layers }, platform)
+                checked_platform(
+                    BaseImage { name: None, digest: None, version: None, config, layers },
+                    platform,
+                )
             }
             BaseSpec::Local { daemon, name } => self.local(Engine::of(*daemon), name, platform).await,
             BaseSpec::Registry(reference) => {
@@ -214,6 +220,21 @@ impl Opener<'_> {
         Ok(base)
     }
 
+    /// The digest that the name of a base in a registry leads to, and that of the manifest there for `platform`. Nothing
+    /// else of the base is read.
+    ///
+    /// # Errors
+    /// As [`Opener::open`].
+    pub async fn locate(&self, reference: &Reference, platform: &Platform) -> Result<(Digest, Digest)> {
+        let found: Result<_> = async {
+            let (content, root) = self.in_registry(reference, self.lock.get_for(reference, platform)).await?;
+            let digest = root.digest;
+            Ok((digest, manifest_in(&content, root, platform).await?.0.digest))
+        }
+        .await;
+        found.context(|| format!("cannot use the base {reference} for {platform}"))
+    }
+
     /// From a manifest or index down to the image for `platform`.
     pub(super) async fn descend(
         &self,
@@ -221,22 +242,12 @@ impl Opener<'_> {
         root: Descriptor,
         platform: &Platform,
     ) -> Result<BaseImage> {
-        let mut descriptor = root;
-        // An index may hold an index; nobody nests deeper.
-        for _ in 0..4 {
-            let bytes = content.manifest(&descriptor).await?;
-            match ManifestKind::parse(&bytes, &descriptor.media_type)? {
-                ManifestKind::Index(index) => descriptor = choose(&index, platform)?,
-                ManifestKind::Manifest(manifest) => {
-                    let base = self.image(&content, &manifest, descriptor.digest).await?;
-                    return checked_platform(base, platform);
-                }
-            }
-        }
-        Err(Error::integrity("the index contains indexes nested too deeply"))
+        let (descriptor, manifest) = manifest_in(&content, root, platform).await?;
+        let base = self.image(&content, &manifest, &descriptor).await?;
+        checked_platform(base, platform)
     }
 
-    async fn image(&self, content: &Content, manifest: &Manifest, digest: Digest) -> Result<BaseImage> {
+    async fn image(&self, content: &Content, manifest: &Manifest, found: &Descriptor) -> Result<BaseImage> {
         let bytes = content.small(&manifest.config).await?;
         let config: ImageConfig = serde_json::from_slice(&bytes)
             .map_err(|e| Error::integrity("the base's configuration cannot be read").because(e))?;
@@ -257,8 +268,28 @@ impl Opener<'_> {
                 config.rootfs.diff_ids.len()
             )));
         }
-        Ok(BaseImage { name: None, digest: Some(digest), config, layers })
+        let said = [&manifest.annotations, &found.annotations, &config.config.labels];
+        let version = said.into_iter().find_map(|said| said.get(VERSION)).cloned();
+        Ok(BaseImage { name: None, digest: Some(found.digest), version, config, layers })
     }
+}
+
+/// From a manifest or index down to the manifest for `platform`.
+async fn manifest_in(
+    content: &Content,
+    root: Descriptor,
+    platform: &Platform,
+) -> Result<(Descriptor, Box<Manifest>)> {
+    let mut descriptor = root;
+    // An index may hold an index; nobody nests deeper.
+    for _ in 0..4 {
+        let bytes = content.manifest(&descriptor).await?;
+        match ManifestKind::parse(&bytes, &descriptor.media_type)? {
+            ManifestKind::Index(index) => descriptor = choose(&index, platform)?,
+            ManifestKind::Manifest(manifest) => return Ok((descriptor, manifest)),
+        }
+    }
+    Err(Error::integrity("the index contains indexes nested too deeply"))
 }
 
 /// Asks the registry what a reference means now, and remembers it.

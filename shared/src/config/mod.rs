@@ -22,6 +22,7 @@ mod settings;
 mod shown;
 mod trust;
 mod value;
+mod vouching;
 
 pub use crate::oci::{Mode, Owner};
 pub use attest::{Attest, Attestations, Sbom, Sign, SignatureFormat};
@@ -41,3 +42,4 @@ pub use value::{
     BaseChoice, Bins, CheckMode, Command, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Hooks,
     Install, LabelValue, Labels, Native, Port, PythonChoice, StaleLock, Strip, Suites,
 };
+pub use vouching::{AnySigner, BaseVerify};

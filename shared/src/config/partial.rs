@@ -16,6 +16,7 @@ use super::value::{
     BaseChoice, Bins, CheckMode, Command, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Hooks,
     Install, Labels, Native, Port, PythonChoice, StaleLock, Strip,
 };
+use super::vouching::BaseVerify;
 use crate::oci::Owner;
 use crate::oci::media_type::{Compression, Format};
 
@@ -99,6 +100,9 @@ keys! {
     /// The base image: a reference, `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`, `docker-daemon:IMAGE`,
     /// `containers-storage:IMAGE`, `deb:SUITE`, `static` or `scratch`.
     base("base"): BaseChoice, replace, Text, r#""gcr.io/distroless/cc-debian13""#;
+    /// Who must have signed a base that is in a registry: a public key, or whom a certificate names; a list, of whom one
+    /// must have; or a table of these by globs of the bases' names.
+    base_verify("base-verify"): BaseVerify, replace, Toml, r#"{ key = "base.pub" }"#;
     /// Debian packages to add to the base: their names, or a table.
     debian("debian"): Debian, debian, List, r#"["libpq5"]"#;
     /// The family of media types: OCI's, or Docker's schema 2.

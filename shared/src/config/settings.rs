@@ -14,6 +14,7 @@ use super::value::{
     BaseChoice, CheckMode, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Install, LabelValue, Labels,
     Native, Port, PythonChoice, StaleLock, Strip, Suites, is_platform_key, names_platform,
 };
+use super::vouching::BaseVerify;
 use crate::error::{Error, Result};
 use crate::oci::media_type::{Compression, Format};
 use crate::oci::{self, Owner, Platform};
@@ -36,6 +37,8 @@ pub struct Settings {
     pub platforms: Vec<Platform>,
     /// The base of each platform.
     pub base: BaseChoice,
+    /// Who must have signed it.
+    pub base_verify: BaseVerify,
     /// Debian packages that are added to the base, each once.
     pub debian: Debian,
     /// The family of media types: OCI's, or Docker's schema 2.
@@ -183,6 +186,7 @@ impl Settings {
             tags: values.tags,
             platforms: check.platforms(values.platforms.unwrap_or_default())?,
             base: values.base.unwrap_or_else(|| BaseChoice::One("static".into())),
+            base_verify: check.base_verify(values.base_verify.unwrap_or_default())?,
             debian: check.debian(values.debian.unwrap_or_default())?,
             format,
             env: check.env("env", values.env.unwrap_or_default())?,
@@ -312,6 +316,13 @@ impl Check<'_> {
         Ok(attest)
     }
 
+    fn base_verify(&self, verify: BaseVerify) -> Result<BaseVerify> {
+        match verify.mistake() {
+            Some(mistake) => Err(self.wrong("base-verify", mistake).hint(BaseVerify::FORMS)),
+            None => Ok(verify),
+        }
+    }
+
     fn base_cache(&self, name: Option<String>) -> Result<Option<String>> {
         let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(None) };
         match name.parse::<oci::Repository>() {
@@ -324,7 +335,7 @@ impl Check<'_> {
     }
 
     fn cache_trust(&self, trust: Vec<TrustedSigner>) -> Result<Vec<TrustedSigner>> {
-        match trust.iter().find_map(TrustedSigner::mistake) {
+        match trust.iter().find_map(TrustedSigner::mistake_in_name) {
             Some(mistake) => Err(self.wrong("cache-trust", mistake).hint(TrustedSigner::FORMS)),
             None => Ok(trust),
         }

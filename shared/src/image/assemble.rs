@@ -174,7 +174,13 @@ mod tests {
         let blob = Blob { descriptor, source: crate::store::Source::File("layer".into()) };
         let diff_id = crate::oci::Digest::of(b"tar");
         let ours = [Layer { blob, diff_id, title: "wheel".into(), fresh: true }];
-        let base = BaseImage { name: None, digest: None, config: ImageConfig::default(), layers: vec![] };
+        let base = BaseImage {
+            name: None,
+            digest: None,
+            version: None,
+            config: ImageConfig::default(),
+            layers: vec![],
+        };
         let noted = |format| layers(&base, format, &ours).expect("layers")[0].descriptor.annotations.clone();
         assert_eq!(noted(Format::Oci), [note].into());
         assert!(noted(Format::Docker).is_empty());

@@ -23,7 +23,7 @@ pub use python::{
 pub use rust::{RustImage, plan_rust};
 
 use crate::config::{
-    Attest, CheckMode, Debian, ExtraLayer, FileRule, Mode, Native, Owner, Settings, Shown, Strip,
+    Attest, BaseVerify, CheckMode, Debian, ExtraLayer, FileRule, Mode, Native, Owner, Settings, Shown, Strip,
 };
 use crate::oci::media_type::{Compression, Format};
 use crate::oci::{Healthcheck, Platform, Reference};
@@ -124,6 +124,9 @@ pub struct Call {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Additions {
+    /// Who must have signed the base itself.
+    #[serde(skip)]
+    pub base_verify: BaseVerify,
     /// Debian packages, and where they are from.
     pub debian: Debian,
     /// Whether an init is added.
@@ -140,6 +143,7 @@ impl Additions {
     /// What the settings add.
     pub fn of(settings: &Settings) -> Self {
         Self {
+            base_verify: settings.base_verify.clone(),
             debian: settings.debian.clone(),
             init: settings.init,
             user: settings.user.clone(),

@@ -42,6 +42,8 @@ tables! {
     Details = "details-v6", "programs and modules in layers";
     /// What tags led to when they were last looked at: the last word only for those who cannot ask again.
     Tags = "tags", "tags of base images";
+    /// By the digest that is signed and by the signer, with his services.
+    BaseSigners = "base-signers-v1", "signatures of base images";
     /// The layers of images whose id is the digest of their configuration.
     EngineLayers = "engine-layers", "layers of images in engines";
     /// Accounts of bases.

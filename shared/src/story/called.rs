@@ -21,6 +21,7 @@ pub(super) const NOT_IN_THE_IMAGE: &[&str] = &[
     "remote-cache",
     "cache-trust",
     "base-cache",
+    "base-verify",
     "if-changed",
     "packages",
 ];

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use super::supply::Supply;
 use crate::cargo::build::Compiler;
 use crate::cargo::crates::Crate;
@@ -72,6 +74,8 @@ pub(super) struct Origin {
     pub(super) dir: PathBuf,
     /// The base's reference and digest, where it is from a registry.
     pub(super) base: Option<(String, Digest)>,
+    /// Who has signed the base, as far as somebody must have.
+    pub(super) base_signers: Vec<Value>,
     /// The layers of the base, and what was added to it before anything else.
     pub(super) below: BTreeSet<Digest>,
     /// Whether the base is the one that this program makes.

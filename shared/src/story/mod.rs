@@ -17,6 +17,7 @@ mod language;
 mod layers;
 mod lock;
 mod merge;
+mod moved;
 mod native;
 mod outcome;
 mod pack;
@@ -35,18 +36,21 @@ mod request;
 mod revision;
 mod rust;
 mod sign;
+mod signed;
 mod stated;
 mod supply;
 mod upload;
 mod user;
 mod verify;
+mod vouched;
 mod workshop;
 
 pub use attest::{Attested, NamedFile, VerifiedFiles, attest, verify_files};
 pub use language::Language;
 pub use lock::lock;
 pub use merge::merge;
-pub use outcome::{Delivered, Outcome, PlatformResult};
+pub use moved::{Moved, MovedBase, MovedPackages, MovedPlatform, PackageChange, VersionChange};
+pub use outcome::{Delivered, Locked, Outcome, Pinning, PlatformResult};
 pub use policy::{Judge, Judged};
 pub use preflight::{Checked, Examiner};
 pub use publish::{Published, publish};
@@ -55,7 +59,8 @@ pub use rebuild::{
     Rebuilt, Side, SourcePlace, Within,
 };
 pub use request::{GroupChanges, Login, Repeat, Request, RustCall};
-pub use verify::{Attestation, Verified, Verifier};
+pub use signed::Attestation;
+pub use verify::{Verified, Verifier};
 
 use crate::base::lock::{BaseLock, FILE};
 use crate::base::spec::BaseSpec;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::moved::Moved;
 use crate::oci::{Digest, Platform, Reference};
 use crate::plan::Plan;
 
@@ -14,8 +15,37 @@ pub enum Outcome {
     Planned(Plan),
     /// The images, where they are now.
     Built(Vec<Delivered>),
-    /// The bases that are pinned now, by name, for [`lock`](super::lock()).
-    Locked(BTreeMap<String, Digest>),
+    /// For [`lock`](super::lock()).
+    Locked(Locked),
+}
+
+/// How [`lock`](super::lock()) pins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pinning {
+    /// It writes what the names of bases mean now.
+    Quiet,
+    /// It also tells what moved, for which it reads the images that were pinned.
+    Update,
+    /// It tells what would move, and writes nothing.
+    Check,
+}
+
+/// What came of [`lock`](super::lock()).
+#[derive(Debug)]
+pub struct Locked {
+    /// What the names of the bases mean now.
+    pub bases: BTreeMap<String, Digest>,
+    /// What moved, where the call asks.
+    pub moved: Option<Moved>,
+    /// Whether it is pinned now.
+    pub is_kept: bool,
+}
+
+impl Locked {
+    /// Whether the file on disk is as it would be written now, or was written.
+    pub fn is_current(&self) -> bool {
+        self.is_kept || self.moved.as_ref().is_none_or(Moved::is_empty)
+    }
 }
 
 /// An image that is where it should be.

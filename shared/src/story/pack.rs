@@ -89,6 +89,7 @@ fn origin(parts: Ingredients, dir: &Path, platform: &PlatformPlan, base: &Base) 
         parts,
         dir: dir.to_owned(),
         base: base.image.name.clone().zip(base.image.digest),
+        base_signers: base.signed_by.iter().map(|voucher| voucher.value().clone()).collect(),
         below: base.image.layers.iter().map(|layer| layer.descriptor.digest).collect(),
         is_embedded: platform.base.parse::<BaseSpec>()? == BaseSpec::Static,
         packages: base.contents.packages().into_iter().cloned().collect(),

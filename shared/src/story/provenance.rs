@@ -158,7 +158,11 @@ fn materials(plan: &ImagePlan, images: &[Image], origins: &[Origin]) -> Vec<Reso
         }));
         all.extend(origin.base.as_ref().map(|(name, digest)| {
             let base = Resource::at(format!("oci://{}", clean(name))).sha256(digest).with("role", "base");
-            base.with("platform", image.platform.to_string())
+            let base = base.with("platform", image.platform.to_string());
+            match &origin.base_signers[..] {
+                [] => base,
+                signers => base.with("signed-by", signers.to_vec()),
+            }
         }));
         all.extend(parts.compiler.as_ref().map(|Compiler { release, commit }| {
             let compiler = Resource::at(Purl::new("generic", "rustc").version(release).to_string());

@@ -22,6 +22,8 @@ pub(super) enum Purpose {
     Images,
     /// Pinning what they are made of. Nobody asks for a version then, and it may take a build to tell it.
     Lock,
+    /// Telling what that would pin, without writing anything.
+    Compare,
 }
 
 /// A kind of project, read for one call.

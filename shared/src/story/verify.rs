@@ -3,18 +3,15 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::signed::{Attestation, Found, MOST_ENTRIES, Seeker, attestation, bill, unsigned};
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::oci::{Descriptor, Digest, Manifest, ManifestKind, Reference, Repository};
-use crate::registry::{Client, Shelf};
-use crate::sbom;
+use crate::registry::Client;
 use crate::store::Store;
-use crate::trust::{self, Bundle, Identity, Means, Refusal, Signatory};
+use crate::trust::{self, Identity, Means, Refusal, Signatory};
 use crate::words;
 use crate::words::flag;
-
-/// No more entries of an index, and no more signatures under one tag, are looked at.
-const MOST_ENTRIES: usize = 64;
 
 /// What an image is verified with.
 pub struct Verifier<'a> {
@@ -47,19 +44,6 @@ pub struct Verified {
     pub platforms: Vec<Digest>,
     /// What is stated about the image.
     pub attestations: Vec<Attestation>,
-}
-
-/// Something that is stated about an image.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Attestation {
-    /// `spdx`, `cyclonedx` or `provenance`; of other statements the address that says what they state.
-    pub kind: String,
-    /// Whether it is signed as the image must be.
-    pub signed: bool,
-    /// Of provenance: who built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub builder: Option<String>,
 }
 
 pub(super) fn shown<S: serde::Serializer>(value: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
@@ -109,12 +93,20 @@ impl Verifier<'_> {
                 }
             }
         }
-        for thing in self.client.attached(repository, &digest, None).await? {
-            self.look(repository, &digest, &thing, &mut found).await?;
+        let seeker = Seeker {
+            store: self.store,
+            client: self.client,
+            repository,
+            image: &digest,
+            signatories: &[self.signatory],
+        };
+        let hanging = seeker.hanging().await?;
+        for thing in &hanging {
+            self.look(repository, thing, &mut found).await?;
         }
-        self.look_for_legacy(repository, &digest, &mut found).await?;
-        found.judge(&image.to_string(), self.signatory)?;
-        let mut attestations: Vec<Attestation> = found.attestations;
+        seeker.seek(&hanging, std::slice::from_mut(&mut found)).await?;
+        let mut attestations: Vec<Attestation> = std::mem::take(&mut found.attestations);
+        let signer = judge(found, &image.to_string(), self.signatory)?;
         // What is there with a signature and without it is signed.
         let signed: Vec<String> =
             attestations.iter().filter(|one| one.signed).map(|one| one.kind.clone()).collect();
@@ -125,8 +117,7 @@ impl Verifier<'_> {
             Signatory::Key(key) => Some(key.digest()),
             Signatory::Named(_) => None,
         };
-        let (image, signer) = (image.to_string(), found.signer);
-        Ok(Verified { image, digest, key, signer, platforms, attestations })
+        Ok(Verified { image: image.to_string(), digest, key, signer, platforms, attestations })
     }
 
     async fn configuration(&self, repository: &Repository, manifest: &Manifest) -> Result<()> {
@@ -144,162 +135,63 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// Looks at one thing that hangs on the image.
-    async fn look(
-        &self,
-        repository: &Repository,
-        image: &Digest,
-        thing: &Descriptor,
-        found: &mut Found,
-    ) -> Result<()> {
+    /// Looks at one thing that hangs on the image and is no bundle. Nobody vouches for it: that it is there is all that is
+    /// said.
+    async fn look(&self, repository: &Repository, thing: &Descriptor, found: &mut Found) -> Result<()> {
         let kind = thing.artifact_type.clone().unwrap_or_default();
         if let Some(kind) = bill(&kind) {
             found.attestations.push(Attestation { kind: kind.to_owned(), signed: false, builder: None });
-            return Ok(());
-        }
-        let is_statement = kind == trust::IN_TOTO;
-        if !is_statement && !Bundle::is_kind(&kind) {
-            return Ok(());
-        }
-        let content = self.client.document(repository, &thing.digest, self.store).await?;
-        if is_statement {
-            // Nobody vouches for it: that it is there is all that is said.
+        } else if kind == trust::IN_TOTO {
+            let content = self.client.document(repository, &thing.digest, self.store).await?;
             let statement: Value = serde_json::from_slice(&content).unwrap_or_default();
             found.attestations.push(attestation(&statement, false));
-            return Ok(());
-        }
-        match self.signatory.verify(&content, image) {
-            Ok((statement, signer)) if statement.predicate_type == trust::SIGNATURE => found.signed(signer),
-            Ok((statement, _)) => {
-                let statement = serde_json::to_value(statement).unwrap_or_default();
-                found.attestations.push(attestation(&statement, true));
-            }
-            Err(refusal) => found.refused.push(refusal),
         }
         Ok(())
-    }
-
-    /// Looks for signatures in the form that cosign wrote before version 3.
-    async fn look_for_legacy(
-        &self,
-        repository: &Repository,
-        image: &Digest,
-        found: &mut Found,
-    ) -> Result<()> {
-        let layers = match self.client.shelved(repository, Shelf::Signatures, image).await {
-            // Anything may be under a tag: it is no signature then, and others may be good.
-            Err(error) if error.kind() == Kind::Integrity => {
-                found.refused.push(error.into());
-                return Ok(());
-            }
-            layers => layers?,
-        };
-        for layer in layers.iter().take(MOST_ENTRIES) {
-            let payload = self.client.small_blob(repository, layer, self.store).await?;
-            match self.signatory.verify_legacy(&payload, &layer.annotations, image) {
-                Ok(signer) => found.signed(signer),
-                Err(refusal) => found.refused.push(refusal),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The short name of a bill of materials, by its media type or the predicate that holds it.
-pub(super) fn bill(kind: &str) -> Option<&'static str> {
-    // Some predicates name the version of the format, such as `https://spdx.dev/Document/v2.3`.
-    let is = |predicate: &str| {
-        let rest = kind.strip_prefix(predicate);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    match kind {
-        sbom::SPDX => Some("spdx"),
-        sbom::CYCLONEDX => Some("cyclonedx"),
-        _ if is(trust::SPDX_DOCUMENT) => Some("spdx"),
-        _ if is(trust::CYCLONEDX_BOM) => Some("cyclonedx"),
-        _ => None,
-    }
-}
-
-/// What a statement states, and who built.
-pub(super) fn attestation(statement: &Value, signed: bool) -> Attestation {
-    let predicate = statement["predicateType"].as_str().unwrap_or_default();
-    let builder = &statement["predicate"]["runDetails"]["builder"]["id"];
-    let builder = builder.as_str().map(str::to_owned);
-    match predicate {
-        trust::PROVENANCE => Attestation { kind: "provenance".into(), signed, builder },
-        other => Attestation { kind: bill(other).unwrap_or(other).to_owned(), signed, builder: None },
     }
 }
 
 /// The refusal of `what`, whose only signature does not count.
 pub(super) fn refusal(what: &str, signatory: &Signatory, why: Refusal) -> Error {
-    let mut found = Found { refused: vec![why], ..Found::default() };
-    found.judge(what, signatory).err().unwrap_or_else(|| Error::bug("a signature is good and refused"))
+    let found = Found { refused: vec![why], ..Found::default() };
+    judge(found, what, signatory).err().unwrap_or_else(|| Error::bug("a signature is good and refused"))
 }
 
-/// What was found on an image.
-#[derive(Default)]
-struct Found {
-    is_signed: bool,
-    signer: Option<Identity>,
-    refused: Vec<Refusal>,
-    attestations: Vec<Attestation>,
-}
-
-impl Found {
-    fn signed(&mut self, signer: Option<Identity>) {
-        self.is_signed = true;
-        self.signer = self.signer.take().or(signer);
+/// Refuses what nobody has signed who must have, by its name; whom the certificate of the signature names.
+fn judge(mut found: Found, image: &str, signatory: &Signatory) -> Result<Option<Identity>> {
+    if let Some(signer) = found.signature {
+        return Ok(signer);
     }
-
-    /// Refuses what nobody has signed who must have, by its name.
-    fn judge(&mut self, image: &str, signatory: &Signatory) -> Result<()> {
-        if self.is_signed {
-            return Ok(());
-        }
-        let mut refused = std::mem::take(&mut self.refused);
-        let is_any = |means| refused.iter().any(|refusal| refusal.means == Some(means));
-        let (any_key, any_certificate) = (is_any(Means::Key), is_any(Means::Certificate));
-        // What is wrong with the right one's signature tells more than that somebody else has signed too.
-        refused.sort_by_key(|refusal| refusal.whose);
-        let how_to_sign = words!(
-            "sign it when it is pushed, with {} or {}",
-            flag("sign-key").of("cosign.key"),
-            flag("sign").of("keyless")
-        );
-        let Some(Refusal { error: why, .. }) = refused.into_iter().next() else {
-            return Err(Error::integrity(format!("{image} is not signed")).hint(how_to_sign));
-        };
-        if why.kind() != Kind::Integrity {
-            return Err(why);
-        }
-        let has_hint = why.hint_text().is_some();
-        let error = match signatory {
-            Signatory::Key(_) => Error::integrity(format!("{image} is not signed with this key")),
-            Signatory::Named(named) => {
-                Error::integrity(format!("{image} is not signed by {}", named.1.whom()))
-            }
-        };
-        let error = error.because(why);
-        Err(match signatory {
-            _ if has_hint => error,
-            Signatory::Key(_) if any_certificate => error.hint(words!(
-                "a certificate says who has signed it: verify with {} and {}",
-                flag("identity").of("ID"),
-                flag("issuer").of("URL")
-            )),
-            Signatory::Key(_) if any_key => error.hint("give the public key of whoever has signed it"),
-            Signatory::Named(_) if any_certificate => error.hint(words!(
-                "if that signer is the right one, use {} and {}",
-                flag("identity"),
-                flag("issuer")
-            )),
-            Signatory::Named(_) if any_key => {
-                error.hint(words!("give the public key with {}", flag("key").of("FILE")))
-            }
-            // All that is there is damaged.
-            Signatory::Key(_) | Signatory::Named(_) => error.hint(how_to_sign),
-        })
+    let (any_key, any_certificate) = (found.is_any(Means::Key), found.is_any(Means::Certificate));
+    let how_to_sign = words!(
+        "sign it when it is pushed, with {} or {}",
+        flag("sign-key").of("cosign.key"),
+        flag("sign").of("keyless")
+    );
+    let Some(why) = found.why() else {
+        return Err(unsigned(image, None).hint(how_to_sign));
+    };
+    if why.kind() != Kind::Integrity {
+        return Err(why);
     }
+    let has_hint = why.hint_text().is_some();
+    let error = unsigned(image, Some(signatory)).because(why);
+    Err(match signatory {
+        _ if has_hint => error,
+        Signatory::Key(_) if any_certificate => error.hint(words!(
+            "a certificate says who has signed it: verify with {} and {}",
+            flag("identity").of("ID"),
+            flag("issuer").of("URL")
+        )),
+        Signatory::Key(_) if any_key => error.hint("give the public key of whoever has signed it"),
+        Signatory::Named(_) if any_certificate => error.hint(words!(
+            "if that signer is the right one, use {} and {}",
+            flag("identity"),
+            flag("issuer")
+        )),
+        Signatory::Named(_) if any_key => {
+            error.hint(words!("give the public key with {}", flag("key").of("FILE")))
+        }
+        // All that is there is damaged.
+        Signatory::Key(_) | Signatory::Named(_) => error.hint(how_to_sign),
+    })
 }

@@ -12,6 +12,7 @@ use super::permission::Permission;
 use super::remote::RemoteCache;
 use super::request::Request;
 use super::sign::{Desk, Signers};
+use super::vouched::{self, Voucher};
 use crate::base::lock::BaseLock;
 use crate::base::spec::BaseSpec;
 use crate::base::{BaseImage, Opener, embedded};
@@ -71,6 +72,8 @@ impl BaseWish {
 /// A base that is open: the image and what is in it.
 pub(super) struct Base {
     pub(super) image: BaseImage,
+    /// Who has signed it, where somebody must have.
+    pub(super) signed_by: Vec<Voucher>,
     pub(super) contents: Contents,
     /// Debian packages that were added to it.
     pub(super) debian: Vec<Package>,
@@ -83,12 +86,13 @@ pub(super) struct Base {
 /// Open bases by name, platform and what was added to them.
 pub(super) struct Bases(BTreeMap<Key, Base>);
 
-type Key = (String, String, String, bool, String);
+type Key = (String, String, String, bool, String, String);
 
 fn key(name: &str, platform: &Platform, additions: &Additions) -> Key {
-    let Additions { debian, init, user, .. } = additions;
-    let debian = serde_json::json!(debian).to_string();
-    (name.to_owned(), platform.to_string(), debian, *init, user.clone())
+    let Additions { base_verify, debian, init, user, .. } = additions;
+    let text = |value: serde_json::Value| value.to_string();
+    let (signers, debian) = (text(serde_json::json!(base_verify)), text(serde_json::json!(debian)));
+    (name.to_owned(), platform.to_string(), debian, *init, user.clone(), signers)
 }
 
 impl Bases {
@@ -190,13 +194,36 @@ impl Workshop<'_> {
         Ok(())
     }
 
+    /// Opens the image of a base, if whoever must have signed it has; those are handed on, too.
+    ///
+    /// # Errors
+    /// When it is not there, is broken, lacks the platform, or is not signed as it must be.
+    pub(super) async fn open(&self, spec: &BaseSpec, wish: &BaseWish) -> Result<(BaseImage, Vec<Voucher>)> {
+        let BaseWish { name, platform, additions, .. } = wish;
+        let opener = self.opener(additions.compression);
+        let wanted = vouched::Wanted { name, spec, platform, verify: &additions.base_verify };
+        let Some(vouched) = vouched::vouched(self.desk(), &opener, wanted).await? else {
+            return Ok((opener.open(spec, platform).await?, Vec::new()));
+        };
+        // A tag may lead elsewhere by now.
+        let mut lock = self.lock.clone();
+        if let BaseSpec::Registry(reference) = spec {
+            lock.pin(reference, platform, vouched.manifest);
+        }
+        let image = Opener { lock: &lock, ..opener }.open(spec, platform).await?;
+        match image.digest == Some(vouched.manifest) {
+            true => Ok((image, vouched.by)),
+            false => Err(Error::bug(format!("the base {name} is another than the one that was verified"))),
+        }
+    }
+
     /// Opens a base as it is.
     ///
     /// # Errors
-    /// When it is not there, is broken, or lacks the platform.
+    /// When it is not there, is broken, lacks the platform, or is not signed as it must be.
     pub(super) async fn base(&self, wish: &BaseWish) -> Result<Base> {
         let spec: BaseSpec = wish.name.parse()?;
-        let mut base = self.opener(wish.additions.compression).open(&spec, &wish.platform).await?;
+        let (mut base, signed_by) = self.open(&spec, wish).await?;
         let contents = match spec {
             BaseSpec::Scratch => Contents::default(),
             BaseSpec::Static => Contents::of(embedded::tree()?),
@@ -214,7 +241,7 @@ impl Workshop<'_> {
                 read.await.map_err(|e| Error::bug("reading a base panicked").because(e))??
             }
         };
-        Ok(Base { image: base, contents, debian: Vec::new(), init: None, debian_layers: 0 })
+        Ok(Base { image: base, signed_by, contents, debian: Vec::new(), init: None, debian_layers: 0 })
     }
 }
 

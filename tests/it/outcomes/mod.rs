@@ -10,6 +10,7 @@ mod plan;
 mod policy;
 mod push;
 mod sign;
+mod vouched;
 
 use containerize_tests::fixture::manifest;
 use containerize_tests::layout::{Image, Layout};

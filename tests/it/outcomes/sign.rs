@@ -6,7 +6,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use containerize_core::redact::Secret;
 use containerize_core::trust::PrivateKey;
-use containerize_tests::layout::sha256;
 use containerize_tests::program::{Call, Done, Project, can_build, has_std};
 use containerize_tests::registry::{Options, Phase, Referrers, TestRegistry};
 use serde_json::{Value, json};
@@ -250,6 +249,62 @@ fn a_command_signs_and_what_is_no_signature_is_refused() {
     assert!(refused.stderr().contains("both a key and a command"), "{}", refused.stderr());
 }
 
+/// A private key of the fixtures.
+pub(super) fn private_key(name: &str) -> PrivateKey {
+    let pem = std::fs::read_to_string(fixture(name)).expect("a key");
+    PrivateKey::read(&pem, || Ok(Secret::new(""))).expect("a key")
+}
+
+/// Puts a signature of `signed` in cosign's older form where those of `image` are.
+pub(super) fn sign_in_older_form(registry: &TestRegistry, repository: &str, image: &str, signed: &str) {
+    let payload = json!({
+        "critical": {
+            "identity": {"docker-reference": registry.repository(repository)},
+            "image": {"docker-manifest-digest": signed},
+            "type": "cosign container image signature",
+        },
+        "optional": null,
+    })
+    .to_string();
+    let signature = BASE64.encode(private_key("plain.key").sign(payload.as_bytes()));
+    let config = registry.put_blob(repository, "{}");
+    let layer = registry.put_blob(repository, payload.clone());
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": MANIFEST,
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config, "size": 2},
+        "layers": [{
+            "mediaType": "application/vnd.dev.cosign.simplesigning.v1+json", "digest": layer, "size": payload.len(),
+            "annotations": {"dev.cosignproject.cosign/signature": signature},
+        }],
+    });
+    let tag = format!("{}.sig", image.replace(':', "-"));
+    registry.put_manifest(repository, &tag, MANIFEST, manifest.to_string());
+}
+
+/// Hangs a bundle on an image, and lists it under a tag for those whose registry does not.
+pub(super) fn hang_bundle(registry: &TestRegistry, repository: &str, image: &str, bundle: &str) {
+    let empty = registry.put_blob(repository, "{}");
+    let layer = registry.put_blob(repository, bundle.to_owned());
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": BUNDLE,
+        "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": empty, "size": 2},
+        "layers": [{"mediaType": BUNDLE, "digest": layer, "size": bundle.len()}],
+        "subject": {"mediaType": MANIFEST, "digest": image, "size": 1},
+    })
+    .to_string();
+    let digest = registry.put_manifest(repository, &layer.replace(':', "-"), MANIFEST, manifest.clone());
+    let list = image.replace(':', "-");
+    let listed = registry.manifest(repository, &list).map(|(_, bytes)| bytes);
+    let mut index: Value = listed.map_or_else(
+        || json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [] }),
+        |bytes| serde_json::from_slice(&bytes).expect("JSON"),
+    );
+    let entry =
+        json!({ "mediaType": MANIFEST, "artifactType": BUNDLE, "digest": digest, "size": manifest.len() });
+    index["manifests"].as_array_mut().expect("a list").push(entry);
+    registry.put_manifest(repository, &list, INDEX, index.to_string());
+}
+
 #[test]
 fn the_older_form_of_a_signature_is_read_too() {
     if !can_build() {
@@ -258,49 +313,18 @@ fn the_older_form_of_a_signature_is_read_too() {
     let registry = TestRegistry::open();
     let project = Project::app("");
     let image = digest(&push(&project, &registry, &[]).succeed());
-    let pem = std::fs::read_to_string(fixture("plain.key")).expect("a key");
-    let key = PrivateKey::read(&pem, || Ok(Secret::new(""))).expect("a key");
-    let payload = json!({
-        "critical": {
-            "identity": {"docker-reference": registry.repository("me/app")},
-            "image": {"docker-manifest-digest": image},
-            "type": "cosign container image signature",
-        },
-        "optional": null,
-    })
-    .to_string();
-    let config = registry.put_blob("me/app", "{}");
-    let layer = registry.put_blob("me/app", payload.clone());
-    let manifest = json!({
-        "schemaVersion": 2, "mediaType": MANIFEST,
-        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config, "size": 2},
-        "layers": [{
-            "mediaType": "application/vnd.dev.cosign.simplesigning.v1+json", "digest": layer, "size": payload.len(),
-            "annotations": {"dev.cosignproject.cosign/signature": BASE64.encode(key.sign(payload.as_bytes()))},
-        }],
-    });
-    let tag = format!("{}.sig", image.replace(':', "-"));
-    registry.put_manifest("me/app", &tag, MANIFEST, manifest.to_string());
+    sign_in_older_form(&registry, "me/app", &image, &image);
     verify(&project, &registry, "plain.pub", &[]).succeed();
     assert_eq!(verify(&project, &registry, "other.pub", &[]).fail().code(), 4);
-    assert_eq!(sha256(payload.as_bytes()), layer);
 }
 
 /// An image with a signature of this name in the fixtures, as sigstore-python made it.
 fn certified(registry: &TestRegistry, signature: &str) -> String {
     let keyless = |name: &str| std::fs::read_to_string(fixture("keyless").join(name)).expect("a fixture");
     let (image, bundle) = (keyless("image.json"), keyless(signature));
-    let empty = registry.put_blob("me/app", "{}");
-    registry.put_manifest("me/app", "1", MANIFEST, image.clone());
-    let (layer, size) = (registry.put_blob("me/app", bundle.clone()), bundle.len());
-    let manifest = json!({
-        "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": BUNDLE,
-        "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": empty, "size": 2},
-        "layers": [{"mediaType": BUNDLE, "digest": layer, "size": size}],
-        "subject": {"mediaType": MANIFEST, "digest": sha256(image.as_bytes()), "size": image.len()},
-    });
-    registry.put_manifest("me/app", "signature", MANIFEST, manifest.to_string());
-    sha256(image.as_bytes())
+    let digest = registry.put_manifest("me/app", "1", MANIFEST, image);
+    hang_bundle(registry, "me/app", &digest, &bundle);
+    digest
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::oci::Digest;
 use crate::policy::{Built, Source, missing};
 use crate::redact::clean;
 use crate::sbom::{self, Listed};
-use crate::story::verify;
+use crate::story::signed;
 use crate::trust::{self, Provenance, Resource, Statement};
 
 /// The image that statements are about.
@@ -36,7 +36,7 @@ impl About<'_> {
 
     /// Everything in it, as its bills of materials list it.
     pub(super) fn parts(&self, statements: &[Statement<Value>]) -> Result<Vec<Listed>, String> {
-        let bills = statements.iter().filter(|one| verify::bill(&one.predicate_type).is_some());
+        let bills = statements.iter().filter(|one| signed::bill(&one.predicate_type).is_some());
         let (mut read, mut parts, mut is_any) = (Vec::new(), Vec::new(), false);
         for bill in bills {
             is_any = true;

@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::config::TrustedSigner;
 use crate::error::{Context, Error, Result};
+use crate::oci::Digest;
 use crate::read;
 use crate::trust::{Expected, Identity, PublicKey, Signatory, TrustedRoot, Wanted};
 
@@ -11,8 +14,10 @@ use crate::trust::{Expected, Identity, PublicKey, Signatory, TrustedRoot, Wanted
 #[derive(Debug)]
 pub(in crate::story) struct Trusted {
     pub(in crate::story) signatory: Signatory,
-    /// The line that names him, as his own calls have it.
+    /// The line that names him, as his own calls have it; of no use where patterns describe him.
     pub(in crate::story) name: String,
+    /// Stands for him and for the services that vouch for him: what was found out about another does not hold for him.
+    pub(in crate::story) mark: Digest,
 }
 
 impl Trusted {
@@ -31,23 +36,35 @@ impl Trusted {
         let unusable = |file: &str| format!("{key}: {file} cannot be used");
         if let Some(file) = &entry.key {
             let public = PublicKey::read(&text(file, "public key")?).context(|| unusable(file))?;
-            return Ok(Self { name: public.digest().to_string(), signatory: Signatory::Key(public) });
+            let name = public.digest().to_string();
+            return Ok(Self { mark: Digest::of(name.as_bytes()), name, signatory: Signatory::Key(public) });
         }
-        let root = match &entry.trusted_root {
-            Some(file) => TrustedRoot::read(&text(file, "trusted root")?).context(|| unusable(file))?,
-            None => TrustedRoot::public()?,
+        let (root, services) = match &entry.trusted_root {
+            Some(file) => {
+                let text = text(file, "trusted root")?;
+                (TrustedRoot::read(&text).context(|| unusable(file))?, text)
+            }
+            None => (TrustedRoot::public()?, String::new()),
         };
-        let (source, source_ref) = (entry.source.clone(), entry.source_ref.clone());
-        let (identity, issuer) =
-            (entry.identity.clone().unwrap_or_default(), entry.issuer.clone().unwrap_or_default());
-        let exactly = |part: &String| Expected::Exactly(part.clone());
+        let expected = |whole: &Option<String>, pattern: &Option<String>| {
+            Expected::of(whole.as_deref(), pattern.as_deref()).context(|| format!("{key} is invalid"))
+        };
+        let nobody = || Error::usage(format!("{key}: an identity needs issuer too"));
         let wanted = Wanted {
-            identity: exactly(&identity),
-            issuer: exactly(&issuer),
-            source: source.as_ref().map(exactly),
-            source_ref: source_ref.as_ref().map(exactly),
+            identity: expected(&entry.identity, &entry.identity_pattern)?.ok_or_else(nobody)?,
+            issuer: expected(&entry.issuer, &entry.issuer_pattern)?.ok_or_else(nobody)?,
+            source: expected(&entry.source, &entry.source_pattern)?,
+            source_ref: expected(&entry.source_ref, &entry.source_ref_pattern)?,
         };
-        let name = Identity { identity, issuer, source, source_ref }.line();
-        Ok(Self { name, signatory: Signatory::Named(Box::new((root, wanted))) })
+        let whole = TrustedSigner { trusted_root: None, ..entry.clone() };
+        let mark = Digest::of(format!("{}\n{services}", json!(whole)).as_bytes());
+        let name = Identity {
+            identity: entry.identity.clone().unwrap_or_default(),
+            issuer: entry.issuer.clone().unwrap_or_default(),
+            source: entry.source.clone(),
+            source_ref: entry.source_ref.clone(),
+        };
+        let name = name.line();
+        Ok(Self { name, mark, signatory: Signatory::Named(Box::new((root, wanted))) })
     }
 }

@@ -68,6 +68,18 @@ pub struct Wanted {
 }
 
 impl Expected {
+    /// The whole text, or else a pattern; `None` where neither is given.
+    ///
+    /// # Errors
+    /// Usage: the pattern is none.
+    pub fn of(whole: Option<&str>, pattern: Option<&str>) -> Result<Option<Self>> {
+        match (whole, pattern) {
+            (Some(text), _) => Ok(Some(Self::Exactly(text.to_owned()))),
+            (None, Some(pattern)) => Self::pattern(pattern).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+
     /// A regular expression for the whole text.
     ///
     /// # Errors

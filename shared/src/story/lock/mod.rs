@@ -1,11 +1,13 @@
 //! `containerize lock`: looking up what the names of the bases mean now, and which Debian packages
 //! go on top of them, and keeping it.
 
+mod compare;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::language::{self, Language};
-use super::outcome::Outcome;
+use super::outcome::{Locked, Outcome, Pinning};
 use super::permission::Permission;
 use super::recipe::{Purpose, Recipe};
 use super::remote::RemoteCache;
@@ -30,7 +32,7 @@ use crate::words::flag;
 ///
 /// # Errors
 /// When a base is not there or has no image for a planned platform; the file is then as before.
-pub async fn lock(request: Request, events: &Events) -> Result<Outcome> {
+pub async fn lock(request: Request, pinning: Pinning, events: &Events) -> Result<Outcome> {
     if request.locking.is_locked() {
         return Err(Error::usage(words!("`lock` cannot be combined with {locked}", locked = flag("locked")))
             .hint(words!("remove {locked}", locked = flag("locked"))));
@@ -39,19 +41,21 @@ pub async fn lock(request: Request, events: &Events) -> Result<Outcome> {
         return super::run(request, events).await;
     }
     match language::of(&request)? {
-        Language::Rust => pin::<rust::Crates>(&request, events).await,
-        Language::Python => pin::<python::Projects>(&request, events).await,
+        Language::Rust => pin::<rust::Crates>(&request, pinning, events).await,
+        Language::Python => pin::<python::Projects>(&request, pinning, events).await,
     }
 }
 
-async fn pin<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> {
+async fn pin<R: Recipe>(request: &Request, pinning: Pinning, events: &Events) -> Result<Outcome> {
     let store = Store::open(&request.cache_dir)?.telling(events);
-    let recipe = R::read(request, &store, events, Purpose::Lock).await?;
+    let purpose = if pinning == Pinning::Check { Purpose::Compare } else { Purpose::Lock };
+    let recipe = R::read(request, &store, events, purpose).await?;
     let (dir, mut wishes, unnamed) = (recipe.dir(), recipe.wishes()?, recipe.unnamed_bases()?);
     let path = dir.join(FILE);
     let credentials = deliver::credentials(request, &[], &wishes)?;
     let client = Client::new(request.registry.clone(), credentials, events.clone())?;
-    let mut lock = BaseLock::read(&path)?;
+    let before = BaseLock::read(&path)?;
+    let mut lock = before.clone();
     let mut found = BTreeMap::<Reference, Digest>::new();
     for reference in names(&wishes)? {
         events.step("Locking", reference.to_string());
@@ -61,9 +65,7 @@ async fn pin<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> {
             Err(error)
                 if error.kind() == Kind::Network && unnamed.iter().any(|name| means(name, &reference)) =>
             {
-                let why = std::iter::once(error.to_string()).chain(error.causes().into_iter().take(1));
-                let why: Vec<String> = why.collect();
-                events.warn(format!("the default base {reference} is not pinned: {}", why.join(": ")));
+                events.warn(format!("the default base {reference} is not pinned: {}", why(&error)));
                 wishes.retain(|wish| !means(&wish.name, &reference));
                 continue;
             }
@@ -84,20 +86,34 @@ async fn pin<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> {
             events.step("Locking", format!("Debian packages on {} ({})", wish.name, wish.platform));
             packages.push(workshop.chosen_packages(&base, wish).await?);
         } else if matches!(spec, BaseSpec::Registry(_)) {
-            workshop.opener(wish.additions.compression).open(&spec, &wish.platform).await?;
+            workshop.open(&spec, wish).await?;
         }
     }
     for wish in wishes.iter().filter(|wish| wish.additions.init) {
         events.step("Locking", format!("the init ({})", wish.platform));
         packages.push(workshop.chosen_init(wish).await?);
     }
-    let nothing = found.is_empty() && packages.is_empty();
-    match nothing {
-        false => keep(&path, store, &found, packages)?,
-        true => R::NOTHING_TO_PIN.into_iter().for_each(|note| events.note(note)),
+    if found.is_empty() && packages.is_empty() {
+        R::NOTHING_TO_PIN.into_iter().for_each(|note| events.note(note));
+    }
+    let moved = match pinning {
+        Pinning::Quiet => None,
+        Pinning::Update | Pinning::Check => {
+            Some(compare::moved(&workshop, &before, (&found, &packages), &wishes).await?)
+        }
+    };
+    if pinning != Pinning::Check && !(found.is_empty() && packages.is_empty()) {
+        keep(&path, store, &found, packages)?;
     }
     store.evict(request.cache_size);
-    Ok(Outcome::Locked(found.into_iter().map(|(name, digest)| (name.to_string(), digest)).collect()))
+    let bases = found.into_iter().map(|(name, digest)| (name.to_string(), digest)).collect();
+    Ok(Outcome::Locked(Locked { bases, moved, is_kept: pinning != Pinning::Check }))
+}
+
+/// What failed and why, in one line.
+fn why(error: &Error) -> String {
+    let said = std::iter::once(error.to_string()).chain(error.causes().into_iter().take(1));
+    said.collect::<Vec<_>>().join(": ")
 }
 
 /// Whether the name of a base is this reference.
