@@ -21,7 +21,7 @@ pub(crate) use layout::check_folder;
 pub use layout::write_layout;
 pub use output::Output;
 pub(crate) use registry::has_taken;
-pub use registry::{localize, push};
+pub use registry::{Asked, ask, localize, push};
 pub use stream::Stream;
 
 use crate::error::{Context, Error, Result};

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::attach::Wanted;
 use super::{attach, signatures};
 use crate::error::{Error, Result};
 use crate::event::Events;
-use crate::image::{Attached, ImageSet};
+use crate::image::{Attached, ImageSet, Signature};
 use crate::oci::{Digest, Reference, Repository};
 use crate::registry::{Client, home, is_about_missing_blobs, remember_home};
 use crate::store::{Blob, Source, Store, Table};
@@ -21,24 +22,59 @@ pub(crate) fn has_taken(store: &Store, repository: &Repository) -> bool {
     store.recall::<bool>(Table::PushedTo, &repository.to_string()).unwrap_or_default()
 }
 
+/// What registries have of a set before it is pushed.
+pub struct Asked<'s> {
+    /// The references that do not lead to it.
+    outdated: Vec<&'s Reference>,
+    /// Of repositories in which all do.
+    missing: Vec<(&'s Repository, Missing<'s>)>,
+}
+
+/// What should hang on an image and does not, and signatures that are not there.
+type Missing<'s> = (Wanted<'s>, Vec<&'s Signature>);
+
+/// Asks what there is of a set where it will be pushed. So many sets can be asked for at once, of which most have not
+/// changed.
+///
+/// # Errors
+/// When a registry refuses or cannot be reached.
+pub async fn ask<'s>(client: &Client, set: &'s ImageSet) -> Result<Asked<'s>> {
+    let outdated = outdated(client, set).await;
+    let is_current =
+        |repository: &&Repository| !outdated.iter().any(|reference| reference.repository == **repository);
+    let current = set.repositories().into_iter().filter(is_current);
+    let asked = current.map(|repository| async move {
+        Ok::<_, Error>((repository, missing(client, set, repository, None).await?))
+    });
+    let missing = try_join_all(asked).await?;
+    Ok(Asked { outdated, missing })
+}
+
 /// Pushes a set under all its references: blobs in parallel, then the manifests, what hangs on them, and
 /// the tags last, so that a name never leads to something incomplete. Returns the references.
 ///
 /// # Errors
 /// When a registry refuses or cannot be reached; names that were not pushed yet are as before.
-pub async fn push(client: &Client, set: &ImageSet, store: &Store, events: &Events) -> Result<Vec<Reference>> {
-    let outdated = outdated(client, set).await;
+pub async fn push(
+    client: &Client,
+    set: &ImageSet,
+    Asked { outdated, missing }: Asked<'_>,
+    store: &Store,
+    events: &Events,
+) -> Result<Vec<Reference>> {
     for reference in &set.references {
         if !outdated.contains(&reference) {
             events.step("Unchanged", reference.to_string());
         }
+    }
+    for (repository, missing) in missing {
+        complete(client, set, repository, missing, events).await?;
     }
     let mut done: Vec<&Repository> = Vec::new();
     for repository in set.repositories() {
         let references: Vec<&Reference> =
             outdated.iter().copied().filter(|reference| reference.repository == *repository).collect();
         if references.is_empty() {
-            complete(client, set, repository, None, events).await?;
             continue;
         }
         for reference in &references {
@@ -71,22 +107,31 @@ pub async fn push(client: &Client, set: &ImageSet, store: &Store, events: &Event
     Ok(set.references.clone())
 }
 
-/// Adds what should hang on an image that is there, and its signatures. What is `known` to be wanted is not asked
-/// again.
-async fn complete(
+/// What should hang on an image that is there, and its signatures, as far as they are not there. What is `known` to be
+/// wanted is not asked again.
+async fn missing<'s>(
     client: &Client,
-    set: &ImageSet,
+    set: &'s ImageSet,
     repository: &Repository,
-    known: Option<Wanted<'_>>,
-    events: &Events,
-) -> Result<()> {
+    known: Option<Wanted<'s>>,
+) -> Result<Missing<'s>> {
     let wanted = async {
         match known {
             Some(wanted) => Ok(wanted),
             None => attach::wanted(client, set, repository).await,
         }
     };
-    let (wanted, signatures) = tokio::try_join!(wanted, signatures::missing(client, set, repository))?;
+    tokio::try_join!(wanted, signatures::missing(client, set, repository))
+}
+
+/// Adds what is missing.
+async fn complete(
+    client: &Client,
+    set: &ImageSet,
+    repository: &Repository,
+    (wanted, signatures): Missing<'_>,
+    events: &Events,
+) -> Result<()> {
     if !wanted.is_there {
         events.step("Attaching", titles(&wanted.things));
         attach::attach(client, repository, &set.digest(), &wanted.things, events).await?;
@@ -166,7 +211,8 @@ async fn push_manifests(
         put(client, &repository.with_digest(manifest.descriptor.digest), manifest).await?;
     }
     if hanging {
-        complete(client, set, repository, wanted, events).await?;
+        let missing = missing(client, set, repository, wanted).await?;
+        complete(client, set, repository, missing, events).await?;
     }
     // Registries write a manifest when they first get it; tags of one that they have do not disturb each other.
     let (first, rest) = references.split_at(usize::from(!hanging).min(references.len()));

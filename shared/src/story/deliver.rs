@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, stream};
+
 use super::hang;
 use super::ingredients::Packed;
 use super::outcome::{Delivered, PlatformResult};
@@ -23,6 +26,9 @@ use crate::registry::{Credentials, Explicit};
 use crate::sink::{self, Output};
 use crate::words;
 use crate::words::{Command, flag};
+
+/// Registries are asked for so many images at once.
+const ASKED_AT_ONCE: usize = 16;
 
 /// The credentials, with those of the call bound to the one registry that it speaks to: a
 /// password must not go to a registry that it was not meant for.
@@ -142,10 +148,17 @@ async fn deliver(
             sink::Loader { client, store, events }.load(*daemon, &names(set, None), set).await?;
         }
     }
+    let asking = sets.iter().filter(|_| request.push).map(|set| sink::ask(client, set));
+    // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
+    let asking: Vec<BoxFuture<'_, Result<sink::Asked<'_>>>> = asking.map(|ask| Box::pin(ask) as _).collect();
+    let asked: Vec<_> = stream::iter(asking).buffered(ASKED_AT_ONCE).collect().await;
+    let mut asked = asked.into_iter();
     let mut delivered = Vec::new();
     for (set, image) in sets.iter().zip(&plan.images) {
-        let references =
-            if request.push { sink::push(client, set, store, events).await? } else { Vec::new() };
+        let references = match asked.next() {
+            Some(asked) => sink::push(client, set, asked?, store, events).await?,
+            None => Vec::new(),
+        };
         if let (Some(sign), Some(reference)) = (&image.attest.sign, references.first())
             && let Some(signer) = workshop.signers.get(sign)
         {

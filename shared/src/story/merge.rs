@@ -53,7 +53,7 @@ pub async fn merge(
         attached: Vec::new(),
         signatures: Vec::new(),
     };
-    sink::push(client, &set, store, events).await?;
+    sink::push(client, &set, sink::ask(client, &set).await?, store, events).await?;
     Ok(digest)
 }
 

@@ -223,7 +223,9 @@ fn set(registry: &TestRegistry, reach: Reach) -> ImageSet {
 
 async fn push(set: &ImageSet) {
     let (_folder, store) = store();
-    sink::push(&anonymous(), set, &store, &Events::silent()).await.expect("pushed");
+    let client = anonymous();
+    let asked = sink::ask(&client, set).await.expect("an answer");
+    sink::push(&client, set, asked, &store, &Events::silent()).await.expect("pushed");
 }
 
 #[tokio::test]
