@@ -7,7 +7,6 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
@@ -66,7 +65,7 @@ impl Downloader {
         let mut coming = self.coming(url, own, missing);
         while let Some(part) = coming.parts.recv().await {
             match part {
-                Ok(pieces) => state.add_part(&pieces)?,
+                Ok(bytes) => state.add_part(&bytes)?,
                 Err(Trouble::NoParts) => {
                     self.note_whole_only(url).await;
                     return Ok(());
@@ -87,11 +86,10 @@ impl Downloader {
         let (sender, parts) = mpsc::channel(1);
         let mut task = JoinSet::new();
         task.spawn(async move {
-            let parts = self::parts(missing);
-            let parts = parts.into_iter().map(|part| downloader.part(&url, own.as_ref(), part, size));
             // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
-            let parts: Vec<BoxFuture<'_, Part>> = parts.map(|part| Box::pin(part) as _).collect();
-            let mut parts = stream::iter(parts).buffered(AT_ONCE);
+            let begin =
+                |part| -> BoxFuture<'_, Part> { Box::pin(downloader.part(&url, own.as_ref(), part, size)) };
+            let mut parts = stream::iter(self::parts(missing)).map(begin).buffered(AT_ONCE);
             while let Some(part) = parts.next().await {
                 if sender.send(part).await.is_err() {
                     break;
@@ -110,15 +108,18 @@ impl Downloader {
         if response.status().as_u16() != 206 || !is_of(&response, &part, size) {
             return Err(Trouble::NoParts);
         }
-        let mut left = part.end - part.start;
-        let mut pieces = Vec::new();
+        let length = (part.end - part.start) as usize;
+        // One buffer: a server may send its bytes one by one.
+        let mut bytes = Vec::with_capacity(length);
         while let Some(piece) = response.chunk().await? {
-            left = left.checked_sub(piece.len() as u64).ok_or(Trouble::NoParts)?;
-            pieces.push(piece);
+            if bytes.len() + piece.len() > length {
+                return Err(Trouble::NoParts);
+            }
+            bytes.extend_from_slice(&piece);
         }
-        match left {
-            0 => Ok(pieces),
-            _ => Err(Failure::passing(Error::network("a part ended early")).into()),
+        match bytes.len() == length {
+            true => Ok(bytes),
+            false => Err(Failure::passing(Error::network("a part ended early")).into()),
         }
     }
 }
@@ -129,7 +130,7 @@ struct Coming {
     _task: JoinSet<()>,
 }
 
-type Part = Result<Vec<Bytes>, Trouble>;
+type Part = Result<Vec<u8>, Trouble>;
 
 /// Why a part did not come.
 enum Trouble {
@@ -145,10 +146,11 @@ impl<E: Into<Failure>> From<E> for Trouble {
 }
 
 /// Parts of the same size, the last one aside.
-fn parts(missing: Range<u64>) -> Vec<Range<u64>> {
+fn parts(missing: Range<u64>) -> impl Iterator<Item = Range<u64>> {
     let each = ((missing.end - missing.start) / USUAL).clamp(SMALLEST, LARGEST);
-    let starts = (missing.start..missing.end).step_by(each as usize);
-    starts.map(|start| start..(start + each).min(missing.end)).collect()
+    let starts = std::iter::successors(Some(missing.start), move |start| start.checked_add(each));
+    let starts = starts.take_while(move |start| *start < missing.end);
+    starts.map(move |start| start..missing.end.min(start.saturating_add(each)))
 }
 
 #[cfg(test)]
@@ -158,11 +160,12 @@ mod tests {
     #[test]
     fn parts_cover_what_is_missing() {
         for (start, end) in [(0, LEAST), (5, LEAST + 6), (0, 55_000_001), (7, 900 << 20)] {
-            let parts = parts(start..end);
+            let parts: Vec<_> = parts(start..end).collect();
             assert_eq!((parts[0].start, parts[parts.len() - 1].end), (start, end));
             assert!(parts.windows(2).all(|two| two[0].end == two[1].start));
             assert!(parts.iter().all(|part| !part.is_empty() && part.end - part.start <= LARGEST));
             assert!(parts.len() as u64 <= (end - start).div_ceil(SMALLEST));
         }
+        assert_eq!(parts(0..u64::MAX).take(3).count(), 3, "nobody holds them all");
     }
 }

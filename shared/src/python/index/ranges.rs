@@ -29,3 +29,14 @@ pub(super) fn range_start(response: &Response) -> Option<u64> {
     let range = response.header(CONTENT_RANGE.as_str())?.trim().strip_prefix("bytes")?;
     range.trim_start().split('-').next()?.parse().ok()
 }
+
+/// Whether an answer to the question for the first part can be gone on with: it is the part, and tells the size of the
+/// whole; or it is a refusal that has nothing to do with parts. Whoever does not like such a question may like the
+/// usual one.
+pub(super) fn gives(response: &Response, first: &Range<u64>) -> bool {
+    match response.status().as_u16() {
+        206 => range_start(response) == Some(first.start) && range_total(response).is_some(),
+        401 | 403 | 404 | 407 | 410 | 429 => true,
+        _ => false,
+    }
+}

@@ -9,12 +9,11 @@
 use std::io::Write;
 use std::ops::Range;
 
-use bytes::Bytes;
 use tokio::sync::Mutex;
 
 use super::check::{Check, Mismatch};
 use super::options::take_login;
-use super::ranges::{SMALLEST, header_of, range_start, range_total};
+use super::ranges::{SMALLEST, gives, header_of, range_start, range_total};
 use super::send::refusal;
 use super::{Downloader, Fetched};
 use crate::error::{Context, Error, Result};
@@ -58,26 +57,30 @@ impl Downloader {
     /// # Errors
     /// Kind network when it cannot be had; kind integrity when it is another one.
     pub(super) async fn download(&self, url: &Url, wanted: Wanted<'_>, task: &Task) -> Result<Fetched> {
+        if let Some(size) = wanted.size.filter(|size| *size > MOST_BYTES) {
+            let words = format!("{} has {size} bytes, and no file of an index is so large", wanted.filename);
+            return Err(Error::integrity(words).hint("lock again, or set the index that has it"));
+        }
         let (url, own) = &take_login(url.clone());
         let state = Mutex::new(State::open(&self.0.store, url, wanted, task).await?);
         let fetched = self.0.http.retry(|_| async {
             let mut state = state.lock().await;
             while !state.is_complete() {
                 self.take_parts(&mut state, url, own.as_ref()).await?;
-                if !state.is_complete() {
-                    let first = if self.gives_parts(url).await { state.first_part() } else { None };
-                    let response = self.send_as(state.request(url, first.as_ref()), own.as_ref()).await?;
-                    match response.status().as_u16() {
-                        200 if first.is_some() => self.note_whole_only(url).await,
-                        // Whoever does not like the question may like the usual one.
-                        400 | 416 | 501 if first.is_some() => {
-                            self.note_whole_only(url).await;
-                            continue;
-                        }
-                        _ => {}
-                    }
-                    state.take(response).await?;
+                if state.is_complete() {
+                    break;
                 }
+                let first = if self.gives_parts(url).await { state.first_part() } else { None };
+                let response = self.send_as(state.request(url, first.as_ref()), own.as_ref()).await?;
+                if let Some(first) = first
+                    && !gives(&response, &first)
+                {
+                    self.note_whole_only(url).await;
+                    if response.status().as_u16() != 200 {
+                        continue;
+                    }
+                }
+                state.take(response).await?;
             }
             state.verify(url)
         });
@@ -164,9 +167,9 @@ impl<'a> State<'a> {
     ///
     /// # Errors
     /// As [`State::add`].
-    pub(super) fn add_part(&mut self, pieces: &[Bytes]) -> Result<()> {
+    pub(super) fn add_part(&mut self, bytes: &[u8]) -> Result<()> {
         self.continued = true;
-        pieces.iter().try_for_each(|piece| self.add(piece))
+        self.add(bytes)
     }
 
     /// Adds bytes to the end of what there is.
@@ -219,7 +222,7 @@ impl<'a> State<'a> {
         }
         self.told = total.filter(|total| *total <= MOST_BYTES);
         self.validator = validator(&response);
-        let most = end.or(self.size()).unwrap_or(MOST_BYTES).min(MOST_BYTES);
+        let most = end.unwrap_or(MOST_BYTES).min(self.size().unwrap_or(MOST_BYTES));
         while let Some(chunk) = response.chunk().await? {
             if self.blob.count().saturating_add(chunk.len() as u64) > most {
                 return Err(self.wrong_size("more"));

@@ -64,7 +64,7 @@ async fn a_small_file_comes_with_the_first_part() {
 
 #[tokio::test]
 async fn who_refuses_parts_is_asked_for_the_whole() {
-    for status in [400, 416, 501] {
+    for status in [400, 405, 416, 500, 501] {
         let server = Server::start(move |asked, _| match asked.header("range") {
             Some(_) => Answer::of(status, ""),
             None => Answer::of(200, body()),
@@ -72,6 +72,43 @@ async fn who_refuses_parts_is_asked_for_the_whole() {
         .await;
         assert!(fetched(&by_hash(&server, &body())).await == body() && ranges(&server).len() == 2);
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_tell_the_whole_is_not_taken_for_it() {
+    let server = Server::start(|asked, _| {
+        let mut answer = Answer::ranged(asked, &large(), "");
+        if answer.status == 206 {
+            answer.headers.retain(|(name, _)| name != "content-range");
+            answer = answer.header("content-range", "bytes 0-2097151/*");
+        }
+        answer
+    })
+    .await;
+    assert!(fetched(&by_hash(&server, &large())).await == large());
+}
+
+#[tokio::test]
+async fn a_size_that_no_file_has_is_refused_before_anything_is_asked() {
+    let server = Server::start(|asked, _| Answer::ranged(asked, &body(), "")).await;
+    let mut wanted = by_hash(&server, &body());
+    wanted.files[0].size = Some(9_000_000_000_000_000_000);
+    let error = Bench::new().fetch(&wanted).await.expect_err("too large");
+    assert_eq!((error.kind(), server.asked().len()), (Failed::Integrity, 0), "{error}");
+}
+
+#[tokio::test]
+async fn more_than_the_size_is_refused() {
+    let server = Server::start(|asked, _| match asked.header("range") {
+        Some("bytes=0-2097151") => {
+            Answer::of(206, vec![1; 2_097_152]).header("content-range", "bytes 0-2097151/2097153")
+        }
+        _ => Answer::of(206, vec![1; 5]).header("content-range", "bytes 2097152-2097156/2097153"),
+    })
+    .await;
+    let error = Bench::new().fetch(&by_hash(&server, &large())).await.expect_err("too much");
+    assert_eq!(error.kind(), Failed::Integrity, "{error}");
+    assert!(server.asked().len() < 4);
 }
 
 #[tokio::test]
