@@ -143,6 +143,9 @@ struct Known {
     facts: LayerFacts,
 }
 
+/// So many times its size a layer may unpack to that is read before it is verified.
+const MOST_UNPACKED: u64 = 100;
+
 /// What is remembered beside it.
 #[derive(Serialize, Deserialize)]
 struct KnownDetails {
@@ -270,12 +273,14 @@ pub fn layer_facts(layer: &Blob, diff_id: &Digest, store: &Store) -> Result<Laye
     facts_of(layer, diff_id, store).context(|| format!("cannot read the layer {}", layer.descriptor.digest))
 }
 
-/// Finds out what is in a layer from its bytes, which may be any, and remembers it if they are the layer's.
+/// Finds out what is in a layer from its bytes, which may be any, and remembers it if they are the layer's. Nobody has
+/// seen yet that they are, so little work is done for what unpacks to much more.
 ///
 /// # Errors
-/// Those of [`tree_of`].
+/// Those of [`tree_of`]; of kind integrity for a layer that unpacks to over a hundred times its size.
 pub fn learn(bytes: impl Read, layer: &Descriptor, store: &Store) -> Result<()> {
-    let found = read_verified(bytes, compression_of(layer)?, layer)?;
+    let most = layer.size.saturating_mul(MOST_UNPACKED).saturating_add(1 << 20);
+    let found = read_verified(bytes, compression_of(layer)?, layer, most)?;
     remember(&layer.digest, found, store);
     Ok(())
 }
@@ -382,7 +387,7 @@ fn compression_of(layer: &Descriptor) -> Result<Compression> {
 }
 
 fn read_blob(blob: &Blob) -> Result<(Known, LayerDetails)> {
-    let read = read_verified(blob.open()?, compression_of(&blob.descriptor)?, &blob.descriptor);
+    let read = read_verified(blob.open()?, compression_of(&blob.descriptor)?, &blob.descriptor, u64::MAX);
     read.map_err(|error| match (&blob.source, error.kind()) {
         (Source::File(path), Kind::Integrity) => {
             error.hint(format!("if {} is damaged, delete it and try again", path.display()))
@@ -404,16 +409,20 @@ fn as_promised((digest, size): (Digest, u64), promised: &Descriptor) -> Result<(
 }
 
 /// Reads a blob to its end, whatever its tar says, so that a damaged file is always reported as
-/// such and not as what it seemed to hold.
+/// such and not as what it seemed to hold. No more than `most` bytes of the tar are read.
 fn read_verified(
     reader: impl Read,
     compression: Compression,
     promised: &Descriptor,
+    most: u64,
 ) -> Result<(Known, LayerDetails)> {
     let mut blob = HashingReader::new(reader);
-    let mut tar = HashingReader::new(decoder(&mut blob, compression)?);
+    let mut tar = HashingReader::new(decoder(&mut blob, compression)?.take(most));
     let scanned = scan::scan(&mut tar);
-    let (diff_id, _) = tar.finish();
+    let (diff_id, unpacked) = tar.finish();
+    if unpacked == most {
+        return Err(Error::integrity("the layer unpacks to more than is read of it"));
+    }
     io::copy(&mut blob, &mut io::sink()).context(|| "cannot read the layer".into())?;
     if let Err(error) = as_promised(blob.finish(), promised) {
         return Err(match scanned {

@@ -288,6 +288,34 @@ fn a_tree_is_made_of_verified_layers_which_are_remembered() {
 }
 
 #[test]
+fn what_is_learnt_on_the_way_is_remembered_if_it_is_the_layer() {
+    let (_folder, store) = store();
+    let tar = Tar::new().file("a").bytes();
+    let blob = Blob::of(OCI_LAYER_GZIP, gzip(&tar));
+    let Source::Memory(bytes) = &blob.source else { panic!("in memory") };
+    let other = gzip(&Tar::new().file("b").bytes());
+    for wrong in [&bytes[..bytes.len() - 1], &other[..], b"", &[&bytes[..], b"x"].concat()] {
+        refusal(learn(wrong, &blob.descriptor, &store));
+        assert!(!known(&blob, &store));
+    }
+    learn(&bytes[..], &blob.descriptor, &store).expect("learnt");
+    assert!(known(&blob, &store) && details_known(&blob, &store));
+    let gone = Blob { source: Source::File("/nowhere".into()), ..blob };
+    assert_eq!(paths(&tree_of(&[gone], &[Digest::of(&tar)], &store).expect("remembered")), ["a"]);
+}
+
+#[test]
+fn what_unpacks_to_very_much_is_read_only_when_it_is_verified() {
+    let (_folder, store) = store();
+    let tar = Tar::new().content("zeros", &vec![0; 40 << 20]).bytes();
+    let blob = Blob::of(OCI_LAYER_GZIP, gzip(&tar));
+    let Source::Memory(bytes) = &blob.source else { panic!("in memory") };
+    refusal(learn(&bytes[..], &blob.descriptor, &store));
+    assert!(!known(&blob, &store));
+    assert_eq!(paths(&tree_of(&[blob], &[Digest::of(&tar)], &store).expect("read")), ["zeros"]);
+}
+
+#[test]
 fn a_wrong_digest_size_or_diff_id_is_refused_by_name() {
     let (_folder, store) = store();
     let tar = Tar::new().file("a").bytes();

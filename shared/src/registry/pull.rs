@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::sync::mpsc;
@@ -20,6 +21,9 @@ use crate::words::flag;
 
 /// Pieces of a blob that its reader may be behind.
 const PIECES_BEHIND: usize = 32;
+
+/// A reader that takes no piece for so long is left behind.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The bytes of a blob while it is fetched. They end early where the fetching does, and nobody has compared them with
 /// its digest.
@@ -68,7 +72,7 @@ impl Client {
     }
 
     /// As [`Client::fetch_blob`]; `follow` reads it on its way, unless it is there or somebody else fetches it already.
-    /// A slow reader slows the fetching down.
+    /// A slow reader slows the fetching down, and is left behind where it stands still.
     ///
     /// # Errors
     /// As [`Client::fetch_blob`].
@@ -140,7 +144,7 @@ impl Client {
     ) -> Result<PathBuf, Failure> {
         let mut response = self.ask_blob(repository, descriptor).await?;
         let mut writer = store.writer()?;
-        let follower = follow.map(|follow| {
+        let mut follower = follow.map(|follow| {
             let (follower, passing) = Passing::new();
             follow(passing);
             follower
@@ -154,9 +158,10 @@ impl Client {
             }
             writer.write_all(&chunk).context(|| "cannot write to the cache folder".into())?;
             progress.advance(chunk.len());
-            if let Some(follower) = &follower {
-                // Who has read enough is gone.
-                let _ = follower.send(chunk).await;
+            if let Some(sender) = follower.take()
+                && sender.send_timeout(chunk, PATIENCE).await.is_ok()
+            {
+                follower = Some(sender);
             }
         }
         if count < descriptor.size {

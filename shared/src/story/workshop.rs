@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use super::permission::Permission;
@@ -30,6 +31,12 @@ use crate::trust::Resource;
 
 /// So many layers are fetched at once.
 const DOWNLOADS: usize = 6;
+
+/// So many layers of a base are read while they are fetched: what is in one may take much memory.
+const LEARNERS: usize = 3;
+
+/// Smaller layers are read when they are there. In bytes.
+const WORTH_LEARNING: u64 = 1 << 20;
 
 /// What every build works with.
 #[derive(Clone, Copy)]
@@ -261,11 +268,12 @@ pub(super) async fn fetch_unknown(
     store: &Store,
     known: fn(&Blob, &Store) -> bool,
 ) -> Result<()> {
+    let permits = &Arc::new(Semaphore::new(LEARNERS));
     let fetches = layers.iter_mut().map(|blob| async move {
         if let Source::Registry(home) = &blob.source
             && is_unread(blob, store, known)
         {
-            let learners = Learners::of(blob, store);
+            let learners = Learners::of(blob, store, permits);
             let follow = learners.as_ref().map(Learners::follow);
             let path = client.fetch_blob_followed(home, &blob.descriptor, store, follow).await?;
             blob.source = Source::File(path);
@@ -285,18 +293,23 @@ struct Learners {
     layer: Descriptor,
     store: Store,
     reading: Arc<Mutex<Vec<JoinHandle<()>>>>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Learners {
-    /// None where all is known.
-    fn of(layer: &Blob, store: &Store) -> Option<Self> {
+    /// None where all is known, where it is soon read, and where enough others read already.
+    fn of(layer: &Blob, store: &Store, permits: &Arc<Semaphore>) -> Option<Self> {
         let is_known = facts::known(layer, store) && facts::details_known(layer, store);
         let (layer, store) = (layer.descriptor.clone(), store.clone());
-        (!is_known).then(|| Self { layer, store, reading: Arc::default() })
+        if is_known || layer.size < WORTH_LEARNING {
+            return None;
+        }
+        let permit = permits.clone().try_acquire_owned().ok()?;
+        Some(Self { layer, store, reading: Arc::default(), _permit: permit })
     }
 
     fn follow(&self) -> Follow {
-        let Self { layer, store, reading } = self;
+        let Self { layer, store, reading, .. } = self;
         let (layer, store, reading) = (layer.clone(), store.clone(), reading.clone());
         Arc::new(move |passing| {
             let (layer, store) = (layer.clone(), store.clone());
