@@ -151,7 +151,8 @@ fn add_blobs(dir: &Path, mut blobs: Vec<&Blob>) -> Result<()> {
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get).min(MOST_AT_ONCE);
     let blobs = Mutex::new(blobs);
     let next = || blobs.lock().unwrap_or_else(PoisonError::into_inner).pop();
-    let work = || std::iter::from_fn(next).try_for_each(|blob| add_blob(dir, blob));
+    let give_up = |_: &Error| blobs.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    let work = || std::iter::from_fn(next).try_for_each(|blob| add_blob(dir, blob).inspect_err(give_up));
     std::thread::scope(|scope| {
         let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
         let own = work();

@@ -155,7 +155,12 @@ impl Pressing<'_> {
                 for _ in 0..self.workers() {
                     scope.spawn(|| self.work(&arrivals, &runtime));
                 }
-                runtime.block_on(fetching)
+                let fetched = runtime.block_on(fetching);
+                if fetched.is_err() {
+                    // Nobody needs what has come.
+                    arrivals.lock().unwrap_or_else(PoisonError::into_inner).try_iter().for_each(drop);
+                }
+                fetched
             })
         })
     }
@@ -189,7 +194,12 @@ impl Pressing<'_> {
         let jobs = self.workshop.jobs().clamp(1, 2);
         let mut layer = table.layers.make(&[&wheel], Press { jobs, ..self.workshop.press() })?;
         if let Some(uploads) = table.uploads.as_ref().filter(|_| layer.fresh) {
-            runtime.block_on(self.workshop.permission.given())?;
+            runtime.block_on(async {
+                tokio::select! {
+                    given = self.workshop.permission.given() => given,
+                    () = interrupt::raised() => Err(interrupt::error()),
+                }
+            })?;
             uploads.begin(&layer.blob, &layer.title);
             layer.fresh = false;
         }
