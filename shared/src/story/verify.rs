@@ -61,6 +61,17 @@ fn all_shown<S: serde::Serializer>(values: &[Digest], serializer: S) -> Result<S
     serializer.collect_seq(values.iter().map(ToString::to_string))
 }
 
+/// Refuses an index of which a part would be passed over.
+fn refuse_many(image: &Reference, entries: usize) -> Result<()> {
+    if entries <= MOST_ENTRIES {
+        return Ok(());
+    }
+    Err(Error::integrity(format!(
+        "{image} is an index of {entries} entries, of which at most {MOST_ENTRIES} are verified"
+    ))
+    .hint("verify the images in it, each by its digest"))
+}
+
 impl Verifier<'_> {
     /// Looks for a signature as it must be on what `image` leads to, and for what else is stated there. The manifest and
     /// its index name all else by digest; their own bytes, and those of each platform's manifest and configuration,
@@ -78,7 +89,8 @@ impl Verifier<'_> {
         match ManifestKind::parse(&fetched.bytes, &fetched.media_type)? {
             ManifestKind::Manifest(manifest) => self.configuration(repository, &manifest).await?,
             ManifestKind::Index(index) => {
-                for entry in index.manifests.iter().take(MOST_ENTRIES) {
+                refuse_many(image, index.manifests.len())?;
+                for entry in &index.manifests {
                     let below = self.client.manifest(&repository.with_digest(entry.digest)).await?;
                     let ManifestKind::Manifest(manifest) =
                         ManifestKind::parse(&below.bytes, &below.media_type)?

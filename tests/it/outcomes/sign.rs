@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use containerize_core::redact::Secret;
 use containerize_core::trust::PrivateKey;
+use containerize_tests::image;
 use containerize_tests::program::{Call, Done, Project, can_build, has_std};
 use containerize_tests::registry::{Options, Phase, Referrers, TestRegistry};
 use serde_json::{Value, json};
@@ -391,4 +392,16 @@ fn whoever_a_certificate_names_is_verified_and_nobody_else() {
     refused(verify(&["--key", &key, "--source-ref-pattern", "x"]), 2, "cannot be used with");
     let no_root = ["--trusted-root", &key, "--identity", WORKFLOW, "--issuer", ISSUER];
     refused(verify(&no_root), 2, "not a trusted root");
+}
+
+#[test]
+fn an_index_is_verified_whole_or_not_at_all() {
+    let (project, registry) = (Project::new(&[]), TestRegistry::open());
+    let entry = image::put(&registry, "me/app", "amd64", "amd64", "one");
+    let entry = json!({"mediaType": image::MANIFEST, "digest": entry, "size": 1});
+    let index = json!({"schemaVersion": 2, "mediaType": image::INDEX, "manifests": vec![entry; 65]});
+    registry.put_manifest("me/app", "1", image::INDEX, index.to_string());
+    let refused = verify(&project, &registry, "plain.pub", &[]).fail();
+    assert_eq!(refused.code(), 4);
+    assert!(refused.shown().contains("an index of 65 entries"), "{}", refused.shown());
 }
