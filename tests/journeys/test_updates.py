@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from harness import (
     REPOSITORY,
     Registry,
@@ -49,6 +50,7 @@ def updates(project: Path, place: Registry, home: Path) -> dict[tuple[str, str],
     }
 
 
+@pytest.mark.full
 def test_renovate_moves_what_is_pinned(program, registry: Callable[[str], Registry], tmp_path: Path) -> None:
     need("skopeo")
     place = registry("anonymous")
