@@ -69,6 +69,7 @@ const STORY: &[Part] = &[
     ("rust", &[], &["call", "layers", "made", "recipe", "settings", "workshop"]),
     ("python", &[], &["call", "delivery", "layers", "made", "recipe", "settings", "workshop"]),
     ("rebuild", &[], &["call", "delivery", "settings"]),
+    ("rebase", &[], &["call", "delivery", "layers", "settings", "workshop"]),
     ("policy", &["policy"], &["delivery", "rebuild", "workshop"]),
     ("lock", &[], &["call", "delivery", "python", "recipe", "rust", "settings", "workshop"]),
 ];

@@ -46,6 +46,13 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
         ],
     ),
     (
+        &["rebase"],
+        &[
+            ("rebase ghcr.io/you/app:1.0 --base python:3.13-slim --check", "whether it can be"),
+            ("rebase ghcr.io/you/app:1.0 --base python:3.13-slim --to 1.0", "move the tag too"),
+        ],
+    ),
+    (
         &["attest"],
         &[
             ("attest dist/* --sign keyless", "with the identity of this CI job"),

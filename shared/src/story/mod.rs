@@ -28,6 +28,7 @@ mod preflight;
 mod provenance;
 mod publish;
 mod python;
+mod rebase;
 mod rebuild;
 mod recipe;
 mod remote;
@@ -50,6 +51,7 @@ pub use outcome::{Delivered, Outcome, PlatformResult};
 pub use policy::{Judge, Judged};
 pub use preflight::{Checked, Examiner};
 pub use publish::{Published, publish};
+pub use rebase::{Broken, Fact, Judgement, PlatformRebased, Rebased, Rebaser, rebase};
 pub use rebuild::{
     Bytes, Cause, Change, Difference, Entry, Field, Input, LayerDifference, OnlyIn, Place, Rebuilder,
     Rebuilt, Side, SourcePlace, Within,

@@ -9,7 +9,7 @@ use crate::cargo::build::Compiler;
 use crate::config::Shown;
 use crate::debian;
 use crate::error::Result;
-use crate::image::{Image, ImageSet};
+use crate::image::{Choices, Image, ImageSet};
 use crate::layer;
 use crate::oci::{Digest, to_json};
 use crate::plan::{Call, ImagePlan, LABEL_PREFIX, PlatformPlan, TargetPlan};
@@ -18,6 +18,9 @@ use crate::redact::clean;
 use crate::sbom::{Purl, of_crate};
 use crate::trust::{Build, Product, Provenance, Resource, Run, Statement};
 use crate::wheel;
+
+/// The parameter with what was chosen for each platform's image ([`Choices`]).
+pub(super) const CHOICES: &str = "choices";
 
 /// The statement about everything in a set, as JSON. What was `reused` of earlier builds is named beside the materials.
 ///
@@ -59,7 +62,7 @@ fn statement(
     let build = Build {
         product: Product::Image,
         external: external(plan),
-        internal: internal(origins),
+        internal: internal(plan, images, origins),
         materials: materials(plan, images, origins).into_iter().chain(reused).collect(),
         byproducts: byproducts(images),
     };
@@ -134,16 +137,27 @@ fn whole(rows: &[Shown]) -> Value {
     json!(keys)
 }
 
-fn internal(origins: &[Origin]) -> BTreeMap<String, Value> {
+fn internal(plan: &ImagePlan, images: &[Image], origins: &[Origin]) -> BTreeMap<String, Value> {
     let compiler = origins.iter().find_map(|origin| origin.parts.compiler.as_ref());
     let compiler = compiler.map(|compiler| ("rustc".to_owned(), json!(compiler.release)));
     [
         ("containerize".to_owned(), json!(env!("CARGO_PKG_VERSION"))),
         ("layerContract".to_owned(), json!(layer::CONTRACT)),
+        (CHOICES.to_owned(), choices(plan, images, origins)),
     ]
     .into_iter()
     .chain(compiler)
     .collect()
+}
+
+/// What was chosen for each platform's image, whatever its base says.
+fn choices(plan: &ImagePlan, images: &[Image], origins: &[Origin]) -> Value {
+    let each = images.iter().zip(origins).filter_map(|(image, origin)| {
+        let platform = plan.platforms.iter().find(|platform| platform.platform == image.platform)?;
+        let choices = Choices::of(plan, platform, !origin.libraries.is_empty());
+        Some((image.platform.to_string(), json!(choices)))
+    });
+    each.collect()
 }
 
 /// Everything that went in, each once.
