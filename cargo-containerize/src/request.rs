@@ -18,7 +18,7 @@ use containerize_core::story::{GroupChanges, Language, Login, Request, RustCall}
 use containerize_core::{Error, Result, read, system};
 
 use crate::cli::{
-    AttestArgs, BuildArgs, CheckArgs, IndexArgs, PublishArgs, RebaseArgs, TransferArgs, VerifyArgs,
+    AttestArgs, BuildArgs, CheckArgs, IndexArgs, PublishArgs, RebaseArgs, TransferArgs, VerifyArgs, Which,
 };
 use crate::front_end::{self, FrontEnd};
 
@@ -99,7 +99,11 @@ pub(crate) fn for_attest(arguments: &AttestArgs) -> Result<Request> {
 /// When the working directory, the password or the limit of the cache cannot be had.
 pub(crate) fn for_rebase(arguments: &RebaseArgs) -> Result<Request> {
     certificates()?;
-    let RebaseArgs { signer, transfer, image, check, .. } = arguments;
+    let RebaseArgs { signer, transfer, check, .. } = arguments;
+    let registry = match arguments.which()? {
+        Which::One(image, _) => &image.repository.registry,
+        Which::All(repository) => &repository.registry,
+    };
     let mut request = Request {
         config_file: signer.config.clone(),
         flags: signer.settings(),
@@ -107,7 +111,7 @@ pub(crate) fn for_rebase(arguments: &RebaseArgs) -> Result<Request> {
         push: !check,
         ..plain(here()?, transfer, false)?
     };
-    request.credentials = credentials(transfer, Some(&image.repository.registry))?;
+    request.credentials = credentials(transfer, Some(registry))?;
     Ok(request)
 }
 

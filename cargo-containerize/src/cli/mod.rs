@@ -32,7 +32,7 @@ pub(crate) use build::{BuildArgs, Color, PrintFormat, Progress, SayArgs, Transfe
 pub(crate) use cache::{CacheArgs, CacheVerb, PublishArgs};
 pub(crate) use check::CheckArgs;
 pub(crate) use index::IndexArgs;
-pub(crate) use rebase::RebaseArgs;
+pub(crate) use rebase::{RebaseArgs, Which};
 pub(crate) use verify::{SignatoryArgs, Subject, VerifyArgs};
 
 /// Turn a Rust or Python project into an OCI image and push it: no Docker, no Dockerfile, no root

@@ -51,7 +51,9 @@ pub use outcome::{Delivered, Outcome, PlatformResult};
 pub use policy::{Judge, Judged};
 pub use preflight::{Checked, Examiner};
 pub use publish::{Published, publish};
-pub use rebase::{Broken, Fact, Judgement, PlatformRebased, Rebased, Rebaser, rebase};
+pub use rebase::{
+    Broken, Fact, Fleet, Judgement, PlatformRebased, Rebased, Rebaser, Ship, rebase, rebase_all,
+};
 pub use rebuild::{
     Bytes, Cause, Change, Difference, Entry, Field, Input, LayerDifference, OnlyIn, Place, Rebuilder,
     Rebuilt, Side, SourcePlace, Within,

@@ -1,5 +1,6 @@
 //! `rebase`: an image is laid on another base in the registry, and is what a build on that base gives.
 
+mod fleet;
 mod refusals;
 mod same;
 

@@ -2,11 +2,14 @@
 //! that base would give, bit for bit, or it is refused.
 
 mod case;
+mod fleet;
 mod interpreter;
 mod judge;
 mod paths;
 mod standing;
 mod statement;
+
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
@@ -23,14 +26,17 @@ use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::facts;
 use crate::image::{Image, ImageSet, index, validate};
-use crate::oci::{Digest, ImageConfig, ManifestKind, Platform, Reference};
+use crate::oci::{Digest, ImageConfig, ManifestKind, Platform, Reference, Repository};
 use crate::plan::Runtime;
 use crate::registry::Client;
 use crate::sink;
 use crate::store::{Blob, Store};
 use crate::trust::{Run, Signatory};
+use crate::words;
+use crate::words::flag;
 pub use case::{Broken, Fact};
 use case::{Case, Ground, Ours};
+pub use fleet::{Fleet, Ship};
 use judge::judge;
 use standing::{About, Record, Stand, Standing};
 
@@ -81,6 +87,8 @@ pub enum Judgement {
     Rebased,
     /// Facts are broken.
     Refused,
+    /// Its tags lead to another image by now, so nothing was pushed.
+    Overtaken,
 }
 
 /// One platform of it.
@@ -109,18 +117,36 @@ pub async fn rebase(
     onto: &Reference,
     tags: &[String],
 ) -> Result<Rebased> {
-    let request = rebaser.request;
-    let attest = attest(request, rebaser.events)?;
-    let store = Store::open(&request.cache_dir)?.telling(rebaser.events);
-    let client = Client::new(request.registry.clone(), request.credentials.clone(), rebaser.events.clone())?;
-    let signing = std::iter::once(&attest).filter(|_| !rebaser.only_judges);
-    let signers = Signers::of(request, &request.dir, signing, client.http())?;
-    let (events, dir) = (rebaser.events, request.dir.as_path());
-    let desk = Desk { request, dir, store: &store, client: &client, events };
-    let work = Work { rebaser, attest: &attest, signers: &signers, desk };
-    let rebased = work.rebase(image, onto, tags).await?;
-    store.evict(request.cache_size);
-    Ok(rebased)
+    rebaser.work(async |work| work.rebase(image, Some(onto), Moves::Any(tags)).await).await
+}
+
+/// Lays every image that a tag of the repository leads to on the base `onto`, or on what the name of its own base leads
+/// to now, and moves these tags. One that fails stops no other.
+///
+/// # Errors
+/// When the tags cannot be listed. What fails later is in the result of the image.
+pub async fn rebase_all(
+    rebaser: &Rebaser<'_>,
+    repository: &Repository,
+    onto: Option<&Reference>,
+) -> Result<Fleet> {
+    rebaser.work(async |work| fleet::rebase(work, repository, onto).await).await
+}
+
+impl Rebaser<'_> {
+    async fn work<T>(&self, does: impl AsyncFnOnce(&Work<'_>) -> Result<T>) -> Result<T> {
+        let Self { request, events, .. } = *self;
+        let attest = attest(request, events)?;
+        let store = Store::open(&request.cache_dir)?.telling(events);
+        let client = Client::new(request.registry.clone(), request.credentials.clone(), events.clone())?;
+        let signing = std::iter::once(&attest).filter(|_| !self.only_judges);
+        let signers = Signers::of(request, &request.dir, signing, client.http())?;
+        let desk = Desk { request, dir: &request.dir, store: &store, client: &client, events };
+        let work = Work { rebaser: self, attest: &attest, signers: &signers, desk, pins: Mutex::default() };
+        let done = does(&work).await?;
+        store.evict(request.cache_size);
+        Ok(done)
+    }
 }
 
 /// What is to be stated of the images, as the call says.
@@ -143,6 +169,17 @@ struct Work<'a> {
     attest: &'a Attest,
     signers: &'a Signers,
     desk: Desk<'a>,
+    /// What new bases led to when they were first asked for: all images of a call get the same.
+    pins: Mutex<BaseLock>,
+}
+
+/// Which tags a rebased image gets.
+#[derive(Clone, Copy)]
+enum Moves<'a> {
+    /// These, whatever they lead to.
+    Any(&'a [String]),
+    /// Those of these that still lead to the old image.
+    Own(&'a [String]),
 }
 
 /// One platform's image on the new base.
@@ -155,7 +192,7 @@ struct Moved {
 }
 
 impl Work<'_> {
-    async fn rebase(&self, image: &Reference, onto: &Reference, tags: &[String]) -> Result<Rebased> {
+    async fn rebase(&self, image: &Reference, onto: Option<&Reference>, moves: Moves<'_>) -> Result<Rebased> {
         let Desk { store, client, dir, events, .. } = self.desk;
         let shown = image.to_string();
         events.step("Reading", shown.clone());
@@ -169,36 +206,88 @@ impl Work<'_> {
             standings.push(stand.on_its_base(one, &opener).await?);
         }
         check_index(&stored, &standings, &shown)?;
-        let pinned = pinned(&opener, onto).await?;
+        let onto = &match onto {
+            Some(onto) => onto.clone(),
+            None => only_base(&standings, &shown)?,
+        };
+        let pinned = self.pinned(&opener, onto).await?;
         let opener = Opener { lock: &pinned, ..opener };
         let mut moved = Vec::new();
         for standing in standings {
             moved.push(self.judged(standing, onto, &opener).await?);
         }
+        let set = self.set(&record, &moved, image)?;
+        let (digest, new) = (stored.root.digest, set.digest());
         let refused = moved.iter().any(|one| !one.broken.is_empty());
-        let set = self.set(&record, &moved, image, tags)?;
-        let digest = stored.root.digest;
-        let result = match (refused, self.rebaser.only_judges) {
+        let mut result = match (refused, self.rebaser.only_judges) {
             (true, _) => Judgement::Refused,
-            (false, _) if set.digest() == digest => Judgement::Unchanged,
+            (false, _) if new == digest => Judgement::Unchanged,
             (false, true) => Judgement::Possible,
             (false, false) => Judgement::Rebased,
         };
-        // A tag that is asked for is set, whether the image is another one or not.
-        let pushes = result == Judgement::Rebased || result == Judgement::Unchanged && !tags.is_empty();
-        let references = match pushes && !self.rebaser.only_judges {
-            true => self.push(set.clone(), &moved, (image, digest), onto).await?,
-            false => Vec::new(),
-        };
+        // Tags that are asked for are set, whether the image is another one or not.
+        let sets_tags = matches!(moves, Moves::Any([_, ..])) && result == Judgement::Unchanged;
+        let mut references = Vec::new();
+        if !self.rebaser.only_judges && (result == Judgement::Rebased || sets_tags) {
+            references = self.places(image, digest, new, moves).await?;
+            match references.is_empty() {
+                true => result = Judgement::Overtaken,
+                false => {
+                    let set = ImageSet { references, ..set };
+                    references = self.push(set, &moved, (image, digest), onto).await?;
+                }
+            }
+        }
         Ok(Rebased {
             image: shown,
             digest,
             base: onto.to_string(),
             result,
-            rebased: (!refused).then(|| set.digest().to_string()),
+            rebased: (!refused).then(|| new.to_string()),
             references,
             platforms: moved.iter().map(|one| of_platform(one, onto)).collect(),
         })
+    }
+
+    /// Where the new image is pushed to: under tags, or by its digest.
+    async fn places(
+        &self,
+        image: &Reference,
+        old: Digest,
+        new: Digest,
+        moves: Moves<'_>,
+    ) -> Result<Vec<Reference>> {
+        let place = |tag: &String| Reference { tag: Some(tag.clone()), digest: None, ..image.clone() };
+        match moves {
+            Moves::Any([]) => Ok(vec![image.repository.with_digest(new)]),
+            Moves::Any(tags) => Ok(tags.iter().map(place).collect()),
+            Moves::Own(tags) => {
+                let mut places = Vec::new();
+                for place in tags.iter().map(place) {
+                    // Someone may have pushed another image since it was listed.
+                    let now = self.desk.client.head_manifest(&place).await?;
+                    if now.is_some_and(|now| now.digest == old) {
+                        places.push(place);
+                    }
+                }
+                Ok(places)
+            }
+        }
+    }
+
+    /// The new base, pinned to what its name led to when it was first asked for: so all platforms and images are of the
+    /// same one.
+    async fn pinned(&self, opener: &Opener<'_>, onto: &Reference) -> Result<BaseLock> {
+        let pins = || self.pins.lock().unwrap_or_else(PoisonError::into_inner);
+        if pins().get(onto).is_none() {
+            let found = opener.stored(&BaseSpec::Registry(onto.clone())).await;
+            let found = found.context(|| format!("cannot use the base {onto}"))?;
+            let mut pins = pins();
+            if pins.get(onto).is_none() {
+                pins.insert(onto, found.root.digest);
+            }
+        }
+        Ok(pins().clone())
     }
 
     fn jobs(&self) -> usize {
@@ -255,30 +344,21 @@ impl Work<'_> {
         Ok(Ground { config: base.config.clone(), base: files, report })
     }
 
-    /// The images on their new bases, as what a build pushes.
-    fn set(&self, record: &Record, moved: &[Moved], image: &Reference, tags: &[String]) -> Result<ImageSet> {
+    /// The images on their new bases, as what a build makes of them.
+    fn set(&self, record: &Record, moved: &[Moved], image: &Reference) -> Result<ImageSet> {
         let images: Vec<Image> = moved.iter().map(|one| one.image.clone()).collect();
         let annotations = Runtime::shared_annotations(moved.iter().map(|one| &one.runtime));
         let format = moved.first().map(|one| one.standing.about.format).unwrap_or_default();
         let index = match images.len() {
+            0 => return Err(Error::integrity(format!("{image} has no images"))),
             1 => None,
             _ => Some(index(&images, &[], format, annotations)?),
         };
-        let root = index.as_ref().or(images.first().map(|image| &image.manifest));
-        let root = root.ok_or_else(|| Error::integrity(format!("{image} has no images")))?.descriptor.digest;
-        let place = |tag: Option<String>| match tag {
-            Some(tag) => Reference { tag: Some(tag), digest: None, ..image.clone() },
-            None => image.repository.with_digest(root),
-        };
-        let references = match tags {
-            [] => vec![place(None)],
-            tags => tags.iter().cloned().map(|tag| place(Some(tag))).collect(),
-        };
         Ok(ImageSet {
             name: record.name.clone(),
-            tags: tags.to_vec(),
+            tags: Vec::new(),
             has_siblings: false,
-            references,
+            references: Vec::new(),
             images,
             index,
             statements: Vec::new(),
@@ -329,13 +409,15 @@ fn check_index(stored: &StoredImage, standings: &[Standing], shown: &str) -> Res
         .hint("build it again, or rebase the images of the platforms by their digests"))
 }
 
-/// The new base, pinned to what its name leads to now: so all platforms are of the same one.
-async fn pinned(opener: &Opener<'_>, onto: &Reference) -> Result<BaseLock> {
-    let found = opener.stored(&BaseSpec::Registry(onto.clone())).await;
-    let found = found.context(|| format!("cannot use the base {onto}"))?;
-    let mut lock = BaseLock::default();
-    lock.insert(onto, found.root.digest);
-    Ok(lock)
+/// The base that all platforms stand on.
+fn only_base(standings: &[Standing], shown: &str) -> Result<Reference> {
+    let mut names: Vec<&Reference> = standings.iter().map(|one| &one.base_name).collect();
+    names.dedup();
+    match names[..] {
+        [only] => Ok(only.clone()),
+        _ => Err(Error::usage(format!("the platforms of {shown} stand on bases of several names"))
+            .hint(words!("give the new one with {}", flag("base").of("IMAGE")))),
+    }
 }
 
 fn of_platform(moved: &Moved, onto: &Reference) -> PlatformRebased {
