@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::oci::{Healthcheck, ImageConfig, Owner};
-use crate::plan::{ImagePlan, PlatformPlan, ProjectPlan, Runtime, search_path};
+use crate::plan::{ImagePlan, PlatformPlan, Runtime, search_path};
 use crate::redact::{BLANK, clean};
 
 /// What was chosen for one platform's image, whatever its base says. Values of secret variables and logins are blank.
@@ -22,14 +22,27 @@ pub struct Choices {
     pub max_layers: usize,
     /// Whether Debian packages were added to the base.
     pub packages: bool,
+    /// Whether bytecode was compiled, which is that of exactly one version of Python.
+    pub bytecode: bool,
     /// Whether libraries of the building machine were added.
     pub libraries: bool,
+    /// Whether another patch version of Python may need other distributions.
+    pub exact_python: bool,
+}
+
+/// What only those know who made an image.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Made {
+    /// Whether libraries of the building machine were added.
+    pub libraries: bool,
+    /// Whether another patch version of Python may need other distributions.
+    pub exact_python: bool,
 }
 
 impl Choices {
-    /// Those of a plan; `libraries` says whether some of the building machine were added.
-    pub fn of(image: &ImagePlan, platform: &PlatformPlan, libraries: bool) -> Self {
-        let python = matches!(image.project, ProjectPlan::Python(_));
+    /// Those of a plan.
+    pub fn of(image: &ImagePlan, platform: &PlatformPlan, made: Made) -> Self {
+        let python = image.python().is_some();
         let mut runtime = platform.runtime.clone();
         let extends_path = python && runtime.env.contains_key("PATH") && !image.sets_variable("PATH");
         let words = [&mut runtime.entrypoint, &mut runtime.cmd].into_iter().flatten();
@@ -43,7 +56,9 @@ impl Choices {
             owner: image.owner,
             max_layers: image.additions.max_layers,
             packages: !image.additions.debian.packages.is_empty(),
-            libraries,
+            bytecode: image.python().is_some_and(|application| application.bytecode),
+            libraries: made.libraries,
+            exact_python: made.exact_python,
         }
     }
 

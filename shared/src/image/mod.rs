@@ -14,7 +14,7 @@ use crate::store::Blob;
 
 pub use assemble::{Said, assemble, lay};
 pub use attached::{Attached, Reach};
-pub use choices::Choices;
+pub use choices::{Choices, Made};
 pub(crate) use index::PREDICATE_TYPE;
 pub use index::{Statements, index};
 pub(crate) use signature::SIGNED_BY;

@@ -78,6 +78,20 @@ fn python_images_are_refused_where_a_build_would_give_another_one() {
 }
 
 #[test]
+fn patch_versions_of_python_that_may_need_other_distributions_are_refused() {
+    let project = python();
+    let lock = std::fs::read_to_string(project.at("requirements.txt")).expect("a lock");
+    let marked = lock.replace("greeting==1.0 ", "greeting==1.0 ; python_full_version < '3.13.9' ");
+    assert_ne!(marked, lock);
+    project.write(&[("requirements.txt", &marked)]);
+    let found = broken(project, &slim(), &Base::debian(3, 13, 6), &ONE);
+    let words = "3.13.5, and the new base has 3.13.6, for which other distributions may be needed";
+    assert!(found.iter().any(|(fact, said)| fact == "python" && said.contains(words)), "{found:?}");
+    let found = broken(python(), &Base::debian(3, 13, 0), &slim(), &ONE);
+    assert!(found.iter().any(|(fact, said)| fact == "python" && said.contains("3.13.0")), "{found:?}");
+}
+
+#[test]
 fn programs_are_refused_where_they_would_not_start() {
     if !can_build() {
         return;

@@ -70,6 +70,17 @@ fn python_images_are_the_same_on_every_patch_of_their_base() {
 }
 
 #[test]
+fn another_patch_version_of_python_gets_another_configuration_of_the_environment() {
+    let new = Base::debian(3, 13, 6).created("2026-11-01T00:00:00Z");
+    let bench = assert_same("3.13.6", python(), &slim(), &new, &BOTH);
+    let image = bench.image("2");
+    let newest = bench.lay("newest", &Base::debian(3, 13, 7));
+    bench.project.call_on("elsewhere", ["rebase", &image, "--base", &newest, "--to", "4"]).succeed();
+    bench.push("third", &newest, "5", &BOTH).succeed();
+    assert_eq!(bench.digest("4"), bench.digest("5"), "and the next one");
+}
+
+#[test]
 fn an_index_is_rebased_platform_by_platform() {
     let (_, new) = patches().remove(2);
     let flags = ["--label", "x={platform}", "--annotation", "y={platform}", "--annotation", "z=1"];

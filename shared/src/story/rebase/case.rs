@@ -15,6 +15,8 @@ pub(super) struct Case<'a> {
     pub(super) ours: &'a [Ours],
     pub(super) old: &'a Ground,
     pub(super) new: &'a Ground,
+    /// Whether the environment's own layer was made anew for the new base's Python.
+    pub(super) is_remade: bool,
 }
 
 /// A layer of the image that is not of its base.

@@ -57,9 +57,14 @@ fn of_base(case: &Case<'_>) -> Vec<Broken> {
     };
     let FoundPython { path, version, libc } = &old;
     let mut found = Vec::new();
-    if *version != new.version {
+    if *version != new.version && !case.is_remade {
         let (then, now) = (version, &new.version);
-        found.push(wrong(format!("the image was made for Python {then}, and the new base has {now}")));
+        let why = match version.short() == new.version.short() {
+            true if case.choices.bytecode => ", whose bytecode is another one",
+            true if case.choices.exact_python => ", for which other distributions may be needed",
+            _ => "",
+        };
+        found.push(wrong(format!("the image was made for Python {then}, and the new base has {now}{why}")));
     }
     if *path != new.path {
         let now = &new.path;

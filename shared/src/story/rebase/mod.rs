@@ -2,6 +2,7 @@
 //! that base would give, bit for bit, or it is refused.
 
 mod case;
+mod environment;
 mod fleet;
 mod interpreter;
 mod judge;
@@ -21,11 +22,14 @@ use super::sign::{Desk, Signers};
 use crate::base::lock::BaseLock;
 use crate::base::spec::BaseSpec;
 use crate::base::{BaseImage, Opener, StoredImage};
+use crate::check::Report;
 use crate::config::{Attest, Sign};
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::facts;
+use crate::facts::details::FileSystem;
 use crate::image::{Image, ImageSet, index, validate};
+use crate::layer::Press;
 use crate::oci::{Digest, ImageConfig, ManifestKind, Platform, Reference, Repository};
 use crate::plan::Runtime;
 use crate::registry::Client;
@@ -38,7 +42,7 @@ pub use case::{Broken, Fact};
 use case::{Case, Ground, Ours};
 pub use fleet::{Fleet, Ship};
 use judge::judge;
-use standing::{About, Record, Stand, Standing};
+use standing::{Record, Stand, Standing};
 
 /// What images are laid on another base with.
 pub struct Rebaser<'a> {
@@ -297,23 +301,40 @@ impl Work<'_> {
 
     /// Lays one platform's image on the new base, and judges whether it may be.
     async fn judged(&self, standing: Standing, onto: &Reference, opener: &Opener<'_>) -> Result<Moved> {
-        let events = self.desk.events;
-        let About { platform, choices, .. } = &standing.about;
-        let base = opener.open(&BaseSpec::Registry(onto.clone()), platform).await?;
-        let runtime = standing.about.runtime_on(&base);
-        let image = standing.about.laid_on(&base)?;
+        let about = &standing.about;
+        let base = opener.open(&BaseSpec::Registry(onto.clone()), &about.platform).await?;
+        let runtime = about.runtime_on(&base);
+        let image = about.laid_on(&base, &about.ours)?;
         if image.manifest == standing.image.manifest {
             return Ok(Moved { standing, runtime, base, image, broken: Vec::new() });
         }
-        events.step("Judging", format!("{onto} ({platform})"));
+        self.desk.events.step("Judging", format!("{onto} ({})", about.platform));
         let ours = self.ours(&standing).await?;
-        let old = self.ground(&standing.base, &standing.image).await?;
-        let new = self.ground(&base, &image).await?;
-        let broken = judge(&Case { choices, ours: &ours, old: &old, new: &new });
+        let (then, now) = (self.files(&standing.base).await?, self.files(&base).await?);
+        let bases = ((&then.contents, &standing.base.config), (&now.contents, &base.config));
+        let remade = || environment::remade(about, &ours, bases, &self.press());
+        let remade = tokio::task::block_in_place(remade)?;
+        let image = match &remade {
+            Some(layers) => about.laid_on(&base, layers)?,
+            None => image,
+        };
+        let old = Ground {
+            config: standing.base.config.clone(),
+            base: then,
+            report: self.report(&standing.image).await?,
+        };
+        let new = Ground { config: base.config.clone(), base: now, report: self.report(&image).await? };
+        let (choices, is_remade) = (&about.choices, remade.is_some());
+        let broken = judge(&Case { choices, ours: &ours, old: &old, new: &new, is_remade });
         if broken.is_empty() {
             validate(&image)?;
         }
         Ok(Moved { standing, runtime, base, image, broken })
+    }
+
+    fn press(&self) -> Press<'_> {
+        let Desk { store, request, events, .. } = self.desk;
+        Press { store, jobs: self.jobs(), use_memo: request.use_cache, events }
     }
 
     /// What is in the layers of the image's own.
@@ -331,17 +352,20 @@ impl Work<'_> {
         })
     }
 
-    /// A base, and what the check finds in the image on it.
-    async fn ground(&self, base: &BaseImage, image: &Image) -> Result<Ground> {
+    /// The files of a base.
+    async fn files(&self, base: &BaseImage) -> Result<FileSystem> {
         let Desk { store, client, .. } = self.desk;
         let layers = fetched(base.layers.clone(), client, store).await?;
         let files = || file_system(&layers, &base.config, store, self.jobs(), false);
-        let files = tokio::task::block_in_place(files)?;
+        tokio::task::block_in_place(files)
+    }
+
+    /// What the check finds in an image.
+    async fn report(&self, image: &Image) -> Result<Report> {
+        let Desk { store, client, .. } = self.desk;
         let config: ImageConfig = preflight::config_of(image)?;
         let key = image.config.descriptor.digest;
-        let report =
-            preflight::report(store, client, self.jobs(), key, &config, image.layers.clone(), false).await?;
-        Ok(Ground { config: base.config.clone(), base: files, report })
+        preflight::report(store, client, self.jobs(), key, &config, image.layers.clone(), false).await
     }
 
     /// The images on their new bases, as what a build makes of them.

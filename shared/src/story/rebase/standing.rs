@@ -23,8 +23,15 @@ use crate::words::flag;
 pub(super) struct Record {
     /// Its name among those of its project.
     pub(super) name: String,
-    /// What was chosen for each platform, and the base that it stands on.
-    platforms: Vec<(String, Choices, Option<(Reference, Digest)>)>,
+    platforms: Vec<OfPlatform>,
+}
+
+/// What is recorded of one platform's image.
+struct OfPlatform {
+    platform: String,
+    choices: Choices,
+    /// The base that it stands on, where it is from a registry.
+    base: Option<(Reference, Digest)>,
 }
 
 impl Record {
@@ -55,18 +62,19 @@ impl Record {
                     Error::integrity(format!("the provenance of {shown} cannot be read")).because(error)
                 })?;
                 let base = one.bases().find(|(_, of, _)| of.to_string() == *platform);
-                platforms.push((platform.clone(), choices, base.map(|(name, _, digest)| (name, digest))));
+                let base = base.map(|(name, _, digest)| (name, digest));
+                platforms.push(OfPlatform { platform: platform.clone(), choices, base });
             }
         }
         Ok(Self { name, platforms })
     }
 
     /// What is recorded for a platform; where there is only one, no index names it.
-    fn of(&self, platform: Option<&Platform>) -> Option<&(String, Choices, Option<(Reference, Digest)>)> {
+    fn of(&self, platform: Option<&Platform>) -> Option<&OfPlatform> {
         match (platform.map(ToString::to_string), &self.platforms[..]) {
             (None, [only]) => Some(only),
             (None, _) => None,
-            (Some(platform), all) => all.iter().find(|(of, ..)| *of == platform),
+            (Some(platform), all) => all.iter().find(|one| one.platform == platform),
         }
     }
 }
@@ -132,7 +140,7 @@ impl Stand<'_> {
             .map_err(|error| cannot("its configuration cannot be read".into()).because(error))?;
         let of_what = || format!("nothing records what was chosen for {}", config.platform());
         let recorded = self.record.of(entry.platform.as_ref()).ok_or_else(|| cannot(of_what()))?;
-        let (platform, choices, base) = recorded;
+        let OfPlatform { platform, choices, base } = recorded;
         let platform: Platform = platform.parse()?;
         let (base_name, digest) = base.clone().ok_or_else(|| {
             cannot(format!("its base for {platform} is not from a registry"))
@@ -149,7 +157,7 @@ impl Stand<'_> {
             _ => Format::Oci,
         };
         let about = About { platform, choices: choices.clone(), config, format, ours };
-        let image = about.laid_on(&base)?;
+        let image = about.laid_on(&base, &about.ours)?;
         let standing = Standing { about, base_name, base, image };
         if standing.image.manifest.descriptor.digest != entry.digest {
             return Err(cannot(format!(
@@ -177,15 +185,15 @@ impl Stand<'_> {
 }
 
 impl About {
-    /// The same layers on a base.
+    /// Layers of the image on a base.
     ///
     /// # Errors
     /// As for any image.
-    pub(super) fn laid_on(&self, base: &BaseImage) -> Result<Image> {
+    pub(super) fn laid_on(&self, base: &BaseImage, ours: &[Layer]) -> Result<Image> {
         let Self { platform, format, config, .. } = self;
         let created = config.created.as_deref().unwrap_or_default();
         let runtime = &self.runtime_on(base);
-        lay(base, &Said { platform, format: *format, created, runtime }, &self.ours)
+        lay(base, &Said { platform, format: *format, created, runtime }, ours)
     }
 
     /// What the configuration says beyond that of a base.

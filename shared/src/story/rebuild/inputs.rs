@@ -96,6 +96,10 @@ impl Inputs {
     pub(super) fn of(all: &[Provenance], shown: &str) -> Result<Self> {
         let cannot = |why: String| Error::integrity(format!("{shown} cannot be built again")).because(why);
         let provenance = all.first().ok_or_else(|| Error::bug("a build without provenance is repeated"))?;
+        if provenance.is_of_a_rebase() {
+            let from = provenance.external("image").as_str().unwrap_or("the image that it was rebased from");
+            return Err(cannot("it was rebased, and not built".into()).hint(format!("verify {from} instead")));
+        }
         check_contract(provenance).map_err(|(why, hint)| cannot(why).hint(hint))?;
         let text = |name: &str| provenance.external(name).as_str().map(str::to_owned);
         let name = text("name").ok_or_else(|| cannot("its provenance has no name".into()))?;

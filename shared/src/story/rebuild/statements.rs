@@ -22,6 +22,12 @@ pub(super) async fn provenance(
     if !ours.is_empty() {
         return Ok(ours);
     }
+    if is_of_others {
+        let rebased = told(image, signatory, Provenance::is_of_a_rebase).await?.ours;
+        if !rebased.is_empty() {
+            return Ok(rebased);
+        }
+    }
     if let (Some(signatory), Some(why)) = (signatory, refused.into_iter().next()) {
         return Err(verify::refusal(shown, signatory, why));
     }
