@@ -35,15 +35,15 @@ fn python_images_are_refused_where_a_build_would_give_another_one() {
             "another minor",
             Base::debian(3, 14, 0),
             "python",
-            "made for Python 3.13.5, and the new base has 3.14.0",
+            "made for Python 3.13.5, but the new base has 3.14.0",
         ),
         ("no Python", Base::bare(), "python", "the new base has no Python interpreter"),
-        ("musl", Base::alpine(3, 13, 5), "c-library", "glibc 2.36, and the new one has musl 1.2"),
+        ("musl", Base::alpine(3, 13, 5), "c-library", "glibc 2.36, but the new one has musl 1.2"),
         (
             "a user",
             slim().file("etc/passwd", "root:x:0:0::/:/bin/sh\na:x:1:1:::\n", 0o644),
             "user",
-            "65532:65532 needs other lines",
+            "the user 65532:65532 a name",
         ),
         ("a mode", old().folder("etc/conf", 0o700), "directory", "/etc/conf is 0750 0:0"),
         (
@@ -62,14 +62,14 @@ fn python_images_are_refused_where_a_build_would_give_another_one() {
             "a file for a folder",
             old().file("app", "x", 0o644),
             "place",
-            "/app is a directory in the image, and a file",
+            "/app is a directory in the image, but a file",
         ),
         ("a hidden file", old().file("etc/conf/a.toml", "x", 0o644), "place", "would hide a file"),
         (
             "a folder for a file",
             old().folder("etc/conf/a.toml", 0o755),
             "place",
-            "is a file in the image, and a directory",
+            "is a file in the image, but a directory",
         ),
     ] {
         let found = broken(python(), &old(), &new, &[&ONE[..], &mount].concat());
@@ -85,7 +85,7 @@ fn patch_versions_of_python_that_may_need_other_distributions_are_refused() {
     assert_ne!(marked, lock);
     project.write(&[("requirements.txt", &marked)]);
     let found = broken(project, &slim(), &Base::debian(3, 13, 6), &ONE);
-    let words = "3.13.5, and the new base has 3.13.6, for which other distributions may be needed";
+    let words = "3.13.5, but the new base has 3.13.6, for which other distributions may be needed";
     assert!(found.iter().any(|(fact, said)| fact == "python" && said.contains(words)), "{found:?}");
     let found = broken(python(), &Base::debian(3, 13, 0), &slim(), &ONE);
     assert!(found.iter().any(|(fact, said)| fact == "python" && said.contains("3.13.0")), "{found:?}");

@@ -2,6 +2,7 @@
 
 use containerize_tests::program::{Project, can_build};
 use containerize_tests::python::Base;
+use containerize_tests::registry::Phase;
 use serde_json::json;
 
 use super::Bench;
@@ -137,4 +138,43 @@ fn a_judgement_pushes_nothing_and_without_a_tag_none_is_set() {
     assert!(tags.into_iter().all(|seen| seen.path.contains("sha256:") || seen.path.ends_with("/1")));
     let done = bench.rebase(&old, &[]).succeed();
     assert!(done.stdout().contains("already"), "{}", done.shown());
+}
+
+#[test]
+fn a_signed_image_is_verified_before_the_new_one_is_signed() {
+    let bench = Bench::new(python());
+    let (old, new) = (bench.lay("old", &slim()), bench.lay("new", &patches().remove(1).1));
+    let key = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/trust/plain.key");
+    let (private, public) = (key.display().to_string(), key.with_extension("pub").display().to_string());
+    bench.push("here", &old, "1", &[&ONE[..], &["--sign-key", &private]].concat()).succeed();
+    let sign = ["--to", "2", "--sign-key", &private];
+    let done = bench.rebase(&new, &sign).fail();
+    assert_eq!(done.code(), 2, "{}", done.shown());
+    assert!(done.stderr().contains("who must have signed the old ones"), "{}", done.shown());
+    let other = key.with_file_name("other.pub").display().to_string();
+    let done = bench.rebase(&new, &[&sign[..], &["--key", &other]].concat()).fail();
+    assert_eq!(done.code(), 4, "{}", done.shown());
+    assert!(bench.registry.manifest("me/app", "2").is_none(), "{}", done.shown());
+    bench.rebase(&new, &[&sign[..], &["--key", &public]].concat()).succeed();
+    let image = bench.image("2");
+    let verified = bench.project.call(["verify", &image, "--key", &public]).succeed();
+    assert!(verified.stdout().contains("provenance: signed"), "{}", verified.shown());
+    // It is not a build, and says which one it came from.
+    let done = bench.project.call(["verify", &image, "--rebuild", "--key", &public]).fail();
+    assert!(done.stderr().contains("it was rebased, and not built"), "{}", done.shown());
+    assert!(done.stderr().contains(&bench.digest("1")), "{}", done.shown());
+}
+
+#[test]
+fn layers_of_the_new_base_are_mounted_and_statements_in_the_index_are_left() {
+    let bench = Bench::new(python());
+    let (old, new) = (bench.lay("old", &slim()), bench.lay("new", &patches().remove(1).1));
+    bench.push("here", &old, "1", &[&BOTH[..], &["--attestations", "index"]].concat()).succeed();
+    let (before, pages) = (bench.registry.count(Phase::PutBlob), bench.registry.count(Phase::Mount));
+    let done = bench.rebase(&new, &["--to", "2"]).succeed();
+    // A configuration for each platform, the statement, and the empty configuration of what hangs there.
+    assert_eq!(bench.registry.count(Phase::PutBlob) - before, 4, "{}", done.shown());
+    assert!(bench.registry.count(Phase::Mount) > pages, "{}", done.shown());
+    bench.push("third", &new, "3", &BOTH).succeed();
+    assert_eq!(bench.digest("2"), bench.digest("3"), "as a build without statements in the index");
 }

@@ -24,7 +24,7 @@ pub(super) fn broken(case: &Case<'_>) -> Vec<Broken> {
     let has_shell = |ground: &Ground| ground.base.contents.follow("bin/sh").is_some();
     if case.choices.runtime.entrypoint.is_some() && has_shell(case.old) != has_shell(case.new) {
         let (has, lacks) = if has_shell(case.old) { ("old", "new") } else { ("new", "old") };
-        let words = format!("the {has} base has a shell, /bin/sh, and the {lacks} one has not");
+        let words = format!("the {has} base has a shell, /bin/sh, but the {lacks} one has none");
         found.push(Broken::new(Fact::Shell, words));
     }
     found
@@ -46,12 +46,12 @@ fn of_base(case: &Case<'_>) -> Vec<Broken> {
     let wrong = |message: String| Broken::new(Fact::Python, message);
     let (Some(old), new) = (find(case.old), find(case.new)) else {
         return vec![wrong(
-            "the old base has no Python interpreter now, which the image was made for".into(),
+            "the interpreter that the image was made for is not found in the old base".into(),
         )];
     };
     let Some(new) = new else {
         return vec![wrong(format!(
-            "the image was made for Python {}, and the new base has no Python interpreter",
+            "the image was made for Python {}, but the new base has no Python interpreter",
             old.version
         ))];
     };
@@ -64,11 +64,11 @@ fn of_base(case: &Case<'_>) -> Vec<Broken> {
             true if case.choices.exact_python => ", for which other distributions may be needed",
             _ => "",
         };
-        found.push(wrong(format!("the image was made for Python {then}, and the new base has {now}{why}")));
+        found.push(wrong(format!("the image was made for Python {then}, but the new base has {now}{why}")));
     }
     if *path != new.path {
         let now = &new.path;
-        found.push(wrong(format!("the interpreter is {path} in the old base, and {now} in the new one")));
+        found.push(wrong(format!("the interpreter is {path} in the old base, but {now} in the new one")));
     }
     if *libc != new.libc {
         found.push(of_library(&libc.to_string(), &new.libc.to_string()));
@@ -78,6 +78,6 @@ fn of_base(case: &Case<'_>) -> Vec<Broken> {
 
 fn of_library(old: &str, new: &str) -> Broken {
     let words =
-        format!("wheels were chosen for the C library of the old base, {old}, and the new one has {new}");
+        format!("wheels were chosen for the C library of the old base, {old}, but the new one has {new}");
     Broken::new(Fact::CLibrary, words)
 }

@@ -25,7 +25,7 @@ fn packages(Case { choices, old, new, .. }: &Case<'_>) -> Option<Broken> {
     (choices.packages && !same).then(|| {
         Broken::new(
             Fact::Packages,
-            "the image adds Debian packages, which were chosen and listed for the files of its base, and the new base has other files",
+            "the image adds Debian packages, which were chosen and listed for the files of the old base, but the new one has others",
         )
     })
 }
@@ -36,7 +36,7 @@ fn libraries(Case { choices, old, new, .. }: &Case<'_>) -> Option<Broken> {
     (choices.libraries && !same).then(|| {
         Broken::new(
             Fact::Libraries,
-            "the image has libraries of the machine that built it, which were chosen for the files of its base, and the new base has other files",
+            "the image has libraries of the machine that built it, which were chosen for the files of the old base, but the new one has others",
         )
     })
 }
@@ -48,7 +48,7 @@ fn user(Case { choices, old, new, .. }: &Case<'_>) -> Option<Broken> {
         Broken::new(
             Fact::User,
             format!(
-                "the user {} needs other lines in /etc/passwd and /etc/group on the new base, which has other lists",
+                "a layer gives the user {} a name in /etc/passwd and /etc/group, but these lists are others in the new base",
                 choices.runtime.user
             ),
         )

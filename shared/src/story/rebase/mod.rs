@@ -141,6 +141,9 @@ impl Rebaser<'_> {
     async fn work<T>(&self, does: impl AsyncFnOnce(&Work<'_>) -> Result<T>) -> Result<T> {
         let Self { request, events, .. } = *self;
         let attest = attest(request, events)?;
+        if attest.sign.is_some() && self.signatory.is_none() && !self.only_judges {
+            return Err(unverified());
+        }
         let store = Store::open(&request.cache_dir)?.telling(events);
         let client = Client::new(request.registry.clone(), request.credentials.clone(), events.clone())?;
         let signing = std::iter::once(&attest).filter(|_| !self.only_judges);
@@ -414,6 +417,17 @@ impl Work<'_> {
         Things { desk, signers, attest, created: &created, stated }.attach(&mut set).await?;
         sink::push(client, &set, store, events).await
     }
+}
+
+/// Whoever may write to the registry could otherwise have anything signed.
+fn unverified() -> Error {
+    let words = "rebased images are signed, but the call does not say who must have signed the old ones";
+    Error::usage(words).hint(words!(
+        "give a public key with {}, or an identity with {} and {}",
+        flag("key").of("cosign.pub"),
+        flag("identity").of("ID"),
+        flag("issuer").of("URL")
+    ))
 }
 
 /// An index is what a build makes of its images, or it would be lost what somebody has put there.

@@ -51,12 +51,12 @@ fn of_directory(
     match now {
         Some(node) if node.kind != NodeKind::Directory => Some(Broken::new(
             Fact::Place,
-            format!("/{path} is a directory in the image, and {} in the new base", kind(node)),
+            format!("/{path} is a directory in the image, but {} in the new base", kind(node)),
         )),
         Some(node) if may_be_implied && shape(node) != shape(entry) => Some(Broken::new(
             Fact::Directory,
             format!(
-                "/{path} is {} in the image, repeated from the old base, and {} in the new one",
+                "/{path} is {} in the old base, which the image repeats, but {} in the new one",
                 shown(entry),
                 shown(node)
             ),
@@ -64,7 +64,7 @@ fn of_directory(
         // A build would make it anew.
         None if then.is_some() && may_be_implied && shape(entry) != of_our_own(owner) => Some(Broken::new(
             Fact::Directory,
-            format!("/{path} is {} in the old base, and missing in the new one", shown(entry)),
+            format!("/{path} is {} in the old base, but missing in the new one", shown(entry)),
         )),
         _ => None,
     }
@@ -75,12 +75,12 @@ fn of_file(path: &str, (then, now): (Option<&Node>, Option<&Node>)) -> Option<Br
     match (then, now?) {
         (_, Node { kind: NodeKind::Directory, .. }) => Some(Broken::new(
             Fact::Place,
-            format!("/{path} is a file in the image, and a directory in the new base"),
+            format!("/{path} is a file in the image, but a directory in the new base"),
         )),
         (None, now) => Some(Broken::new(
             Fact::Place,
             format!(
-                "/{path} of the image would hide {} that the new base has there, and the old one has not",
+                "/{path} of the image would hide {} of the new base, which the old one does not have",
                 kind(now)
             ),
         )),
@@ -100,9 +100,9 @@ fn links(old: &Contents, new: &Contents, folders: &BTreeMap<&str, &str>) -> Vec<
                 fact: Fact::Link,
                 message: match now {
                     Some(now) => {
-                        format!("/{link} leads to /{to} in the old base, and to /{now} in the new one")
+                        format!("/{link} leads to /{to} in the old base, but to /{now} in the new one")
                     }
-                    None => format!("/{link} leads to /{to} in the old base, and is missing in the new one"),
+                    None => format!("/{link} leads to /{to} in the old base, but is missing in the new one"),
                 },
                 through: vec![format!("layer {title}"), format!("/{to}")],
             })
