@@ -50,7 +50,7 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
         &[
             ("rebase ghcr.io/you/app:1.0 --base python:3.13-slim --check", "whether it can be"),
             ("rebase ghcr.io/you/app:1.0 --base python:3.13-slim --to 1.0", "move the tag too"),
-            ("rebase --all ghcr.io/you/app", "all tags, onto what their bases are now"),
+            ("rebase --all ghcr.io/you/app", "all tags, onto newest bases"),
         ],
     ),
     (

@@ -78,7 +78,7 @@ pub(crate) enum Verb {
     Lock(Box<BuildArgs>),
     /// Check whether an image will start, without running it
     Check(Box<CheckArgs>),
-    /// Verify who has signed an image in a registry, or files; with --rebuild, that its source gives the same image
+    /// Verify who has signed an image or files, or that its source gives the same image
     Verify(Box<VerifyArgs>),
     /// Lay an image in a registry on another base, without building it
     ///
