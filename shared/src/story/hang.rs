@@ -91,7 +91,8 @@ pub(super) async fn hang(
             false => None,
         };
         let (desk, signers, created) = (workshop.desk(), workshop.signers, image.created.as_str());
-        Things { desk, signers, attest, created, stated }.attach(&mut set).await?;
+        let is_named = attest.sbom != Sbom::Auto && attest.sbom != Sbom::None;
+        Things { desk, signers, attest, is_named, created, stated }.attach(&mut set).await?;
         sets.push(set);
     }
     Ok((sets, files))
@@ -201,6 +202,8 @@ pub(super) struct Things<'a> {
     pub(super) desk: Desk<'a>,
     pub(super) signers: &'a Signers,
     pub(super) attest: &'a Attest,
+    /// Whether what is stated was asked for by name, so that it may cost a tag.
+    pub(super) is_named: bool,
     /// The time of what hangs there, which is the images'.
     pub(super) created: &'a str,
     /// Where it is not in the index.
@@ -348,18 +351,16 @@ impl Things<'_> {
         let words = words.iter().copied().chain([(CREATED, self.created)]);
         let words = words.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let made = Attached::document(subject, kind, title, content, words)?;
-        set.attach(Attached { reach: reach(self.attest, kind), ..made })
+        set.attach(Attached { reach: self.reach(kind), ..made })
     }
-}
 
-/// How far something goes: what nobody asked for by name leaves no tag behind.
-fn reach(attest: &Attest, kind: &str) -> Reach {
-    let is_signed = kind == trust::BUNDLE;
-    let is_named = is_signed || attest.sbom != Sbom::Auto && attest.sbom != Sbom::None;
-    match attest.attestations {
-        Attestations::Referrers => Reach::Everywhere,
-        _ if is_named => Reach::OneTag,
-        _ => Reach::WhereListed,
+    /// How far something goes: what nobody asked for by name leaves no tag behind.
+    fn reach(&self, kind: &str) -> Reach {
+        match self.attest.attestations {
+            Attestations::Referrers => Reach::Everywhere,
+            _ if self.is_named || kind == trust::BUNDLE => Reach::OneTag,
+            _ => Reach::WhereListed,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use containerize_tests::program::{Project, can_build};
 use containerize_tests::python::Base;
-use containerize_tests::registry::Phase;
+use containerize_tests::registry::{Phase, TestRegistry};
 use serde_json::json;
 
 use super::Bench;
@@ -177,4 +177,15 @@ fn layers_of_the_new_base_are_mounted_and_statements_in_the_index_are_left() {
     assert!(bench.registry.count(Phase::Mount) > pages, "{}", done.shown());
     bench.push("third", &new, "3", &BOTH).succeed();
     assert_eq!(bench.digest("2"), bench.digest("3"), "as a build without statements in the index");
+}
+
+#[test]
+fn an_image_in_a_registry_that_lists_nothing_can_be_rebased_again() {
+    let bench = Bench { project: python(), registry: TestRegistry::open() };
+    let (old, new) = (bench.lay("old", &slim()), bench.lay("new", &patches().remove(1).1));
+    bench.push("here", &old, "1", &[&ONE[..], &["--attestations", "referrers"]].concat()).succeed();
+    bench.rebase(&new, &["--to", "2"]).succeed();
+    let image = bench.image("2");
+    bench.project.call_on("elsewhere", ["rebase", &image, "--base", &old, "--to", "3"]).succeed();
+    assert_eq!(bench.digest("3"), bench.digest("1"));
 }

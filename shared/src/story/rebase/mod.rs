@@ -23,7 +23,7 @@ use crate::base::lock::BaseLock;
 use crate::base::spec::BaseSpec;
 use crate::base::{BaseImage, Opener, StoredImage};
 use crate::check::Report;
-use crate::config::{Attest, Sign};
+use crate::config::{Attest, Attestations, Sign};
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::facts;
@@ -164,7 +164,11 @@ fn attest(request: &Request, events: &Events) -> Result<Attest> {
     }
     Ok(Attest {
         sbom: said.sbom.unwrap_or_default(),
-        attestations: said.attestations.unwrap_or_default(),
+        attestations: match said.attestations.unwrap_or_default() {
+            // What is in an index makes it another one than a build's.
+            Attestations::Index => Attestations::Auto,
+            other => other,
+        },
         sign: said.sign,
         signature_format: said.signature_format.unwrap_or_default(),
     })
@@ -414,7 +418,9 @@ impl Work<'_> {
             false => None,
         };
         let (desk, signers, attest) = (self.desk, self.signers, self.attest);
-        Things { desk, signers, attest, created: &created, stated }.attach(&mut set).await?;
+        // The next rebase needs what is stated, as this one did: it is there on every registry.
+        let is_named = true;
+        Things { desk, signers, attest, is_named, created: &created, stated }.attach(&mut set).await?;
         sink::push(client, &set, store, events).await
     }
 }
