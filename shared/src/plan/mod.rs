@@ -173,7 +173,10 @@ impl ImagePlan {
 
     /// Whether the settings name this variable of the image.
     pub fn sets_variable(&self, name: &str) -> bool {
-        self.configuration.iter().any(|row| row.key == "env" && row.name.as_deref() == Some(name))
+        self.configuration.iter().filter(|row| row.key == "env").any(|row| match &row.name {
+            Some(own) => own == name,
+            None => row.value.get(name).is_some(),
+        })
     }
 
     /// Where the value of a key came from, in words.

@@ -170,6 +170,10 @@ fn layers_of_the_new_base_are_mounted_and_statements_in_the_index_are_left() {
     let bench = Bench::new(python());
     let (old, new) = (bench.lay("old", &slim()), bench.lay("new", &patches().remove(1).1));
     bench.push("here", &old, "1", &[&BOTH[..], &["--attestations", "index"]].concat()).succeed();
+    // On its own base it is left as it is, statements and all, and gets the tags.
+    let done = bench.rebase(&old, &["--to", "same", "--format", "json"]).succeed();
+    assert!(done.stdout().contains("\"unchanged\""), "{}", done.shown());
+    assert_eq!(bench.digest("same"), bench.digest("1"));
     let (before, pages) = (bench.registry.count(Phase::PutBlob), bench.registry.count(Phase::Mount));
     let done = bench.rebase(&new, &["--to", "2"]).succeed();
     // A configuration for each platform, the statement, and the empty configuration of what hangs there.

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
-use super::{Judgement, Moves, Rebased, Work};
+use super::outcome::{Judgement, Rebased};
+use super::work::{Moves, Work};
 use crate::error::{Error, Result};
 use crate::oci::{Descriptor, Digest, Reference, Repository};
 

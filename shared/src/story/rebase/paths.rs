@@ -123,3 +123,65 @@ fn kind(node: &Node) -> String {
 fn shown(Node { mode, uid, gid, .. }: &Node) -> String {
     format!("{} {}", Mode(*mode), Owner { uid: *uid, gid: *gid })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: Owner = Owner { uid: 5, gid: 5 };
+
+    fn directory(mode: u32, owner: Owner) -> Node {
+        Node { kind: NodeKind::Directory, mode, uid: owner.uid, gid: owner.gid }
+    }
+
+    fn fact(entry: &Node, then: Option<Node>, now: Option<Node>) -> Option<Fact> {
+        of_directory("a", entry, (then.as_ref(), now.as_ref()), OURS).map(|broken| broken.fact)
+    }
+
+    #[test]
+    fn a_directory_that_may_be_implied_must_be_repeated_alike() {
+        let (root, ours) = (directory(0o750, Owner::ROOT), directory(0o755, OURS));
+        assert_eq!(fact(&root, Some(root.clone()), Some(root.clone())), None);
+        assert_eq!(
+            fact(&root, Some(root.clone()), Some(directory(0o700, Owner::ROOT))),
+            Some(Fact::Directory)
+        );
+        assert_eq!(fact(&root, Some(root.clone()), Some(directory(0o750, OURS))), Some(Fact::Directory));
+        assert_eq!(fact(&root, Some(root.clone()), None), Some(Fact::Directory), "it would be made as ours");
+        assert_eq!(fact(&ours, Some(ours.clone()), None), None, "as it would be made");
+        assert_eq!(fact(&ours, None, None), None);
+        assert_eq!(fact(&ours, None, Some(root.clone())), Some(Fact::Directory), "it would be repeated");
+        let implied = directory(0o755, Owner::ROOT);
+        assert_eq!(
+            fact(&implied, None, Some(root)),
+            Some(Fact::Directory),
+            "of a layer that counts as the base's"
+        );
+    }
+
+    #[test]
+    fn a_directory_that_was_declared_stays_whatever_the_base_has() {
+        let declared = directory(0o700, OURS);
+        let others = [None, Some(directory(0o755, Owner::ROOT)), Some(directory(0o711, OURS))];
+        for then in &others {
+            for now in &others {
+                assert_eq!(fact(&declared, then.clone(), now.clone()), None, "{then:?} {now:?}");
+            }
+        }
+        let file = Node { kind: NodeKind::File, ..declared.clone() };
+        assert_eq!(fact(&declared, None, Some(file)), Some(Fact::Place));
+    }
+
+    #[test]
+    fn a_file_replaces_what_it_replaced_and_nothing_else() {
+        let node = |kind| Node { kind, mode: 0o644, uid: 0, gid: 0 };
+        let (file, link, folder) =
+            (node(NodeKind::File), node(NodeKind::Symlink("x".into())), node(NodeKind::Directory));
+        let fact = |then, now| of_file("a", (then, now)).map(|broken| broken.fact);
+        assert_eq!(fact(None, None), None);
+        assert_eq!(fact(Some(&file), None), None);
+        assert_eq!(fact(Some(&file), Some(&link)), None);
+        assert_eq!(fact(None, Some(&file)), Some(Fact::Place));
+        assert_eq!(fact(Some(&file), Some(&folder)), Some(Fact::Place));
+    }
+}

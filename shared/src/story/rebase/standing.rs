@@ -6,10 +6,12 @@ use crate::base::lock::BaseLock;
 use crate::base::spec::BaseSpec;
 use crate::base::{BaseImage, Opener, StoredImage};
 use crate::error::{Context, Error, Result};
-use crate::image::{Choices, Image, Said, lay};
+use crate::image::{Choices, Image, Said, index, lay};
 use crate::layer::Layer;
 use crate::oci::media_type::{DOCKER_MANIFEST, Format};
-use crate::oci::{Descriptor, Digest, History, ImageConfig, Manifest, Platform, Reference, Repository};
+use crate::oci::{
+    Descriptor, Digest, History, ImageConfig, Manifest, ManifestKind, Platform, Reference, Repository,
+};
 use crate::plan::Runtime;
 use crate::store::{Blob, Source};
 use crate::story::provenance::CHOICES;
@@ -226,4 +228,38 @@ fn ours(
         fresh: false,
     });
     Some(layers.collect())
+}
+
+/// An index is what a build makes of its images, or it would be lost what somebody has put there.
+///
+/// # Errors
+/// Integrity: it is another one.
+pub(super) fn check_index(stored: &StoredImage, standings: &[Standing], shown: &str) -> Result<()> {
+    let ManifestKind::Index(found) = &stored.kind else { return Ok(()) };
+    // Statements in it are about the old images.
+    let is_held = found.manifests.iter().any(Descriptor::is_attached);
+    let runtimes: Vec<Runtime> = standings.iter().map(|one| one.about.runtime_on(&one.base)).collect();
+    let images: Vec<Image> = standings.iter().map(|one| one.image.clone()).collect();
+    let format = standings.first().map(|one| one.about.format).unwrap_or_default();
+    let made = index(&images, &[], format, Runtime::shared_annotations(runtimes.iter()))?;
+    if is_held || made.descriptor.digest == stored.root.digest {
+        return Ok(());
+    }
+    Err(Error::integrity(format!("{shown} cannot be rebased"))
+        .because("its index is not the one that its build made")
+        .hint("build it again, or rebase the images of the platforms by their digests"))
+}
+
+/// The base that all platforms stand on.
+///
+/// # Errors
+/// Usage: they stand on bases of several names.
+pub(super) fn only_base(standings: &[Standing], shown: &str) -> Result<Reference> {
+    let mut names: Vec<&Reference> = standings.iter().map(|one| &one.base_name).collect();
+    names.dedup();
+    match names[..] {
+        [only] => Ok(only.clone()),
+        _ => Err(Error::usage(format!("the platforms of {shown} stand on bases of several names"))
+            .hint(words!("give the new one with {}", flag("base").of("IMAGE")))),
+    }
 }

@@ -5,14 +5,21 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::Moved;
 use crate::error::Result;
-use crate::image::ImageSet;
+use crate::image::{Choices, ImageSet};
 use crate::layer;
-use crate::oci::{Digest, Reference, to_json};
+use crate::oci::{Digest, Platform, Reference, to_json};
 use crate::redact::clean;
 use crate::story::provenance::CHOICES;
 use crate::trust::{Build, Product, Provenance, Resource, Run};
+
+/// One platform's share of what is stated.
+pub(super) struct Share<'a> {
+    pub(super) platform: &'a Platform,
+    pub(super) choices: &'a Choices,
+    /// The manifest of the new base.
+    pub(super) base: Option<Digest>,
+}
 
 /// The statement about everything in a set, as JSON.
 ///
@@ -21,7 +28,7 @@ use crate::trust::{Build, Product, Provenance, Resource, Run};
 pub(super) fn of_set(
     run: Run,
     set: &ImageSet,
-    moved: &[Moved],
+    shares: &[Share<'_>],
     (image, digest): (&Reference, Digest),
     onto: &Reference,
 ) -> Result<Vec<u8>> {
@@ -35,14 +42,12 @@ pub(super) fn of_set(
     let onto = clean(&onto.to_string()).into_owned();
     let materials =
         std::iter::once(Resource::at(format!("oci://{name}")).sha256(&digest).with("role", "image"));
-    let bases = moved.iter().filter_map(|one| {
-        let base = Resource::at(format!("oci://{onto}")).sha256(&one.base.digest?).with("role", "base");
-        Some(base.with("platform", one.standing.about.platform.to_string()))
+    let bases = shares.iter().filter_map(|share| {
+        let base = Resource::at(format!("oci://{onto}")).sha256(&share.base?).with("role", "base");
+        Some(base.with("platform", share.platform.to_string()))
     });
-    let choices: Value = moved
-        .iter()
-        .map(|one| (one.standing.about.platform.to_string(), json!(one.standing.about.choices)))
-        .collect();
+    let choices: Value =
+        shares.iter().map(|share| (share.platform.to_string(), json!(share.choices))).collect();
     let build = Build {
         product: Product::Rebased,
         external: BTreeMap::from([
