@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use containerize_core::Result;
 use containerize_core::event::Events;
-use containerize_core::story::{self, Fleet, Judgement, PlatformRebased, Rebased, Rebaser, Ship};
+use containerize_core::story::{self, Fleet, FleetImage, Judgement, PlatformRebased, Rebased, Rebaser};
 use serde_json::json;
 
 use crate::cli::{PrintFormat, RebaseArgs, Which};
@@ -76,7 +76,7 @@ fn words_of_all(fleet: &Fleet) -> String {
         true => writeln!(text),
         false => writeln!(text, ", {}", counts.join(", ")),
     };
-    for Ship { tags, digest, rebased, error } in &fleet.images {
+    for FleetImage { tags, digest, rebased, error } in &fleet.images {
         let tags = tags.join(", ");
         if let Some(error) = error {
             let _ = writeln!(text, "{tags}: {error}");

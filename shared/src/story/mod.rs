@@ -52,7 +52,7 @@ pub use policy::{Judge, Judged};
 pub use preflight::{Checked, Examiner};
 pub use publish::{Published, publish};
 pub use rebase::{
-    Broken, Fact, Fleet, Judgement, PlatformRebased, Rebased, Rebaser, Ship, rebase, rebase_all,
+    Broken, Fact, Fleet, FleetImage, Judgement, PlatformRebased, Rebased, Rebaser, rebase, rebase_all,
 };
 pub use rebuild::{
     Bytes, Cause, Change, Difference, Entry, Field, Input, LayerDifference, OnlyIn, Place, Rebuilder,

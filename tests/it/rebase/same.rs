@@ -159,6 +159,13 @@ fn a_signed_image_is_verified_before_the_new_one_is_signed() {
     let image = bench.image("2");
     let verified = bench.project.call(["verify", &image, "--key", &public]).succeed();
     assert!(verified.stdout().contains("provenance: signed"), "{}", verified.shown());
+    // A policy judges it by the base that it stands on now, and finds no source stated.
+    for (rule, code) in [("bases = ['*/py:new']", 0), ("bases = ['*/py:old']", 4), ("sources = ['*']", 4)] {
+        let policy = format!("signed-by = [{{ key = '{public}' }}]\n{rule}\n");
+        bench.project.write(&[("policy.toml", &policy)]);
+        let judged = bench.project.call(["verify", &image, "--policy", "policy.toml"]).run();
+        assert_eq!(judged.code(), code, "{rule}: {}", judged.shown());
+    }
     // It is not a build, and says which one it came from.
     let done = bench.project.call(["verify", &image, "--rebuild", "--key", &public]).fail();
     assert!(done.stderr().contains("it was rebased, and not built"), "{}", done.shown());

@@ -26,13 +26,13 @@ pub struct Fleet {
     /// The repository, as it was named.
     pub repository: String,
     /// Each image that a tag leads to, by its tags.
-    pub images: Vec<Ship>,
+    pub images: Vec<FleetImage>,
 }
 
 /// What came of one image of a repository.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Ship {
+pub struct FleetImage {
     /// The tags that led to it.
     pub tags: Vec<String>,
     /// Its digest: of the index, or of the only manifest.
@@ -49,12 +49,16 @@ pub struct Ship {
 impl Fleet {
     /// How many images came to this.
     pub fn count(&self, result: Judgement) -> usize {
-        self.images.iter().filter_map(|ship| ship.rebased.as_ref()).filter(|one| one.result == result).count()
+        self.images
+            .iter()
+            .filter_map(|image| image.rebased.as_ref())
+            .filter(|one| one.result == result)
+            .count()
     }
 
     /// How many could not be judged, or pushed.
     pub fn failed(&self) -> usize {
-        self.images.iter().filter(|ship| ship.error.is_some()).count()
+        self.images.iter().filter(|image| image.error.is_some()).count()
     }
 }
 
@@ -69,7 +73,7 @@ pub(super) async fn rebase(
 ) -> Result<Fleet> {
     work.desk.events.step("Listing", repository.to_string());
     let groups = groups(work, repository).await?;
-    let ships = groups.into_iter().map(|(digest, tags)| async move {
+    let images = groups.into_iter().map(|(digest, tags)| async move {
         let image = repository.with_digest(digest);
         let done = work.rebase(&image, onto, Moves::Own(&tags)).await;
         let (rebased, error) = match done {
@@ -80,9 +84,9 @@ pub(super) async fn rebase(
                 (None, Some(words))
             }
         };
-        Ship { tags, digest, rebased, error }
+        FleetImage { tags, digest, rebased, error }
     });
-    let mut images: Vec<Ship> = stream::iter(ships).buffer_unordered(AT_ONCE).collect().await;
+    let mut images: Vec<FleetImage> = stream::iter(images).buffer_unordered(AT_ONCE).collect().await;
     images.sort_by(|a, b| a.tags.cmp(&b.tags));
     Ok(Fleet { repository: repository.to_string(), images })
 }

@@ -60,7 +60,7 @@ fn of_base(case: &Case<'_>) -> Vec<Broken> {
     if *version != new.version && !case.is_remade {
         let (then, now) = (version, &new.version);
         let why = match version.short() == new.version.short() {
-            true if case.choices.bytecode => ", whose bytecode is another one",
+            true if case.choices.bytecode => ", which needs other bytecode",
             true if case.choices.exact_python => ", for which other distributions may be needed",
             _ => "",
         };

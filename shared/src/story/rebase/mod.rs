@@ -15,7 +15,7 @@ mod work;
 use crate::error::Result;
 use crate::oci::{Reference, Repository};
 pub use case::{Broken, Fact};
-pub use fleet::{Fleet, Ship};
+pub use fleet::{Fleet, FleetImage};
 pub use outcome::{Judgement, PlatformRebased, Rebased};
 use work::Moves;
 pub use work::Rebaser;
