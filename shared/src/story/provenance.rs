@@ -23,10 +23,15 @@ use crate::wheel;
 
 /// A marker that compares with a version of three numbers, or more.
 static PATCH_VERSION: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    // Of ASCII alone: classes of Unicode would take megabytes.
     const NAME: &str = "(python_full_version|implementation_version)";
-    const VERSION: &str = r#"\\?['"][^'"]*\d+\.\d+\.\d+"#;
-    Regex::new(&format!(r"{NAME}\s*[!=<>~a-z ]+{VERSION}|{VERSION}[^'\x22]*\\?['\x22]\s*[!=<>~a-z ]+{NAME}"))
-        .ok()
+    const COMPARES: &str = "[ \t]*[!=<>~a-z ]+";
+    const WITHIN: &str = "[ !#-&(-~]*";
+    const VERSION: &str = r"[0-9]+\.[0-9]+\.[0-9]+";
+    const QUOTE: &str = r#"\\?['"]"#;
+    let before = format!("{NAME}{COMPARES}{QUOTE}{WITHIN}{VERSION}");
+    let after = format!("{VERSION}{WITHIN}{QUOTE}{COMPARES}{NAME}");
+    Regex::new(&format!("{before}|{after}")).ok()
 });
 
 /// The parameter with what was chosen for each platform's image ([`Choices`]).
