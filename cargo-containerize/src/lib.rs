@@ -8,6 +8,7 @@ mod completions;
 mod front_end;
 mod moved;
 mod progress;
+mod rebase;
 mod render;
 mod request;
 mod signals;
@@ -25,11 +26,12 @@ use containerize_core::system::limits;
 use containerize_core::{Error, Kind, config, interrupt, redact};
 
 use cli::{
-    AttestArgs, BuildArgs, CacheArgs, CacheVerb, CheckArgs, Cli, Color, IndexArgs, PrintFormat, SayArgs,
-    Verb, VerifyArgs,
+    AttestArgs, BuildArgs, CacheArgs, CacheVerb, CheckArgs, Cli, Color, IndexArgs, PrintFormat, RebaseArgs,
+    SayArgs, Verb, VerifyArgs,
 };
 use front_end::FrontEnd;
 use progress::{Screen, Volume};
+use verify::Verdict;
 
 /// Does what the words of the call say. Exit codes are documented in `docs/configuration.md`.
 pub fn main() -> ExitCode {
@@ -64,6 +66,7 @@ pub fn main() -> ExitCode {
         },
         Some(Verb::Check(arguments)) => run_check(&arguments, &front_end),
         Some(Verb::Verify(arguments)) => run_verify(&arguments, &front_end),
+        Some(Verb::Rebase(arguments)) => run_rebase(&arguments, &front_end),
         Some(Verb::Attest(arguments)) => run_attest(&arguments, &front_end),
         Some(Verb::Index(arguments)) => run_index(&arguments, &front_end),
         Some(Verb::Cache(arguments)) => run_cache(&arguments, &front_end),
@@ -159,6 +162,18 @@ fn run_verify(arguments: &VerifyArgs, front_end: &FrontEnd) -> ExitCode {
     let (events, screen) = start_events(&arguments.say, front_end);
     let result = in_runtime(verify::run(arguments, &events));
     screen.flush();
+    tell(result, arguments.say.format, front_end)
+}
+
+fn run_rebase(arguments: &RebaseArgs, front_end: &FrontEnd) -> ExitCode {
+    let (events, screen) = start_events(&arguments.say, front_end);
+    let result = in_runtime(rebase::run(arguments, &events));
+    screen.flush();
+    tell(result, arguments.say.format, front_end)
+}
+
+/// Prints a verdict, and ends with it.
+fn tell(result: anyhow::Result<Option<Verdict>>, format: PrintFormat, front_end: &FrontEnd) -> ExitCode {
     match result {
         Ok(Some(verdict)) if !verdict.is_good => {
             print(&verdict.text);
@@ -166,7 +181,7 @@ fn run_verify(arguments: &VerifyArgs, front_end: &FrontEnd) -> ExitCode {
         }
         result => {
             let text = result.map(|verdict| verdict.map(|verdict| verdict.text));
-            finish(text, arguments.say.format == PrintFormat::Json, front_end)
+            finish(text, format == PrintFormat::Json, front_end)
         }
     }
 }

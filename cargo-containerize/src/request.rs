@@ -17,7 +17,9 @@ use containerize_core::store::{DEFAULT_SIZE, Store, parse_size};
 use containerize_core::story::{GroupChanges, Language, Login, Request, RustCall};
 use containerize_core::{Error, Result, read, system};
 
-use crate::cli::{AttestArgs, BuildArgs, CheckArgs, IndexArgs, PublishArgs, TransferArgs, VerifyArgs};
+use crate::cli::{
+    AttestArgs, BuildArgs, CheckArgs, IndexArgs, PublishArgs, RebaseArgs, TransferArgs, VerifyArgs, Which,
+};
 use crate::front_end::{self, FrontEnd};
 
 /// Passwords are not longer, in bytes: some are tokens that hold certificates.
@@ -89,6 +91,28 @@ pub(crate) fn for_attest(arguments: &AttestArgs) -> Result<Request> {
         push: true,
         ..plain(here()?, &arguments.transfer, false)?
     })
+}
+
+/// The request of `rebase`. A password that the call has is for the registry of the image.
+///
+/// # Errors
+/// When the working directory, the password or the limit of the cache cannot be had.
+pub(crate) fn for_rebase(arguments: &RebaseArgs) -> Result<Request> {
+    certificates()?;
+    let RebaseArgs { signer, transfer, check, .. } = arguments;
+    let registry = match arguments.which()? {
+        Which::One(image, _) => &image.repository.registry,
+        Which::All(repository) => &repository.registry,
+    };
+    let mut request = Request {
+        config_file: signer.config.clone(),
+        flags: signer.settings(),
+        identity_token: signer.identity_token.clone(),
+        push: !check,
+        ..plain(here()?, transfer, false)?
+    };
+    request.credentials = credentials(transfer, Some(registry))?;
+    Ok(request)
 }
 
 /// The request of `cache publish`. A password that the call has is for the registry that is published to.

@@ -140,7 +140,10 @@ fn words_of_rebuilt(rebuilt: &Rebuilt) -> String {
 }
 
 /// Who must have signed, as the flags say.
-fn signatory(flags: &SignatoryArgs) -> Result<Signatory> {
+///
+/// # Errors
+/// Usage: they do not say it, or a file that they name cannot be read.
+pub(crate) fn signatory(flags: &SignatoryArgs) -> Result<Signatory> {
     if let Some(file) = &flags.key {
         let pem = text(file, "public key")?;
         let key = PublicKey::read(&pem);

@@ -17,6 +17,7 @@ mod outcomes;
 mod processes;
 mod python;
 mod race;
+mod rebase;
 mod rebuild;
 mod registry;
 mod reproducible;

@@ -73,6 +73,7 @@ const STORY: &[Part] = &[
     ("rust", &[], &["call", "layers", "made", "recipe", "settings", "workshop"]),
     ("python", &[], &["call", "delivery", "layers", "made", "recipe", "settings", "workshop"]),
     ("rebuild", &[], &["call", "delivery", "settings"]),
+    ("rebase", &[], &["call", "delivery", "layers", "python", "settings", "workshop"]),
     ("policy", &["policy"], &["delivery", "rebuild", "workshop"]),
     ("lock", &[], &["call", "delivery", "python", "recipe", "rust", "settings", "workshop"]),
 ];

@@ -191,7 +191,8 @@ impl Call {
         if !cfg!(target_os = "linux") {
             return self;
         }
-        self.after(&format!("ulimit -v {}", mebibytes << 10))
+        // The limit counts addresses, of which glibc sets 64 MiB aside for each of many arenas.
+        self.env("MALLOC_ARENA_MAX", "2").after(&format!("ulimit -v {}", mebibytes << 10))
     }
 
     /// Runs the same call by a shell that runs this command before.

@@ -96,6 +96,10 @@ pub struct Base {
     python: Option<(u32, u32, u32)>,
     libc: Libc,
     files: Vec<(String, Vec<u8>, u32)>,
+    folders: Vec<(String, u32)>,
+    links: Vec<(String, String)>,
+    config: Value,
+    created: Option<String>,
 }
 
 enum Libc {
@@ -146,7 +150,7 @@ const MACHINES: [Machine; 2] = [
 impl Base {
     /// CPython of this version, with glibc 2.36.
     pub fn debian(major: u32, minor: u32, patch: u32) -> Self {
-        Self { python: Some((major, minor, patch)), libc: Libc::Glibc, files: Vec::new() }
+        Self { python: Some((major, minor, patch)), ..Self::bare() }
     }
 
     /// CPython of this version, with musl 1.2.
@@ -156,7 +160,15 @@ impl Base {
 
     /// Debian with no Python.
     pub fn bare() -> Self {
-        Self { python: None, libc: Libc::Glibc, files: Vec::new() }
+        Self {
+            python: None,
+            libc: Libc::Glibc,
+            files: Vec::new(),
+            folders: Vec::new(),
+            links: Vec::new(),
+            config: json!({"Env": ["PATH=/usr/local/bin:/usr/bin:/bin"], "Cmd": ["sh"]}),
+            created: None,
+        }
     }
 
     /// With one more file.
@@ -164,6 +176,33 @@ impl Base {
     pub fn file(mut self, path: &str, text: impl AsRef<[u8]>, mode: u32) -> Self {
         self.files.push((path.into(), text.as_ref().to_vec(), mode));
         self
+    }
+
+    /// With a folder of this mode.
+    #[must_use]
+    pub fn folder(mut self, path: &str, mode: u32) -> Self {
+        self.folders.push((path.into(), mode));
+        self
+    }
+
+    /// With a symbolic link.
+    #[must_use]
+    pub fn link(mut self, path: &str, target: &str) -> Self {
+        self.links.push((path.into(), target.into()));
+        self
+    }
+
+    /// With another value for a key of what its configuration says of running.
+    #[must_use]
+    pub fn config(mut self, key: &str, value: Value) -> Self {
+        self.config[key] = value;
+        self
+    }
+
+    /// Made at this time.
+    #[must_use]
+    pub fn created(self, time: &str) -> Self {
+        Self { created: Some(time.into()), ..self }
     }
 
     /// Writes it as a layout with the tag `py`, for `linux/amd64` and `linux/arm64`.
@@ -192,12 +231,15 @@ impl Base {
         gzip.write_all(&tar).expect("memory");
         let layer = "application/vnd.oci.image.layer.v1.tar+gzip";
         let layer = blob(layout, layer, &gzip.finish().expect("memory"));
-        let config = json!({
+        let mut config = json!({
             "architecture": machine.architecture, "os": "linux",
-            "config": {"Env": ["PATH=/usr/local/bin:/usr/bin:/bin"], "Cmd": ["sh"]},
+            "config": self.config,
             "history": [{"created_by": "a made-up Debian"}],
             "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", hex(&tar))]},
         });
+        if let Some(time) = &self.created {
+            config["created"] = json!(time);
+        }
         let config = blob(layout, "application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());
         let manifest = json!({
             "schemaVersion": 2, "mediaType": crate::image::MANIFEST, "config": config, "layers": [layer],
@@ -230,6 +272,12 @@ impl Base {
         for (path, bytes, mode) in &self.files {
             tree.file(path, bytes.clone(), *mode);
         }
+        for (path, mode) in &self.folders {
+            tree.put(path, Node::Folder(*mode));
+        }
+        for (path, target) in &self.links {
+            tree.put(path, Node::Link(target.clone()));
+        }
         tree.tar()
     }
 }
@@ -240,16 +288,20 @@ struct Tree(BTreeMap<String, Node>);
 
 enum Node {
     File(Vec<u8>, u32),
-    Folder,
+    Folder(u32),
     Link(String),
 }
 
 impl Tree {
     fn file(&mut self, path: &str, bytes: Vec<u8>, mode: u32) {
+        self.put(path, Node::File(bytes, mode));
+    }
+
+    fn put(&mut self, path: &str, node: Node) {
         for (slash, _) in path.match_indices('/') {
-            self.0.entry(path[..slash].into()).or_insert(Node::Folder);
+            self.0.entry(path[..slash].into()).or_insert(Node::Folder(0o755));
         }
-        self.0.insert(path.into(), Node::File(bytes, mode));
+        self.0.insert(path.into(), node);
     }
 
     fn tar(self) -> Vec<u8> {
@@ -257,7 +309,7 @@ impl Tree {
         for (path, node) in self.0 {
             let (kind, mode) = match &node {
                 Node::File(_, mode) => (tar::EntryType::Regular, *mode),
-                Node::Folder => (tar::EntryType::Directory, 0o755),
+                Node::Folder(mode) => (tar::EntryType::Directory, *mode),
                 Node::Link(_) => (tar::EntryType::Symlink, 0o777),
             };
             let mut header = tar::Header::new_gnu();
@@ -269,7 +321,7 @@ impl Tree {
             header.set_size(if let Node::File(bytes, _) = &node { bytes.len() as u64 } else { 0 });
             match node {
                 Node::File(bytes, _) => tar.append_data(&mut header, path, &bytes[..]),
-                Node::Folder => tar.append_data(&mut header, format!("{path}/"), &[][..]),
+                Node::Folder(_) => tar.append_data(&mut header, format!("{path}/"), &[][..]),
                 Node::Link(target) => tar.append_link(&mut header, path, target),
             }
             .expect("memory");

@@ -48,6 +48,14 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
         ],
     ),
     (
+        &["rebase"],
+        &[
+            ("rebase ghcr.io/you/app:1.0 --base python:3.13-slim --check", "whether it can be"),
+            ("rebase ghcr.io/you/app:1.0 --base python:3.13-slim --to 1.0", "move the tag too"),
+            ("rebase --all ghcr.io/you/app", "all tags, onto newest bases"),
+        ],
+    ),
+    (
         &["attest"],
         &[
             ("attest dist/* --sign keyless", "with the identity of this CI job"),

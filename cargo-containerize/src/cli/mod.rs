@@ -7,6 +7,7 @@ mod check;
 mod examples;
 mod index;
 mod lock;
+mod rebase;
 mod values;
 mod verify;
 
@@ -33,6 +34,7 @@ pub(crate) use cache::{CacheArgs, CacheVerb, PublishArgs};
 pub(crate) use check::CheckArgs;
 pub(crate) use index::IndexArgs;
 pub(crate) use lock::PinArgs;
+pub(crate) use rebase::{RebaseArgs, Which};
 pub(crate) use verify::{SignatoryArgs, Subject, VerifyArgs};
 
 /// Turn a Rust or Python project into an OCI image and push it: no Docker, no Dockerfile, no root
@@ -78,8 +80,13 @@ pub(crate) enum Verb {
     Lock(Box<PinArgs>),
     /// Check whether an image will start, without running it
     Check(Box<CheckArgs>),
-    /// Verify who has signed an image in a registry, or files; with --rebuild, that its source gives the same image
+    /// Verify who has signed an image or files, or that its source gives the same image
     Verify(Box<VerifyArgs>),
+    /// Lay an image in a registry on another base, without building it
+    ///
+    /// The result is what a build on that base gives, bit for bit. If the image relies on something that the new base
+    /// does not have, it is refused, with what that is.
+    Rebase(Box<RebaseArgs>),
     /// Make a signed statement of where files were built
     ///
     /// It is an in-toto statement with SLSA provenance about the SHA-256 of each file, in a Sigstore bundle. It names

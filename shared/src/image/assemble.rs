@@ -11,12 +11,35 @@ use crate::oci::{Execution, History, ImageConfig, Manifest, Platform, to_json};
 use crate::plan::{ImagePlan, LABEL_PREFIX, PlatformPlan, Runtime};
 use crate::store::Blob;
 
+/// What one platform's image says of itself, whichever base it is laid on.
+#[derive(Debug, Clone, Copy)]
+pub struct Said<'a> {
+    /// What it runs on.
+    pub platform: &'a Platform,
+    /// The family of its media types.
+    pub format: Format,
+    /// Time of creation, RFC 3339.
+    pub created: &'a str,
+    /// What its configuration says beyond the base's.
+    pub runtime: &'a Runtime,
+}
+
 /// Makes the image for one platform of `image`: the base's layers, then ours.
 ///
 /// # Errors
 /// Only if a value does not serialise or a base layer has no known type.
 pub fn assemble(base: &BaseImage, image: &ImagePlan, plan: &PlatformPlan, ours: &[Layer]) -> Result<Image> {
-    let mut runtime = plan.runtime.clone();
+    let (format, created) = (image.format, image.created.as_str());
+    lay(base, &Said { platform: &plan.platform, format, created, runtime: &plan.runtime }, ours)
+}
+
+/// The same of what is known of an image without its plan.
+///
+/// # Errors
+/// As [`assemble`].
+pub fn lay(base: &BaseImage, said: &Said<'_>, ours: &[Layer]) -> Result<Image> {
+    let Said { platform, format, .. } = *said;
+    let mut runtime = said.runtime.clone();
     for (key, value) in
         [("base.name", base.name.clone()), ("base.digest", base.digest.map(|d| d.to_string()))]
     {
@@ -27,21 +50,21 @@ pub fn assemble(base: &BaseImage, image: &ImagePlan, plan: &PlatformPlan, ours: 
             runtime.annotations.entry(key).or_insert(value);
         }
     }
-    let config = configuration(base, image, plan, &runtime, ours);
-    let config = Blob::of(image.format.config(), to_json(&config)?);
-    let layers = layers(base, image.format, ours)?;
+    let config = configuration(base, said, &runtime, ours);
+    let config = Blob::of(format.config(), to_json(&config)?);
+    let layers = layers(base, format, ours)?;
     let contents = layers.iter().map(|blob| blob.descriptor.clone()).collect();
     let manifest = Manifest {
-        annotations: match image.format {
+        annotations: match format {
             Format::Oci => runtime.annotations,
             Format::Docker => BTreeMap::new(),
         },
-        ..Manifest::new(image.format.manifest(), config.descriptor.clone(), contents)
+        ..Manifest::new(format.manifest(), config.descriptor.clone(), contents)
     };
-    let manifest = Blob::of(image.format.manifest(), to_json(&manifest)?);
+    let manifest = Blob::of(format.manifest(), to_json(&manifest)?);
     let base_titles = (1..=base.layers.len()).map(|i| format!("base {i}"));
     let titles = base_titles.chain(ours.iter().map(|layer| layer.title.clone())).collect();
-    Ok(Image { platform: plan.platform.clone(), manifest, config, layers, titles })
+    Ok(Image { platform: platform.clone(), manifest, config, layers, titles })
 }
 
 /// The base's layers in the image's family of media types, then ours.
@@ -66,18 +89,12 @@ fn layers(base: &BaseImage, format: Format, ours: &[Layer]) -> Result<Vec<Blob>>
     Ok(layers)
 }
 
-fn configuration(
-    base: &BaseImage,
-    image: &ImagePlan,
-    plan: &PlatformPlan,
-    runtime: &Runtime,
-    ours: &[Layer],
-) -> ImageConfig {
+fn configuration(base: &BaseImage, said: &Said<'_>, runtime: &Runtime, ours: &[Layer]) -> ImageConfig {
     let mut config = base.config.clone();
-    let Platform { architecture, os, variant, .. } = plan.platform.clone();
+    let Platform { architecture, os, variant, .. } = said.platform.clone();
     (config.architecture, config.os) = (architecture, os);
     config.variant = variant.or(config.variant);
-    config.created = Some(image.created.clone());
+    config.created = Some(said.created.to_owned());
     // The base's author did not make this image.
     config.author = None;
     execution(&mut config.config, runtime);

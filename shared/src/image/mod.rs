@@ -2,6 +2,7 @@
 
 mod assemble;
 mod attached;
+mod choices;
 mod index;
 mod signature;
 mod validate;
@@ -11,8 +12,9 @@ use std::collections::BTreeSet;
 use crate::oci::{Digest, Platform, Reference, Repository};
 use crate::store::Blob;
 
-pub use assemble::assemble;
+pub use assemble::{Said, assemble, lay};
 pub use attached::{Attached, Reach};
+pub use choices::{Choices, Made};
 pub(crate) use index::PREDICATE_TYPE;
 pub use index::{Statements, index};
 pub(crate) use signature::SIGNED_BY;

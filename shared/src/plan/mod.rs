@@ -12,13 +12,13 @@ pub use shared::base_for;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use labels::{About, Facts, PREFIX as LABEL_PREFIX, expand, standard_labels};
 pub use names::{Names, Naming, names};
 pub use python::{
     APP, Application, BundledPlan, Distribution, EnvironmentPlan, PREFIX, PYTHON_PREFIX, PythonImage,
-    PythonPlatform, Start, is_large, plan_python, share_out, surely_alone,
+    PythonPlatform, Start, is_large, plan_python, search_path, share_out, surely_alone,
 };
 pub use rust::{RustImage, plan_rust};
 
@@ -156,12 +156,7 @@ impl Additions {
 impl ImagePlan {
     /// The annotations that all platforms have alike.
     pub fn shared_annotations(&self) -> BTreeMap<String, String> {
-        let Some(first) = self.platforms.first() else { return BTreeMap::new() };
-        let is_shared = |(name, value): &(&String, &String)| {
-            self.platforms.iter().all(|platform| platform.runtime.annotations.get(*name) == Some(value))
-        };
-        let shared = first.runtime.annotations.iter().filter(is_shared);
-        shared.map(|(name, value)| (name.clone(), value.clone())).collect()
+        Runtime::shared_annotations(self.platforms.iter().map(|platform| &platform.runtime))
     }
 
     /// The binary, if it is a Rust image.
@@ -178,6 +173,14 @@ impl ImagePlan {
             ProjectPlan::Binary(_) => None,
             ProjectPlan::Python(application) => Some(application),
         }
+    }
+
+    /// Whether the settings name this variable of the image.
+    pub fn sets_variable(&self, name: &str) -> bool {
+        self.configuration.iter().filter(|row| row.key == "env").any(|row| match &row.name {
+            Some(own) => own == name,
+            None => row.value.get(name).is_some(),
+        })
     }
 
     /// Where the value of a key came from, in words.
@@ -384,14 +387,14 @@ pub enum Item {
 }
 
 /// What the image's configuration says beyond the base's.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Runtime {
     /// Whom the program runs as; empty keeps the base's.
     pub user: String,
     /// `None` keeps the base's.
     pub workdir: Option<String>,
     /// What comes before the entrypoint, whoever says that: an init, which starts it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub init: Vec<String>,
     /// Empty clears; `None` keeps the base's.
     pub entrypoint: Option<Vec<String>>,
@@ -414,4 +417,19 @@ pub struct Runtime {
     pub stop_signal: Option<String>,
     /// `None` keeps the base's.
     pub healthcheck: Option<Healthcheck>,
+}
+
+impl Runtime {
+    /// The annotations that all of them have alike: those of an index.
+    pub fn shared_annotations<'r>(
+        mut all: impl Iterator<Item = &'r Self> + Clone,
+    ) -> BTreeMap<String, String> {
+        let others = all.clone();
+        let Some(first) = all.next() else { return BTreeMap::new() };
+        let is_shared = |(name, value): &(&String, &String)| {
+            others.clone().all(|other| other.annotations.get(*name) == Some(value))
+        };
+        let shared = first.annotations.iter().filter(is_shared);
+        shared.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
 }

@@ -154,9 +154,8 @@ fn plan_platform(
     let mut runtime = runtime(&platform, settings, command, facts, notes);
     // Whoever sets an entrypoint of his own knows what it reads.
     let start = start.filter(|_| settings.entrypoint.is_none());
-    let path = path.unwrap_or_else(|| DEFAULT_PATH.into());
     let mut env: BTreeMap<String, String> = [
-        ("PATH", format!("{PREFIX}/bin:{path}")),
+        ("PATH", search_path(path.as_deref())),
         ("VIRTUAL_ENV", PREFIX.to_owned()),
         ("PYTHONUNBUFFERED", "1".to_owned()),
     ]
@@ -179,6 +178,11 @@ fn plan_platform(
     runtime.env = env;
     let layers = layers(name, settings, &environment, application)?;
     Ok(PlatformPlan { platform, base, debian, target: TargetPlan::Python(environment), layers, runtime })
+}
+
+/// Where programs are looked for: in the environment, then where those of the base are, whose `PATH` this is.
+pub fn search_path(base: Option<&str>) -> String {
+    format!("{PREFIX}/bin:{}", base.unwrap_or(DEFAULT_PATH))
 }
 
 /// Keeps the environment's programs in front of a `PATH` that the settings name: behind it, or without it, a

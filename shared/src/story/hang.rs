@@ -10,7 +10,7 @@ use super::ingredients::{Origin, Packed};
 use super::provenance;
 use super::request::{NAME, Request, named};
 use super::revision::remember_written;
-use super::sign::{Payload, Signed, Signer, Tagged};
+use super::sign::{Desk, Payload, Signed, Signer, Signers, Tagged};
 use super::workshop::Workshop;
 use crate::config::{Attest, Attestations, Sbom};
 use crate::error::{Error, Result};
@@ -90,7 +90,9 @@ pub(super) async fn hang(
             }
             false => None,
         };
-        Things { workshop, plan: image, stated }.attach(&mut set).await?;
+        let (desk, signers, created) = (workshop.desk(), workshop.signers, image.created.as_str());
+        let is_named = attest.sbom != Sbom::Auto && attest.sbom != Sbom::None;
+        Things { desk, signers, attest, is_named, created, stated }.attach(&mut set).await?;
         sets.push(set);
     }
     Ok((sets, files))
@@ -102,7 +104,7 @@ fn hold(plan: &ImagePlan, set: &mut ImageSet, documents: &[Document], origins: &
     for (image, origin) in set.images.iter().zip(origins) {
         let digest = image.manifest.descriptor.digest;
         let mut statements = Vec::new();
-        for bill in documents.iter().filter(|bill| bill.subject == digest && is_wanted(plan, bill)) {
+        for bill in documents.iter().filter(|bill| bill.subject == digest && is_wanted(&plan.attest, bill)) {
             let about = trust::statement_about(&digest, predicate(bill), &bill.text)?;
             statements.push((predicate(bill), to_json(&about.in_older_form())?));
         }
@@ -113,8 +115,8 @@ fn hold(plan: &ImagePlan, set: &mut ImageSet, documents: &[Document], origins: &
 }
 
 /// Whether a bill goes with the image; others were made for a file.
-fn is_wanted(plan: &ImagePlan, bill: &Document) -> bool {
-    let sbom = plan.attest.sbom;
+fn is_wanted(attest: &Attest, bill: &Document) -> bool {
+    let sbom = attest.sbom;
     if bill.kind == sbom::CYCLONEDX { sbom.has_cyclonedx() } else { sbom.has_spdx() }
 }
 
@@ -124,7 +126,7 @@ fn predicate(bill: &Document) -> &'static str {
 }
 
 /// Whether bills and provenance are to hang on an image of this call.
-fn documents_hang(request: &Request, attest: &Attest) -> bool {
+pub(super) fn documents_hang(request: &Request, attest: &Attest) -> bool {
     match attest.attestations {
         Attestations::Auto => request.push,
         Attestations::Referrers => true,
@@ -196,33 +198,49 @@ pub(super) fn signs(request: &Request) -> bool {
 }
 
 /// What is to hang on the images of a set.
-struct Things<'a> {
-    workshop: &'a Workshop<'a>,
-    plan: &'a ImagePlan,
+pub(super) struct Things<'a> {
+    pub(super) desk: Desk<'a>,
+    pub(super) signers: &'a Signers,
+    pub(super) attest: &'a Attest,
+    /// Whether what is stated was asked for by name, so that it may cost a tag.
+    pub(super) is_named: bool,
+    /// The time of what hangs there, which is the images'.
+    pub(super) created: &'a str,
     /// Where it is not in the index.
-    stated: Option<Stated>,
+    pub(super) stated: Option<Stated>,
 }
 
 /// What is stated about the images.
-struct Stated {
+pub(super) struct Stated {
     documents: Vec<Document>,
     /// Of how they were built.
     statement: Vec<u8>,
 }
 
+impl Stated {
+    /// Nothing but how they came about.
+    pub(super) fn without_bills(statement: Vec<u8>) -> Self {
+        Self { documents: Vec::new(), statement }
+    }
+}
+
 impl Things<'_> {
-    async fn attach(&self, set: &mut ImageSet) -> Result<()> {
+    /// Hangs them there.
+    ///
+    /// # Errors
+    /// When they cannot be signed.
+    pub(super) async fn attach(&self, set: &mut ImageSet) -> Result<()> {
         let subjects: Vec<Descriptor> = set.manifests().map(|manifest| manifest.descriptor.clone()).collect();
         let bills = self.bills(&subjects)?;
         tokio::task::block_in_place(|| self.attach_unsigned(set, &subjects, &bills))?;
-        let Some(sign) = self.plan.attest.sign.as_ref().filter(|_| signs(self.workshop.request)) else {
+        let Some(sign) = self.attest.sign.as_ref().filter(|_| signs(self.desk.request)) else {
             return Ok(());
         };
-        let signer = self.workshop.signers.get(sign).ok_or_else(|| Error::bug("a signer is lost"))?;
-        if self.plan.attest.signature_format.has_bundles() {
+        let signer = self.signers.get(sign).ok_or_else(|| Error::bug("a signer is lost"))?;
+        if self.attest.signature_format.has_bundles() {
             self.attach_signed(set, &subjects, &bills, signer).await?;
         }
-        if self.plan.attest.signature_format.has_tags() {
+        if self.attest.signature_format.has_tags() {
             set.signatures = self.tag_signatures(set, &subjects, signer).await?;
         }
         Ok(())
@@ -255,7 +273,7 @@ impl Things<'_> {
             Ok((document, subject.ok_or_else(|| Error::bug("a bill is about another image"))?))
         };
         let documents = self.stated.iter().flat_map(|stated| &stated.documents);
-        documents.filter(|bill| is_wanted(self.plan, bill)).map(about).collect()
+        documents.filter(|bill| is_wanted(self.attest, bill)).map(about).collect()
     }
 
     /// The signature of each manifest, and what is stated about it once more, signed.
@@ -282,7 +300,7 @@ impl Things<'_> {
                 statements.push(to_json(&about)?);
             }
         }
-        let signed = signer.sign(self.workshop.desk(), &set.repositories(), &statements).await?;
+        let signed = signer.sign(self.desk, &set.repositories(), &statements).await?;
         for (subject, predicate, title, at) in wanted {
             let Signed { bundle, by } = signed.get(at).ok_or_else(|| Error::bug("a bundle is lost"))?;
             // Whose it is: a signature of somebody else does not stand in for this one.
@@ -310,7 +328,7 @@ impl Things<'_> {
                 payloads.push(Payload { place, image: *digest, content });
             }
         }
-        let signed = signer.tag(self.workshop.desk(), &payloads).await?;
+        let signed = signer.tag(self.desk, &payloads).await?;
         let made = payloads.into_iter().zip(signed);
         let made = made.map(|(Payload { place, image, content }, Tagged { annotations, by })| {
             let mut payload = Blob::of(trust::SIMPLE_SIGNING, content);
@@ -330,21 +348,19 @@ impl Things<'_> {
         content: Vec<u8>,
         words: &[(&str, &str)],
     ) -> Result<()> {
-        let words = words.iter().copied().chain([(CREATED, self.plan.created.as_str())]);
+        let words = words.iter().copied().chain([(CREATED, self.created)]);
         let words = words.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let made = Attached::document(subject, kind, title, content, words)?;
-        set.attach(Attached { reach: reach(&self.plan.attest, kind), ..made })
+        set.attach(Attached { reach: self.reach(kind), ..made })
     }
-}
 
-/// How far something goes: what nobody asked for by name leaves no tag behind.
-fn reach(attest: &Attest, kind: &str) -> Reach {
-    let is_signed = kind == trust::BUNDLE;
-    let is_named = is_signed || attest.sbom != Sbom::Auto && attest.sbom != Sbom::None;
-    match attest.attestations {
-        Attestations::Referrers => Reach::Everywhere,
-        _ if is_named => Reach::OneTag,
-        _ => Reach::WhereListed,
+    /// How far something goes: what nobody asked for by name leaves no tag behind.
+    fn reach(&self, kind: &str) -> Reach {
+        match self.attest.attestations {
+            Attestations::Referrers => Reach::Everywhere,
+            _ if self.is_named || kind == trust::BUNDLE => Reach::OneTag,
+            _ => Reach::WhereListed,
+        }
     }
 }
 

@@ -29,6 +29,7 @@ mod preflight;
 mod provenance;
 mod publish;
 mod python;
+mod rebase;
 mod rebuild;
 mod recipe;
 mod remote;
@@ -54,6 +55,9 @@ pub use outcome::{Delivered, Locked, Outcome, Pinning, PlatformResult};
 pub use policy::{Judge, Judged};
 pub use preflight::{Checked, Examiner};
 pub use publish::{Published, publish};
+pub use rebase::{
+    Broken, Fact, Fleet, FleetImage, Judgement, PlatformRebased, Rebased, Rebaser, rebase, rebase_all,
+};
 pub use rebuild::{
     Bytes, Cause, Change, Difference, Entry, Field, Input, LayerDifference, OnlyIn, Place, Rebuilder,
     Rebuilt, Side, SourcePlace, Within,

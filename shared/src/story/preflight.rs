@@ -153,7 +153,10 @@ pub(super) fn config_of(image: &Image) -> Result<ImageConfig> {
 
 /// The verdict on an image, remembered under the digest of its configuration: that names the
 /// content of all layers, and all that is set. `made_here` as for [`file_system`].
-async fn report(
+///
+/// # Errors
+/// When a layer cannot be had or read.
+pub(super) async fn report(
     store: &Store,
     client: &Client,
     jobs: usize,

@@ -1,15 +1,17 @@
 //! How images were built, as a statement about all manifests of a set: everything that building them again needs.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
+use regex::Regex;
 use serde_json::{Value, json};
 
-use super::ingredients::{Distribution, Origin};
+use super::ingredients::{Distribution, Ingredients, Origin};
 use crate::cargo::build::Compiler;
 use crate::config::Shown;
 use crate::debian;
 use crate::error::Result;
-use crate::image::{Image, ImageSet};
+use crate::image::{Choices, Image, ImageSet, Made};
 use crate::layer;
 use crate::oci::{Digest, to_json};
 use crate::plan::{Call, ImagePlan, LABEL_PREFIX, PlatformPlan, TargetPlan};
@@ -18,6 +20,22 @@ use crate::redact::clean;
 use crate::sbom::{Purl, of_crate};
 use crate::trust::{Build, Product, Provenance, Resource, Run, Statement};
 use crate::wheel;
+
+/// A marker that compares with a version of three numbers, or more.
+static PATCH_VERSION: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    // Of ASCII alone: classes of Unicode would take megabytes.
+    const NAME: &str = "(python_full_version|implementation_version)";
+    const COMPARES: &str = "[ \t]*[!=<>~a-z ]+";
+    const WITHIN: &str = "[ !#-&(-~]*";
+    const VERSION: &str = r"[0-9]+\.[0-9]+\.[0-9]+";
+    const QUOTE: &str = r#"\\?['"]"#;
+    let before = format!("{NAME}{COMPARES}{QUOTE}{WITHIN}{VERSION}");
+    let after = format!("{VERSION}{WITHIN}{QUOTE}{COMPARES}{NAME}");
+    Regex::new(&format!("{before}|{after}")).ok()
+});
+
+/// The parameter with what was chosen for each platform's image ([`Choices`]).
+pub(super) const CHOICES: &str = "choices";
 
 /// The statement about everything in a set, as JSON. What was `reused` of earlier builds is named beside the materials.
 ///
@@ -59,7 +77,7 @@ fn statement(
     let build = Build {
         product: Product::Image,
         external: external(plan),
-        internal: internal(origins),
+        internal: internal(plan, images, origins),
         materials: materials(plan, images, origins).into_iter().chain(reused).collect(),
         byproducts: byproducts(images),
     };
@@ -134,16 +152,38 @@ fn whole(rows: &[Shown]) -> Value {
     json!(keys)
 }
 
-fn internal(origins: &[Origin]) -> BTreeMap<String, Value> {
+fn internal(plan: &ImagePlan, images: &[Image], origins: &[Origin]) -> BTreeMap<String, Value> {
     let compiler = origins.iter().find_map(|origin| origin.parts.compiler.as_ref());
     let compiler = compiler.map(|compiler| ("rustc".to_owned(), json!(compiler.release)));
     [
         ("containerize".to_owned(), json!(env!("CARGO_PKG_VERSION"))),
         ("layerContract".to_owned(), json!(layer::CONTRACT)),
+        (CHOICES.to_owned(), choices(plan, images, origins)),
     ]
     .into_iter()
     .chain(compiler)
     .collect()
+}
+
+/// What was chosen for each platform's image, whatever its base says.
+fn choices(plan: &ImagePlan, images: &[Image], origins: &[Origin]) -> Value {
+    let each = images.iter().zip(origins).filter_map(|(image, origin)| {
+        let platform = plan.platforms.iter().find(|platform| platform.platform == image.platform)?;
+        let made =
+            Made { libraries: !origin.libraries.is_empty(), exact_python: needs_exact_python(&origin.parts) };
+        let choices = Choices::of(plan, platform, made);
+        Some((image.platform.to_string(), json!(choices)))
+    });
+    each.collect()
+}
+
+/// Whether what is installed may depend on the patch version of Python: where the lock speaks of one, or there is none.
+fn needs_exact_python(parts: &Ingredients) -> bool {
+    if parts.distributions.iter().all(|distribution| distribution.lineage.is_own) {
+        return false;
+    }
+    let text = parts.lock.as_ref().and_then(|path| read::text(path, read::LOCK).ok());
+    text.is_none_or(|text| PATCH_VERSION.as_ref().is_none_or(|pattern| pattern.is_match(&text)))
 }
 
 /// Everything that went in, each once.
@@ -248,6 +288,28 @@ fn byproducts(images: &[Image]) -> Vec<Resource> {
 mod tests {
     use super::*;
     use crate::config::{KEYS, Origin, Place, fold, from_table, from_toml};
+
+    #[test]
+    fn markers_of_patch_versions_are_found_in_locks() {
+        let pattern = PATCH_VERSION.as_ref().expect("a pattern");
+        for text in [
+            "async-timeout ; python_full_version < '3.11.3' \\",
+            "marker = \"python_full_version<'3.11.3'\"",
+            r#"markers = "python_full_version <= \"3.11.2\"""#,
+            "\"3.12.4\" >= python_full_version",
+            "implementation_version not in '3.13.1 3.13.2'",
+        ] {
+            assert!(pattern.is_match(text), "{text}");
+        }
+        for text in [
+            "resolution-markers = [\"python_full_version >= '3.13'\"]",
+            "colorama==0.4.6 ; python_version < '3.12' and sys_platform == 'win32'",
+            "requires-python = \">=3.12.4\"",
+            "version = \"3.11.3\"\nmarker = \"python_full_version < '3.12'\"",
+        ] {
+            assert!(!pattern.is_match(text), "{text}");
+        }
+    }
 
     #[test]
     fn settings_are_read_again_as_they_were_set() {

@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use crate::base::StoredImage;
 use crate::error::Result;
+use crate::layer;
 use crate::oci::Digest;
-use crate::trust::{self, Bundle, Refusal, Signatory, Statement};
+use crate::trust::{self, Bundle, Provenance, Refusal, Signatory, Statement};
 
 /// What was found.
 pub(super) struct Stated {
@@ -40,6 +41,58 @@ pub(super) async fn stated_of_signed(
     let mut stated = hanging(image, Some(signatory)).await?;
     stated.statements.extend(held(image).await?);
     Ok(about(image, stated).await?.statements)
+}
+
+/// How an image came about.
+pub(super) struct Told {
+    /// As this program states it: one statement, or one for each platform where they are in the index.
+    pub(super) ours: Vec<Provenance>,
+    /// Whether something else is stated.
+    pub(super) is_of_others: bool,
+    /// Why some of it does not count.
+    pub(super) refused: Vec<Refusal>,
+}
+
+/// How the image came about, as far as it is `wanted`. Where it must be signed, only what is signed counts.
+///
+/// # Errors
+/// As [`stated`].
+pub(super) async fn told(
+    image: &StoredImage,
+    signatory: Option<&Signatory>,
+    wanted: fn(&Provenance) -> bool,
+) -> Result<Told> {
+    let Stated { statements, refused } = stated(image, signatory).await?;
+    let mut told = Told { ours: Vec::new(), is_of_others: false, refused };
+    for statement in statements {
+        // One about the whole image is enough: others are of later runs that found it built.
+        let is_told = !told.ours.is_empty() && statement.is_about(&image.root.digest);
+        if statement.predicate_type != trust::PROVENANCE || is_told {
+            continue;
+        }
+        match serde_json::from_value::<Provenance>(statement.predicate) {
+            Ok(provenance) if wanted(&provenance) => told.ours.push(provenance),
+            _ => told.is_of_others = true,
+        }
+    }
+    Ok(told)
+}
+
+/// Refuses what follows other rules than this version: they make other bytes.
+///
+/// # Errors
+/// Why, and what helps.
+pub(super) fn check_contract(provenance: &Provenance) -> std::result::Result<(), (String, String)> {
+    let theirs = provenance.internal("layerContract");
+    if theirs.as_u64() == Some(u64::from(layer::CONTRACT)) {
+        return Ok(());
+    }
+    let version = provenance.internal("containerize").as_str().unwrap_or("the version that built it");
+    let why = format!(
+        "its layers follow contract {theirs}, and this version of containerize writes contract {}",
+        layer::CONTRACT
+    );
+    Err((why, format!("use containerize {version}")))
 }
 
 async fn hanging(image: &StoredImage, signatory: Option<&Signatory>) -> Result<Stated> {

@@ -24,7 +24,7 @@ const MOST: usize = 64 << 10;
 
 /// What a base lacks for a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Account {
+pub(super) struct Account {
     passwd: List,
     group: Option<List>,
 }
@@ -70,6 +70,11 @@ impl Workshop<'_> {
         }
         Ok(base)
     }
+}
+
+/// What a base lacks for whom images run as: one that lacks the same gets the same layer.
+pub(super) fn lacking(base: &FileSystem, user: &str) -> Option<Account> {
+    numbers(user).and_then(|user| account(base, user))
 }
 
 /// The user's numbers; `None` for root, and for names, which the base has to know.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::statement::{Resource, Statement};
+use crate::oci::{Digest, Platform, Reference};
 
 /// The type of the predicate.
 pub const PROVENANCE: &str = "https://slsa.dev/provenance/v1";
@@ -16,6 +17,9 @@ pub const BUILD_TYPE: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/d
 
 /// The same for files that the caller named: who stated it and where, and not from which inputs.
 pub const FILES_TYPE: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/provenance.md#files-v1");
+
+/// The same for images that were moved to another base without being built.
+const REBASE_TYPE: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/provenance.md#rebase-v1");
 
 /// Who built where no CI system is known: whoever signs, and nobody else.
 pub const LOCAL_BUILDER: &str =
@@ -80,6 +84,8 @@ pub enum Product {
     Image,
     /// Files that something else built.
     Files,
+    /// An image of this program, of the layers of another one and another base.
+    Rebased,
 }
 
 /// What was built, and from what.
@@ -156,6 +162,20 @@ impl Provenance {
         self.build_definition.build_type == BUILD_TYPE
     }
 
+    /// Whether this program moved an image to another base so.
+    pub fn is_of_a_rebase(&self) -> bool {
+        self.build_definition.build_type == REBASE_TYPE
+    }
+
+    /// The bases from registries, each with the platform that it is for.
+    pub fn bases(&self) -> impl Iterator<Item = (Reference, Platform, Digest)> {
+        self.with_role("base").filter_map(|material| {
+            let reference = material.uri.as_deref()?.strip_prefix("oci://")?.parse().ok()?;
+            let platform = material.annotations.get("platform")?.as_str()?.parse().ok()?;
+            Some((reference, platform, material.digest_of_content()?))
+        })
+    }
+
     /// One of the parameters that the caller chose.
     pub fn external(&self, name: &str) -> &Value {
         self.build_definition.external_parameters.get(name).unwrap_or(&Value::Null)
@@ -187,6 +207,7 @@ impl Provenance {
         let build_type = match product {
             Product::Image => BUILD_TYPE,
             Product::Files => FILES_TYPE,
+            Product::Rebased => REBASE_TYPE,
         };
         let version = BTreeMap::from([("containerize".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
         let definition = Definition {
@@ -207,7 +228,6 @@ impl Provenance {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::Digest;
 
     fn run(pairs: &[(&str, &str)]) -> (String, Option<String>) {
         let variables = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// A registry that lists what hangs on images.
-fn registry() -> TestRegistry {
+pub(crate) fn registry() -> TestRegistry {
     TestRegistry::start(Options::listing(Referrers::Proper))
 }
 
@@ -85,7 +85,7 @@ fn assert_same(done: &Done) {
 }
 
 /// A project of Python with a wheel and a base beside it, all of it committed.
-fn python() -> Project {
+pub(crate) fn python() -> Project {
     let project = Project::new(&[
         ("main.py", "import greeting\n\nif __name__ == \"__main__\":\n    print(greeting.WORDS)\n"),
         ("conf/a.toml", "a = 1\n"),
@@ -103,7 +103,7 @@ fn python() -> Project {
 }
 
 /// Puts the only image of a layout into a registry.
-fn put_layout(registry: &TestRegistry, repository: &str, tag: &str, layout: &Path) {
+pub(crate) fn put_layout(registry: &TestRegistry, repository: &str, tag: &str, layout: &Path) {
     let text = |path: PathBuf| std::fs::read(path).expect("a file");
     let index: Value = serde_json::from_slice(&text(layout.join("index.json"))).expect("JSON");
     let blob = |digest: &Value| {

@@ -11,9 +11,12 @@ use super::{Auth, Phase};
 pub(super) fn needed(phase: Phase, repository: &str, mount_from: Option<&str>) -> Vec<String> {
     let scope = |name: &str, action: &str| format!("repository:{name}:{action}");
     match phase {
-        Phase::GetBlob | Phase::HeadBlob | Phase::GetManifest | Phase::HeadManifest | Phase::Referrers => {
-            vec![scope(repository, "pull")]
-        }
+        Phase::GetBlob
+        | Phase::HeadBlob
+        | Phase::GetManifest
+        | Phase::HeadManifest
+        | Phase::Referrers
+        | Phase::Tags => vec![scope(repository, "pull")],
         Phase::PostUpload | Phase::PatchBlob | Phase::UploadStatus | Phase::PutBlob | Phase::PutManifest => {
             vec![scope(repository, "push")]
         }

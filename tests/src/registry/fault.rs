@@ -31,6 +31,8 @@ pub enum Phase {
     PutManifest,
     /// `GET` of the list of what hangs on a manifest.
     Referrers,
+    /// `GET` of the list of a repository's tags.
+    Tags,
     /// Anything under `/storage/`.
     Storage,
     /// Anything else.
@@ -40,7 +42,7 @@ pub enum Phase {
 impl Phase {
     /// Whether bytes come with the answer, and not with the request.
     pub(super) fn is_reading(self) -> bool {
-        matches!(self, Self::GetBlob | Self::GetManifest | Self::Referrers)
+        matches!(self, Self::GetBlob | Self::GetManifest | Self::Referrers | Self::Tags)
     }
 }
 

@@ -51,6 +51,8 @@ impl<'a> Route<'a> {
                 _ => Phase::GetManifest,
             };
             (repository, last, phase)
+        } else if let Some((repository, last)) = split("/tags/") {
+            (repository, last, Phase::Tags)
         } else if let Some((repository, last)) = split("/referrers/") {
             (repository, last, Phase::Referrers)
         } else {
@@ -92,9 +94,29 @@ impl<'a> Route<'a> {
             Phase::PutBlob => self.put_blob(state, seen, body),
             Phase::HeadManifest | Phase::GetManifest => self.get_manifest(state),
             Phase::PutManifest => self.put_manifest(state, seen, body, fault),
+            Phase::Tags => self.tags(state, seen),
             Phase::Referrers => referrers::list(state, seen, self.repository, self.last),
             Phase::Storage => self.storage(state, seen, body),
             Phase::Other => answer::refusal(404, "UNSUPPORTED", "no such endpoint"),
+        }
+    }
+
+    /// The tags of a repository, some on each page.
+    fn tags(&self, state: &State, seen: &Seen) -> Answer {
+        const PAGE: usize = 3;
+        let inner = state.lock();
+        let own = inner.manifests.keys().filter(|(own, name)| own == self.repository && !name.contains(':'));
+        let mut tags: Vec<&str> = own.map(|(_, name)| name.as_str()).collect();
+        tags.sort_unstable();
+        tags.retain(|tag| seen.query("last").is_none_or(|last| *tag > last));
+        let page: Vec<&str> = tags.iter().take(PAGE).copied().collect();
+        let list = answer::json(200, &serde_json::json!({"name": self.repository, "tags": page}));
+        match (page.last(), tags.len() > PAGE) {
+            (Some(last), true) => {
+                let next = format!("</v2/{}/tags/list?n={PAGE}&last={last}>; rel=\"next\"", self.repository);
+                answer::header(list, "link", &next)
+            }
+            _ => list,
         }
     }
 

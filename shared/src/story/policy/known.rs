@@ -65,7 +65,7 @@ impl About<'_> {
             let provenance: Provenance = serde_json::from_value(statement.predicate.clone())
                 .map_err(|_| "its provenance cannot be read")?;
             found.built.push(built(&provenance));
-            if provenance.is_of_an_image() {
+            if provenance.is_of_an_image() || provenance.is_of_a_rebase() {
                 own.push(statement);
                 found.own.push(provenance);
             }

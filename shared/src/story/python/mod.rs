@@ -47,6 +47,7 @@ use ahead::Ahead;
 use builds::Sources;
 use draft::{Draft, Reading};
 use locks::Locks;
+pub(super) use parts::skeleton;
 use resolve::Resolved;
 use wanted::{Group, Wanted};
 

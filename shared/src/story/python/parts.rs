@@ -40,7 +40,7 @@ pub(super) struct PythonParts<'a> {
 
 /// What makes a folder a virtual environment (PEP 405): its configuration, and the interpreter's
 /// names.
-pub(super) fn skeleton(interpreter: &Interpreter, owner: Owner) -> Vec<Entry> {
+pub(in crate::story) fn skeleton(interpreter: &Interpreter, owner: Owner) -> Vec<Entry> {
     let prefix = PREFIX.trim_start_matches('/');
     let home = interpreter.path.rsplit_once('/').map_or("/", |(home, _)| home);
     let settings = format!(

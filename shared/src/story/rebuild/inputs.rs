@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 
 use crate::config::{Language, Origin, Partial, from_table};
 use crate::error::{Error, Result};
-use crate::layer;
 use crate::oci::{Digest, Platform, Reference};
-use crate::trust::{Provenance, Resource};
+use crate::story::stated::check_contract;
+use crate::trust::Provenance;
 
 /// Stands in the provenance for what is not told, by itself or in a text.
 pub(super) const HIDDEN: &str = "***";
@@ -96,6 +96,10 @@ impl Inputs {
     pub(super) fn of(all: &[Provenance], shown: &str) -> Result<Self> {
         let cannot = |why: String| Error::integrity(format!("{shown} cannot be built again")).because(why);
         let provenance = all.first().ok_or_else(|| Error::bug("a build without provenance is repeated"))?;
+        if provenance.is_of_a_rebase() {
+            let from = provenance.external("image").as_str().unwrap_or("the image that it was rebased from");
+            return Err(cannot("it was rebased, and not built".into()).hint(format!("verify {from} instead")));
+        }
         check_contract(provenance).map_err(|(why, hint)| cannot(why).hint(hint))?;
         let text = |name: &str| provenance.external(name).as_str().map(str::to_owned);
         let name = text("name").ok_or_else(|| cannot("its provenance has no name".into()))?;
@@ -114,7 +118,7 @@ impl Inputs {
             false => Language::Python,
         };
         let source = Source::of(provenance).map_err(|(why, hint)| cannot(why).hint(hint))?;
-        let bases = all.iter().flat_map(|one| one.with_role("base")).filter_map(base).collect::<Vec<_>>();
+        let bases = all.iter().flat_map(Provenance::bases).collect::<Vec<_>>();
         let loose_bases = loose(&targets, &bases);
         let listed = provenance.external("configuration").get("platforms").and_then(Value::as_array);
         let listed = listed.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
@@ -165,26 +169,6 @@ fn is_hidden(value: &Value) -> bool {
         Value::Object(table) => table.values().any(is_hidden),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
-}
-
-/// Other rules make other bytes.
-fn check_contract(provenance: &Provenance) -> Result<(), (String, String)> {
-    let theirs = provenance.internal("layerContract");
-    if theirs.as_u64() == Some(u64::from(layer::CONTRACT)) {
-        return Ok(());
-    }
-    let version = provenance.internal("containerize").as_str().unwrap_or("the version that built it");
-    let why = format!(
-        "its layers follow contract {theirs}, and this version of containerize writes contract {}",
-        layer::CONTRACT
-    );
-    Err((why, format!("use containerize {version}")))
-}
-
-fn base(material: &Resource) -> Option<(Reference, Platform, Digest)> {
-    let reference = material.uri.as_deref()?.strip_prefix("oci://")?.parse().ok()?;
-    let platform = material.annotations.get("platform")?.as_str()?.parse().ok()?;
-    Some((reference, platform, material.digest_of_content()?))
 }
 
 fn same_base(reference: &Reference, name: &str) -> bool {

@@ -2,9 +2,9 @@
 
 use crate::base::StoredImage;
 use crate::error::{Error, Result};
-use crate::story::stated::{Stated, stated};
+use crate::story::stated::{Told, told};
 use crate::story::verify;
-use crate::trust::{self, Provenance, Signatory};
+use crate::trust::{Provenance, Signatory};
 use crate::words;
 use crate::words::flag;
 
@@ -18,27 +18,20 @@ pub(super) async fn provenance(
     shown: &str,
     signatory: Option<&Signatory>,
 ) -> Result<Vec<Provenance>> {
-    let digest = image.root.digest;
-    let Stated { statements, refused } = stated(image, signatory).await?;
-    let (mut ours, mut other) = (Vec::new(), false);
-    for statement in statements {
-        // One about the whole image is enough: others are of later runs that found it built.
-        let is_told = !ours.is_empty() && statement.is_about(&digest);
-        if statement.predicate_type != trust::PROVENANCE || is_told {
-            continue;
-        }
-        match serde_json::from_value::<Provenance>(statement.predicate) {
-            Ok(provenance) if provenance.is_of_an_image() => ours.push(provenance),
-            _ => other = true,
-        }
-    }
+    let Told { ours, is_of_others, refused } = told(image, signatory, Provenance::is_of_an_image).await?;
     if !ours.is_empty() {
         return Ok(ours);
+    }
+    if is_of_others {
+        let rebased = told(image, signatory, Provenance::is_of_a_rebase).await?.ours;
+        if !rebased.is_empty() {
+            return Ok(rebased);
+        }
     }
     if let (Some(signatory), Some(why)) = (signatory, refused.into_iter().next()) {
         return Err(verify::refusal(shown, signatory, why));
     }
-    Err(none(shown, other, signatory.is_some()))
+    Err(none(shown, is_of_others, signatory.is_some()))
 }
 
 fn none(shown: &str, is_of_others: bool, must_be_signed: bool) -> Error {

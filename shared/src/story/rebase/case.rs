@@ -1,0 +1,83 @@
+//! What is looked at to judge whether layers may be laid on another base, and what may be wrong with it.
+
+use serde::Serialize;
+
+use crate::check::Report;
+use crate::facts::LayerFacts;
+use crate::facts::details::FileSystem;
+use crate::image::Choices;
+use crate::oci::ImageConfig;
+
+/// What all rules look at, for one platform.
+pub(super) struct Case<'a> {
+    pub(super) choices: &'a Choices,
+    /// The layers that are laid on another base, the lowest first.
+    pub(super) ours: &'a [Ours],
+    pub(super) old: &'a Ground,
+    pub(super) new: &'a Ground,
+    /// Whether the environment's own layer was made anew for the new base's Python.
+    pub(super) is_remade: bool,
+}
+
+/// A layer of the image that is not of its base.
+pub(super) struct Ours {
+    pub(super) title: String,
+    pub(super) facts: LayerFacts,
+}
+
+/// A base, and how the image would run on it.
+pub(super) struct Ground {
+    /// The base's own.
+    pub(super) config: ImageConfig,
+    /// The base's files.
+    pub(super) base: FileSystem,
+    /// What was found in the image on it.
+    pub(super) report: Report,
+}
+
+/// What of the old base the image relies on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fact {
+    /// A directory's mode and owner, which a layer repeats.
+    Directory,
+    /// Where a link leads that a file may have been written through.
+    Link,
+    /// That there is nothing in the place of a file, or nothing of another kind.
+    Place,
+    /// The interpreter: its path and version.
+    Python,
+    /// The C library, by which wheels were chosen.
+    CLibrary,
+    /// Whether there is a shell, by which the command was chosen.
+    Shell,
+    /// Its lists of users and groups.
+    User,
+    /// Its packages, which Debian packages were added to.
+    Packages,
+    /// Which libraries it lacks.
+    Libraries,
+    /// How many layers it has.
+    Layers,
+    /// Something that a program or module needs to run.
+    Need,
+}
+
+/// A fact of the old base that the new one does not have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Broken {
+    /// What kind of fact it is.
+    pub fact: Fact,
+    /// Both bases, in a sentence without a full stop.
+    pub message: String,
+    /// The way from the image to it: a layer and a file, or what loads what.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub through: Vec<String>,
+}
+
+impl Broken {
+    pub(super) fn new(fact: Fact, message: impl Into<String>) -> Self {
+        Self { fact, message: message.into(), through: Vec::new() }
+    }
+}

@@ -1,0 +1,187 @@
+//! What layers rely on in the file system of their base: a build repeats its directories, follows its links, and
+//! replaces what is in the place of a file.
+
+use std::collections::BTreeMap;
+
+use super::case::{Broken, Case, Fact};
+use crate::facts::Contents;
+use crate::facts::tree::{Node, NodeKind};
+use crate::oci::{Mode, Owner};
+
+/// The facts about paths that are broken, each once.
+pub(super) fn broken(case: &Case<'_>) -> Vec<Broken> {
+    let (mut found, mut folders): (Vec<Broken>, BTreeMap<&str, &str>) = Default::default();
+    let (old, new) = (&case.old.base.contents, &case.new.base.contents);
+    for layer in case.ours {
+        for (path, node) in &layer.facts.entries {
+            let (then, now) = (old.tree.get(path), new.tree.get(path));
+            let broken = match node.kind {
+                NodeKind::Directory => {
+                    folders.entry(path).or_insert(&layer.title);
+                    of_directory(path, node, (then, now), case.choices.owner)
+                }
+                _ => of_file(path, (then, now)),
+            };
+            if let Some(mut broken) =
+                broken.filter(|broken| !found.iter().any(|known| known.message == broken.message))
+            {
+                broken.through = vec![format!("layer {}", layer.title), format!("/{path}")];
+                found.push(broken);
+            }
+        }
+    }
+    found.extend(links(old, new, &folders));
+    found
+}
+
+/// A directory of ours: one that is only implied has mode and owner of the base's.
+fn of_directory(
+    path: &str,
+    entry: &Node,
+    (then, now): (Option<&Node>, Option<&Node>),
+    owner: Owner,
+) -> Option<Broken> {
+    let shape = |node: &Node| (node.mode, node.uid, node.gid);
+    let of_our_own = |owner: Owner| (0o755, owner.uid, owner.gid);
+    let may_be_implied = match then {
+        Some(node) if node.kind == NodeKind::Directory => shape(node) == shape(entry),
+        // Layers that count as the base's belong to the administrator.
+        _ => [owner, Owner::ROOT].map(of_our_own).contains(&shape(entry)),
+    };
+    match now {
+        Some(node) if node.kind != NodeKind::Directory => Some(Broken::new(
+            Fact::Place,
+            format!("/{path} is a directory in the image, but {} in the new base", kind(node)),
+        )),
+        Some(node) if may_be_implied && shape(node) != shape(entry) => Some(Broken::new(
+            Fact::Directory,
+            format!(
+                "/{path} is {} in the old base, which the image repeats, but {} in the new one",
+                shown(entry),
+                shown(node)
+            ),
+        )),
+        // A build would make it anew.
+        None if then.is_some() && may_be_implied && shape(entry) != of_our_own(owner) => Some(Broken::new(
+            Fact::Directory,
+            format!("/{path} is {} in the old base, but missing in the new one", shown(entry)),
+        )),
+        _ => None,
+    }
+}
+
+/// A file or link of ours takes the place of a file or link, but of no directory.
+fn of_file(path: &str, (then, now): (Option<&Node>, Option<&Node>)) -> Option<Broken> {
+    match (then, now?) {
+        (_, Node { kind: NodeKind::Directory, .. }) => Some(Broken::new(
+            Fact::Place,
+            format!("/{path} is a file in the image, but a directory in the new base"),
+        )),
+        (None, now) => Some(Broken::new(
+            Fact::Place,
+            format!(
+                "/{path} of the image would hide {} of the new base, which the old one does not have",
+                kind(now)
+            ),
+        )),
+        (Some(_), _) => None,
+    }
+}
+
+/// Links of the old base that lead to our folders: what is in these may have been named through them.
+fn links(old: &Contents, new: &Contents, folders: &BTreeMap<&str, &str>) -> Vec<Broken> {
+    let links = old.tree.iter().filter(|(_, node)| matches!(node.kind, NodeKind::Symlink(_)));
+    links
+        .filter_map(|(link, _)| {
+            let to = old.follow(link)?;
+            let title = folders.get(to.as_str())?;
+            let now = new.follow(link);
+            (now.as_ref() != Some(&to)).then(|| Broken {
+                fact: Fact::Link,
+                message: match now {
+                    Some(now) => {
+                        format!("/{link} leads to /{to} in the old base, but to /{now} in the new one")
+                    }
+                    None => format!("/{link} leads to /{to} in the old base, but is missing in the new one"),
+                },
+                through: vec![format!("layer {title}"), format!("/{to}")],
+            })
+        })
+        .collect()
+}
+
+fn kind(node: &Node) -> String {
+    match &node.kind {
+        NodeKind::Directory => "a directory".into(),
+        NodeKind::File => "a file".into(),
+        NodeKind::Symlink(target) => format!("a link to {target}"),
+        NodeKind::Other => "a device or pipe".into(),
+    }
+}
+
+/// Mode and owner, as people write them.
+fn shown(Node { mode, uid, gid, .. }: &Node) -> String {
+    format!("{} {}", Mode(*mode), Owner { uid: *uid, gid: *gid })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: Owner = Owner { uid: 5, gid: 5 };
+
+    fn directory(mode: u32, owner: Owner) -> Node {
+        Node { kind: NodeKind::Directory, mode, uid: owner.uid, gid: owner.gid }
+    }
+
+    fn fact(entry: &Node, then: Option<Node>, now: Option<Node>) -> Option<Fact> {
+        of_directory("a", entry, (then.as_ref(), now.as_ref()), OURS).map(|broken| broken.fact)
+    }
+
+    #[test]
+    fn a_directory_that_may_be_implied_must_be_repeated_alike() {
+        let (root, ours) = (directory(0o750, Owner::ROOT), directory(0o755, OURS));
+        assert_eq!(fact(&root, Some(root.clone()), Some(root.clone())), None);
+        assert_eq!(
+            fact(&root, Some(root.clone()), Some(directory(0o700, Owner::ROOT))),
+            Some(Fact::Directory)
+        );
+        assert_eq!(fact(&root, Some(root.clone()), Some(directory(0o750, OURS))), Some(Fact::Directory));
+        assert_eq!(fact(&root, Some(root.clone()), None), Some(Fact::Directory), "it would be made as ours");
+        assert_eq!(fact(&ours, Some(ours.clone()), None), None, "as it would be made");
+        assert_eq!(fact(&ours, None, None), None);
+        assert_eq!(fact(&ours, None, Some(root.clone())), Some(Fact::Directory), "it would be repeated");
+        let implied = directory(0o755, Owner::ROOT);
+        assert_eq!(
+            fact(&implied, None, Some(root)),
+            Some(Fact::Directory),
+            "of a layer that counts as the base's"
+        );
+    }
+
+    #[test]
+    fn a_directory_that_was_declared_stays_whatever_the_base_has() {
+        let declared = directory(0o700, OURS);
+        let others = [None, Some(directory(0o755, Owner::ROOT)), Some(directory(0o711, OURS))];
+        for then in &others {
+            for now in &others {
+                assert_eq!(fact(&declared, then.clone(), now.clone()), None, "{then:?} {now:?}");
+            }
+        }
+        let file = Node { kind: NodeKind::File, ..declared.clone() };
+        assert_eq!(fact(&declared, None, Some(file)), Some(Fact::Place));
+    }
+
+    #[test]
+    fn a_file_replaces_what_it_replaced_and_nothing_else() {
+        let node = |kind| Node { kind, mode: 0o644, uid: 0, gid: 0 };
+        let (file, link, folder) =
+            (node(NodeKind::File), node(NodeKind::Symlink("x".into())), node(NodeKind::Directory));
+        let fact = |then, now| of_file("a", (then, now)).map(|broken| broken.fact);
+        assert_eq!(fact(None, None), None);
+        assert_eq!(fact(Some(&file), None), None);
+        assert_eq!(fact(Some(&file), Some(&link)), None);
+        assert_eq!(fact(None, Some(&file)), Some(Fact::Place));
+        assert_eq!(fact(Some(&file), Some(&folder)), Some(Fact::Place));
+    }
+}

@@ -1,0 +1,64 @@
+//! `rebase`: an image is laid on another base in the registry, and is what a build on that base gives.
+
+mod fleet;
+mod refusals;
+mod same;
+
+use containerize_tests::program::{Call, Done, Project};
+use containerize_tests::python::Base;
+use containerize_tests::registry::TestRegistry;
+use serde_json::Value;
+
+use super::rebuild::{put_layout, registry};
+
+/// A project, and a registry that holds bases and its images.
+struct Bench {
+    project: Project,
+    registry: TestRegistry,
+}
+
+impl Bench {
+    fn new(project: Project) -> Self {
+        Self { project, registry: registry() }
+    }
+
+    /// Puts a base there; its name.
+    fn lay(&self, tag: &str, base: &Base) -> String {
+        let folder = tempfile::tempdir().expect("folder");
+        base.write(folder.path());
+        put_layout(&self.registry, "bases/py", tag, folder.path());
+        format!("{}:{tag}", self.registry.repository("bases/py"))
+    }
+
+    fn image(&self, tag: &str) -> String {
+        format!("{}:{tag}", self.registry.repository("me/app"))
+    }
+
+    /// Builds and pushes on a base.
+    fn push(&self, machine: &str, base: &str, tag: &str, arguments: &[&str]) -> Call {
+        let repository = self.registry.repository("me/app");
+        let flags = ["--push", "--repository", &repository, "-t", tag, "--base", base];
+        let call = self.project.call_on(machine, [&flags[..], arguments].concat());
+        call.env("PIP_CONFIG_FILE", "/dev/null").env("SOURCE_DATE_EPOCH", "86400")
+    }
+
+    /// Rebases the image under the tag `1` on a machine that has seen nothing.
+    fn rebase(&self, base: &str, arguments: &[&str]) -> Call {
+        let image = self.image("1");
+        self.project.call_on("elsewhere", [&["rebase", image.as_str(), "--base", base], arguments].concat())
+    }
+
+    /// What a tag leads to.
+    fn digest(&self, tag: &str) -> String {
+        let (_, bytes) = self.registry.manifest("me/app", tag).unwrap_or_else(|| panic!("no {tag}"));
+        containerize_tests::layout::sha256(&bytes)
+    }
+}
+
+/// What a refusal says, as JSON.
+fn refused(call: Call) -> (Value, Done) {
+    let done = call.fail();
+    assert_eq!(done.code(), 4, "{}", done.shown());
+    let said = serde_json::from_str(done.stdout());
+    (said.unwrap_or_else(|error| panic!("{error}: {}", done.shown())), done)
+}

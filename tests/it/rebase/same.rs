@@ -1,0 +1,202 @@
+//! The digest after a rebase is that of a build on the new base.
+
+use containerize_tests::program::{Project, can_build};
+use containerize_tests::python::Base;
+use containerize_tests::registry::{Phase, TestRegistry};
+use serde_json::json;
+
+use super::Bench;
+use crate::rebuild::python;
+
+const BOTH: [&str; 2] = ["--platform", "linux/amd64,linux/arm64"];
+const ONE: [&str; 2] = ["--platform", "linux/amd64"];
+
+/// Builds on one base, rebases onto the other, builds on that, and compares.
+fn assert_same(what: &str, project: Project, old: &Base, new: &Base, arguments: &[&str]) -> Bench {
+    let bench = Bench::new(project);
+    let (old, new) = (bench.lay("old", old), bench.lay("new", new));
+    bench.push("here", &old, "1", arguments).succeed();
+    let before = bench.digest("1");
+    let done = bench.rebase(&new, &["--to", "2"]).succeed();
+    bench.push("third", &new, "3", arguments).succeed();
+    assert_eq!(bench.digest("2"), bench.digest("3"), "{what}: {}", done.shown());
+    assert_eq!(bench.digest("1"), before, "{what}: the tag stays where it was");
+    assert_ne!(bench.digest("2"), before, "{what}");
+    bench
+}
+
+fn slim() -> Base {
+    Base::debian(3, 13, 5)
+}
+
+fn patches() -> Vec<(&'static str, Base)> {
+    let env = json!(["LANG=C.UTF-8", "PATH=/opt/bin:/usr/local/bin:/usr/bin:/bin", "GPG_KEY=2"]);
+    vec![
+        ("another time", slim().created("2026-11-01T00:00:00Z")),
+        ("a changed package", slim().file("usr/lib/libz.so.1.3.1", "new", 0o644)),
+        ("another PATH and other variables", slim().config("Env", env)),
+        (
+            "a variable that the image sets",
+            slim().config("Env", json!(["PATH=/bin", "LEVEL=base", "VIRTUAL_ENV=x"])),
+        ),
+        (
+            "another command, user and folder",
+            slim().config("Cmd", json!(["bash"])).config("User", json!("7")),
+        ),
+        (
+            "labels and a health check",
+            slim()
+                .config("Labels", json!({"a": "b", "org.opencontainers.image.title": "x"}))
+                .config("Healthcheck", json!({"Test": ["NONE"]}))
+                .config("Shell", json!(["/bin/bash"])),
+        ),
+        (
+            "ports, volumes and a signal",
+            slim()
+                .config("ExposedPorts", json!({"9/tcp": {}}))
+                .config("Volumes", json!({"/data": {}}))
+                .config("StopSignal", json!("SIGINT")),
+        ),
+        ("a folder that the image has too", slim().folder("etc/app", 0o755)),
+    ]
+}
+
+#[test]
+fn python_images_are_the_same_on_every_patch_of_their_base() {
+    let old = slim().config("Env", json!(["PATH=/usr/local/bin:/usr/bin:/bin", "GPG_KEY=1"]));
+    for (what, new) in patches() {
+        let flags = ["--env", "LEVEL=image", "--file", "conf/a.toml:/etc/app/a.toml", "--port", "80"];
+        assert_same(what, python(), &old, &new, &[&ONE[..], &flags].concat());
+    }
+}
+
+#[test]
+fn another_patch_version_of_python_gets_another_configuration_of_the_environment() {
+    let new = Base::debian(3, 13, 6).created("2026-11-01T00:00:00Z");
+    let bench = assert_same("3.13.6", python(), &slim(), &new, &BOTH);
+    let image = bench.image("2");
+    let newest = bench.lay("newest", &Base::debian(3, 13, 7));
+    bench.project.call_on("elsewhere", ["rebase", &image, "--base", &newest, "--to", "4"]).succeed();
+    bench.push("third", &newest, "5", &BOTH).succeed();
+    assert_eq!(bench.digest("4"), bench.digest("5"), "and the next one");
+}
+
+#[test]
+fn an_index_is_rebased_platform_by_platform() {
+    let (_, new) = patches().remove(2);
+    let flags = ["--label", "x={platform}", "--annotation", "y={platform}", "--annotation", "z=1"];
+    let bench = assert_same("an index", python(), &slim(), &new, &[&BOTH[..], &flags].concat());
+    // What was rebased can be rebased again, and back.
+    let image = bench.image("2");
+    let old = format!("{}:old", bench.registry.repository("bases/py"));
+    let back = ["rebase", &image, "--base", &old, "--to", "4"];
+    bench.project.call_on("elsewhere", back).succeed();
+    assert_eq!(bench.digest("4"), bench.digest("1"));
+}
+
+#[test]
+fn secrets_and_the_format_of_docker_are_kept() {
+    let (_, new) = patches().remove(2);
+    let flags = ["--env", "API_TOKEN=hunter2", "--image-format", "docker", "--attestations", "referrers"];
+    let bench = assert_same("Docker", python(), &slim(), &new, &[&ONE[..], &flags].concat());
+    let hanging = bench.registry.hanging("me/app", &bench.digest("2"));
+    let told: Vec<String> =
+        hanging.iter().map(|(_, text)| String::from_utf8_lossy(text).into_owned()).collect();
+    assert!(told.iter().any(|text| text.contains("#rebase-v1")), "{told:?}");
+    assert!(!told.iter().any(|text| text.contains("hunter2")), "{told:?}");
+}
+
+#[test]
+fn rust_images_are_the_same_on_every_base_that_suits_them() {
+    if !can_build() {
+        return;
+    }
+    let other =
+        Base::alpine(3, 13, 5).config("Env", json!(["PATH=/x", "A=1"])).created("2026-11-01T00:00:00Z");
+    for (what, new) in [("Debian", Base::bare().file("usr/lib/x", "x", 0o644)), ("musl", other)] {
+        assert_same(what, Project::app(""), &Base::bare(), &new, &["--env", "B=2"]);
+    }
+}
+
+#[test]
+fn a_judgement_pushes_nothing_and_without_a_tag_none_is_set() {
+    let bench = Bench::new(python());
+    let (old, new) = (bench.lay("old", &slim()), bench.lay("new", &patches().remove(1).1));
+    bench.push("here", &old, "1", &ONE).succeed();
+    let pushed = |bench: &Bench| bench.registry.requests().iter().filter(|seen| seen.method == "PUT").count();
+    let before = pushed(&bench);
+    let done = bench.rebase(&new, &["--check"]).succeed();
+    assert!(done.stdout().contains("can be rebased onto"), "{}", done.shown());
+    assert_eq!(pushed(&bench), before, "{}", done.shown());
+    let done = bench.rebase(&new, &["--format", "json"]).succeed();
+    let said: serde_json::Value = serde_json::from_str(done.stdout()).expect("JSON");
+    assert_eq!(said["result"], "rebased", "{}", done.shown());
+    let digest = said["rebased"].as_str().expect("a digest");
+    assert!(bench.registry.manifest("me/app", digest).is_some(), "{}", done.shown());
+    let tags = bench.registry.requests();
+    let tags = tags.iter().filter(|seen| seen.method == "PUT" && seen.path.contains("/manifests/"));
+    assert!(tags.into_iter().all(|seen| seen.path.contains("sha256:") || seen.path.ends_with("/1")));
+    let done = bench.rebase(&old, &[]).succeed();
+    assert!(done.stdout().contains("already"), "{}", done.shown());
+}
+
+#[test]
+fn a_signed_image_is_verified_before_the_new_one_is_signed() {
+    let bench = Bench::new(python());
+    let (old, new) = (bench.lay("old", &slim()), bench.lay("new", &patches().remove(1).1));
+    let key = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/trust/plain.key");
+    let (private, public) = (key.display().to_string(), key.with_extension("pub").display().to_string());
+    bench.push("here", &old, "1", &[&ONE[..], &["--sign-key", &private]].concat()).succeed();
+    let sign = ["--to", "2", "--sign-key", &private];
+    let done = bench.rebase(&new, &sign).fail();
+    assert_eq!(done.code(), 2, "{}", done.shown());
+    assert!(done.stderr().contains("who must have signed the old ones"), "{}", done.shown());
+    let other = key.with_file_name("other.pub").display().to_string();
+    let done = bench.rebase(&new, &[&sign[..], &["--key", &other]].concat()).fail();
+    assert_eq!(done.code(), 4, "{}", done.shown());
+    assert!(bench.registry.manifest("me/app", "2").is_none(), "{}", done.shown());
+    bench.rebase(&new, &[&sign[..], &["--key", &public]].concat()).succeed();
+    let image = bench.image("2");
+    let verified = bench.project.call(["verify", &image, "--key", &public]).succeed();
+    assert!(verified.stdout().contains("provenance: signed"), "{}", verified.shown());
+    // A policy judges it by the base that it stands on now, and finds no source stated.
+    for (rule, code) in [("bases = ['*/py:new']", 0), ("bases = ['*/py:old']", 4), ("sources = ['*']", 4)] {
+        let policy = format!("signed-by = [{{ key = '{public}' }}]\n{rule}\n");
+        bench.project.write(&[("policy.toml", &policy)]);
+        let judged = bench.project.call(["verify", &image, "--policy", "policy.toml"]).run();
+        assert_eq!(judged.code(), code, "{rule}: {}", judged.shown());
+    }
+    // It is not a build, and says which one it came from.
+    let done = bench.project.call(["verify", &image, "--rebuild", "--key", &public]).fail();
+    assert!(done.stderr().contains("it was rebased, and not built"), "{}", done.shown());
+    assert!(done.stderr().contains(&bench.digest("1")), "{}", done.shown());
+}
+
+#[test]
+fn layers_of_the_new_base_are_mounted_and_statements_in_the_index_are_left() {
+    let bench = Bench::new(python());
+    let (old, new) = (bench.lay("old", &slim()), bench.lay("new", &patches().remove(1).1));
+    bench.push("here", &old, "1", &[&BOTH[..], &["--attestations", "index"]].concat()).succeed();
+    // On its own base it is left as it is, statements and all, and gets the tags.
+    let done = bench.rebase(&old, &["--to", "same", "--format", "json"]).succeed();
+    assert!(done.stdout().contains("\"unchanged\""), "{}", done.shown());
+    assert_eq!(bench.digest("same"), bench.digest("1"));
+    let (before, pages) = (bench.registry.count(Phase::PutBlob), bench.registry.count(Phase::Mount));
+    let done = bench.rebase(&new, &["--to", "2"]).succeed();
+    // A configuration for each platform, the statement, and the empty configuration of what hangs there.
+    assert_eq!(bench.registry.count(Phase::PutBlob) - before, 4, "{}", done.shown());
+    assert!(bench.registry.count(Phase::Mount) > pages, "{}", done.shown());
+    bench.push("third", &new, "3", &BOTH).succeed();
+    assert_eq!(bench.digest("2"), bench.digest("3"), "as a build without statements in the index");
+}
+
+#[test]
+fn an_image_in_a_registry_that_lists_nothing_can_be_rebased_again() {
+    let bench = Bench { project: python(), registry: TestRegistry::open() };
+    let (old, new) = (bench.lay("old", &slim()), bench.lay("new", &patches().remove(1).1));
+    bench.push("here", &old, "1", &[&ONE[..], &["--attestations", "referrers"]].concat()).succeed();
+    bench.rebase(&new, &["--to", "2"]).succeed();
+    let image = bench.image("2");
+    bench.project.call_on("elsewhere", ["rebase", &image, "--base", &old, "--to", "3"]).succeed();
+    assert_eq!(bench.digest("3"), bench.digest("1"));
+}
