@@ -235,6 +235,18 @@ impl Opener<'_> {
         found.context(|| format!("cannot use the base {reference} for {platform}"))
     }
 
+    /// The index that has this manifest for `platform`, if the reference or its pin in the file still leads to it.
+    pub async fn index_of(
+        &self,
+        manifest: &Digest,
+        reference: &Reference,
+        platform: &Platform,
+    ) -> Option<Digest> {
+        let lock = &self.lock.of_file();
+        let (root, found) = Opener { lock, ..*self }.locate(reference, platform).await.ok()?;
+        (found == *manifest).then_some(root)
+    }
+
     /// From a manifest or index down to the image for `platform`.
     pub(super) async fn descend(
         &self,

@@ -69,8 +69,7 @@ pub(super) async fn vouched(
     opener: &Opener<'_>,
     base: Wanted<'_>,
 ) -> Result<Option<Vouched>> {
-    // A build that is repeated has the bases that its provenance names by digest, with those who had signed them.
-    if base.verify.is_empty() || desk.request.repeats.is_some() {
+    if base.verify.is_empty() {
         return Ok(None);
     }
     let reference = match base.spec {
@@ -82,6 +81,13 @@ pub(super) async fn vouched(
         | BaseSpec::DockerArchive { .. }
         | BaseSpec::Local { .. } => None,
     };
+    // Whoever signed what is repeated says that the build had this very manifest, whose signature it had verified then.
+    let is_repeated = |of: &Reference| {
+        desk.request.repeats.as_ref().is_some_and(|repeat| repeat.vouches_for(of, base.platform))
+    };
+    if reference.is_some_and(is_repeated) {
+        return Ok(None);
+    }
     let full = reference.map(ToString::to_string);
     let Some(lists) = base.verify.of([Some(base.name), full.as_deref()].into_iter().flatten()) else {
         let name = base.name;
@@ -101,7 +107,11 @@ pub(super) async fn vouched(
             "use the base from its registry, or need no signature of it: {KEY} = {{ {name:?} = [] }}"
         )));
     };
-    let (root, manifest) = opener.locate(reference, base.platform).await?;
+    let (mut root, manifest) = opener.locate(reference, base.platform).await?;
+    if root == manifest && desk.request.repeats.is_some() {
+        // Provenance records the manifest, and many sign only the index around it.
+        root = opener.index_of(&manifest, reference, base.platform).await.unwrap_or(root);
+    }
     let place = Place { desk, name: base.name, reference, digests: [root, manifest] };
     let mut by = Vec::with_capacity(lists.len());
     for list in lists {
@@ -172,10 +182,18 @@ impl Place<'_> {
 
     /// Why the base is refused, with what tells most about that.
     fn refusal(&self, trusted: &[Trusted], found: Vec<Found>) -> Error {
-        let what = format!("the base {}", self.name);
+        let (what, is_repeated) = (format!("the base {}", self.name), self.desk.request.repeats.is_some());
         let mut refused = trusted.iter().zip(found).filter_map(|(one, mut found)| Some((one, found.why()?)));
         let Some((one, why)) = refused.next() else {
-            return unsigned(&what, None).hint(format!("use a base that is signed, or remove it from {KEY}"));
+            let hint = match is_repeated {
+                false => format!("use a base that is signed, or remove it from {KEY}").into(),
+                true => words!(
+                    "give the signer of the provenance with {} or {}: then the bases that it records need no signature of their own",
+                    flag("key").of("cosign.pub"),
+                    flag("identity").of("ID")
+                ),
+            };
+            return unsigned(&what, None).hint(hint);
         };
         if why.kind() != Kind::Integrity {
             return why;
