@@ -17,6 +17,7 @@ use crate::event::Events;
 use crate::layer::Press;
 use crate::oci::media_type::{Compression, layer_compression};
 use crate::oci::{Descriptor, Digest, History, ImageConfig, Manifest, ManifestKind, Platform, Reference};
+use crate::redact;
 use crate::registry::Client;
 use crate::store::{Blob, Store, Table};
 use crate::words;
@@ -281,7 +282,7 @@ impl Opener<'_> {
             )));
         }
         let said = [&manifest.annotations, &found.annotations, &config.config.labels];
-        let version = said.into_iter().find_map(|said| said.get(VERSION)).cloned();
+        let version = said.into_iter().find_map(|said| said.get(VERSION)).map(|said| redact::tame_word(said));
         Ok(BaseImage { name: None, digest: Some(found.digest), version, config, layers })
     }
 }
