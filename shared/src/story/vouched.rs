@@ -88,13 +88,7 @@ pub(super) async fn vouched(
     if reference.is_some_and(is_repeated) {
         return Ok(None);
     }
-    let full = reference.map(ToString::to_string);
-    let Some(lists) = base.verify.of([Some(base.name), full.as_deref()].into_iter().flatten()) else {
-        let name = base.name;
-        return Err(Error::usage(format!("{KEY} has no entry for the base {name}"))
-            .hint(format!("add one, such as {name:?} = {{ key = \"base.pub\" }}; [] in place of the signer needs no signature")));
-    };
-    let lists: Vec<&AnySigner> = lists.into_iter().filter(|list| !list.all().is_empty()).collect();
+    let lists = lists(&base, reference)?;
     if lists.is_empty() {
         return Ok(None);
     }
@@ -118,6 +112,21 @@ pub(super) async fn vouched(
         by.push(place.voucher(list).await?);
     }
     Ok(Some(Vouched { manifest, by }))
+}
+
+/// The lists of signers each of which must have one who has signed the base.
+fn lists<'v>(base: &Wanted<'v>, reference: Option<&Reference>) -> Result<Vec<&'v AnySigner>> {
+    let full = reference.map(ToString::to_string);
+    let plain = reference.map(|reference| {
+        Reference { repository: reference.repository.with_plain_host(), ..reference.clone() }.to_string()
+    });
+    let names = [Some(base.name), full.as_deref(), plain.as_deref()];
+    let lists = base.verify.of(names.into_iter().flatten()).ok_or_else(|| {
+        let name = base.name;
+        Error::usage(format!("{KEY} has no entry for the base {name}"))
+            .hint(format!("add one, such as {name:?} = {{ key = \"base.pub\" }}; [] in place of the signer needs no signature"))
+    })?;
+    Ok(lists.into_iter().filter(|list| !list.all().is_empty()).collect())
 }
 
 /// Where signatures of a base are.

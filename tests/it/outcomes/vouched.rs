@@ -253,6 +253,9 @@ fn bases_without_a_registry_are_made_here_or_refused() {
         assert!(done.stderr().contains(words), "{}", done.stderr());
     }
     lock(&scene.base(), "{ '*/base:1' = [] }").succeed();
+    let shouted = scene.base().replace("127.0.0.1", "LOCALHOST");
+    let done = lock(&shouted, "{ 'localhost:*' = { key = 'plain.pub' }, '*' = [] }").fail();
+    assert!(done.stderr().contains("is not signed"), "{}", done.stderr());
 }
 
 #[test]
