@@ -143,6 +143,37 @@ fn all_forms_of_the_right_signature_count_and_one_signer_of_several_suffices() {
 }
 
 #[test]
+fn what_cannot_be_read_beside_a_good_signature_does_not_count() {
+    let put = |scene: &Scene, tag: &str, manifest: &Value| {
+        scene.registry.put_manifest(BASE, tag, MANIFEST, manifest.to_string())
+    };
+    // A bundle that holds nothing.
+    let scene = Scene::new(Referrers::Proper);
+    let empty = scene.registry.put_blob(BASE, "{}");
+    let config = json!({ "mediaType": "application/vnd.oci.empty.v1+json", "digest": empty, "size": 2 });
+    let nothing = json!({
+        "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "config": config, "layers": [], "subject": { "mediaType": MANIFEST, "digest": scene.index, "size": 1 },
+    });
+    put(&scene, "nothing", &nothing);
+    scene.refused(KEY, "holds no document");
+    sign(&scene.registry, BASE, &scene.index);
+    scene.lock(KEY).succeed();
+
+    // A payload in the older form that is larger than any document.
+    let scene = Scene::new(Referrers::Proper);
+    sign_in_older_form(&scene.registry, BASE, &scene.index, &scene.index);
+    let tag = format!("{}.sig", scene.index.replace(':', "-"));
+    let (_, good) = scene.registry.manifest(BASE, &tag).expect("a signature");
+    let mut both: Value = serde_json::from_slice(&good).expect("JSON");
+    let mut large = both["layers"][0].clone();
+    large["size"] = json!(1_u64 << 40);
+    both["layers"].as_array_mut().expect("layers").insert(0, large);
+    put(&scene, &tag, &both);
+    scene.lock(KEY).succeed();
+}
+
+#[test]
 fn a_platform_that_is_signed_alone_counts_for_itself() {
     let scene = Scene::new(Referrers::Proper);
     sign(&scene.registry, BASE, &scene.images[0]);
