@@ -205,6 +205,29 @@ fn an_update_says_what_moved_and_a_check_writes_nothing() {
 }
 
 #[test]
+fn what_a_base_calls_itself_and_its_packages_steers_no_terminal_and_fills_no_log() {
+    let scene = Scene::new();
+    scene.release("1.0", &[("libc6", "2.36-9")]);
+    succeeds(scene.call(&["lock"]));
+    let long = "9".repeat(100_000);
+    scene.release("1.1\n::error::moved\u{1b}[2J", &[("libc6", &long), ("new\u{1b}]0;x\u{7}", "3\u{202e}4")]);
+    let done = scene.call(&["lock", "--update", "--check", "--format", "json"]).output().expect("started");
+    let json: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    let there = &json["moved"]["bases"][0]["platforms"][0];
+    assert_eq!(there["version"]["to"], "1.1\u{fffd}::error::moved\u{fffd}[2J");
+    let told = succeeds(scene.call(&["lock", "--update"]));
+    let lines = [
+        format!(
+            "  linux/{}: version 1.0 -> 1.1\u{fffd}::error::moved\u{fffd}[2J, 2 packages changed",
+            architecture()
+        ),
+        format!("    libc6 2.36-9 -> {}...", &long[..200]),
+        "    new\u{fffd}]0;x\u{fffd} 3\u{fffd}4 (new)".into(),
+    ];
+    assert!(told.ends_with(&lines.join("\n")), "{told:?}");
+}
+
+#[test]
 fn a_pinned_base_that_the_registry_has_lost_is_said_and_moves_on() {
     let scene = Scene::new();
     let (now, lost) = (scene.move_base("now"), format!("sha256:{}", "ab".repeat(32)));

@@ -112,6 +112,12 @@ impl BaseLock {
         own.copied().or_else(|| self.get(reference))
     }
 
+    /// What of it is in the file.
+    #[must_use]
+    pub fn of_file(&self) -> Self {
+        Self { platforms: BTreeMap::new(), ..self.clone() }
+    }
+
     /// Pins a reference.
     pub fn insert(&mut self, reference: &Reference, digest: Digest) {
         self.bases.insert(reference.to_string(), digest);

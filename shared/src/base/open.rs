@@ -17,6 +17,7 @@ use crate::event::Events;
 use crate::layer::Press;
 use crate::oci::media_type::{Compression, layer_compression};
 use crate::oci::{Descriptor, Digest, History, ImageConfig, Manifest, ManifestKind, Platform, Reference};
+use crate::redact;
 use crate::registry::Client;
 use crate::store::{Blob, Store, Table};
 use crate::words;
@@ -235,6 +236,18 @@ impl Opener<'_> {
         found.context(|| format!("cannot use the base {reference} for {platform}"))
     }
 
+    /// The index that has this manifest for `platform`, if the reference or its pin in the file still leads to it.
+    pub async fn index_of(
+        &self,
+        manifest: &Digest,
+        reference: &Reference,
+        platform: &Platform,
+    ) -> Option<Digest> {
+        let lock = &self.lock.of_file();
+        let (root, found) = Opener { lock, ..*self }.locate(reference, platform).await.ok()?;
+        (found == *manifest).then_some(root)
+    }
+
     /// From a manifest or index down to the image for `platform`.
     pub(super) async fn descend(
         &self,
@@ -269,7 +282,7 @@ impl Opener<'_> {
             )));
         }
         let said = [&manifest.annotations, &found.annotations, &config.config.labels];
-        let version = said.into_iter().find_map(|said| said.get(VERSION)).cloned();
+        let version = said.into_iter().find_map(|said| said.get(VERSION)).map(|said| redact::tame_word(said));
         Ok(BaseImage { name: None, digest: Some(found.digest), version, config, layers })
     }
 }

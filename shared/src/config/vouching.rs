@@ -1,5 +1,6 @@
 //! Who must have signed bases.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -85,7 +86,7 @@ impl BaseVerify {
     }
 
     /// The lists of signers each of which must have one who has signed the base of these names; `None` where no entry is
-    /// about it.
+    /// about it. Hosts have no case: of a base in a registry, one of the names has its host in small letters.
     pub fn of<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Option<Vec<&AnySigner>> {
         let named = match self {
             Self::All(signers) => return Some(vec![signers]),
@@ -93,7 +94,7 @@ impl BaseVerify {
         };
         let names: Vec<&str> = names.into_iter().collect();
         let is_about = |glob: &str| {
-            let set = globs::one(glob, Star::Anywhere);
+            let set = globs::set([glob, &*with_plain_host(glob)], Star::Anywhere);
             set.is_ok_and(|set| names.iter().any(|name| set.is_match(name)))
         };
         let found: Vec<&AnySigner> =
@@ -113,6 +114,21 @@ impl BaseVerify {
                 no_glob().or_else(|| of_signers(signers))
             }),
         }
+    }
+}
+
+/// A glob of names with hosts in small letters, as the repositories behind them are; only tags have a case.
+fn with_plain_host(glob: &str) -> Cow<'_, str> {
+    let is_in_registry = |first: &str| {
+        // Not `oci:FOLDER`, whose folder has a case.
+        let port = first.split_once(':').map_or("0", |(_, port)| port);
+        port.starts_with(|c: char| c.is_ascii_digit() || "*?[{".contains(c))
+    };
+    match (glob.split_once('/'), glob.rsplit_once('/')) {
+        (Some((first, _)), Some((name, tagged))) if is_in_registry(first) => {
+            format!("{}/{tagged}", name.to_ascii_lowercase()).into()
+        }
+        _ => glob.into(),
     }
 }
 
@@ -145,6 +161,22 @@ mod tests {
             read("{ 'deb*' = [] }").expect("nobody").of(["debian"]),
             Some(vec![&AnySigner::AnyOf(vec![])])
         );
+    }
+
+    #[test]
+    fn hosts_have_no_case_and_tags_and_folders_do() {
+        for (glob, name, is_about) in [
+            ("CGR.dev/*", "cgr.dev/you/x", true),
+            ("*.DEV:50*/x:A", "cgr.dev:5000/x:A", true),
+            ("{CGR.dev/a,GHCR.io/b}:*", "ghcr.io/b:1", true),
+            ("cgr.dev/x:A", "cgr.dev/x:a", false),
+            ("oci:Build/x", "oci:build/x", false),
+            ("oci:/Build/x", "oci:/build/x", false),
+            ("Build/x", "Build/x", true),
+        ] {
+            let verify = BaseVerify::ByName([(glob.to_owned(), AnySigner::AnyOf(Vec::new()))].into());
+            assert_eq!(verify.of([name]).is_some(), is_about, "{glob} {name}");
+        }
     }
 
     #[test]

@@ -34,6 +34,12 @@ impl Repository {
         if self.registry == "docker.io" { "registry-1.docker.io" } else { &self.registry }
     }
 
+    /// The same with the host in small letters: hosts have no case, and names are told apart by text.
+    #[must_use]
+    pub fn with_plain_host(&self) -> Self {
+        repository(Some(&self.registry.to_ascii_lowercase()), &self.name)
+    }
+
     /// This repository with a tag.
     pub fn with_tag(&self, tag: impl Into<String>) -> Reference {
         Reference { repository: self.clone(), tag: Some(tag.into()), digest: None }
@@ -221,6 +227,12 @@ mod tests {
         assert_eq!(read("ghcr.io/a/b/c").repository.name, "a/b/c");
         assert_eq!(read("[::1]:5000/x").repository.registry, "[::1]:5000");
         assert_eq!(read("index.docker.io/library/alpine").repository.api_host(), "registry-1.docker.io");
+    }
+
+    #[test]
+    fn hosts_have_no_case() {
+        assert_eq!(read("CGR.dev:443/a/b").repository.with_plain_host().to_string(), "cgr.dev:443/a/b");
+        assert_eq!(read("Docker.IO/alpine").repository.with_plain_host(), read("alpine").repository);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! needs not think of it. Values that may hold a login are kept as an [`Address`], which no form of
 //! printing shows.
 
+mod foreign;
 mod given;
 mod text;
 
@@ -13,6 +14,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+pub(crate) use foreign::{tame, tame_word};
 pub use given::{is_secret_variable, shown_variable, variables, without};
 pub use text::{clean, clean_call, excerpt, holds_login};
 

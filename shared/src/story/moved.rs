@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::base::lock::LockedPackages;
 use crate::oci::{Digest, Platform};
+use crate::redact::tame_word;
 
 /// All that a lock pins differently from before.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -99,8 +100,10 @@ pub(super) fn changes<'a>(
     let (before, now) = (versions(before), versions(now));
     let names: BTreeSet<&str> = before.keys().chain(now.keys()).copied().collect();
     let change = |name: &str| {
-        let version = VersionChange::between(shown(before.get(name)), shown(now.get(name)))?;
-        Some(PackageChange { name: name.to_owned(), version })
+        let (from, to) = (before.get(name), now.get(name));
+        // Compared as they are: what is shown of two may be the same.
+        let version = (from != to).then(|| VersionChange { from: shown(from), to: shown(to) })?;
+        Some(PackageChange { name: tame_word(name), version })
     };
     names.into_iter().filter_map(change).collect()
 }
@@ -114,7 +117,7 @@ fn versions<'a>(
 }
 
 fn shown(versions: Option<&BTreeSet<&str>>) -> Option<String> {
-    Some(versions?.iter().copied().collect::<Vec<_>>().join(", "))
+    Some(tame_word(&versions?.iter().copied().collect::<Vec<_>>().join(", ")))
 }
 
 /// What a set of Debian packages changes of the one that was pinned; `None` where it is the same.

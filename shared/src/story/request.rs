@@ -96,6 +96,15 @@ pub(super) fn named(file: &Path, image: &str) -> PathBuf {
 pub struct Repeat {
     /// The manifests of its bases, by reference and platform.
     pub bases: Vec<(Reference, Platform, Digest)>,
+    /// Whether somebody who was named has signed what is repeated. Anyone may have written what nobody has signed.
+    pub is_signed: bool,
+}
+
+impl Repeat {
+    /// Whether a signer says that this base was built on, for this platform.
+    pub(super) fn vouches_for(&self, reference: &Reference, platform: &Platform) -> bool {
+        self.is_signed && self.bases.iter().any(|(base, on, _)| (base, on) == (reference, platform))
+    }
 }
 
 /// What a call says to cargo.

@@ -52,12 +52,13 @@ impl Seeker<'_> {
     /// at.
     ///
     /// # Errors
-    /// When something that is listed cannot be read.
+    /// When the registry cannot be reached, or does not have what it lists.
     pub(super) async fn seek(&self, hanging: &[Descriptor], found: &mut [Found]) -> Result<()> {
         for thing in
             hanging.iter().filter(|thing| thing.artifact_type.as_deref().is_some_and(Bundle::is_kind))
         {
-            let content = self.client.document(self.repository, &thing.digest, self.store).await?;
+            let content = self.client.document(self.repository, &thing.digest, self.store).await;
+            let Some(content) = readable(content, found)? else { continue };
             for (signatory, found) in self.signatories.iter().zip(found.iter_mut()) {
                 found.add(signatory.verify(&content, self.image));
             }
@@ -67,16 +68,11 @@ impl Seeker<'_> {
 
     /// Looks for signatures in the form that cosign wrote before version 3.
     async fn seek_legacy(&self, found: &mut [Found]) -> Result<()> {
-        let layers = match self.client.shelved(self.repository, Shelf::Signatures, self.image).await {
-            // Anything may be under a tag: it is no signature then, and others may be good.
-            Err(error) if error.kind() == Kind::Integrity => {
-                found.iter_mut().for_each(|found| found.refused.push(error.copy().into()));
-                return Ok(());
-            }
-            layers => layers?,
-        };
+        let layers = self.client.shelved(self.repository, Shelf::Signatures, self.image).await;
+        let Some(layers) = readable(layers, found)? else { return Ok(()) };
         for layer in layers.iter().take(MOST_ENTRIES) {
-            let payload = self.client.small_blob(self.repository, layer, self.store).await?;
+            let payload = self.client.small_blob(self.repository, layer, self.store).await;
+            let Some(payload) = readable(payload, found)? else { continue };
             for (signatory, found) in self.signatories.iter().zip(found.iter_mut()) {
                 match signatory.verify_legacy(&payload, &layer.annotations, self.image) {
                     Ok(signer) => found.signed(signer),
@@ -85,6 +81,18 @@ impl Seeker<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// What was read, if it is what it should be. Anything may hang on an image or be under a tag: it is no signature then, and
+/// others may be good.
+fn readable<T>(read: Result<T>, found: &mut [Found]) -> Result<Option<T>> {
+    match read {
+        Err(error) if error.kind() == Kind::Integrity => {
+            found.iter_mut().for_each(|found| found.refused.push(error.copy().into()));
+            Ok(None)
+        }
+        read => read.map(Some),
     }
 }
 

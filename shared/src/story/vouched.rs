@@ -69,8 +69,7 @@ pub(super) async fn vouched(
     opener: &Opener<'_>,
     base: Wanted<'_>,
 ) -> Result<Option<Vouched>> {
-    // A build that is repeated has the bases that its provenance names by digest, with those who had signed them.
-    if base.verify.is_empty() || desk.request.repeats.is_some() {
+    if base.verify.is_empty() {
         return Ok(None);
     }
     let reference = match base.spec {
@@ -82,13 +81,14 @@ pub(super) async fn vouched(
         | BaseSpec::DockerArchive { .. }
         | BaseSpec::Local { .. } => None,
     };
-    let full = reference.map(ToString::to_string);
-    let Some(lists) = base.verify.of([Some(base.name), full.as_deref()].into_iter().flatten()) else {
-        let name = base.name;
-        return Err(Error::usage(format!("{KEY} has no entry for the base {name}"))
-            .hint(format!("add one, such as {name:?} = {{ key = \"base.pub\" }}; [] in place of the signer needs no signature")));
+    // Whoever signed what is repeated says that the build had this very manifest, whose signature it had verified then.
+    let is_repeated = |of: &Reference| {
+        desk.request.repeats.as_ref().is_some_and(|repeat| repeat.vouches_for(of, base.platform))
     };
-    let lists: Vec<&AnySigner> = lists.into_iter().filter(|list| !list.all().is_empty()).collect();
+    if reference.is_some_and(is_repeated) {
+        return Ok(None);
+    }
+    let lists = lists(&base, reference)?;
     if lists.is_empty() {
         return Ok(None);
     }
@@ -101,13 +101,32 @@ pub(super) async fn vouched(
             "use the base from its registry, or need no signature of it: {KEY} = {{ {name:?} = [] }}"
         )));
     };
-    let (root, manifest) = opener.locate(reference, base.platform).await?;
+    let (mut root, manifest) = opener.locate(reference, base.platform).await?;
+    if root == manifest && desk.request.repeats.is_some() {
+        // Provenance records the manifest, and many sign only the index around it.
+        root = opener.index_of(&manifest, reference, base.platform).await.unwrap_or(root);
+    }
     let place = Place { desk, name: base.name, reference, digests: [root, manifest] };
     let mut by = Vec::with_capacity(lists.len());
     for list in lists {
         by.push(place.voucher(list).await?);
     }
     Ok(Some(Vouched { manifest, by }))
+}
+
+/// The lists of signers each of which must have one who has signed the base.
+fn lists<'v>(base: &Wanted<'v>, reference: Option<&Reference>) -> Result<Vec<&'v AnySigner>> {
+    let full = reference.map(ToString::to_string);
+    let plain = reference.map(|reference| {
+        Reference { repository: reference.repository.with_plain_host(), ..reference.clone() }.to_string()
+    });
+    let names = [Some(base.name), full.as_deref(), plain.as_deref()];
+    let lists = base.verify.of(names.into_iter().flatten()).ok_or_else(|| {
+        let name = base.name;
+        Error::usage(format!("{KEY} has no entry for the base {name}"))
+            .hint(format!("add one, such as {name:?} = {{ key = \"base.pub\" }}; [] in place of the signer needs no signature"))
+    })?;
+    Ok(lists.into_iter().filter(|list| !list.all().is_empty()).collect())
 }
 
 /// Where signatures of a base are.
@@ -172,10 +191,18 @@ impl Place<'_> {
 
     /// Why the base is refused, with what tells most about that.
     fn refusal(&self, trusted: &[Trusted], found: Vec<Found>) -> Error {
-        let what = format!("the base {}", self.name);
+        let (what, is_repeated) = (format!("the base {}", self.name), self.desk.request.repeats.is_some());
         let mut refused = trusted.iter().zip(found).filter_map(|(one, mut found)| Some((one, found.why()?)));
         let Some((one, why)) = refused.next() else {
-            return unsigned(&what, None).hint(format!("use a base that is signed, or remove it from {KEY}"));
+            let hint = match is_repeated {
+                false => format!("use a base that is signed, or remove it from {KEY}").into(),
+                true => words!(
+                    "give the signer of the provenance with {} or {}: then the bases that it records need no signature of their own",
+                    flag("key").of("cosign.pub"),
+                    flag("identity").of("ID")
+                ),
+            };
+            return unsigned(&what, None).hint(hint);
         };
         if why.kind() != Kind::Integrity {
             return why;

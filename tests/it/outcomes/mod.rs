@@ -10,7 +10,7 @@ mod plan;
 mod policy;
 mod push;
 mod sign;
-mod vouched;
+pub(crate) mod vouched;
 
 use containerize_tests::fixture::manifest;
 use containerize_tests::layout::{Image, Layout};

@@ -80,6 +80,11 @@ fn bundle(key: &str, image: &str, predicate: &str) -> String {
     serde_json::to_string(&bundle).expect("JSON")
 }
 
+/// Signs an image with `plain.key`, in the form that hangs on it.
+pub(crate) fn sign(registry: &TestRegistry, repository: &str, image: &str) {
+    hang_bundle(registry, repository, image, &bundle("plain.key", image, trust::SIGNATURE));
+}
+
 const KEY: &str = "{ key = 'plain.pub' }";
 
 #[test]
@@ -110,12 +115,7 @@ fn a_base_that_nobody_or_somebody_else_has_signed_is_refused() {
         let both = "[{ key = 'plain.pub' }, { identity = 'me@example.org', issuer = 'https://example.org', trusted-root = 'root.json' }]";
         scene.refused(both, "is signed by none of the 2 signers that base-verify names");
 
-        hang_bundle(
-            &scene.registry,
-            BASE,
-            &scene.index,
-            &bundle("plain.key", &scene.index, trust::SIGNATURE),
-        );
+        sign(&scene.registry, BASE, &scene.index);
         scene.lock(KEY).succeed();
     }
 }
@@ -123,10 +123,7 @@ fn a_base_that_nobody_or_somebody_else_has_signed_is_refused() {
 #[test]
 fn all_forms_of_the_right_signature_count_and_one_signer_of_several_suffices() {
     let ways: [fn(&Scene); 3] = [
-        |scene| {
-            let signature = bundle("plain.key", &scene.index, trust::SIGNATURE);
-            hang_bundle(&scene.registry, BASE, &scene.index, &signature);
-        },
+        |scene| sign(&scene.registry, BASE, &scene.index),
         |scene| sign_in_older_form(&scene.registry, BASE, &scene.index, &scene.index),
         // As GitHub's attestations.
         |scene| {
@@ -146,10 +143,40 @@ fn all_forms_of_the_right_signature_count_and_one_signer_of_several_suffices() {
 }
 
 #[test]
+fn what_cannot_be_read_beside_a_good_signature_does_not_count() {
+    let put = |scene: &Scene, tag: &str, manifest: &Value| {
+        scene.registry.put_manifest(BASE, tag, MANIFEST, manifest.to_string())
+    };
+    // A bundle that holds nothing.
+    let scene = Scene::new(Referrers::Proper);
+    let empty = scene.registry.put_blob(BASE, "{}");
+    let config = json!({ "mediaType": "application/vnd.oci.empty.v1+json", "digest": empty, "size": 2 });
+    let nothing = json!({
+        "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "config": config, "layers": [], "subject": { "mediaType": MANIFEST, "digest": scene.index, "size": 1 },
+    });
+    put(&scene, "nothing", &nothing);
+    scene.refused(KEY, "holds no document");
+    sign(&scene.registry, BASE, &scene.index);
+    scene.lock(KEY).succeed();
+
+    // A payload in the older form that is larger than any document.
+    let scene = Scene::new(Referrers::Proper);
+    sign_in_older_form(&scene.registry, BASE, &scene.index, &scene.index);
+    let tag = format!("{}.sig", scene.index.replace(':', "-"));
+    let (_, good) = scene.registry.manifest(BASE, &tag).expect("a signature");
+    let mut both: Value = serde_json::from_slice(&good).expect("JSON");
+    let mut large = both["layers"][0].clone();
+    large["size"] = json!(1_u64 << 40);
+    both["layers"].as_array_mut().expect("layers").insert(0, large);
+    put(&scene, &tag, &both);
+    scene.lock(KEY).succeed();
+}
+
+#[test]
 fn a_platform_that_is_signed_alone_counts_for_itself() {
     let scene = Scene::new(Referrers::Proper);
-    let signature = bundle("plain.key", &scene.images[0], trust::SIGNATURE);
-    hang_bundle(&scene.registry, BASE, &scene.images[0], &signature);
+    sign(&scene.registry, BASE, &scene.images[0]);
     scene.lock(KEY).succeed();
     let other = scene.call(&["lock", "--platform", "linux/arm64"], KEY).fail();
     assert_eq!(other.code(), 4);
@@ -191,7 +218,7 @@ fn what_was_verified_holds_without_a_network_and_for_that_signer_and_digest_alon
         return;
     }
     let scene = Scene::new(Referrers::Proper);
-    hang_bundle(&scene.registry, BASE, &scene.index, &bundle("plain.key", &scene.index, trust::SIGNATURE));
+    sign(&scene.registry, BASE, &scene.index);
     let platform = ["--platform", "linux/amd64"];
     let build = |flags: &[&str], verify: &str| scene.call(&[&platform, flags].concat(), verify);
     // The base is here, and was not verified.
@@ -221,7 +248,7 @@ fn provenance_says_who_has_signed_the_base() {
         return;
     }
     let scene = Scene::new(Referrers::Proper);
-    hang_bundle(&scene.registry, BASE, &scene.index, &bundle("plain.key", &scene.index, trust::SIGNATURE));
+    sign(&scene.registry, BASE, &scene.index);
     let app = scene.registry.repository("me/app");
     let push = ["--quiet", "--push", "--repository", &app, "-t", "1", "--platform", "linux/amd64"];
     let done = scene.call(&push, KEY).succeed();
@@ -257,6 +284,9 @@ fn bases_without_a_registry_are_made_here_or_refused() {
         assert!(done.stderr().contains(words), "{}", done.stderr());
     }
     lock(&scene.base(), "{ '*/base:1' = [] }").succeed();
+    let shouted = scene.base().replace("127.0.0.1", "LOCALHOST");
+    let done = lock(&shouted, "{ 'localhost:*' = { key = 'plain.pub' }, '*' = [] }").fail();
+    assert!(done.stderr().contains("is not signed"), "{}", done.stderr());
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod lies;
 mod planted;
 mod refusals;
 mod same;
+mod vouched;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::difference::tame;
+use crate::redact::tame;
 use crate::story::called::NOT_IN_THE_IMAGE;
 use crate::trust::{Provenance, Resource};
 

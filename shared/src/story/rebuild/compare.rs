@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::difference::{Difference, Field, LayerDifference, OnlyIn, Place, Side, Within, tame};
+use super::difference::{Difference, Field, LayerDifference, OnlyIn, Place, Side, Within};
 use super::layers;
 use crate::base::StoredImage;
 use crate::error::{Error, Result};
 use crate::oci::{Descriptor, Digest, ImageConfig, Manifest, Platform};
-use crate::redact;
+use crate::redact::{self, tame};
 use crate::registry::Client;
 use crate::store::Store;
 

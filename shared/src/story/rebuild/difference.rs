@@ -184,11 +184,6 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// A text of others for a terminal, which it must not steer.
-pub(super) fn tame(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
 fn quoted(text: &str) -> String {
     format!("  in {text:?}")
 }

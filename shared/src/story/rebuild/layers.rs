@@ -5,11 +5,12 @@ use std::io::{self, Read};
 use tar::{Archive, Entries, EntryType};
 
 use super::bytes::first_difference;
-use super::difference::{Entry, Field, OnlyIn, Side, Within, tame};
+use super::difference::{Entry, Field, OnlyIn, Side, Within};
 use super::marks::{Marks, marks, that_differ};
 use crate::error::{Context, Error, Result};
 use crate::facts;
 use crate::oci::media_type::Compression;
+use crate::redact::tame;
 use crate::store::Blob;
 
 /// The end of the path of a file that lists the digests of others, which tell better what differs.

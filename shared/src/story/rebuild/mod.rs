@@ -124,7 +124,8 @@ impl Rebuilder<'_> {
         let (source, place, request) = (&inputs.source, &self.source, self.request);
         let checkout = tokio::task::block_in_place(|| checkout(source, place, &shown, request, self.events))?;
         let scratch = scratch::folder()?;
-        let call = repeat::request(&inputs, settings, &checkout, scratch.path(), request)?;
+        let signed = self.signatory.is_some();
+        let call = repeat::request((&inputs, signed), settings, &checkout, scratch.path(), request)?;
         let outcome = build(call).await.context(|| format!("{shown} cannot be built again"))?;
         let made = made(outcome, &inputs.name)?;
         let rebuilt = StoredImage::in_layout(&repeat::layout(scratch.path()), &made.digest).await?;
@@ -146,7 +147,7 @@ impl Rebuilder<'_> {
             image: shown,
             digest: found.root.digest,
             commit: inputs.source.commit,
-            signed: self.signatory.is_some(),
+            signed,
             same: difference.is_none(),
             difference,
             cause,

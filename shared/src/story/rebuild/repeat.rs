@@ -15,12 +15,13 @@ use crate::story::request::{Repeat, Request, RustCall};
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// The call that builds the image again from what is checked out, with everything new in the folder `scratch`. It begins
-/// with `request`, which says how registries are spoken to and where the cache is.
+/// with `request`, which says how registries are spoken to and where the cache is; `is_signed`: what the inputs are read
+/// from is signed by who was named.
 ///
 /// # Errors
 /// Integrity: what the compiler was told is not recorded, and not given either.
 pub(super) fn request(
-    inputs: &Inputs,
+    (inputs, is_signed): (&Inputs, bool),
     settings: Partial,
     checkout: &Checkout,
     scratch: &Path,
@@ -64,7 +65,7 @@ pub(super) fn request(
         },
         outputs: vec![Output::Layout { dir: layout(scratch), name: None }],
         use_cache: false,
-        repeats: Some(Repeat { bases: inputs.bases.clone() }),
+        repeats: Some(Repeat { bases: inputs.bases.clone(), is_signed }),
         ..request.clone()
     })
 }

@@ -44,7 +44,7 @@ impl Trusted {
                 let text = text(file, "trusted root")?;
                 (TrustedRoot::read(&text).context(|| unusable(file))?, text)
             }
-            None => (TrustedRoot::public()?, String::new()),
+            None => (TrustedRoot::public()?, TrustedRoot::PUBLIC.to_owned()),
         };
         let expected = |whole: &Option<String>, pattern: &Option<String>| {
             Expected::of(whole.as_deref(), pattern.as_deref()).context(|| format!("{key} is invalid"))
@@ -57,7 +57,7 @@ impl Trusted {
             source_ref: expected(&entry.source_ref, &entry.source_ref_pattern)?,
         };
         let whole = TrustedSigner { trusted_root: None, ..entry.clone() };
-        let mark = Digest::of(format!("{}\n{services}", json!(whole)).as_bytes());
+        let mark = Digest::of(format!("{}\n{}", json!(whole), Digest::of(services.as_bytes())).as_bytes());
         let name = Identity {
             identity: entry.identity.clone().unwrap_or_default(),
             issuer: entry.issuer.clone().unwrap_or_default(),
@@ -66,5 +66,28 @@ impl Trusted {
         };
         let name = name.line();
         Ok(Self { name, mark, signatory: Signatory::Named(Box::new((root, wanted))) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_holds_for_a_signer_holds_for_the_services_that_vouch_for_him() {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("public.json"), TrustedRoot::PUBLIC).expect("written");
+        std::fs::write(dir.path().join("newer.json"), format!("{}\n", TrustedRoot::PUBLIC)).expect("written");
+        let mark = |trusted_root: Option<&str>| {
+            let entry = TrustedSigner {
+                identity: Some("me@example.org".into()),
+                issuer: Some("https://example.org".into()),
+                trusted_root: trusted_root.map(str::to_owned),
+                ..TrustedSigner::default()
+            };
+            Trusted::read(dir.path(), "base-verify", &entry).expect("a signer").mark
+        };
+        assert_eq!(mark(None), mark(Some("public.json")), "the built-in root is one of them");
+        assert_ne!(mark(None), mark(Some("newer.json")));
     }
 }

@@ -33,9 +33,11 @@ impl TrustedRoot {
     /// # Errors
     /// Only a bug.
     pub fn public() -> Result<Self> {
-        Self::read(SIGSTORE_PRODUCTION_TRUSTED_ROOT)
-            .map_err(|e| Error::bug("the public trusted root cannot be read").because(e))
+        Self::read(Self::PUBLIC).map_err(|e| Error::bug("the public trusted root cannot be read").because(e))
     }
+
+    /// What [`TrustedRoot::public`] is read from: another version of the program may know another.
+    pub const PUBLIC: &str = SIGSTORE_PRODUCTION_TRUSTED_ROOT;
 
     /// Reads a trusted root.
     ///
