@@ -81,7 +81,7 @@ fn words_of_all(fleet: &Fleet) -> String {
         if let Some(error) = error {
             let _ = writeln!(text, "{tags}: {error}");
         }
-        let Some(one) = rebased else { continue };
+        let (Some(one), Some(digest)) = (rebased, digest) else { continue };
         let new = one.rebased.as_deref().unwrap_or_default();
         let _ = match one.result {
             Judgement::Unchanged => Ok(()),

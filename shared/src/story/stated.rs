@@ -47,6 +47,8 @@ pub(super) async fn stated_of_signed(
 pub(super) struct Told {
     /// As this program states it: one statement, or one for each platform where they are in the index.
     pub(super) ours: Vec<Provenance>,
+    /// Further ones about the whole image: of later runs that found it built, or of whoever may write there.
+    pub(super) others: Vec<Provenance>,
     /// Whether something else is stated.
     pub(super) is_of_others: bool,
     /// Why some of it does not count.
@@ -63,15 +65,18 @@ pub(super) async fn told(
     wanted: fn(&Provenance) -> bool,
 ) -> Result<Told> {
     let Stated { statements, refused } = stated(image, signatory).await?;
-    let mut told = Told { ours: Vec::new(), is_of_others: false, refused };
+    let mut told = Told { ours: Vec::new(), others: Vec::new(), is_of_others: false, refused };
     for statement in statements {
-        // One about the whole image is enough: others are of later runs that found it built.
-        let is_told = !told.ours.is_empty() && statement.is_about(&image.root.digest);
-        if statement.predicate_type != trust::PROVENANCE || is_told {
+        if statement.predicate_type != trust::PROVENANCE {
             continue;
         }
+        let is_further = !told.ours.is_empty() && statement.is_about(&image.root.digest);
         match serde_json::from_value::<Provenance>(statement.predicate) {
-            Ok(provenance) if wanted(&provenance) => told.ours.push(provenance),
+            Ok(provenance) if wanted(&provenance) => match is_further {
+                true => told.others.push(provenance),
+                false => told.ours.push(provenance),
+            },
+            _ if is_further => {}
             _ => told.is_of_others = true,
         }
     }

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::sign::{Desk, Trusted};
 use super::signed::{Found, Seeker, unsigned};
-use crate::base::Opener;
 use crate::base::spec::BaseSpec;
+use crate::base::{BaseImage, Opener};
 use crate::config::{AnySigner, BaseVerify};
 use crate::error::{Error, Kind, Result};
 use crate::oci::{Digest, Platform, Reference};
@@ -112,6 +112,31 @@ pub(super) async fn vouched(
         by.push(place.voucher(list).await?);
     }
     Ok(Some(Vouched { manifest, by }))
+}
+
+/// Opens the image of a base, if whoever must have signed it has; those are handed on, too.
+///
+/// # Errors
+/// Those of [`vouched`]; when it is not there, is broken, or lacks the platform.
+pub(super) async fn open(
+    desk: Desk<'_>,
+    opener: Opener<'_>,
+    base: Wanted<'_>,
+) -> Result<(BaseImage, Vec<Voucher>)> {
+    let Wanted { name, spec, platform, .. } = base;
+    let Some(vouched) = vouched(desk, &opener, base).await? else {
+        return Ok((opener.open(spec, platform).await?, Vec::new()));
+    };
+    // A tag may lead elsewhere by now.
+    let mut lock = opener.lock.clone();
+    if let BaseSpec::Registry(reference) = spec {
+        lock.pin(reference, platform, vouched.manifest);
+    }
+    let image = Opener { lock: &lock, ..opener }.open(spec, platform).await?;
+    match image.digest == Some(vouched.manifest) {
+        true => Ok((image, vouched.by)),
+        false => Err(Error::bug(format!("the base {name} is another than the one that was verified"))),
+    }
 }
 
 /// The lists of signers each of which must have one who has signed the base.

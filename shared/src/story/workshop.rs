@@ -209,19 +209,7 @@ impl Workshop<'_> {
         let BaseWish { name, platform, additions, .. } = wish;
         let opener = self.opener(additions.compression);
         let wanted = vouched::Wanted { name, spec, platform, verify: &additions.base_verify };
-        let Some(vouched) = vouched::vouched(self.desk(), &opener, wanted).await? else {
-            return Ok((opener.open(spec, platform).await?, Vec::new()));
-        };
-        // A tag may lead elsewhere by now.
-        let mut lock = self.lock.clone();
-        if let BaseSpec::Registry(reference) = spec {
-            lock.pin(reference, platform, vouched.manifest);
-        }
-        let image = Opener { lock: &lock, ..opener }.open(spec, platform).await?;
-        match image.digest == Some(vouched.manifest) {
-            true => Ok((image, vouched.by)),
-            false => Err(Error::bug(format!("the base {name} is another than the one that was verified"))),
-        }
+        vouched::open(self.desk(), opener, wanted).await
     }
 
     /// Opens a base as it is.

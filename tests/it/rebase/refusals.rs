@@ -127,6 +127,49 @@ fn images_of_which_too_little_is_known_are_refused() {
 }
 
 #[test]
+fn a_base_that_the_build_has_named_itself_is_not_proved() {
+    let bench = Bench::new(python());
+    let base = bench.lay("old", &slim());
+    let name = ["--label", "org.opencontainers.image.base.name=docker.io/library/python:3.13"];
+    bench.push("here", &base, "1", &[&ONE[..], &name].concat()).succeed();
+    let done = bench.rebase(&base, &["--check"]).fail();
+    assert_eq!(done.code(), 4, "{}", done.shown());
+    assert!(done.stderr().contains("said itself which base it names"), "{}", done.shown());
+}
+
+#[test]
+fn a_new_base_must_be_signed_where_the_call_says_so() {
+    let bench = Bench::new(python());
+    let (old, new) = (bench.lay("old", &slim()), bench.lay("new", &slim().created("2026-11-01T00:00:00Z")));
+    bench.push("here", &old, "1", &ONE).succeed();
+    let key = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/trust/plain.pub");
+    let signer = format!("{{ key = {:?} }}", key.display().to_string());
+    let call = || bench.rebase(&new, &["--to", "2"]).env("CONTAINERIZE_BASE_VERIFY", &signer);
+    let done = call().fail();
+    assert_eq!(
+        (done.code(), bench.registry.manifest("me/app", "2").is_none()),
+        (4, true),
+        "{}",
+        done.shown()
+    );
+    assert!(done.stderr().contains(&new), "{}", done.shown());
+    bench.rebase(&new, &["--to", "2"]).succeed();
+}
+
+#[test]
+fn one_platform_of_an_image_can_be_judged_by_its_digest() {
+    let bench = Bench::new(python());
+    let (old, new) = (bench.lay("old", &slim()), bench.lay("new", &slim().created("2026-11-01T00:00:00Z")));
+    bench.push("here", &old, "1", &["--platform", "linux/amd64,linux/arm64"]).succeed();
+    let (_, index) = bench.registry.manifest("me/app", "1").expect("pushed");
+    let index: serde_json::Value = serde_json::from_slice(&index).expect("json");
+    let digest = index["manifests"][1]["digest"].as_str().expect("a digest");
+    let image = format!("{}@{digest}", bench.registry.repository("me/app"));
+    let done = bench.project.call_on("elsewhere", ["rebase", &image, "--base", &new, "--check"]).succeed();
+    assert!(done.stdout().contains("can be rebased"), "{}", done.shown());
+}
+
+#[test]
 fn a_base_without_the_platform_is_refused() {
     let bench = Bench::new(python());
     let old = bench.lay("old", &slim());

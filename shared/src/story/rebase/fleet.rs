@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
 use super::outcome::{Judgement, Rebased};
@@ -35,15 +35,19 @@ pub struct Fleet {
 pub struct FleetImage {
     /// The tags that led to it.
     pub tags: Vec<String>,
-    /// Its digest: of the index, or of the only manifest.
-    #[serde(serialize_with = "crate::oci::as_text")]
-    pub digest: Digest,
+    /// Its digest: of the index, or of the only manifest. Where a tag cannot be asked for, nobody knows it.
+    #[serde(serialize_with = "digest_as_text", skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
     /// What was found out, and done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rebased: Option<Rebased>,
     /// Why it could not be judged, or pushed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+fn digest_as_text<S: serde::Serializer>(digest: &Option<Digest>, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&digest.as_ref().map(ToString::to_string).unwrap_or_default())
 }
 
 impl Fleet {
@@ -72,41 +76,58 @@ pub(super) async fn rebase(
     onto: Option<&Reference>,
 ) -> Result<Fleet> {
     work.desk.events.step("Listing", repository.to_string());
-    let groups = groups(work, repository).await?;
+    let Groups { images: groups, failed } = groups(work, repository).await?;
     let images = groups.into_iter().map(|(digest, tags)| async move {
         let image = repository.with_digest(digest);
         let done = work.rebase(&image, onto, Moves::Own(&tags)).await;
         let (rebased, error) = match done {
             Ok(rebased) => (Some(rebased), None),
-            Err(error) => {
-                let mut words = error.to_string();
-                error.causes().iter().for_each(|cause| words.push_str(&format!(": {cause}")));
-                (None, Some(words))
-            }
+            Err(error) => (None, Some(in_a_line(&error))),
         };
-        FleetImage { tags, digest, rebased, error }
+        FleetImage { tags, digest: Some(digest), rebased, error }
     });
     let mut images: Vec<FleetImage> = stream::iter(images).buffer_unordered(AT_ONCE).collect().await;
+    images.extend(failed);
     images.sort_by(|a, b| a.tags.cmp(&b.tags));
     Ok(Fleet { repository: repository.to_string(), images })
 }
 
-/// The images that tags lead to, each with its tags.
-async fn groups(work: &Work<'_>, repository: &Repository) -> Result<BTreeMap<Digest, Vec<String>>> {
+/// An error with its causes and what to do.
+fn in_a_line(error: &Error) -> String {
+    let mut words = error.to_string();
+    error.causes().iter().for_each(|cause| words.push_str(&format!(": {cause}")));
+    error.hint_text().into_iter().for_each(|hint| words.push_str(&format!("; {hint}")));
+    words
+}
+
+/// What the tags of a repository lead to.
+struct Groups {
+    /// Each image with its tags.
+    images: BTreeMap<Digest, Vec<String>>,
+    /// Tags that could not be asked for.
+    failed: Vec<FleetImage>,
+}
+
+async fn groups(work: &Work<'_>, repository: &Repository) -> Result<Groups> {
     let client = work.desk.client;
     let tags = client.tags(repository).await?.into_iter();
     let tags = tags.filter(|tag| !OF_OTHERS.iter().any(|beginning| tag.starts_with(beginning)));
     let asked = tags.map(|tag| async move {
         let place = Reference { repository: repository.clone(), tag: Some(tag.clone()), digest: None };
-        Ok::<_, Error>((tag, client.head_manifest(&place).await?))
+        (tag, client.head_manifest(&place).await)
     });
-    let found: Vec<(String, Option<Descriptor>)> =
-        stream::iter(asked).buffered(QUESTIONS).try_collect().await?;
-    let mut groups: BTreeMap<Digest, Vec<String>> = BTreeMap::new();
+    let found: Vec<(String, Result<Option<Descriptor>>)> =
+        stream::iter(asked).buffered(QUESTIONS).collect().await;
+    let mut groups = Groups { images: BTreeMap::new(), failed: Vec::new() };
     for (tag, entry) in found {
-        // One that is gone since it was listed is nobody's.
-        if let Some(entry) = entry {
-            groups.entry(entry.digest).or_default().push(tag);
+        match entry {
+            Ok(Some(entry)) => groups.images.entry(entry.digest).or_default().push(tag),
+            // One that is gone since it was listed is nobody's.
+            Ok(None) => {}
+            Err(error) => {
+                let error = Some(in_a_line(&error));
+                groups.failed.push(FleetImage { tags: vec![tag], digest: None, rebased: None, error });
+            }
         }
     }
     Ok(groups)

@@ -11,8 +11,9 @@ use crate::layer::Layer;
 use crate::oci::media_type::{DOCKER_MANIFEST, Format};
 use crate::oci::{
     Descriptor, Digest, History, ImageConfig, Manifest, ManifestKind, Platform, Reference, Repository,
+    to_json,
 };
-use crate::plan::Runtime;
+use crate::plan::{LABEL_PREFIX, Runtime};
 use crate::store::{Blob, Source};
 use crate::story::provenance::CHOICES;
 use crate::story::stated::{Told, check_contract, told};
@@ -36,8 +37,12 @@ struct OfPlatform {
     base: Option<(Reference, Digest)>,
 }
 
+/// So many statements about one image are tried: which is right, only the proof tells.
+const MOST_TRIED: usize = 8;
+
 impl Record {
-    /// Reads what the provenance records; where it must be signed, only of what is signed.
+    /// Reads what provenance records, each statement about the whole image by itself; where it must be signed, only of
+    /// what is signed.
     ///
     /// # Errors
     /// Integrity: nothing there records it, or other rules than those of this version count.
@@ -45,20 +50,26 @@ impl Record {
         image: &StoredImage,
         shown: &str,
         signatory: Option<&Signatory>,
-    ) -> Result<Self> {
-        let Told { ours, refused, .. } = told(image, signatory, records).await?;
-        let Some(first) = ours.first() else {
+    ) -> Result<Vec<Result<Self>>> {
+        let Told { ours, others, refused, .. } = told(image, signatory, records).await?;
+        if ours.is_empty() {
             if let (Some(signatory), Some(why)) = (signatory, refused.into_iter().next()) {
                 return Err(verify::refusal(shown, signatory, why));
             }
             return Err(unrecorded(shown, signatory.is_some()));
-        };
+        }
+        let each = std::iter::once(ours).chain(others.into_iter().map(|one| vec![one]));
+        Ok(each.take(MOST_TRIED).map(|statements| Self::of_statements(&statements, shown)).collect())
+    }
+
+    fn of_statements(ours: &[Provenance], shown: &str) -> Result<Self> {
+        let first = ours.first().ok_or_else(|| Error::bug("no statement is there"))?;
         check_contract(first).map_err(|(why, hint)| {
             Error::integrity(format!("{shown} cannot be rebased")).because(why).hint(hint)
         })?;
         let name = first.external("name").as_str().unwrap_or_default().to_owned();
         let mut platforms = Vec::new();
-        for one in &ours {
+        for one in ours {
             for (platform, choices) in one.internal(CHOICES).as_object().into_iter().flatten() {
                 let choices = serde_json::from_value(choices.clone()).map_err(|error| {
                     Error::integrity(format!("the provenance of {shown} cannot be read")).because(error)
@@ -71,12 +82,16 @@ impl Record {
         Ok(Self { name, platforms })
     }
 
-    /// What is recorded for a platform; where there is only one, no index names it.
-    fn of(&self, platform: Option<&Platform>) -> Option<&OfPlatform> {
-        match (platform.map(ToString::to_string), &self.platforms[..]) {
+    /// What is recorded for a platform. One that no index names may be the only one, or what its configuration says.
+    fn of(&self, named: Option<&Platform>, configured: &Platform) -> Option<&OfPlatform> {
+        let find = |platform: &Platform| {
+            let platform = platform.to_string();
+            self.platforms.iter().find(|one| one.platform == platform)
+        };
+        match (named, &self.platforms[..]) {
+            (Some(named), _) => find(named),
             (None, [only]) => Some(only),
-            (None, _) => None,
-            (Some(platform), all) => all.iter().find(|one| one.platform == platform),
+            (None, _) => find(configured),
         }
     }
 }
@@ -141,7 +156,8 @@ impl Stand<'_> {
         let config: ImageConfig = serde_json::from_slice(&self.image.small(&manifest.config).await?)
             .map_err(|error| cannot("its configuration cannot be read".into()).because(error))?;
         let of_what = || format!("nothing records what was chosen for {}", config.platform());
-        let recorded = self.record.of(entry.platform.as_ref()).ok_or_else(|| cannot(of_what()))?;
+        let recorded =
+            self.record.of(entry.platform.as_ref(), &config.platform()).ok_or_else(|| cannot(of_what()))?;
         let OfPlatform { platform, choices, base } = recorded;
         let platform: Platform = platform.parse()?;
         let (base_name, digest) = base.clone().ok_or_else(|| {
@@ -159,6 +175,10 @@ impl Stand<'_> {
             _ => Format::Oci,
         };
         let about = About { platform, choices: choices.clone(), config, format, ours };
+        if about.names_a_base() {
+            return Err(cannot("its build said itself which base it names, so nothing proves that it is this one".into())
+                .hint("build it without the labels and annotations org.opencontainers.image.base.*, or build it again"));
+        }
         let image = about.laid_on(&base, &about.ours)?;
         let standing = Standing { about, base_name, base, image };
         if standing.image.manifest.descriptor.digest != entry.digest {
@@ -196,6 +216,13 @@ impl About {
         let created = config.created.as_deref().unwrap_or_default();
         let runtime = &self.runtime_on(base);
         lay(base, &Said { platform, format: *format, created, runtime }, ours)
+    }
+
+    /// Whether the choices say which base the image names: then it would come out the same whatever it stands on.
+    fn names_a_base(&self) -> bool {
+        let Runtime { labels, annotations, .. } = &self.choices.runtime;
+        let base = format!("{LABEL_PREFIX}.base.");
+        labels.keys().chain(annotations.keys()).any(|name| name.starts_with(&base))
     }
 
     /// What the configuration says beyond that of a base.
@@ -237,12 +264,18 @@ fn ours(
 pub(super) fn check_index(stored: &StoredImage, standings: &[Standing], shown: &str) -> Result<()> {
     let ManifestKind::Index(found) = &stored.kind else { return Ok(()) };
     // Statements in it are about the old images.
-    let is_held = found.manifests.iter().any(Descriptor::is_attached);
+    let mut bare = found.clone();
+    bare.manifests.retain(|entry| !entry.is_attached());
     let runtimes: Vec<Runtime> = standings.iter().map(|one| one.about.runtime_on(&one.base)).collect();
     let images: Vec<Image> = standings.iter().map(|one| one.image.clone()).collect();
     let format = standings.first().map(|one| one.about.format).unwrap_or_default();
     let made = index(&images, &[], format, Runtime::shared_annotations(runtimes.iter()))?;
-    if is_held || made.descriptor.digest == stored.root.digest {
+    let is_bare = bare.manifests.len() == found.manifests.len();
+    let is_same = match is_bare {
+        true => made.descriptor.digest == stored.root.digest,
+        false => made.descriptor.digest == Digest::of(&to_json(&bare)?),
+    };
+    if is_same {
         return Ok(());
     }
     Err(Error::integrity(format!("{shown} cannot be rebased"))

@@ -11,6 +11,7 @@ use crate::layer;
 use crate::oci::{Digest, Platform, Reference, to_json};
 use crate::redact::clean;
 use crate::story::provenance::CHOICES;
+use crate::story::vouched::Voucher;
 use crate::trust::{Build, Product, Provenance, Resource, Run};
 
 /// One platform's share of what is stated.
@@ -19,6 +20,8 @@ pub(super) struct Share<'a> {
     pub(super) choices: &'a Choices,
     /// The manifest of the new base.
     pub(super) base: Option<Digest>,
+    /// Who has signed it.
+    pub(super) vouchers: &'a [Voucher],
 }
 
 /// The statement about everything in a set, as JSON.
@@ -44,7 +47,9 @@ pub(super) fn of_set(
         std::iter::once(Resource::at(format!("oci://{name}")).sha256(&digest).with("role", "image"));
     let bases = shares.iter().filter_map(|share| {
         let base = Resource::at(format!("oci://{onto}")).sha256(&share.base?).with("role", "base");
-        Some(base.with("platform", share.platform.to_string()))
+        let base = base.with("platform", share.platform.to_string());
+        let signers: Vec<Value> = share.vouchers.iter().map(|voucher| voucher.value().clone()).collect();
+        Some(if signers.is_empty() { base } else { base.with("signed-by", signers) })
     });
     let choices: Value =
         shares.iter().map(|share| (share.platform.to_string(), json!(share.choices))).collect();

@@ -12,7 +12,7 @@ use crate::base::lock::BaseLock;
 use crate::base::spec::BaseSpec;
 use crate::base::{BaseImage, Opener, StoredImage};
 use crate::check::Report;
-use crate::config::{Attest, Attestations, Sign};
+use crate::config::{Attest, Attestations, BaseVerify, Partial, Sign};
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::facts;
@@ -23,12 +23,13 @@ use crate::oci::{Digest, ImageConfig, Reference};
 use crate::plan::Runtime;
 use crate::registry::Client;
 use crate::sink;
-use crate::store::{Blob, Store};
+use crate::store::{Blob, Source, Store};
 use crate::story::hang::{Stated, Things, documents_hang};
 use crate::story::places;
 use crate::story::preflight::{self, fetched, file_system};
 use crate::story::request::Request;
 use crate::story::sign::{Desk, Signers};
+use crate::story::vouched::{self, Voucher};
 use crate::trust::{Run, Signatory};
 use crate::words;
 use crate::words::flag;
@@ -52,7 +53,9 @@ impl Rebaser<'_> {
     /// Usage: who signs or must have signed is not said as it must be. Those of the work.
     pub(super) async fn work<T>(&self, does: impl AsyncFnOnce(&Work<'_>) -> Result<T>) -> Result<T> {
         let Self { request, events, .. } = *self;
-        let attest = attest(request, events)?;
+        let said = places::without_project(request, events)?;
+        let verify = said.base_verify.clone().unwrap_or_default();
+        let attest = attest(said)?;
         if attest.sign.is_some() && self.signatory.is_none() && !self.only_judges {
             return Err(unverified());
         }
@@ -61,7 +64,8 @@ impl Rebaser<'_> {
         let signing = std::iter::once(&attest).filter(|_| !self.only_judges);
         let signers = Signers::of(request, &request.dir, signing, client.http())?;
         let desk = Desk { request, dir: &request.dir, store: &store, client: &client, events };
-        let work = Work { rebaser: self, attest: &attest, signers: &signers, desk, pins: Mutex::default() };
+        let (attest, signers, pins) = (&attest, &signers, Mutex::default());
+        let work = Work { rebaser: self, attest, verify: &verify, signers, desk, pins };
         let done = does(&work).await?;
         store.evict(request.cache_size);
         Ok(done)
@@ -69,8 +73,7 @@ impl Rebaser<'_> {
 }
 
 /// What is to be stated of the images, as the call says.
-fn attest(request: &Request, events: &Events) -> Result<Attest> {
-    let said = places::without_project(request, events)?;
+fn attest(said: Partial) -> Result<Attest> {
     if let Some(mistake) = said.sign.as_ref().and_then(Sign::mistake) {
         return Err(Error::usage(format!("sign is invalid: {mistake}")).hint(Sign::FORMS));
     }
@@ -90,6 +93,8 @@ fn attest(request: &Request, events: &Events) -> Result<Attest> {
 pub(super) struct Work<'a> {
     rebaser: &'a Rebaser<'a>,
     attest: &'a Attest,
+    /// Who must have signed new bases.
+    verify: &'a BaseVerify,
     signers: &'a Signers,
     pub(super) desk: Desk<'a>,
     /// What new bases led to when they were first asked for: all images of a call get the same.
@@ -110,6 +115,8 @@ struct Moved {
     standing: Standing,
     runtime: Runtime,
     base: BaseImage,
+    /// Who has signed the new base.
+    vouchers: Vec<Voucher>,
     image: Image,
     broken: Vec<Broken>,
 }
@@ -148,13 +155,7 @@ impl Work<'_> {
         let lock = BaseLock::default();
         let opener = Opener { jobs: self.jobs(), ..Opener::of_images((store, client), &lock, dir, events) };
         let stored = opener.stored(&BaseSpec::Registry(image.clone())).await?;
-        let record = Record::read(&stored, &shown, self.rebaser.signatory).await?;
-        let stand = Stand { image: &stored, record: &record, shown: &shown, home: &image.repository };
-        let mut standings = Vec::new();
-        for one in stored.images().await? {
-            standings.push(stand.on_its_base(one, &opener).await?);
-        }
-        check_index(&stored, &standings, &shown)?;
+        let (record, standings) = self.standing(&stored, image, &shown, &opener).await?;
         let onto = &match onto {
             Some(onto) => onto.clone(),
             None => only_base(&standings, &shown)?,
@@ -187,16 +188,61 @@ impl Work<'_> {
                 let set = self.set(&record, &moved, image)?;
                 let new = set.digest();
                 rebased.rebased = Some(new.to_string());
-                let references = self.places(image, rebased.digest, new, moves).await?;
-                if references.is_empty() {
-                    rebased.result = Judgement::Overtaken;
-                } else {
+                let old = rebased.digest;
+                let (references, own) = match moves {
+                    Moves::Any([]) => (vec![image.repository.with_digest(new)], None),
+                    Moves::Any(tags) => (tags.iter().map(|tag| tagged(image, tag)).collect(), None),
+                    Moves::Own(tags) => {
+                        let places =
+                            self.still_leading_to(old, tags.iter().map(|tag| tagged(image, tag))).await?;
+                        (vec![image.repository.with_digest(new)], Some(places))
+                    }
+                };
+                if own.as_ref().is_none_or(|own| !own.is_empty()) {
+                    let root = set.root().clone();
                     let set = ImageSet { references, ..set };
-                    rebased.references = self.push(set, &moved, (image, rebased.digest), onto).await?;
+                    rebased.references = self.push(set, &moved, (image, old), onto).await?;
+                    if let Some(own) = own {
+                        // Pushing takes its time: the tags are looked at once more.
+                        rebased.references = self.still_leading_to(old, own.into_iter()).await?;
+                        self.lead(&rebased.references, &root).await?;
+                    }
+                }
+                if rebased.references.is_empty() {
+                    rebased.result = Judgement::Overtaken;
                 }
             }
         }
         Ok(rebased)
+    }
+
+    /// All platforms on the bases that they were built on, by the first statement that is proved.
+    async fn standing(
+        &self,
+        stored: &StoredImage,
+        image: &Reference,
+        shown: &str,
+        opener: &Opener<'_>,
+    ) -> Result<(Record, Vec<Standing>)> {
+        let mut unproved = None;
+        for record in Record::read(stored, shown, self.rebaser.signatory).await? {
+            let proved = async {
+                let record = record?;
+                let stand = Stand { image: stored, record: &record, shown, home: &image.repository };
+                let mut standings = Vec::new();
+                for one in stored.images().await? {
+                    standings.push(stand.on_its_base(one, opener).await?);
+                }
+                check_index(stored, &standings, shown)?;
+                Ok((record, standings))
+            };
+            match proved.await {
+                Ok(proved) => return Ok(proved),
+                // Of several that are not, the first is the likeliest.
+                Err(error) => unproved = unproved.or(Some(error)),
+            }
+        }
+        Err(unproved.unwrap_or_else(|| Error::bug("no statement was read")))
     }
 
     /// Sets tags that are asked for to an image that stays as it is.
@@ -205,37 +251,38 @@ impl Work<'_> {
         let bytes = stored.manifest(&stored.root).await?;
         let mut places = Vec::new();
         for tag in tags.iter().filter(|_| !self.rebaser.only_judges) {
-            let place = Reference { tag: Some(tag.clone()), digest: None, ..image.clone() };
+            let place = tagged(image, tag);
             self.desk.client.push_manifest(&place, &stored.root.media_type, bytes.clone()).await?;
             places.push(place);
         }
         Ok(places)
     }
 
-    /// Where the new image is pushed to: under tags, or by its digest.
-    async fn places(
+    /// Those of these tags that lead to this image: someone may have pushed another since they were listed.
+    async fn still_leading_to(
         &self,
-        image: &Reference,
-        old: Digest,
-        new: Digest,
-        moves: Moves<'_>,
+        image: Digest,
+        places: impl Iterator<Item = Reference>,
     ) -> Result<Vec<Reference>> {
-        let place = |tag: &String| Reference { tag: Some(tag.clone()), digest: None, ..image.clone() };
-        match moves {
-            Moves::Any([]) => Ok(vec![image.repository.with_digest(new)]),
-            Moves::Any(tags) => Ok(tags.iter().map(place).collect()),
-            Moves::Own(tags) => {
-                let mut places = Vec::new();
-                for place in tags.iter().map(place) {
-                    // Someone may have pushed another image since it was listed.
-                    let now = self.desk.client.head_manifest(&place).await?;
-                    if now.is_some_and(|now| now.digest == old) {
-                        places.push(place);
-                    }
-                }
-                Ok(places)
+        let mut left = Vec::new();
+        for place in places {
+            if self.desk.client.head_manifest(&place).await?.is_some_and(|now| now.digest == image) {
+                left.push(place);
             }
         }
+        Ok(left)
+    }
+
+    /// Has tags lead to a manifest that is there.
+    async fn lead(&self, places: &[Reference], manifest: &Blob) -> Result<()> {
+        let Source::Memory(bytes) = &manifest.source else {
+            return Err(Error::bug("a manifest is not in memory"));
+        };
+        for place in places {
+            let media_type = &manifest.descriptor.media_type;
+            self.desk.client.push_manifest(place, media_type, bytes.clone()).await?;
+        }
+        Ok(())
     }
 
     /// The new base, pinned to what its name led to when it was first asked for: so all platforms and images are of the
@@ -261,11 +308,14 @@ impl Work<'_> {
     /// Lays one platform's image on the new base, and judges whether it may be.
     async fn judged(&self, standing: Standing, onto: &Reference, opener: &Opener<'_>) -> Result<Moved> {
         let about = &standing.about;
-        let base = opener.open(&BaseSpec::Registry(onto.clone()), &about.platform).await?;
+        let (name, spec) = (onto.to_string(), BaseSpec::Registry(onto.clone()));
+        let wanted =
+            vouched::Wanted { name: &name, spec: &spec, platform: &about.platform, verify: self.verify };
+        let (base, vouchers) = vouched::open(self.desk, Opener { ..*opener }, wanted).await?;
         let runtime = about.runtime_on(&base);
         let image = about.laid_on(&base, &about.ours)?;
         if image.manifest == standing.image.manifest {
-            return Ok(Moved { standing, runtime, base, image, broken: Vec::new() });
+            return Ok(Moved { standing, runtime, base, vouchers, image, broken: Vec::new() });
         }
         self.desk.events.step("Judging", format!("{onto} ({})", about.platform));
         let ours = self.ours(&standing).await?;
@@ -288,7 +338,7 @@ impl Work<'_> {
         if broken.is_empty() {
             validate(&image)?;
         }
-        Ok(Moved { standing, runtime, base, image, broken })
+        Ok(Moved { standing, runtime, base, vouchers, image, broken })
     }
 
     fn press(&self) -> Press<'_> {
@@ -366,7 +416,7 @@ impl Work<'_> {
                 let run = Run::of(&request.variables, self.signers.workflow(events).await);
                 let shares = moved.iter().map(|one| {
                     let About { platform, choices, .. } = &one.standing.about;
-                    Share { platform, choices, base: one.base.digest }
+                    Share { platform, choices, base: one.base.digest, vouchers: &one.vouchers }
                 });
                 let statement = statement::of_set(run, &set, &shares.collect::<Vec<_>>(), from, onto)?;
                 Some(Stated::without_bills(statement))
@@ -379,6 +429,10 @@ impl Work<'_> {
         Things { desk, signers, attest, is_named, created: &created, stated }.attach(&mut set).await?;
         sink::push(client, &set, sink::ask(client, &set).await?, store, events).await
     }
+}
+
+fn tagged(image: &Reference, tag: &str) -> Reference {
+    Reference { tag: Some(tag.to_owned()), digest: None, ..image.clone() }
 }
 
 /// Whoever may write to the registry could otherwise have anything signed.

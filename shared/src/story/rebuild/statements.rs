@@ -18,7 +18,7 @@ pub(super) async fn provenance(
     shown: &str,
     signatory: Option<&Signatory>,
 ) -> Result<Vec<Provenance>> {
-    let Told { ours, is_of_others, refused } = told(image, signatory, Provenance::is_of_an_image).await?;
+    let Told { ours, is_of_others, refused, .. } = told(image, signatory, Provenance::is_of_an_image).await?;
     if !ours.is_empty() {
         return Ok(ours);
     }
