@@ -167,12 +167,11 @@ fn internal(plan: &ImagePlan, images: &[Image], origins: &[Origin]) -> BTreeMap<
 
 /// What was chosen for each platform's image, whatever its base says.
 fn choices(plan: &ImagePlan, images: &[Image], origins: &[Origin]) -> Value {
-    let each = images.iter().zip(origins).filter_map(|(image, origin)| {
-        let platform = plan.platforms.iter().find(|platform| platform.platform == image.platform)?;
+    let each = images.iter().zip(origins).map(|(image, origin)| {
         let made =
             Made { libraries: !origin.libraries.is_empty(), exact_python: needs_exact_python(&origin.parts) };
-        let choices = Choices::of(plan, platform, made);
-        Some((image.platform.to_string(), json!(choices)))
+        let choices = Choices::of(plan, &origin.runtime, made);
+        (image.platform.to_string(), json!(choices))
     });
     each.collect()
 }

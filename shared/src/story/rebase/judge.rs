@@ -30,13 +30,17 @@ fn packages(Case { choices, old, new, .. }: &Case<'_>) -> Option<Broken> {
     })
 }
 
-/// Those of the building machine are what the base did not have.
+/// Those of the building machine are what the base did not have, and their folder follows those that the base names.
 fn libraries(Case { choices, old, new, .. }: &Case<'_>) -> Option<Broken> {
-    let same = old.config.rootfs == new.config.rootfs;
+    let folders = |ground: &Ground| {
+        let set = ground.config.config.env.iter().filter(|line| line.starts_with("LD_LIBRARY_PATH="));
+        set.cloned().collect::<Vec<String>>()
+    };
+    let same = old.config.rootfs == new.config.rootfs && folders(old) == folders(new);
     (choices.libraries && !same).then(|| {
         Broken::new(
             Fact::Libraries,
-            "the image has libraries of the machine that built it, which were chosen for the files of the old base, but the new one has others",
+            "the image has libraries of the machine that built it, which were chosen for the files and the LD_LIBRARY_PATH of the old base, but the new one has others",
         )
     })
 }
