@@ -28,8 +28,16 @@ fn slim() -> Base {
 
 #[test]
 fn python_images_are_refused_where_a_build_would_give_another_one() {
-    let mount = ["--file", "conf/a.toml:/var/run/app/a.toml", "--file", "conf/a.toml:/etc/conf/a.toml"];
-    let old = || slim().link("var/run", "/run").folder("run", 0o755).folder("etc/conf", 0o750);
+    let mount = [
+        "--file",
+        "conf/a.toml:/var/run/app/a.toml",
+        "--file",
+        "conf/a.toml:/etc/conf/a.toml",
+        "--file",
+        "conf/a.toml:/data/a.toml",
+    ];
+    let base = || slim().link("var/run", "/run").folder("run", 0o755).folder("etc/conf", 0o750);
+    let old = || base().link("data", "/mnt/data");
     for (what, new, fact, words) in [
         (
             "another minor",
@@ -51,6 +59,12 @@ fn python_images_are_refused_where_a_build_would_give_another_one() {
             slim().folder("var/run", 0o755),
             "link",
             "/var/run leads to /run in the old base",
+        ),
+        (
+            "a link that leads to nothing",
+            base().link("data", "/mnt/other"),
+            "link",
+            "/data leads to /mnt/data in the old base, but to /mnt/other",
         ),
         (
             "a link for a folder",
