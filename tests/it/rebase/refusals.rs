@@ -98,9 +98,15 @@ fn patch_versions_of_python_that_may_need_other_distributions_are_refused() {
     let marked = lock.replace("greeting==1.0 ", "greeting==1.0 ; python_full_version < '3.13.9' ");
     assert_ne!(marked, lock);
     project.write(&[("requirements.txt", &marked)]);
-    let found = broken(project, &slim(), &Base::debian(3, 13, 6), &ONE);
-    let words = "3.13.5, but the new base has 3.13.6, for which other distributions may be needed";
-    assert!(found.iter().any(|(fact, said)| fact == "python" && said.contains(words)), "{found:?}");
+    let required = python();
+    let about = std::fs::read_to_string(required.at("pyproject.toml")).expect("a project");
+    let about = about.replace("[project]\n", "[project]\nrequires-python = '<3.13.6'\n");
+    required.write(&[("pyproject.toml", &about)]);
+    for project in [project, required] {
+        let found = broken(project, &slim(), &Base::debian(3, 13, 6), &ONE);
+        let words = "3.13.5, but the new base has 3.13.6, for which other distributions may be needed";
+        assert!(found.iter().any(|(fact, said)| fact == "python" && said.contains(words)), "{found:?}");
+    }
     let found = broken(python(), &Base::debian(3, 13, 0), &slim(), &ONE);
     assert!(found.iter().any(|(fact, said)| fact == "python" && said.contains("3.13.0")), "{found:?}");
 }
