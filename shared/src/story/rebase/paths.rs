@@ -1,15 +1,15 @@
 //! What layers rely on in the file system of their base: a build repeats its directories, follows its links, and
 //! replaces what is in the place of a file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::case::{Broken, Case, Fact};
+use super::case::{Broken, Case, Fact, Found};
 use crate::facts::tree::{Node, NodeKind, Tree};
 use crate::oci::{Mode, Owner};
 
-/// The facts about paths that are broken, each once.
-pub(super) fn broken(case: &Case<'_>) -> Vec<Broken> {
-    let (mut found, mut folders): (Vec<Broken>, BTreeMap<&str, &str>) = Default::default();
+/// The facts about paths that are broken, for each path the first one.
+pub(super) fn broken(case: &Case<'_>, found: &mut Found) {
+    let (mut told, mut folders): (BTreeSet<&str>, BTreeMap<&str, &str>) = Default::default();
     let (old, new) = (&case.old.base.contents, &case.new.base.contents);
     for layer in case.ours {
         for (path, node) in &layer.facts.entries {
@@ -21,11 +21,9 @@ pub(super) fn broken(case: &Case<'_>) -> Vec<Broken> {
                 }
                 _ => of_file(path, (then, now)),
             };
-            if let Some(mut broken) =
-                broken.filter(|broken| !found.iter().any(|known| known.message == broken.message))
-            {
-                broken.through = vec![format!("layer {}", layer.title), format!("/{path}")];
-                found.push(broken);
+            if let Some(broken) = broken.filter(|_| told.insert(path)) {
+                let through = vec![format!("layer {}", layer.title), format!("/{path}")];
+                found.extend([Broken { through, ..broken }]);
             }
         }
     }
@@ -34,7 +32,6 @@ pub(super) fn broken(case: &Case<'_>) -> Vec<Broken> {
         folders.insert("", &first.title);
     }
     found.extend(links(&old.tree, &new.tree, folders));
-    found
 }
 
 /// A directory of ours: one that is only implied has mode and owner of the base's.
