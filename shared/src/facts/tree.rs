@@ -117,6 +117,21 @@ impl Tree {
         }
         Some(done.join("/"))
     }
+
+    /// `path` with a link at its end followed too, as a directory that is made there would go, whether or not something
+    /// is there already. `None` when the links go round in circles.
+    pub fn real_folder(&self, path: &str) -> Option<String> {
+        let mut path = self.real_path(path)?;
+        for _ in 0..MAX_LINKS {
+            let Some(Node { kind: NodeKind::Symlink(target), .. }) = self.get(&path) else {
+                return Some(path);
+            };
+            let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+            let next = if target.starts_with('/') { target.clone() } else { format!("{parent}/{target}") };
+            path = self.real_path(&next)?;
+        }
+        (!matches!(self.get(&path), Some(Node { kind: NodeKind::Symlink(_), .. }))).then_some(path)
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::oci::{Healthcheck, ImageConfig, Owner};
-use crate::plan::{ImagePlan, PlatformPlan, Runtime, search_path};
+use crate::plan::{ImagePlan, Runtime, search_path};
 use crate::redact::{BLANK, clean};
 
 /// What was chosen for one platform's image, whatever its base says. Values of secret variables and logins are blank.
@@ -40,10 +40,10 @@ pub struct Made {
 }
 
 impl Choices {
-    /// Those of a plan.
-    pub fn of(image: &ImagePlan, platform: &PlatformPlan, made: Made) -> Self {
+    /// Those of a plan, and of what one platform's configuration came to say beyond the base's.
+    pub fn of(image: &ImagePlan, runtime: &Runtime, made: Made) -> Self {
         let python = image.python().is_some();
-        let mut runtime = platform.runtime.clone();
+        let mut runtime = runtime.clone();
         let extends_path = python && runtime.env.contains_key("PATH") && !image.sets_variable("PATH");
         let words = [&mut runtime.entrypoint, &mut runtime.cmd].into_iter().flatten();
         words.chain(runtime.healthcheck.iter_mut().map(|check| &mut check.test)).flatten().for_each(|word| {

@@ -68,15 +68,7 @@ fn place(entry: &Entry, base: &Tree) -> Result<Entry> {
     let mut path = base.real_path(&entry.path).ok_or_else(circle)?;
     if entry.is_directory() {
         // A directory is made where the link leads, as `/var/run` on Debian.
-        for _ in 0..40 {
-            let Some(Node { kind: NodeKind::Symlink(target), .. }) = base.get(&path) else { break };
-            let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-            let next = if target.starts_with('/') { target.clone() } else { format!("{parent}/{target}") };
-            path = base.real_path(&next).ok_or_else(circle)?;
-        }
-        if matches!(base.get(&path), Some(Node { kind: NodeKind::Symlink(_), .. })) {
-            return Err(circle());
-        }
+        path = base.real_folder(&path).ok_or_else(circle)?;
     } else if matches!(base.get(&path), Some(Node { kind: NodeKind::Directory, .. })) {
         // It would take the place of the directory and of all that is in it.
         return Err(Error::usage(format!("/{path} is a directory in the base, where a file should go"))

@@ -49,8 +49,8 @@ pub fn missing(document: &str, platforms: &[String]) -> String {
 pub struct Built {
     /// Who built.
     pub builder: String,
-    /// What it was built from.
-    pub sources: Vec<Source>,
+    /// What it was built from; `None` where it only moved to another base, and others say how all of it is built.
+    pub sources: Option<Vec<Source>>,
 }
 
 /// A repository that an image was built from.

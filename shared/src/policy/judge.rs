@@ -135,15 +135,19 @@ fn builders(evidence: &Evidence, allowed: &Globs) -> Result<String, String> {
 
 fn sources(evidence: &Evidence, allowed: &Globs) -> Result<String, String> {
     let builds = evidence.builds.as_ref().map_err(Clone::clone)?;
-    if let Some(dirty) = builds.iter().flat_map(|built| &built.sources).find(|source| source.is_dirty) {
+    let told = || builds.iter().filter_map(|built| built.sources.as_deref());
+    if let Some(dirty) = told().flatten().find(|source| source.is_dirty) {
         let of = dirty.address.iter().map(|address| format!(" of {address}")).collect::<String>();
         return Err(format!("it was built from uncommitted changes{of}"));
     }
+    let unknown = || "its provenance contains no repository".to_owned();
     let mut addresses = BTreeSet::new();
-    for built in builds {
-        let told: Option<Vec<&str>> = built.sources.iter().map(|source| source.address.as_deref()).collect();
-        let told = told.filter(|told| !told.is_empty());
-        addresses.extend(told.ok_or("its provenance contains no repository")?);
+    for sources in told() {
+        let told: Option<Vec<&str>> = sources.iter().map(|source| source.address.as_deref()).collect();
+        addresses.extend(told.filter(|told| !told.is_empty()).ok_or_else(unknown)?);
+    }
+    if addresses.is_empty() {
+        return Err(unknown());
     }
     all_allowed("it was built from", &addresses, |address| allowed.has(address), Rule::Sources)
 }
@@ -254,7 +258,7 @@ mod tests {
 
     fn built(address: Option<&str>, is_dirty: bool) -> Built {
         let sources = vec![Source { address: address.map(str::to_owned), is_dirty }];
-        Built { builder: "https://example.com/builder".into(), sources }
+        Built { builder: "https://example.com/builder".into(), sources: Some(sources) }
     }
 
     fn evidence() -> Evidence {
@@ -348,13 +352,21 @@ mod tests {
             (built(Some("https://example.com/you/app"), true), "uncommitted changes of https://example.com/"),
             (built(None, true), "uncommitted changes"),
             (built(None, false), "contains no repository"),
-            (Built { sources: Vec::new(), ..good.clone() }, "contains no repository"),
+            (Built { sources: Some(Vec::new()), ..good.clone() }, "contains no repository"),
             (built(Some("https://example.com/me/app"), false), "from https://example.com/me/app, which"),
         ];
         for (second, words) in bad {
             let why = judged(second.clone()).expect_err(words);
             assert!(why.contains(words), "{second:?}: {why}");
         }
+        let moved = Built { sources: None, ..good.clone() };
+        assert!(judged(moved.clone()).is_ok(), "the other one says it");
+        let silent = Evidence { builds: Ok(vec![moved]), ..evidence() };
+        assert!(sources(&silent, &any()).is_err());
+    }
+
+    fn any() -> Globs {
+        vec!["*".to_owned()].try_into().expect("globs")
     }
 
     #[test]

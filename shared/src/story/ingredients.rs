@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::facts::notes;
 use crate::image::ImageSet;
 use crate::oci::Digest;
+use crate::plan::Runtime;
 use crate::python::{Name, PythonVersion};
 use crate::store::Store;
 use crate::wheel::Papers;
@@ -72,6 +73,8 @@ pub(super) struct Origin {
     pub(super) parts: Ingredients,
     /// The folder that its added files are relative to.
     pub(super) dir: PathBuf,
+    /// What its configuration says beyond the base's: what is planned, and where libraries of this machine are.
+    pub(super) runtime: Runtime,
     /// The base's reference and digest, where it is from a registry.
     pub(super) base: Option<(String, Digest)>,
     /// Who has signed the base, as far as somebody must have.

@@ -66,8 +66,8 @@ pub(super) fn pack<'p, P: Parts>(
         {
             layers.insert(0, bundle.layer);
             origin.libraries = bundle.libraries;
-            let mut platform = (*platform).clone();
-            platform.runtime.env.insert(bundle.variable.0.to_owned(), bundle.variable.1);
+            origin.runtime.env.insert(bundle.variable.0.to_owned(), bundle.variable.1);
+            let platform = PlatformPlan { runtime: origin.runtime.clone(), ..(*platform).clone() };
             made = assemble(&base.image, image, &platform, &layers)?;
         }
         validate(&made)?;
@@ -88,6 +88,7 @@ fn origin(parts: Ingredients, dir: &Path, platform: &PlatformPlan, base: &Base) 
     Ok(Origin {
         parts,
         dir: dir.to_owned(),
+        runtime: platform.runtime.clone(),
         base: base.image.name.clone().zip(base.image.digest),
         base_signers: base.signed_by.iter().map(|voucher| voucher.value().clone()).collect(),
         below: base.image.layers.iter().map(|layer| layer.descriptor.digest).collect(),

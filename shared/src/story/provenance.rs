@@ -1,6 +1,7 @@
 //! How images were built, as a statement about all manifests of a set: everything that building them again needs.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -15,6 +16,7 @@ use crate::image::{Choices, Image, ImageSet, Made};
 use crate::layer;
 use crate::oci::{Digest, to_json};
 use crate::plan::{Call, ImagePlan, LABEL_PREFIX, PlatformPlan, TargetPlan};
+use crate::python::PythonVersion;
 use crate::read;
 use crate::redact::clean;
 use crate::sbom::{Purl, of_crate};
@@ -33,6 +35,15 @@ static PATCH_VERSION: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let after = format!("{VERSION}{WITHIN}{QUOTE}{COMPARES}{NAME}");
     Regex::new(&format!("{before}|{after}")).ok()
 });
+
+/// What projects and locks require of Python beside markers, with the rest of the line: a table may follow.
+static REQUIREMENT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    const KEYS: &str = "(requires[-_]python|python_requires|python-versions|python)";
+    Regex::new(&format!(r#"{KEYS}["']?[ \t]*=[ \t\r\n]*[ -~\t]*"#)).ok()
+});
+
+/// A version of three numbers, but for the first one of a minor version: two others are both later than that.
+static PATCH: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[0-9]+\.[0-9]+\.0*[1-9][0-9]*").ok());
 
 /// The parameter with what was chosen for each platform's image ([`Choices`]).
 pub(super) const CHOICES: &str = "choices";
@@ -167,23 +178,38 @@ fn internal(plan: &ImagePlan, images: &[Image], origins: &[Origin]) -> BTreeMap<
 
 /// What was chosen for each platform's image, whatever its base says.
 fn choices(plan: &ImagePlan, images: &[Image], origins: &[Origin]) -> Value {
-    let each = images.iter().zip(origins).filter_map(|(image, origin)| {
-        let platform = plan.platforms.iter().find(|platform| platform.platform == image.platform)?;
-        let made =
-            Made { libraries: !origin.libraries.is_empty(), exact_python: needs_exact_python(&origin.parts) };
-        let choices = Choices::of(plan, platform, made);
-        Some((image.platform.to_string(), json!(choices)))
+    let each = images.iter().zip(origins).map(|(image, origin)| {
+        let made = Made { libraries: !origin.libraries.is_empty(), exact_python: needs_exact_python(origin) };
+        let choices = Choices::of(plan, &origin.runtime, made);
+        (image.platform.to_string(), json!(choices))
     });
     each.collect()
 }
 
-/// Whether what is installed may depend on the patch version of Python: where the lock speaks of one, or there is none.
-fn needs_exact_python(parts: &Ingredients) -> bool {
-    if parts.distributions.iter().all(|distribution| distribution.lineage.is_own) {
-        return false;
-    }
-    let text = parts.lock.as_ref().and_then(|path| read::text(path, read::LOCK).ok());
-    text.is_none_or(|text| PATCH_VERSION.as_ref().is_none_or(|pattern| pattern.is_match(&text)))
+/// Whether a build with another patch version of Python may install something else, or fail: where the project or its
+/// lock speaks of one, or where there are distributions of others and no lock.
+fn needs_exact_python(origin: &Origin) -> bool {
+    let Ingredients { distributions, python: Some(python), lock, .. } = &origin.parts else { return false };
+    let project = |name: &str| match read::text(&origin.dir.join(name), read::DOCUMENT) {
+        Ok(text) => names_patch(&text, *python),
+        Err(error) => error.kind() != ErrorKind::NotFound,
+    };
+    let lock = match lock {
+        Some(path) => read::text(path, read::LOCK).map_or(true, |text| names_patch(&text, *python)),
+        None => !distributions.iter().all(|distribution| distribution.lineage.is_own),
+    };
+    lock || ["pyproject.toml", "setup.cfg", "setup.py"].into_iter().any(project)
+}
+
+/// Whether a marker compares with a patch version, or a requirement names one of this minor version: those of others
+/// hold for all of its patch versions, or for none.
+fn names_patch(text: &str, python: PythonVersion) -> bool {
+    let (Some(marker), Some(requirement), Some(patch)) = (&*PATCH_VERSION, &*REQUIREMENT, &*PATCH) else {
+        return true;
+    };
+    let minor = format!("{}.{}.", python.major, python.minor);
+    let names = |requirement: &str| patch.find_iter(requirement).any(|one| one.as_str().starts_with(&minor));
+    marker.is_match(text) || requirement.find_iter(text).any(|one| names(one.as_str()))
 }
 
 /// Everything that went in, each once.
@@ -290,24 +316,35 @@ mod tests {
     use crate::config::{KEYS, Origin, Place, fold, from_table, from_toml};
 
     #[test]
-    fn markers_of_patch_versions_are_found_in_locks() {
-        let pattern = PATCH_VERSION.as_ref().expect("a pattern");
+    fn constraints_that_name_patch_versions_are_found() {
+        let python = "3.13.5".parse().expect("a version");
         for text in [
             "async-timeout ; python_full_version < '3.11.3' \\",
             "marker = \"python_full_version<'3.11.3'\"",
             r#"markers = "python_full_version <= \"3.11.2\"""#,
             "\"3.12.4\" >= python_full_version",
             "implementation_version not in '3.13.1 3.13.2'",
+            "requires-python = \">=3.13.4\"",
+            "[[package]]\nname = \"a\"\nrequires-python = '>=3.9,<3.13.6'",
+            "[tool.poetry.dependencies]\npython = \"^3.13.2\"",
+            "x = [{version = \"1\", python = \"<3.13.6\"}, {version = \"2\", python = \">=3.13.6\"}]",
+            "\"python\"={version=\"!=3.13.7\"}",
+            "python-versions = \"<4.0,>=3.13.1\"",
+            "requires_python = \"~=3.13.5\"",
+            "[options]\npython_requires =\n    >=3.13.1",
         ] {
-            assert!(pattern.is_match(text), "{text}");
+            assert!(names_patch(text, python), "{text}");
         }
         for text in [
             "resolution-markers = [\"python_full_version >= '3.13'\"]",
             "colorama==0.4.6 ; python_version < '3.12' and sys_platform == 'win32'",
             "requires-python = \">=3.12.4\"",
+            "requires-python = \">=3.13.0,<3.15\"",
+            "python-versions = \">=3.7.1,<3.14\"",
+            "python = \"^3.13\"\nversion = \"3.13.4\"",
             "version = \"3.11.3\"\nmarker = \"python_full_version < '3.12'\"",
         ] {
-            assert!(!pattern.is_match(text), "{text}");
+            assert!(!names_patch(text, python), "{text}");
         }
     }
 

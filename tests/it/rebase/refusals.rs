@@ -28,8 +28,16 @@ fn slim() -> Base {
 
 #[test]
 fn python_images_are_refused_where_a_build_would_give_another_one() {
-    let mount = ["--file", "conf/a.toml:/var/run/app/a.toml", "--file", "conf/a.toml:/etc/conf/a.toml"];
-    let old = || slim().link("var/run", "/run").folder("run", 0o755).folder("etc/conf", 0o750);
+    let mount = [
+        "--file",
+        "conf/a.toml:/var/run/app/a.toml",
+        "--file",
+        "conf/a.toml:/etc/conf/a.toml",
+        "--file",
+        "conf/a.toml:/data/a.toml",
+    ];
+    let base = || slim().link("var/run", "/run").folder("run", 0o755).folder("etc/conf", 0o750);
+    let old = || base().link("data", "/mnt/data");
     for (what, new, fact, words) in [
         (
             "another minor",
@@ -51,6 +59,12 @@ fn python_images_are_refused_where_a_build_would_give_another_one() {
             slim().folder("var/run", 0o755),
             "link",
             "/var/run leads to /run in the old base",
+        ),
+        (
+            "a link that leads to nothing",
+            base().link("data", "/mnt/other"),
+            "link",
+            "/data leads to /mnt/data in the old base, but to /mnt/other",
         ),
         (
             "a link for a folder",
@@ -84,9 +98,15 @@ fn patch_versions_of_python_that_may_need_other_distributions_are_refused() {
     let marked = lock.replace("greeting==1.0 ", "greeting==1.0 ; python_full_version < '3.13.9' ");
     assert_ne!(marked, lock);
     project.write(&[("requirements.txt", &marked)]);
-    let found = broken(project, &slim(), &Base::debian(3, 13, 6), &ONE);
-    let words = "3.13.5, but the new base has 3.13.6, for which other distributions may be needed";
-    assert!(found.iter().any(|(fact, said)| fact == "python" && said.contains(words)), "{found:?}");
+    let required = python();
+    let about = std::fs::read_to_string(required.at("pyproject.toml")).expect("a project");
+    let about = about.replace("[project]\n", "[project]\nrequires-python = '<3.13.6'\n");
+    required.write(&[("pyproject.toml", &about)]);
+    for project in [project, required] {
+        let found = broken(project, &slim(), &Base::debian(3, 13, 6), &ONE);
+        let words = "3.13.5, but the new base has 3.13.6, for which other distributions may be needed";
+        assert!(found.iter().any(|(fact, said)| fact == "python" && said.contains(words)), "{found:?}");
+    }
     let found = broken(python(), &Base::debian(3, 13, 0), &slim(), &ONE);
     assert!(found.iter().any(|(fact, said)| fact == "python" && said.contains("3.13.0")), "{found:?}");
 }

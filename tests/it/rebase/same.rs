@@ -118,6 +118,48 @@ fn rust_images_are_the_same_on_every_base_that_suits_them() {
     }
 }
 
+/// Writes a program that needs a library which only the folder `here` has.
+fn compile_with_a_library(project: &Project) {
+    project.write(&[
+        ("own.c", "int own(void) { return 0; }"),
+        ("tool.c", "int own(void); void _start(void) { own(); }"),
+    ]);
+    std::fs::create_dir(project.at("here")).expect("a folder");
+    let cc = |arguments: &[&str]| {
+        let mut call = std::process::Command::new("cc");
+        let done = call.arg("-nostdlib").args(arguments).current_dir(project.at(""));
+        assert!(done.status().expect("a C compiler").success(), "{arguments:?}");
+    };
+    cc(&["-shared", "-o", "here/libown.so", "own.c"]);
+    cc(&["-o", "tool", "tool.c", "-Lhere", "-lown"]);
+}
+
+#[test]
+fn libraries_of_the_building_machine_stay_on_a_base_with_the_same_files() {
+    let project = python();
+    compile_with_a_library(&project);
+    let bench = Bench::new(project);
+    let old = bench.lay("old", &slim());
+    let same = bench.lay("same", &slim().config("Env", json!(["PATH=/bin", "A=1"])));
+    let platform = format!("linux/{}", if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" });
+    let flags = ["--platform", &platform, "--native", "bundle", "--file", "tool:/usr/bin/tool"];
+    let push = |machine: &str, base: &str, tag: &str| {
+        bench.push(machine, base, tag, &flags).env("LD_LIBRARY_PATH", bench.project.at("here")).succeed()
+    };
+    push("here", &old, "1");
+    bench.rebase(&same, &["--to", "2"]).succeed();
+    push("third", &same, "3");
+    assert_eq!(bench.digest("2"), bench.digest("3"));
+    for (tag, new) in [
+        ("files", slim().file("usr/lib/x", "x", 0o644)),
+        ("folders", slim().config("Env", json!(["PATH=/bin", "LD_LIBRARY_PATH=/opt"]))),
+    ] {
+        let new = bench.lay(tag, &new);
+        let (said, done) = super::refused(bench.rebase(&new, &["--format", "json"]));
+        assert_eq!(said["platforms"][0]["broken"][0]["fact"], "libraries", "{}", done.shown());
+    }
+}
+
 #[test]
 fn a_judgement_pushes_nothing_and_without_a_tag_none_is_set() {
     let bench = Bench::new(python());

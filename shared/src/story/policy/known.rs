@@ -60,15 +60,26 @@ impl About<'_> {
         let all: Vec<&Statement<Value>> =
             statements.iter().filter(|one| one.predicate_type == trust::PROVENANCE).collect();
         self.is_covered("provenance", &all)?;
-        let (mut found, mut own) = (Provenances::default(), Vec::new());
+        let (mut found, mut own, mut builds) = (Provenances::default(), Vec::new(), Vec::new());
+        let mut moves = Vec::new();
         for statement in all {
             let provenance: Provenance = serde_json::from_value(statement.predicate.clone())
                 .map_err(|_| "its provenance cannot be read")?;
+            if provenance.is_of_an_image() {
+                builds.push(statement);
+            }
+            if provenance.is_of_a_rebase() {
+                moves.push(found.built.len());
+            }
             found.built.push(built(&provenance));
             if provenance.is_of_an_image() || provenance.is_of_a_rebase() {
                 own.push(statement);
                 found.own.push(provenance);
             }
+        }
+        // The same image may have been built on its base as well.
+        if self.is_covered("provenance", &builds).is_ok() {
+            moves.into_iter().for_each(|at| found.built[at].sources = None);
         }
         if !own.is_empty() {
             found.is_all_own = self.is_covered("provenance of containerize", &own);
@@ -106,7 +117,7 @@ fn built(provenance: &Provenance) -> Built {
         let materials = provenance.materials().iter();
         materials.filter_map(|one| Some(of(one, Some(address(one)?)))).collect()
     };
-    Built { builder: provenance.builder().to_owned(), sources }
+    Built { builder: provenance.builder().to_owned(), sources: Some(sources) }
 }
 
 /// `https://example.com/you/app` of `https://example.com/you/app@refs/heads/main`. A login before the host ends with
@@ -124,6 +135,7 @@ mod tests {
 
     use super::*;
     use crate::oci::ImageConfig;
+    use crate::trust::{Build, Product, Run};
 
     fn single(name: &str) -> Single {
         let platform = name.parse().expect("a platform");
@@ -189,11 +201,37 @@ mod tests {
             |predicate: Value| about.provenances(&[statement(about.root, trust::PROVENANCE, predicate)]);
         let found = read(of_github()).expect("read");
         let source = Source { address: Some("https://github.com/you/app".into()), is_dirty: false };
-        assert_eq!((&found.built[0].sources, found.own.len()), (&vec![source], 0));
+        assert_eq!((&found.built[0].sources, found.own.len()), (&Some(vec![source]), 0));
         assert!(found.built[0].builder.ends_with("ci.yml@refs/heads/main"));
         let least = json!({"buildDefinition": {"buildType": "x"}, "runDetails": {"builder": {"id": "y"}}});
-        assert_eq!(read(least).expect("read").built[0].sources, []);
+        assert_eq!(read(least).expect("read").built[0].sources, Some(Vec::new()));
         assert_eq!(read(json!({"buildDefinition": 7})).err(), Some("its provenance cannot be read".into()));
+    }
+
+    #[test]
+    fn a_rebase_tells_no_sources_where_builds_of_all_of_it_do() {
+        let images = [single("linux/amd64"), single("linux/arm64")];
+        let about = About { root: Digest::of(b"root"), images: &images };
+        let made = |product: Product, subject: Digest| {
+            let build = Build { product, ..Build::default() };
+            let made = Provenance::statement(Vec::new(), build, Run::local());
+            statement(subject, trust::PROVENANCE, json!(made.predicate))
+        };
+        let moved = made(Product::Rebased, about.root);
+        let one = made(Product::Image, images[0].digest);
+        let told = |statements: &[Statement<Value>]| -> Vec<bool> {
+            let built = about.provenances(statements).expect("read").built;
+            built.iter().map(|built| built.sources.is_some()).collect()
+        };
+        assert_eq!(told(std::slice::from_ref(&moved)), [true], "alone it says that there are none");
+        assert_eq!(
+            told(&[moved.clone(), one.clone()]),
+            [true, true],
+            "the other platform may be of anything"
+        );
+        let other = made(Product::Image, images[1].digest);
+        assert_eq!(told(&[one, moved.clone(), other]), [true, false, true]);
+        assert_eq!(told(&[moved, made(Product::Image, about.root)]), [false, true]);
     }
 
     #[test]

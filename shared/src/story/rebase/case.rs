@@ -1,5 +1,7 @@
 //! What is looked at to judge whether layers may be laid on another base, and what may be wrong with it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::check::Report;
@@ -36,7 +38,7 @@ pub(super) struct Ground {
 }
 
 /// What of the old base the image relies on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fact {
     /// A directory's mode and owner, which a layer repeats.
@@ -79,5 +81,40 @@ pub struct Broken {
 impl Broken {
     pub(super) fn new(fact: Fact, message: impl Into<String>) -> Self {
         Self { fact, message: message.into(), through: Vec::new() }
+    }
+}
+
+/// Broken facts: the first ones of each kind, and how many there are. A base may have everything that an image has.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    first: Vec<Broken>,
+    counts: BTreeMap<Fact, usize>,
+}
+
+impl Found {
+    /// So many of a kind are told, and the number of the others.
+    pub(super) const TOLD: usize = 20;
+
+    pub(super) fn all(self) -> Vec<Broken> {
+        let mut all = self.first;
+        for (fact, count) in self.counts {
+            let more = count.saturating_sub(Self::TOLD);
+            if more > 0 {
+                all.push(Broken::new(fact, format!("and {more} more of this kind")));
+            }
+        }
+        all
+    }
+}
+
+impl Extend<Broken> for Found {
+    fn extend<I: IntoIterator<Item = Broken>>(&mut self, all: I) {
+        for broken in all {
+            let count = self.counts.entry(broken.fact).or_default();
+            *count += 1;
+            if *count <= Self::TOLD {
+                self.first.push(broken);
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Whether layers may be laid on another base: they may where a build on it would make the same ones, and where all that
 //! their files need is still there.
 
-use super::case::{Broken, Case, Fact, Ground};
+use super::case::{Broken, Case, Fact, Found, Ground};
 use super::interpreter;
 use super::paths;
 use crate::check::{Finding, Report};
@@ -12,11 +12,12 @@ use crate::story::user;
 pub(super) fn judge(case: &Case<'_>) -> Vec<Broken> {
     let python = if case.choices.python { interpreter::broken(case) } else { Vec::new() };
     let single = [packages(case), libraries(case), user(case), layers(case)];
-    let mut all = python;
-    all.extend(single.into_iter().flatten());
-    all.extend(paths::broken(case));
-    all.extend(needs(&case.old.report, &case.new.report));
-    all
+    let mut found = Found::default();
+    found.extend(python);
+    found.extend(single.into_iter().flatten());
+    paths::broken(case, &mut found);
+    found.extend(needs(&case.old.report, &case.new.report));
+    found.all()
 }
 
 /// Debian's lists of packages and libraries are written over those of the base.
@@ -30,13 +31,17 @@ fn packages(Case { choices, old, new, .. }: &Case<'_>) -> Option<Broken> {
     })
 }
 
-/// Those of the building machine are what the base did not have.
+/// Those of the building machine are what the base did not have, and their folder follows those that the base names.
 fn libraries(Case { choices, old, new, .. }: &Case<'_>) -> Option<Broken> {
-    let same = old.config.rootfs == new.config.rootfs;
+    let folders = |ground: &Ground| {
+        let set = ground.config.config.env.iter().filter(|line| line.starts_with("LD_LIBRARY_PATH="));
+        set.cloned().collect::<Vec<String>>()
+    };
+    let same = old.config.rootfs == new.config.rootfs && folders(old) == folders(new);
     (choices.libraries && !same).then(|| {
         Broken::new(
             Fact::Libraries,
-            "the image has libraries of the machine that built it, which were chosen for the files of the old base, but the new one has others",
+            "the image has libraries of the machine that built it, which were chosen for the files and the LD_LIBRARY_PATH of the old base, but the new one has others",
         )
     })
 }
@@ -88,6 +93,7 @@ fn needs<'r>(old: &'r Report, new: &'r Report) -> impl Iterator<Item = Broken> +
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::case::Ours;
     use super::*;
     use crate::check::{Kind, Severity};
     use crate::facts::LayerFacts;
@@ -131,6 +137,27 @@ mod tests {
             assert_eq!(facts(&choices, &base(1, &[]), &base(1, &[])), []);
         }
         assert_eq!(facts(&choices(json!({})), &base(1, &[]), &base(2, &[])), []);
+    }
+
+    #[test]
+    fn of_many_broken_facts_the_first_are_told_and_the_others_counted() {
+        let node = Node { kind: NodeKind::File, mode: 0o755, uid: 0, gid: 0 };
+        let paths: Vec<String> = (0..50_000).map(|number| format!("app-{number:05}")).collect();
+        let entries = || paths.iter().map(|path| (path.clone(), node.clone())).collect();
+        let layer = |title: &str| Ours {
+            title: title.into(),
+            facts: LayerFacts { entries: entries(), ..LayerFacts::default() },
+        };
+        // Both layers have each file: it is counted once.
+        let ours = [layer("one"), layer("two")];
+        let names: Vec<&str> = paths.iter().map(String::as_str).collect();
+        let (old, new) = (base(1, &[]), base(1, &names));
+        let choices = choices(json!({}));
+        let found = judge(&Case { choices: &choices, ours: &ours, old: &old, new: &new, is_remade: false });
+        assert_eq!(found.len(), Found::TOLD + 1);
+        assert!(found.iter().all(|broken| broken.fact == Fact::Place));
+        assert_eq!(found[0].through, ["layer one", "/app-00000"]);
+        assert_eq!(found[Found::TOLD].message, "and 49980 more of this kind");
     }
 
     #[test]

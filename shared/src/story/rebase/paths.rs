@@ -1,16 +1,15 @@
 //! What layers rely on in the file system of their base: a build repeats its directories, follows its links, and
 //! replaces what is in the place of a file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::case::{Broken, Case, Fact};
-use crate::facts::Contents;
-use crate::facts::tree::{Node, NodeKind};
+use super::case::{Broken, Case, Fact, Found};
+use crate::facts::tree::{Node, NodeKind, Tree};
 use crate::oci::{Mode, Owner};
 
-/// The facts about paths that are broken, each once.
-pub(super) fn broken(case: &Case<'_>) -> Vec<Broken> {
-    let (mut found, mut folders): (Vec<Broken>, BTreeMap<&str, &str>) = Default::default();
+/// The facts about paths that are broken, for each path the first one.
+pub(super) fn broken(case: &Case<'_>, found: &mut Found) {
+    let (mut told, mut folders): (BTreeSet<&str>, BTreeMap<&str, &str>) = Default::default();
     let (old, new) = (&case.old.base.contents, &case.new.base.contents);
     for layer in case.ours {
         for (path, node) in &layer.facts.entries {
@@ -22,16 +21,17 @@ pub(super) fn broken(case: &Case<'_>) -> Vec<Broken> {
                 }
                 _ => of_file(path, (then, now)),
             };
-            if let Some(mut broken) =
-                broken.filter(|broken| !found.iter().any(|known| known.message == broken.message))
-            {
-                broken.through = vec![format!("layer {}", layer.title), format!("/{path}")];
-                found.push(broken);
+            if let Some(broken) = broken.filter(|_| told.insert(path)) {
+                let through = vec![format!("layer {}", layer.title), format!("/{path}")];
+                found.extend([Broken { through, ..broken }]);
             }
         }
     }
-    found.extend(links(old, new, &folders));
-    found
+    if let Some(first) = case.ours.first() {
+        // Whatever a layer adds is in the root, which no layer names.
+        folders.insert("", &first.title);
+    }
+    found.extend(links(&old.tree, &new.tree, folders));
 }
 
 /// A directory of ours: one that is only implied has mode and owner of the base's.
@@ -89,25 +89,46 @@ fn of_file(path: &str, (then, now): (Option<&Node>, Option<&Node>)) -> Option<Br
 }
 
 /// Links of the old base that lead to our folders: what is in these may have been named through them.
-fn links(old: &Contents, new: &Contents, folders: &BTreeMap<&str, &str>) -> Vec<Broken> {
-    let links = old.tree.iter().filter(|(_, node)| matches!(node.kind, NodeKind::Symlink(_)));
-    links
-        .filter_map(|(link, _)| {
-            let to = old.follow(link)?;
-            let title = folders.get(to.as_str())?;
-            let now = new.follow(link);
-            (now.as_ref() != Some(&to)).then(|| Broken {
-                fact: Fact::Link,
-                message: match now {
-                    Some(now) => {
-                        format!("/{link} leads to /{to} in the old base, but to /{now} in the new one")
-                    }
-                    None => format!("/{link} leads to /{to} in the old base, but is missing in the new one"),
-                },
-                through: vec![format!("layer {title}"), format!("/{to}")],
-            })
+fn links(old: &Tree, new: &Tree, folders: BTreeMap<&str, &str>) -> Vec<Broken> {
+    let links = old.iter().filter(|(_, node)| matches!(node.kind, NodeKind::Symlink(_)));
+    // A build makes the folder that a link leads to where the base has none.
+    let leads: Vec<(&str, String)> =
+        links.filter_map(|(link, _)| Some((link, old.real_folder(link)?))).collect();
+    let mut named: BTreeMap<String, &str> =
+        folders.into_iter().map(|(path, title)| (path.to_owned(), title)).collect();
+    loop {
+        let before = named.len();
+        // A path may go through one link to the next, which is in no folder of ours.
+        for (link, to) in &leads {
+            let Some(title) = named.get(to).copied() else { continue };
+            for (end, _) in link.match_indices('/') {
+                named.entry(link[..end].to_owned()).or_insert(title);
+            }
+        }
+        if named.len() == before {
+            break;
+        }
+    }
+    let broken = leads.iter().filter_map(|(link, to)| {
+        let title = named.get(to)?;
+        let now = new.real_folder(link);
+        (now.as_ref() != Some(to)).then(|| Broken {
+            fact: Fact::Link,
+            message: format!("/{link} leads to /{to} in the old base, but {}", leads_now(link, now, new)),
+            through: vec![format!("layer {title}"), format!("/{to}")],
         })
-        .collect()
+    });
+    broken.collect()
+}
+
+/// Where a link of the old base leads in the new one.
+fn leads_now(link: &str, now: Option<String>, new: &Tree) -> String {
+    match (now, new.get(link)) {
+        (None, _) => "is part of a loop of links in the new one".into(),
+        (Some(now), _) if now != link => format!("to /{now} in the new one"),
+        (Some(_), None) => "is missing in the new one".into(),
+        (Some(_), Some(node)) => format!("is {} in the new one", kind(node)),
+    }
 }
 
 fn kind(node: &Node) -> String {
@@ -170,6 +191,42 @@ mod tests {
         }
         let file = Node { kind: NodeKind::File, ..declared.clone() };
         assert_eq!(fact(&declared, None, Some(file)), Some(Fact::Place));
+    }
+
+    fn tree(links: &[(&str, &str)], folders: &[&str]) -> Tree {
+        let mut tree = Tree::default();
+        let node = |kind| Node { kind, mode: 0o755, uid: 0, gid: 0 };
+        links.iter().for_each(|(at, to)| tree.insert(*at, node(NodeKind::Symlink((*to).into()))));
+        folders.iter().for_each(|at| tree.insert(*at, node(NodeKind::Directory)));
+        tree
+    }
+
+    #[test]
+    fn a_write_through_links_must_go_where_it_went() {
+        let said = |old: &Tree, new: &Tree| -> Vec<String> {
+            let folders = [("", "files"), ("mnt", "files"), ("mnt/data", "files")].into();
+            links(old, new, folders).into_iter().map(|broken| broken.message).collect()
+        };
+        let dangling = tree(&[("data", "/mnt/data")], &["mnt"]);
+        assert_eq!(said(&dangling, &dangling), [""; 0]);
+        assert_eq!(said(&dangling, &tree(&[("data", "/mnt/data")], &["mnt", "mnt/data"])), [""; 0]);
+        for (new, words) in [
+            (tree(&[], &["mnt"]), "but is missing"),
+            (tree(&[], &["data"]), "but is a directory"),
+            (tree(&[("data", "srv")], &[]), "but to /srv"),
+            (tree(&[("data", "mnt/data"), ("mnt", "srv")], &[]), "but to /srv/data"),
+            (tree(&[("data", "data")], &[]), "but is part of a loop"),
+        ] {
+            let found = said(&dangling, &new);
+            assert!(found.len() == 1 && found[0].contains(words), "{words}: {found:?}");
+        }
+        let root = tree(&[("all", "/")], &["mnt"]);
+        assert_eq!(said(&root, &tree(&[], &["all"])).len(), 1, "what is written there is in the root");
+        // From one link to the next.
+        let chain = tree(&[("a", "/x"), ("x/c", "/mnt/data")], &["x"]);
+        let other = tree(&[("a", "/y"), ("x/c", "/mnt/data")], &["x", "y"]);
+        assert_eq!(said(&chain, &other), ["/a leads to /x in the old base, but to /y in the new one"]);
+        assert_eq!(said(&tree(&[("b", "/opt")], &["opt"]), &tree(&[], &[])), [""; 0], "of no folder of ours");
     }
 
     #[test]
