@@ -142,7 +142,8 @@ fn libraries_of_the_building_machine_stay_on_a_base_with_the_same_files() {
     let old = bench.lay("old", &slim());
     let same = bench.lay("same", &slim().config("Env", json!(["PATH=/bin", "A=1"])));
     let platform = format!("linux/{}", if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" });
-    let flags = ["--platform", &platform, "--native", "bundle", "--file", "tool:/usr/bin/tool"];
+    let files = ["--file", "tool:/usr/bin/tool", "--entrypoint", "/usr/bin/tool"];
+    let flags = [&["--platform", &platform, "--native", "bundle"], &files[..]].concat();
     let push = |machine: &str, base: &str, tag: &str| {
         bench.push(machine, base, tag, &flags).env("LD_LIBRARY_PATH", bench.project.at("here")).succeed()
     };
