@@ -118,20 +118,20 @@ fn rust_images_are_the_same_on_every_base_that_suits_them() {
     }
 }
 
-/// Writes a program that needs a library which only the folder `here` has.
+/// Writes a program that needs a library which only the folder `out` has: that one is in no image.
 fn compile_with_a_library(project: &Project) {
     project.write(&[
         ("own.c", "int own(void) { return 0; }"),
         ("tool.c", "int own(void); void _start(void) { own(); }"),
     ]);
-    std::fs::create_dir(project.at("here")).expect("a folder");
+    std::fs::create_dir(project.at("out")).expect("a folder");
     let cc = |arguments: &[&str]| {
         let mut call = std::process::Command::new("cc");
         let done = call.arg("-nostdlib").args(arguments).current_dir(project.at(""));
         assert!(done.status().expect("a C compiler").success(), "{arguments:?}");
     };
-    cc(&["-shared", "-o", "here/libown.so", "own.c"]);
-    cc(&["-o", "tool", "tool.c", "-Lhere", "-lown"]);
+    cc(&["-shared", "-o", "out/libown.so", "own.c"]);
+    cc(&["-o", "tool", "tool.c", "-Lout", "-lown"]);
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn libraries_of_the_building_machine_stay_on_a_base_with_the_same_files() {
     let files = ["--file", "tool:/usr/bin/tool", "--entrypoint", "/usr/bin/tool"];
     let flags = [&["--platform", &platform, "--native", "bundle"], &files[..]].concat();
     let push = |machine: &str, base: &str, tag: &str| {
-        bench.push(machine, base, tag, &flags).env("LD_LIBRARY_PATH", bench.project.at("here")).succeed()
+        bench.push(machine, base, tag, &flags).env("LD_LIBRARY_PATH", bench.project.at("out")).succeed()
     };
     push("here", &old, "1");
     bench.rebase(&same, &["--to", "2"]).succeed();
