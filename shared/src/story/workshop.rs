@@ -121,6 +121,11 @@ impl Workshop<'_> {
         self.request.jobs.unwrap_or_else(processors)
     }
 
+    /// Whether a layer that was made before may be taken as it is.
+    pub(super) fn believes_layers(&self) -> bool {
+        self.request.use_cache && self.request.repeats.is_none()
+    }
+
     /// What signing works with.
     pub(super) fn desk(&self) -> Desk<'_> {
         let Self { request, dir, store, client, events, .. } = *self;

@@ -1,29 +1,28 @@
-//! Wheels that are fetched while the base is still read. Its interpreter decides which they are, and mostly its name tells
-//! enough of that.
+//! Wheels that are fetched while the base is still read, and become layers meanwhile. Its interpreter decides which they are,
+//! and mostly its name tells enough of that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::draft::{Draft, DraftImage};
+use super::draft::Draft;
+use super::foreseen::{Foreseen, press};
 use super::form::Form;
-use super::interpreter::SLIM;
-use super::resolve::{Resolved, form};
-use super::wanted::of_base;
+use super::resolve::Resolved;
+use super::wheel_layers::Pressed;
 use crate::error::Result;
-use crate::oci::{Digest, Platform};
-use crate::plan::base_for;
-use crate::python::index::Downloader;
-use crate::python::{DistFile, Interpreter, Libc, Package, PythonVersion, Tags, lock};
+use crate::layer::Press;
+use crate::oci::Digest;
+use crate::python::index::{Downloader, Fetched};
+use crate::python::{DistFile, Package};
 use crate::story::supply::known_size;
 use crate::story::workshop::{Bases, Workshop};
-
-/// The C library of Python's images on Alpine.
-const ALPINE: Libc = Libc::Musl { major: 1, minor: 2 };
 
 /// Bases that are known are open sooner.
 const SOON: Duration = Duration::from_millis(50);
@@ -31,10 +30,11 @@ const SOON: Duration = Duration::from_millis(50);
 /// So many wheels are fetched at once.
 const AT_ONCE: usize = 16;
 
-/// Downloads that have begun. Dropping it ends them.
+/// Downloads that have begun, and layers that were made. Dropping it ends the downloads.
 #[derive(Default)]
 pub(super) struct Ahead {
     tasks: BTreeMap<Digest, JoinHandle<()>>,
+    layers: Pressed,
 }
 
 impl Ahead {
@@ -53,46 +53,58 @@ impl Ahead {
         match is_known {
             Ok(bases) => Ok((bases?, Self::default())),
             Err(_) => {
-                let ahead = tokio::task::block_in_place(|| Self::begin(drafts, workshop));
-                Ok((opening.await?, ahead))
+                let (mut ahead, making) = tokio::task::block_in_place(|| Self::begin(drafts, workshop));
+                let bases = opening.await?;
+                ahead.layers = making.end().await;
+                Ok((bases, ahead))
             }
         }
     }
 
-    fn begin(drafts: &[Draft], workshop: &Workshop<'_>) -> Self {
+    fn begin(drafts: &[Draft], workshop: &Workshop<'_>) -> (Self, Making) {
         let request = workshop.request;
         // What was found tells the layers of most wheels.
         if request.dry_run || request.locking.is_offline() || workshop.remote.has_any() {
-            return Self::default();
+            return Default::default();
         }
+        let mut environments = Vec::new();
         let mut wanted: BTreeMap<Digest, (Downloader, Package, DistFile)> = BTreeMap::new();
         for draft in drafts {
             let images = draft.images.iter();
             let each = images.flat_map(|image| image.settings.platforms.iter().map(move |p| (image, p)));
             for (image, platform) in each {
-                let found = guess(draft, image, platform).ok().flatten().unwrap_or_default();
+                let Some(environment) = Foreseen::of(draft, image, platform).ok().flatten() else { continue };
                 let downloads = &draft.tools.downloads;
-                wanted.extend(found.into_iter().filter_map(|(package, file)| {
-                    Some((file.sha256()?, (downloads.clone(), package, file)))
+                wanted.extend(environment.wheels().filter_map(|(package, file)| {
+                    Some((file.sha256()?, (downloads.clone(), package.clone(), file.clone())))
                 }));
+                environments.push(environment);
             }
         }
         // Where the layer is known nobody asks for the wheel.
         wanted.retain(|digest, _| known_size(workshop.store, digest).is_none());
         let permits = Arc::new(Semaphore::new(AT_ONCE));
+        let (tell, arrivals) = mpsc::channel();
         let begin = |(digest, (downloads, package, file)): (Digest, (Downloader, Package, DistFile))| {
-            let permits = permits.clone();
+            let (permits, tell) = (permits.clone(), tell.clone());
             let fetch = async move {
                 let _permit = permits.acquire().await;
-                if let Err(error) = downloads.fetch(&package, &file).await {
-                    tracing::debug!(%error, file = file.filename, "not fetched ahead");
+                match downloads.fetch(&package, &file).await {
+                    // Nobody may be there to hear it.
+                    Ok(fetched) => drop(tell.send(fetched)),
+                    Err(error) => tracing::debug!(%error, file = file.filename, "not fetched ahead"),
                 }
             };
             (digest, tokio::spawn(fetch))
         };
         let mut wanted: Vec<_> = wanted.into_iter().collect();
         wanted.sort_by_key(|(_, (_, _, file))| std::cmp::Reverse(file.size));
-        Self { tasks: wanted.into_iter().map(begin).collect() }
+        let tasks = wanted.into_iter().map(begin).collect();
+        let making = match workshop.believes_layers() {
+            true => Making::begin(environments, arrivals, workshop),
+            false => Making::default(),
+        };
+        (Self { tasks, layers: Pressed::new() }, making)
     }
 
     /// Ends what turned out not to be needed.
@@ -112,6 +124,11 @@ impl Ahead {
             is_needed
         });
     }
+
+    /// Layers that were made, of whatever environment.
+    pub(super) fn layers(&self) -> &Pressed {
+        &self.layers
+    }
 }
 
 impl Drop for Ahead {
@@ -120,28 +137,38 @@ impl Drop for Ahead {
     }
 }
 
-/// The wheels of an image, if its interpreter is what the base's name says.
-fn guess(draft: &Draft, image: &DraftImage, platform: &Platform) -> Result<Option<Vec<(Package, DistFile)>>> {
-    let settings = &image.settings;
-    let name = base_for(settings, platform)?;
-    let (Some(lock), Some(version)) = (&draft.lock, of_base(name)) else { return Ok(None) };
-    if draft.bundled(settings)?.is_some() {
-        return Ok(None);
+/// A thread that makes layers. It makes no new one once it was dropped.
+#[derive(Default)]
+struct Making {
+    is_open: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Pressed>>,
+}
+
+impl Making {
+    fn begin(environments: Vec<Foreseen>, arrivals: Receiver<Fetched>, workshop: &Workshop<'_>) -> Self {
+        let is_open = Arc::new(AtomicBool::new(false));
+        let (store, events) = (workshop.store.clone(), workshop.events.clone());
+        let Press { jobs, use_memo, .. } = workshop.press();
+        let seen = is_open.clone();
+        let thread = spawn_blocking(move || {
+            let with = Press { store: &store, jobs, use_memo, events: &events };
+            press(&environments, &arrivals, &seen, with)
+        });
+        Self { is_open, thread: Some(thread) }
     }
-    let interpreter = Interpreter {
-        path: "/usr/local/bin/python3".into(),
-        version: PythonVersion { micro: 99, ..version },
-        libc: if name.contains("alpine") { ALPINE } else { SLIM },
-        platform: platform.clone(),
-    };
-    let (tags, policy) = (Tags::of(&interpreter), draft.policy(settings)?);
-    let mut found = Vec::new();
-    for package in lock::select(lock, &draft.selection(settings)?, &interpreter)? {
-        // A lock without names of files leaves them to the index, which is asked later.
-        let is_named = package.files.iter().any(|file| !file.filename.is_empty());
-        if is_named && let Form::Wheel(file) = form(&package, &package.files, &tags, &policy, &interpreter)? {
-            found.push((package, file));
+
+    /// The layers that were made, once the one that is being made is.
+    async fn end(mut self) -> Pressed {
+        self.is_open.store(true, Ordering::Relaxed);
+        match self.thread.take() {
+            Some(thread) => thread.await.unwrap_or_default(),
+            None => Pressed::new(),
         }
     }
-    Ok(Some(found))
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        self.is_open.store(true, Ordering::Relaxed);
+    }
 }

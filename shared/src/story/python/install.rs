@@ -28,7 +28,7 @@ use crate::python::{BundledPython, Interpreter, Source, SourceKind, is_command_l
 use crate::story::workshop::{Bases, Workshop};
 use crate::wheel::{self, Script, Wheel};
 
-/// Makes what the images of a plan hold, in the plan's order.
+/// Makes what the images of a plan hold, in the plan's order. `ahead` are layers that were made before the bases were open.
 ///
 /// # Errors
 /// When something cannot be fetched or built, or is not what the lock says.
@@ -36,7 +36,7 @@ pub(super) async fn environments<'a>(
     workshop: &'a Workshop<'a>,
     draft: &'a Draft,
     plan: &'a Plan,
-    resolved: &'a Resolved,
+    (resolved, ahead): (&'a Resolved, &'a Pressed),
     bases: &'a Bases,
 ) -> Result<Vec<PythonParts<'a>>> {
     let mut made = Vec::new();
@@ -59,8 +59,14 @@ pub(super) async fn environments<'a>(
     for (site, pressed) in sites.iter().zip(pressed) {
         let Site { image, platform, settings, interpreter, chosen } = *site;
         let install = image.python().map_or(Install::Source, |application| application.install);
-        let maker =
-            EnvironmentMaker { workshop, draft, settings, interpreter, bundled: draft.bundled(settings)? };
+        let maker = EnvironmentMaker {
+            workshop,
+            draft,
+            settings,
+            interpreter,
+            bundled: draft.bundled(settings)?,
+            ahead,
+        };
         let (mut environment, local) = maker.make(chosen, &mut supplied, install, &mut left_out).await?;
         environment.pressed = pressed;
         if image.python().is_some_and(|application| application.bytecode) {
@@ -81,6 +87,7 @@ struct EnvironmentMaker<'a> {
     settings: &'a Settings,
     interpreter: &'a Interpreter,
     bundled: Option<&'a BundledPython>,
+    ahead: &'a Pressed,
 }
 
 impl<'a> EnvironmentMaker<'a> {
@@ -175,6 +182,7 @@ impl<'a> EnvironmentMaker<'a> {
             PythonParts {
                 compiler: None,
                 pressed: Pressed::new(),
+                ahead: self.ahead,
                 interpreter,
                 skeleton,
                 project,

@@ -8,6 +8,7 @@ mod compiler;
 mod complete;
 mod draft;
 mod fitting;
+mod foreseen;
 mod form;
 mod install;
 mod interpreter;
@@ -65,8 +66,8 @@ pub(super) struct Decided {
     bases: Bases,
     /// By project.
     parts: Vec<Part>,
-    /// Keeps downloads going.
-    _ahead: Ahead,
+    /// What began before the bases were open.
+    ahead: Ahead,
 }
 
 /// What was decided for one project.
@@ -153,7 +154,7 @@ impl Recipe for Projects {
         }
         let images = parts.iter().flat_map(|part| part.plan.images.clone()).collect();
         ahead.keep(parts.iter().map(|part| &part.resolved));
-        Ok(Decided { plan: Plan { push: workshop.request.push, images }, bases, parts, _ahead: ahead })
+        Ok(Decided { plan: Plan { push: workshop.request.push, images }, bases, parts, ahead })
     }
 
     fn plan(decided: &Decided) -> &Plan {
@@ -172,7 +173,8 @@ impl Recipe for Projects {
     async fn make(&self, decided: &Decided, workshop: &Workshop<'_>) -> Result<Vec<Packed>> {
         let (mut sets, bases) = (Vec::new(), &decided.bases);
         for (draft, Part { plan, resolved }) in self.drafts.iter().zip(&decided.parts) {
-            let environments = install::environments(workshop, draft, plan, resolved, bases).await?;
+            let ahead = decided.ahead.layers();
+            let environments = install::environments(workshop, draft, plan, (resolved, ahead), bases).await?;
             sets.extend(tokio::task::block_in_place(|| {
                 pack(workshop, plan, bases, |image, platform, _| {
                     let index = resolved.index(plan, image, platform)?;

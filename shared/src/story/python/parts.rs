@@ -24,6 +24,8 @@ pub(super) struct PythonParts<'a> {
     pub(super) wheels: Vec<ReadyWheel>,
     /// Layers of theirs that were made while others came.
     pub(super) pressed: Pressed,
+    /// Layers that were made before the base was open, of whatever environment.
+    pub(super) ahead: &'a Pressed,
     /// What compiles bytecode, where that is asked for.
     pub(super) compiler: Option<Compiler<'a>>,
     /// The interpreter, where the base has none.
@@ -100,7 +102,9 @@ impl PythonParts<'_> {
         // With a second thread a layer is examined as it is made, and need not be read again.
         let jobs = (maker.press.jobs / workers).max(maker.press.jobs.min(2)).max(1);
         in_parallel(workers, &groups, |group| {
-            if let Some(layer) = self.pressed.get(&making.key(group)) {
+            let name = making.name(group);
+            if let Some(layer) = self.pressed.get(&name).or_else(|| self.ahead.get(&name)) {
+                maker.send(layer);
                 return Ok(layer.clone());
             }
             let layer = making.make(group, Press { jobs, ..maker.press })?;

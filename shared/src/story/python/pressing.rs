@@ -167,9 +167,7 @@ impl Pressing<'_> {
 
     /// Where nothing of what was made is believed, layers that are made here would be made again.
     fn workers(&self) -> usize {
-        let request = self.workshop.request;
-        let is_remembered = request.use_cache && request.repeats.is_none();
-        if is_remembered { self.workshop.jobs().min(self.wanted.len()) } else { 0 }
+        if self.workshop.believes_layers() { self.workshop.jobs().min(self.wanted.len()) } else { 0 }
     }
 
     /// Makes layers until everything has come.
@@ -203,8 +201,8 @@ impl Pressing<'_> {
             uploads.begin(&layer.blob, &layer.title);
             layer.fresh = false;
         }
-        let key = table.layers.key(&[&wheel]);
-        table.pressed.lock().unwrap_or_else(PoisonError::into_inner).insert(key, layer);
+        let name = table.layers.name(&[&wheel]);
+        table.pressed.lock().unwrap_or_else(PoisonError::into_inner).insert(name, layer);
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ use crate::plan::PREFIX;
 use crate::python::{Interpreter, Name};
 use crate::wheel;
 
-/// Layers by what names them ([`WheelLayers::key`]).
+/// Layers by what names them ([`WheelLayers::name`]).
 pub(super) type Pressed = BTreeMap<String, Layer>;
 
 /// The environment that is made for `interpreter`, of files that belong to `owner`.
@@ -43,7 +43,12 @@ impl<'a> WheelLayers<'a> {
         Self { target: target.clone(), base, below, compression, format }
     }
 
-    /// Everything that the bytes of their layer depend on.
+    /// What names their layer among those of all environments.
+    pub(super) fn name(&self, wheels: &[&ReadyWheel]) -> String {
+        format!("{} {:?} {}", self.compression.as_str(), self.format, self.key(wheels))
+    }
+
+    /// Everything that the bytes of their layer depend on, but for how it is compressed.
     pub(super) fn key(&self, wheels: &[&ReadyWheel]) -> String {
         let Self { target: wheel::Venv { prefix, python, owner, interpreter }, below, .. } = self;
         let owner = (owner.uid, owner.gid);
