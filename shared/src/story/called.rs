@@ -22,6 +22,7 @@ pub(super) const NOT_IN_THE_IMAGE: &[&str] = &[
     "cache-trust",
     "base-cache",
     "base-verify",
+    "wheel-verify",
     "if-changed",
     "packages",
 ];

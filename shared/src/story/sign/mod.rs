@@ -29,7 +29,7 @@ use crate::words::{Flag, flag};
 use key::KeySigner;
 use keyless::Keyless;
 use token::Tokens;
-pub(super) use trusted::Trusted;
+pub(super) use trusted::{Trusted, trusted_root};
 
 /// Everybody who signs in one call, by what the settings say of them.
 #[derive(Debug, Default)]
