@@ -89,6 +89,7 @@ class BuildConfig:
     user: str | None = None
     version: str | None = None
     volumes: Strings | None = None
+    wheel_verify: Table | Strings | None = None
     workdir: str | None = None
     #: Further flags of the program, as ``["--offline"]``.
     arguments: Strings = field(default=())

@@ -214,6 +214,7 @@ mod tests {
     }
 
     const WHEEL: &str = "shop-1.0-py3-none-any.whl";
+    const CONTENT: &[u8] = include_bytes!("../../../tests/fixtures/trust/attested/shop-1.0-py3-none-any.whl");
     const FIRST: &str = "/attestation_bundles/0/attestations/0";
 
     fn case(name: &str) -> Value {
@@ -229,21 +230,21 @@ mod tests {
     fn judged(
         answer: &Value,
         root: &TrustedRoot,
-        content: &str,
+        content: &[u8],
         wanted: WantedPublisher,
     ) -> Result<Publisher> {
-        let digest = Digest::of(content.as_bytes());
+        let digest = Digest::of(content);
         let is_named = |name: &str| name.replace("Shop-1.0.0", "shop-1.0") == WHEEL;
         let file = AttestedFile { name: WHEEL, digest, is_named: &is_named };
         Attestations::read(answer.to_string().as_bytes())?.verify(root, &file, &[wanted])
     }
 
     fn good(name: &str) -> Publisher {
-        judged(&case(name), &root(), "wheel", WantedPublisher::default()).expect(name)
+        judged(&case(name), &root(), CONTENT, WantedPublisher::default()).expect(name)
     }
 
     fn refused(answer: &Value) -> String {
-        let error = judged(answer, &root(), "wheel", WantedPublisher::default()).expect_err("refused");
+        let error = judged(answer, &root(), CONTENT, WantedPublisher::default()).expect_err("refused");
         assert_eq!(error.kind(), crate::Kind::Integrity);
         error.to_string()
     }
@@ -287,7 +288,7 @@ mod tests {
             let said = refused(&case(name));
             assert!(said.contains(words), "{name}: {said}");
         }
-        let other = judged(&case("good"), &root(), "other", WantedPublisher::default());
+        let other = judged(&case("good"), &root(), b"other", WantedPublisher::default());
         assert!(other.expect_err("refused").to_string().ends_with("with other content"));
         // An index that names somebody else cannot show what he has signed.
         let mut claimed = case("good");
@@ -343,10 +344,10 @@ mod tests {
         both["attestation_bundles"].as_array_mut().expect("a list").push(good);
         refused(&both);
         let own = WantedPublisher { repository: Some("acme/shop".into()), ..WantedPublisher::default() };
-        judged(&both, &root(), "wheel", own).expect("his are good");
+        judged(&both, &root(), CONTENT, own).expect("his are good");
         both["attestation_bundles"][0]["publisher"] = json!({ "kind": "Unheard-of" });
         let anybody =
-            judged(&both, &root(), "wheel", WantedPublisher::default()).expect("the known one's are good");
+            judged(&both, &root(), CONTENT, WantedPublisher::default()).expect("the known one's are good");
         assert_eq!(anybody.to_string(), "release.yml of acme/shop on GitHub");
     }
 
@@ -357,8 +358,8 @@ mod tests {
             workflow: Some("release.yml".into()),
             ..WantedPublisher::default()
         };
-        judged(&case("good"), &root(), "wheel", wanted("Acme/Shop")).expect("he has");
-        let error = judged(&case("good"), &root(), "wheel", wanted("acme/other")).expect_err("refused");
+        judged(&case("good"), &root(), CONTENT, wanted("Acme/Shop")).expect("he has");
+        let error = judged(&case("good"), &root(), CONTENT, wanted("acme/other")).expect_err("refused");
         assert_eq!(
             error.to_string(),
             "it was published by release.yml of acme/shop on GitHub, but release.yml, acme/other must have published it"
@@ -370,7 +371,7 @@ mod tests {
         let late: Value = serde_json::from_str(fixture!("late/cases.json")).expect("JSON");
         let late_root = TrustedRoot::read(fixture!("late/root.json")).expect("a root");
         let said = |answer: &Value, root: &TrustedRoot| {
-            let error = judged(answer, root, "wheel", WantedPublisher::default()).expect_err("refused");
+            let error = judged(answer, root, CONTENT, WantedPublisher::default()).expect_err("refused");
             error.to_string()
         };
         let found = said(&late["late"], &late_root);

@@ -37,7 +37,8 @@ impl Downloader {
         let is_shown = |listed: &Listed| is_it(listed) && listed.provenance.is_some();
         let (mut asked, mut failure) = (Vec::new(), None);
         for index in self.indexes(url.as_ref(), true)? {
-            let page = self.page(&index, &package.name, |page| page.iter().any(is_shown), true).await;
+            // A publisher may attest later: a list without it is asked for again, however new it is.
+            let page = self.page(&index, &package.name, |page| page.iter().any(is_shown), false).await;
             match page {
                 Ok(page) => {
                     let shown = page.into_iter().flatten().find(is_shown);

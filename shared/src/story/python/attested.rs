@@ -92,7 +92,9 @@ fn file_of(chosen: &Chosen) -> Option<&DistFile> {
 /// Usage: the settings name what the lock does not pin. Integrity: a distribution that must be attested is from no index.
 pub(super) fn check(draft: &Draft, image: &DraftImage, environments: &[Vec<Chosen>]) -> Result<()> {
     let verify = &image.settings.python.wheel_verify;
-    let names = draft.lock.as_ref().map(|lock| lock.names()).unwrap_or_default();
+    let mut names = draft.lock.as_ref().map(|lock| lock.names()).unwrap_or_default();
+    // The project itself comes from nowhere.
+    names.remove(&draft.project.normalized);
     let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
     if let Some(unknown) = verify.about_none(&names).first() {
         let lock = draft.lock.as_ref().and_then(|lock| lock.path.file_name());
