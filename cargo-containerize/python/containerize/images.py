@@ -71,6 +71,7 @@ class BuildConfig:
     owner: str | None = None
     packages: Strings | None = None
     platforms: Strings | None = None
+    policy: str | None = None
     ports: Sequence[int | str] | None = None
     profile: str | None = None
     python: str | Table | None = None

@@ -156,6 +156,8 @@ keys! {
     sign("sign"): Sign, sign, Text, r#"{ key = "cosign.key" }"#;
     /// The form of signatures: `bundle` (cosign 3), `legacy` (a tag beside each image, for Podman and others) or `both`.
     signature_format("signature-format"): SignatureFormat, replace, Text, r#""both""#;
+    /// A file with rules that the images must keep, else nothing is delivered.
+    policy("policy"): String, replace, Text, r#""policy.toml""#;
     /// Whether a push keeps in the repository what was found out, under the tag `containerize-cache`, and begins with
     /// what is there: `true`, `false` or another repository; by default where the variable `CI` is set.
     remote_cache("remote-cache"): RemoteCache, replace, Text, r#"true"#;

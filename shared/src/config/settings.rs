@@ -85,6 +85,8 @@ pub struct Settings {
     pub check: CheckMode,
     /// What is attested about the image when it is pushed.
     pub attest: Attest,
+    /// A file with rules that the image must keep.
+    pub policy: Option<String>,
     /// What becomes of libraries that nothing in the image has.
     pub native: Native,
     /// Layers made outside.
@@ -217,6 +219,7 @@ impl Settings {
                 sign: values.sign,
                 signature_format: values.signature_format.unwrap_or_default(),
             })?,
+            policy: values.policy.filter(|file| !file.is_empty()),
             native: values.native.unwrap_or_default(),
             layers: values.layers.unwrap_or_default(),
             features: values.features.unwrap_or_default(),

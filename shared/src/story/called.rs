@@ -18,6 +18,7 @@ pub(super) const NOT_IN_THE_IMAGE: &[&str] = &[
     "attestations",
     "sign",
     "signature-format",
+    "policy",
     "remote-cache",
     "cache-trust",
     "base-cache",

@@ -20,7 +20,7 @@ const MOST: usize = 64;
 
 /// A file of an index that must be attested.
 pub struct AttestedFile<'a> {
-    /// Its name.
+    /// The file's name, as the index lists it.
     pub name: &'a str,
     /// Its SHA-256.
     pub digest: Digest,

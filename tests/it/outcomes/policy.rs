@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::sign::fixture;
 
 /// A project whose pushes are signed, with the public halves of two keys beside it.
-fn project() -> Project {
+pub(super) fn project() -> Project {
     let project = Project::app("[package.metadata.containerize]\nsign = { key = 'my.key' }\n");
     for (name, to) in
         [("plain.key", "my.key"), ("plain.pub", "rules/my.pub"), ("other.pub", "rules/other.pub")]

@@ -118,7 +118,7 @@ pub(super) fn check(draft: &Draft, image: &DraftImage, environments: &[Vec<Chose
             return Err(Error::integrity(format!(
                 "{name} must be attested, but it comes from {place}, and only indexes keep attestations"
             ))
-            .hint(format!("take it from an index, or write {name} = false in the table {KEY}")));
+            .hint(format!("use it from an index, or write {name} = false in the table {KEY}")));
         }
     }
     Ok(())
@@ -163,7 +163,7 @@ pub(super) async fn publishers(
             let whom = publishers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
             workshop.events.step("Verified", format!("{} was published by {whom}", file.filename));
         }
-        _ => workshop.events.step("Verified", format!("who published {} distributions", new.len())),
+        _ => workshop.events.step("Verified", format!("the publishers of {} distributions", new.len())),
     }
     Ok(Publishers(wanted.into_keys().zip(found.into_iter().map(|(publishers, _)| publishers)).collect()))
 }
