@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex};
 
 use containerize_tests::layout::sha256;
 use containerize_tests::program::{Call, Done, Project};
+use containerize_tests::registry::{Options, Referrers, TestRegistry};
 use serde_json::{Value, json};
 
 use super::project;
+use super::remote::{digest, push};
 
 const WHEEL: &str = "shop-1.0-py3-none-any.whl";
 const OWN: &str = "repository = 'acme/shop', workflow = 'release.yml', trusted-root = 'root.json'";
@@ -215,4 +217,40 @@ fn what_cannot_be_attested_is_refused_by_name() {
     // A folder beside the project is its own source, unless it is named.
     let done = build(&project, "['*']", &["--dry-run"]).succeed();
     assert!(done.stdout().contains("shop-1.0"), "{}", done.shown());
+}
+
+#[test]
+fn a_wheel_whose_layer_is_lent_is_verified_too() {
+    let (index, registry) = (Index::start(), TestRegistry::start(Options::listing(Referrers::Proper)));
+    index.shows("good");
+    let project = shop(&index, "");
+    let own = format!("{{ shop = {{ {OWN} }} }}");
+    let push = |machine: &str, verify: &str| {
+        push(&project, &registry, machine, &[]).env("CONTAINERIZE_WHEEL_VERIFY", verify)
+    };
+    let first = push("first", &own).succeed();
+    let recorded = provenance(&registry);
+    let materials =
+        recorded["predicate"]["buildDefinition"]["resolvedDependencies"].as_array().expect("a list");
+    let by: Vec<&Value> =
+        materials.iter().map(|one| &one["annotations"]["published-by"]).filter(|by| !by.is_null()).collect();
+    assert_eq!(by, [&json!([{ "kind": "GitHub", "repository": "acme/shop", "workflow": "release.yml" }])]);
+
+    index.asked();
+    let second = push("second", &own).succeed();
+    assert_eq!(digest(&second), digest(&first));
+    assert_eq!(index.asked(), ["/integrity/shop", "/simple/shop/"], "the wheel itself is not needed");
+    let other = own.replace("acme/shop", "acme/other");
+    let refused = push("third", &other).fail();
+    assert_eq!(refused.code(), 4, "{}", refused.shown());
+    assert!(refused.stderr().contains("acme/other must have published it"), "{}", refused.shown());
+}
+
+/// The provenance that hangs on the image.
+fn provenance(registry: &TestRegistry) -> Value {
+    let (_, manifest) = registry.manifest("me/app", "1").expect("an image");
+    let hanging = registry.hanging("me/app", &sha256(&manifest));
+    let (_, statement) =
+        hanging.iter().find(|(kind, _)| kind == "application/vnd.in-toto+json").expect("provenance");
+    serde_json::from_slice(statement).expect("JSON")
 }

@@ -21,7 +21,7 @@ const KINDS: &str = "application/vnd.pypi.integrity.v1+json, application/json;q=
 pub enum Offer {
     /// The answer of the first that has something.
     Of(Vec<u8>),
-    /// Nothing: the indexes that list the package.
+    /// Nothing: the indexes that list the file.
     Nothing(Vec<String>),
 }
 
@@ -41,11 +41,13 @@ impl Downloader {
             let page = self.page(&index, &package.name, |page| page.iter().any(is_shown), false).await;
             match page {
                 Ok(page) => {
-                    let shown = page.into_iter().flatten().find(is_shown);
-                    if let Some(address) = shown.and_then(|listed| listed.provenance) {
-                        return self.attestations(&address, &file.filename).await.map(Offer::Of);
+                    let page = page.unwrap_or_default();
+                    if let Some(address) =
+                        page.iter().find_map(|listed| listed.provenance.as_ref().filter(|_| is_it(listed)))
+                    {
+                        return self.attestations(address, &file.filename).await.map(Offer::Of);
                     }
-                    asked.push(index.to_string());
+                    asked.extend(page.iter().any(is_it).then(|| index.to_string()));
                 }
                 Err(error) => failure = failure.or(Some(error)),
             }

@@ -290,7 +290,11 @@ fn missing(wanted: &Wanted<'_>, indexes: &[String]) -> Error {
         [one] => one.clone(),
         several => several.join(" and "),
     };
-    let does = if indexes.is_empty() { "has" } else { "has no" };
+    let does = match indexes.len() {
+        0 => "has",
+        1 => "has no",
+        _ => "have no",
+    };
     Error::integrity(format!("{file} must be attested, but {place} {does} attestations of it")).hint(format!(
         "lock a version that its publisher has attested, use the index that it was published on, or write {name} = false in the table {KEY}"
     ))
