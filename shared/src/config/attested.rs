@@ -167,7 +167,7 @@ impl WheelVerify {
     }
 
     /// The entries that are about none of these names: mistyped ones, mostly. `*` is about whatever there is.
-    pub fn about_none<'n>(&self, names: &[&'n str]) -> Vec<&str> {
+    pub fn about_none(&self, names: &[&str]) -> Vec<&str> {
         let entries = self.entries().map(|(entry, _)| entry);
         entries.filter(|entry| *entry != "*" && !names.iter().any(|name| is_about(entry, name))).collect()
     }

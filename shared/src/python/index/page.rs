@@ -236,6 +236,24 @@ mod tests {
     }
 
     #[test]
+    fn pages_say_where_attestations_are() {
+        let of = |body: &str, kind: &str| read(body, kind).expect("read")[0].provenance.clone();
+        let json = |there: &str| {
+            let file =
+                format!(r#"{{"filename":"a-1.zip","url":"a-1.zip","hashes":{{}},"provenance":{there}}}"#);
+            let page = format!(r#"{{"meta":{{"api-version":"1.3"}},"files":[{file}]}}"#);
+            of(&page, "application/vnd.pypi.simple.v1+json")
+        };
+        let at = |path: &str| Some(format!("https://index.example/{path}"));
+        assert_eq!(json(r#""https://index.example/integrity/a/1""#), at("integrity/a/1"));
+        assert_eq!(json(r#""../../i""#), at("i"));
+        assert_eq!((json("null"), json(r#""file:///etc/passwd""#)), (None, None));
+        let html = |words: &str| of(&format!("<a href=a-1.zip {words}>a</a>"), "text/html");
+        assert_eq!(html("data-provenance=\"/i?x=1&amp;y=2\""), at("i?x=1&y=2"));
+        assert_eq!(html(""), None);
+    }
+
+    #[test]
     fn the_first_base_counts_for_all_links() {
         let body =
             "<base href=\"https://files.example/x/\"><base href=\"https://evil.example/\"><a href=a-1.zip>";
