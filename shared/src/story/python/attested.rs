@@ -145,10 +145,17 @@ pub(super) async fn publishers(
             let demand = demand(&chosen.package, &site.settings.python.wheel_verify);
             let (Some(demand), Some(file)) = (demand, file_of(chosen)) else { continue };
             let new = || Wanted { package: &chosen.package, file, demand: Vec::new() };
-            // Several images may ask for the same in other ways.
+            // Several images may ask for the same in other ways, and the platforms of one ask alike.
             let one = wanted.entry(name_and_hashes(file)).or_insert_with(new);
-            one.demand.extend(demand);
+            for list in demand {
+                if !one.demand.contains(&list) {
+                    one.demand.push(list);
+                }
+            }
         }
+    }
+    if wanted.is_empty() {
+        return Ok(Publishers::default());
     }
     let roots = roots(workshop, wanted.values().flat_map(|one| &one.demand).flatten())?;
     let checking = Checking { workshop, draft, roots };
