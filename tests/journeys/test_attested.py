@@ -1,10 +1,11 @@
-"""Distributions that somebody must have published: an index that shows attestations, and services of Sigstore that are
-the tests' own."""
+"""Distributions that somebody must have published: an index that shows attestations, and services of
+Sigstore that are the tests' own."""
 
 from __future__ import annotations
 
 import base64
 import copy
+import hashlib
 import json
 import re
 import sys
@@ -116,7 +117,9 @@ def test_a_service_is_built_only_from_what_its_publisher_has_attested(
     except OSError as error:
         pytest.skip(f"no index: {error}")
     project = copied("service-uv", tmp_path)
-    pinned = re.search(r"/(fastapi-[^/\"]+\.whl)\", hash = \"sha256:(\w+)\"", (project / "uv.lock").read_text())
+    pinned = re.search(
+        r"/(fastapi-[^/\"]+\.whl)\", hash = \"sha256:(\w+)\"", (project / "uv.lock").read_text()
+    )
     assert pinned
     [file] = [file for file in page["files"] if file["filename"] == pinned[1]]
     wheel = tmp_path / pinned[1]
@@ -157,7 +160,11 @@ def is_recorded(blob: Path) -> bool:
     if not (text := blob.read_bytes()).startswith(b'{"_type"'):
         return False
     materials = json.loads(text)["predicate"]["buildDefinition"]["resolvedDependencies"]
-    found = [one["annotations"]["published-by"] for one in materials if "published-by" in one.get("annotations", {})]
+    found = [
+        one["annotations"]["published-by"]
+        for one in materials
+        if "published-by" in one.get("annotations", {})
+    ]
     return found == [[{"kind": "GitHub", "repository": "acme/shop", "workflow": "release.yml"}]]
 
 
@@ -190,8 +197,11 @@ def changes(good: dict) -> Iterator[tuple[str, dict]]:
     yield change("log", flip(material, "transparency_entries", 0, "canonicalizedBody"))
     yield change("entries", lambda answer: first(answer)[material]["transparency_entries"].clear())
     for key, value in [("repository", "acme/other"), ("workflow", "other.yml"), ("repository", "Acme/shop")]:
-        publisher = {key: value}
-        yield change(value, lambda answer, own=publisher: answer["attestation_bundles"][0]["publisher"].update(own))
+
+        def claim(answer: dict, key: str = key, value: str = value) -> None:
+            answer["attestation_bundles"][0]["publisher"][key] = value
+
+        yield change(value, claim)
     yield change("version", lambda answer: first(answer).update(version=2))
 
 
@@ -205,13 +215,12 @@ def test_pypi_attestations_comes_to_the_same(program: Program, index: Index, tmp
     del cases["stamped"]
     cases |= {f"changed {name}": answer for name, answer in changes(cases["good"])}
     (tmp_path / "cases.json").write_text(json.dumps(cases))
-    oracle = run([venv / "bin/python", "-c", VERDICTS, FIXTURES / WHEEL, FIXTURES / "root.json", tmp_path / "cases.json"])
+    files = [FIXTURES / WHEEL, FIXTURES / "root.json", tmp_path / "cases.json"]
+    oracle = run([venv / "bin/python", "-c", VERDICTS, *files])
     expected: dict[str, str] = json.loads(oracle.out)
     assert {name for name, why in expected.items() if not why} == {"good", "spelled", "reused", "google"}
 
     wheel = (FIXTURES / WHEEL).read_bytes()
-    import hashlib
-
     digest = hashlib.sha256(wheel).hexdigest()
     index.files[f"/files/{WHEEL}"] = wheel
     own = {"filename": WHEEL, "url": f"/files/{WHEEL}", "hashes": {"sha256": digest}}
@@ -239,7 +248,8 @@ from sigstore.models import TrustedRoot
 from sigstore.verify import Verifier
 
 wheel, root, cases = map(Path, sys.argv[1:])
-Verifier.production = classmethod(lambda cls, offline=False: cls(trusted_root=TrustedRoot.from_file(str(root))))
+own = TrustedRoot.from_file(str(root))
+Verifier.production = classmethod(lambda cls, offline=False: cls(trusted_root=own))
 file, verdicts = Distribution.from_file(wheel), {}
 for name, answer in json.loads(cases.read_text()).items():
     verdicts[name] = ""
