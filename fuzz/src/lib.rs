@@ -14,7 +14,7 @@ use containerize_core::http::{HeaderMap, HeaderValue, Url, header::WWW_AUTHENTIC
 use containerize_core::oci::{Digest, ImageConfig, ManifestKind, Platform, Reference};
 use containerize_core::python::lock;
 use containerize_core::python::{Marker, Name, Requirement, WheelName};
-use containerize_core::trust::{Bundle, Token, TrustedRoot};
+use containerize_core::trust::{Attestations, AttestedFile, Bundle, Token, TrustedRoot, WantedPublisher};
 use containerize_core::wheel::Wheel;
 use containerize_core::{debian, elf, registry};
 use tempfile::TempDir;
@@ -30,7 +30,7 @@ pub struct Reader {
 }
 
 /// All readers.
-pub const READERS: [Reader; 11] = [
+pub const READERS: [Reader; 12] = [
     Reader { name: "wheel", read: wheel, seeds: seeds::wheels },
     Reader { name: "deb", read: deb, seeds: seeds::packages },
     Reader { name: "layer", read: layer, seeds: seeds::layers },
@@ -42,6 +42,7 @@ pub const READERS: [Reader; 11] = [
     Reader { name: "reference", read: reference, seeds: seeds::references },
     Reader { name: "challenge", read: challenge, seeds: seeds::challenges },
     Reader { name: "bundle", read: bundle, seeds: seeds::bundles },
+    Reader { name: "attestations", read: attestations, seeds: seeds::attestations },
 ];
 
 /// The bytes as a file, in a folder that is there as long as the value.
@@ -132,6 +133,17 @@ pub fn challenge(bytes: &[u8]) {
     headers.insert(WWW_AUTHENTICATE, value);
     let base: Url = "https://registry.example/v2/".parse().expect("a URL");
     let _ = registry::Challenge::of(&headers, &base);
+}
+
+/// What an index shows about who published a file. None is about this file.
+pub fn attestations(bytes: &[u8]) {
+    static ROOT: OnceLock<TrustedRoot> = OnceLock::new();
+    let root = ROOT.get_or_init(|| TrustedRoot::read(seeds::ATTESTED_ROOT).expect("a sound root"));
+    let digest = Digest::of(b"another file");
+    let file = AttestedFile { name: "shop-1.0-py3-none-any.whl", digest, is_named: &|_| true };
+    if let Ok(found) = Attestations::read(bytes) {
+        assert!(found.verify(root, &file, &[WantedPublisher::default()]).is_err());
+    }
 }
 
 /// A signature with a certificate, and a token that says who signs. None is that of this image.

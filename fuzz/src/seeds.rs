@@ -1,5 +1,6 @@
 //! Sound inputs of each reader.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,10 @@ pub const MANIFEST: &str = containerize_tests::image::MANIFEST;
 /// The media type of OCI indexes.
 pub const INDEX: &str = containerize_tests::image::INDEX;
 
-/// The root of the signatures that are seeds.
+/// The root of [`attestations`].
+pub const ATTESTED_ROOT: &str = include_str!("../../tests/fixtures/trust/attested/root.json");
+
+/// The root of [`bundles`].
 pub const ROOT: &str = include_str!("../../tests/fixtures/trust/keyless/root.json");
 
 /// The locks by the names of their files.
@@ -161,6 +165,13 @@ pub fn bundles() -> Vec<Vec<u8>> {
     let second = include_bytes!("../../tests/fixtures/trust/keyless/rekor-v2.json");
     let token = b"e30.eyJpc3MiOiJpIiwic3ViIjoicyIsImF1ZCI6InNpZ3N0b3JlIiwiZXhwIjoxfQ.c2ln";
     vec![first.to_vec(), second.to_vec(), ROOT.as_bytes().to_vec(), token.to_vec()]
+}
+
+/// What an index shows about a wheel: good in several ways, and wrong in others.
+pub fn attestations() -> Vec<Vec<u8>> {
+    let cases = include_str!("../../tests/fixtures/trust/attested/cases.json");
+    let cases: BTreeMap<String, serde_json::Value> = serde_json::from_str(cases).expect("recorded");
+    cases.into_values().map(|answer| answer.to_string().into_bytes()).collect()
 }
 
 fn texts(texts: &[&str]) -> Vec<Vec<u8>> {

@@ -69,6 +69,7 @@ campaigns! {
     references "reference"
     challenges "challenge"
     bundles "bundle"
+    attestations "attestations"
 }
 
 #[test]

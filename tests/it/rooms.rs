@@ -74,7 +74,7 @@ const STORY: &[Part] = &[
     ("python", &[], &["call", "delivery", "layers", "made", "recipe", "settings", "workshop"]),
     ("rebuild", &[], &["call", "delivery", "settings"]),
     ("rebase", &[], &["call", "delivery", "layers", "python", "settings", "workshop"]),
-    ("policy", &["policy"], &["delivery", "rebuild", "workshop"]),
+    ("policy", &["policy"], &["call", "delivery", "made", "rebuild", "workshop"]),
     ("lock", &[], &["call", "delivery", "python", "recipe", "rust", "settings", "workshop"]),
 ];
 

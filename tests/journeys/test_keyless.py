@@ -244,6 +244,27 @@ def test_a_person_signs_with_a_token_in_a_file_or_a_variable(
     assert "whose certificate does not say for which repository" in refused.err
 
 
+def test_a_policy_is_a_gate_of_the_build(push: Callable, sigstore: Sigstore, tmp_path: Path) -> None:
+    root = sigstore.folder / "trusted_root.json"
+
+    def build(identity: str, *more: str, code: int = 0) -> str:
+        policy = tmp_path / "policy.toml"
+        signer = f'identity = "{identity}", issuer = "{ISSUER}", source = "{SOURCE}", trusted-root = "{root}"'
+        policy.write_text(f"signed-by = [{{ {signer} }}]\nnot-root = true\nbases = ['static']\n")
+        words = ["--config", sigstore.config(tmp_path), "--policy", policy, *more]
+        return push(*words, env=sigstore.job, code=code).err
+
+    sigstore.asked()
+    err = build("somebody", "--user", "0", code=4)
+    assert "breaks 2 of 3 rules" in err
+    assert f"signed-by: it would be signed by {WORKFLOW}, who is not one of those that may" in err
+    assert "not-root: it runs as root on linux/amd64" in err
+    # Nobody has certified or recorded anything.
+    assert set(sigstore.asked()) == {"GET /github/token"}
+    assert "keeps all 3 rules" in build(WORKFLOW)
+    assert any("log/entries" in asked for asked in sigstore.asked())
+
+
 def test_a_workflow_that_two_repositories_call_signs_for_each(
     program: Program, push: Callable, sigstore: Sigstore, tmp_path: Path
 ) -> None:

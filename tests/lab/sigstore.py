@@ -56,6 +56,8 @@ MINUTES_OF_A_CERTIFICATE = 10
 ISSUER_OLD, ISSUER_NEW = "1.3.6.1.4.1.57264.1.1", "1.3.6.1.4.1.57264.1.8"
 #: For which repository and which branch or tag of it.
 SOURCE, SOURCE_REF = "1.3.6.1.4.1.57264.1.12", "1.3.6.1.4.1.57264.1.14"
+#: The commit there, and the file that describes the job.
+SOURCE_COMMIT, BUILD_CONFIG = "1.3.6.1.4.1.57264.1.13", "1.3.6.1.4.1.57264.1.18"
 SCTS = x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
 POLICY = "1.3.6.1.4.1.57264.2"
 
@@ -185,6 +187,9 @@ class Fulcio:
             repository = f"https://github.com/{claims['repository']}"
             says += [(SOURCE, core.UTF8String(repository).dump())]
             says += [(SOURCE_REF, core.UTF8String(claims["ref"]).dump())]
+            says += [(SOURCE_COMMIT, core.UTF8String(claims["sha"]).dump())]
+            config = f"https://github.com/{claims['workflow_ref']}"
+            says += [(BUILD_CONFIG, core.UTF8String(config).dump())]
         for number, content in says:
             own = x509.UnrecognizedExtension(x509.ObjectIdentifier(number), content)
             builder = builder.add_extension(own, critical=False)
@@ -464,6 +469,9 @@ def token(**changed: object) -> str:
         "job_workflow_ref": WORKFLOW,
         "repository": "acme/shop",
         "ref": "refs/tags/v1",
+        "sha": "5c41f0e7a1b5c41f0e7a1b5c41f0e7a1b5c41f0e",
+        # Where the one before is called from; both are the same without that.
+        "workflow_ref": WORKFLOW,
         "iat": now,
         "nbf": now,
         "exp": now + 3600,

@@ -71,6 +71,7 @@ class BuildConfig:
     owner: str | None = None
     packages: Strings | None = None
     platforms: Strings | None = None
+    policy: str | None = None
     ports: Sequence[int | str] | None = None
     profile: str | None = None
     python: str | Table | None = None
@@ -89,6 +90,7 @@ class BuildConfig:
     user: str | None = None
     version: str | None = None
     volumes: Strings | None = None
+    wheel_verify: Table | Strings | None = None
     workdir: str | None = None
     #: Further flags of the program, as ``["--offline"]``.
     arguments: Strings = field(default=())

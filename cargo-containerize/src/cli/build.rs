@@ -190,6 +190,9 @@ pub(crate) struct TargetArgs {
     /// read. [default: bundle]
     #[arg(long, value_name = "FORM", hide_short_help = true)]
     signature_format: Option<SignatureFormat>,
+    /// File with rules that the images must keep before anybody gets them; docs/policy.md has all of them
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, hide_short_help = true)]
+    policy: Option<String>,
     /// Keep in the repository what was found out, for machines with an empty cache
     ///
     /// A push leaves it under the tag `containerize-cache`, and the next build begins with it: without the base's
@@ -519,6 +522,7 @@ impl BuildArgs {
             attestations: self.target.attestations,
             sign: sign(self.target.sign_key.as_ref(), self.target.sign.as_ref()),
             signature_format: self.target.signature_format,
+            policy: self.target.policy.clone(),
             remote_cache: match self.target.no_remote_cache {
                 true => Some(RemoteCache::On(false)),
                 false => self.target.remote_cache.clone(),

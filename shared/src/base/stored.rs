@@ -120,16 +120,20 @@ impl StoredImage {
         Ok(found)
     }
 
-    /// The documents of a kind that hang on the root.
+    /// The documents of a kind that hang on the root, or on the manifest of a platform.
     ///
     /// # Errors
     /// When one cannot be read.
-    pub async fn hanging_documents(&self, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<(String, Bytes)>> {
+    pub async fn hanging_documents(
+        &self,
+        subject: &Digest,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<(String, Bytes)>> {
         let mut found = Vec::new();
-        for entry in self.hanging().await? {
+        for entry in self.hanging(subject).await? {
             let Some(kind) = entry.artifact_type.clone().filter(|kind| is_wanted(kind)) else { continue };
             let ManifestKind::Manifest(manifest) = self.parsed(&entry).await? else { continue };
-            if manifest.subject.as_ref().map(|subject| subject.digest) != Some(self.root.digest) {
+            if manifest.subject.as_ref().map(|named| named.digest) != Some(*subject) {
                 continue;
             }
             if let Some(layer) = manifest.layers.first() {
@@ -139,11 +143,9 @@ impl StoredImage {
         Ok(found)
     }
 
-    async fn hanging(&self) -> Result<Vec<Descriptor>> {
+    async fn hanging(&self, subject: &Digest) -> Result<Vec<Descriptor>> {
         match &self.content {
-            Content::Registry(client, repository, _) => {
-                client.attached(repository, &self.root.digest, None).await
-            }
+            Content::Registry(client, repository, _) => client.attached(repository, subject, None).await,
             Content::Layout(_) | Content::Store(_) => {
                 let things = self.listed.iter().filter(|entry| entry.artifact_type.is_some());
                 Ok(things.take(MOST_ENTRIES).cloned().collect())

@@ -41,6 +41,7 @@ impl Language {
                 "lock",
                 "python",
                 "no-binary",
+                "wheel-verify",
                 "missing",
                 "build-env",
                 "server",

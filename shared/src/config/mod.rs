@@ -7,6 +7,7 @@
 //! in as text and maps.
 
 mod attest;
+mod attested;
 mod capabilities;
 mod choice;
 mod fold;
@@ -26,6 +27,7 @@ mod vouching;
 
 pub use crate::oci::{Mode, Owner};
 pub use attest::{Attest, Attestations, Sbom, Sign, SignatureFormat};
+pub use attested::{AnyPublisher, Asked, TrustedPublisher, WheelVerify};
 pub use capabilities::Capabilities;
 pub use fold::{Folded, Place, fold};
 pub use language::Language;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::attest::{Attestations, Sbom, Sign, SignatureFormat};
+use super::attested::WheelVerify;
 use super::merge::{append, by_key, debian, replace, sign};
 use super::natural;
 use super::origin::{Origin, Origins};
@@ -155,6 +156,8 @@ keys! {
     sign("sign"): Sign, sign, Text, r#"{ key = "cosign.key" }"#;
     /// The form of signatures: `bundle` (cosign 3), `legacy` (a tag beside each image, for Podman and others) or `both`.
     signature_format("signature-format"): SignatureFormat, replace, Text, r#""both""#;
+    /// A file with rules that the images must keep, else nothing is delivered.
+    policy("policy"): String, replace, Text, r#""policy.toml""#;
     /// Whether a push keeps in the repository what was found out, under the tag `containerize-cache`, and begins with
     /// what is there: `true`, `false` or another repository; by default where the variable `CI` is set.
     remote_cache("remote-cache"): RemoteCache, replace, Text, r#"true"#;
@@ -201,6 +204,9 @@ keys! {
     python("python"): PythonChoice, replace, Text, r#""3.13""#;
     /// Python: distributions to build from source even if there is a wheel: names, or `:all:`.
     no_binary("no-binary"): Vec<String>, append, List, r#"["lxml"]"#;
+    /// Python: distributions that must be attested on their index (PEP 740): names or globs, or a table that says by whom:
+    /// `true`, a publisher such as `{ repository = "owner/name", workflow = "release.yml" }`, a list of them, or `false`.
+    wheel_verify("wheel-verify"): WheelVerify, replace, Toml, r#"{ cryptography = { repository = "pyca/cryptography" } }"#;
     /// Python: distributions that others need and that may be missing, or be there in another version.
     missing("missing"): Vec<String>, append, List, r#"["colorama"]"#;
     /// Python: environment variables for building wheels, such as `CFLAGS`.

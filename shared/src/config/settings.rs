@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::attest::{Attest, Attestations, Sign};
+use super::attested::WheelVerify;
 use super::fold::Folded;
 use super::origin::Origins;
 use super::remote::RemoteCache;
@@ -84,6 +85,8 @@ pub struct Settings {
     pub check: CheckMode,
     /// What is attested about the image when it is pushed.
     pub attest: Attest,
+    /// A file with rules that the image must keep.
+    pub policy: Option<String>,
     /// What becomes of libraries that nothing in the image has.
     pub native: Native,
     /// Layers made outside.
@@ -133,6 +136,8 @@ pub struct PythonSettings {
     pub prefix: Option<String>,
     /// Names of what is built though there is a wheel, or `:all:`.
     pub no_binary: Vec<String>,
+    /// What must be attested on its index, and by whom.
+    pub wheel_verify: WheelVerify,
     /// Names of what may be missing though something needs it.
     pub missing: Vec<String>,
     /// Variables for building wheels. Their values may be tokens, and no plan shows them.
@@ -214,6 +219,7 @@ impl Settings {
                 sign: values.sign,
                 signature_format: values.signature_format.unwrap_or_default(),
             })?,
+            policy: values.policy.filter(|file| !file.is_empty()),
             native: values.native.unwrap_or_default(),
             layers: values.layers.unwrap_or_default(),
             features: values.features.unwrap_or_default(),
@@ -233,6 +239,7 @@ impl Settings {
                 version: python.filter(|text| !text.is_empty()),
                 prefix,
                 no_binary: values.no_binary.unwrap_or_default(),
+                wheel_verify: check.wheel_verify(values.wheel_verify.unwrap_or_default())?,
                 missing: values.missing.unwrap_or_default(),
                 build_env: check
                     .env("build-env", values.build_env.unwrap_or_default())?
@@ -319,6 +326,13 @@ impl Check<'_> {
     fn base_verify(&self, verify: BaseVerify) -> Result<BaseVerify> {
         match verify.mistake() {
             Some(mistake) => Err(self.wrong("base-verify", mistake).hint(BaseVerify::FORMS)),
+            None => Ok(verify),
+        }
+    }
+
+    fn wheel_verify(&self, verify: WheelVerify) -> Result<WheelVerify> {
+        match verify.mistake() {
+            Some(mistake) => Err(self.wrong("wheel-verify", mistake).hint(WheelVerify::FORMS)),
             None => Ok(verify),
         }
     }

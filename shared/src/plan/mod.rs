@@ -92,6 +92,9 @@ pub struct ImagePlan {
     pub check: CheckMode,
     /// What is attested about the image when it is pushed.
     pub attest: Attest,
+    /// A file with rules that it must keep before anybody gets it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
     /// Every value of the configuration that is set, with its origin.
     pub configuration: Vec<Shown>,
     /// What the call says beside the project.

@@ -51,6 +51,7 @@ pub(super) fn image_plan(
         native: settings.native,
         check: settings.check,
         attest: settings.attest.clone(),
+        policy: settings.policy.clone(),
         configuration,
         call: Call::default(),
     }

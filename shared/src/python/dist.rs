@@ -1,5 +1,6 @@
 //! Distributions as a lock pins them: which version, from where, and the files to choose from.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -22,6 +23,8 @@ pub struct Package {
     /// Wheels and source distributions to choose from. Empty where the lock names none: the
     /// index is asked then.
     pub files: Vec<DistFile>,
+    /// Publishers of whom one must have attested its files (PEP 751), as the lock names them. Empty where it names none.
+    pub identities: Vec<BTreeMap<String, String>>,
 }
 
 /// Where a distribution is from.

@@ -1,5 +1,6 @@
 //! The file names of wheels, which say what they fit (PEP 427, PEP 425).
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use pep440_rs::Version;
@@ -67,6 +68,17 @@ impl WheelName {
             return Err(no_wheel(format!("{:?} are not valid interpreters", pythons.join("."))));
         }
         Ok(Self { name, version, build, pythons, abis, platforms })
+    }
+}
+
+impl WheelName {
+    /// Whether both say the same, in whatever order they list what a wheel fits.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let sets = |of: &Self| {
+            [&of.pythons, &of.abis, &of.platforms].map(|set| set.iter().cloned().collect::<BTreeSet<_>>())
+        };
+        (&self.name, &self.version, &self.build) == (&other.name, &other.version, &other.build)
+            && sets(self) == sets(other)
     }
 }
 

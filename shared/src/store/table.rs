@@ -44,6 +44,8 @@ tables! {
     Tags = "tags", "tags of base images";
     /// By the digest that is signed and by the signer, with his services.
     BaseSigners = "base-signers-v1", "signatures of base images";
+    /// By the digest of the file, its name, and who must have published it, with the services.
+    WheelPublishers = "wheel-publishers-v1", "attestations of Python packages";
     /// The layers of images whose id is the digest of their configuration.
     EngineLayers = "engine-layers", "layers of images in engines";
     /// Accounts of bases.

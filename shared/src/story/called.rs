@@ -18,10 +18,12 @@ pub(super) const NOT_IN_THE_IMAGE: &[&str] = &[
     "attestations",
     "sign",
     "signature-format",
+    "policy",
     "remote-cache",
     "cache-trust",
     "base-cache",
     "base-verify",
+    "wheel-verify",
     "if-changed",
     "packages",
 ];

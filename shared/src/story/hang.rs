@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::bill::{self, Subject};
 use super::ingredients::{Origin, Packed};
@@ -20,7 +21,7 @@ use crate::plan::{ImagePlan, Plan};
 use crate::sbom::{self, Bill};
 use crate::sink;
 use crate::store::{Blob, Store, Table};
-use crate::trust::{self, Run};
+use crate::trust::{self, Run, Statement};
 use crate::words;
 use crate::words::flag;
 
@@ -96,6 +97,29 @@ pub(super) async fn hang(
         sets.push(set);
     }
     Ok((sets, files))
+}
+
+/// What is stated about a set that was just made: how it was built and, where `has_bill`, what is in it.
+///
+/// # Errors
+/// When something that an image was made of cannot be read.
+pub(super) async fn statements(
+    workshop: &Workshop<'_>,
+    plan: &ImagePlan,
+    packed: &Packed,
+    run: Run,
+    has_bill: bool,
+) -> Result<Vec<Statement<Value>>> {
+    let Packed { set, origins } = packed;
+    let wanted = Formats { spdx: has_bill, cyclonedx: false };
+    let bills = documents(workshop, plan, set, origins, wanted).await?;
+    let about = bills.iter().map(|bill| trust::statement_about(&bill.subject, predicate(bill), &bill.text));
+    let mut all = about.collect::<Result<Vec<_>>>()?;
+    let built = provenance::of_set(run, plan, set, origins, workshop.reused())?;
+    let built = serde_json::from_slice(&built)
+        .map_err(|error| Error::bug("the provenance cannot be read").because(error))?;
+    all.push(built);
+    Ok(all)
 }
 
 /// Puts the bill of each image and how it was built into the index beside it.

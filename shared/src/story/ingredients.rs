@@ -65,6 +65,8 @@ pub(super) struct Lineage {
     pub(super) archive: Option<(String, Option<Digest>)>,
     /// Whether it is the project's own: itself, or a folder beside it.
     pub(super) is_own: bool,
+    /// Who has published it, where somebody must have.
+    pub(super) publishers: Vec<Value>,
 }
 
 /// Everything that one platform's image was made of.

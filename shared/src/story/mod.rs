@@ -113,6 +113,7 @@ async fn tell<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> 
     let early = recipe.early();
     let signing = early.iter().map(|image| &image.settings.attest);
     let signing = signing.filter(|_| hang::signs(request));
+    policy::gate::check(request, recipe.dir(), early.iter().map(|image| image.settings))?;
     let credentials = deliver::credentials(request, &recipe.references(), &recipe.wishes()?)?;
     let client = Client::new(request.registry.clone(), credentials, events.clone())?;
     let signers = Signers::of(request, recipe.dir(), signing, client.http())?;
@@ -168,6 +169,7 @@ async fn build<R: Recipe>(
         progress.note_commands(true);
         let made = recipe.make(&decided, workshop).await?;
         progress.note_commands(false);
+        policy::gate::judge(workshop, R::plan(&decided), &made).await?;
         Ok(made)
     };
     let delivered = deliver::finish(workshop, R::plan(&decided), &recipe.default_output(), make).await?;

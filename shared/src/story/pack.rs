@@ -30,11 +30,9 @@ pub(super) fn pack<'p, P: Parts>(
     bases: &Bases,
     parts: impl Fn(&ImagePlan, &PlatformPlan, &Base) -> Result<(P, &'p Path)> + Sync,
 ) -> Result<Vec<Packed>> {
-    let push = workshop.request.push;
     let runtime = tokio::runtime::Handle::current();
     runtime.block_on(workshop.permission.given())?;
-    let uploads =
-        plan.images.iter().map(|image| push.then(|| Uploads::of(image, workshop.client, workshop.store)));
+    let uploads = plan.images.iter().map(|image| Uploads::ahead(workshop, image));
     let uploads: Vec<Option<Uploads>> = uploads.collect();
     let work: Vec<(&ImagePlan, &PlatformPlan, Option<&Uploads>)> = plan
         .images

@@ -280,7 +280,7 @@ fn distribution(of: &Distribution) -> Option<Resource> {
         Purl::new("pypi", of.name.to_string()).version(&version).with("file_name", file).to_string()
     };
     let address = of.lineage.address.clone();
-    Some(match (&of.lineage.archive, &address) {
+    let resource = match (&of.lineage.archive, &address) {
         (Some((archive, digest)), _) => {
             let resource = Resource::at(purl(archive)).from(address);
             digest.iter().fold(resource, |resource, digest| resource.sha256(digest))
@@ -290,6 +290,10 @@ fn distribution(of: &Distribution) -> Option<Resource> {
             Resource::at(git.clone()).digest("gitCommit", commit)
         }
         (None, _) => Resource::at(purl(&of.file)).from(address).sha256(&of.digest),
+    };
+    Some(match &of.lineage.publishers[..] {
+        [] => resource,
+        publishers => resource.with("published-by", publishers.to_vec()),
     })
 }
 

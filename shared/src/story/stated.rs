@@ -21,7 +21,7 @@ pub(super) struct Stated {
 /// # Errors
 /// When something that is listed cannot be read.
 pub(super) async fn stated(image: &StoredImage, signatory: Option<&Signatory>) -> Result<Stated> {
-    let mut stated = hanging(image, signatory).await?;
+    let mut stated = hanging(image, &image.root.digest, signatory).await?;
     let is_signed = stated.statements.iter().any(|statement| statement.predicate_type == trust::SIGNATURE);
     // Whoever signs the index signs what is in it.
     if signatory.is_none() || is_signed {
@@ -30,7 +30,8 @@ pub(super) async fn stated(image: &StoredImage, signatory: Option<&Signatory>) -
     about(image, stated).await
 }
 
-/// The same of an image that is known to be signed by `signatory`, in whichever form: what is in its index counts.
+/// The same of an image that is known to be signed by `signatory`, in whichever form: what is in its index counts, and
+/// what hangs on the manifest of a platform alone.
 ///
 /// # Errors
 /// As [`stated`].
@@ -38,8 +39,10 @@ pub(super) async fn stated_of_signed(
     image: &StoredImage,
     signatory: &Signatory,
 ) -> Result<Vec<Statement<Value>>> {
-    let mut stated = hanging(image, Some(signatory)).await?;
-    stated.statements.extend(held(image).await?);
+    let mut stated = Stated { statements: held(image).await?, refused: Vec::new() };
+    for subject in digests(image).await? {
+        stated.statements.extend(hanging(image, &subject, Some(signatory)).await?.statements);
+    }
     Ok(about(image, stated).await?.statements)
 }
 
@@ -100,15 +103,14 @@ pub(super) fn check_contract(provenance: &Provenance) -> std::result::Result<(),
     Err((why, format!("use containerize {version}")))
 }
 
-async fn hanging(image: &StoredImage, signatory: Option<&Signatory>) -> Result<Stated> {
-    let digest = image.root.digest;
+async fn hanging(image: &StoredImage, subject: &Digest, signatory: Option<&Signatory>) -> Result<Stated> {
     let (mut statements, mut refused): (Vec<Statement<Value>>, Vec<Refusal>) = Default::default();
     let wanted = |kind: &str| match signatory {
         Some(_) => Bundle::is_kind(kind),
         None => kind == trust::IN_TOTO,
     };
-    for (_, content) in image.hanging_documents(wanted).await? {
-        match signatory.map(|signatory| signatory.verify(&content, &digest)) {
+    for (_, content) in image.hanging_documents(subject, wanted).await? {
+        match signatory.map(|signatory| signatory.verify(&content, subject)) {
             Some(Ok((statement, _))) => statements.push(statement),
             Some(Err(refusal)) => refused.push(refusal),
             None => statements.extend(serde_json::from_slice(&content).ok()),
@@ -131,5 +133,6 @@ async fn about(image: &StoredImage, mut stated: Stated) -> Result<Stated> {
 /// What a statement about the image may be about: what its name leads to, and each platform's manifest.
 async fn digests(image: &StoredImage) -> Result<Vec<Digest>> {
     let images = image.images().await?.into_iter().map(|(entry, _)| entry.digest);
-    Ok(std::iter::once(image.root.digest).chain(images).collect())
+    let root = image.root.digest;
+    Ok(std::iter::once(root).chain(images.filter(|digest| *digest != root)).collect())
 }

@@ -1,5 +1,6 @@
 //! Sending layers while others are still being made.
 
+use super::workshop::Workshop;
 use crate::oci::Repository;
 use crate::plan::ImagePlan;
 use crate::registry::{Client, home};
@@ -17,8 +18,13 @@ pub(super) struct Uploads {
 }
 
 impl Uploads {
-    /// Uploads to where `image` is pushed.
-    pub(super) fn of(image: &ImagePlan, client: &Client, store: &Store) -> Self {
+    /// Uploads to where `image` is pushed, where it is; with a policy nothing is sent before it is judged.
+    pub(super) fn ahead(workshop: &Workshop<'_>, image: &ImagePlan) -> Option<Self> {
+        let is_sent = workshop.request.push && image.policy.is_none();
+        is_sent.then(|| Self::of(image, workshop.client, workshop.store))
+    }
+
+    fn of(image: &ImagePlan, client: &Client, store: &Store) -> Self {
         let mut repositories: Vec<Repository> = Vec::new();
         // The push goes through them in this order, too.
         let mut all: Vec<&Repository> = image.references.iter().map(|r| &r.repository).collect();

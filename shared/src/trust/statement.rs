@@ -38,6 +38,11 @@ impl<P> Statement<P> {
         Self { kind: OLDER.to_owned(), ..self }
     }
 
+    /// Whether it is a statement of the version that is written today.
+    pub fn is_current(&self) -> bool {
+        self.kind == TYPE
+    }
+
     /// Whether it is a statement, of a version that is known, and about this image.
     pub fn is_about(&self, image: &Digest) -> bool {
         let is_it = |resource: &Resource| resource.digest.get("sha256") == Some(&image.hex());

@@ -5,6 +5,7 @@ mod changed;
 mod content;
 mod crates;
 mod files;
+mod gate;
 mod names;
 mod plan;
 mod policy;

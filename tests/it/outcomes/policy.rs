@@ -1,15 +1,18 @@
 //! Images that are held to a policy before they are used.
 
+use containerize_core::oci::Digest;
 use containerize_core::policy::Policy;
+use containerize_core::trust::{self, Bundle};
 use containerize_tests::image::{INDEX, MANIFEST, put};
 use containerize_tests::program::{Call, Project, can_build, has_std};
 use containerize_tests::registry::{Options, Referrers, TestRegistry};
 use serde_json::{Value, json};
 
-use super::sign::fixture;
+use super::sign::{fixture, hang_bundle, private_key};
+use super::vouched::{BASE, put_index, sign};
 
 /// A project whose pushes are signed, with the public halves of two keys beside it.
-fn project() -> Project {
+pub(super) fn project() -> Project {
     let project = Project::app("[package.metadata.containerize]\nsign = { key = 'my.key' }\n");
     for (name, to) in
         [("plain.key", "my.key"), ("plain.pub", "rules/my.pub"), ("other.pub", "rules/other.pub")]
@@ -198,4 +201,35 @@ fn the_documented_policy_is_one_and_all_rules_are_documented() {
         let unknown = Policy::read(&format!("{rule} = {{}}")).expect_err("of another type").to_string();
         assert!(!unknown.contains("unknown field"), "{rule}: {unknown}");
     }
+}
+
+/// Hangs a signed bill with one package on an image.
+fn hang_bill(registry: &TestRegistry, image: &str, package: &str) {
+    let (key, digest): (_, Digest) = (private_key("plain.key"), image.parse().expect("a digest"));
+    let document = json!({ "spdxVersion": "SPDX-2.3", "packages": [{ "name": package }] }).to_string();
+    let statement = trust::statement_about(&digest, trust::SPDX_DOCUMENT, &document).expect("a statement");
+    let statement = serde_json::to_vec(&statement).expect("JSON");
+    let signature = key.sign(&trust::to_sign(&statement));
+    let bundle = Bundle::of_key(&statement, &signature, &key.public().expect("a key")).expect("a bundle");
+    hang_bundle(registry, BASE, image, &serde_json::to_string(&bundle).expect("JSON"));
+}
+
+#[test]
+fn what_hangs_on_each_platform_alone_counts_too() {
+    let (project, registry) = (project(), TestRegistry::start(Options::listing(Referrers::Proper)));
+    let images = ["amd64", "arm64"].map(|machine| put(&registry, BASE, machine, machine, "base"));
+    let index = put_index(&registry, [("amd64", &images[0]), ("arm64", &images[1])]);
+    sign(&registry, BASE, &index);
+    let judged = |rules: &str| {
+        project.write(&[("rules/policy.toml", &format!("{SIGNED}denied-packages = ['{rules}']"))]);
+        let image = format!("{}:1", registry.repository(BASE));
+        project.call(["verify", "--quiet", &image, "--policy", "rules/policy.toml"])
+    };
+    hang_bill(&registry, &images[0], "left-pad");
+    let said = judged("x").fail();
+    assert!(said.stdout().contains("it has no SBOM for linux/arm64 that is signed so"), "{}", said.shown());
+    hang_bill(&registry, &images[1], "right-pad");
+    assert!(judged("x").succeed().stdout().contains("none of its 2 packages is denied"));
+    let said = judged("right-*").fail();
+    assert!(said.stdout().contains("it contains denied packages: right-pad"), "{}", said.shown());
 }

@@ -11,7 +11,7 @@ use super::sign::{fixture, hang_bundle, private_key, sign_in_older_form};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const BASE: &str = "team/base";
+pub(super) const BASE: &str = "team/base";
 const PROVENANCE: &str = "https://slsa.dev/provenance/v1";
 
 /// A project, and a registry with a base for two platforms: an index and its manifests.
@@ -59,7 +59,7 @@ impl Scene {
     }
 }
 
-fn put_index(registry: &TestRegistry, images: [(&str, &String); 2]) -> String {
+pub(super) fn put_index(registry: &TestRegistry, images: [(&str, &String); 2]) -> String {
     let entries = images.map(|(architecture, digest)| {
         let (_, bytes) = registry.manifest(BASE, digest).expect("the image");
         let platform = json!({ "os": "linux", "architecture": architecture });

@@ -3,6 +3,7 @@
 
 mod arriving;
 mod attest;
+mod attested;
 mod bases;
 mod check;
 mod hostile;

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use pep440_rs::Version;
 
-use crate::python::Name;
+use crate::python::{Name, WheelName};
 
 /// Whether this can be the name of a file that an index offers: one component of a path, and a
 /// wheel or a source distribution of a form that can be used.
@@ -31,6 +31,25 @@ pub(super) fn version(filename: &str, package: &Name) -> Option<Version> {
     let cuts = stem.match_indices('-').map(|(at, _)| stem.split_at(at));
     let versions = cuts.filter(|(name, _)| is_name(name));
     versions.filter_map(|(_, rest)| Version::from_str(rest.trim_start_matches('-')).ok()).next_back()
+}
+
+/// Whether two texts name the same distribution file, in whatever spelling of its parts.
+pub fn is_same_file(one: &str, other: &str) -> bool {
+    let wheels = [one, other].map(|name| WheelName::parse(name).ok());
+    let archives = [one, other].map(archive);
+    one == other
+        || match (&wheels, &archives) {
+            ([Some(one), Some(other)], _) => one.is_same(other),
+            (_, [Some(one), Some(other)]) => one == other,
+            _ => false,
+        }
+}
+
+/// The distribution and the version that a source archive names.
+fn archive(filename: &str) -> Option<(Name, Version)> {
+    let stem = filename.strip_suffix(".tar.gz").or_else(|| filename.strip_suffix(".zip"))?;
+    let (name, version) = stem.rsplit_once('-')?;
+    Some((name.parse().ok()?, version.parse().ok()?))
 }
 
 /// The bytes that `%` escapes stand for; `None` when they are no text.
@@ -79,6 +98,24 @@ mod tests {
             ("numpy.whl", "numpy", None),
         ] {
             assert_eq!(held(filename, package).as_deref(), expected, "{filename}");
+        }
+    }
+
+    #[test]
+    fn files_have_several_spellings() {
+        for (one, other, same) in [
+            ("A.b-1.0-py3-none-any.whl", "a_b-1.0-py3-none-any.whl", true),
+            ("a-1.0-py3.py2-none-any.whl", "a-1-py2.py3-none-any.whl", true),
+            ("a-1-cp312-cp312-x.y.whl", "a-1-cp312-cp312-y.x.whl", true),
+            ("a-1-1-py3-none-any.whl", "a-1-py3-none-any.whl", false),
+            ("a-1-py3-none-any.whl", "a-1-py2-none-any.whl", false),
+            ("a-1-py3-none-any.whl", "a-1-py3-none-any.whl.zip", false),
+            ("A.b-1.0.tar.gz", "a_b-1.tar.gz", true),
+            ("a-1.tar.gz", "a-1.1.tar.gz", false),
+            ("a-1.tar.gz", "b-1.tar.gz", false),
+            ("a-1.tar.gz", "a-1-py3-none-any.whl", false),
+        ] {
+            assert_eq!(is_same_file(one, other), same, "{one} {other}");
         }
     }
 

@@ -174,7 +174,7 @@ impl Downloader {
 
     /// The indexes to ask for a package that the lock says to be from the index at `url`. Links
     /// come first.
-    fn indexes(&self, url: Option<&Address>, hashed: bool) -> Result<Vec<Index>> {
+    pub(super) fn indexes(&self, url: Option<&Address>, hashed: bool) -> Result<Vec<Index>> {
         let options = &self.0.options;
         let of_lock =
             url.map(|url| Index::new(url.expose(), IndexKind::Simple, Role::Explicit, Path::new("/")));

@@ -30,6 +30,7 @@ mod options;
 mod page;
 mod pages;
 mod parts;
+mod provenance;
 mod ranges;
 mod send;
 mod settings;
@@ -45,9 +46,11 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::{Mutex, Semaphore};
 
 pub use credentials::Credentials;
+pub use filename::is_same_file;
 pub use login::Login;
 pub use netrc::Netrc;
 pub use options::{Caches, Index, Kind, Options, Role};
+pub use provenance::Offer;
 pub use settings::{Requirements, Surroundings};
 
 use super::{DistFile, Package};

@@ -33,6 +33,9 @@ pub(super) struct Listed {
     pub(super) hashes: Vec<String>,
     #[serde(rename = "y", default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) yanked: bool,
+    /// Where its attestations are (PEP 740).
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    pub(super) provenance: Option<String>,
 }
 
 impl Listed {
@@ -87,6 +90,7 @@ struct Entry {
     hashes: BTreeMap<String, String>,
     size: Option<u64>,
     yanked: Option<Yanked>,
+    provenance: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -102,6 +106,7 @@ fn json(body: &[u8], url: &Url) -> Result<Vec<Listed>> {
     })?;
     check_version(&page.meta.version, url)?;
     let listed = page.files.into_iter().filter_map(|entry| {
+        let provenance = entry.provenance.and_then(|there| at(url, &there));
         let url = url.join(&entry.url).ok().filter(|found| may_lead_to(url, found))?;
         let hashes = entry.hashes.iter().map(|(name, hex)| format!("{name}:{hex}"));
         let hashes = hashes.filter(|text| Hash::parse(text).is_some()).collect();
@@ -110,7 +115,14 @@ fn json(body: &[u8], url: &Url) -> Result<Vec<Listed>> {
             Some(Yanked::Flag(flag)) => flag,
             Some(Yanked::Reason(reason)) => !reason.is_empty(),
         };
-        Some(Listed { filename: entry.filename, url: url.into(), size: entry.size, hashes, yanked })
+        Some(Listed {
+            filename: entry.filename,
+            url: url.into(),
+            size: entry.size,
+            hashes,
+            yanked,
+            provenance,
+        })
     });
     Ok(listed.filter(|listed| is_usable(&listed.filename)).collect())
 }
@@ -130,7 +142,9 @@ fn html_page(body: &str, url: &Url) -> Result<Vec<Listed>> {
                 let href = tag.attribute("href").map(str::trim);
                 let to = href.and_then(|href| base.as_ref().unwrap_or(url).join(href).ok());
                 if let Some(to) = to.filter(|to| may_lead_to(url, to)) {
-                    found.extend(link(to, tag.attribute("data-yanked").is_some()));
+                    let provenance = tag.attribute("data-provenance").and_then(|there| at(url, there.trim()));
+                    let listed = link(to, tag.attribute("data-yanked").is_some());
+                    found.extend(listed.map(|listed| Listed { provenance, ..listed }));
                 }
             }
             _ => {}
@@ -144,7 +158,12 @@ fn link(mut url: Url, yanked: bool) -> Option<Listed> {
     let fragment = url.fragment().unwrap_or_default();
     let hashes = fragment.split('&').filter_map(Hash::parse).map(|hash| hash.to_string()).collect();
     url.set_fragment(None);
-    Some(Listed { filename, url: url.into(), size: None, hashes, yanked })
+    Some(Listed { filename, url: url.into(), size: None, hashes, yanked, provenance: None })
+}
+
+/// The address of attestations that a page names.
+fn at(page: &Url, address: &str) -> Option<String> {
+    page.join(address).ok().filter(|found| may_lead_to(page, found)).map(Into::into)
 }
 
 /// A page from the network leads to the network.
@@ -214,6 +233,24 @@ mod tests {
         assert_eq!((listed[0].yanked, listed[0].hashes().len()), (true, 1));
         assert_eq!(listed[1].url, "https://index.example/simple/demo/demo-2.tar.gz");
         assert!(listed[1].hashes().is_empty() && !listed[1].yanked);
+    }
+
+    #[test]
+    fn pages_say_where_attestations_are() {
+        let of = |body: &str, kind: &str| read(body, kind).expect("read")[0].provenance.clone();
+        let json = |there: &str| {
+            let file =
+                format!(r#"{{"filename":"a-1.zip","url":"a-1.zip","hashes":{{}},"provenance":{there}}}"#);
+            let page = format!(r#"{{"meta":{{"api-version":"1.3"}},"files":[{file}]}}"#);
+            of(&page, "application/vnd.pypi.simple.v1+json")
+        };
+        let at = |path: &str| Some(format!("https://index.example/{path}"));
+        assert_eq!(json(r#""https://index.example/integrity/a/1""#), at("integrity/a/1"));
+        assert_eq!(json(r#""../../i""#), at("i"));
+        assert_eq!((json("null"), json(r#""file:///etc/passwd""#)), (None, None));
+        let html = |words: &str| of(&format!("<a href=a-1.zip {words}>a</a>"), "text/html");
+        assert_eq!(html("data-provenance=\"/i?x=1&amp;y=2\""), at("i?x=1&y=2"));
+        assert_eq!(html(""), None);
     }
 
     #[test]

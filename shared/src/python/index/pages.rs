@@ -33,7 +33,13 @@ struct Remembered {
     at: u64,
     etag: Option<String>,
     files: Vec<Listed>,
+    /// Which of what a page says was read; the first form has no attestations.
+    #[serde(default)]
+    form: u8,
 }
+
+/// The form that is remembered now.
+const FORM: u8 = 2;
 
 impl Downloader {
     /// The files that an index has for a package; `None` when it does not know the package. A
@@ -55,10 +61,13 @@ impl Downloader {
         let key = url.as_str();
         let _turn = self.0.turns.take(key).await;
         let known = self.0.store.recall::<Remembered>(Table::PythonIndex, key);
-        let usable = |known: &Remembered| enough(&known.files) || (accept_fresh && is_fresh(known.at));
+        let usable = |known: &Remembered| {
+            enough(&known.files) || (accept_fresh && is_fresh(known.at) && known.form == FORM)
+        };
         let known = match known {
             Some(known) if usable(&known) || self.is_offline() => return Ok(Some(known.files)),
-            known => known,
+            // Whoever answers that nothing has changed means all of the page.
+            known => known.filter(|known| known.form == FORM),
         };
         self.refuse_offline(|| format!("the list of files in {}", shown(&url)))?;
         let permit = self.0.page_permits.acquire().await;
@@ -68,7 +77,7 @@ impl Downloader {
         let remembered = match fetched {
             Fetched::Unknown => return Ok(None),
             Fetched::Same => known.map(|known| Remembered { at: now(), ..known }),
-            Fetched::New { etag, files } => Some(Remembered { at: now(), etag, files }),
+            Fetched::New { etag, files } => Some(Remembered { at: now(), etag, files, form: FORM }),
         };
         if let Some(remembered) = &remembered {
             self.0.store.remember(Table::PythonIndex, key, remembered);
@@ -140,5 +149,5 @@ fn listed(path: &Path) -> Option<Listed> {
     let filename = path.file_name()?.to_str().filter(|name| is_usable(name))?.to_owned();
     let size = path.metadata().ok().filter(std::fs::Metadata::is_file)?.len();
     let url = Url::from_file_path(path).ok()?.into();
-    Some(Listed { filename, url, size: Some(size), hashes: Vec::new(), yanked: false })
+    Some(Listed { filename, url, size: Some(size), hashes: Vec::new(), yanked: false, provenance: None })
 }

@@ -107,6 +107,7 @@ fn package(files: Vec<DistFile>) -> Package {
         version: Some("1.0".parse().expect("version")),
         source: Source::Index { url: None },
         files,
+        identities: Vec::new(),
     }
 }
 

@@ -227,6 +227,17 @@ impl Lock {
         }
     }
 
+    /// The names of all that it pins, for whatever target.
+    pub fn names(&self) -> BTreeSet<Name> {
+        match &self.content {
+            Content::Poetry(content) => names(content.entries.iter().map(|entry| &entry.package)),
+            Content::Uv(content) => names(content.entries.iter().map(|entry| &entry.package)),
+            Content::Pylock(content) => names(content.packages()),
+            Content::Pdm(content) => names(content.entries.iter().map(|entry| &entry.package)),
+            Content::Requirements(content) => content.names(),
+        }
+    }
+
     /// The digests that requirements pin, by the distribution's name.
     pub fn pinned_hashes(&self) -> BTreeMap<Name, BTreeSet<Hash>> {
         match &self.content {
@@ -234,6 +245,10 @@ impl Lock {
             _ => BTreeMap::new(),
         }
     }
+}
+
+fn names<'p>(packages: impl Iterator<Item = &'p Package>) -> BTreeSet<Name> {
+    packages.map(|package| package.name.clone()).collect()
 }
 
 /// The text of a requirements file, whose encoding may be one of several.
@@ -313,6 +328,7 @@ fn one_of_each(lock: &Lock, selection: &Selection<'_>, packages: Vec<Package>) -
             kept.files.extend(other.files);
             kept.files.sort_by(|a, b| a.filename.cmp(&b.filename));
             kept.files.dedup();
+            kept.identities.extend(other.identities);
         }
     }
     Ok(chosen.into_values().collect())

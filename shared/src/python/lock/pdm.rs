@@ -168,7 +168,7 @@ fn entry(place: &Place, raw: &RawPackage, inherits: bool) -> Result<Entry> {
         dependencies: dependencies.collect::<Result<_>>()?,
         groups: raw.groups.iter().map(|group| place.name(group)).collect::<Result<_>>()?,
         marker: raw.marker.as_deref().map(|text| place.marker(&name, text)).transpose()?,
-        package: Package { name, version, source, files },
+        package: Package { name, version, source, files, identities: Vec::new() },
     })
 }
 

@@ -247,7 +247,7 @@ fn package(place: &Place, name: &Name, raw: &RawPackage, mut files: Vec<DistFile
         Source::Directory { .. } | Source::Git { .. } => files.clear(),
         Source::Index { .. } | Source::File { .. } => {}
     }
-    Ok(Package { name: name.clone(), version, source, files })
+    Ok(Package { name: name.clone(), version, source, files, identities: Vec::new() })
 }
 
 fn from_elsewhere(place: &Place, name: &Name, raw: &RawSource, editable: bool) -> Result<Source> {

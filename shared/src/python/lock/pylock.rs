@@ -29,6 +29,13 @@ pub(super) struct Pylock {
     pub(super) made: Option<Made>,
 }
 
+impl Pylock {
+    /// All that it pins, for whatever target.
+    pub(super) fn packages(&self) -> impl Iterator<Item = &Package> {
+        self.entries.iter().map(|entry| &entry.package)
+    }
+}
+
 /// What makes locks of all that is needed, wherever it runs. pip is none of them: its locks are for its own
 /// Python and platform alone, and nothing in them says for which.
 const RESOLVERS: [&str; 8] = ["uv", "pdm", "poetry", "pipenv", "hatch", "pip-tools", "pixi", "containerize"];
@@ -73,6 +80,8 @@ struct RawPackage {
     sdist: Option<RawFile>,
     #[serde(default)]
     wheels: Vec<RawFile>,
+    #[serde(default)]
+    attestation_identities: Vec<toml::Table>,
 }
 
 #[derive(Deserialize)]
@@ -136,8 +145,17 @@ fn entry(place: &Place, raw: &RawPackage) -> Result<Entry> {
     Ok(Entry {
         marker: raw.marker.as_deref().map(|text| place.marker(&name, text)).transpose()?,
         python: raw.requires_python.as_deref().map(|text| place.constraint(text)).transpose()?,
-        package: Package { name, version, source, files },
+        package: Package { name, version, source, files, identities: identities(raw) },
     })
+}
+
+/// Who must have published. Of what else is said of somebody only texts are kept.
+fn identities(raw: &RawPackage) -> Vec<BTreeMap<String, String>> {
+    let texts = |table: &toml::Table| {
+        let texts = table.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+        texts.collect()
+    };
+    raw.attestation_identities.iter().map(texts).collect()
 }
 
 /// A package is a repository, a folder, an archive or files of an index, and only one of them.

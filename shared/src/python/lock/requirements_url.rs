@@ -42,7 +42,13 @@ impl Elsewhere {
             }
             _ => Vec::new(),
         };
-        Ok(Package { name: self.name.clone(), version: None, source: self.source.clone(), files })
+        Ok(Package {
+            name: self.name.clone(),
+            version: None,
+            source: self.source.clone(),
+            files,
+            identities: Vec::new(),
+        })
     }
 }
 

@@ -323,3 +323,35 @@ fn sources_for_some_places_are_compared_where_they_hold() {
         check(version, amd).expect_err(version);
     }
 }
+
+#[test]
+fn names_are_told_for_all_targets_and_publishers_as_they_are() {
+    let identity = "[[packages.attestation-identities]]\nkind = 'GitHub'\nrepository = 'a/b'\nworkflow = 'x.yml'\nclaims = { x = 1 }\n";
+    let wheel = |name: &str| {
+        let hash = "ab".repeat(32);
+        format!(
+            "wheels = [{{ url = 'https://x.example/{name}-1-py3-none-any.whl', hashes = {{ sha256 = '{hash}' }} }}]\n"
+        )
+    };
+    let text = format!(
+        "lock-version = '1.0'\ncreated-by = 'x'\n[[packages]]\nname = 'A.b'\nversion = '1'\n{}{identity}\
+         [[packages]]\nname = 'other'\nversion = '1'\nmarker = \"sys_platform == 'win32'\"\n{}",
+        wheel("a_b"),
+        wheel("other")
+    );
+    let dir = folder(&[("pylock.toml", &text)]);
+    let packages = chosen(dir.path(), "pylock.toml", &[]).expect("read");
+    let texts =
+        |one: &BTreeMap<String, String>| one.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let said: Vec<Vec<String>> = packages[0].identities.iter().map(texts).collect();
+    assert_eq!(
+        (packages.len(), said),
+        (1, vec![vec!["kind=GitHub".into(), "repository=a/b".into(), "workflow=x.yml".into()]])
+    );
+    let lock = read(&dir.path().join("pylock.toml"), LockKind::Pylock).expect("read");
+    let names: Vec<String> = lock.names().iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["a-b", "other"]);
+    let requirements = folder(&[("requirements.txt", "X_y==1\nz @ https://x.example/z-1.tar.gz\n./local\n")]);
+    let lock = read(&requirements.path().join("requirements.txt"), LockKind::Requirements).expect("read");
+    assert_eq!(lock.names().iter().map(ToString::to_string).collect::<Vec<_>>(), ["x-y", "z"]);
+}

@@ -308,7 +308,7 @@ fn package(place: &Place, name: &Name, raw: &RawPackage) -> Result<Package> {
     if matches!(source, Source::Index { .. }) && files.is_empty() {
         return Err(place.wrong_package(name, "it has no files to choose from"));
     }
-    Ok(Package { name: name.clone(), version, source, files })
+    Ok(Package { name: name.clone(), version, source, files, identities: Vec::new() })
 }
 
 /// A file of an index, or of a folder of files, `local`.

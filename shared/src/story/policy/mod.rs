@@ -1,5 +1,6 @@
 //! Whether an image in a registry keeps the rules of a policy: what is known of it is gathered, and judged.
 
+pub(super) mod gate;
 mod images;
 mod known;
 
@@ -9,6 +10,7 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::rebuild;
 use super::sign::Trusted;
@@ -17,13 +19,14 @@ use super::verify::Verifier;
 use crate::base::lock::BaseLock;
 use crate::base::spec::BaseSpec;
 use crate::base::{Opener, StoredImage};
+use crate::config::TrustedSigner;
 use crate::error::{Context, Error, Kind, Result};
 use crate::event::Events;
 use crate::oci::{Digest, ImageConfig, Reference};
 use crate::policy::{Base, Evidence, Policy, Rule, Verdict};
 use crate::registry::Client;
 use crate::store::Store;
-use crate::trust::{Provenance, Signatory};
+use crate::trust::{Provenance, Signatory, Statement};
 use images::{Single, singles};
 use known::About;
 
@@ -64,11 +67,7 @@ impl Judge<'_> {
     /// Usage: the policy has no rule, or asks what is stated without saying who must have signed it. Others when the
     /// image cannot be read.
     pub async fn judge(&self, image: &Reference) -> Result<Judged> {
-        let mut signers = Vec::new();
-        for entry in &self.policy.signed_by {
-            entry.check(&Rule::SignedBy.to_string())?;
-            signers.push(Trusted::read(self.dir, &Rule::SignedBy.to_string(), entry)?);
-        }
+        let signers = signers(self.policy, self.dir)?;
         self.refuse_unsigned(&signers)?;
         self.events.step("Judging", image.to_string());
         let stored = self.opener(&BaseLock::default()).stored(&BaseSpec::Registry(image.clone())).await?;
@@ -83,18 +82,19 @@ impl Judge<'_> {
                 self.add_stated(&stored, &images, signatory, &mut evidence).await?;
             }
         }
-        let now =
-            Timestamp::try_from(self.now).map_err(|e| Error::bug("the clock cannot be read").because(e))?;
-        let rules = self.policy.judge(&evidence, now);
+        let rules = self.verdicts(&evidence)?;
         let passed = rules.iter().all(|verdict| verdict.passed);
         Ok(Judged { image: image.to_string(), digest, passed, rules })
     }
 
+    fn verdicts(&self, evidence: &Evidence) -> Result<Vec<Verdict>> {
+        let now =
+            Timestamp::try_from(self.now).map_err(|e| Error::bug("the clock cannot be read").because(e))?;
+        Ok(self.policy.judge(evidence, now))
+    }
+
     fn refuse_unsigned(&self, signers: &[Trusted]) -> Result<()> {
-        if self.policy.is_empty() {
-            return Err(Error::usage("the policy has no rules")
-                .hint("add some, such as not-root = true: docs/policy.md has all of them"));
-        }
+        refuse_empty(self.policy)?;
         match self.policy.asks_statements().filter(|_| signers.is_empty()) {
             Some(rule) => Err(Error::usage(format!(
                 "{rule} judges by what is stated about the image, and the policy does not say who must have signed that"
@@ -144,9 +144,20 @@ impl Judge<'_> {
         evidence: &mut Evidence,
     ) -> Result<()> {
         let statements = stated_of_signed(image, signatory).await?;
-        let about = About { root: image.root.digest, images };
-        evidence.parts = about.parts(&statements);
-        let known = match about.provenances(&statements) {
+        self.add_statements(image.root.digest, images, &statements, evidence).await
+    }
+
+    /// Adds what is stated about the image.
+    async fn add_statements(
+        &self,
+        root: Digest,
+        images: &[Single],
+        statements: &[Statement<Value>],
+        evidence: &mut Evidence,
+    ) -> Result<()> {
+        let about = About { root, images };
+        evidence.parts = about.parts(statements);
+        let known = match about.provenances(statements) {
             Ok(known) => known,
             Err(why) => {
                 evidence.builds = Err(why.clone());
@@ -160,7 +171,7 @@ impl Judge<'_> {
             Ok(()) => Ok(self.bases(&known.own).await?),
             Err(why) => Err(why.clone()),
         };
-        evidence.repeatable = known.is_all_own.and_then(|()| repeatable(&known.own, &image.root.digest));
+        evidence.repeatable = known.is_all_own.and_then(|()| repeatable(&known.own, &root));
         Ok(())
     }
 
@@ -221,6 +232,24 @@ impl Judge<'_> {
 
     fn opener<'o>(&'o self, lock: &'o BaseLock) -> Opener<'o> {
         Opener::of_images((self.store, self.client), lock, self.dir, self.events)
+    }
+}
+
+/// Those whom a policy lets sign.
+///
+/// # Errors
+/// Usage: an entry makes no sense, or a file of it cannot be read.
+fn signers(policy: &Policy, dir: &Path) -> Result<Vec<Trusted>> {
+    let key = Rule::SignedBy.to_string();
+    let read = |entry: &TrustedSigner| entry.check(&key).and_then(|()| Trusted::read(dir, &key, entry));
+    policy.signed_by.iter().map(read).collect()
+}
+
+fn refuse_empty(policy: &Policy) -> Result<()> {
+    match policy.is_empty() {
+        true => Err(Error::usage("the policy has no rules")
+            .hint("add some, such as not-root = true: docs/policy.md has all of them")),
+        false => Ok(()),
     }
 }
 

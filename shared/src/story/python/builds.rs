@@ -174,7 +174,8 @@ impl Tools {
             Form::Archive(file) => Some((file.filename.clone(), sha256(file))),
             Form::Wheel(_) | Form::Source => None,
         };
-        Lineage { address, archive, is_own: matches!(package.source, Source::Directory { .. }) }
+        let is_own = matches!(package.source, Source::Directory { .. });
+        Lineage { address, archive, is_own, publishers: Vec::new() }
     }
 
     /// All files of a version, also those that a lock for one Python does not list.

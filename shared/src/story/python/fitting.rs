@@ -86,6 +86,7 @@ mod tests {
             version: "3.0.1".parse().ok(),
             source: Source::Index { url: None },
             files: files.iter().map(file).collect(),
+            identities: Vec::new(),
         }
     }
 

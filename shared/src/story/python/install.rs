@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::Handle;
 
+use super::attested::{self, Publishers};
 use super::bundled;
 use super::compiler::Compiler;
 use super::complete::{self, Laid};
@@ -53,20 +54,15 @@ pub(super) async fn environments<'a>(
         Ok(Site { image, platform, settings: &of.settings, interpreter, chosen })
     });
     let sites = sites.collect::<Result<Vec<Site<'_>>>>()?;
+    let publishers = &attested::publishers(workshop, draft, &sites).await?;
     // All platforms at once: what several share is fetched once.
     let (supplied, pressed) = pressing::supply(workshop, draft, &sites, bases)?;
     let mut supplied = supplied.into_iter();
     for (site, pressed) in sites.iter().zip(pressed) {
         let Site { image, platform, settings, interpreter, chosen } = *site;
         let install = image.python().map_or(Install::Source, |application| application.install);
-        let maker = EnvironmentMaker {
-            workshop,
-            draft,
-            settings,
-            interpreter,
-            bundled: draft.bundled(settings)?,
-            ahead,
-        };
+        let bundled = draft.bundled(settings)?;
+        let maker = EnvironmentMaker { workshop, draft, settings, interpreter, bundled, ahead, publishers };
         let (mut environment, local) = maker.make(chosen, &mut supplied, install, &mut left_out).await?;
         environment.pressed = pressed;
         if image.python().is_some_and(|application| application.bytecode) {
@@ -81,16 +77,17 @@ pub(super) async fn environments<'a>(
     Ok(made)
 }
 
-struct EnvironmentMaker<'a> {
+struct EnvironmentMaker<'a, 'b> {
     workshop: &'a Workshop<'a>,
     draft: &'a Draft,
     settings: &'a Settings,
     interpreter: &'a Interpreter,
     bundled: Option<&'a BundledPython>,
     ahead: &'a Pressed,
+    publishers: &'b Publishers,
 }
 
-impl<'a> EnvironmentMaker<'a> {
+impl<'a> EnvironmentMaker<'a, '_> {
     /// What compiles for the image, should something have to be compiled.
     fn compiler(
         &self,
@@ -129,7 +126,8 @@ impl<'a> EnvironmentMaker<'a> {
             match &chosen.form {
                 Form::Wheel(file) => {
                     let fetched = files.next().ok_or_else(|| Error::bug("a wheel was not fetched"))?;
-                    let lineage = self.draft.tools.lineage(&chosen.package, &chosen.form);
+                    let mut lineage = self.draft.tools.lineage(&chosen.package, &chosen.form);
+                    lineage.publishers = self.publishers.of(chosen);
                     wheels.push(ReadyWheel::of(&chosen.package, file, fetched, lineage));
                 }
                 Form::Archive(_) | Form::Source => builds.push(chosen),
@@ -149,7 +147,8 @@ impl<'a> EnvironmentMaker<'a> {
         let building: Vec<BoxFuture<'_, Result<ReadyWheel>>> =
             building.map(|build| Box::pin(build) as _).collect();
         let built: Vec<ReadyWheel> = stream::iter(building).buffered(jobs).try_collect().await?;
-        for (chosen, wheel) in builds.iter().zip(built) {
+        for (chosen, mut wheel) in builds.iter().zip(built) {
+            wheel.lineage.publishers = self.publishers.of(chosen);
             let local = matches!(chosen.package.source, Source::Directory { .. });
             if local { own.push(wheel) } else { wheels.push(wheel) }
         }

@@ -1,6 +1,7 @@
 //! Images of Python projects: read, choose wheels for each base, fetch and build them, pack.
 
 mod ahead;
+mod attested;
 mod builds;
 mod bundled;
 mod bytecode;

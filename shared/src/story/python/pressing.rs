@@ -117,7 +117,7 @@ impl<'a> Table<'a> {
         Ok(Self {
             layers: WheelLayers::of(&target, &base.contents.tree, (image.compression, image.format)),
             alone: alone.filter_map(|(chosen, _)| Some(wheel_of(chosen)?.filename.as_str())).collect(),
-            uploads: workshop.request.push.then(|| Uploads::of(image, workshop.client, workshop.store)),
+            uploads: Uploads::ahead(workshop, image),
             pressed: Mutex::default(),
         })
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::draft::{Draft, DraftImage};
 use super::form::{Chosen, Form, install_of};
-use super::{fitting, interpreter, start, static_files};
+use super::{attested, fitting, interpreter, start, static_files};
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::plan::{
@@ -87,6 +87,7 @@ async fn plan_image(
         });
         environments.push(chosen);
     }
+    attested::check(draft, image, &environments)?;
     let names: BTreeSet<Name> =
         environments.iter().flatten().map(|chosen| chosen.package.name.clone()).collect();
     let (install, found) = start::find(draft, image, install, &names, has_shell, events)?;

@@ -23,13 +23,13 @@ use crate::oci::{Digest, Repository, to_json};
 use crate::read;
 use crate::registry;
 use crate::store::Store;
-use crate::trust::{Bundle, SIMPLE_SIGNATURE, Statement};
+use crate::trust::{Bundle, SIMPLE_SIGNATURE, Signatory, Statement};
 use crate::words;
 use crate::words::{Flag, flag};
 use key::KeySigner;
 use keyless::Keyless;
 use token::Tokens;
-pub(super) use trusted::Trusted;
+pub(super) use trusted::{Trusted, trusted_root};
 
 /// Everybody who signs in one call, by what the settings say of them.
 #[derive(Debug, Default)]
@@ -226,6 +226,37 @@ impl Signer {
                 read.verify(&key.public, subject).map_err(|refusal| refusal.error)
             }
             Self::Keyless(keyless) => keyless.own(bundle, subject).await,
+        }
+    }
+
+    /// Whether it is one of these who signs, in words about what is signed: who it is of them, or why it is none.
+    ///
+    /// # Errors
+    /// When no token can be had.
+    pub(super) async fn is_one_of(&self, trusted: &[Trusted]) -> Result<Result<String, String>> {
+        match self {
+            Self::Key(key) => {
+                let own = key.public.digest();
+                let is_it =
+                    |one: &Trusted| matches!(&one.signatory, Signatory::Key(key) if key.digest() == own);
+                Ok(match trusted.iter().any(is_it) {
+                    true => Ok(format!("with the key {own}")),
+                    false => Err(format!(
+                        "it would be signed with the key {own}, which is not one of those that may"
+                    )),
+                })
+            }
+            Self::Keyless(keyless) => {
+                let own = keyless.identity().await?;
+                let is_it = |one: &Trusted| matches!(&one.signatory, Signatory::Named(named) if named.1.accept(&own).is_ok());
+                Ok(match trusted.iter().any(is_it) {
+                    true => Ok(format!("by {}", own.identity)),
+                    false => Err(format!(
+                        "it would be signed by {}, who is not one of those that may",
+                        own.identity
+                    )),
+                })
+            }
         }
     }
 

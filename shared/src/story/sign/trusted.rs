@@ -26,26 +26,13 @@ impl Trusted {
     /// # Errors
     /// Usage: a file cannot be read, or is not what it should be.
     pub(in crate::story) fn read(dir: &Path, key: &str, entry: &TrustedSigner) -> Result<Self> {
-        let text = |file: &str, what: &str| {
-            read::text(&dir.join(file), read::DOCUMENT).map_err(|error| {
-                Error::usage(format!("{key}: the {what} {file} cannot be read"))
-                    .because(error)
-                    .hint(format!("check the path; it is relative to {}", dir.display()))
-            })
-        };
-        let unusable = |file: &str| format!("{key}: {file} cannot be used");
         if let Some(file) = &entry.key {
-            let public = PublicKey::read(&text(file, "public key")?).context(|| unusable(file))?;
+            let text = text(dir, key, file, "public key")?;
+            let public = PublicKey::read(&text).context(|| unusable(key, file))?;
             let name = public.digest().to_string();
             return Ok(Self { mark: Digest::of(name.as_bytes()), name, signatory: Signatory::Key(public) });
         }
-        let (root, services) = match &entry.trusted_root {
-            Some(file) => {
-                let text = text(file, "trusted root")?;
-                (TrustedRoot::read(&text).context(|| unusable(file))?, text)
-            }
-            None => (TrustedRoot::public()?, TrustedRoot::PUBLIC.to_owned()),
-        };
+        let (root, services) = trusted_root(dir, key, entry.trusted_root.as_deref())?;
         let expected = |whole: &Option<String>, pattern: &Option<String>| {
             Expected::of(whole.as_deref(), pattern.as_deref()).context(|| format!("{key} is invalid"))
         };
@@ -57,7 +44,7 @@ impl Trusted {
             source_ref: expected(&entry.source_ref, &entry.source_ref_pattern)?,
         };
         let whole = TrustedSigner { trusted_root: None, ..entry.clone() };
-        let mark = Digest::of(format!("{}\n{}", json!(whole), Digest::of(services.as_bytes())).as_bytes());
+        let mark = Digest::of(format!("{}\n{services}", json!(whole)).as_bytes());
         let name = Identity {
             identity: entry.identity.clone().unwrap_or_default(),
             issuer: entry.issuer.clone().unwrap_or_default(),
@@ -67,6 +54,35 @@ impl Trusted {
         let name = name.line();
         Ok(Self { name, mark, signatory: Signatory::Named(Box::new((root, wanted))) })
     }
+}
+
+/// The trusted root that an entry of `key` names, or Sigstore's public one; and what stands for it.
+///
+/// # Errors
+/// Usage: the file cannot be read, or is not what it should be.
+pub(in crate::story) fn trusted_root(
+    dir: &Path,
+    key: &str,
+    file: Option<&str>,
+) -> Result<(TrustedRoot, Digest)> {
+    let Some(file) = file else {
+        return Ok((TrustedRoot::public()?, Digest::of(TrustedRoot::PUBLIC.as_bytes())));
+    };
+    let text = text(dir, key, file, "trusted root")?;
+    let root = TrustedRoot::read(&text).context(|| unusable(key, file))?;
+    Ok((root, Digest::of(text.as_bytes())))
+}
+
+fn text(dir: &Path, key: &str, file: &str, what: &str) -> Result<String> {
+    read::text(&dir.join(file), read::DOCUMENT).map_err(|error| {
+        Error::usage(format!("{key}: the {what} {file} cannot be read"))
+            .because(error)
+            .hint(format!("check the path; it is relative to {}", dir.display()))
+    })
+}
+
+fn unusable(key: &str, file: &str) -> String {
+    format!("{key}: {file} cannot be used")
 }
 
 #[cfg(test)]

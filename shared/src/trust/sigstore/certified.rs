@@ -2,7 +2,7 @@
 //! all of them, held to a trusted root.
 
 use serde_json::Value;
-use sigstore_verify::crypto::parse_certificate_info;
+use sigstore_verify::crypto::{CertificateInfo, parse_certificate_info};
 use sigstore_verify::trust_root::{self, SIGSTORE_PRODUCTION_TRUSTED_ROOT};
 use sigstore_verify::tsa::verify_timestamp_for_authority;
 use sigstore_verify::types::{Artifact, Bundle, Sha256Hash, SignatureContent};
@@ -11,6 +11,7 @@ use sigstore_verify::{CertificateError, Error as Why, VerificationPolicy, Verifi
 use super::super::refusal::{Means, Refusal};
 use super::super::statement::Statement;
 use super::identity::Identity;
+use super::job::Job;
 use super::{provider, refusal};
 use crate::error::{Error, Result};
 use crate::oci::Digest;
@@ -64,31 +65,60 @@ impl TrustedRoot {
     /// # Errors
     /// With what does not match.
     pub fn verify(&self, bundle: &[u8], image: &Digest) -> Result<(Identity, Statement<Value>), Refusal> {
+        self.verify_certified(bundle, image, Identity::of)
+    }
+
+    /// The job that has signed the statement in a bundle, and the statement, if it is about the file with this digest.
+    ///
+    /// # Errors
+    /// With what does not match.
+    pub(in crate::trust) fn verify_job(
+        &self,
+        bundle: &[u8],
+        file: &Digest,
+    ) -> Result<(Job, Statement<Value>), Refusal> {
+        self.verify_certified(bundle, file, Job::of)
+    }
+
+    fn verify_certified<T>(
+        &self,
+        bundle: &[u8],
+        subject: &Digest,
+        named: fn(&CertificateInfo) -> Option<T>,
+    ) -> Result<(T, Statement<Value>), Refusal> {
         let bundle: Result<Bundle, _> = serde_json::from_slice(bundle);
         let bundle = bundle.map_err(|error| Error::integrity("a bundle cannot be read").because(error))?;
         if bundle.signing_certificate().is_none() {
             return Err(Refusal::of_key());
         }
-        self.certified(&bundle, image).map_err(|error| Refusal::from(error).of(Means::Certificate))
+        let certified = self.certified(&bundle, subject).and_then(|(certificate, statement)| {
+            named(&certificate).map(|named| (named, statement)).ok_or_else(nobody)
+        });
+        certified.map_err(|error| Refusal::from(error).of(Means::Certificate))
     }
 
-    fn certified(&self, bundle: &Bundle, image: &Digest) -> Result<(Identity, Statement<Value>)> {
+    fn certified(&self, bundle: &Bundle, image: &Digest) -> Result<(CertificateInfo, Statement<Value>)> {
         let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
             return Err(Error::integrity("the bundle holds no signed statement"));
         };
         let digest = Sha256Hash::from_hex(&image.hex())
             .map_err(|error| Error::bug("a digest is not that of SHA-256").because(error))?;
-        let signer = self.signer(digest.into(), bundle)?;
+        let certificate = self.certificate(digest.into(), bundle)?;
         let statement: Statement<Value> = serde_json::from_slice(envelope.payload.as_bytes())
             .map_err(|error| Error::integrity("the signed statement cannot be read").because(error))?;
         match statement.is_about(image) {
-            true => Ok((signer, statement)),
+            true => Ok((certificate, statement)),
             false => Err(Error::integrity("the signed statement is about another image")),
         }
     }
 
     /// Who has signed what a bundle is about.
     pub(super) fn signer(&self, artifact: Artifact<'_>, bundle: &Bundle) -> Result<Identity> {
+        Identity::of(&self.certificate(artifact, bundle)?).ok_or_else(nobody)
+    }
+
+    /// The certificate with which somebody has signed what a bundle is about.
+    fn certificate(&self, artifact: Artifact<'_>, bundle: &Bundle) -> Result<CertificateInfo> {
         let entries = &bundle.verification_material.tlog_entries;
         if entries.is_empty() {
             return Err(Error::integrity("no transparency log has recorded it"));
@@ -109,8 +139,7 @@ impl TrustedRoot {
         if !(found.certificate_verified() && found.sct_verified() && found.tlog_verified()) {
             return Err(Error::bug("a part of a signature was not verified"));
         }
-        let signer = found.certificate().and_then(Identity::of);
-        signer.ok_or_else(|| Error::integrity("its certificate does not contain an identity"))
+        found.certificate().cloned().ok_or_else(nobody)
     }
 
     /// The refusal of a certificate that was not good when it was used: of such a one it is only said that its chain
@@ -134,6 +163,10 @@ impl TrustedRoot {
         let odd = recorded.chain(stamps).find(|time| !good.contains(time))?;
         Some(refusal::untimely(odd, info.not_before, info.not_after))
     }
+}
+
+fn nobody() -> Error {
+    Error::integrity("its certificate does not contain an identity")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod certified;
 mod identity;
+mod job;
 mod older;
 mod provider;
 mod refusal;
@@ -13,6 +14,7 @@ mod token;
 
 pub use certified::TrustedRoot;
 pub use identity::{Expected, Identity, Wanted};
+pub(super) use job::Job;
 pub use older::PayloadDraft;
 pub use services::{Log, Services};
 pub use signing::{Certified, Draft, EphemeralKey};

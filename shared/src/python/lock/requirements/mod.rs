@@ -181,6 +181,16 @@ impl Requirements {
         self.pins.iter().filter_map(named).collect()
     }
 
+    /// The names of all that it pins, as far as they are told.
+    pub(super) fn names(&self) -> BTreeSet<Name> {
+        let name = |pin: &Pin| match &pin.wanted {
+            Wanted::Named(requirement) => Some(requirement.name.clone()),
+            Wanted::Local { name, .. } => name.clone(),
+            Wanted::Elsewhere(elsewhere) => Some(elsewhere.name.clone()),
+        };
+        self.pins.iter().filter_map(name).collect()
+    }
+
     /// The digests of what it names.
     pub(super) fn pinned_hashes(&self) -> BTreeMap<Name, BTreeSet<Hash>> {
         let mut found = BTreeMap::<Name, BTreeSet<Hash>>::new();

@@ -82,6 +82,7 @@ fn named<'a>(
         version: Some(version),
         source: Source::Index { url: None },
         files: files.collect(),
+        identities: Vec::new(),
     }))
 }
 
@@ -115,11 +116,17 @@ fn local(
         } else {
             vec![DistFile { filename, url: None, size: None, hashes, yanked: false }]
         };
-        return Ok(Some(Package { name, version: None, source: Source::File { path }, files }));
+        return Ok(Some(Package {
+            name,
+            version: None,
+            source: Source::File { path },
+            files,
+            identities: Vec::new(),
+        }));
     }
     let name = name.cloned().or_else(|| name_of_folder(&path)).ok_or_else(nameless)?;
     let source = Source::Directory { path, editable };
-    Ok(Some(Package { name, version: None, source, files: Vec::new() }))
+    Ok(Some(Package { name, version: None, source, files: Vec::new(), identities: Vec::new() }))
 }
 
 /// The name that a project's `pyproject.toml` gives it.
