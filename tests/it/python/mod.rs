@@ -7,6 +7,7 @@ mod bases;
 mod check;
 mod hostile;
 mod images;
+mod inspect;
 mod mistakes;
 mod plan;
 pub(crate) mod remote;
