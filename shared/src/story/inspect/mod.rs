@@ -157,9 +157,11 @@ fn layers(image: &BaseImage, jobs: usize, store: &crate::store::Store) -> Result
         facts::files_of(blob, diff_id, store)
             .context(|| format!("cannot read the layer {}", blob.descriptor.digest))
     })?;
-    let mut config = image.config.clone();
-    config.fit_history();
-    let lines: Vec<&History> = config.history.iter().filter(|line| line.makes_layer()).collect();
+    let mut lines: Vec<&History> = image.config.history.iter().filter(|line| line.makes_layer()).collect();
+    if lines.len() > layers.len() {
+        // They belong to nobody knows which layers.
+        lines.clear();
+    }
     let is_ours = lines.iter().any(|line| line.is_ours());
     let all =
         work.into_iter().zip(found).enumerate().map(|(at, ((blob, diff_id), (facts, details, files)))| {
