@@ -21,12 +21,15 @@ def inspected(program: Program, image: str, cwd: Path) -> dict:
     return view
 
 
-@pytest.mark.parametrize(("image", "kind", "package"), [
-    (SLIM, "python", "pip"),
-    (SLIM, "debian", "libc6"),
-    (DEBIAN, "debian", "bash"),
-    (DISTROLESS, "debian", "libpython3.11-stdlib"),
-])
+@pytest.mark.parametrize(
+    ("image", "kind", "package"),
+    [
+        (SLIM, "python", "pip"),
+        (SLIM, "debian", "libc6"),
+        (DEBIAN, "debian", "bash"),
+        (DISTROLESS, "debian", "libpython3.11-stdlib"),
+    ],
+)
 def test_packages_of_foreign_images_have_their_files(
     program: Program, image: str, kind: str, package: str, tmp_path: Path
 ) -> None:
@@ -42,14 +45,23 @@ def dumped(page: Path, tmp_path: Path, script: str, *flags: str) -> str:
     """The page as it is after a script that tests add to a copy of it, without the policy that forbids this."""
     copy = tmp_path / "copy.html"
     text = re.sub(r"<meta http-equiv[^>]*>", "", page.read_text())
-    copy.write_text(text.replace("</body>", f"<script>addEventListener('load', () => {{{script}}});</script></body>"))
+    copy.write_text(
+        text.replace("</body>", f"<script>addEventListener('load', () => {{{script}}});</script></body>")
+    )
     return browser(copy, tmp_path, "--dump-dom", *flags).stdout
 
 
 def browser(page: Path, tmp_path: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     command = [
-        "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--virtual-time-budget=3000",
-        f"--user-data-dir={tmp_path / 'browser'}", *flags, page.as_uri(),
+        "chromium",
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--enable-logging=stderr",
+        "--virtual-time-budget=3000",
+        f"--user-data-dir={tmp_path / 'browser'}",
+        *flags,
+        page.as_uri(),
     ]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
 
