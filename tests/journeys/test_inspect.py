@@ -42,7 +42,7 @@ def test_packages_of_foreign_images_have_their_files(
 
 
 def dumped(page: Path, tmp_path: Path, script: str, *flags: str) -> str:
-    """The page as it is after a script that tests add to a copy of it, without the policy that forbids this."""
+    """The page as it is after a script in a copy of it, without the policy that forbids such scripts."""
     copy = tmp_path / "copy.html"
     text = re.sub(r"<meta http-equiv[^>]*>", "", page.read_text())
     copy.write_text(
@@ -81,7 +81,8 @@ const behind = (node) => {
   return getComputedStyle(document.body).backgroundColor;
 };
 let least = 21;
-for (const node of document.querySelectorAll("h1,h2,h3,p,dt,dd,td,th button,caption,.map b,.crumbs button,li")) {
+const texts = "h1,h2,h3,p,dt,dd,td,th button,caption,.map b,.crumbs button,li";
+for (const node of document.querySelectorAll(texts)) {
   const [a, b] = [light(getComputedStyle(node).color), light(behind(node))].sort((a, b) => b - a);
   least = Math.min(least, (a + 0.05) / (b + 0.05));
 }
