@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
+use containerize_core::Result;
 use containerize_core::check::{Finding, Severity};
 use containerize_core::event::Events;
 use containerize_core::story::{Checked, Examiner};
-use containerize_core::{Error, Result};
 use serde_json::json;
 
 use crate::cli::{CheckArgs, PrintFormat};
@@ -24,10 +24,8 @@ pub(crate) struct Verdict {
 /// When it cannot be had.
 pub(crate) async fn run(arguments: &CheckArgs, speech: &Speech, events: &Events) -> Result<Verdict> {
     let (client, store) = request::for_check(arguments, events)?;
-    let dir = std::env::current_dir()
-        .map_err(|e| Error::build("the current folder no longer exists").because(e))?;
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let jobs = arguments.transfer.jobs.map_or(processors, std::num::NonZero::get);
+    let dir = request::here()?;
+    let jobs = arguments.transfer.workers();
     let examiner = Examiner { store: &store, client: &client, dir: &dir, jobs, events };
     let mut found = examiner.examine(&arguments.image, &arguments.platforms).await?;
     for finding in found.iter_mut().flat_map(|checked| &mut checked.report.findings) {

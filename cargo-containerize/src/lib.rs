@@ -6,6 +6,7 @@ mod check;
 mod cli;
 mod completions;
 mod front_end;
+mod inspect;
 mod moved;
 mod progress;
 mod rebase;
@@ -26,8 +27,8 @@ use containerize_core::system::limits;
 use containerize_core::{Error, Kind, config, interrupt, redact};
 
 use cli::{
-    AttestArgs, BuildArgs, CacheArgs, CacheVerb, CheckArgs, Cli, Color, IndexArgs, PrintFormat, RebaseArgs,
-    SayArgs, Verb, VerifyArgs,
+    AttestArgs, BuildArgs, CacheArgs, CacheVerb, CheckArgs, Cli, Color, IndexArgs, InspectArgs, PrintFormat,
+    RebaseArgs, SayArgs, Verb, VerifyArgs,
 };
 use front_end::FrontEnd;
 use progress::{Screen, Volume};
@@ -65,6 +66,7 @@ pub fn main() -> ExitCode {
             Err(error) => finish(Err(error.into()), json, &front_end),
         },
         Some(Verb::Check(arguments)) => run_check(&arguments, &front_end),
+        Some(Verb::Inspect(arguments)) => run_inspect(&arguments, &front_end),
         Some(Verb::Verify(arguments)) => run_verify(&arguments, &front_end),
         Some(Verb::Rebase(arguments)) => run_rebase(&arguments, &front_end),
         Some(Verb::Attest(arguments)) => run_attest(&arguments, &front_end),
@@ -156,6 +158,13 @@ fn run_check(arguments: &CheckArgs, front_end: &FrontEnd) -> ExitCode {
         Ok(None) => finish(Ok(None), arguments.say.format == PrintFormat::Json, front_end),
         Err(error) => finish(Err(error), arguments.say.format == PrintFormat::Json, front_end),
     }
+}
+
+fn run_inspect(arguments: &InspectArgs, front_end: &FrontEnd) -> ExitCode {
+    let (events, screen) = start_events(&arguments.say, front_end);
+    let result = in_runtime(inspect::run(arguments, &front_end.speech(), &events));
+    screen.flush();
+    finish(result, arguments.say.format == PrintFormat::Json, front_end)
 }
 
 fn run_verify(arguments: &VerifyArgs, front_end: &FrontEnd) -> ExitCode {

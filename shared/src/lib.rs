@@ -22,6 +22,7 @@ pub mod event;
 pub mod facts;
 pub mod http;
 pub mod image;
+pub mod inspect;
 pub mod interrupt;
 pub mod layer;
 pub mod oci;

@@ -36,6 +36,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("sbom", &["cargo", "oci"]),
     ("policy", &["config", "sbom"]),
     ("trust", &["oci"]),
+    ("inspect", &["facts", "oci", "sbom", "trust"]),
     ("sink", &["base", "image", "oci", "registry", "store"]),
     (
         "story",
@@ -49,6 +50,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "facts",
             "http",
             "image",
+            "inspect",
             "layer",
             "oci",
             "plan",
@@ -71,7 +73,7 @@ const KNOWN_TO_ALL: &[&str] =
     &["error", "event", "interrupt", "read", "redact", "system", "words", "Error", "Kind", "Result"];
 
 /// Modules that work on values alone.
-const PURE: &[&str] = &["check", "config", "image", "oci", "plan", "policy", "sbom", "trust"];
+const PURE: &[&str] = &["check", "config", "image", "inspect", "oci", "plan", "policy", "sbom", "trust"];
 
 /// What the pure ones must not touch.
 const OUTSIDE: &[&str] = &[

@@ -75,6 +75,7 @@ const STORY: &[Part] = &[
     ("rebuild", &[], &["call", "delivery", "settings"]),
     ("rebase", &[], &["call", "delivery", "layers", "python", "settings", "workshop"]),
     ("policy", &["policy"], &["call", "delivery", "made", "rebuild", "workshop"]),
+    ("inspect", &[], &["delivery", "workshop"]),
     ("lock", &[], &["call", "delivery", "python", "recipe", "rust", "settings", "workshop"]),
 ];
 

@@ -150,7 +150,7 @@ pub(crate) struct TargetArgs {
     /// Load into a local engine: docker or podman
     #[arg(long, value_name = "ENGINE", value_parser = daemon)]
     pub(crate) load: Vec<Daemon>,
-    /// SBOM to attach to a pushed image: auto, spdx, cyclonedx, both or none
+    /// SBOM to attach when pushing: auto, spdx, cyclonedx, both or none
     ///
     /// auto is SPDX, where the registry lists what is attached to an image. [default: auto]
     #[arg(long, value_name = "FORMAT")]
@@ -272,7 +272,7 @@ pub(crate) struct ImageArgs {
     // Only `lock` lets it stand alone.
     #[arg(long, value_name = "HOW", num_args = 1)]
     check: Option<Option<CheckMode>>,
-    /// If libraries are missing: error, or bundle this machine's [default: error]
+    /// If libraries are missing: error or bundle (this machine's) [default: error]
     #[arg(long, value_name = "HOW")]
     native: Option<Native>,
     /// Compression of layers: gzip, zstd or none [default: gzip]
@@ -430,6 +430,14 @@ pub(crate) struct TransferArgs {
     #[arg(long, value_name = "FILE", requires = "username", conflicts_with = "password_stdin")]
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) password_file: Option<PathBuf>,
+}
+
+impl TransferArgs {
+    /// How many threads may work.
+    pub(crate) fn workers(&self) -> usize {
+        let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.jobs.map_or_else(processors, std::num::NonZero::get)
+    }
 }
 
 impl ImageArgs {

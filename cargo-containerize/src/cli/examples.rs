@@ -38,6 +38,15 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
         ],
     ),
     (
+        &["inspect"],
+        &[
+            ("inspect ghcr.io/you/app:1.0", "layers, packages, what could be smaller"),
+            ("inspect oci:target/containerize -v", "with all packages and settings"),
+            ("inspect python:3.13-slim --html slim.html", "a page with a map"),
+            ("inspect docker-daemon:app:1.0 --format json", ""),
+        ],
+    ),
+    (
         &["verify"],
         &[
             ("verify ghcr.io/you/app:1.0 --key cosign.pub", ""),

@@ -6,6 +6,7 @@ mod cache;
 mod check;
 mod examples;
 mod index;
+mod inspect;
 mod lock;
 mod rebase;
 mod values;
@@ -33,6 +34,7 @@ pub(crate) use build::{BuildArgs, Color, PrintFormat, Progress, SayArgs, Transfe
 pub(crate) use cache::{CacheArgs, CacheVerb, PublishArgs};
 pub(crate) use check::CheckArgs;
 pub(crate) use index::IndexArgs;
+pub(crate) use inspect::InspectArgs;
 pub(crate) use lock::PinArgs;
 pub(crate) use rebase::{RebaseArgs, Which};
 pub(crate) use verify::{SignatoryArgs, Subject, VerifyArgs};
@@ -80,6 +82,10 @@ pub(crate) enum Verb {
     Lock(Box<PinArgs>),
     /// Check whether an image will start, without running it
     Check(Box<CheckArgs>),
+    /// Show what an image is made of: layers, packages, sizes, and what could be smaller
+    ///
+    /// Any image will do. What is attached to it (SBOM, provenance, signatures) is listed, and not verified.
+    Inspect(Box<InspectArgs>),
     /// Verify who has signed an image or files, or that its source gives the same image
     Verify(Box<VerifyArgs>),
     /// Lay an image in a registry on another base, without building it

@@ -120,7 +120,7 @@ impl StoredImage {
         Ok(found)
     }
 
-    /// The documents of a kind that hang on the root, or on the manifest of a platform.
+    /// The documents of wanted kinds that hang on the root, or on the manifest of a platform, each with its kind.
     ///
     /// # Errors
     /// When one cannot be read.
@@ -130,20 +130,37 @@ impl StoredImage {
         is_wanted: impl Fn(&str) -> bool,
     ) -> Result<Vec<(String, Bytes)>> {
         let mut found = Vec::new();
-        for entry in self.hanging(subject).await? {
-            let Some(kind) = entry.artifact_type.clone().filter(|kind| is_wanted(kind)) else { continue };
-            let ManifestKind::Manifest(manifest) = self.parsed(&entry).await? else { continue };
-            if manifest.subject.as_ref().map(|named| named.digest) != Some(*subject) {
-                continue;
-            }
+        for (kind, manifest) in self.hanging_on(subject, is_wanted).await? {
             if let Some(layer) = manifest.layers.first() {
-                found.push((kind, self.document(layer).await?));
+                found.push((kind.artifact_type.unwrap_or_default(), self.document(layer).await?));
             }
         }
         Ok(found)
     }
 
-    async fn hanging(&self, subject: &Digest) -> Result<Vec<Descriptor>> {
+    /// What hangs on one of its manifests and is of a kind that is wanted: as it is listed, and its manifest.
+    ///
+    /// # Errors
+    /// When it cannot be listed, or a manifest cannot be read.
+    pub async fn hanging_on(
+        &self,
+        subject: &Digest,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<(Descriptor, Manifest)>> {
+        let mut found = Vec::new();
+        for entry in self.listed_for(subject).await? {
+            if !entry.artifact_type.as_deref().is_some_and(&is_wanted) {
+                continue;
+            }
+            let ManifestKind::Manifest(manifest) = self.parsed(&entry).await? else { continue };
+            if manifest.subject.as_ref().map(|subject| subject.digest) == Some(*subject) {
+                found.push((entry, *manifest));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn listed_for(&self, subject: &Digest) -> Result<Vec<Descriptor>> {
         match &self.content {
             Content::Registry(client, repository, _) => client.attached(repository, subject, None).await,
             Content::Layout(_) | Content::Store(_) => {
@@ -153,7 +170,19 @@ impl StoredImage {
         }
     }
 
-    async fn document(&self, descriptor: &Descriptor) -> Result<Bytes> {
+    /// What stands in the index beside its images, with its manifest.
+    ///
+    /// # Errors
+    /// When a manifest cannot be read.
+    pub async fn beside(&self) -> Result<Vec<(Descriptor, Manifest)>> {
+        self.entries(true).await
+    }
+
+    /// A document, checked against its digest.
+    ///
+    /// # Errors
+    /// When it is missing, too large, or is not what its descriptor says.
+    pub async fn document(&self, descriptor: &Descriptor) -> Result<Bytes> {
         if let Content::Registry(client, repository, store) = &self.content {
             return client.small_blob(repository, descriptor, store).await.map(Into::into);
         }

@@ -7,6 +7,7 @@
 
 pub mod details;
 mod extract;
+pub mod files;
 pub mod notes;
 mod pax;
 pub mod python;
@@ -21,8 +22,9 @@ use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 
 use self::details::LayerDetails;
+use self::files::LayerFiles;
 use self::notes::{Note, Package};
-use self::tree::{Node, NodeKind, Tree};
+use self::tree::{AsNode, Node, NodeKind, Tree};
 use crate::error::{Context, Error, Kind, Result};
 use crate::oci::media_type::{Compression, layer_compression};
 use crate::oci::{Descriptor, Digest, HashingReader};
@@ -153,6 +155,13 @@ struct KnownDetails {
     details: LayerDetails,
 }
 
+/// And what only those ask who look at an image file by file.
+#[derive(Serialize, Deserialize)]
+struct KnownFiles {
+    size: u64,
+    files: LayerFiles,
+}
+
 /// What a pass over a layer finds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Scanned {
@@ -195,43 +204,68 @@ pub fn plain(layer: &Blob) -> Result<Box<dyn Read + '_>> {
 }
 
 /// Lays a layer over `tree`, which holds the layers below it.
+pub fn apply(tree: &mut Tree, facts: LayerFacts) {
+    let LayerFacts { entries, hidden, opaque, .. } = facts;
+    lay(tree, (&hidden, &opaque), entries, |node| node, |_, _| {});
+}
+
+/// As [`apply`], in a tree that knows more of each node: `folder` makes one that no entry states, and `gone` is given
+/// what the layer removes or replaces.
 ///
 /// As engines do it, for which a layer is a tree of its own: a path through a link of a lower layer leads to where that link
 /// was, which a folder takes the place of. A path through a link of the same layer stays as the layer gives it.
-pub fn apply(tree: &mut Tree, facts: LayerFacts) {
+pub fn lay<T: AsNode>(
+    tree: &mut Tree<T>,
+    (hidden, opaque): (&[String], &[String]),
+    entries: impl IntoIterator<Item = (String, T)>,
+    folder: impl Fn(Node) -> T,
+    mut gone: impl FnMut(String, T),
+) {
     // Whiteouts hide lower layers only, wherever they stand in the layer: so they come first.
-    for path in &facts.hidden {
-        tree.remove(path);
+    for path in hidden {
+        tree.remove(path, &mut gone);
     }
-    for path in &facts.opaque {
-        tree.remove_below(path);
+    for path in opaque {
+        tree.remove_below(path, &mut gone);
     }
     let mut links = BTreeSet::new();
     let mut cleared = String::new();
-    for (path, node) in facts.entries {
+    for (path, entry) in entries {
         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
         // Most entries are beside the one before.
         if parent != cleared {
-            put_folders_above(tree, &path, &links);
+            put_folders_above(tree, &path, &links, &folder, &mut gone);
             parent.clone_into(&mut cleared);
         }
-        if node.kind != NodeKind::Directory {
-            tree.remove_below(&path);
+        let kind = &entry.node().kind;
+        if *kind != NodeKind::Directory {
+            tree.remove_below(&path, &mut gone);
         }
-        if matches!(node.kind, NodeKind::Symlink(_)) {
+        if matches!(kind, NodeKind::Symlink(_)) {
             links.insert(path.clone());
         }
-        tree.insert(path, node);
+        if let Some(old) = tree.insert(path.as_str(), entry) {
+            gone(path, old);
+        }
     }
 }
 
 /// Puts folders in place of what lower layers have above `path` and is none.
-fn put_folders_above(tree: &mut Tree, path: &str, own_links: &BTreeSet<String>) {
+fn put_folders_above<T: AsNode>(
+    tree: &mut Tree<T>,
+    path: &str,
+    own_links: &BTreeSet<String>,
+    folder: impl Fn(Node) -> T,
+    gone: &mut impl FnMut(String, T),
+) {
     for (end, _) in path.match_indices('/') {
         let above = &path[..end];
-        let in_the_way = tree.get(above).is_some_and(|node| node.kind != NodeKind::Directory);
+        let in_the_way = tree.get(above).is_some_and(|there| there.node().kind != NodeKind::Directory);
         if in_the_way && !own_links.contains(above) {
-            tree.insert(above, Node { kind: NodeKind::Directory, mode: 0o755, uid: 0, gid: 0 });
+            let node = folder(Node { kind: NodeKind::Directory, mode: 0o755, uid: 0, gid: 0 });
+            if let Some(old) = tree.insert(above, node) {
+                gone(above.to_owned(), old);
+            }
         }
     }
 }
@@ -285,6 +319,17 @@ pub fn learn(bytes: impl Read, layer: &Descriptor, store: &Store) -> Result<()> 
     Ok(())
 }
 
+/// As [`learn`], with how large each file is.
+///
+/// # Errors
+/// Those of [`learn`].
+pub fn learn_files(bytes: impl Read, layer: &Descriptor, store: &Store) -> Result<()> {
+    let most = layer.size.saturating_mul(MOST_UNPACKED).saturating_add(1 << 20);
+    let found = measure_verified(bytes, compression_of(layer)?, layer, most)?;
+    remember_files(&layer.digest, found, store);
+    Ok(())
+}
+
 /// Whether the layer's facts are remembered, so that [`tree_of`] needs none of its bytes.
 pub fn known(blob: &Blob, store: &Store) -> bool {
     remembered(Table::Facts, blob, store)
@@ -293,6 +338,11 @@ pub fn known(blob: &Blob, store: &Store) -> bool {
 /// Whether what [`details_of`] gives is remembered, so that it needs none of the layer's bytes.
 pub fn details_known(blob: &Blob, store: &Store) -> bool {
     remembered(Table::Details, blob, store)
+}
+
+/// Whether what [`files_of`] gives is remembered, so that it needs none of the layer's bytes.
+pub fn files_known(blob: &Blob, store: &Store) -> bool {
+    known(blob, store) && details_known(blob, store) && remembered(Table::Files, blob, store)
 }
 
 fn remembered(table: Table, blob: &Blob, store: &Store) -> bool {
@@ -315,6 +365,31 @@ pub fn details_of(blob: &Blob, diff_id: &Digest, store: &Store) -> Result<(Layer
         None => remember(&blob.descriptor.digest, read_blob(blob)?, store).1,
     };
     Ok((facts_of(blob, diff_id, store)?, details))
+}
+
+/// What a layer holds, and how large each of its files is.
+///
+/// # Errors
+/// Those of [`tree_of`].
+pub fn files_of(
+    blob: &Blob,
+    diff_id: &Digest,
+    store: &Store,
+) -> Result<(LayerFacts, LayerDetails, LayerFiles)> {
+    let recalled = store
+        .recall::<KnownFiles>(Table::Files, &blob.descriptor.digest.to_string())
+        .filter(|known| known.size == blob.descriptor.size);
+    let files = match recalled {
+        Some(known) => known.files,
+        None => {
+            let found = explained(blob, |bytes, compression| {
+                measure_verified(bytes, compression, &blob.descriptor, u64::MAX)
+            })?;
+            remember_files(&blob.descriptor.digest, found, store)
+        }
+    };
+    let (facts, details) = details_of(blob, diff_id, store)?;
+    Ok((facts, details, files))
 }
 
 /// As [`details_of`], of a layer that this program has made. Where it is in the store, digest and
@@ -367,6 +442,17 @@ fn remember(
     (known, details.details)
 }
 
+fn remember_files(
+    digest: &Digest,
+    (known, details, files): (Known, LayerDetails, LayerFiles),
+    store: &Store,
+) -> LayerFiles {
+    let files = KnownFiles { size: known.size, files };
+    remember(digest, (known, details), store);
+    store.remember(Table::Files, &digest.to_string(), &files);
+    files.files
+}
+
 /// A descriptor with another size is not the one that was verified.
 fn recall(descriptor: &Descriptor, store: &Store) -> Option<Known> {
     store
@@ -387,13 +473,19 @@ fn compression_of(layer: &Descriptor) -> Result<Compression> {
 }
 
 fn read_blob(blob: &Blob) -> Result<(Known, LayerDetails)> {
-    let read = read_verified(blob.open()?, compression_of(&blob.descriptor)?, &blob.descriptor, u64::MAX);
-    read.map_err(|error| match (&blob.source, error.kind()) {
-        (Source::File(path), Kind::Integrity) => {
-            error.hint(format!("if {} is damaged, delete it and try again", path.display()))
+    explained(blob, |bytes, compression| read_verified(bytes, compression, &blob.descriptor, u64::MAX))
+}
+
+/// Reads a blob; what is wrong with one that is a file is said with the way out.
+fn explained<T>(blob: &Blob, read: impl FnOnce(Box<dyn Read + '_>, Compression) -> Result<T>) -> Result<T> {
+    read(Box::new(blob.open()?), compression_of(&blob.descriptor)?).map_err(|error| {
+        match (&blob.source, error.kind()) {
+            (Source::File(path), Kind::Integrity) => {
+                error.hint(format!("if {} is damaged, delete it and try again", path.display()))
+            }
+            // The layer is not to blame for what else fails.
+            _ => error,
         }
-        // The layer is not to blame for what else fails.
-        _ => error,
     })
 }
 
@@ -408,17 +500,43 @@ fn as_promised((digest, size): (Digest, u64), promised: &Descriptor) -> Result<(
     )))
 }
 
-/// Reads a blob to its end, whatever its tar says, so that a damaged file is always reported as
-/// such and not as what it seemed to hold. No more than `most` bytes of the tar are read.
 fn read_verified(
     reader: impl Read,
     compression: Compression,
     promised: &Descriptor,
     most: u64,
 ) -> Result<(Known, LayerDetails)> {
+    let (diff_id, _, scanned) = verified(reader, compression, promised, most, |tar| scan::scan(tar))?;
+    let Scanned { facts, details } = scanned;
+    Ok((Known { diff_id, size: promised.size, facts }, details))
+}
+
+/// As [`read_verified`], with how large each file is.
+fn measure_verified(
+    reader: impl Read,
+    compression: Compression,
+    promised: &Descriptor,
+    most: u64,
+) -> Result<(Known, LayerDetails, LayerFiles)> {
+    let (diff_id, unpacked, (Scanned { facts, details }, files)) =
+        verified(reader, compression, promised, most, |tar| scan::measure(tar))?;
+    let files = LayerFiles { unpacked, ..files };
+    Ok((Known { diff_id, size: promised.size, facts }, details, files))
+}
+
+/// Reads a blob to its end, whatever its tar says, so that a damaged file is always reported as
+/// such and not as what it seemed to hold. No more than `most` bytes of the tar are read. The first
+/// two values are the diff_id and the size of the tar.
+fn verified<T>(
+    reader: impl Read,
+    compression: Compression,
+    promised: &Descriptor,
+    most: u64,
+    scan: impl FnOnce(&mut dyn Read) -> Result<T>,
+) -> Result<(Digest, u64, T)> {
     let mut blob = HashingReader::new(reader);
     let mut tar = HashingReader::new(decoder(&mut blob, compression)?.take(most));
-    let scanned = scan::scan(&mut tar);
+    let scanned = scan(&mut tar);
     let (diff_id, unpacked) = tar.finish();
     if unpacked == most {
         return Err(Error::integrity("the layer unpacks to more than is read of it"));
@@ -430,8 +548,7 @@ fn read_verified(
             Err(cause) => error.because(cause),
         });
     }
-    let Scanned { facts, details } = scanned?;
-    Ok((Known { diff_id, size: promised.size, facts }, details))
+    Ok((diff_id, unpacked, scanned?))
 }
 
 /// Undoes the compression of a layer or archive. What its beginning says counts more than what it is called, as

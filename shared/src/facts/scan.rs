@@ -12,6 +12,7 @@ use tar::{Archive, Entry, EntryType};
 use super::{Scanned, pax};
 use crate::error::{Error, Result};
 use crate::facts::details::{self, Detail};
+use crate::facts::files::{LayerFiles, Measured, Measuring};
 use crate::facts::notes::{Note, Subject};
 use crate::facts::tree::{Node, NodeKind};
 
@@ -42,8 +43,18 @@ pub(super) fn scan(stream: impl Read) -> Result<Scanned> {
     scan_within(stream, LIMITS)
 }
 
+/// The same, and how large each file is. What the layer takes unpacked, only the reader of its bytes knows.
+pub(super) fn measure(mut stream: impl Read) -> Result<(Scanned, LayerFiles)> {
+    let mut scan = Scan { measuring: Some(Measuring::default()), ..Scan::within(LIMITS) };
+    each_within(&mut stream, LIMITS, |entry| scan.take_in(entry))?;
+    let Scan { found, measuring, .. } = scan;
+    let path_of = |at: usize| found.facts.entries.get(at).map(|(path, _): &(String, Node)| path.as_str());
+    let files = measuring.map(|measuring| measuring.end(path_of)).unwrap_or_default();
+    Ok((found, files))
+}
+
 fn scan_within(mut stream: impl Read, limits: Limits) -> Result<Scanned> {
-    let mut scan = Scan { found: Scanned::default(), limits, names: 0 };
+    let mut scan = Scan::within(limits);
     each_within(&mut stream, limits, |entry| scan.take_in(entry))?;
     Ok(scan.found)
 }
@@ -159,9 +170,15 @@ struct Scan {
     found: Scanned,
     limits: Limits,
     names: usize,
+    /// Sizes of files, for those who ask.
+    measuring: Option<Measuring>,
 }
 
 impl Scan {
+    fn within(limits: Limits) -> Self {
+        Self { found: Scanned::default(), limits, names: 0, measuring: None }
+    }
+
     fn take_in<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> Result<()> {
         if is_metadata(entry.header().entry_type()) {
             // The one kind that a tar reader hands out as an entry.
@@ -182,7 +199,29 @@ impl Scan {
             self.found.facts.hidden.push(hidden_path(parent, hidden)?);
         } else if !path.is_empty() {
             let node = self.node(entry, raw.ends_with(b"/"))?;
-            self.take_in_content(&path, &node, entry)?;
+            let (kind, size) = (entry.header().entry_type(), stored_size(entry)?);
+            let target = entry.link_name_bytes().filter(|_| kind == EntryType::Link);
+            let target = target.map(|target| normal_path(&target)).transpose()?;
+            match self.measuring.take() {
+                None => self.take_in_content(&path, &node, (kind, target.as_deref()), entry)?,
+                Some(mut measuring) => {
+                    match kind {
+                        EntryType::Regular | EntryType::Continuous if node.kind == NodeKind::File => {
+                            let mut content = Measured::new(&path, entry);
+                            self.take_in_content(&path, &node, (kind, None), &mut content)?;
+                            measuring.add_file(&path, content).map_err(unreadable)?;
+                        }
+                        _ => {
+                            self.take_in_content(&path, &node, (kind, target.as_deref()), entry)?;
+                            match target {
+                                Some(target) => measuring.add_link(target),
+                                None => measuring.add(size),
+                            }
+                        }
+                    }
+                    self.measuring = Some(measuring);
+                }
+            }
             self.found.facts.entries.push((path, node));
         }
         Ok(())
@@ -190,22 +229,28 @@ impl Scan {
 
     /// Takes in what the file says, if it is one of those that matter. A later entry of the same
     /// path has the last word.
-    fn take_in_content<R: Read>(&mut self, path: &str, node: &Node, entry: &mut Entry<'_, R>) -> Result<()> {
+    fn take_in_content(
+        &mut self,
+        path: &str,
+        node: &Node,
+        (kind, target): (EntryType, Option<&str>),
+        content: &mut impl Read,
+    ) -> Result<()> {
         let subject = Subject::of(path);
         if subject.is_some() {
             self.found.facts.notes.remove(path);
         }
         self.found.details.remove(path);
-        let (note, detail) = match entry.header().entry_type() {
+        let (note, detail) = match kind {
             // A hard link to what came before says what that says.
             EntryType::Link => {
-                let target = normal_path(&entry.link_name_bytes().unwrap_or_default())?;
-                let note = subject.and_then(|_| self.found.facts.notes.get(&target).cloned());
-                (note, self.found.details.get(&target).cloned())
+                let target = target.unwrap_or_default();
+                let note = subject.and_then(|_| self.found.facts.notes.get(target).cloned());
+                (note, self.found.details.get(target).cloned())
             }
             // A sparse file is longer than what it takes; no honest one of these is sparse.
             EntryType::Regular | EntryType::Continuous if node.kind == NodeKind::File => {
-                read_content(path, subject, entry).map_err(unreadable)?
+                read_content(path, subject, content).map_err(unreadable)?
             }
             _ => (None, None),
         };

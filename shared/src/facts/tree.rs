@@ -31,46 +31,78 @@ pub struct Node {
     pub gid: u64,
 }
 
+/// What a tree has at a path: a [`Node`], or more than that.
+pub trait AsNode {
+    /// What it is.
+    fn node(&self) -> &Node;
+}
+
+impl AsNode for Node {
+    fn node(&self) -> &Node {
+        self
+    }
+}
+
 /// The merged file system of a base. Paths have no leading slash; the root is not in it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tree {
-    nodes: BTreeMap<String, Node>,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tree<T = Node> {
+    nodes: BTreeMap<String, T>,
+}
+
+impl<T> Default for Tree<T> {
+    fn default() -> Self {
+        Self { nodes: BTreeMap::new() }
+    }
 }
 
 /// As many symbolic links as Linux follows in one path (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
 
-impl Tree {
-    /// Puts a node at `path`, replacing what was there.
-    pub fn insert(&mut self, path: impl Into<String>, node: Node) {
-        self.nodes.insert(path.into(), node);
+impl<T> Tree<T> {
+    /// Puts a node at `path`; what was there comes back.
+    pub fn insert(&mut self, path: impl Into<String>, node: T) -> Option<T> {
+        self.nodes.insert(path.into(), node)
     }
 
     /// What is at `path`, without following a link at its end.
-    pub fn get(&self, path: &str) -> Option<&Node> {
+    pub fn get(&self, path: &str) -> Option<&T> {
         self.nodes.get(path)
     }
 
-    /// Removes `path` and everything below it.
-    pub fn remove(&mut self, path: &str) {
-        self.nodes.remove(path);
-        self.remove_below(path);
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, path: &str) -> Option<&mut T> {
+        self.nodes.get_mut(path)
+    }
+
+    /// Removes `path` and everything below it; all that was there goes to `gone`.
+    pub fn remove(&mut self, path: &str, gone: &mut impl FnMut(String, T)) {
+        if let Some((path, node)) = self.nodes.remove_entry(path) {
+            gone(path, node);
+        }
+        self.remove_below(path, gone);
     }
 
     /// Removes everything below `path`, not the path itself.
-    pub fn remove_below(&mut self, path: &str) {
+    pub fn remove_below(&mut self, path: &str, gone: &mut impl FnMut(String, T)) {
         let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
         // A layer may hide a million paths; each must cost no walk over the whole tree.
         let from = self.nodes.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
         let below: Vec<_> = from.map(|(p, _)| p).take_while(|p| p.starts_with(&prefix)).cloned().collect();
         for path in below {
-            self.nodes.remove(&path);
+            if let Some((path, node)) = self.nodes.remove_entry(&path) {
+                gone(path, node);
+            }
         }
     }
 
     /// All nodes in the order of their paths' bytes.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Node)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
         self.nodes.iter().map(|(path, node)| (path.as_str(), node))
+    }
+
+    /// All nodes, to be changed.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.nodes.values_mut()
     }
 
     /// The number of nodes.
@@ -81,6 +113,13 @@ impl Tree {
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
+    }
+}
+
+impl<T: AsNode> Tree<T> {
+    /// What is at `path`, as a node.
+    fn node(&self, path: &str) -> Option<&Node> {
+        self.get(path).map(AsNode::node)
     }
 
     /// `path` with every link in its *parents* followed, as a write to it would go. A path
@@ -103,7 +142,7 @@ impl Tree {
             if last {
                 continue;
             }
-            if let Some(Node { kind: NodeKind::Symlink(target), .. }) = self.get(&done.join("/")) {
+            if let Some(Node { kind: NodeKind::Symlink(target), .. }) = self.node(&done.join("/")) {
                 links += 1;
                 if links > MAX_LINKS {
                     return None;
@@ -123,14 +162,14 @@ impl Tree {
     pub fn real_folder(&self, path: &str) -> Option<String> {
         let mut path = self.real_path(path)?;
         for _ in 0..MAX_LINKS {
-            let Some(Node { kind: NodeKind::Symlink(target), .. }) = self.get(&path) else {
+            let Some(Node { kind: NodeKind::Symlink(target), .. }) = self.node(&path) else {
                 return Some(path);
             };
             let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
             let next = if target.starts_with('/') { target.clone() } else { format!("{parent}/{target}") };
             path = self.real_path(&next)?;
         }
-        (!matches!(self.get(&path), Some(Node { kind: NodeKind::Symlink(_), .. }))).then_some(path)
+        (!matches!(self.node(&path), Some(Node { kind: NodeKind::Symlink(_), .. }))).then_some(path)
     }
 }
 
@@ -168,7 +207,7 @@ mod tests {
     #[test]
     fn removing_below_keeps_siblings_with_the_same_beginning() {
         let mut tree = tree(&[("a", NodeKind::Directory), ("a/b", NodeKind::File), ("ab", NodeKind::File)]);
-        tree.remove("a");
+        tree.remove("a", &mut |_, _| {});
         assert_eq!(tree.iter().map(|(p, _)| p).collect::<Vec<_>>(), ["ab"]);
     }
 }

@@ -43,7 +43,7 @@ pub fn tree_after(mut tree: Tree, spec: &Spec) -> Result<Tree> {
             EntryKind::Symlink(target) => NodeKind::Symlink(target.clone()),
         };
         if kind != NodeKind::Directory {
-            tree.remove(&entry.path);
+            tree.remove(&entry.path, &mut |_, _| {});
         }
         tree.insert(
             entry.path,

@@ -5,6 +5,9 @@ use serde_json::Value;
 use super::Licence;
 use super::build_time::build_time;
 
+/// Python's, in package URLs.
+const PYTHON: &str = "pypi";
+
 /// No component of CycloneDX is nested more deeply.
 const DEEPEST: usize = 32;
 
@@ -35,6 +38,11 @@ impl Listed {
 /// The packages of a document but for those that it was only built with; `None` where it is in neither format, or
 /// nested too deeply to be read.
 pub fn listed(document: &Value) -> Option<Vec<Listed>> {
+    Some(listed_with_ecosystems(document)?.into_iter().map(|(listed, _)| listed).collect())
+}
+
+/// The same, with the ecosystem that the package URL of each tells, such as `deb` or `cargo`.
+pub fn listed_with_ecosystems(document: &Value) -> Option<Vec<(Listed, Option<String>)>> {
     match (document.get("packages"), document.get("components")) {
         (Some(Value::Array(packages)), _) if document.get("spdxVersion").is_some() => {
             let tools = build_time(document);
@@ -56,24 +64,27 @@ fn text(value: &Value, key: &str) -> Option<String> {
     value.get(key)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-fn is_python(purl: Option<String>) -> bool {
-    purl.is_some_and(|purl| purl.to_ascii_lowercase().starts_with("pkg:pypi/"))
+/// The ecosystem of a package URL.
+fn ecosystem(purl: &str) -> Option<String> {
+    Some(purl.to_ascii_lowercase().strip_prefix("pkg:")?.split_once('/')?.0.to_owned())
 }
 
-fn of_spdx(package: &Value) -> Option<Listed> {
+fn of_spdx(package: &Value) -> Option<(Listed, Option<String>)> {
     let told = ["licenseConcluded", "licenseDeclared"].iter().filter_map(|key| text(package, key));
     let told = told.filter(|licence| !matches!(licence.as_str(), "NOASSERTION" | "NONE"));
     let mut told = told.map(|licence| Licence::read(&licence)).filter(|licence| *licence != Licence::Unknown);
     let licence = told.next().unwrap_or(Licence::Unknown);
     let external = package.get("externalRefs").and_then(Value::as_array).into_iter().flatten();
-    let mut purls = external.filter(|one| one["referenceType"] == "purl");
-    let is_python = purls.any(|one| is_python(text(one, "referenceLocator")));
+    let purls = external.filter(|one| one["referenceType"] == "purl");
+    let ecosystems: Vec<String> =
+        purls.filter_map(|one| ecosystem(&text(one, "referenceLocator")?)).collect();
+    let is_python = ecosystems.iter().any(|one| one == PYTHON);
     let (name, version) = (text(package, "name")?, text(package, "versionInfo"));
-    Some(Listed { name, group: None, version, licence, is_python })
+    Some((Listed { name, group: None, version, licence, is_python }, ecosystems.into_iter().next()))
 }
 
 /// Adds components with all that is in them, but for those that are not in what the bill describes.
-fn add_cyclonedx(components: &Value, found: &mut Vec<Listed>, depth: usize) -> Option<()> {
+fn add_cyclonedx(components: &Value, found: &mut Vec<(Listed, Option<String>)>, depth: usize) -> Option<()> {
     for component in components.as_array().into_iter().flatten() {
         if depth >= DEEPEST {
             return None;
@@ -87,7 +98,7 @@ fn add_cyclonedx(components: &Value, found: &mut Vec<Listed>, depth: usize) -> O
     Some(())
 }
 
-fn of_cyclonedx(component: &Value) -> Option<Listed> {
+fn of_cyclonedx(component: &Value) -> Option<(Listed, Option<String>)> {
     let licences = component.get("licenses").and_then(Value::as_array).into_iter().flatten();
     let told = licences.filter_map(|one| text(one, "expression").or_else(|| text(one.get("license")?, "id")));
     // What cannot be read hides none of those beside it.
@@ -100,8 +111,9 @@ fn of_cyclonedx(component: &Value) -> Option<Listed> {
         several => Licence::read(&format!("({})", several.join(") AND ("))),
     };
     let (name, group) = (text(component, "name")?, text(component, "group"));
-    let is_python = is_python(text(component, "purl"));
-    Some(Listed { name, group, version: text(component, "version"), licence, is_python })
+    let ecosystem = text(component, "purl").and_then(|purl| ecosystem(&purl));
+    let is_python = ecosystem.as_deref() == Some(PYTHON);
+    Some((Listed { name, group, version: text(component, "version"), licence, is_python }, ecosystem))
 }
 
 #[cfg(test)]

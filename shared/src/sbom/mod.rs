@@ -19,7 +19,7 @@ pub use carried::{add_carried, licence_of_metadata};
 pub use crates::{add_crates, component as of_crate, host};
 pub use cyclonedx::cyclonedx;
 pub use licence::Licence;
-pub use listed::{Listed, listed};
+pub use listed::{Listed, listed, listed_with_ecosystems};
 pub use purl::Purl;
 pub use spdx::spdx;
 

@@ -13,6 +13,7 @@ mod early;
 mod hang;
 mod hooks;
 mod ingredients;
+mod inspect;
 mod language;
 mod layers;
 mod lock;

@@ -1,6 +1,7 @@
 //! What every build works with, and opening the bases.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -261,12 +262,48 @@ pub(super) async fn fetch_unknown(
     store: &Store,
     known: fn(&Blob, &Store) -> bool,
 ) -> Result<()> {
+    fetch_learning(layers, client, store, (known, DETAILS)).await
+}
+
+/// What is found out of a layer while it is fetched.
+#[derive(Clone, Copy)]
+struct Lesson {
+    is_known: fn(&Blob, &Store) -> bool,
+    learn: fn(&mut dyn Read, &Descriptor, &Store) -> Result<()>,
+}
+
+/// What there is in it, and what that needs to run.
+const DETAILS: Lesson = Lesson {
+    is_known: |layer, store| facts::known(layer, store) && facts::details_known(layer, store),
+    learn: |bytes, layer, store| facts::learn(bytes, layer, store),
+};
+
+/// How large each file is, besides.
+const FILES: Lesson = Lesson {
+    is_known: facts::files_known,
+    learn: |bytes, layer, store| facts::learn_files(bytes, layer, store),
+};
+
+/// As [`fetch_unknown`], for those who ask how large each file is.
+///
+/// # Errors
+/// When one cannot be fetched.
+pub(super) async fn fetch_to_measure(layers: &mut [Blob], client: &Client, store: &Store) -> Result<()> {
+    fetch_learning(layers, client, store, (facts::files_known, FILES)).await
+}
+
+async fn fetch_learning(
+    layers: &mut [Blob],
+    client: &Client,
+    store: &Store,
+    (known, lesson): (fn(&Blob, &Store) -> bool, Lesson),
+) -> Result<()> {
     let permits = &Arc::new(Semaphore::new(LEARNERS));
     let fetches = layers.iter_mut().map(|blob| async move {
         if let Source::Registry(home) = &blob.source
             && is_unread(blob, store, known)
         {
-            let learners = Learners::of(blob, store, permits);
+            let learners = Learners::of(blob, store, lesson, permits);
             let follow = learners.as_ref().map(Learners::follow);
             let path = client.fetch_blob_followed(home, &blob.descriptor, store, follow).await?;
             blob.source = Source::File(path);
@@ -285,30 +322,31 @@ pub(super) async fn fetch_unknown(
 struct Learners {
     layer: Descriptor,
     store: Store,
+    learn: fn(&mut dyn Read, &Descriptor, &Store) -> Result<()>,
     reading: Arc<Mutex<Vec<JoinHandle<()>>>>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Learners {
     /// None where all is known, where it is soon read, and where enough others read already.
-    fn of(layer: &Blob, store: &Store, permits: &Arc<Semaphore>) -> Option<Self> {
-        let is_known = facts::known(layer, store) && facts::details_known(layer, store);
+    fn of(layer: &Blob, store: &Store, lesson: Lesson, permits: &Arc<Semaphore>) -> Option<Self> {
+        let is_known = (lesson.is_known)(layer, store);
         let (layer, store) = (layer.descriptor.clone(), store.clone());
         if is_known || layer.size < WORTH_LEARNING {
             return None;
         }
         let permit = permits.clone().try_acquire_owned().ok()?;
-        Some(Self { layer, store, reading: Arc::default(), _permit: permit })
+        Some(Self { layer, store, learn: lesson.learn, reading: Arc::default(), _permit: permit })
     }
 
     fn follow(&self) -> Follow {
         let Self { layer, store, reading, .. } = self;
-        let (layer, store, reading) = (layer.clone(), store.clone(), reading.clone());
-        Arc::new(move |passing| {
+        let (layer, store, reading, learn) = (layer.clone(), store.clone(), reading.clone(), self.learn);
+        Arc::new(move |mut passing| {
             let (layer, store) = (layer.clone(), store.clone());
             let learner = tokio::task::spawn_blocking(move || {
                 // Who needs it then reads it from its file, and says what is wrong with it.
-                if let Err(error) = facts::learn(passing, &layer, &store) {
+                if let Err(error) = learn(&mut passing, &layer, &store) {
                     tracing::debug!(%error, layer = %layer.digest, "was not read on its way");
                 }
             });

@@ -8,6 +8,7 @@ mod bases;
 mod check;
 mod hostile;
 mod images;
+mod inspect;
 mod mistakes;
 mod plan;
 pub(crate) mod remote;

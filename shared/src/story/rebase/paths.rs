@@ -196,8 +196,8 @@ mod tests {
     fn tree(links: &[(&str, &str)], folders: &[&str]) -> Tree {
         let mut tree = Tree::default();
         let node = |kind| Node { kind, mode: 0o755, uid: 0, gid: 0 };
-        links.iter().for_each(|(at, to)| tree.insert(*at, node(NodeKind::Symlink((*to).into()))));
-        folders.iter().for_each(|at| tree.insert(*at, node(NodeKind::Directory)));
+        links.iter().for_each(|(at, to)| _ = tree.insert(*at, node(NodeKind::Symlink((*to).into()))));
+        folders.iter().for_each(|at| _ = tree.insert(*at, node(NodeKind::Directory)));
         tree
     }
 
