@@ -84,6 +84,11 @@ impl AnyPublisher {
     fn read<E: serde::de::Error>(value: Value) -> Result<Self, E> {
         let read = match value {
             Value::Bool(whether) => return Ok(Self::Whether(whether)),
+            Value::Array(list) if !list.iter().all(Value::is_object) => {
+                return Err(E::custom(
+                    "a list of publishers has tables, such as { repository = \"owner/name\" }",
+                ));
+            }
             list @ Value::Array(_) => serde_json::from_value(list).map(Self::AnyOf),
             one => serde_json::from_value(one).map(Self::One),
         };
@@ -185,7 +190,9 @@ impl WheelVerify {
     pub(super) fn mistake(&self) -> Option<String> {
         self.entries().find_map(|(name, publishers)| {
             let no_glob = globs::one(name, Star::Anywhere).err().map(|error| format!("{name}: {error}"));
-            no_glob.or_else(|| publishers.mistake().map(|mistake| format!("{name}: {mistake}")))
+            let exempts = is_glob(name) && *publishers == AnyPublisher::Whether(false);
+            let wide = exempts.then(|| format!("{name}: `false` is for a name, and not for a glob of names"));
+            no_glob.or(wide).or_else(|| publishers.mistake().map(|mistake| format!("{name}: {mistake}")))
         })
     }
 }
@@ -259,13 +266,22 @@ mod tests {
             ("{ a = { kind = 'Gitlab' } }", "\"Gitlab\" is not one of GitHub"),
             ("{ a = { email = 'x', repository = 'y' } }", "both a repository and an email"),
             ("{ a = [] }", "`false` needs none"),
+            ("{ 'a*' = false }", "not for a glob"),
             ("['[']", "["),
         ] {
             let mistake = read(text).expect(text).mistake();
             assert!(mistake.as_ref().is_some_and(|said| said.contains(words)), "{text}: {mistake:?}");
         }
         assert_eq!(read("{ a = true }").expect("a table").mistake(), None);
-        for text in ["true", "'a'", "{ a = 'x/y' }", "{ a = { repo = 'x' } }", "[1]"] {
+        for text in [
+            "true",
+            "'a'",
+            "{ a = 'x/y' }",
+            "{ a = { repo = 'x' } }",
+            "{ a = [[]] }",
+            "{ a = [['GitHub']] }",
+            "[1]",
+        ] {
             assert!(read(text).is_err(), "{text}");
         }
     }

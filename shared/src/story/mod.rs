@@ -67,6 +67,7 @@ pub use request::{GroupChanges, Login, Repeat, Request, RustCall};
 pub use signed::Attestation;
 pub use verify::{Verified, Verifier};
 
+use self::policy::gate::Gates;
 use crate::base::lock::{BaseLock, FILE};
 use crate::base::spec::BaseSpec;
 use crate::error::Result;
@@ -114,7 +115,7 @@ async fn tell<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> 
     let early = recipe.early();
     let signing = early.iter().map(|image| &image.settings.attest);
     let signing = signing.filter(|_| hang::signs(request));
-    policy::gate::check(request, recipe.dir(), early.iter().map(|image| image.settings))?;
+    let gates = &policy::gate::check(request, recipe.dir(), early.iter().map(|image| image.settings))?;
     let credentials = deliver::credentials(request, &recipe.references(), &recipe.wishes()?)?;
     let client = Client::new(request.registry.clone(), credentials, events.clone())?;
     let signers = Signers::of(request, recipe.dir(), signing, client.http())?;
@@ -137,7 +138,7 @@ async fn tell<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> 
         if !request.dry_run {
             early::check_engines(request, store)?;
         }
-        let once = async |progress: &Progress| build(&recipe, &hooks, &workshop, progress).await;
+        let once = async |progress: &Progress| build(&recipe, (&hooks, gates), &workshop, progress).await;
         attempt::with_loan(&workshop, &recipe.references(), once).await
     });
     let told = told.await?;
@@ -150,7 +151,7 @@ async fn tell<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> 
 /// Builds what was read. The commands before it are run once.
 async fn build<R: Recipe>(
     recipe: &R,
-    hooks: &hooks::Planned,
+    (hooks, gates): (&hooks::Planned, &Gates),
     workshop: &Workshop<'_>,
     progress: &Progress,
 ) -> Result<Outcome> {
@@ -170,7 +171,7 @@ async fn build<R: Recipe>(
         progress.note_commands(true);
         let made = recipe.make(&decided, workshop).await?;
         progress.note_commands(false);
-        policy::gate::judge(workshop, R::plan(&decided), &made).await?;
+        policy::gate::judge(gates, workshop, R::plan(&decided), &made).await?;
         Ok(made)
     };
     let delivered = deliver::finish(workshop, R::plan(&decided), &recipe.default_output(), make).await?;

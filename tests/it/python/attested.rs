@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use containerize_tests::layout::sha256;
@@ -27,6 +28,8 @@ struct Index {
     /// What is answered; nothing where nothing is shown.
     shown: Arc<Mutex<Option<Value>>>,
     asked: Arc<Mutex<Vec<String>>>,
+    /// Whether its pages have hashes.
+    hashes: Arc<AtomicBool>,
 }
 
 impl Index {
@@ -34,7 +37,9 @@ impl Index {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let (shown, asked) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(Vec::new())));
-        let index = Self { port, shown: Arc::clone(&shown), asked: Arc::clone(&asked) };
+        let hashes = Arc::new(AtomicBool::new(true));
+        let has_hashes = hashes.clone();
+        let index = Self { port, shown: Arc::clone(&shown), asked: Arc::clone(&asked), hashes };
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.expect("a connection");
@@ -45,7 +50,7 @@ impl Index {
                 let head = String::from_utf8(head).expect("text");
                 let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
                 let shown: Option<Value> = shown.lock().expect("unbroken").clone();
-                let (kind, body) = answer(&path, shown);
+                let (kind, body) = answer(&path, shown, has_hashes.load(Ordering::SeqCst));
                 asked.lock().expect("unbroken").push(path);
                 let status = if body.is_empty() { "404 Not Found" } else { "200 OK" };
                 let length = body.len();
@@ -78,7 +83,7 @@ impl Index {
     }
 }
 
-fn answer(path: &str, shown: Option<Value>) -> (&'static str, Vec<u8>) {
+fn answer(path: &str, shown: Option<Value>, has_hashes: bool) -> (&'static str, Vec<u8>) {
     let wheel = || std::fs::read(fixture(WHEEL)).expect("the wheel");
     match path {
         "/simple/shop/" => {
@@ -86,6 +91,9 @@ fn answer(path: &str, shown: Option<Value>) -> (&'static str, Vec<u8>) {
                 "filename": WHEEL, "url": format!("/files/{WHEEL}"),
                 "hashes": { "sha256": sha256(&wheel()).trim_start_matches("sha256:") },
             });
+            if !has_hashes {
+                file["hashes"] = json!({});
+            }
             if shown.is_some() {
                 file["provenance"] = "/integrity/shop".into();
             }
@@ -183,6 +191,13 @@ fn what_a_lock_says_of_publishers_counts() {
     refused(build(&project, services, &[]).fail(), "acme/other, GitHub must have published it");
     refused(build(&project, "", &[]).fail(), "acme/other, GitHub must have published it");
     build(&project, "{ shop = false }", &[]).succeed();
+    // What is not understood, and what is left out of what a kind is told by, widens nothing.
+    for one in
+        ["repository = ['acme/shop']", "workflow = 'release.yml'", "repository = 'acme/shop'\nregion = 'x'"]
+    {
+        let lock = format!("[[packages.attestation-identities]]\nkind = 'GitHub'\n{one}");
+        refused(build(&shop(&index, &lock), services, &[]).fail(), "must have published it");
+    }
     let project = shop(&index, &[of("acme/other"), of("acme/shop")].join("\n"));
     build(&project, services, &[]).succeed();
 }
@@ -217,6 +232,24 @@ fn what_cannot_be_attested_is_refused_by_name() {
     // A folder beside the project is its own source, unless it is named.
     let done = build(&project, "['*']", &["--dry-run"]).succeed();
     assert!(done.stdout().contains("shop-1.0"), "{}", done.shown());
+}
+
+#[test]
+fn a_file_that_could_be_another_one_each_time_is_refused() {
+    let index = Index::start();
+    index.shows("good");
+    index.hashes.store(false, Ordering::SeqCst);
+    let unpinned = || {
+        let project = shop(&index, "");
+        std::fs::remove_file(project.at("pylock.toml")).expect("removed");
+        project.write(&[("requirements.txt", &format!("--index-url {}\nshop==1.0\n", index.url()))]);
+        project
+    };
+    let own = format!("{{ shop = {{ {OWN} }} }}");
+    let words = format!("{WHEEL} must be attested, but neither the lock nor the index has a hash of it");
+    refused(build(&unpinned(), &own, &[]).fail(), &words);
+    index.hashes.store(true, Ordering::SeqCst);
+    build(&unpinned(), &own, &[]).succeed();
 }
 
 #[test]

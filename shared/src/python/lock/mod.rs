@@ -328,7 +328,17 @@ fn one_of_each(lock: &Lock, selection: &Selection<'_>, packages: Vec<Package>) -
             kept.files.extend(other.files);
             kept.files.sort_by(|a, b| a.filename.cmp(&b.filename));
             kept.files.dedup();
-            kept.identities.extend(other.identities);
+            // A file of one entry must not pass for one of the other's publisher.
+            if !kept.identities.is_empty()
+                && !other.identities.is_empty()
+                && kept.identities != other.identities
+            {
+                let what = "two of its entries name other publishers".to_owned();
+                return Err(place.wrong_package(&package.name, what));
+            }
+            if kept.identities.is_empty() {
+                kept.identities = other.identities;
+            }
         }
     }
     Ok(chosen.into_values().collect())

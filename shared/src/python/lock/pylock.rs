@@ -149,11 +149,11 @@ fn entry(place: &Place, raw: &RawPackage) -> Result<Entry> {
     })
 }
 
-/// Who must have published. Of what else is said of somebody only texts are kept.
+/// Who must have published. What is said of somebody and is no text is kept as it is written, which no publisher is called.
 fn identities(raw: &RawPackage) -> Vec<BTreeMap<String, String>> {
     let texts = |table: &toml::Table| {
-        let texts = table.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
-        texts.collect()
+        let text = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        table.iter().map(|(key, value)| (key.clone(), text(value))).collect()
     };
     raw.attestation_identities.iter().map(texts).collect()
 }

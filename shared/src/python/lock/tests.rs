@@ -326,7 +326,7 @@ fn sources_for_some_places_are_compared_where_they_hold() {
 
 #[test]
 fn names_are_told_for_all_targets_and_publishers_as_they_are() {
-    let identity = "[[packages.attestation-identities]]\nkind = 'GitHub'\nrepository = 'a/b'\nworkflow = 'x.yml'\nclaims = { x = 1 }\n";
+    let identity = "[[packages.attestation-identities]]\nkind = 'GitHub'\nrepository = 'a/b'\nworkflow = 'x.yml'\nregion = ['x']\n";
     let wheel = |name: &str| {
         let hash = "ab".repeat(32);
         format!(
@@ -346,7 +346,15 @@ fn names_are_told_for_all_targets_and_publishers_as_they_are() {
     let said: Vec<Vec<String>> = packages[0].identities.iter().map(texts).collect();
     assert_eq!(
         (packages.len(), said),
-        (1, vec![vec!["kind=GitHub".into(), "repository=a/b".into(), "workflow=x.yml".into()]])
+        (
+            1,
+            vec![vec![
+                "kind=GitHub".into(),
+                "region=[\"x\"]".into(),
+                "repository=a/b".into(),
+                "workflow=x.yml".into()
+            ]]
+        )
     );
     let lock = read(&dir.path().join("pylock.toml"), LockKind::Pylock).expect("read");
     let names: Vec<String> = lock.names().iter().map(ToString::to_string).collect();
@@ -354,4 +362,32 @@ fn names_are_told_for_all_targets_and_publishers_as_they_are() {
     let requirements = folder(&[("requirements.txt", "X_y==1\nz @ https://x.example/z-1.tar.gz\n./local\n")]);
     let lock = read(&requirements.path().join("requirements.txt"), LockKind::Requirements).expect("read");
     assert_eq!(lock.names().iter().map(ToString::to_string).collect::<Vec<_>>(), ["x-y", "z"]);
+}
+
+#[test]
+fn two_entries_of_a_distribution_have_the_same_publishers() {
+    let entry = |file: &str, publisher: &str| {
+        let hash = "ab".repeat(32);
+        let identity = match publisher {
+            "" => String::new(),
+            name => format!("[[packages.attestation-identities]]\nkind = 'GitHub'\nrepository = '{name}'\n"),
+        };
+        format!(
+            "[[packages]]\nname = 'a'\nversion = '1'\n\
+             wheels = [{{ url = 'https://x.example/{file}', hashes = {{ sha256 = '{hash}' }} }}]\n{identity}"
+        )
+    };
+    let read = |publishers: [&str; 2]| {
+        let [first, second] = publishers;
+        let (first, second) =
+            (entry("a-1-py3-none-any.whl", first), entry("a-1-py2.py3-none-any.whl", second));
+        let text = format!("lock-version = '1.0'\ncreated-by = 'x'\n{first}{second}");
+        chosen(folder(&[("pylock.toml", &text)]).path(), "pylock.toml", &[])
+    };
+    let error = read(["x/y", "x/z"]).expect_err("either could have either's file").to_string();
+    assert!(error.contains("other publishers"), "{error}");
+    for publishers in [["x/y", "x/y"], ["x/y", ""], ["", "x/y"]] {
+        let packages = read(publishers).expect("read");
+        assert_eq!(packages.iter().map(|one| one.identities.len()).collect::<Vec<_>>(), [1]);
+    }
 }

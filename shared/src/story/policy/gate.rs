@@ -1,6 +1,8 @@
 //! A policy as a gate of the build: what was just made is judged by the same rules, from what the build itself knows of
 //! it, before anybody gets it.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -16,6 +18,7 @@ use crate::policy::{Evidence, Policy, Rule};
 use crate::read;
 use crate::story::ingredients::Packed;
 use crate::story::request::Request;
+use crate::story::sign::Trusted;
 use crate::story::workshop::Workshop;
 use crate::story::{hang, preflight};
 use crate::trust::{Run, Statement};
@@ -32,7 +35,13 @@ struct Gate {
     policy: Policy,
     /// The folder that files in it are relative to.
     dir: PathBuf,
+    /// Who may sign.
+    signers: Vec<Trusted>,
 }
+
+/// The policies of a call, by the files that the settings name. They are read once, before commands of the project are run.
+#[derive(Default)]
+pub(in crate::story) struct Gates(BTreeMap<String, Gate>);
 
 impl Gate {
     /// Reads a file that is relative to `dir`.
@@ -49,11 +58,12 @@ impl Gate {
         })?;
         refuse_empty(&policy)?;
         let dir = path.parent().unwrap_or(dir).to_owned();
-        Ok(Self { file: file.to_owned(), policy, dir })
+        let signers = signers(&policy, &dir)?;
+        Ok(Self { file: file.to_owned(), policy, dir, signers })
     }
 }
 
-/// Whether the policies of a call can be kept at all, before anything is built. `dir` is what their paths are relative
+/// Reads the policies of a call, and sees whether they can be kept at all, before anything is built. `dir` is what their paths are relative
 /// to.
 ///
 /// # Errors
@@ -62,15 +72,19 @@ pub(in crate::story) fn check<'s>(
     request: &Request,
     dir: &Path,
     images: impl Iterator<Item = &'s Settings>,
-) -> Result<()> {
+) -> Result<Gates> {
+    let mut gates = Gates::default();
+    // What was built before is compared, and goes nowhere.
     if request.repeats.is_some() {
-        return Ok(());
+        return Ok(gates);
     }
     for settings in images {
         let Some(file) = &settings.policy else { continue };
-        let gate = Gate::read(dir, file)?;
-        let signers = signers(&gate.policy, &gate.dir)?;
-        if request.push && !signers.is_empty() && settings.attest.sign.is_none() {
+        let gate = match gates.0.entry(file.clone()) {
+            Entry::Occupied(read) => read.into_mut(),
+            Entry::Vacant(place) => place.insert(Gate::read(dir, file)?),
+        };
+        if request.push && !gate.signers.is_empty() && settings.attest.sign.is_none() {
             return Err(Error::integrity(format!(
                 "{} in {file} demands a signature, but this call does not sign",
                 Rule::SignedBy
@@ -82,21 +96,28 @@ pub(in crate::story) fn check<'s>(
             )));
         }
     }
-    Ok(())
+    Ok(gates)
 }
 
 /// Holds images that were just made to the policies that their settings name.
 ///
 /// # Errors
 /// Integrity: one breaks a rule. Others when a base cannot be read whose age is judged.
-pub(in crate::story) async fn judge(workshop: &Workshop<'_>, plan: &Plan, made: &[Packed]) -> Result<()> {
+pub(in crate::story) async fn judge(
+    gates: &Gates,
+    workshop: &Workshop<'_>,
+    plan: &Plan,
+    made: &[Packed],
+) -> Result<()> {
     // What was built before is compared, and goes nowhere.
     if workshop.request.repeats.is_some() {
         return Ok(());
     }
     for (image, packed) in plan.images.iter().zip(made) {
         if let Some(file) = &image.policy {
-            judge_one(workshop, image, packed, &Gate::read(workshop.dir, file)?).await?;
+            let gate =
+                gates.0.get(file).ok_or_else(|| Error::bug(format!("the policy {file} was not read")))?;
+            judge_one(workshop, image, packed, gate).await?;
         }
     }
     Ok(())
@@ -104,7 +125,7 @@ pub(in crate::story) async fn judge(workshop: &Workshop<'_>, plan: &Plan, made: 
 
 async fn judge_one(workshop: &Workshop<'_>, image: &ImagePlan, packed: &Packed, gate: &Gate) -> Result<()> {
     let Workshop { client, store, events, .. } = *workshop;
-    let Gate { file, policy, dir } = gate;
+    let Gate { file, policy, dir, .. } = gate;
     let judge = Judge { client, store, policy, dir, now: SystemTime::now(), events };
     let singles = packed.set.images.iter().map(single).collect::<Result<Vec<_>>>()?;
     let users = singles.iter().map(super::user).collect();
@@ -152,12 +173,12 @@ async fn signer(
     image: &ImagePlan,
     gate: &Gate,
 ) -> Result<Option<Result<String, String>>> {
-    let trusted = signers(&gate.policy, &gate.dir)?;
+    let trusted = &gate.signers;
     let sign = image.attest.sign.as_ref().filter(|_| hang::signs(workshop.request));
     let signer = sign.and_then(|sign| workshop.signers.get(sign));
     match (trusted.is_empty(), signer) {
         (true, _) | (_, None) => Ok(None),
-        (false, Some(signer)) => signer.is_one_of(&trusted).await.map(Some),
+        (false, Some(signer)) => signer.is_one_of(trusted).await.map(Some),
     }
 }
 

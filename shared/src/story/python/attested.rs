@@ -1,4 +1,5 @@
-//! Whether distributions were published by whoever must have (PEP 740), before anything of them is used.
+//! Whether distributions were published by whoever must have (PEP 740), before anything of them goes into an image, is built
+//! or is sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,10 +41,10 @@ impl Publishers {
 }
 
 /// Publishers in lists, each of which must have one who has published; an empty one has whoever the index names.
-type Demand = Vec<Vec<TrustedPublisher>>;
+pub(super) type Demand = Vec<Vec<TrustedPublisher>>;
 
 /// What is asked of a distribution, by the settings and by its lock; `None` where that is nothing.
-fn demand(package: &Package, verify: &WheelVerify) -> Option<Demand> {
+pub(super) fn demand(package: &Package, verify: &WheelVerify) -> Option<Demand> {
     let is_folder = matches!(package.source, Source::Directory { .. });
     let mut lists: Demand = match verify.of(package.name.as_str()) {
         Asked::Exempt => return None,
@@ -59,12 +60,19 @@ fn demand(package: &Package, verify: &WheelVerify) -> Option<Demand> {
     (!lists.is_empty()).then_some(lists)
 }
 
-/// A publisher as a lock names him: in the words of indexes.
+/// A publisher as a lock names him: in the words of indexes. Where something of it is not understood, or lacks what its kind
+/// is told by, it is nobody: what is left out would be anything.
 fn of_lock(identity: &BTreeMap<String, String>, trusted_root: Option<String>) -> TrustedPublisher {
+    const KNOWN: [&str; 6] = ["kind", "repository", "workflow", "workflow_filepath", "environment", "email"];
     let word = |name: &str| identity.get(name).cloned();
+    let told_by = match identity.get("kind").map(String::as_str) {
+        Some("GitHub" | "GitLab") => "repository",
+        Some("Google") => "email",
+        _ => "kind",
+    };
+    let is_told = identity.contains_key(told_by) && identity.keys().all(|key| KNOWN.contains(&key.as_str()));
     TrustedPublisher {
-        // Whoever is of another kind than those that are known is nobody.
-        kind: Some(word("kind").unwrap_or_default()),
+        kind: Some(word("kind").filter(|_| is_told).unwrap_or_default()),
         repository: word("repository"),
         workflow: word("workflow").or_else(|| word("workflow_filepath")),
         environment: word("environment"),
@@ -207,6 +215,7 @@ impl Checking<'_> {
         let downloads = &self.draft.tools.downloads;
         let digest = match file.sha256() {
             Some(digest) => digest,
+            None if file.hashes.is_empty() => return Err(unpinned(wanted)),
             None => downloads.fetch(package, file).await?.digest,
         };
         let key = format!("{} {digest} {}", self.mark(&wanted.demand), file.filename);
@@ -288,6 +297,13 @@ impl Checking<'_> {
 fn wanted_publisher(trusted: &TrustedPublisher) -> WantedPublisher {
     let TrustedPublisher { kind, repository, workflow, environment, email, .. } = trusted.clone();
     WantedPublisher { kind, repository, workflow, environment, email }
+}
+
+/// Each time that it is fetched it could be another one.
+fn unpinned(wanted: &Wanted<'_>) -> Error {
+    let file = &wanted.file.filename;
+    Error::integrity(format!("{file} must be attested, but neither the lock nor the index has a hash of it"))
+        .hint("use a lock with hashes: `pip-compile --generate-hashes`, `uv lock` and others write them")
 }
 
 fn missing(wanted: &Wanted<'_>, indexes: &[String]) -> Error {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use super::attested::demand;
 use super::draft::{Draft, DraftImage};
 use super::form::Form;
 use super::interpreter::SLIM;
@@ -32,6 +33,9 @@ const ALPINE: Libc = Libc::Musl { major: 1, minor: 2 };
 /// Places in an image that are kept for other layers than those of wheels, since nobody knows yet how many there will be.
 const OTHERS: usize = 16;
 
+/// A layer of wheels with more bytes is not begun: whoever has to wait for it should be sure that it is needed.
+const MOST: u64 = 64 * 1024 * 1024;
+
 /// So often it is looked whether layers are still wanted.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -41,7 +45,7 @@ pub(super) struct Foreseen {
     shape: (Compression, Format),
     /// By name.
     wheels: Vec<ForeseenWheel>,
-    /// Whether nothing has to be built for it.
+    /// Whether nothing has to be built for it, or verified before it is used.
     is_whole: bool,
     /// How many layers there may be of wheels.
     budget: usize,
@@ -52,6 +56,8 @@ struct ForeseenWheel {
     package: Package,
     file: DistFile,
     lineage: Lineage,
+    /// Whether it may be opened.
+    is_free: bool,
 }
 
 impl Foreseen {
@@ -83,8 +89,10 @@ impl Foreseen {
                 Form::Source
             };
             let lineage = draft.tools.lineage(&package, &form);
+            // What must be attested is not touched before it is known to be.
+            let is_free = demand(&package, &settings.python.wheel_verify).is_none();
             match form {
-                Form::Wheel(file) => wheels.push(ForeseenWheel { package, file, lineage }),
+                Form::Wheel(file) => wheels.push(ForeseenWheel { package, file, lineage, is_free }),
                 // It goes where the project goes.
                 Form::Source if matches!(package.source, Source::Directory { .. }) => {}
                 Form::Archive(_) | Form::Source => is_whole = false,
@@ -129,7 +137,10 @@ impl Foreseen {
     /// Makes the layer of these wheels, all of which are here. If it cannot be made, whoever needs it says why.
     fn press(&self, group: &[&ForeseenWheel], here: &Here, press: Press<'_>, pressed: &mut Pressed) {
         let ready: Option<Vec<ReadyWheel>> = group.iter().map(|wheel| wheel.ready(here)).collect();
-        let Some(ready) = ready else { return };
+        let Some(ready) = ready.filter(|ready| ready.iter().map(|wheel| wheel.size).sum::<u64>() <= MOST)
+        else {
+            return;
+        };
         let (empty, wheels) = (Tree::default(), ready.iter().collect::<Vec<_>>());
         let layers = WheelLayers::of(&self.target, &empty, self.shape);
         let name = layers.name(&wheels);
@@ -145,7 +156,7 @@ impl Foreseen {
 
 impl ForeseenWheel {
     fn ready(&self, here: &Here) -> Option<ReadyWheel> {
-        let fetched = here.get(&self.file.sha256()?)?;
+        let fetched = here.get(&self.file.sha256()?).filter(|_| self.is_free)?;
         let Fetched { path, digest, size } = fetched.clone();
         let supplied = Supplied { supply: Supply::here(path), digest, size };
         Some(ReadyWheel::of(&self.package, &self.file, supplied, self.lineage.clone()))
@@ -167,7 +178,7 @@ pub(super) fn press(
     while let Some(fetched) = next(arrivals, is_needed) {
         let (digest, is_large) = (fetched.digest, is_large(fetched.size));
         here.insert(digest, fetched);
-        for environment in foreseen.iter().filter(|_| is_large) {
+        for environment in foreseen.iter().filter(|_| is_large).take_while(|_| is_needed()) {
             let came = environment.alone().filter(|wheel| wheel.file.sha256() == Some(digest));
             came.for_each(|wheel| environment.press(&[wheel], &here, press, &mut pressed));
         }
