@@ -8,7 +8,8 @@ use std::path::Path;
 use containerize_core::event::Events;
 use containerize_core::inspect::Inspection;
 use containerize_core::story::Examiner;
-use containerize_core::{Error, Result, sink};
+use containerize_core::words::flag;
+use containerize_core::{Error, Result, sink, words};
 use serde_json::json;
 
 use crate::cli::{InspectArgs, PrintFormat};
@@ -22,6 +23,12 @@ use crate::request;
 pub(crate) async fn run(arguments: &InspectArgs, speech: &Speech, events: &Events) -> Result<String> {
     let (client, store) = request::for_stored(&arguments.transfer, &arguments.image, events)?;
     let dir = request::here()?;
+    if let Some(file) =
+        arguments.html.as_ref().filter(|file| file.as_os_str() == "-" || dir.join(file).is_dir())
+    {
+        return Err(Error::usage(words!("{} cannot be {}", flag("html"), file.display()))
+            .hint(words!("name a file, for example {}", flag("html").of("image.html"))));
+    }
     let jobs = arguments.transfer.workers();
     let examiner = Examiner { store: &store, client: &client, dir: &dir, jobs, events };
     let found = examiner.inspect(&arguments.image, &arguments.platforms).await?;

@@ -23,7 +23,7 @@ const DIM: Style = Style::new().dimmed();
 /// All of it; with `verbose` more of each list.
 pub(super) fn text(found: &Inspection, verbose: bool, speech: &Speech) -> String {
     let digest = found.digest.as_ref().map(|digest| format!("@{digest}")).unwrap_or_default();
-    let name = found.image.split('@').next().unwrap_or(&found.image);
+    let name = found.image.rsplit_once("@sha256:").map_or(found.image.as_str(), |(name, _)| name);
     let mut text = format!("{name}{digest}\n");
     for view in &found.platforms {
         platform(&mut text, view, verbose);

@@ -200,7 +200,7 @@ impl Scan {
         } else if !path.is_empty() {
             let node = self.node(entry, raw.ends_with(b"/"))?;
             let (kind, size) = (entry.header().entry_type(), stored_size(entry)?);
-            let target = entry.link_name_bytes().filter(|_| kind == EntryType::Link);
+            let target = if kind == EntryType::Link { entry.link_name_bytes() } else { None };
             let target = target.map(|target| normal_path(&target)).transpose()?;
             match self.measuring.take() {
                 None => self.take_in_content(&path, &node, (kind, target.as_deref()), entry)?,

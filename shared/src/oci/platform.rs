@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Extra;
 use crate::error::Error;
+use crate::redact::tame_word;
 
 /// The platform that an image runs on (image-spec `image-index.md`). Written
 /// `os/architecture[/variant]` in GOOS and GOARCH words.
@@ -93,8 +94,9 @@ impl Platform {
 
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.os, self.architecture)?;
-        self.variant.as_ref().map_or(Ok(()), |variant| write!(f, "/{variant}"))
+        // Images of others may say anything here.
+        write!(f, "{}/{}", tame_word(&self.os), tame_word(&self.architecture))?;
+        self.variant.as_ref().map_or(Ok(()), |variant| write!(f, "/{}", tame_word(variant)))
     }
 }
 
@@ -180,5 +182,11 @@ mod tests {
         for arch in ["x86_64", "aarch64", "i686", "armv7", "riscv64gc", "powerpc64le", "s390x"] {
             assert_eq!(Platform::from_rust_arch(arch).expect(arch).rust_arch(), Some(arch));
         }
+    }
+
+    #[test]
+    fn a_platform_of_an_image_steers_no_terminal() {
+        let platform = Platform { variant: Some("v1\nv2".into()), ..Platform::linux("amd64\u{1b}[31m") };
+        assert!(!platform.to_string().contains(char::is_control), "{platform:?}");
     }
 }

@@ -56,13 +56,32 @@ pub(super) fn is_list(path: &str) -> bool {
     form(path).is_some()
 }
 
-/// What the list at `path` says.
-pub(super) fn read(path: &str, text: &str) -> Vec<Holding> {
+/// Bytes of a path, as archives have them at most; and names in one. What is longer is no file of an image.
+const MAX_PATH: usize = 4096;
+const MAX_PARTS: usize = 255;
+
+/// Bytes that a path costs beside its own.
+const EACH: usize = 24;
+
+/// How many bytes of paths may still be kept.
+pub(super) struct Room(pub(super) usize);
+
+impl Room {
+    /// Takes the place that `path` needs; `None` once there is none.
+    pub(super) fn take(&mut self, path: String) -> Option<String> {
+        self.0 = self.0.checked_sub(EACH + path.len())?;
+        Some(path)
+    }
+}
+
+/// What the list at `path` says, as far as there is room.
+pub(super) fn read(path: &str, text: &str, room: &mut Room) -> Vec<Holding> {
     match form(path) {
         None => Vec::new(),
         Some(Form::Record { info }) => {
             let site = info.rsplit_once('/').map_or("", |(site, _)| site);
-            let paths = text.lines().map(first_field).filter_map(|name| below(site, &name)).collect();
+            let paths = text.lines().map(first_field).filter_map(|name| below(site, &name));
+            let paths = paths.map_while(|path| room.take(path)).collect();
             vec![Holding { owner: Owner::Distribution(info.to_owned()), paths }]
         }
         Some(Form::Dpkg { package, has_sums }) => {
@@ -74,11 +93,11 @@ pub(super) fn read(path: &str, text: &str) -> Vec<Holding> {
                     line.to_owned()
                 }
             };
-            let paths =
-                text.lines().map(path).filter_map(|path| below("", path.trim_start_matches('/'))).collect();
+            let paths = text.lines().map(path).filter_map(|path| below("", path.trim_start_matches('/')));
+            let paths = paths.map_while(|path| room.take(path)).collect();
             vec![Holding { owner: Owner::Debian(package.to_owned()), paths }]
         }
-        Some(Form::Apk) => apk(text),
+        Some(Form::Apk) => apk(text, room),
     }
 }
 
@@ -102,8 +121,11 @@ fn first_field(line: &str) -> String {
     }
 }
 
-/// The path that `name` is from the folder `site`; none for one that leads out of the image, or nowhere.
+/// The path that `name` is from the folder `site`; none for one that leads out of the image, or nowhere, or is too long.
 fn below(site: &str, name: &str) -> Option<String> {
+    if site.len() + name.len() > MAX_PATH {
+        return None;
+    }
     let mut parts: Vec<&str> = match name.starts_with('/') {
         true => Vec::new(),
         false => site.split('/').filter(|part| !part.is_empty()).collect(),
@@ -115,18 +137,18 @@ fn below(site: &str, name: &str) -> Option<String> {
             part => parts.push(part),
         }
     }
-    (!name.is_empty() && !parts.is_empty()).then(|| parts.join("/"))
+    (!name.is_empty() && !parts.is_empty() && parts.len() <= MAX_PARTS).then(|| parts.join("/"))
 }
 
 /// Packages are separated by empty lines: `P:` the name, `F:` a folder, `R:` a file in the folder before.
-fn apk(text: &str) -> Vec<Holding> {
+fn apk(text: &str, room: &mut Room) -> Vec<Holding> {
     let mut found = Vec::new();
     let (mut package, mut folder, mut paths) = (None, "", Vec::new());
     for line in text.lines().chain([""]) {
         match line.split_once(':') {
             Some(("P", name)) => package = Some(name),
             Some(("F", name)) => folder = name,
-            Some(("R", name)) => paths.extend(below(folder, name)),
+            Some(("R", name)) => paths.extend(below(folder, name).and_then(|path| room.take(path))),
             None if line.is_empty() => {
                 let paths = std::mem::take(&mut paths);
                 let owner = package.take().map(|name| Owner::Alpine(name.to_owned()));
@@ -144,7 +166,7 @@ mod tests {
     use super::*;
 
     fn one(path: &str, text: &str) -> (Owner, Vec<String>) {
-        let mut all = read(path, text);
+        let mut all = read(path, text, &mut Room(usize::MAX));
         assert_eq!(all.len(), 1, "{all:?}");
         let Holding { owner, paths } = all.remove(0);
         (owner, paths)
@@ -178,9 +200,27 @@ mod tests {
     #[test]
     fn the_database_of_apk_names_all_packages() {
         let text = "C:x\nP:musl\nV:1\nF:lib\nR:ld-musl-x86_64.so.1\n\nP:a\nF:\nR:top\nF:etc\nR:../b\n";
-        let found = read("lib/apk/db/installed", text);
+        let found = read("lib/apk/db/installed", text, &mut Room(usize::MAX));
         let shown: Vec<String> =
             found.iter().map(|one| format!("{:?} {}", one.owner, one.paths.join(" "))).collect();
         assert_eq!(shown, ["Alpine(\"musl\") lib/ld-musl-x86_64.so.1", "Alpine(\"a\") top b"]);
+    }
+
+    #[test]
+    fn lists_cost_no_more_than_there_is_room() {
+        let files = "R:x\n".repeat(1000);
+        let mut room = Room(1 << 20);
+        let long =
+            read("lib/apk/db/installed", &format!("P:p\nF:{}\n{files}\n", "a".repeat(60_000)), &mut room);
+        assert!(long.iter().all(|holding| holding.paths.is_empty()), "no file has such a path");
+        let deep = "a/".repeat(2000);
+        let record = read("s/a-1.dist-info/RECORD", &format!("{deep}b,,\nc,,\n"), &mut room);
+        assert_eq!(record[0].paths, ["s/c"]);
+
+        let mut room = Room(10 * (EACH + "folder/x".len()));
+        let short = read("lib/apk/db/installed", &format!("P:p\nF:folder\n{files}\n"), &mut room);
+        assert_eq!((short[0].paths.len(), room.0), (10, 0));
+        let record = read("s/a-1.dist-info/RECORD", "a,,\nb,,\n", &mut room);
+        assert!(record[0].paths.is_empty(), "{record:?}");
     }
 }

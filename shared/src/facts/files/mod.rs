@@ -3,7 +3,7 @@
 
 mod lists;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
 
 use serde::{Deserialize, Serialize};
@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 pub use lists::{Holding, Owner};
 
 use crate::oci::HashingReader;
+use lists::Room;
 
 /// Bytes of one list of files that are kept.
 const MAX_LIST: u64 = 16 << 20;
 
-/// Bytes of all paths in the lists of a layer. What is beyond belongs to no package.
+/// Bytes of all lists of a layer, as they are kept. What is beyond belongs to no package.
 const MAX_LISTS: usize = 64 << 20;
 
 /// What the files of one layer are, beside its [`super::LayerFacts`].
@@ -44,7 +45,9 @@ pub(super) struct Measuring {
     files: LayerFiles,
     /// Hard links, and what they lead to.
     links: Vec<(usize, String)>,
-    /// Bytes of paths in lists.
+    /// By their paths. A later entry of the same path has the last word.
+    lists: BTreeMap<String, Vec<Holding>>,
+    /// Bytes of them that are kept, or were.
     listed: usize,
 }
 
@@ -68,14 +71,12 @@ impl Measuring {
         let (measure, list) = content.end()?;
         self.files.measures.push(measure);
         let Some(text) = list else { return Ok(()) };
-        // A later entry of the same path has the last word.
-        self.files.lists.retain(|(other, _)| other != path);
-        let holdings = lists::read(path, &text);
-        let size = |holding: &Holding| holding.paths.iter().map(|path| 24 + path.len()).sum::<usize>();
-        self.listed = self.listed.saturating_add(holdings.iter().map(size).sum());
-        if self.listed <= MAX_LISTS {
-            self.files.lists.push((path.to_owned(), holdings));
+        self.lists.remove(path);
+        let mut room = Room(MAX_LISTS.saturating_sub(self.listed));
+        if let Some(path) = room.take(path.to_owned()) {
+            self.lists.insert(path.clone(), lists::read(&path, &text, &mut room));
         }
+        self.listed = MAX_LISTS - room.0;
         Ok(())
     }
 
@@ -99,6 +100,7 @@ impl Measuring {
         for (at, content) in contents {
             self.files.measures[at].content = content;
         }
+        self.files.lists = self.lists.into_iter().collect();
         self.files
     }
 }

@@ -49,7 +49,11 @@ async fn listed(
         .chain(platforms.iter().map(|(digest, platform)| (*digest, Some(platform.clone()))));
     let mut found = Vec::new();
     for (subject, platform) in subjects {
-        let hanging = stored.hanging_on(&subject, |_| true).await?;
+        // One that is broken hides nothing of the others.
+        let hanging = stored.hanging_on(&subject, |_| true).await.unwrap_or_else(|error| {
+            examiner.events.warn(format!("cannot list all that is attached to {subject}: {error}"));
+            Vec::new()
+        });
         found.extend(hanging.iter().map(|(entry, manifest)| thing(entry, manifest, platform.as_ref())));
         if let BaseSpec::Registry(reference) = image {
             let old = examiner.client.shelved(&reference.repository, Shelf::Signatures, &subject).await?;

@@ -16,6 +16,9 @@ use crate::oci::{Digest, History, ImageConfig, Platform, Reference};
 use crate::redact;
 use crate::trust::Provenance;
 
+/// An image of more layers is not read: engines take an eighth of that, and all of them are held at once.
+const MOST_LAYERS: usize = 1000;
+
 /// How labels and annotations name the base.
 const BASE_NAME: &str = "org.opencontainers.image.base.name";
 const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
@@ -69,7 +72,15 @@ impl Examiner<'_> {
         };
         let platforms = match platforms {
             [] => opener.platforms(&spec).await?,
-            wanted => wanted.to_vec(),
+            wanted => {
+                let mut named = Vec::new();
+                for platform in wanted {
+                    if !named.contains(platform) {
+                        named.push(platform.clone());
+                    }
+                }
+                named
+            }
         };
         let provenance = match &stored {
             Some(stored) => {
@@ -150,6 +161,10 @@ fn layers(image: &BaseImage, jobs: usize, store: &crate::store::Store) -> Result
     if layers.len() != diff_ids.len() {
         let (layers, named) = (layers.len(), diff_ids.len());
         let message = format!("the image has {layers} layers, but its configuration lists {named}");
+        return Err(Error::integrity(message));
+    }
+    if layers.len() > MOST_LAYERS {
+        let message = format!("the image has {} layers, and at most {MOST_LAYERS} are read", layers.len());
         return Err(Error::integrity(message));
     }
     let work: Vec<_> = layers.iter().zip(diff_ids).collect();
