@@ -27,7 +27,7 @@ pub(crate) async fn run(arguments: &InspectArgs, speech: &Speech, events: &Event
         arguments.html.as_ref().filter(|file| file.as_os_str() == "-" || dir.join(file).is_dir())
     {
         return Err(Error::usage(words!("{} cannot be {}", flag("html"), file.display()))
-            .hint(words!("name a file, for example {}", flag("html").of("image.html"))));
+            .hint(words!("give the name of a file, for example {}", flag("html").of("image.html"))));
     }
     let jobs = arguments.transfer.workers();
     let examiner = Examiner { store: &store, client: &client, dir: &dir, jobs, events };
