@@ -313,8 +313,7 @@ pub fn layer_facts(layer: &Blob, diff_id: &Digest, store: &Store) -> Result<Laye
 /// # Errors
 /// Those of [`tree_of`]; of kind integrity for a layer that unpacks to over a hundred times its size.
 pub fn learn(bytes: impl Read, layer: &Descriptor, store: &Store) -> Result<()> {
-    let most = layer.size.saturating_mul(MOST_UNPACKED).saturating_add(1 << 20);
-    let found = read_verified(bytes, compression_of(layer)?, layer, most)?;
+    let found = read_verified(bytes, compression_of(layer)?, layer, most_unpacked(layer))?;
     remember(&layer.digest, found, store);
     Ok(())
 }
@@ -324,10 +323,14 @@ pub fn learn(bytes: impl Read, layer: &Descriptor, store: &Store) -> Result<()> 
 /// # Errors
 /// Those of [`learn`].
 pub fn learn_files(bytes: impl Read, layer: &Descriptor, store: &Store) -> Result<()> {
-    let most = layer.size.saturating_mul(MOST_UNPACKED).saturating_add(1 << 20);
-    let found = measure_verified(bytes, compression_of(layer)?, layer, most)?;
+    let found = measure_verified(bytes, compression_of(layer)?, layer, most_unpacked(layer))?;
     remember_files(&layer.digest, found, store);
     Ok(())
+}
+
+/// How many bytes of its tar are read while nobody has seen yet that the layer is what it should be.
+fn most_unpacked(layer: &Descriptor) -> u64 {
+    layer.size.saturating_mul(MOST_UNPACKED).saturating_add(1 << 20)
 }
 
 /// Whether the layer's facts are remembered, so that [`tree_of`] needs none of its bytes.

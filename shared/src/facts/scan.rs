@@ -199,7 +199,7 @@ impl Scan {
             self.found.facts.hidden.push(hidden_path(parent, hidden)?);
         } else if !path.is_empty() {
             let node = self.node(entry, raw.ends_with(b"/"))?;
-            let (kind, size) = (entry.header().entry_type(), stored_size(entry)?);
+            let kind = entry.header().entry_type();
             let target = if kind == EntryType::Link { entry.link_name_bytes() } else { None };
             let target = target.map(|target| normal_path(&target)).transpose()?;
             match self.measuring.take() {
@@ -215,7 +215,7 @@ impl Scan {
                             self.take_in_content(&path, &node, (kind, target.as_deref()), entry)?;
                             match target {
                                 Some(target) => measuring.add_link(target),
-                                None => measuring.add(size),
+                                None => measuring.add(stored_size(entry)?),
                             }
                         }
                     }

@@ -120,7 +120,7 @@ impl Origins {
     }
 
     fn origin(&self, key: &str, name: Option<&str>, value: &str) -> Option<Origin> {
-        // The time comes from the revision or a variable, and is no key.
+        // The time of creation has no key: it comes from the revision, or from a variable.
         if self.runtime.is_null() || key == "created" {
             return None;
         }

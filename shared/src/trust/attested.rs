@@ -321,7 +321,7 @@ mod tests {
         assert_eq!(said, "the signature does not match: the signed content was changed");
         let said = refused(&with("/verification_material/transparency_entries", json!([])));
         assert_eq!(said, "no transparency log has recorded it");
-        // What another signature proves is no proof.
+        // A proof of another signature does not count.
         let other = case("repository");
         let entries = other.pointer(&format!("{FIRST}/verification_material/transparency_entries"));
         let entries = entries.expect("entries").clone();

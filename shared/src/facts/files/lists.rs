@@ -56,7 +56,7 @@ pub(super) fn is_list(path: &str) -> bool {
     form(path).is_some()
 }
 
-/// Bytes of a path, as archives have them at most; and names in one. What is longer is no file of an image.
+/// The most bytes that a path has in an archive, and the most names in one. Longer ones are passed over.
 const MAX_PATH: usize = 4096;
 const MAX_PARTS: usize = 255;
 

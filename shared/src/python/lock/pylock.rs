@@ -149,7 +149,7 @@ fn entry(place: &Place, raw: &RawPackage) -> Result<Entry> {
     })
 }
 
-/// Who must have published. What is said of somebody and is no text is kept as it is written, which no publisher is called.
+/// Who must have published. A value that is not a text is kept as TOML writes it, which matches no publisher.
 fn identities(raw: &RawPackage) -> Vec<BTreeMap<String, String>> {
     let texts = |table: &toml::Table| {
         let text = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);

@@ -63,8 +63,8 @@ impl Gate {
     }
 }
 
-/// Reads the policies of a call, and sees whether they can be kept at all, before anything is built. `dir` is what their paths are relative
-/// to.
+/// Reads the policies of a call, and sees whether they can be kept at all, before anything is built. Their paths are
+/// relative to `dir`.
 ///
 /// # Errors
 /// Usage: a policy cannot be read. Integrity: somebody must sign, and what is pushed is not signed.

@@ -137,7 +137,7 @@ impl Drop for Ahead {
     }
 }
 
-/// A thread that makes layers. It makes no new one once it was dropped.
+/// A thread that makes layers. Once this is dropped it begins no further one.
 #[derive(Default)]
 struct Making {
     is_open: Arc<AtomicBool>,

@@ -136,7 +136,7 @@ pub(super) fn check(draft: &Draft, image: &DraftImage, environments: &[Vec<Chose
 /// no SHA-256.
 ///
 /// # Errors
-/// Integrity: something is not attested as it must be. Usage: there is no network, and it was not verified before. Others
+/// Integrity: something is not attested as it must be. Usage: without a network, for what was not verified before. Others
 /// when an index cannot be asked.
 pub(super) async fn publishers(
     workshop: &Workshop<'_>,

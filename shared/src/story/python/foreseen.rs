@@ -1,6 +1,6 @@
 //! Layers of wheels that are made while the base is still read, of what will probably go into the images. Such a layer depends
 //! on the base's interpreter, which mostly its name tells, and on what the base has in the environment's place, which is
-//! mostly nothing. A wrong guess is no error: its layer is found by nobody.
+//! mostly nothing. A wrong guess does no harm: layers are looked up by all that they depend on, so its layer is never used.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
