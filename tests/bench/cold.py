@@ -53,7 +53,7 @@ class Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    #: As registries and package indexes do: otherwise each small answer on a used connection waits 40 ms for an acknowledgement.
+    #: As registries do: otherwise each small answer on a used connection waits 40 ms for an acknowledgement.
     disable_nagle_algorithm = True
     server: Server
 
