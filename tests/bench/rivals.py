@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 from costs import measure
@@ -41,15 +42,18 @@ class Buildah:
         )
         shutil.copy2(work / "tools/bin/uv", self.project / "uv")
         shutil.copy2(system_roots(), self.project / "roots.pem")
-        self.changed = self.project / "app/main.py"
-        (self.project / "cache").mkdir()
+        self.changed, self.cache = self.project / "app/main.py", work / "uv"
 
     def push(self, host: str) -> float:
         """The seconds on a machine whose store is empty."""
         shutil.rmtree(self.store, ignore_errors=True)
+        shutil.rmtree(self.cache, ignore_errors=True)
+        self.cache.mkdir()
         env = {**self.env, **overlay_store(self.store)}
         cache, image = f"{host}/buildah/cache", f"{host}/buildah/image:1"
         build = ["buildah", "bud", "--isolation", "chroot", "--tls-verify=false", "--layers"]
+        # Otherwise uv's own cache would be part of a layer.
+        build += ["--volume", f"{self.cache}:/opt/cache"]
         build += ["--cache-from", cache, "--cache-to", cache, "--build-arg", f"BASE={host}/base/python:1"]
         build += ["--file", HERE / "python.dockerfile", "--tag", image, "."]
         wall = measure(build, self.project, env).wall
@@ -96,12 +100,17 @@ def copy_bases(port: int, work: Path, env: dict[str, str]) -> None:
 def there(work: Path, go: str, env: dict[str, str]) -> list[Buildah | Ko]:
     """Those that can be measured here."""
     found: list[Buildah | Ko] = []
-    if shutil.which("buildah") and os.geteuid() == 0:
-        found.append(Buildah(work / "buildah", "web", env))
+    if not shutil.which("buildah") or os.geteuid() != 0:
+        print("  buildah was not measured: it is not there, or this is not root")
     else:
-        print("  buildah was not measured: it needs root here")
+        found += made(lambda: Buildah(work / "buildah", "web", env))
+    return found + made(lambda: Ko(work / "ko", go, env))
+
+
+def made(make: Callable[[], Buildah | Ko]) -> list[Buildah | Ko]:
+    """What was made, or nothing, with the reason."""
     try:
-        found.append(Ko(work / "ko", go, env))
+        return [make()]
     except SystemExit as error:
-        print(f"  ko was not measured: {str(error).splitlines()[0]}")
-    return found
+        print(f"  not measured: {str(error).splitlines()[0]}")
+        return []

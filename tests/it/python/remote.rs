@@ -50,7 +50,7 @@ pub(super) fn without_wheels(project: &Project) {
     project.write(&[("wheels/greeting-1.0-py3-none-any.whl", "gone")]);
 }
 
-/// The layers of the cache that are of a type: where their bytes are, and the text of their descriptors.
+/// The descriptors of the cache's layers whose type has these letters.
 fn layers(registry: &TestRegistry, tag: &str, kind: &str) -> Vec<Value> {
     let (_, manifest) = registry.manifest("me/app", tag).expect("a cache");
     let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
@@ -411,6 +411,21 @@ fn changes_are_held_to_their_digest_and_to_the_signature() {
     let blobs = seen.iter().filter(|seen| seen.method == "GET" && seen.path.contains("/blobs/")).count();
     assert_eq!(blobs, 3, "the bundle, the first page and the changes: {seen:?}");
 
+    // Signed pages in another order are something else, and so are fewer of them.
+    let sound: Value = serde_json::from_slice(&signed).expect("JSON");
+    lock(&project, &greeting());
+    for (number, machine) in ["swapped", "fewer"].into_iter().enumerate() {
+        let mut other = sound.clone();
+        let layers = other["layers"].as_array_mut().expect("layers");
+        match number {
+            0 => layers.swap(0, 1),
+            _ => drop(layers.remove(1)),
+        }
+        registry.put_manifest("me/app", &tag, MANIFEST, other.to_string());
+        let done = push(&project, &registry, machine, &sign).succeed();
+        assert!(!done.stderr().contains("Found the results"), "{machine}: {}", done.shown());
+    }
+
     // Changes that nobody has signed make all of it unbelieved.
     let foreign = registry.put_blob("me/app", "other");
     let changes = &mut manifest["layers"][at.expect("changes")];
@@ -421,6 +436,60 @@ fn changes_are_held_to_their_digest_and_to_the_signature() {
     let done = push(&project, &registry, "four", &sign).succeed();
     assert!(!done.stderr().contains("Found the results"), "{}", done.shown());
     assert_eq!(digest(&done), digest(&right));
+}
+
+#[test]
+fn much_that_is_new_becomes_part_of_the_pages_with_what_was_added_before() {
+    let (project, registry) = (shop(), TestRegistry::open());
+    push(&project, &registry, "one", &[]).succeed();
+    project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
+    let changed = push(&project, &registry, "two", &[]).succeed();
+    assert_eq!(layers(&registry, TAG, ".changes.").len(), 1);
+    let before = pages(&registry, TAG);
+    let names: Vec<(String, String)> = (0..4000)
+        .map(|n| (format!("data/{}.txt", &sha256(&[n as u8, (n >> 8) as u8])[7..]), n.to_string()))
+        .collect();
+    project.write(&names.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect::<Vec<_>>());
+    push(&project, &registry, "three", &["-t", "2"]).succeed();
+    assert!(layers(&registry, TAG, ".changes.").is_empty(), "all of it is in the pages");
+    let after = pages(&registry, TAG);
+    for (before, after) in before.iter().zip(&after) {
+        let keys = |page: &Value| {
+            let entries = page["entries"].as_array().expect("entries").iter();
+            entries.map(|entry| entry["key"].to_string()).collect::<std::collections::BTreeSet<_>>()
+        };
+        assert!(keys(before).is_subset(&keys(after)), "nothing is lost");
+    }
+    std::fs::remove_dir_all(project.at("data")).expect("removed");
+    without_wheels(&project);
+    let back = push(&project, &registry, "four", &["-t", "3"]).succeed();
+    assert_eq!(digest(&back), digest(&changed), "{}", back.shown());
+    assert!(!back.stderr().contains(NOTE), "{}", back.shown());
+}
+
+#[test]
+fn a_cache_whose_parts_the_registry_has_lost_is_written_anew() {
+    let (project, registry) = (shop(), TestRegistry::open());
+    push(&project, &registry, "one", &[]).succeed();
+    project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
+    push(&project, &registry, "two", &[]).succeed();
+    for (number, kind) in [".page.", ".changes."].into_iter().enumerate() {
+        let (_, manifest) = registry.manifest("me/app", TAG).expect("a cache");
+        let mut manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+        for layer in manifest["layers"].as_array_mut().expect("layers") {
+            if layer["mediaType"].as_str().is_some_and(|of| of.contains(kind)) {
+                (layer["digest"], layer["data"]) = (json!(sha256(b"lost")), json!(null));
+            }
+        }
+        registry.put_manifest("me/app", TAG, MANIFEST, manifest.to_string());
+        project.write(&[("main.py", &format!("{MAIN}\n# changed again {number}\n"))]);
+        let poor = push(&project, &registry, &format!("poor{number}"), &[]).succeed();
+        assert!(!poor.stderr().contains("was not written"), "{}", poor.shown());
+        let next = push(&project, &registry, &format!("next{number}"), &[]).succeed();
+        assert!(next.stderr().contains("Found the results"), "{}", next.shown());
+        project.write(&[("main.py", &format!("{MAIN}\n# and again {number}\n"))]);
+        push(&project, &registry, &format!("last{number}"), &[]).succeed();
+    }
 }
 
 #[test]

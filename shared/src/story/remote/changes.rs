@@ -19,13 +19,16 @@ use crate::store::Blob;
 
 /// What is larger than this, in bytes as it is compressed, becomes part of the pages: registries need not take
 /// manifests of more than 4 MiB, and each build reads all of it.
-const MOST_PACKED: usize = 48 << 10;
+pub(super) const MOST_PACKED: usize = 48 << 10;
 
 /// No more is written or read as JSON, in bytes.
-const MOST: usize = 8 << 20;
+const MOST_TEXT: usize = 8 << 20;
 
-/// So many bytes of the first page serve as the dictionary.
-const MOST_DICTIONARY: usize = 8 << 20;
+/// So many bytes of the first page serve as the dictionary, the newest words: at its level zstd searches no more.
+const MOST_DICTIONARY: usize = 4 << 20;
+
+/// So far back may what is written refer, as a power of two: over all of the text to all of the dictionary.
+const WINDOW: u32 = 24;
 
 /// The level of its compression: with a dictionary of megabytes higher ones take long, and gain little.
 const LEVEL: i32 = 6;
@@ -41,16 +44,16 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// What `told` adds to what is known, with what was added before. Nothing where it has become too much, or where not
-    /// all is known: then the pages are to be written anew.
+    /// What `told` adds to what is known, with what was added before. Too much where it has become so, or where not all is
+    /// known: then the pages are to be written anew.
     ///
     /// # Errors
     /// Only if it cannot be compressed.
-    pub(super) fn since(told: &[Page; 2], known: &Known<'_>, dictionary: &[u8]) -> Result<Added> {
+    pub(super) fn since(told: &[Page; 2], known: Known<'_>, dictionary: &[u8]) -> Result<Added> {
         if known.pages.iter().any(Option::is_none) {
             return Ok(Added::TooMuch);
         }
-        let mut added = [0, 1].map(|page: usize| told[page].without(known.of(page)));
+        let mut added = told.each_ref().map(|page| page.without(known.newest_first()));
         if added.iter().all(Page::is_empty) {
             return Ok(Added::Nothing);
         }
@@ -59,7 +62,7 @@ impl Changes {
         }
         let [first, rest] = added;
         let text = to_json(&Self { first, rest })?;
-        if text.len() > MOST {
+        if text.len() > MOST_TEXT {
             return Ok(Added::TooMuch);
         }
         let packed = pack(&text, dictionary)
@@ -77,8 +80,8 @@ impl Changes {
         };
         let decoder = zstd::stream::read::Decoder::with_dictionary(packed, dictionary).map_err(damaged)?;
         let mut text = Vec::new();
-        decoder.take(MOST as u64 + 1).read_to_end(&mut text).map_err(damaged)?;
-        if text.len() > MOST {
+        decoder.take(MOST_TEXT as u64 + 1).read_to_end(&mut text).map_err(damaged)?;
+        if text.len() > MOST_TEXT {
             return Err(page::too_large());
         }
         serde_json::from_slice(&text).map_err(|error| {
@@ -99,6 +102,9 @@ pub(super) enum Added {
 
 fn pack(text: &[u8], dictionary: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = zstd::stream::write::Encoder::with_dictionary(Vec::new(), LEVEL, dictionary)?;
+    encoder.window_log(WINDOW)?;
+    // Bytes that are unpacked with another dictionary must not pass for something else.
+    encoder.include_checksum(true)?;
     encoder.write_all(text)?;
     encoder.finish()
 }
@@ -113,6 +119,9 @@ fn layer(packed: Vec<u8>) -> Blob {
 
 /// The bytes that are in a descriptor, if they are those that it is about.
 pub(super) fn embedded(descriptor: &Descriptor) -> Option<Vec<u8>> {
+    if descriptor.size > MOST_PACKED as u64 {
+        return None;
+    }
     let text = descriptor.extra.get(DATA)?.as_str()?;
     let bytes = BASE64.decode(text).ok()?;
     let is_it = bytes.len() as u64 == descriptor.size && Digest::of(&bytes) == descriptor.digest;
@@ -139,7 +148,7 @@ mod tests {
         serde_json::from_value(serde_json::json!({"entries": entries})).expect("a page")
     }
 
-    fn added(told: Page, known: &Known<'_>, dictionary: &[u8]) -> Added {
+    fn added(told: Page, known: Known<'_>, dictionary: &[u8]) -> Added {
         Changes::since(&[told, Page::default()], known, dictionary).expect("changes")
     }
 
@@ -154,7 +163,7 @@ mod tests {
         let dictionary = to_json(&first).expect("JSON");
         let known = Known { pages: [Some(&first), Some(&rest)], ..Known::default() };
         let told = page(&[("b", format!("{} changed", noise(200_000)))]);
-        let Added::Something(blob) = added(told.clone(), &known, &dictionary) else { panic!("it is new") };
+        let Added::Something(blob) = added(told.clone(), known, &dictionary) else { panic!("it is new") };
         assert!(blob.descriptor.size < 1000, "{} bytes", blob.descriptor.size);
         let bytes = embedded(&blob.descriptor).expect("bytes");
         let read = Changes::unpacked(&bytes, &dictionary).expect("changes");
@@ -162,8 +171,8 @@ mod tests {
         assert!(Changes::unpacked(&bytes, b"{}").is_err(), "with another dictionary it cannot be read");
 
         let known = Known { later: [Some(&read.first), None], ..known };
-        assert!(matches!(added(told, &known, &dictionary), Added::Nothing));
-        let Added::Something(blob) = added(page(&[("c", "3".into())]), &known, &dictionary) else {
+        assert!(matches!(added(told, known, &dictionary), Added::Nothing));
+        let Added::Something(blob) = added(page(&[("c", "3".into())]), known, &dictionary) else {
             panic!("it is new")
         };
         let bytes = embedded(&blob.descriptor).expect("bytes");
@@ -176,19 +185,36 @@ mod tests {
     }
 
     #[test]
+    fn of_a_large_page_the_newest_words_are_searched() {
+        let like = noise(200_000);
+        let older = ["b", "c", "d", "e"].map(|key| (key, noise(3 << 20)));
+        let entries: Vec<_> = [("a", like.clone())].into_iter().chain(older).collect();
+        let (first, rest) = (page(&entries), Page::default());
+        let mut dictionary = to_json(&first).expect("JSON");
+        shorten(&mut dictionary);
+        let known = Known { pages: [Some(&first), Some(&rest)], ..Known::default() };
+        let Added::Something(blob) = added(page(&[("f", like)]), known, &dictionary) else {
+            panic!("it is new")
+        };
+        assert!(blob.descriptor.size < 1000, "{} bytes", blob.descriptor.size);
+        let bytes = embedded(&blob.descriptor).expect("bytes");
+        Changes::unpacked(&bytes, &dictionary).expect("changes");
+    }
+
+    #[test]
     fn what_is_much_becomes_part_of_the_pages() {
         let (first, rest) = (page(&[]), Page::default());
         let known = Known { pages: [Some(&first), Some(&rest)], ..Known::default() };
-        assert!(matches!(added(page(&[("a", noise(200_000))]), &known, b"{}"), Added::TooMuch));
-        assert!(matches!(added(page(&[("a", "x".repeat(MOST))]), &known, b"{}"), Added::TooMuch));
-        assert!(matches!(added(page(&[("a", "1".into())]), &known, b"{}"), Added::Something(_)));
+        assert!(matches!(added(page(&[("a", noise(200_000))]), known, b"{}"), Added::TooMuch));
+        assert!(matches!(added(page(&[("a", "x".repeat(MOST_TEXT))]), known, b"{}"), Added::TooMuch));
+        assert!(matches!(added(page(&[("a", "1".into())]), known, b"{}"), Added::Something(_)));
         let without_rest = Known { pages: [Some(&first), None], ..Known::default() };
-        assert!(matches!(added(page(&[("a", "1".into())]), &without_rest, b"{}"), Added::TooMuch));
+        assert!(matches!(added(page(&[("a", "1".into())]), without_rest, b"{}"), Added::TooMuch));
     }
 
     #[test]
     fn what_unpacks_to_too_much_is_refused_and_foreign_bytes_are_none() {
-        let bomb = pack(&vec![b' '; MOST + 1], b"{}").expect("packed");
+        let bomb = pack(&vec![b' '; MOST_TEXT + 1], b"{}").expect("packed");
         assert!(Changes::unpacked(&bomb, b"{}").is_err());
         let blob = layer(b"bytes".to_vec());
         assert_eq!(embedded(&blob.descriptor).as_deref(), Some(&b"bytes"[..]));

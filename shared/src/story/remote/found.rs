@@ -14,7 +14,10 @@ use crate::error::{Error, Kind, Result};
 use crate::oci::{Descriptor, Digest, Manifest, ManifestKind, Reference, Repository};
 use crate::registry::Client;
 use crate::store::Store;
-use crate::trust;
+use crate::trust::{self, Resource};
+
+/// How many pages there are.
+const PAGES: usize = 2;
 
 /// A cache that was found, and is to be believed.
 pub(super) struct Found {
@@ -28,25 +31,45 @@ pub(super) struct Found {
     pub(super) first: Page,
     /// What was found out later.
     pub(super) changes: Changes,
-    /// What the changes are compressed with.
+    /// What changes are compressed with; empty where none will be written.
     pub(super) dictionary: Vec<u8>,
     rest: OnceCell<Option<Page>>,
 }
 
 impl Found {
-    /// The page that only builds ask which change something.
-    async fn rest(&self, client: &Client) -> Option<&Page> {
-        let rest = self.rest.get_or_init(|| async {
-            let packed = small(client, &self.place.repository, self.pages.get(1)?).await.ok()?;
-            Some(Page::unpacked(&packed).ok()?.0)
+    /// The page that only builds ask which change something. `None` where it is not there, or damaged.
+    ///
+    /// # Errors
+    /// Network: the registry cannot be reached, so that nothing is known of it.
+    async fn rest(&self, client: &Client) -> Result<Option<&Page>> {
+        let rest = self.rest.get_or_try_init(|| async {
+            let Some(page) = self.pages.get(1) else { return Ok(None) };
+            match small(client, &self.place.repository, page).await {
+                Ok(packed) => Ok(Page::unpacked(&packed).ok().map(|(page, _)| page)),
+                Err(error) if error.kind() == Kind::Integrity => Ok(None),
+                Err(error) => Err(error),
+            }
         });
-        rest.await.as_ref()
+        Ok(rest.await?.as_ref())
     }
 
-    /// All that can be had of it, the newest words first.
-    pub(super) async fn all(&self, client: &Client) -> Known<'_> {
-        let pages = [Some(&self.first), self.rest(client).await];
-        Known { pages, later: [Some(&self.changes.first), Some(&self.changes.rest)] }
+    /// All of it.
+    ///
+    /// # Errors
+    /// Network: the registry cannot be reached.
+    pub(super) async fn all(&self, client: &Client) -> Result<Known<'_>> {
+        let pages = [Some(&self.first), self.rest(client).await?];
+        Ok(Known { pages, later: [Some(&self.changes.first), Some(&self.changes.rest)] })
+    }
+
+    /// All that can be had of it, for who only borrows.
+    pub(super) async fn had(&self, client: &Client) -> Known<'_> {
+        self.all(client).await.unwrap_or_else(|_| self.every())
+    }
+
+    /// Whether another cache has the same pages, whatever was found out since.
+    pub(super) fn has_pages_of(&self, other: &Self) -> bool {
+        self.pages == other.pages
     }
 
     /// What every build asks.
@@ -57,16 +80,29 @@ impl Found {
     /// Lends what every build asks, of layers in repositories that are `near`, if these are given.
     pub(super) fn lend_first(&self, near: Option<&BTreeSet<String>>, store: &Store) {
         // What was found out later counts more, and so comes later.
-        for page in [&self.first, &self.changes.first] {
+        for page in self.every().newest_first().rev() {
             page.lend(&self.place.repository, near, store);
         }
     }
 
     /// Lends what only builds ask that change something.
     pub(super) async fn lend_rest(&self, near: Option<&BTreeSet<String>>, client: &Client, store: &Store) {
-        for page in self.rest(client).await.into_iter().chain([&self.changes.rest]) {
+        let rest = self.rest(client).await.ok().flatten();
+        for page in rest.into_iter().chain([&self.changes.rest]) {
             page.lend(&self.place.repository, near, store);
         }
+    }
+
+    /// Lends what is said of the contents of layers, and nothing else of it.
+    pub(super) async fn lend_contents(&self, client: &Client, store: &Store) {
+        for page in self.had(client).await.newest_first().rev() {
+            page.lend_contents(store);
+        }
+    }
+
+    /// The same, to which nothing will be added.
+    pub(super) fn to_read(self) -> Self {
+        Self { dictionary: Vec::new(), ..self }
     }
 }
 
@@ -101,7 +137,9 @@ async fn find(place: &Reference, desk: Desk<'_>, belief: Belief<'_>) -> Result<F
     if manifest.artifact_type.as_deref() != Some(KIND) {
         return Err(other());
     }
-    let pages: Vec<Descriptor> = of_type(&manifest, PAGE).cloned().collect();
+    // What else a descriptor may say is not kept: nobody has signed it.
+    let plain = |page: &Descriptor| Descriptor::new(PAGE, page.digest, page.size);
+    let pages: Vec<Descriptor> = of_type(&manifest, PAGE).take(PAGES).map(plain).collect();
     let first = pages.first().ok_or_else(|| Error::integrity("it has no page"))?;
     let later = of_type(&manifest, CHANGES).next();
     if belief.wants_signature() {
@@ -109,16 +147,20 @@ async fn find(place: &Reference, desk: Desk<'_>, belief: Belief<'_>) -> Result<F
         let bundle = bundle.ok_or_else(|| Error::integrity("it is not signed, but this call signs"))?;
         let bundle = small(desk.client, &place.repository, bundle).await?;
         let statement = belief.statement(&bundle, &first.digest).await?;
-        let is_whole = pages.iter().chain(later).all(|page| statement.is_about(&page.digest));
-        if statement.predicate_type != STATEMENT || !is_whole {
+        let named = pages.iter().chain(later).map(|layer| Resource::default().sha256(&layer.digest));
+        // In their order: what is signed as one page is not another.
+        if statement.predicate_type != STATEMENT || !named.eq(statement.subject.iter().cloned()) {
             return Err(Error::integrity("something else is signed"));
         }
     }
     let later_bytes = async {
-        match later.map(|later| (later, changes::embedded(later))) {
-            None => Ok(None),
-            Some((_, Some(bytes))) => Ok(Some(bytes)),
-            Some((later, None)) => small(desk.client, &place.repository, later).await.map(Some),
+        let Some(later) = later else { return Ok(None) };
+        if later.size > changes::MOST_PACKED as u64 {
+            return Err(page::too_large());
+        }
+        match changes::embedded(later) {
+            Some(bytes) => Ok(Some(bytes)),
+            None => small(desk.client, &place.repository, later).await.map(Some),
         }
     };
     let (first, later) = join(small(desk.client, &place.repository, first), later_bytes).await;
@@ -139,8 +181,9 @@ fn of_type<'m>(manifest: &'m Manifest, media_type: &'static str) -> impl Iterato
 
 /// A part of the cache, which never comes to the disk of this machine.
 async fn small(client: &Client, repository: &Repository, part: &Descriptor) -> Result<Vec<u8>> {
-    match part.size > page::MOST_PACKED {
-        true => Err(page::too_large()),
-        false => client.read_blob(repository, part).await,
+    if part.size > page::MOST_PACKED {
+        return Err(page::too_large());
     }
+    let bytes = client.read_blob_if_there(repository, part).await?;
+    bytes.ok_or_else(|| Error::integrity("a part of the remote cache is not in the registry any more"))
 }

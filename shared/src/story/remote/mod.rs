@@ -176,7 +176,10 @@ impl RemoteCache {
         });
         let own = async { looked(self.place.get()?, desk, Belief::of(signer)).await };
         let (own, others) = tokio::join!(own, join_all(others));
-        let others = self.others.get_or_init(|| async { others.into_iter().flatten().collect() }).await;
+        let others = self
+            .others
+            .get_or_init(|| async { others.into_iter().flatten().map(Found::to_read).collect() })
+            .await;
         // The own word counts more, and so comes later.
         others.iter().chain(&own).for_each(|found| found.lend_first(self.near.as_ref(), desk.store));
         if own.is_some() || !others.is_empty() {
@@ -203,14 +206,18 @@ impl RemoteCache {
             let others = self.trusted.iter().filter(|_| signer.is_some()).map(|trusted| {
                 (belief::place(bases, Some(&trusted.name)), Belief::Other(&trusted.signatory))
             });
-            let asked = own.chain(others).map(|(place, belief)| async move {
-                let found = looked(&place, desk, belief).await?;
-                found.all(desk.client).await.all().for_each(|page| page.lend_contents(desk.store));
+            // The own word is the last, as in `borrow`.
+            let asked = others.chain(own).map(|(place, belief)| async move {
+                let found = looked(&place, desk, belief).await?.to_read();
+                found.had(desk.client).await;
                 Some(found)
             });
             // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
             let asked: Vec<BoxFuture<'_, Option<Found>>> = asked.map(|look| Box::pin(look) as _).collect();
             let found: Vec<Found> = join_all(asked).await.into_iter().flatten().collect();
+            for found in &found {
+                found.lend_contents(desk.client, desk.store).await;
+            }
             if !found.is_empty() {
                 desk.events.step("Found", format!("the contents of bases in {bases}"));
             }
@@ -225,7 +232,7 @@ impl RemoteCache {
             return;
         }
         let lent = self.is_rest_lent.get_or_init(|| async {
-            join_all(self.all().map(|found| found.all(client))).await;
+            join_all(self.all().map(|found| found.had(client))).await;
             // As with the first pages, the own one is the last.
             for found in self.others.get().into_iter().flatten().chain(self.found.get()) {
                 found.lend_rest(self.near.as_ref(), client, store).await;
@@ -271,7 +278,8 @@ impl RemoteCache {
         if desk.store.recall::<Digest>(Table::KeptIn, &own) == Some(keys) {
             return Ok(());
         }
-        let known = self.found.get().filter(|_| !self.is_returned.load(Ordering::Relaxed));
+        let has_lied = self.is_returned.load(Ordering::Relaxed);
+        let known = self.found.get().filter(|_| !has_lied);
         let most = page::MOST.iter().sum();
         if known.is_some_and(|found| found.every().holds(&desk.store.findings(told.clone(), most))) {
             return Ok(());
@@ -288,16 +296,13 @@ impl RemoteCache {
                 None => None,
             };
         let told = page::told(told, sets, below, &place.repository)?;
-        let known = known.or(now.as_ref());
-        // What has lied is written anew.
-        let kept = known.filter(|_| !self.is_returned.load(Ordering::Relaxed));
-        match (kept, known) {
-            (Some(found), _) => add(found, told, desk, signer).await?,
-            (None, Some(found)) => {
-                let before = found.all(desk.client).await;
-                push(place, desk, signer, page::merged(told, before)).await?;
+        match (has_lied, known.or(now.as_ref())) {
+            (false, Some(found)) => add(found, told, desk, signer).await?,
+            // What has lied is written anew, also where somebody has added to it meanwhile.
+            (true, Some(found)) if self.found.get().is_none_or(|liar| !liar.has_pages_of(found)) => {
+                push(place, desk, signer, page::merged(told, found.all(desk.client).await?)).await?;
             }
-            (None, None) => push(place, desk, signer, page::merged(told, Known::default())).await?,
+            (_, _) => push(place, desk, signer, page::merged(told, Known::default())).await?,
         }
         desk.store.remember(Table::KeptIn, &own, &keys);
         if !desk.store.has_used_loan() {
@@ -335,7 +340,7 @@ pub(super) async fn publish(
         None => None,
     };
     let before = match &now {
-        Some(found) => found.all(desk.client).await,
+        Some(found) => found.all(desk.client).await?,
         None => Known::default(),
     };
     if before.holds(&told) {
@@ -386,14 +391,19 @@ fn same<'s, T: PartialEq>(
 
 /// Adds to what was found: beside its pages, which stay as they are, where that is little.
 async fn add(found: &Found, told: [Page; 2], desk: Desk<'_>, signer: Option<&Signer>) -> Result<()> {
-    let known = found.all(desk.client).await;
-    match Changes::since(&told, &known, &found.dictionary)? {
-        Added::Nothing => Ok(()),
+    let known = found.all(desk.client).await?;
+    match Changes::since(&told, known, &found.dictionary)? {
+        Added::Nothing => return Ok(()),
         Added::Something(changes) => {
-            publish_layers(&found.place, desk, signer, &found.pages, vec![changes]).await
+            let added = publish_layers(&found.place, desk, signer, &found.pages, vec![changes]).await;
+            // The registry may not have the pages any more.
+            if added.is_ok() {
+                return added;
+            }
         }
-        Added::TooMuch => push(&found.place, desk, signer, page::merged(told, known)).await,
+        Added::TooMuch => {}
     }
+    push(&found.place, desk, signer, page::merged(told, known)).await
 }
 
 /// Pushes pages.

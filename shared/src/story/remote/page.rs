@@ -27,8 +27,8 @@ const OVERHEAD: usize = 160;
 const MOST_BLOBS: usize = 256;
 const MOST_LAYERS: usize = 20_000;
 
-/// Entries that so many writers had no use for are left out, whether there is room or not.
-const OLDEST: u8 = 250;
+/// Entries are left out that nobody has told anew while pages were written so many times, whether there is room or not.
+const OLDEST: u8 = 16;
 
 /// The level that pages are compressed at: they are read more often than written.
 const LEVEL: i32 = 12;
@@ -49,7 +49,7 @@ pub(super) struct Page {
 struct Told {
     table: String,
     key: Digest,
-    /// So many writers had no use for it.
+    /// So many times have pages been written since it was told.
     #[serde(default, skip_serializing_if = "is_zero")]
     age: u8,
     value: Box<RawValue>,
@@ -98,19 +98,20 @@ pub(super) struct Known<'p> {
 }
 
 impl<'p> Known<'p> {
-    /// What is known of one page, the newest words first.
-    pub(super) fn of(self, page: usize) -> impl Iterator<Item = &'p Page> {
-        [self.later[page], self.pages[page]].into_iter().flatten()
+    /// All that is known, each with the number of its page, the newest words first.
+    fn numbered(self) -> impl DoubleEndedIterator<Item = (usize, &'p Page)> {
+        let all = self.later.into_iter().enumerate().chain(self.pages.into_iter().enumerate());
+        all.filter_map(|(number, page)| Some((number, page?)))
     }
 
     /// All that is known, the newest words first.
-    pub(super) fn all(self) -> impl Iterator<Item = &'p Page> {
-        self.of(0).chain(self.of(1))
+    pub(super) fn newest_first(self) -> impl DoubleEndedIterator<Item = &'p Page> {
+        self.numbered().map(|(_, page)| page)
     }
 
     /// Whether all that was told is known, with the same words.
     pub(super) fn holds(self, told: &Findings) -> bool {
-        let known = words(self.all());
+        let known = words(self.newest_first());
         told.entries.iter().all(|entry| {
             let value = known.get(&(entry.table.name(), entry.key));
             value.is_some_and(|value| value.as_bytes() == entry.value)
@@ -153,11 +154,14 @@ impl Page {
     pub(super) fn packed(mut self) -> Result<Vec<u8>> {
         let failed = |error: std::io::Error| Error::build("cannot write the remote cache").because(error);
         loop {
-            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), LEVEL).map_err(failed)?;
-            encoder.write_all(&to_json(&self)?).map_err(failed)?;
-            let packed = encoder.finish().map_err(failed)?;
-            if packed.len() as u64 <= MOST_PACKED || self.entries.is_empty() {
-                return Ok(packed);
+            let text = to_json(&self)?;
+            if text.len() <= MOST[1] || self.entries.is_empty() {
+                let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), LEVEL).map_err(failed)?;
+                encoder.write_all(&text).map_err(failed)?;
+                let packed = encoder.finish().map_err(failed)?;
+                if packed.len() as u64 <= MOST_PACKED || self.entries.is_empty() {
+                    return Ok(packed);
+                }
             }
             self.entries.truncate(self.entries.len() / 2);
         }
@@ -278,8 +282,8 @@ pub(super) fn told(
 /// What is kept: what was told, and of what was there before as much as there is room for, what was of use lately first.
 pub(super) fn merged(told: [Page; 2], before: Known<'_>) -> [Page; 2] {
     let mut older = Vec::new();
-    for page in 0..2 {
-        let entries = before.of(page).flat_map(|before| &before.entries).filter(|told| told.age < OLDEST);
+    for (page, before) in before.numbered() {
+        let entries = before.entries.iter().filter(|told| told.age < OLDEST);
         older.extend(entries.map(|told| (page, Told { age: told.age + 1, ..told.clone() })));
     }
     older.sort_by_key(|(_, told)| told.age);
@@ -291,14 +295,14 @@ pub(super) fn merged(told: [Page; 2], before: Known<'_>) -> [Page; 2] {
     let mut pages = [(); 2].map(|()| Page::default());
     for (page, told) in new.chain(older) {
         let size = told.value.get().len() + OVERHEAD;
-        if size <= room[page] && known.insert((told.table.clone(), told.key)) {
+        if known.insert((told.table.clone(), told.key)) && size <= room[page] {
             room[page] -= size;
             pages[page].entries.push(told);
         }
     }
     pages[0].blobs = blobs;
-    before.all().for_each(|page| pages[0].add_blobs(&page.blobs));
-    let homes = before.all().flat_map(|page| &page.layers);
+    before.newest_first().for_each(|page| pages[0].add_blobs(&page.blobs));
+    let homes = before.newest_first().rev().flat_map(|page| &page.layers);
     let homes: BTreeMap<Digest, &String> = homes.map(|(digest, name)| (*digest, name)).collect();
     // Of those that were there before, the ones that entries lead to which are kept.
     for told in &pages[0].entries {

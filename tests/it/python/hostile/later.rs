@@ -38,9 +38,19 @@ fn entries(entries: impl Into<Value>) -> Vec<u8> {
 
 fn nothing(_: &mut Value) {}
 
-/// Puts changes that say nothing, and are sound.
+/// Puts changes that are read like any other: they say that another layer is that of the wheels.
 pub(super) fn sound(lab: &Lab) {
-    put(lab, &entries(json!([])), nothing);
+    let (wheels, other) = (lab.layer(WHEELS, &[]), lab.layer(WHEELS, &["--compression", "zstd"]));
+    let all = lab.good.iter().flat_map(|page| page["entries"].as_array().expect("entries"));
+    let known = all.filter(|entry| entry["value"]["digest"] == wheels["digest"]).cloned();
+    let lies: Vec<Value> = known
+        .map(|mut entry| {
+            entry["value"] = other.clone();
+            entry
+        })
+        .collect();
+    let first = json!({"entries": lies, "blobs": [], "layers": {other["digest"].as_str().expect("a digest"): "me/app"}});
+    put(lab, json!({"first": first, "rest": page(json!([]))}).to_string().as_bytes(), nothing);
 }
 
 pub(super) fn forms() -> Vec<Form> {
@@ -81,8 +91,14 @@ pub(super) fn forms() -> Vec<Form> {
         text("changes that are nothing", ""),
         text("changes that are a list", "[]"),
         text("changes without pages", "{}"),
-        form("changes of deep JSON", |lab| put(lab, "[".repeat(1 << 20).as_bytes(), nothing)),
-        form("a hundred thousand entries of no table", |lab| {
+        form("changes of deep JSON", |lab| {
+            let deep = format!("{}1{}", "[".repeat(1 << 20), "]".repeat(1 << 20));
+            let entry = format!("{{\"table\":\"layers\",\"key\":\"{}\",\"value\":{deep}}}", sha256(b"key"));
+            let empty = page(json!([]));
+            let text = format!("{{\"first\":{{\"entries\":[{entry}]}},\"rest\":{empty},\"more\":{deep}}}");
+            put(lab, text.as_bytes(), nothing);
+        }),
+        form("many entries of no table", |lab| {
             let entry = json!({"table": "no", "key": sha256(b"key"), "value": 1});
             put(lab, &entries(vec![entry; 50_000]), nothing);
         }),

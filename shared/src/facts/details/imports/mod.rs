@@ -282,7 +282,7 @@ fn made(text: &str) -> Vec<String> {
     found
 }
 
-/// The bytes at which a logical line may end or go on; all others are passed over, which are nearly all of a text.
+/// The bytes that [`Statements::end`] has an arm for: all others are passed over, which are nearly all of a text.
 static COUNTS: [bool; 256] = {
     let mut counts = [false; 256];
     let marks = b"\n#\\()[]{}\"'";
