@@ -12,6 +12,7 @@ mod progress;
 mod rebase;
 mod render;
 mod request;
+mod run;
 mod signals;
 mod verify;
 
@@ -22,13 +23,14 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::ValueEnum as _;
 use containerize_core::event::Events;
+use containerize_core::sink::Daemon;
 use containerize_core::story::{self, Outcome, Pinning};
 use containerize_core::system::limits;
 use containerize_core::{Error, Kind, config, interrupt, redact};
 
 use cli::{
     AttestArgs, BuildArgs, CacheArgs, CacheVerb, CheckArgs, Cli, Color, IndexArgs, InspectArgs, PrintFormat,
-    RebaseArgs, SayArgs, Verb, VerifyArgs,
+    RebaseArgs, RunArgs, SayArgs, Verb, VerifyArgs,
 };
 use front_end::FrontEnd;
 use progress::{Screen, Volume};
@@ -61,6 +63,7 @@ pub fn main() -> ExitCode {
     match cli.verb {
         None => run_build(&cli.build, &front_end, Task::Build),
         Some(Verb::Build(arguments)) => run_build(&arguments, &front_end, Task::Build),
+        Some(Verb::Run(arguments)) => run_container(&arguments, &front_end),
         Some(Verb::Lock(arguments)) => match arguments.pinning() {
             Ok(pinning) => run_build(&arguments.build, &front_end, Task::Lock(pinning)),
             Err(error) => finish(Err(error.into()), json, &front_end),
@@ -124,6 +127,34 @@ fn run_build(arguments: &BuildArgs, front_end: &FrontEnd, task: Task) -> ExitCod
         (_, result) => {
             let text = result.map(|told| told.map(|(text, _)| text));
             finish(text, json && !streams, front_end)
+        }
+    }
+}
+
+fn run_container(arguments: &RunArgs, front_end: &FrontEnd) -> ExitCode {
+    let (events, screen) = start_events(&arguments.build.say, front_end);
+    let work = || -> anyhow::Result<Option<(Option<Daemon>, Outcome)>> {
+        let request = run::request(arguments, front_end)?;
+        let engine = request.load.first().copied();
+        Ok(in_runtime(run_task(request, Task::Build, &events))?.map(|outcome| (engine, outcome)))
+    };
+    let told = work();
+    screen.flush();
+    match told {
+        Ok(Some((Some(engine), Outcome::Built(delivered)))) => {
+            let loaded = delivered.iter().find_map(|image| image.loaded.as_ref());
+            let started = loaded.ok_or_else(|| Error::bug("nothing was loaded that could be run"));
+            let ended = started.and_then(|loaded| {
+                events.step("Running", format!("{} in {}", loaded.name, engine.program()));
+                screen.flush();
+                run::start(engine, loaded, arguments)
+            });
+            ended.unwrap_or_else(|error| finish(Err(error.into()), false, front_end))
+        }
+        // A plan, which is all that was asked for.
+        told => {
+            let text = told.map(|told| told.map(|(_, outcome)| render::text(&outcome)));
+            finish(text, false, front_end)
         }
     }
 }

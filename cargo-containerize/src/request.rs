@@ -153,6 +153,7 @@ fn plain(dir: PathBuf, transfer: &TransferArgs, offline: bool) -> Result<Request
         stream: None,
         push: false,
         load: Vec::new(),
+        runs: false,
         dry_run: false,
         use_cache: !transfer.no_cache,
         repeats: None,

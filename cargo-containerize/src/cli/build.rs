@@ -276,7 +276,7 @@ pub(crate) struct ImageArgs {
     #[arg(long, value_name = "HOW")]
     native: Option<Native>,
     /// Compression of layers: gzip, zstd or none [default: gzip]
-    #[arg(long, value_name = "HOW", value_parser = compression)]
+    #[arg(long, value_name = "HOW", value_parser = compression, hide_short_help = true)]
     compression: Option<Compression>,
     /// Add a Debian package to the base
     #[arg(long, value_name = "PACKAGE")]

@@ -20,6 +20,15 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
     (&[], BUILD),
     (&["build"], BUILD),
     (
+        &["run"],
+        &[
+            ("run", "with its ports on 127.0.0.1"),
+            ("run --load podman --read-only", "by Podman, as production has it"),
+            ("run --publish 80:8080 --env-file .env -- --workers 2", "with arguments for the program"),
+            ("run --engine-arg=--network=host", "with a flag of the engine"),
+        ],
+    ),
+    (
         &["lock"],
         &[
             ("lock", "pin bases; make a missing lock file"),

@@ -9,6 +9,7 @@ mod index;
 mod inspect;
 mod lock;
 mod rebase;
+mod run;
 mod values;
 mod verify;
 
@@ -37,6 +38,7 @@ pub(crate) use index::IndexArgs;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use lock::PinArgs;
 pub(crate) use rebase::{RebaseArgs, Which};
+pub(crate) use run::RunArgs;
 pub(crate) use verify::{SignatoryArgs, Subject, VerifyArgs};
 
 /// Turn a Rust or Python project into an OCI image and push it: no Docker, no Dockerfile, no root
@@ -76,6 +78,11 @@ struct GroupFlags {
 pub(crate) enum Verb {
     /// Build images and deliver them (the default)
     Build(Box<BuildArgs>),
+    /// Build an image, load it into Docker or Podman, and run it
+    ///
+    /// The engine takes the place of this program: signals, the terminal and the exit code are the container's, which is
+    /// removed when it ends. What follows `--` goes to the program in the image.
+    Run(Box<RunArgs>),
     /// Pin the digests of registry bases in containerize.lock
     ///
     /// If a Python project has no lock file, or incomplete requirements, a pylock.toml is made first.
@@ -186,7 +193,7 @@ fn with_plain_usage(mut command: clap::Command) -> clap::Command {
     command
 }
 
-const VERBS_WITH_GROUPS: [&str; 2] = ["build", "lock"];
+const VERBS_WITH_GROUPS: [&str; 3] = ["build", "lock", "run"];
 
 /// The groups that flags of Poetry's kind name.
 fn groups(matches: &clap::ArgMatches) -> Result<GroupChanges, clap::Error> {

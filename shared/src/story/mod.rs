@@ -52,7 +52,7 @@ pub use language::Language;
 pub use lock::lock;
 pub use merge::merge;
 pub use moved::{Moved, MovedBase, MovedPackages, MovedPlatform, PackageChange, VersionChange};
-pub use outcome::{Delivered, Locked, Outcome, Pinning, PlatformResult};
+pub use outcome::{Delivered, Loaded, Locked, Outcome, Pinning, PlatformResult};
 pub use policy::{Judge, Judged};
 pub use preflight::{Checked, Examiner};
 pub use publish::{Published, publish};

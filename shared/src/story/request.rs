@@ -49,6 +49,8 @@ pub struct Request {
     pub push: bool,
     /// `--load`.
     pub load: Vec<Daemon>,
+    /// Whether the image is run when it is loaded: then there must be one.
+    pub runs: bool,
     /// `--dry-run`: plan and stop.
     pub dry_run: bool,
     /// Whether layers made before may be taken from the cache.
