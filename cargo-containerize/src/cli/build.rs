@@ -107,6 +107,13 @@ pub(crate) struct SayArgs {
     /// Output format
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: PrintFormat,
+    #[command(flatten)]
+    pub(crate) show: ShowArgs,
+}
+
+/// How much is shown beside the result, and how.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
     /// How to show progress
     #[arg(
         long,
@@ -473,7 +480,7 @@ impl BuildArgs {
             "" => "--timings".to_owned(),
             formats => format!("--timings={formats}"),
         }));
-        flags.extend(self.say.color.map(|color| format!("--color={}", color.as_str())));
+        flags.extend(self.say.show.color.map(|color| format!("--color={}", color.as_str())));
         flags
     }
 }

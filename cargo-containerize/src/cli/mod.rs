@@ -4,6 +4,7 @@ mod attest;
 mod build;
 mod cache;
 mod check;
+mod diff;
 mod examples;
 mod index;
 mod inspect;
@@ -30,9 +31,10 @@ const STYLES: Styles = Styles::styled()
     .invalid(AnsiColor::Yellow.on_default().bold());
 
 pub(crate) use attest::AttestArgs;
-pub(crate) use build::{BuildArgs, Color, PrintFormat, Progress, SayArgs, TransferArgs};
+pub(crate) use build::{BuildArgs, Color, PrintFormat, Progress, SayArgs, ShowArgs, TransferArgs};
 pub(crate) use cache::{CacheArgs, CacheVerb, PublishArgs};
 pub(crate) use check::CheckArgs;
+pub(crate) use diff::{DiffArgs, DiffFormat, Limit};
 pub(crate) use index::IndexArgs;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use lock::PinArgs;
@@ -86,6 +88,10 @@ pub(crate) enum Verb {
     ///
     /// Any image will do. What is attached to it (SBOM, provenance, signatures) is listed, and not verified.
     Inspect(Box<InspectArgs>),
+    /// Show what two images differ in: packages, files, configuration, base, sizes
+    ///
+    /// Any images will do. The first is the older one: what only the second has is added.
+    Diff(Box<DiffArgs>),
     /// Verify who has signed an image or files, or that its source gives the same image
     Verify(Box<VerifyArgs>),
     /// Lay an image in a registry on another base, without building it

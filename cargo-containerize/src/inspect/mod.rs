@@ -39,7 +39,7 @@ pub(crate) async fn run(arguments: &InspectArgs, speech: &Speech, events: &Event
     }
     Ok(match arguments.say.format {
         PrintFormat::Json => format!("{:#}\n", json!(found)),
-        PrintFormat::Text => text::text(&found, arguments.say.verbose > 0, speech),
+        PrintFormat::Text => text::text(&found, arguments.say.show.verbose > 0, speech),
     })
 }
 
