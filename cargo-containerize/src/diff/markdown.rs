@@ -144,7 +144,7 @@ fn stands_on(changes: &Changes) -> Vec<Vec<String>> {
         row("base", names),
         row("digest of the base", digests),
         row("layers", Sides { from: count(layers.removed.len()), to: count(layers.added.len()) }),
-        row("to pull", Sides { from: String::new(), to: bytes(layers.to_fetch) }),
+        row("to pull", Sides { from: String::new(), to: bytes(layers.to_pull) }),
     ]
 }
 

@@ -107,7 +107,7 @@ fn base(text: &mut String, change: &BaseChange) {
 }
 
 fn layers(text: &mut String, changes: &LayerChanges, most: usize) {
-    let LayerChanges { shared, shared_stored, recompressed, reordered, to_fetch, removed, added } = changes;
+    let LayerChanges { shared, shared_stored, recompressed, reordered, to_pull, removed, added } = changes;
     let mut said = vec![format!("{shared} shared ({})", bytes(*shared_stored))];
     if *reordered {
         said.push("in another order".to_owned());
@@ -121,7 +121,7 @@ fn layers(text: &mut String, changes: &LayerChanges, most: usize) {
         said.push(format!("{recompressed} of these compressed differently"));
     }
     if !added.is_empty() {
-        said.push(format!("{} to pull", bytes(*to_fetch)));
+        said.push(format!("{} to pull", bytes(*to_pull)));
     }
     let _ = writeln!(text, "  layers    {}", said.join(", "));
     let all = removed.iter().map(|layer| (Change::Removed, layer));

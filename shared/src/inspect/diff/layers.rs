@@ -22,8 +22,8 @@ pub struct LayerChanges {
     pub recompressed: usize,
     /// Whether all are shared, in another order.
     pub reordered: bool,
-    /// Bytes that whoever has the first image fetches for the second.
-    pub to_fetch: u64,
+    /// Bytes that whoever has the first image pulls for the second.
+    pub to_pull: u64,
     /// Those that only the first has, the lowest first.
     pub removed: Vec<LayerChange>,
     /// Those that only the second has.
@@ -76,7 +76,7 @@ pub(super) fn changes(sides: Sides<&Laid>) -> LayerChanges {
         shared_stored: stored.iter().sum(),
         recompressed: same_content.to.iter().filter(|is| **is).count().saturating_sub(stored.len()),
         reordered: removed.is_empty() && added.is_empty() && order.from != order.to,
-        to_fetch: added.iter().map(|layer| layer.stored).sum(),
+        to_pull: added.iter().map(|layer| layer.stored).sum(),
         removed,
         added,
     }

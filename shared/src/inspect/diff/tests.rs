@@ -146,8 +146,8 @@ fn growth_is_told_by_its_causes_and_adds_up() {
     let Growth { of, from, to, parts } = &changes.growth;
     assert_eq!((*of, *from, *to), (Measure::Stored, changes.totals.from.stored, changes.totals.to.stored));
     let told: Vec<(&str, bool)> = parts.iter().map(|part| (&*part.cause.name, part.to > part.from)).collect();
-    assert_eq!(told, [("b", true), ("", true), ("a", true)], "the project's layer is shared");
-    assert_eq!(parts[1].cause.kind, CauseKind::Of(Sort::Base));
+    assert_eq!(told, [("", true), ("b", true), ("a", true)], "the project's layer is shared");
+    assert_eq!(parts[0].cause.kind, CauseKind::Of(Sort::Base));
     let sum: i128 = parts.iter().map(|part| i128::from(part.to) - i128::from(part.from)).sum();
     assert_eq!(sum, i128::from(*to) - i128::from(*from));
     assert_eq!(changes.base.same, Some(false));

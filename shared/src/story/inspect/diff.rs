@@ -121,7 +121,7 @@ mod tests {
         let all = |text: &str| -> Vec<Platform> {
             text.split_whitespace().map(|one| one.parse().expect("a platform")).collect()
         };
-        let (from, to) = (all("amd64 s390x arm/v6"), all("amd64 amd64 arm/v7 arm64"));
+        let (from, to) = (all("amd64 s390x linux/arm/v6"), all("amd64 amd64 linux/arm/v7 arm64"));
         let (common, only) = divided(Sides { from: &from, to: &to });
         assert_eq!(common, [Sides { from: &from[0], to: &to[0] }], "each once");
         let shown = only.map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
