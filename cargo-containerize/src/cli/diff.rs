@@ -23,7 +23,7 @@ pub(crate) struct DiffArgs {
     pub(crate) platforms: Vec<Platform>,
     /// Exit with 4 if an image has grown by more than this: 5% or 10MB
     ///
-    /// What is stored counts, which is what is pulled. Each platform is held to the limit.
+    /// Stored bytes count, which are the ones that are pulled. Each platform is held to the limit.
     #[arg(long, value_name = "LIMIT")]
     pub(crate) fail_on_growth: Option<Limit>,
     /// Output format

@@ -90,7 +90,7 @@ pub(crate) enum Verb {
     Inspect(Box<InspectArgs>),
     /// Show what two images differ in: packages, files, configuration, base, sizes
     ///
-    /// Any images will do. The first is the older one: what only the second has is added.
+    /// Any images will do. The first is the older one, so whatever only the second has is added.
     Diff(Box<DiffArgs>),
     /// Verify who has signed an image or files, or that its source gives the same image
     Verify(Box<VerifyArgs>),
