@@ -84,7 +84,7 @@ fn sections(page: &mut Page, one: &PlatformDiff, changes: &Changes) {
         let rows = packages.list.iter().map(|package| {
             let installed = package.installed.as_ref().map(Option::as_ref);
             let versions = installed.map(|one| one.map(|one| code(&one.version)).unwrap_or_default());
-            let licences = installed.map(|one| one.and_then(|one| one.licence.as_deref()).map(code));
+            let licences = words::licences(package).map(|licence| licence.map(code));
             let sizes = installed.map(|one| one.map_or(0, |one| one.size));
             let name = format!("{} ({})", code(&package.name), package.kind.word());
             vec![name, versions.from, versions.to, arrow(licences), words::difference(sizes)]

@@ -176,9 +176,8 @@ fn packages(text: &mut String, changes: &PackageChanges, most: usize) {
     for package in changes.list.iter().take(most) {
         let installed = package.installed.as_ref();
         let version = |one: &Option<Installed>| one.as_ref().map(|one| one.version.clone());
-        let licence = |one: &Option<Installed>| one.as_ref().and_then(|one| one.licence.clone());
         let versions = arrow(installed.map(version));
-        let licence = arrow(installed.map(licence));
+        let licence = arrow(words::licences(package).map(|licence| licence.map(str::to_owned)));
         let licence = if licence.is_empty() { licence } else { format!(", {licence}") };
         let name = format!("{} {versions} ({}{licence})", package.name, package.kind.word());
         let sizes = installed.map(|one| one.as_ref().map(|one| one.size));

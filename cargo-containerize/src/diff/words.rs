@@ -1,6 +1,8 @@
 //! Words for what differs, the same in text and Markdown.
 
-use containerize_core::inspect::{Cause, CauseKind, Counts, Diff, FileChange, Growth, Measure, Sides, Sort};
+use containerize_core::inspect::{
+    Cause, CauseKind, Counts, Diff, FileChange, Growth, Measure, PackageChange, Sides, Sort,
+};
 
 use crate::render::bytes;
 
@@ -67,6 +69,16 @@ pub(super) fn cause(cause: &Cause) -> (Option<&str>, &'static str) {
         CauseKind::Of(Sort::Unseen) => (None, "files that later layers remove or replace"),
         CauseKind::Of(Sort::Layer) => (Some(name), "a layer without files"),
         CauseKind::Of(Sort::Rest) => (Some(name), ""),
+    }
+}
+
+/// The licences to tell of a package: what the first image says counts only where the second says it too, or lacks the
+/// package.
+pub(super) fn licences(package: &PackageChange) -> Sides<Option<&str>> {
+    let told = package.installed.as_ref().map(|one| one.as_ref().and_then(|one| one.licence.as_deref()));
+    match (told.to, &package.installed.to) {
+        (None, Some(_)) => Sides::default(),
+        _ => told,
     }
 }
 
