@@ -172,7 +172,7 @@ fn run_inspect(arguments: &InspectArgs, front_end: &FrontEnd) -> ExitCode {
 
 fn run_diff(arguments: &DiffArgs, front_end: &FrontEnd) -> ExitCode {
     let (events, screen) = start_events(&arguments.show, front_end);
-    let result = in_runtime(diff::run(arguments, &events));
+    let result = in_runtime(diff::run(arguments, front_end, &events));
     screen.flush();
     tell(result, arguments.format == DiffFormat::Json, front_end)
 }

@@ -154,6 +154,7 @@ fn plain(dir: PathBuf, transfer: &TransferArgs, offline: bool) -> Result<Request
         push: false,
         load: Vec::new(),
         dry_run: false,
+        is_trial: false,
         use_cache: !transfer.no_cache,
         repeats: None,
         cache_dir: cache_dir(transfer.cache_dir.clone())?,

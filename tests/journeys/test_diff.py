@@ -28,7 +28,7 @@ def two(program: Program, registry, tmp_path: Path) -> tuple[Registry, str, str,
     """Two tags of one project in a registry: a line changed, a package replaced by an older one, a variable added."""
     place, project = registry("anonymous"), copied("site-pip", tmp_path)
     old, new = (f"{place.name(f'diff/{tmp_path.name}')}:{tag}" for tag in ("1", "2"))
-    push = [*flags("slim", "linux/amd64", "linux/arm64"), "--push"]
+    push = [*flags("slim", "linux/amd64", "linux/arm64"), "--push", "--sbom", "spdx"]
     program(*push, "-t", old, cwd=project)
     source, pins = project / "app.py", project / "requirements.txt"
     source.write_text(source.read_text() + "\n# One line more.\n")

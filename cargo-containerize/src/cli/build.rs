@@ -384,7 +384,7 @@ pub(crate) struct PythonArgs {
 }
 
 /// How images are built and transferred.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Build, cache and network options")]
 pub(crate) struct TransferArgs {
     /// Number of parallel jobs [default: the number of processors]

@@ -1,5 +1,7 @@
 //! The flags of `diff`.
 
+use std::ffi::OsString;
+
 use clap::{Args, ValueEnum};
 use containerize_core::base::spec::BaseSpec;
 use containerize_core::oci::Platform;
@@ -12,12 +14,17 @@ use super::{ShowArgs, TransferArgs};
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
     /// Older image: a reference, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE,
-    /// docker-daemon:IMAGE or containers-storage:IMAGE
+    /// docker-daemon:IMAGE or containers-storage:IMAGE [default: where the project here would be pushed]
     #[arg(value_name = "FROM", value_parser = image)]
-    pub(crate) from: BaseSpec,
-    /// Newer image, from the same places
+    pub(crate) from: Option<BaseSpec>,
+    /// Newer image, from the same places [default: the project here, built and not pushed]
     #[arg(value_name = "TO", value_parser = image)]
-    pub(crate) to: BaseSpec,
+    pub(crate) to: Option<BaseSpec>,
+    /// Flags of `build`, for the project
+    ///
+    /// Outputs of these have no effect. Flags for registries and the cache stand before the --.
+    #[arg(last = true, value_name = "FLAGS", conflicts_with = "to")]
+    pub(crate) build: Vec<OsString>,
     /// Compare only these platforms [default: all that both images have]
     #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
     pub(crate) platforms: Vec<Platform>,

@@ -90,7 +90,8 @@ pub(crate) enum Verb {
     Inspect(Box<InspectArgs>),
     /// Show what two images differ in: packages, files, configuration, base, sizes
     ///
-    /// Any images will do. The first is the older one, so whatever only the second has is added.
+    /// Any images will do. The first is the older one, so whatever only the second has is added. Without the second, the
+    /// project here is built for it, and not pushed.
     Diff(Box<DiffArgs>),
     /// Verify who has signed an image or files, or that its source gives the same image
     Verify(Box<VerifyArgs>),
@@ -166,6 +167,12 @@ impl Cli {
             _ => with_plain_usage(command),
         }
     }
+}
+
+/// Reads flags of `build` that stand behind those of another verb.
+pub(crate) fn build_flags(words: &[std::ffi::OsString]) -> Result<BuildArgs, clap::Error> {
+    let command = BuildArgs::augment_args(clap::Command::new("build").no_binary_name(true));
+    BuildArgs::from_arg_matches(&without_empty_variables(command).try_get_matches_from(words)?)
 }
 
 /// CI systems leave variables empty that nobody has set: they count as not set.

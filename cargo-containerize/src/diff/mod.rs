@@ -1,30 +1,35 @@
 //! `containerize diff`: what two images differ in, as text, JSON or Markdown.
 
 mod markdown;
+mod project;
 mod text;
 mod words;
 
 use containerize_core::Result;
+use containerize_core::base::spec::BaseSpec;
 use containerize_core::event::Events;
 use containerize_core::inspect::{Diff, Growth, Sides};
 use containerize_core::story::Examiner;
 use serde_json::json;
 
 use crate::cli::{DiffArgs, DiffFormat, Limit};
+use crate::front_end::FrontEnd;
 use crate::request;
 use crate::verify::Verdict;
+use project::Built;
 
 /// Compares the images that the call names; what is to be printed, and whether no image has grown too much.
 ///
 /// # Errors
-/// When one cannot be read.
-pub(crate) async fn run(arguments: &DiffArgs, events: &Events) -> Result<Verdict> {
-    let images = Sides { from: &arguments.from, to: &arguments.to };
-    let (client, store) = request::for_two(&arguments.transfer, &[images.from, images.to], events)?;
+/// When one cannot be read, or the project cannot be built.
+pub(crate) async fn run(arguments: &DiffArgs, front_end: &FrontEnd, events: &Events) -> Result<Verdict> {
+    let images = Pair::of(arguments, front_end, events).await?;
+    let specs = images.specs();
+    let (client, store) = request::for_two(&arguments.transfer, &[specs.from, specs.to], events)?;
     let dir = request::here()?;
     let jobs = arguments.transfer.workers();
     let examiner = Examiner { store: &store, client: &client, dir: &dir, jobs, events };
-    let found = examiner.diff(images, &arguments.platforms).await?;
+    let found = examiner.diff(specs, images.names(), &arguments.platforms).await?;
     store.evict(request::cache_size()?);
     let judged = arguments.fail_on_growth.as_ref().map(|limit| Judged::of(&found, limit));
     let text = match arguments.format {
@@ -33,6 +38,47 @@ pub(crate) async fn run(arguments: &DiffArgs, events: &Events) -> Result<Verdict
         DiffFormat::Markdown => markdown::page(&found, judged.as_ref()),
     };
     Ok(Verdict { text, is_good: judged.is_none_or(|judged| judged.exceeded.is_empty()) })
+}
+
+/// Both images, one of which may be built for it.
+struct Pair {
+    from: BaseSpec,
+    to: To,
+}
+
+enum To {
+    Given(BaseSpec),
+    Built(Built),
+}
+
+impl Pair {
+    async fn of(arguments: &DiffArgs, front_end: &FrontEnd, events: &Events) -> Result<Self> {
+        if let (Some(from), Some(to)) = (&arguments.from, &arguments.to) {
+            return Ok(Self { from: from.clone(), to: To::Given(to.clone()) });
+        }
+        let request = project::request(arguments, front_end)?;
+        let from = match &arguments.from {
+            Some(from) => from.clone(),
+            None => BaseSpec::Registry(project::pushed(&request, events).await?),
+        };
+        Ok(Self { from, to: To::Built(project::built(request, events).await?) })
+    }
+
+    const fn specs(&self) -> Sides<&BaseSpec> {
+        let to = match &self.to {
+            To::Given(to) => to,
+            To::Built(built) => &built.image,
+        };
+        Sides { from: &self.from, to }
+    }
+
+    fn names(&self) -> Sides<String> {
+        let to = match &self.to {
+            To::Given(to) => to.to_string(),
+            To::Built(built) => built.name.clone(),
+        };
+        Sides { from: self.from.to_string(), to }
+    }
 }
 
 /// Whether images have grown by more than they may.

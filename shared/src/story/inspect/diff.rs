@@ -13,30 +13,35 @@ const MOST_PLATFORMS: usize = 256;
 
 impl Examiner<'_> {
     /// What the second image differs in from the first, on these platforms; on all that both have where none is named.
+    /// They are called by the names in what is said.
     ///
     /// # Errors
     /// When one is not there, is broken, or lacks a platform; when they have no platform in common.
-    pub async fn diff(&self, images: Sides<&BaseSpec>, platforms: &[Platform]) -> Result<Diff> {
+    pub async fn diff(
+        &self,
+        images: Sides<&BaseSpec>,
+        names: Sides<String>,
+        platforms: &[Platform],
+    ) -> Result<Diff> {
         let opened = Sides {
             from: self.opened(images.from, platforms).await?,
             to: self.opened(images.to, platforms).await?,
         };
         let there = opened.as_ref().map(|one| &one.platforms[..MOST_PLATFORMS.min(one.platforms.len())]);
         let (common, only) = divided(there);
-        let images = images.map(ToString::to_string);
         if common.is_empty() {
-            return Err(nothing_in_common(&images, &only));
+            return Err(nothing_in_common(&names, &only));
         }
         let mut found = Vec::new();
         for platform in common {
-            found.push(self.diff_of(&images, opened.as_ref(), platform).await?);
+            found.push(self.diff_of(&names, opened.as_ref(), platform).await?);
         }
         let only = only.map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
         Ok(Diff {
             schema: SCHEMA,
             same: found.iter().all(|one| one.changes.is_none()) && only.from.is_empty() && only.to.is_empty(),
             digests: opened.map(|one| one.digest()),
-            images,
+            images: names,
             platforms: found,
             only,
         })
@@ -44,11 +49,11 @@ impl Examiner<'_> {
 
     async fn diff_of(
         &self,
-        images: &Sides<String>,
+        names: &Sides<String>,
         opened: Sides<&Opened<'_>>,
         platforms: Sides<&Platform>,
     ) -> Result<PlatformDiff> {
-        let Sides { from, to } = images;
+        let Sides { from, to } = names;
         self.events.step("Comparing", format!("{from} and {to} ({})", platforms.to));
         let (from, to) = (opened.from.look(platforms.from).await?, opened.to.look(platforms.to).await?);
         let digests = Sides { from: from.digest, to: to.digest };
@@ -84,7 +89,7 @@ fn stored(image: &BaseImage) -> impl Iterator<Item = &Digest> {
 }
 
 /// The platforms that both have, as each calls them, and those that only one has.
-fn divided<'p>(there: Sides<&'p [Platform]>) -> (Vec<Sides<&'p Platform>>, Sides<Vec<&'p Platform>>) {
+fn divided(there: Sides<&[Platform]>) -> (Vec<Sides<&Platform>>, Sides<Vec<&Platform>>) {
     let is_same = |one: &Platform, other: &Platform| one.serves(other) && other.serves(one);
     let mut common: Vec<Sides<&Platform>> = Vec::new();
     let mut only = Sides::<Vec<&Platform>>::default();
@@ -100,15 +105,15 @@ fn divided<'p>(there: Sides<&'p [Platform]>) -> (Vec<Sides<&'p Platform>>, Sides
     (common, only)
 }
 
-fn nothing_in_common(images: &Sides<String>, only: &Sides<Vec<&Platform>>) -> Error {
-    let told = |image: &str, all: &[&Platform]| match all {
-        [] => format!("{image} is for no platform"),
+fn nothing_in_common(names: &Sides<String>, only: &Sides<Vec<&Platform>>) -> Error {
+    let told = |name: &str, all: &[&Platform]| match all {
+        [] => format!("{name} is for no platform"),
         all => {
-            let names: Vec<String> = all.iter().take(8).map(ToString::to_string).collect();
-            format!("{image} is for {}", names.join(", "))
+            let platforms: Vec<String> = all.iter().take(8).map(ToString::to_string).collect();
+            format!("{name} is for {}", platforms.join(", "))
         }
     };
-    let (from, to) = (told(&images.from, &only.from), told(&images.to, &only.to));
+    let (from, to) = (told(&names.from, &only.from), told(&names.to, &only.to));
     Error::usage(format!("{from}, but {to}")).hint("compare images that are built for the same platform")
 }
 
