@@ -20,7 +20,7 @@ AMD64 = ["--platform", "linux/amd64"]
 
 
 def difference(program: Program, cwd: Path, *words: str) -> dict:
-    return json.loads(program("diff", *words, "--format", "json", cwd=cwd).out)
+    return json.loads(program("diff", "--format", "json", *words, cwd=cwd).out)
 
 
 @pytest.fixture
@@ -108,6 +108,25 @@ def test_copies_elsewhere_are_the_same_image(two, program: Program, tmp_path: Pa
     assert one["layers"]["recompressed"] == len(one["layers"]["added"]) > 4
     text = program("diff", old, archive, cwd=project).out
     assert "packages, files and configuration are the same" in text
+
+
+def test_the_project_is_compared_before_it_is_pushed(two, program: Program) -> None:
+    place, _, new, project = two
+    settings = ["--", *flags("slim", "linux/amd64"), "--env", "GREETING=hello", "--sbom", "spdx"]
+    one = difference(program, project, new, *settings)
+    assert one["images"] == {"from": new, "to": "site (built here)"}
+    assert one["only"] == {"from": ["linux/arm64"], "to": []}
+    assert "totals" not in one["platforms"][0], "the build is the same, bit for bit"
+    repository, tag = new.rsplit(":", 1)
+    (project / "app.py").write_text((project / "app.py").read_text() + "\n# Not pushed.\n")
+    name = repository.removeprefix(f"{place.host}/")
+    asked = len(place.requests(name))
+    found = difference(program, project, *settings, "--repository", repository, "--tag", tag)
+    assert found["images"]["from"] == new
+    files = found["platforms"][0]["files"]["list"]
+    assert "/app/app.py" in [file["path"] for file in files]
+    methods = {line.split()[0] for line in place.requests(name)[asked:]}
+    assert methods and methods <= {"GET", "HEAD"}, "nothing is pushed"
 
 
 def test_what_is_not_there_is_refused(two, program: Program, tmp_path: Path) -> None:

@@ -32,7 +32,9 @@ pub(super) fn request(arguments: &DiffArgs, front_end: &FrontEnd) -> Result<Requ
         words.extend(["--platform".into(), platform.to_string().into()]);
     }
     let mut build = cli::build_flags(&words).map_err(|error| refused(&error))?;
-    build.transfer = arguments.transfer.clone();
+    if arguments.build.is_empty() {
+        build.transfer = arguments.transfer.clone();
+    }
     build.say.show.quiet = arguments.show.quiet;
     let request = request::from_arguments(&build, front_end)?;
     Ok(Request {

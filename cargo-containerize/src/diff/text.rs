@@ -84,7 +84,10 @@ fn sections(text: &mut String, changes: &Changes, most: usize) {
 
 fn base(text: &mut String, change: &BaseChange) {
     let shown = |base: &Option<Base>| {
-        let name = base.as_ref().and_then(|base| base.name.clone()).unwrap_or_else(|| "unknown".into());
+        let name = base
+            .as_ref()
+            .and_then(|base| base.name.clone())
+            .unwrap_or_else(|| "not named by the image".into());
         cut(&name, LINE - 40)
     };
     let Sides { from, to } = change.bases.as_ref().map(shown);

@@ -4,7 +4,7 @@ use containerize_tests::program::Project;
 use containerize_tests::python::Wheel;
 use serde_json::Value;
 
-use super::{BESIDE, call, project};
+use super::{BESIDE, TABLE, call, project};
 
 const USAGE: i32 = 2;
 const INTEGRITY: i32 = 4;
@@ -136,4 +136,31 @@ fn images_without_a_common_platform_are_refused() {
     assert!(lacking.contains("linux/s390x"), "{lacking}");
     let missing = project.call(["diff", "oci:out", "oci:nowhere", "-q"]).fail().shown();
     assert!(missing.contains("nowhere"), "{missing}");
+}
+
+#[test]
+fn without_a_second_image_the_project_is_built_and_goes_nowhere() {
+    let project = project();
+    made(&project, "oci:out", &[]);
+    let hooks =
+        "[tool.containerize]\nhooks = { pre = ['echo before >> ran'], post = ['echo after >> ran'] }\n";
+    project.write(&[
+        ("pyproject.toml", &format!("{TABLE}\n{hooks}")),
+        (".containerignore", "wheels\nbase\nout\nran\n"),
+    ]);
+    let flags =
+        ["--", "--base", "oci:base:py", "--offline", "--platform", "linux/amd64", "--push", "--env", "A=b"];
+    let words = [&["diff", "oci:out", "--format", "json", "-q"], &flags[..]].concat();
+    let done =
+        project.call(words).env("PIP_CONFIG_FILE", if cfg!(windows) { "nul" } else { "/dev/null" }).succeed();
+    let found: Value = serde_json::from_str(done.stdout()).expect("JSON");
+    assert_eq!(found["images"]["to"], "shop (built here)");
+    let settings = found["platforms"][0]["configuration"]["list"].as_array().expect("a list");
+    assert!(settings.iter().any(|one| one["name"] == "A" && one["change"] == "added"), "{settings:?}");
+    assert_eq!(std::fs::read_to_string(project.at("ran")).expect("before").trim(), "before");
+    assert!(!project.at("dist").exists(), "no layout is left behind");
+    let nowhere = project.call([&["diff", "-q"], &flags[..]].concat()).fail().shown();
+    assert!(nowhere.contains("shop has no repository") && nowhere.contains("after --"), "{nowhere}");
+    let wrong = project.call(["diff", "oci:out", "--", "--nonsense"]).fail().shown();
+    assert!(wrong.contains("--nonsense") && wrong.contains("flags of `build`"), "{wrong}");
 }
