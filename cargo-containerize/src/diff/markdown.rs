@@ -53,7 +53,7 @@ fn overview(page: &mut Page, found: &Diff) {
         let sizes = Sides { from: growth.from, to: growth.to };
         vec![
             platform,
-            format!("{} → {}", bytes(sizes.from), bytes(sizes.to)),
+            format!("{} → {}{}", bytes(sizes.from), bytes(sizes.to), words::measured(growth)),
             words::with_part(sizes),
             words::counts(changes.packages.counts),
             words::counts(changes.files.counts),
@@ -64,9 +64,7 @@ fn overview(page: &mut Page, found: &Diff) {
     let only = only.iter().flat_map(|(side, all)| {
         all.iter().map(move |platform| vec![code(platform), format!("only the image \"{side}\" has it")])
     });
-    let is_unpacked = found.platforms.iter().filter_map(|one| one.changes.as_ref());
-    let size = is_unpacked.map(|changes| words::measured(&changes.growth)).last().unwrap_or("stored");
-    page.table(&["platform", size, "growth", "packages", "files", "configuration"], rows.chain(only));
+    page.table(&["platform", "stored", "growth", "packages", "files", "configuration"], rows.chain(only));
 }
 
 fn sections(page: &mut Page, one: &PlatformDiff, changes: &Changes) {
@@ -78,7 +76,11 @@ fn sections(page: &mut Page, one: &PlatformDiff, changes: &Changes) {
             let Sides { from, to } = sizes.map(bytes);
             vec![cause(words::cause(&part.cause)), from, to, words::difference(sizes)]
         });
-        page.section(&format!("{platform}: growth by cause"), &["cause", "#from", "#to", "#growth"], rows);
+        page.section(
+            &format!("{platform}: growth by cause{}", words::measured(growth)),
+            &["cause", "#from", "#to", "#growth"],
+            rows,
+        );
     }
     if !packages.list.is_empty() {
         let rows = packages.list.iter().map(|package| {

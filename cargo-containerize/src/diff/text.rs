@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 use containerize_core::inspect::{
     Base, BaseChange, Change, Changes, Diff, FileChange, FileChanges, Growth, Installed, LayerChange,
-    LayerChanges, PackageChanges, PlatformDiff, SettingChanges, Side, Sides,
+    LayerChanges, Measure, PackageChanges, PlatformDiff, SettingChanges, Side, Sides,
 };
 
 use super::{Judged, words};
@@ -59,13 +59,8 @@ fn platform(text: &mut String, found: &PlatformDiff, most: usize) {
         let _ = writeln!(text, "\n{BOLD}{platform}{BOLD:#}: the same image");
         return;
     };
-    let stored = changes.totals.map(|totals| totals.stored);
-    let unpacked = changes.totals.map(|totals| totals.unpacked);
     let _ = writeln!(text, "\n{BOLD}{platform}{BOLD:#}");
-    for (word, sizes) in [("stored", stored), ("unpacked", unpacked)] {
-        let Sides { from, to } = sizes.map(bytes);
-        let _ = writeln!(text, "  {word:<9} {from} -> {to} ({})", words::with_part(sizes));
-    }
+    totals(text, changes);
     base(text, &changes.base);
     layers(text, &changes.layers, most);
     if !changes.are_seen() {
@@ -73,6 +68,24 @@ fn platform(text: &mut String, found: &PlatformDiff, most: usize) {
         return;
     }
     sections(text, changes, most);
+}
+
+fn totals(text: &mut String, changes: &Changes) {
+    let stored = changes.totals.map(|totals| totals.stored);
+    let unpacked = changes.totals.map(|totals| totals.unpacked);
+    let is_comparable = changes.growth.of == Measure::Stored;
+    for (word, sizes) in [("stored", stored), ("unpacked", unpacked)] {
+        let Sides { from, to } = sizes.map(bytes);
+        let growth = format!(" ({})", words::with_part(sizes));
+        let growth = if word == "stored" && !is_comparable { "" } else { &growth };
+        let _ = writeln!(text, "  {word:<9} {from} -> {to}{growth}");
+    }
+    if !is_comparable {
+        let _ = writeln!(
+            text,
+            "            growth is unpacked: only one of the images stores its layers compressed"
+        );
+    }
 }
 
 fn sections(text: &mut String, changes: &Changes, most: usize) {
@@ -142,7 +155,7 @@ fn growth(text: &mut String, growth: &Growth, most: usize) {
     if growth.parts.is_empty() {
         return;
     }
-    let title = format!("growth by cause ({})", words::measured(growth));
+    let title = format!("growth by cause{}", words::measured(growth));
     head(text, &title, ["from", "to", "growth"]);
     for part in growth.parts.iter().take(most) {
         let sizes = Sides { from: part.from, to: part.to };

@@ -28,24 +28,20 @@ pub(super) fn with_part(sizes: Sides<u64>) -> String {
 
 /// How much an image has grown that is too large.
 pub(super) fn grown(growth: &Growth) -> String {
-    let Growth { of, from, to, .. } = growth;
+    let Growth { from, to, .. } = growth;
     let part = if *from > 0 {
         format!(" ({:.1}%)", (*to as f64 / *from as f64 - 1.0) * 100.0)
     } else {
         String::new()
     };
-    let of = match of {
-        Measure::Stored => "",
-        Measure::Unpacked => " unpacked",
-    };
-    format!("{}{of}{part}", bytes(to.saturating_sub(*from)))
+    format!("{}{}{part}", bytes(to.saturating_sub(*from)), measured(growth))
 }
 
-/// What a growth is counted in.
+/// What a growth is counted in, where that is not what is stored.
 pub(super) const fn measured(growth: &Growth) -> &'static str {
     match growth.of {
-        Measure::Stored => "stored",
-        Measure::Unpacked => "unpacked, since only one image stores its layers compressed",
+        Measure::Stored => "",
+        Measure::Unpacked => " (unpacked)",
     }
 }
 
