@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import Program, Registry, lab_image, run
+from harness import Program, Registry, lab_image, need, run
 from python_projects import USAGE, copied, flags
+from test_inspect import browser, dumped
 
 INTEGRITY = 4
 SLIM, DEBIAN = "python:3.13-slim-bookworm", "debian:bookworm-slim"
@@ -82,6 +83,25 @@ def test_another_base_shows_packages_and_fails_on_growth(program: Program, tmp_p
         assert "too large: linux/amd64 has grown by" in beyond.out
     smaller = program("diff", *reversed(images), *AMD64, "--fail-on-growth", "0", cwd=tmp_path)
     assert "within the limit" in smaller.out
+
+
+@pytest.mark.full
+def test_the_page_works_in_a_browser(program: Program, tmp_path: Path) -> None:
+    need("chromium")
+    page = tmp_path / "page.html"
+    program("diff", lab_image(DEBIAN), lab_image(SLIM), *AMD64, "--html", page, cwd=tmp_path)
+    plain = browser(page, tmp_path, "--dump-dom")
+    assert "CONSOLE" not in plain.stderr, "no errors, and nothing that the policy refuses"
+    sort = """
+    const table = document.querySelector("table"), head = table.querySelectorAll("th.n button")[2];
+    head.click();
+    document.body.dataset.sorted = table.querySelectorAll("th.n")[2].getAttribute("aria-sort");
+    document.body.dataset.first = table.tBodies[0].rows[0].cells[0].textContent;
+    document.body.dataset.wide = document.documentElement.scrollWidth > innerWidth;
+    """
+    used = dumped(page, tmp_path, f"setTimeout(() => {{{sort}}}, 500);", "--window-size=500,900")
+    said = dict(re.findall(r'data-(\w+)="([^"]*)"', re.search(r"<body[^>]*>", used)[0]))
+    assert (said["sorted"], said["first"], said["wide"]) == ("descending", "/usr/local/lib", "false")
 
 
 def test_the_second_look_is_quick(program: Program, tmp_path: Path) -> None:

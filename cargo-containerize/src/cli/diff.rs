@@ -1,8 +1,9 @@
 //! The flags of `diff`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 use containerize_core::base::spec::BaseSpec;
 use containerize_core::oci::Platform;
 
@@ -34,6 +35,9 @@ pub(crate) struct DiffArgs {
     /// Stored bytes count, which are the ones that are pulled. Each platform is held to the limit.
     #[arg(long, value_name = "LIMIT")]
     pub(crate) fail_on_growth: Option<Limit>,
+    /// Write a page with all of it to this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) html: Option<PathBuf>,
     /// Output format
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: DiffFormat,

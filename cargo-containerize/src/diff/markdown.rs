@@ -103,7 +103,7 @@ fn sections(page: &mut Page, one: &PlatformDiff, changes: &Changes) {
         let rows = files.list.iter().map(|file| {
             let sizes = file.states.as_ref().map(|state| state.as_ref().map_or(0, |state| state.size));
             let why = words::aspects(file);
-            let change = if why.is_empty() { word(file.change).to_owned() } else { why };
+            let change = if why.is_empty() { words::change(file.change).to_owned() } else { why };
             vec![code(&file.path), change, words::difference(sizes)]
         });
         page.section(
@@ -148,15 +148,6 @@ fn stands_on(changes: &Changes) -> Vec<Vec<String>> {
         row("layers", Sides { from: count(layers.removed.len()), to: count(layers.added.len()) }),
         row("to pull", Sides { from: String::new(), to: bytes(layers.to_pull) }),
     ]
-}
-
-const fn word(change: containerize_core::inspect::Change) -> &'static str {
-    use containerize_core::inspect::Change;
-    match change {
-        Change::Added => "added",
-        Change::Removed => "removed",
-        Change::Changed => "changed",
-    }
 }
 
 fn cause((name, words): (Option<&str>, &'static str)) -> String {

@@ -1,6 +1,7 @@
 //! `containerize diff`: what two images differ in, as text, JSON or Markdown.
 
 mod markdown;
+mod page;
 mod project;
 mod text;
 mod words;
@@ -14,6 +15,7 @@ use serde_json::json;
 
 use crate::cli::{DiffArgs, DiffFormat, Limit};
 use crate::front_end::FrontEnd;
+use crate::inspect;
 use crate::request;
 use crate::verify::Verdict;
 use project::Built;
@@ -23,15 +25,19 @@ use project::Built;
 /// # Errors
 /// When one cannot be read, or the project cannot be built.
 pub(crate) async fn run(arguments: &DiffArgs, front_end: &FrontEnd, events: &Events) -> Result<Verdict> {
+    let dir = request::here()?;
+    inspect::check_place(&dir, arguments.html.as_deref())?;
     let images = Pair::of(arguments, front_end, events).await?;
     let specs = images.specs();
     let (client, store) = request::for_two(&arguments.transfer, &[specs.from, specs.to], events)?;
-    let dir = request::here()?;
     let jobs = arguments.transfer.workers();
     let examiner = Examiner { store: &store, client: &client, dir: &dir, jobs, events };
     let found = examiner.diff(specs, images.names(), &arguments.platforms).await?;
     store.evict(request::cache_size()?);
     let judged = arguments.fail_on_growth.as_ref().map(|limit| Judged::of(&found, limit));
+    if let Some(file) = &arguments.html {
+        inspect::write_page(&dir, file, &page::page(&found, judged.as_ref()), events)?;
+    }
     let text = match arguments.format {
         DiffFormat::Json => json_text(&found, judged.as_ref()),
         DiffFormat::Text => text::text(&found, judged.as_ref(), arguments.show.verbose > 0),

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use containerize_core::inspect::{
-    Base, BaseChange, Change, Changes, Diff, FileChange, FileChanges, Growth, Installed, LayerChange,
-    LayerChanges, Measure, PackageChanges, PlatformDiff, SettingChanges, Side, Sides,
+    Base, BaseChange, Cause, CauseKind, Change, Changes, Diff, FileChange, FileChanges, Growth, Installed,
+    LayerChange, LayerChanges, Measure, PackageChanges, PlatformDiff, SettingChanges, Side, Sides, Sort,
 };
 
 use super::{Judged, words};
@@ -162,10 +162,10 @@ fn growth(text: &mut String, growth: &Growth, most: usize) {
         let shown = sizes.map(bytes);
         line(text, None, &cause(&part.cause), [&shown.from, &shown.to, &words::difference(sizes)]);
     }
-    more(text, growth.parts.len() as u64, most);
+    more_causes(text, growth.parts.iter().map(|part| &part.cause), most);
 }
 
-fn cause(cause: &containerize_core::inspect::Cause) -> String {
+fn cause(cause: &Cause) -> String {
     match words::cause(cause) {
         (None, words) => words.to_owned(),
         (Some(name), "") => name.to_owned(),
@@ -226,7 +226,7 @@ fn files(text: &mut String, changes: &FileChanges, most: usize) {
         let shown = sum.sizes.map(bytes);
         line(text, None, &name, [&shown.from, &shown.to, &words::difference(sum.sizes)]);
     }
-    more(text, changes.causes.len() as u64, most);
+    more_causes(text, changes.causes.iter().map(|sum| &sum.cause), most);
     let _ = writeln!(text, "     {DIM}the largest:{DIM:#}");
     for file in changes.list.iter().take(most) {
         file_line(text, file);
@@ -301,6 +301,17 @@ fn more(text: &mut String, all: u64, most: usize) {
     if let Some(more) = all.checked_sub(most as u64).filter(|more| *more > 0) {
         let where_ = if most < MORE_ROWS { "listed with -v" } else { "not listed" };
         let _ = writeln!(text, "     {DIM}{more} {} ({where_}){DIM:#}", plural(more, "other", "others"));
+    }
+}
+
+/// The same of causes, of which the last may stand for many.
+fn more_causes<'c>(text: &mut String, causes: impl ExactSizeIterator<Item = &'c Cause>, most: usize) {
+    let all = causes.len();
+    match causes.last() {
+        Some(last) if all > most && last.kind == CauseKind::Of(Sort::Rest) => {
+            let _ = writeln!(text, "     {DIM}many others (some listed with -v){DIM:#}");
+        }
+        _ => more(text, all as u64, most),
     }
 }
 

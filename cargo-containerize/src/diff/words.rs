@@ -1,7 +1,7 @@
 //! Words for what differs, the same in text and Markdown.
 
 use containerize_core::inspect::{
-    Cause, CauseKind, Counts, Diff, FileChange, Growth, Measure, PackageChange, Sides, Sort,
+    Cause, CauseKind, Change, Counts, Diff, FileChange, Growth, Measure, PackageChange, Sides, Sort,
 };
 
 use crate::render::bytes;
@@ -42,6 +42,15 @@ pub(super) const fn measured(growth: &Growth) -> &'static str {
     match growth.of {
         Measure::Stored => "",
         Measure::Unpacked => " (unpacked)",
+    }
+}
+
+/// How something differs.
+pub(super) const fn change(change: Change) -> &'static str {
+    match change {
+        Change::Added => "added",
+        Change::Removed => "removed",
+        Change::Changed => "changed",
     }
 }
 

@@ -124,6 +124,27 @@ fn markdown_keeps_what_the_image_says_in_code_spans() {
 }
 
 #[test]
+fn the_page_stands_alone_and_escapes_what_the_image_says() {
+    let hostile = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&\"'";
+    let project = two(&["--label", &format!("evil={hostile}")]);
+    project.call(["diff", "oci:out", "oci:out2", "-q", "--html", "diff.html"]).succeed();
+    let page = std::fs::read_to_string(project.at("diff.html")).expect("a page");
+    assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
+    assert!(!page.contains("<img") && !page.contains("<script>alert"), "escaped");
+    assert!(page.contains("&lt;/script&gt;&lt;script&gt;alert(1)"), "and there");
+    assert!(
+        page.contains("content=\"default-src 'none'; style-src 'sha256-") && !page.contains("unsafe-inline")
+    );
+    for title in
+        ["Growth by cause", "Packages", "Files by package and folder", "Largest files", "Configuration"]
+    {
+        assert!(page.contains(&format!("<h3>{title}</h3>")), "{title}");
+    }
+    let refused = project.call(["diff", "oci:out", "oci:out2", "--html", "-"]).fail().shown();
+    assert!(refused.contains("--html cannot be -"), "{refused}");
+}
+
+#[test]
 fn images_without_a_common_platform_are_refused() {
     let project = project();
     made(&project, "oci:out", &[]);
