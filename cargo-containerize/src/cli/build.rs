@@ -279,7 +279,7 @@ pub(crate) struct ImageArgs {
     // Only `lock` lets it stand alone.
     #[arg(long, value_name = "HOW", num_args = 1)]
     check: Option<Option<CheckMode>>,
-    /// If libraries are missing: error or bundle (this machine's) [default: error]
+    /// If libraries are missing: error or bundle local ones [default: error]
     #[arg(long, value_name = "HOW")]
     native: Option<Native>,
     /// Compression of layers: gzip, zstd or none [default: gzip]

@@ -65,7 +65,7 @@ impl Pair {
         let request = project::request(arguments, front_end)?;
         let from = match &arguments.from {
             Some(from) => from.clone(),
-            None => BaseSpec::Registry(project::pushed(&request, events).await?),
+            None => BaseSpec::Registry(project::pushed(&request).await?),
         };
         Ok(Self { from, to: To::Built(project::built(request, events).await?) })
     }

@@ -55,13 +55,13 @@ fn refused(error: &clap::Error) -> Error {
     Error::usage(message).hint("after --, give flags of `build`")
 }
 
-/// Where the project would be pushed.
+/// Where the project would be pushed. All that is remarkable about it, the build says.
 ///
 /// # Errors
 /// Usage: nowhere, or it makes several images. Others when it cannot be planned.
-pub(super) async fn pushed(request: &Request, events: &Events) -> Result<Reference> {
+pub(super) async fn pushed(request: &Request) -> Result<Reference> {
     let planned = Request { dry_run: true, ..request.clone() };
-    let Outcome::Planned(plan) = Box::pin(story::run(planned, &events.clone())).await? else {
+    let Outcome::Planned(plan) = Box::pin(story::run(planned, &Events::silent())).await? else {
         return Err(Error::bug("a plan was carried out"));
     };
     let names = plan.images.iter().map(|image| image.name.clone()).collect();

@@ -101,10 +101,11 @@ pub(super) fn aspects(file: &FileChange) -> String {
 
 /// What is said of images that are the same on all platforms, around their names.
 pub(super) fn same(found: &Diff) -> &'static str {
-    let Sides { from, to } = &found.digests;
-    match from == to {
-        true => "are the same image",
-        false => "have the same images for all platforms; only the indexes around these differ",
+    match found.digests {
+        Sides { from: Some(from), to: Some(to) } if from != to => {
+            "have the same images for all platforms; only the indexes around these differ"
+        }
+        _ => "are the same image",
     }
 }
 

@@ -51,7 +51,7 @@ pub struct Installed {
     pub version: String,
     /// Bytes of its files, unpacked.
     pub size: u64,
-    /// As a bill of materials says it.
+    /// As a bill of materials says it, if all versions have the same one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub licence: Option<String>,
 }
@@ -118,9 +118,10 @@ fn installed(all: &[&Package], tells_licences: bool) -> Option<Installed> {
     let told: Vec<&str> = versions.iter().copied().take(MOST_VERSIONS).collect();
     let more = versions.len().checked_sub(MOST_VERSIONS).filter(|more| *more > 0);
     let more = more.map(|more| format!(" and {more} more")).unwrap_or_default();
+    let is_common = all.iter().all(|package| package.licence == first.licence);
     Some(Installed {
         version: format!("{}{more}", told.join(", ")),
         size: all.iter().map(|package| package.size).sum(),
-        licence: first.licence.clone().filter(|_| tells_licences),
+        licence: first.licence.clone().filter(|_| tells_licences && is_common),
     })
 }
