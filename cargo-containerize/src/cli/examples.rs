@@ -49,9 +49,9 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
     (
         &["diff"],
         &[
-            ("diff ghcr.io/you/app:1.0 ghcr.io/you/app:1.1", "packages, files, settings, sizes"),
+            ("diff ghcr.io/you/app:1.0 ghcr.io/you/app:1.1", "packages, files, sizes"),
             ("diff ghcr.io/you/app:1.0", "the project, before a push"),
-            ("diff app:1.0 app:1.1 --fail-on-growth 5%", "exit with 4 if it is larger than that"),
+            ("diff app:1.0 app:1.1 --fail-on-growth 5%", "with a limit of growth"),
             ("diff app:1.0 app:1.1 --format markdown", "for a pull request"),
         ],
     ),
