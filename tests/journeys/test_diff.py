@@ -143,6 +143,7 @@ def test_the_project_is_compared_before_it_is_pushed(two, program: Program) -> N
     asked = len(place.requests(name))
     found = difference(program, project, *settings, "--repository", repository, "--tag", tag)
     assert found["images"]["from"] == new
+    assert "only-sbom" not in found["platforms"][0]["packages"], "the build has one, too"
     files = found["platforms"][0]["files"]["list"]
     assert "/app/app.py" in [file["path"] for file in files]
     methods = {line.split()[0] for line in place.requests(name)[asked:]}

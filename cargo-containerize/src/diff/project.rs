@@ -1,6 +1,7 @@
 //! The project of the call as the newer image: what a push would deliver, in a folder that goes with it.
 
 use containerize_core::base::spec::BaseSpec;
+use containerize_core::config::{Attestations, Partial};
 use containerize_core::event::Events;
 use containerize_core::oci::Reference;
 use containerize_core::sink::Output;
@@ -37,7 +38,10 @@ pub(super) fn request(arguments: &DiffArgs, front_end: &FrontEnd) -> Result<Requ
     }
     build.say.show.quiet = arguments.show.quiet;
     let request = request::from_arguments(&build, front_end)?;
+    // So that an SBOM is beside the image, as it would be in a registry.
+    let flags = Partial { attestations: Some(Attestations::Referrers), ..request.flags };
     Ok(Request {
+        flags,
         outputs: Vec::new(),
         sbom_outputs: Vec::new(),
         push: false,

@@ -63,11 +63,14 @@ fn platform(text: &mut String, found: &PlatformDiff, most: usize) {
     totals(text, changes);
     base(text, &changes.base);
     layers(text, &changes.layers, most);
+    growth(text, &changes.growth, most);
     if !changes.are_seen() {
         let _ = writeln!(text, "  packages, files and configuration are the same");
         return;
     }
-    sections(text, changes, most);
+    packages(text, &changes.packages, most);
+    files(text, &changes.files, most);
+    configuration(text, &changes.configuration, most);
 }
 
 fn totals(text: &mut String, changes: &Changes) {
@@ -86,13 +89,6 @@ fn totals(text: &mut String, changes: &Changes) {
             "            growth is unpacked: only one of the images stores its layers compressed"
         );
     }
-}
-
-fn sections(text: &mut String, changes: &Changes, most: usize) {
-    growth(text, &changes.growth, most);
-    packages(text, &changes.packages, most);
-    files(text, &changes.files, most);
-    configuration(text, &changes.configuration, most);
 }
 
 fn base(text: &mut String, change: &BaseChange) {
