@@ -1,4 +1,4 @@
-//! `containerize diff`: what two images differ in, as text, JSON or Markdown.
+//! `containerize diff`: what two images differ in, as text, JSON, Markdown or a page.
 
 mod markdown;
 mod page;
