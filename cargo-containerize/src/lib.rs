@@ -4,7 +4,9 @@ mod attest;
 mod cache;
 mod check;
 mod cli;
+mod columns;
 mod completions;
+mod diff;
 mod front_end;
 mod inspect;
 mod moved;
@@ -29,8 +31,8 @@ use containerize_core::system::limits;
 use containerize_core::{Error, Kind, config, interrupt, redact};
 
 use cli::{
-    AttestArgs, BuildArgs, CacheArgs, CacheVerb, CheckArgs, Cli, Color, IndexArgs, InspectArgs, PrintFormat,
-    RebaseArgs, RunArgs, SayArgs, Verb, VerifyArgs,
+    AttestArgs, BuildArgs, CacheArgs, CacheVerb, CheckArgs, Cli, Color, DiffArgs, DiffFormat, IndexArgs,
+    InspectArgs, PrintFormat, RebaseArgs, RunArgs, ShowArgs, Verb, VerifyArgs,
 };
 use front_end::FrontEnd;
 use progress::{Screen, Volume};
@@ -70,6 +72,7 @@ pub fn main() -> ExitCode {
         },
         Some(Verb::Check(arguments)) => run_check(&arguments, &front_end),
         Some(Verb::Inspect(arguments)) => run_inspect(&arguments, &front_end),
+        Some(Verb::Diff(arguments)) => run_diff(&arguments, &front_end),
         Some(Verb::Verify(arguments)) => run_verify(&arguments, &front_end),
         Some(Verb::Rebase(arguments)) => run_rebase(&arguments, &front_end),
         Some(Verb::Attest(arguments)) => run_attest(&arguments, &front_end),
@@ -100,7 +103,7 @@ enum Task {
 }
 
 fn run_build(arguments: &BuildArgs, front_end: &FrontEnd, task: Task) -> ExitCode {
-    let (events, screen) = start_events(&arguments.say, front_end);
+    let (events, screen) = start_events(&arguments.say.show, front_end);
     let json = arguments.say.format == PrintFormat::Json;
     // An archive has standard output for itself.
     let streams = arguments.target.output.iter().any(containerize_core::sink::Output::is_stream);
@@ -132,7 +135,7 @@ fn run_build(arguments: &BuildArgs, front_end: &FrontEnd, task: Task) -> ExitCod
 }
 
 fn run_container(arguments: &RunArgs, front_end: &FrontEnd) -> ExitCode {
-    let (events, screen) = start_events(&arguments.build.say, front_end);
+    let (events, screen) = start_events(&arguments.build.say.show, front_end);
     let work = || -> anyhow::Result<Option<(Option<Daemon>, Outcome)>> {
         let request = run::request(arguments, front_end)?;
         let engine = request.load.first().copied();
@@ -160,7 +163,7 @@ fn run_container(arguments: &RunArgs, front_end: &FrontEnd) -> ExitCode {
 }
 
 fn run_index(arguments: &IndexArgs, front_end: &FrontEnd) -> ExitCode {
-    let (events, screen) = start_events(&arguments.say, front_end);
+    let (events, screen) = start_events(&arguments.say.show, front_end);
     let IndexArgs { target, images, .. } = arguments;
     let json = arguments.say.format == PrintFormat::Json;
     let work = || -> anyhow::Result<Option<String>> {
@@ -177,7 +180,7 @@ fn run_index(arguments: &IndexArgs, front_end: &FrontEnd) -> ExitCode {
 }
 
 fn run_check(arguments: &CheckArgs, front_end: &FrontEnd) -> ExitCode {
-    let (events, screen) = start_events(&arguments.say, front_end);
+    let (events, screen) = start_events(&arguments.say.show, front_end);
     let result = in_runtime(check::run(arguments, &front_end.speech(), &events));
     screen.flush();
     match result {
@@ -192,28 +195,35 @@ fn run_check(arguments: &CheckArgs, front_end: &FrontEnd) -> ExitCode {
 }
 
 fn run_inspect(arguments: &InspectArgs, front_end: &FrontEnd) -> ExitCode {
-    let (events, screen) = start_events(&arguments.say, front_end);
+    let (events, screen) = start_events(&arguments.say.show, front_end);
     let result = in_runtime(inspect::run(arguments, &front_end.speech(), &events));
     screen.flush();
     finish(result, arguments.say.format == PrintFormat::Json, front_end)
 }
 
+fn run_diff(arguments: &DiffArgs, front_end: &FrontEnd) -> ExitCode {
+    let (events, screen) = start_events(&arguments.show, front_end);
+    let result = in_runtime(diff::run(arguments, front_end, &events));
+    screen.flush();
+    tell(result, arguments.format == DiffFormat::Json, front_end)
+}
+
 fn run_verify(arguments: &VerifyArgs, front_end: &FrontEnd) -> ExitCode {
-    let (events, screen) = start_events(&arguments.say, front_end);
+    let (events, screen) = start_events(&arguments.say.show, front_end);
     let result = in_runtime(verify::run(arguments, &events));
     screen.flush();
-    tell(result, arguments.say.format, front_end)
+    tell(result, arguments.say.format == PrintFormat::Json, front_end)
 }
 
 fn run_rebase(arguments: &RebaseArgs, front_end: &FrontEnd) -> ExitCode {
-    let (events, screen) = start_events(&arguments.say, front_end);
+    let (events, screen) = start_events(&arguments.say.show, front_end);
     let result = in_runtime(rebase::run(arguments, &events));
     screen.flush();
-    tell(result, arguments.say.format, front_end)
+    tell(result, arguments.say.format == PrintFormat::Json, front_end)
 }
 
 /// Prints a verdict, and ends with it.
-fn tell(result: anyhow::Result<Option<Verdict>>, format: PrintFormat, front_end: &FrontEnd) -> ExitCode {
+fn tell(result: anyhow::Result<Option<Verdict>>, json: bool, front_end: &FrontEnd) -> ExitCode {
     match result {
         Ok(Some(verdict)) if !verdict.is_good => {
             print(&verdict.text);
@@ -221,13 +231,13 @@ fn tell(result: anyhow::Result<Option<Verdict>>, format: PrintFormat, front_end:
         }
         result => {
             let text = result.map(|verdict| verdict.map(|verdict| verdict.text));
-            finish(text, format == PrintFormat::Json, front_end)
+            finish(text, json, front_end)
         }
     }
 }
 
 fn run_attest(arguments: &AttestArgs, front_end: &FrontEnd) -> ExitCode {
-    let (events, screen) = start_events(&arguments.say, front_end);
+    let (events, screen) = start_events(&arguments.say.show, front_end);
     let result = in_runtime(attest::run(arguments, &events));
     screen.flush();
     finish(result, arguments.say.format == PrintFormat::Json, front_end)
@@ -238,13 +248,13 @@ fn run_cache(arguments: &CacheArgs, front_end: &FrontEnd) -> ExitCode {
         let result = cache::run(arguments).map(Some).map_err(Into::into);
         return finish(result, arguments.format == PrintFormat::Json, front_end);
     };
-    let (events, screen) = start_events(&publish.say, front_end);
+    let (events, screen) = start_events(&publish.say.show, front_end);
     let result = in_runtime(cache::publish(publish, &events));
     screen.flush();
     finish(result, publish.say.format == PrintFormat::Json, front_end)
 }
 
-fn start_events(say: &SayArgs, front_end: &FrontEnd) -> (Events, Arc<Screen>) {
+fn start_events(say: &ShowArgs, front_end: &FrontEnd) -> (Events, Arc<Screen>) {
     let volume = match (say.quiet, say.verbose) {
         (true, _) => Volume::Quiet,
         (false, 0) => Volume::Normal,

@@ -56,6 +56,15 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
         ],
     ),
     (
+        &["diff"],
+        &[
+            ("diff ghcr.io/you/app:1.0 ghcr.io/you/app:1.1", "packages, files, sizes"),
+            ("diff ghcr.io/you/app:1.0", "the project, before a push"),
+            ("diff app:1.0 app:1.1 --fail-on-growth 5%", "with a limit of growth"),
+            ("diff app:1.0 app:1.1 --format markdown", "for a pull request"),
+        ],
+    ),
+    (
         &["verify"],
         &[
             ("verify ghcr.io/you/app:1.0 --key cosign.pub", ""),
@@ -178,9 +187,18 @@ mod tests {
         for words in ["containerize", "cargo containerize", "poetry containerize"] {
             let front_end = FrontEnd { command: Some(words.into()), ..FrontEnd::default() };
             let mut command = Cli::command_for(&front_end);
-            for verb in
-                ["build", "lock", "check", "verify", "attest", "index", "cache", "schema", "completions"]
-            {
+            for verb in [
+                "build",
+                "lock",
+                "check",
+                "diff",
+                "verify",
+                "attest",
+                "index",
+                "cache",
+                "schema",
+                "completions",
+            ] {
                 let verb = command.find_subcommand_mut(verb).expect("a verb");
                 let help = verb.render_long_help().to_string();
                 let (_, examples) = help.rsplit_once("\nExamples:\n").expect("examples");

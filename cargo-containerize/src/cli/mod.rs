@@ -4,6 +4,7 @@ mod attest;
 mod build;
 mod cache;
 mod check;
+mod diff;
 mod examples;
 mod index;
 mod inspect;
@@ -31,9 +32,10 @@ const STYLES: Styles = Styles::styled()
     .invalid(AnsiColor::Yellow.on_default().bold());
 
 pub(crate) use attest::AttestArgs;
-pub(crate) use build::{BuildArgs, Color, PrintFormat, Progress, SayArgs, TransferArgs};
+pub(crate) use build::{BuildArgs, Color, PrintFormat, Progress, SayArgs, ShowArgs, TransferArgs};
 pub(crate) use cache::{CacheArgs, CacheVerb, PublishArgs};
 pub(crate) use check::CheckArgs;
+pub(crate) use diff::{DiffArgs, DiffFormat, Limit};
 pub(crate) use index::IndexArgs;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use lock::PinArgs;
@@ -93,6 +95,11 @@ pub(crate) enum Verb {
     ///
     /// Any image will do. What is attached to it (SBOM, provenance, signatures) is listed, and not verified.
     Inspect(Box<InspectArgs>),
+    /// Show what two images differ in: packages, files, configuration, base, sizes
+    ///
+    /// Any images will do. The first is the older one, so whatever only the second has is added. Without the second, the
+    /// project here is built for it, and not pushed.
+    Diff(Box<DiffArgs>),
     /// Verify who has signed an image or files, or that its source gives the same image
     Verify(Box<VerifyArgs>),
     /// Lay an image in a registry on another base, without building it
@@ -167,6 +174,12 @@ impl Cli {
             _ => with_plain_usage(command),
         }
     }
+}
+
+/// Reads flags of `build` that stand behind those of another verb.
+pub(crate) fn build_flags(words: &[std::ffi::OsString]) -> Result<BuildArgs, clap::Error> {
+    let command = BuildArgs::augment_args(clap::Command::new("build").no_binary_name(true));
+    BuildArgs::from_arg_matches(&without_empty_variables(command).try_get_matches_from(words)?)
 }
 
 /// CI systems leave variables empty that nobody has set: they count as not set.

@@ -142,7 +142,8 @@ async fn tell<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> 
         attempt::with_loan(&workshop, &recipe.references(), once).await
     });
     let told = told.await?;
-    if let (Outcome::Built(delivered), None) = (&told, &request.repeats) {
+    let is_wanted = request.repeats.is_none() && !request.is_trial;
+    if let (Outcome::Built(delivered), true) = (&told, is_wanted) {
         hooks::after(&hooks, delivered, |hooks, image| recipe.concerns(hooks, image), events)?;
     }
     Ok(told)

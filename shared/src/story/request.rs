@@ -53,6 +53,8 @@ pub struct Request {
     pub runs: bool,
     /// `--dry-run`: plan and stop.
     pub dry_run: bool,
+    /// Whether the images are only made to be looked at, so that the commands after a build are not run.
+    pub is_trial: bool,
     /// Whether layers made before may be taken from the cache.
     pub use_cache: bool,
     /// The build that this one repeats, where it does.
