@@ -23,7 +23,7 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
         &["run"],
         &[
             ("run", "with its ports on 127.0.0.1"),
-            ("run --load podman --read-only", "by Podman, as production has it"),
+            ("run --load podman --read-only", "by Podman; only volumes can be written"),
             ("run --publish 80:8080 --env-file .env -- --workers 2", "with arguments for the program"),
             ("run --engine-arg=--network=host", "with a flag of the engine"),
         ],

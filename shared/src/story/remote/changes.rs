@@ -67,7 +67,7 @@ impl Changes {
         }
         let packed = pack(&text, dictionary)
             .map_err(|error| Error::build("cannot write the remote cache").because(error))?;
-        Ok(if packed.len() > MOST_PACKED { Added::TooMuch } else { Added::Something(layer(packed)) })
+        Ok(if packed.len() > MOST_PACKED { Added::TooMuch } else { Added::Something(Box::new(layer(packed))) })
     }
 
     /// Reads them.
@@ -95,7 +95,7 @@ pub(super) enum Added {
     /// All of it was known.
     Nothing,
     /// So little that it becomes a layer beside the pages.
-    Something(Blob),
+    Something(Box<Blob>),
     /// The pages are to be written anew.
     TooMuch,
 }

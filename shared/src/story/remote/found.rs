@@ -101,7 +101,7 @@ impl Found {
     }
 
     /// The same, to which nothing will be added.
-    pub(super) fn to_read(self) -> Self {
+    pub(super) fn only_read(self) -> Self {
         Self { dictionary: Vec::new(), ..self }
     }
 }
@@ -185,5 +185,5 @@ async fn small(client: &Client, repository: &Repository, part: &Descriptor) -> R
         return Err(page::too_large());
     }
     let bytes = client.read_blob_if_there(repository, part).await?;
-    bytes.ok_or_else(|| Error::integrity("a part of the remote cache is not in the registry any more"))
+    bytes.ok_or_else(|| Error::integrity("a part of the remote cache is no longer in the registry"))
 }

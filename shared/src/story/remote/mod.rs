@@ -178,7 +178,7 @@ impl RemoteCache {
         let (own, others) = tokio::join!(own, join_all(others));
         let others = self
             .others
-            .get_or_init(|| async { others.into_iter().flatten().map(Found::to_read).collect() })
+            .get_or_init(|| async { others.into_iter().flatten().map(Found::only_read).collect() })
             .await;
         // The own word counts more, and so comes later.
         others.iter().chain(&own).for_each(|found| found.lend_first(self.near.as_ref(), desk.store));
@@ -208,7 +208,7 @@ impl RemoteCache {
             });
             // The own word is the last, as in `borrow`.
             let asked = others.chain(own).map(|(place, belief)| async move {
-                let found = looked(&place, desk, belief).await?.to_read();
+                let found = looked(&place, desk, belief).await?.only_read();
                 found.had(desk.client).await;
                 Some(found)
             });
@@ -395,7 +395,7 @@ async fn add(found: &Found, told: [Page; 2], desk: Desk<'_>, signer: Option<&Sig
     match Changes::since(&told, known, &found.dictionary)? {
         Added::Nothing => return Ok(()),
         Added::Something(changes) => {
-            let added = publish_layers(&found.place, desk, signer, &found.pages, vec![changes]).await;
+            let added = publish_layers(&found.place, desk, signer, &found.pages, vec![*changes]).await;
             // The registry may not have the pages any more.
             if added.is_ok() {
                 return added;
