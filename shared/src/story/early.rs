@@ -36,7 +36,7 @@ pub(super) fn check(
 ) -> Result<()> {
     if request.runs && images.len() != 1 {
         return Err(Error::usage(format!("one image can be run, and this call makes {}", images.len()))
-            .hint(words!("choose one with {}, or with --bin", flag("package"))));
+            .hint(words!("choose one with {}", flag("package"))));
     }
     refuse_docker_format(request, images)?;
     refuse_streams(request)?;
