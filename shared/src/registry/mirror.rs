@@ -58,7 +58,7 @@ impl FromStr for Mirror {
         if example(&of).is_none_or(|repository| repository.registry != registry) {
             return Err(wrong("the left side is not a registry"));
         }
-        if example(at).is_none_or(|repository| repository.registry != host(at)) {
+        if example(at).is_none_or(|repository| !repository.registry.eq_ignore_ascii_case(&host(at))) {
             return Err(wrong("the right side is not a registry"));
         }
         Ok(Self { of, at: at.to_owned() })

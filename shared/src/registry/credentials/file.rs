@@ -113,11 +113,11 @@ fn normal_key(key: &str) -> String {
             trimmed.split_once('/').unwrap_or((trimmed, ""))
         }
     };
-    let host = match host {
-        "index.docker.io" | "registry-1.docker.io" => "docker.io",
-        other => other,
+    let host = match &*host.to_ascii_lowercase() {
+        "index.docker.io" | "registry-1.docker.io" => "docker.io".to_owned(),
+        other => other.to_owned(),
     };
-    if path.is_empty() { host.to_ascii_lowercase() } else { format!("{}/{path}", host.to_ascii_lowercase()) }
+    if path.is_empty() { host } else { format!("{host}/{path}") }
 }
 
 /// The registry that a key is for, whatever part of it.
