@@ -10,7 +10,9 @@ mod crates;
 mod cyclonedx;
 mod licence;
 mod listed;
+mod own;
 mod purl;
+mod read;
 mod spdx;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +22,9 @@ pub use crates::{add_crates, component as of_crate, host};
 pub use cyclonedx::cyclonedx;
 pub use licence::Licence;
 pub use listed::{Listed, listed, listed_with_ecosystems};
+pub use own::Share;
 pub use purl::Purl;
+pub use read::read;
 pub use spdx::spdx;
 
 use crate::oci::Digest;

@@ -1,0 +1,93 @@
+//! The bills of materials of all platforms of a rebased image: all of them, or none.
+
+use serde_json::Value;
+
+use super::bill::{Pair, Side, Unknown};
+use super::files::Files;
+use super::moved::Moved;
+use crate::base::StoredImage;
+use crate::config::Sbom;
+use crate::error::Result;
+use crate::oci::Reference;
+use crate::sbom::Bill;
+use crate::story::bill::Named;
+use crate::story::stated;
+use crate::trust::Signatory;
+
+/// What bills are made with.
+pub(super) struct Biller<'a> {
+    pub(super) files: Files<'a>,
+    pub(super) named: Named<'a>,
+    /// What the call says.
+    pub(super) asked: Sbom,
+    /// Who must have signed those of the old image, where somebody must.
+    pub(super) signatory: Option<&'a Signatory>,
+}
+
+impl Biller<'_> {
+    /// The bills of the images on their new bases, and the formats that they are to have: those of the old ones, unless
+    /// the call says another. None where one of them is not known.
+    ///
+    /// # Errors
+    /// When something that is listed, or a layer, cannot be read.
+    pub(super) async fn bills(
+        &self,
+        from: &StoredImage,
+        moved: &[Moved],
+        image: &Reference,
+    ) -> Result<Option<(Vec<Bill>, Sbom)>> {
+        if self.asked == Sbom::None {
+            return Ok(None);
+        }
+        let attached = stated::bills(from, self.signatory).await?;
+        if attached.is_empty() && self.asked == Sbom::Auto {
+            return Ok(None);
+        }
+        let mut bills = Vec::new();
+        for one in moved {
+            let digest = one.standing.image.manifest.descriptor.digest;
+            let own = attached.iter().filter(|bill| bill.subject == digest && bill.format == "spdx");
+            let documents: Vec<&Value> = own.map(|bill| &bill.document).collect();
+            match self.bill(one, image, &documents).await? {
+                Ok(bill) => bills.push(bill),
+                Err(why) => {
+                    let platform = &one.standing.about.platform;
+                    let events = self.files.desk.events;
+                    events.warn(format!("{image} ({platform}) is rebased without an SBOM: {why}"));
+                    return Ok(None);
+                }
+            }
+        }
+        let has_both = attached.iter().any(|bill| bill.format == "cyclonedx");
+        let sbom = if self.asked == Sbom::Auto && has_both { Sbom::Both } else { self.asked };
+        Ok(Some((bills, sbom)))
+    }
+
+    async fn bill(
+        &self,
+        moved: &Moved,
+        image: &Reference,
+        documents: &[&Value],
+    ) -> Result<Result<Bill, Unknown>> {
+        let Moved { standing, runtime, base, image: laid, is_bundled, .. } = moved;
+        let (about, files) = (&standing.about, &self.files);
+        let own = about.runtime_on(&standing.base);
+        let old = Side {
+            image: &standing.image,
+            base: &standing.base,
+            runtime: &own,
+            below: &files.of_base(&standing.base).await?,
+            files: &files.of_image(&standing.image).await?,
+        };
+        let new = Side {
+            image: laid,
+            base,
+            runtime,
+            below: &files.of_base(base).await?,
+            files: &files.of_image(laid).await?,
+        };
+        let (name, repository) = (self.named.name, &image.repository);
+        let pair = Pair { about, is_bundled: *is_bundled, name, repository, old, new };
+        Ok(tokio::task::block_in_place(|| pair.bill(documents)))
+    }
+}
