@@ -338,9 +338,10 @@ fn layers_of_the_new_base_are_mounted_and_statements_in_the_index_are_left() {
 fn an_image_in_a_registry_that_lists_nothing_can_be_rebased_again() {
     let bench = Bench { project: python(), registry: TestRegistry::open() };
     let (old, new) = (bench.lay("old", &slim()), bench.lay("new", &patches().remove(1).1));
-    bench.push("here", &old, "1", &[&ONE[..], &["--attestations", "referrers"]].concat()).succeed();
+    bench.push("here", &old, "1", &[&BOTH[..], &["--attestations", "referrers"]].concat()).succeed();
     bench.rebase(&new, &["--to", "2"]).succeed();
     let image = bench.image("2");
     bench.project.call_on("elsewhere", ["rebase", &image, "--base", &old, "--to", "3"]).succeed();
     assert_eq!(bench.digest("3"), bench.digest("1"));
+    assert_eq!(bench.bills("2").len(), 3);
 }

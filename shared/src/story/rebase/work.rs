@@ -419,6 +419,8 @@ impl Work<'_> {
                 Some(match biller.bills(from, moved, image).await? {
                     Some((bills, sbom)) => {
                         attest.sbom = sbom;
+                        // The next rebase needs that of each platform.
+                        attest.attestations = Attestations::Referrers;
                         stated.with_bills(named, &set, &bills, sbom)?
                     }
                     None => stated,
