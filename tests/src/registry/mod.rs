@@ -239,6 +239,14 @@ impl TestRegistry {
         self.state.lock().keep_manifest(repository, tag, media_type, bytes.into())
     }
 
+    /// Drops all that hangs on a manifest of a repository.
+    pub fn drop_hanging(&self, repository: &str, subject: &str) {
+        self.state.lock().manifests.retain(|(of, _), (_, bytes)| {
+            let manifest: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
+            of != repository || manifest["subject"]["digest"] != subject
+        });
+    }
+
     /// Gives what hangs on a manifest of a repository, and is of this kind, another document.
     ///
     /// # Panics
