@@ -113,9 +113,10 @@ class Fleet:
         """The bill that hangs on an image, in a registry where tags are the lists of that."""
 
         def read(kind: str, name: str) -> dict:
-            accept = {"Accept": "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json"}
+            accept = ", ".join(f"application/vnd.oci.image.{one}.v1+json" for one in ("index", "manifest"))
             place = f"http://{self.here.host}/v2/rebase/app/{kind}/{name}"
-            with urllib.request.urlopen(urllib.request.Request(place, headers=accept), timeout=20) as answer:
+            question = urllib.request.Request(place, headers={"Accept": accept})
+            with urllib.request.urlopen(question, timeout=20) as answer:
                 return json.load(answer)
 
         hanging = read("manifests", digest.replace(":", "-"))["manifests"]

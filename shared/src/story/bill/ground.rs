@@ -12,8 +12,8 @@ use crate::redact::clean;
 use crate::sbom::{Bill, Bond, Component, Kind, Licence, Purl, Share};
 use crate::system::os_release;
 
-/// Names and versions of distributions that were put there knowingly.
-pub(super) type Known = BTreeSet<(Name, String)>;
+/// Names and versions of distributions.
+pub(in crate::story) type Installed = BTreeSet<(Name, String)>;
 
 /// A base with an image on it.
 pub(in crate::story) struct Ground<'a> {
@@ -26,8 +26,8 @@ pub(in crate::story) struct Ground<'a> {
     pub(in crate::story) release: Option<&'a str>,
     /// The base's Python, where the image runs on it.
     pub(in crate::story) python: Option<PythonVersion>,
-    /// All files of the image.
-    pub(in crate::story) installed: &'a FileSystem,
+    /// All distributions that are installed in the image.
+    pub(in crate::story) installed: &'a Installed,
 }
 
 impl Ground<'_> {
@@ -47,22 +47,21 @@ impl Ground<'_> {
 
     /// Whether all distributions are installed that a bill knows the files of.
     pub(in crate::story) fn has_all_of(&self, told: &Bill) -> bool {
-        let there: Known = installed(self.installed).collect();
-        known(told).is_subset(&there)
+        known(told).is_subset(self.installed)
     }
 }
 
 /// Names and versions of all distributions that are installed.
-fn installed(files: &FileSystem) -> impl Iterator<Item = (Name, String)> {
+pub(in crate::story) fn installed(files: &FileSystem) -> Installed {
     let all = files.details().filter_map(|(_, detail, _)| match detail {
         Detail::Metadata(Metadata { name, version, .. }) => Some((name.parse().ok()?, version.clone())),
         _ => None,
     });
-    all.filter(|(_, version)| !version.is_empty())
+    all.filter(|(_, version)| !version.is_empty()).collect()
 }
 
 /// Those distributions that a bill knows the files of.
-fn known(bill: &Bill) -> Known {
+fn known(bill: &Bill) -> Installed {
     let is_distribution = |part: &&Component| {
         part.file.is_some() && part.purl.as_ref().is_some_and(|purl| purl.kind() == "pypi")
     };
@@ -220,16 +219,16 @@ fn with_file(part: Component, package: &debian::Package) -> Component {
 }
 
 /// Distributions that are there without our doing: those of the base, and those that others carry within them.
-pub(super) fn found(bill: &mut Bill, files: &FileSystem, known: &Known, supplier: Option<String>) {
+pub(super) fn found(bill: &mut Bill, there: &Installed, known: &Installed, supplier: Option<String>) {
     let root = bill.root();
     // Whoever distributes the base distributes what is in it; if it has no name, whoever distributes the image.
     let supplier = supplier.or_else(|| bill.image.supplier.clone());
-    for (name, version) in installed(files).filter(|one| !known.contains(one)) {
+    for (name, version) in there.difference(known) {
         bill.add(
             &root,
             Component {
-                purl: Some(Purl::new("pypi", name.to_string()).version(&version)),
-                version: Some(version),
+                purl: Some(Purl::new("pypi", name.to_string()).version(version)),
+                version: Some(version.clone()),
                 supplier: supplier.clone(),
                 ..Component::new(Kind::Library, name.to_string())
             },

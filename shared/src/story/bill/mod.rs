@@ -15,8 +15,8 @@ use crate::plan::{ImagePlan, Item, PlatformPlan, Runtime};
 use crate::sbom::{self, Bill, Component, Key, Kind, Purl, add_carried, add_crates, licence_of_metadata};
 use crate::store::Store;
 use crate::wheel::Papers;
-pub(super) use ground::Ground;
-use ground::{Known, Packages};
+use ground::Packages;
+pub(super) use ground::{Ground, Installed, installed};
 
 /// The label that names who distributes an image.
 const VENDOR: &str = "org.opencontainers.image.vendor";
@@ -113,7 +113,7 @@ pub(super) async fn of_image(workshop: &Workshop<'_>, subject: &Subject<'_>) -> 
         ground::packages(&mut bill, &Packages { installed, release, added: &origin.debian });
         let installed = preflight::file_system(&layers, &config, workshop.store, workshop.jobs(), true)?;
         let known = python(&mut bill, subject, workshop.store)?;
-        ground::found(&mut bill, &installed, &known, supplier);
+        ground::found(&mut bill, &ground::installed(&installed), &known, supplier);
         add_crates(&mut bill, &origin.parts.crates);
         libraries(&mut bill, origin);
         files(&mut bill, subject)?;
@@ -122,9 +122,9 @@ pub(super) async fn of_image(workshop: &Workshop<'_>, subject: &Subject<'_>) -> 
 }
 
 /// The distributions of Python and what runs them; the names and versions of all of them.
-fn python(bill: &mut Bill, subject: &Subject<'_>, store: &Store) -> Result<Known> {
+fn python(bill: &mut Bill, subject: &Subject<'_>, store: &Store) -> Result<Installed> {
     let root = bill.root();
-    let mut known = Known::new();
+    let mut known = Installed::new();
     subject.origin.parts.python.into_iter().for_each(|version| ground::interpreter(bill, version));
     for distribution in &subject.origin.parts.distributions {
         let papers = distribution.papers(store)?;

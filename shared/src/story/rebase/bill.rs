@@ -6,13 +6,15 @@ use serde_json::Value;
 
 use super::standing::About;
 use crate::base::BaseImage;
-use crate::facts::details::FileSystem;
+use crate::facts::Contents;
+use crate::facts::notes::Package;
 use crate::facts::python::find_python;
 use crate::image::Image;
 use crate::oci::Repository;
 use crate::plan::Runtime;
+use crate::python::PythonVersion;
 use crate::sbom::{self, Bill, Component, Kind, Share};
-use crate::story::bill::{Ground, Named, component, vendor};
+use crate::story::bill::{Ground, Installed, Named, component, vendor};
 
 /// Why there is no bill.
 pub(super) type Unknown = &'static str;
@@ -23,10 +25,27 @@ pub(super) struct Side<'a> {
     pub(super) base: &'a BaseImage,
     /// What the configuration says beyond the base's.
     pub(super) runtime: &'a Runtime,
-    /// The base's files.
-    pub(super) below: &'a FileSystem,
-    /// All files.
-    pub(super) files: &'a FileSystem,
+    pub(super) below: Below,
+    /// All distributions that are installed.
+    pub(super) installed: Installed,
+}
+
+/// What is in a base.
+pub(super) struct Below {
+    packages: Vec<Package>,
+    /// What os-release says.
+    release: Option<String>,
+    python: Option<PythonVersion>,
+}
+
+impl Below {
+    pub(super) fn of(base: &BaseImage, contents: &Contents) -> Self {
+        Self {
+            packages: contents.packages().into_iter().cloned().collect(),
+            release: contents.os_release().map(str::to_owned),
+            python: find_python(contents, &base.config).map(|found| found.version),
+        }
+    }
 }
 
 /// One platform's image on two bases.
@@ -105,17 +124,17 @@ impl Pair<'_> {
 
     fn ground<'s>(&'s self, side: &'s Side<'_>) -> Option<Ground<'s>> {
         let (base, choices) = (side.base, &self.about.choices);
-        let contents = &side.below.contents;
+        let Below { packages, release, python } = &side.below;
         // Lists that Debian packages were added to are those of the same files on both sides.
         let is_listed = !choices.packages;
         let runs_on_it = choices.python && !self.is_bundled;
         Some(Ground {
             base: (base.name.as_deref()?, base.digest.as_ref()?),
             platform: &self.about.platform,
-            packages: if is_listed { contents.packages() } else { Vec::new() },
-            release: contents.os_release().filter(|_| is_listed),
-            python: find_python(contents, &base.config).filter(|_| runs_on_it).map(|found| found.version),
-            installed: side.files,
+            packages: packages.iter().filter(|_| is_listed).collect(),
+            release: release.as_deref().filter(|_| is_listed),
+            python: python.filter(|_| runs_on_it),
+            installed: &side.installed,
         })
     }
 }

@@ -1,16 +1,18 @@
 //! The bills of materials of all platforms of a rebased image: all of them, or none.
 
+use std::fmt::Display;
+
 use serde_json::Value;
 
-use super::bill::{Pair, Side, Unknown};
+use super::bill::{Below, Pair, Side, Unknown};
 use super::files::Files;
 use super::moved::Moved;
 use crate::base::StoredImage;
 use crate::config::Sbom;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::oci::Reference;
 use crate::sbom::Bill;
-use crate::story::bill::Named;
+use crate::story::bill::{Named, installed};
 use crate::story::stated;
 use crate::trust::Signatory;
 
@@ -39,7 +41,14 @@ impl Biller<'_> {
         if self.asked == Sbom::None {
             return Ok(None);
         }
-        let attached = stated::bills(from, self.signatory).await?;
+        let attached = match stated::bills(from, self.signatory).await {
+            // Anything may be attached.
+            Err(error) if error.kind() == Kind::Integrity => {
+                self.tell_without(image, &error.in_a_line());
+                return Ok(None);
+            }
+            attached => attached?,
+        };
         if attached.is_empty() && self.asked == Sbom::Auto {
             return Ok(None);
         }
@@ -51,9 +60,7 @@ impl Biller<'_> {
             match self.bill(one, image, &documents).await? {
                 Ok(bill) => bills.push(bill),
                 Err(why) => {
-                    let platform = &one.standing.about.platform;
-                    let events = self.files.desk.events;
-                    events.warn(format!("{image} ({platform}) is rebased without an SBOM: {why}"));
+                    self.tell_without(&format!("{image} ({})", one.standing.about.platform), why);
                     return Ok(None);
                 }
             }
@@ -61,6 +68,10 @@ impl Biller<'_> {
         let has_both = attached.iter().any(|bill| bill.format == "cyclonedx");
         let sbom = if self.asked == Sbom::Auto && has_both { Sbom::Both } else { self.asked };
         Ok(Some((bills, sbom)))
+    }
+
+    fn tell_without(&self, image: &impl Display, why: &str) {
+        self.files.desk.events.warn(format!("{image} is rebased without an SBOM: {why}"));
     }
 
     async fn bill(
@@ -76,15 +87,15 @@ impl Biller<'_> {
             image: &standing.image,
             base: &standing.base,
             runtime: &own,
-            below: &files.of_base(&standing.base).await?,
-            files: &files.of_image(&standing.image).await?,
+            below: Below::of(&standing.base, &files.of_base(&standing.base).await?.contents),
+            installed: installed(&files.of_image(&standing.image).await?),
         };
         let new = Side {
             image: laid,
             base,
             runtime,
-            below: &files.of_base(base).await?,
-            files: &files.of_image(laid).await?,
+            below: Below::of(base, &files.of_base(base).await?.contents),
+            installed: installed(&files.of_image(laid).await?),
         };
         let (name, repository) = (self.named.name, &image.repository);
         let pair = Pair { about, is_bundled: *is_bundled, name, repository, old, new };
