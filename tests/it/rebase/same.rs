@@ -215,7 +215,21 @@ fn rust_images_are_the_same_on_every_base_that_suits_them() {
     let other =
         Base::alpine(3, 13, 5).config("Env", json!(["PATH=/x", "A=1"])).created("2026-11-01T00:00:00Z");
     for (what, new) in [("Debian", Base::bare().file("usr/lib/x", "x", 0o644)), ("musl", other)] {
-        assert_same(what, Project::app(""), &Base::bare(), &new, &["--env", "B=2"]);
+        let bench = assert_same(what, Project::app(""), &Base::bare(), &new, &["--env", "B=2"]);
+        // Nobody gets the program other crates than it lists itself.
+        let [bill] = &bench.bills("1")[..] else { panic!("one bill") };
+        let forged = bill.replace("1.0.0", "1.0.1");
+        let told = "application/spdx+json";
+        bench.registry.replace_hanging("me/app", &bench.digest("1"), told, forged.as_bytes());
+        bench.drop_hanging("2");
+        let new = format!("{}:new", bench.registry.repository("bases/py"));
+        let done = bench.rebase(&new, &["--to", "2"]).succeed();
+        assert!(
+            done.stderr().contains("does not list what is in its base and its layers"),
+            "{}",
+            done.shown()
+        );
+        assert!(bench.bills("2").is_empty());
     }
 }
 

@@ -2,10 +2,13 @@
 //! their build knew: that is what the old image's bill says beyond the old base. It is believed as far as that bill is,
 //! and only where it is, part for part, the one that a build of this version makes of such layers on that base.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::standing::About;
 use crate::base::BaseImage;
+use crate::cargo::audit::Listed;
 use crate::facts::Contents;
 use crate::facts::notes::Package;
 use crate::facts::python::find_python;
@@ -53,6 +56,8 @@ pub(super) struct Pair<'a> {
     pub(super) about: &'a About,
     /// Whether its Python is its own.
     pub(super) is_bundled: bool,
+    /// The crates that its program lists, where it does.
+    pub(super) crates: Option<BTreeSet<Listed>>,
     /// The image's name among those of its project.
     pub(super) name: &'a str,
     /// Where it is.
@@ -92,7 +97,8 @@ impl Pair<'_> {
         let (empty, ground) = (self.empty(&self.old, Some(&bill.image)), self.ground(&self.old)?);
         let below = ground.bill(&empty, &Share::default(), bill);
         let share = bill.beyond(&below);
-        let is_right = ground.has_all_of(bill) && ground.bill(&empty, &share, bill) == *bill;
+        let has_all = self.crates.as_ref().is_none_or(|listed| *listed == bill.crates());
+        let is_right = has_all && ground.has_all_of(bill) && ground.bill(&empty, &share, bill) == *bill;
         is_right.then_some(share)
     }
 

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use serde_json::Value;
 
 use super::bill::{Below, Pair, Side, Unknown};
+use super::crates;
 use super::files::Files;
 use super::moved::Moved;
 use crate::base::StoredImage;
@@ -83,13 +84,16 @@ impl Biller<'_> {
         let Moved { standing, runtime, base, image: laid, is_bundled, .. } = moved;
         let (about, files) = (&standing.about, &self.files);
         let own = about.runtime_on(&standing.base);
+        let there = files.of_image(&standing.image).await?;
+        let crates = crates::listed(*files, about, &there).await?;
         let old = Side {
             image: &standing.image,
             base: &standing.base,
             runtime: &own,
             below: Below::of(&standing.base, &files.of_base(&standing.base).await?.contents),
-            installed: installed(&files.of_image(&standing.image).await?),
+            installed: installed(&there),
         };
+        drop(there);
         let new = Side {
             image: laid,
             base,
@@ -98,7 +102,7 @@ impl Biller<'_> {
             installed: installed(&files.of_image(laid).await?),
         };
         let (name, repository) = (self.named.name, &image.repository);
-        let pair = Pair { about, is_bundled: *is_bundled, name, repository, old, new };
+        let pair = Pair { about, is_bundled: *is_bundled, crates, name, repository, old, new };
         Ok(tokio::task::block_in_place(|| pair.bill(documents)))
     }
 }

@@ -5,6 +5,7 @@ mod account;
 mod bill;
 mod bills;
 mod case;
+mod crates;
 mod environment;
 mod files;
 mod fleet;
