@@ -263,3 +263,21 @@ fn checked(expected: &Digest, found: Digest) -> Result<()> {
         false => Err(Error::integrity(format!("expected {expected}, got {found}"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn documents_that_are_read_at_once_have_bounded_room() {
+        let document = |size| Descriptor { size, ..Descriptor::of("text/plain", b"") };
+        let mut room = Room::of(Digest::of(b"an image"));
+        room.take(&document(LARGEST - 1)).expect("one");
+        room.take(&document(1)).expect("another");
+        for size in [1, u64::MAX] {
+            assert_eq!(room.take(&document(size)).expect_err("no more").kind(), Kind::Integrity);
+        }
+        room.take(&document(0)).expect("nothing");
+    }
+}

@@ -145,7 +145,11 @@ fn a_bill_that_no_build_would_write_is_not_taken_over() {
     let base = bases.next().expect("the base")["versionInfo"].as_str().expect("a digest");
     let unproved = "does not list what is in its base and its layers";
     for (what, text, words) in [
-        ("a field", forged("\"packages\":", "\"comment\":\"x\",\"packages\":"), "would write another one"),
+        (
+            "a field",
+            forged("\"packages\":", "\"comment\":\"x\",\"packages\":"),
+            "would write that of the old image otherwise",
+        ),
         ("another base", forged(&base[7..], &"0".repeat(64)), unproved),
         ("something that is there is left out", forged("greeting", "greetinh"), unproved),
         ("something that is not there", with_another(&told, "greeting", "greetinh").to_string(), unproved),
@@ -161,6 +165,27 @@ fn a_bill_that_no_build_would_write_is_not_taken_over() {
         assert!(done.stderr().contains(words), "{what}: {}", done.shown());
         assert!(bench.bills("2").is_empty(), "{what}");
     }
+}
+
+#[test]
+fn of_two_bills_that_say_something_else_neither_counts() {
+    let bench = Bench::new(python());
+    let (old, new) = (bench.lay("old", &slim()), bench.lay("new", &patches().remove(1).1));
+    bench.push("here", &old, "1", &[&ONE[..], &["--sbom", "spdx"]].concat()).succeed();
+    let [bill] = &bench.bills("1")[..] else { panic!("one bill") };
+    let (subject, kind) = (bench.digest("1"), "application/spdx+json");
+    // The same in other words is no contradiction.
+    bench.registry.hang_another("me/app", &subject, kind, format!("{bill} ").as_bytes());
+    let done = bench.rebase(&new, &["--to", "2"]).succeed();
+    assert_eq!(bench.bills("2").len(), 1, "{}", done.shown());
+    let file = "greeting-1.0-py3-none-any.whl\",\"supplier\"";
+    let other = bill.replace(file, &file.replace("py3", "py2.py3"));
+    assert_ne!(other, *bill);
+    bench.registry.hang_another("me/app", &subject, kind, other.as_bytes());
+    bench.drop_hanging("2");
+    let done = bench.rebase(&new, &["--to", "2"]).succeed();
+    assert!(done.stderr().contains("has several that contradict each other"), "{}", done.shown());
+    assert!(bench.bills("2").is_empty());
 }
 
 /// A bill with another package like one that it has.

@@ -247,11 +247,17 @@ impl TestRegistry {
         });
     }
 
-    /// Gives what hangs on a manifest of a repository, and is of this kind, another document.
+    /// Hangs another document on a manifest of a repository, like one of this kind that hangs there; the key of that.
     ///
     /// # Panics
     /// Where nothing of the kind hangs there.
-    pub fn replace_hanging(&self, repository: &str, subject: &str, kind: &str, document: &[u8]) {
+    pub fn hang_another(
+        &self,
+        repository: &str,
+        subject: &str,
+        kind: &str,
+        document: &[u8],
+    ) -> (String, String) {
         let digest = self.put_blob(repository, document.to_vec());
         let mut state = self.state.lock();
         let read = |bytes: &Bytes| serde_json::from_slice::<serde_json::Value>(bytes).unwrap_or_default();
@@ -267,10 +273,19 @@ impl TestRegistry {
         let mut manifest = read(&bytes);
         manifest["layers"][0]["digest"] = digest.into();
         manifest["layers"][0]["size"] = document.len().into();
-        state.manifests.remove(&place);
         let bytes = Bytes::from(manifest.to_string());
         let digest = digest_of(&bytes);
         state.keep_manifest(repository, &digest, &media_type, bytes);
+        place
+    }
+
+    /// Gives what hangs on a manifest of a repository, and is of this kind, another document.
+    ///
+    /// # Panics
+    /// Where nothing of the kind hangs there.
+    pub fn replace_hanging(&self, repository: &str, subject: &str, kind: &str, document: &[u8]) {
+        let place = self.hang_another(repository, subject, kind, document);
+        self.state.lock().manifests.remove(&place);
     }
 
     /// Makes all tokens given so far worthless.

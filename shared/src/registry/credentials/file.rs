@@ -178,6 +178,7 @@ mod tests {
             ("http://127.0.0.1:5000", "127.0.0.1:5000/x"),
             ("https://index.docker.io/v1/", "alpine"),
             ("index.docker.io", "alpine"),
+            ("Index.Docker.IO", "alpine"),
             ("docker.io", "acme/web"),
             ("registry-1.docker.io", "alpine"),
         ] {

@@ -74,9 +74,7 @@ impl Pair<'_> {
     pub(super) fn bill(&self, documents: &[&Value]) -> Result<Bill, Unknown> {
         let read: Vec<Bill> = documents.iter().filter_map(|document| sbom::read(document)).collect();
         if read.is_empty() {
-            return Err(
-                "the old image has none in SPDX, or this version of containerize would write another one",
-            );
+            return Err("this version of containerize would write that of the old image otherwise");
         }
         let mut shares: Vec<(Bill, Share)> = Vec::new();
         for bill in read {
@@ -111,7 +109,8 @@ impl Pair<'_> {
         // A build would say of what the base has where it came from.
         let is_package = |part: &Component| part.purl.as_ref().is_some_and(|purl| purl.kind() == "deb");
         let is_below = |part: &Component| ground.packages.iter().any(|package| package.name == part.name);
-        if share.parts().any(|part| is_package(part) && is_below(part)) {
+        let are_others = self.old.base.config.rootfs != self.new.base.config.rootfs;
+        if are_others && share.parts().any(|part| is_package(part) && is_below(part)) {
             return Err("the new base has a package that the image adds");
         }
         Ok(ground.bill(&empty, &share, bill))

@@ -58,7 +58,11 @@ impl Biller<'_> {
             let digest = one.standing.image.manifest.descriptor.digest;
             let own = attached.iter().filter(|bill| bill.subject == digest && bill.format == "spdx");
             let documents: Vec<&Value> = own.map(|bill| &bill.document).collect();
-            match self.bill(one, image, &documents).await? {
+            let made = match documents.is_empty() {
+                true => Err("the old image has none in SPDX that counts"),
+                false => self.bill(one, image, &documents).await?,
+            };
+            match made {
                 Ok(bill) => bills.push(bill),
                 Err(why) => {
                     self.tell_without(&format!("{image} ({})", one.standing.about.platform), why);
