@@ -109,12 +109,12 @@ fn the_bill_names_the_packages_of_the_new_base_and_what_the_layers_hold() {
         |text: &str| slim().file("var/lib/dpkg/status", text, 0o644).file("etc/os-release", release, 0o644);
     let gone = "Package: gone\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n\n";
     let (old, new) = (of(&status("2.36-9", gone)), of(&status("2.36-10", "")));
-    let flags = ["--sbom", "both", "--file", "conf/a.toml:/etc/app/a.toml"];
-    for platforms in [ONE, BOTH] {
-        let arguments = [&platforms[..], &flags].concat();
+    let flags = ["--file", "conf/a.toml:/etc/app/a.toml"];
+    for (platforms, formats, count) in [(ONE, "both", 2), (ONE, "cyclonedx", 1), (BOTH, "both", 6)] {
+        let arguments = [&platforms[..], &["--sbom", formats], &flags].concat();
         let bench = assert_same("packages", python(), &old, &new, &arguments);
         let bills = bench.bills("2");
-        assert_eq!(bills.len(), if platforms == ONE { 2 } else { 6 }, "both formats for each manifest");
+        assert_eq!(bills.len(), count, "{formats} for each manifest");
         for bill in &bills {
             assert!(bill.contains("2.36-10") && !bill.contains("gone") && !bill.contains("2.36-9"), "{bill}");
             assert!(bill.contains("pkg:pypi/greeting@1.0?file_name=") && bill.contains("/etc/app/a.toml"));

@@ -17,6 +17,10 @@ use crate::story::bill::{Named, installed};
 use crate::story::stated;
 use crate::trust::Signatory;
 
+/// The formats, by their short names.
+const SPDX: &str = "spdx";
+const CYCLONEDX: &str = "cyclonedx";
+
 /// What bills are made with.
 pub(super) struct Biller<'a> {
     pub(super) files: Files<'a>,
@@ -56,10 +60,14 @@ impl Biller<'_> {
         let mut bills = Vec::new();
         for one in moved {
             let digest = one.standing.image.manifest.descriptor.digest;
-            let own = attached.iter().filter(|bill| bill.subject == digest && bill.format == "spdx");
-            let documents: Vec<&Value> = own.map(|bill| &bill.document).collect();
+            let own = |format: &str| -> Vec<&Value> {
+                let own = attached.iter().filter(|bill| bill.subject == digest && bill.format == format);
+                own.map(|bill| &bill.document).collect()
+            };
+            // Both say the same where both are there.
+            let documents = if own(SPDX).is_empty() { own(CYCLONEDX) } else { own(SPDX) };
             let made = match documents.is_empty() {
-                true => Err("the old image has none in SPDX that counts"),
+                true => Err("the old image has none that counts"),
                 false => self.bill(one, image, &documents).await?,
             };
             match made {
@@ -70,8 +78,12 @@ impl Biller<'_> {
                 }
             }
         }
-        let has_both = attached.iter().any(|bill| bill.format == "cyclonedx");
-        let sbom = if self.asked == Sbom::Auto && has_both { Sbom::Both } else { self.asked };
+        let has = |format: &str| attached.iter().any(|bill| bill.format == format);
+        let sbom = match (self.asked, has(SPDX), has(CYCLONEDX)) {
+            (Sbom::Auto, true, true) => Sbom::Both,
+            (Sbom::Auto, false, true) => Sbom::Cyclonedx,
+            (asked, ..) => asked,
+        };
         Ok(Some((bills, sbom)))
     }
 
