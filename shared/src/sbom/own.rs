@@ -60,9 +60,7 @@ impl Bill {
 
     /// What the image itself holds.
     pub fn held(&self) -> impl Iterator<Item = &Component> {
-        let root = self.root();
-        let held = self.relations.iter().filter(move |one| one.from == root && one.bond == Bond::Holds);
-        held.filter_map(|one| self.components.get(&one.to))
+        self.related(&self.root(), Bond::Holds).filter_map(|held| self.components.get(held))
     }
 }
 

@@ -3,20 +3,46 @@
 mod from_cyclonedx;
 mod from_spdx;
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
-use super::{Bill, cyclonedx, spdx};
+use super::{Bill, Key, cyclonedx, spdx};
+
+/// No more parts and relations are read, and none that would be more as a tree.
+const MOST: usize = 200_000;
+
+/// As deep as a tree is written.
+const DEEPEST: usize = 9;
 
 /// The bill that a document was written from; `None` where it is another program's, or where this version would write
 /// another one. Only which version has written it does not count.
 pub fn read(document: &Value) -> Option<Bill> {
     let is_spdx = document.get("spdxVersion").is_some();
     let bill = if is_spdx { from_spdx::parse(document)? } else { from_cyclonedx::parse(document)? };
+    if !is_reasonable(&bill) {
+        return None;
+    }
     let again = if is_spdx { spdx(&bill) } else { cyclonedx(&bill) };
     let mut again: Value = serde_json::from_slice(&again.ok()?).ok()?;
     let version = if is_spdx { "/creationInfo/creators" } else { "/metadata/tools" };
     again.pointer_mut(version)?.clone_from(document.pointer(version)?);
     (again == *document).then_some(bill)
+}
+
+/// Whether it can be written: as a tree, in which a part stands below each one that holds it, a few parts may be millions.
+fn is_reasonable(bill: &Bill) -> bool {
+    if bill.components.len().max(bill.relations.len()) > MOST {
+        return false;
+    }
+    let root = bill.root();
+    let mut sizes: BTreeMap<&Key, usize> = BTreeMap::new();
+    for _ in 0..DEEPEST {
+        let of = |held: &Key| sizes.get(held).copied().unwrap_or(1);
+        let size = |key| bill.held_by(key).fold(1_usize, |all, (held, _)| all.saturating_add(of(held)));
+        sizes = bill.components.keys().chain([&root]).map(|key| (key, size(key))).collect();
+    }
+    sizes.values().fold(0_usize, |all, size| all.max(*size)) <= MOST
 }
 
 fn list<'v>(value: &'v Value, key: &str) -> Option<&'v Vec<Value>> {
@@ -77,6 +103,21 @@ mod tests {
         let mut document = written(cyclonedx);
         document["metadata"]["tools"]["components"][0]["version"] = "0.0.1".into();
         assert_eq!(read(&document), Some(bill()));
+    }
+
+    #[test]
+    fn a_few_parts_that_would_be_a_huge_tree_are_not_read() {
+        let mut bill = bill();
+        let part = |row: usize, place: usize| Component::new(Kind::Library, format!("{row}-{place}"));
+        let mut above = vec![bill.root()];
+        for row in 0..8 {
+            let below: Vec<Key> = (0..30).map(|place| bill.place(part(row, place))).collect();
+            let pairs = above.iter().flat_map(|holder| below.iter().map(move |held| (holder, held)));
+            pairs.for_each(|(holder, held)| bill.relate(holder, Bond::Holds, held));
+            above = below;
+        }
+        let document = serde_json::from_slice(&spdx(&bill).expect("written")).expect("JSON");
+        assert_eq!(read(&document), None);
     }
 
     #[test]

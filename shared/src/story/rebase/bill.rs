@@ -108,7 +108,8 @@ impl Pair<'_> {
         let ground = self.ground(&self.new).ok_or("the new base has no digest")?;
         // A build would say of what the base has where it came from.
         let is_package = |part: &Component| part.purl.as_ref().is_some_and(|purl| purl.kind() == "deb");
-        let is_below = |part: &Component| ground.packages.iter().any(|package| package.name == part.name);
+        let below: BTreeSet<&str> = ground.packages.iter().map(|package| package.name.as_str()).collect();
+        let is_below = |part: &Component| below.contains(part.name.as_str());
         let are_others = self.old.base.config.rootfs != self.new.base.config.rootfs;
         if are_others && share.parts().any(|part| is_package(part) && is_below(part)) {
             return Err("the new base has a package that the image adds");
