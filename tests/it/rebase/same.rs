@@ -289,8 +289,12 @@ fn libraries_of_the_building_machine_stay_on_a_base_with_the_same_files() {
     };
     push("here", &old, "1");
     bench.rebase(&same, &["--to", "2"]).succeed();
+    let bills = bench.bills("2");
+    bench.drop_hanging("2");
     push("third", &same, "3");
     assert_eq!(bench.digest("2"), bench.digest("3"));
+    assert!(bills.len() == 1 && bills[0].contains("libown.so"), "{bills:?}");
+    assert_eq!(bills, bench.bills("3"));
     for (tag, new) in [
         ("files", slim().file("usr/lib/x", "x", 0o644)),
         ("folders", slim().config("Env", json!(["PATH=/bin", "LD_LIBRARY_PATH=/opt"]))),
