@@ -35,7 +35,7 @@ pub(crate) async fn run(arguments: &CheckArgs, speech: &Speech, events: &Events)
     let image = arguments.image.to_string();
     let text = match arguments.say.format {
         PrintFormat::Json => format!("{:#}\n", json!({ "image": image, "platforms": found })),
-        PrintFormat::Text => words(&image, &found, arguments.say.verbose > 0),
+        PrintFormat::Text => words(&image, &found, arguments.say.show.verbose > 0),
     };
     Ok(Verdict { text, is_good: found.iter().all(|checked| checked.report.errors() == 0) })
 }

@@ -4,7 +4,9 @@ mod attest;
 mod cache;
 mod check;
 mod cli;
+mod columns;
 mod completions;
+mod diff;
 mod front_end;
 mod inspect;
 mod moved;
@@ -12,6 +14,7 @@ mod progress;
 mod rebase;
 mod render;
 mod request;
+mod run;
 mod signals;
 mod verify;
 
@@ -22,13 +25,14 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::ValueEnum as _;
 use containerize_core::event::Events;
+use containerize_core::sink::Daemon;
 use containerize_core::story::{self, Outcome, Pinning};
 use containerize_core::system::limits;
 use containerize_core::{Error, Kind, config, interrupt, redact};
 
 use cli::{
-    AttestArgs, BuildArgs, CacheArgs, CacheVerb, CheckArgs, Cli, Color, IndexArgs, InspectArgs, PrintFormat,
-    RebaseArgs, SayArgs, Verb, VerifyArgs,
+    AttestArgs, BuildArgs, CacheArgs, CacheVerb, CheckArgs, Cli, Color, DiffArgs, DiffFormat, IndexArgs,
+    InspectArgs, PrintFormat, RebaseArgs, RunArgs, ShowArgs, Verb, VerifyArgs,
 };
 use front_end::FrontEnd;
 use progress::{Screen, Volume};
@@ -61,12 +65,14 @@ pub fn main() -> ExitCode {
     match cli.verb {
         None => run_build(&cli.build, &front_end, Task::Build),
         Some(Verb::Build(arguments)) => run_build(&arguments, &front_end, Task::Build),
+        Some(Verb::Run(arguments)) => run_container(&arguments, &front_end),
         Some(Verb::Lock(arguments)) => match arguments.pinning() {
             Ok(pinning) => run_build(&arguments.build, &front_end, Task::Lock(pinning)),
             Err(error) => finish(Err(error.into()), json, &front_end),
         },
         Some(Verb::Check(arguments)) => run_check(&arguments, &front_end),
         Some(Verb::Inspect(arguments)) => run_inspect(&arguments, &front_end),
+        Some(Verb::Diff(arguments)) => run_diff(&arguments, &front_end),
         Some(Verb::Verify(arguments)) => run_verify(&arguments, &front_end),
         Some(Verb::Rebase(arguments)) => run_rebase(&arguments, &front_end),
         Some(Verb::Attest(arguments)) => run_attest(&arguments, &front_end),
@@ -97,7 +103,7 @@ enum Task {
 }
 
 fn run_build(arguments: &BuildArgs, front_end: &FrontEnd, task: Task) -> ExitCode {
-    let (events, screen) = start_events(&arguments.say, front_end);
+    let (events, screen) = start_events(&arguments.say.show, front_end);
     let json = arguments.say.format == PrintFormat::Json;
     // An archive has standard output for itself.
     let streams = arguments.target.output.iter().any(containerize_core::sink::Output::is_stream);
@@ -128,8 +134,36 @@ fn run_build(arguments: &BuildArgs, front_end: &FrontEnd, task: Task) -> ExitCod
     }
 }
 
+fn run_container(arguments: &RunArgs, front_end: &FrontEnd) -> ExitCode {
+    let (events, screen) = start_events(&arguments.build.say.show, front_end);
+    let work = || -> anyhow::Result<Option<(Option<Daemon>, Outcome)>> {
+        let request = run::request(arguments, front_end)?;
+        let engine = request.load.first().copied();
+        Ok(in_runtime(run_task(request, Task::Build, &events))?.map(|outcome| (engine, outcome)))
+    };
+    let told = work();
+    screen.flush();
+    match told {
+        Ok(Some((Some(engine), Outcome::Built(delivered)))) => {
+            let loaded = delivered.iter().find_map(|image| image.loaded.as_ref());
+            let started = loaded.ok_or_else(|| Error::bug("nothing was loaded that could be run"));
+            let ended = started.and_then(|loaded| {
+                events.step("Running", format!("{} in {}", loaded.name, engine.program()));
+                screen.flush();
+                run::start(engine, loaded, arguments)
+            });
+            ended.unwrap_or_else(|error| finish(Err(error.into()), false, front_end))
+        }
+        // A plan, which is all that was asked for.
+        told => {
+            let text = told.map(|told| told.map(|(_, outcome)| render::text(&outcome)));
+            finish(text, false, front_end)
+        }
+    }
+}
+
 fn run_index(arguments: &IndexArgs, front_end: &FrontEnd) -> ExitCode {
-    let (events, screen) = start_events(&arguments.say, front_end);
+    let (events, screen) = start_events(&arguments.say.show, front_end);
     let IndexArgs { target, images, .. } = arguments;
     let json = arguments.say.format == PrintFormat::Json;
     let work = || -> anyhow::Result<Option<String>> {
@@ -146,7 +180,7 @@ fn run_index(arguments: &IndexArgs, front_end: &FrontEnd) -> ExitCode {
 }
 
 fn run_check(arguments: &CheckArgs, front_end: &FrontEnd) -> ExitCode {
-    let (events, screen) = start_events(&arguments.say, front_end);
+    let (events, screen) = start_events(&arguments.say.show, front_end);
     let result = in_runtime(check::run(arguments, &front_end.speech(), &events));
     screen.flush();
     match result {
@@ -161,28 +195,35 @@ fn run_check(arguments: &CheckArgs, front_end: &FrontEnd) -> ExitCode {
 }
 
 fn run_inspect(arguments: &InspectArgs, front_end: &FrontEnd) -> ExitCode {
-    let (events, screen) = start_events(&arguments.say, front_end);
+    let (events, screen) = start_events(&arguments.say.show, front_end);
     let result = in_runtime(inspect::run(arguments, &front_end.speech(), &events));
     screen.flush();
     finish(result, arguments.say.format == PrintFormat::Json, front_end)
 }
 
+fn run_diff(arguments: &DiffArgs, front_end: &FrontEnd) -> ExitCode {
+    let (events, screen) = start_events(&arguments.show, front_end);
+    let result = in_runtime(diff::run(arguments, front_end, &events));
+    screen.flush();
+    tell(result, arguments.format == DiffFormat::Json, front_end)
+}
+
 fn run_verify(arguments: &VerifyArgs, front_end: &FrontEnd) -> ExitCode {
-    let (events, screen) = start_events(&arguments.say, front_end);
+    let (events, screen) = start_events(&arguments.say.show, front_end);
     let result = in_runtime(verify::run(arguments, &events));
     screen.flush();
-    tell(result, arguments.say.format, front_end)
+    tell(result, arguments.say.format == PrintFormat::Json, front_end)
 }
 
 fn run_rebase(arguments: &RebaseArgs, front_end: &FrontEnd) -> ExitCode {
-    let (events, screen) = start_events(&arguments.say, front_end);
+    let (events, screen) = start_events(&arguments.say.show, front_end);
     let result = in_runtime(rebase::run(arguments, &events));
     screen.flush();
-    tell(result, arguments.say.format, front_end)
+    tell(result, arguments.say.format == PrintFormat::Json, front_end)
 }
 
 /// Prints a verdict, and ends with it.
-fn tell(result: anyhow::Result<Option<Verdict>>, format: PrintFormat, front_end: &FrontEnd) -> ExitCode {
+fn tell(result: anyhow::Result<Option<Verdict>>, json: bool, front_end: &FrontEnd) -> ExitCode {
     match result {
         Ok(Some(verdict)) if !verdict.is_good => {
             print(&verdict.text);
@@ -190,13 +231,13 @@ fn tell(result: anyhow::Result<Option<Verdict>>, format: PrintFormat, front_end:
         }
         result => {
             let text = result.map(|verdict| verdict.map(|verdict| verdict.text));
-            finish(text, format == PrintFormat::Json, front_end)
+            finish(text, json, front_end)
         }
     }
 }
 
 fn run_attest(arguments: &AttestArgs, front_end: &FrontEnd) -> ExitCode {
-    let (events, screen) = start_events(&arguments.say, front_end);
+    let (events, screen) = start_events(&arguments.say.show, front_end);
     let result = in_runtime(attest::run(arguments, &events));
     screen.flush();
     finish(result, arguments.say.format == PrintFormat::Json, front_end)
@@ -207,13 +248,13 @@ fn run_cache(arguments: &CacheArgs, front_end: &FrontEnd) -> ExitCode {
         let result = cache::run(arguments).map(Some).map_err(Into::into);
         return finish(result, arguments.format == PrintFormat::Json, front_end);
     };
-    let (events, screen) = start_events(&publish.say, front_end);
+    let (events, screen) = start_events(&publish.say.show, front_end);
     let result = in_runtime(cache::publish(publish, &events));
     screen.flush();
     finish(result, publish.say.format == PrintFormat::Json, front_end)
 }
 
-fn start_events(say: &SayArgs, front_end: &FrontEnd) -> (Events, Arc<Screen>) {
+fn start_events(say: &ShowArgs, front_end: &FrontEnd) -> (Events, Arc<Screen>) {
     let volume = match (say.quiet, say.verbose) {
         (true, _) => Volume::Quiet,
         (false, 0) => Volume::Normal,

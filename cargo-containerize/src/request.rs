@@ -51,7 +51,7 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
                 .with_flags(cargo.unstable.clone(), arguments.cargo_flags()),
             manifest_path: cargo.manifest.manifest_path.clone(),
             target_dir: cargo.target_dir.clone(),
-            quiet: arguments.say.quiet,
+            quiet: arguments.say.show.quiet,
         },
         scope: Scope {
             packages: workspace.package.clone(),
@@ -153,7 +153,9 @@ fn plain(dir: PathBuf, transfer: &TransferArgs, offline: bool) -> Result<Request
         stream: None,
         push: false,
         load: Vec::new(),
+        runs: false,
         dry_run: false,
+        is_trial: false,
         use_cache: !transfer.no_cache,
         repeats: None,
         cache_dir: cache_dir(transfer.cache_dir.clone())?,
@@ -203,6 +205,19 @@ pub(crate) fn for_stored(
         _ => None,
     };
     means(transfer, registry, events)
+}
+
+/// The means to read two images. A login of the call is for the registry of the first that is in one.
+///
+/// # Errors
+/// When the password or the cache cannot be read.
+pub(crate) fn for_two(
+    transfer: &TransferArgs,
+    images: &[&BaseSpec; 2],
+    events: &Events,
+) -> Result<(Client, Store)> {
+    let is_in_registry = |image: &&&BaseSpec| matches!(image, BaseSpec::Registry(_));
+    for_stored(transfer, images.iter().find(is_in_registry).unwrap_or(&images[0]), events)
 }
 
 /// The means to read the image of `verify`.

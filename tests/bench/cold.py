@@ -53,6 +53,8 @@ class Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    #: As registries do: otherwise each small answer on a used connection waits 40 ms for an acknowledgement.
+    disable_nagle_algorithm = True
     server: Server
 
     def do_HEAD(self) -> None:

@@ -199,12 +199,8 @@ class Buildah:
         self.bench, self.dir, cache = bench, bench.work / name / "buildah", bench.work / name / "uv"
         shutil.copy2(bench.tools / "uv", self.dir / "uv")
         shutil.copy2(bench.env["SSL_CERT_FILE"], self.dir / "roots.pem")
-        store = bench.work / name / "store"
-        store.mkdir()
         cache.mkdir()
-        conf = f'[storage]\ndriver = "overlay"\ngraphroot = "{store}/graph"\nrunroot = "{store}/run"\n'
-        (store / "storage.conf").write_text(conf)
-        self.env = {**bench.env, "CONTAINERS_STORAGE_CONF": f"{store}/storage.conf"}
+        self.env = {**bench.env, **overlay_store(bench.work / name / "store")}
         self.command = ["buildah", "bud", "--isolation", "chroot", "--cert-dir", bench.certificates]
         self.command += ["--build-arg", f"BASE={bench.base}", "--volume", f"{cache}:/opt/cache"]
         self.command += ["--file", HERE / "python.dockerfile", "--tag", f"bench/{name}:1"]
@@ -226,6 +222,16 @@ def tls_registry(folder: Path) -> Iterator[tuple[str, Path]]:
         yield f"127.0.0.1:{port}", folder / "certs"
     finally:
         subprocess.run([*script, "stop", str(port), folder], **quiet)
+
+
+def overlay_store(folder: Path) -> dict[str, str]:
+    """Makes a store of its own for buildah: the variables that name it."""
+    folder.mkdir()
+    conf = folder / "storage.conf"
+    conf.write_text(
+        f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n'
+    )
+    return {"CONTAINERS_STORAGE_CONF": str(conf)}
 
 
 def system_roots() -> Path:

@@ -17,12 +17,15 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import rivals
 from costs import measure, row
 from pythons import BASE, HERE, LAB, ROOT
 from transfer import background, free_port
 
 #: Clean machines of which a median is taken.
 MACHINES = 5
+#: And of those of other builders, which take long.
+RIVAL_MACHINES = 3
 #: Of the line, one way, in seconds.
 DELAY = 0.010
 REQUEST = re.compile(rb"(?:GET|HEAD|PUT|POST|PATCH|DELETE) /v2/")
@@ -125,6 +128,32 @@ class RunnerBench:
         ):
             self.host = f"127.0.0.1:{self.line.port}"
             self.rust()
+        port = free_port()
+        with (
+            background([registry, f"127.0.0.1:{port}"], port, self.work / "registry.log"),
+            line_to(port) as self.line,
+        ):
+            self.host = f"127.0.0.1:{self.line.port}"
+            self.rivals(port, go)
+
+    def rivals(self, port: int, go: str) -> None:
+        """Other builders with an empty cache of their own, behind the same line."""
+        print(f"other builders on clean machines, 20 ms of latency, median of {RIVAL_MACHINES}")
+        rivals.copy_bases(port, self.work, self.env)
+        for rival in rivals.there(self.work, go, self.env):
+            rival.push(self.host)
+            for title, line in (("nothing changed", None), ("one line changed", "{comment} {number}\n")):
+                times, requests, sizes = [], [], []
+                for number in range(RIVAL_MACHINES):
+                    if line:
+                        comment = "//" if rival.changed.suffix == ".go" else "#"
+                        with rival.changed.open("a") as file:
+                            file.write(line.format(comment=comment, number=number))
+                    self.line.requests = self.line.bytes = 0
+                    times.append(rival.push(self.host))
+                    requests.append(self.line.requests)
+                    sizes.append(self.line.bytes)
+                self.told(f"{rival.label}, {title}", times, requests, sizes)
 
     def rust(self) -> None:
         """Cargo's own work is not measured: it takes as long as it takes on a machine without its results."""
@@ -166,6 +195,10 @@ class RunnerBench:
             times.append(seconds)
             requests.append(asked)
             sizes.append(moved)
+        self.told(title, times, requests, sizes)
+
+    @staticmethod
+    def told(title: str, times: list[float], requests: list[int], sizes: list[int]) -> None:
         middle = statistics.median
         row(title, f"{middle(times):.2f} s", f"{middle(requests):.0f} requests, {middle(sizes) / 1e3:.0f} kB")
 

@@ -39,6 +39,7 @@ class Runner:
         temporary = self.folder / "temporary"
         temporary.mkdir()
         done = None
+        self.summary = temporary / "summary.md"
         for step in ACTION["runs"]["steps"]:
             assert step["shell"] == "bash" and "${{" not in step["run"], "values come in by the environment"
             script, said = temporary / f"{step['id']}.sh", temporary / f"{step['id']}.out"
@@ -46,6 +47,7 @@ class Runner:
             said.touch()
             env = {name: self.fill(value) for name, value in step["env"].items()}
             env |= {"GITHUB_OUTPUT": str(said), "RUNNER_TEMP": str(temporary), "GITHUB_ACTIONS": "true"}
+            env |= {"GITHUB_STEP_SUMMARY": str(self.summary)}
             last = step is ACTION["runs"]["steps"][-1]
             shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", script]
             done = run(shell, cwd=cwd, env={**self.env, **env}, code=code if last else 0)
@@ -106,6 +108,34 @@ def test_it_attaches_and_signs_what_it_is_told_to(
     done = program("verify", f"{name}:1", *whom, str(sigstore.folder / "trusted_root.json"), cwd=tmp_path)
     for said in ("SBOM (SPDX): signed", "SBOM (CycloneDX): signed", f"built by {WORKFLOW}"):
         assert said in done.out, done.out
+
+
+def test_its_summary_shows_what_a_push_changes(program: Program, registry, tmp_path: Path) -> None:
+    project, name = copied("site-pip", tmp_path), registry("anonymous").name("acted/compared")
+    inputs = {
+        "project": "site-pip",
+        "tags": f"{name}:1",
+        "push": "true",
+        "diff-with": f"{name}:1",
+        "fail-on-growth": "1B",
+        "arguments": f"--base\n{lab_base('slim')}\n",
+        "version": "installed",
+    }
+    folders = [tmp_path / name for name in ("first", "second", "third")]
+    for folder in folders:
+        folder.mkdir()
+    first = Runner(folders[0], program.env, inputs)
+    assert "::warning title=containerize::cannot compare with" in first.run(tmp_path).out
+    source = (project / "app.py").read_text()
+    (project / "app.py").write_text(source + "\n# " + "".join(map(chr, range(33, 127))) + "\n")
+    too_large = Runner(folders[1], program.env, inputs)
+    assert "::error title=containerize::the image has grown" in too_large.run(tmp_path, code=4).out
+    page = too_large.summary.read_text()
+    assert "too large" in page and "`/app/app.py`" in page and "site (built here)" in page
+    second = Runner(folders[2], program.env, {**inputs, "fail-on-growth": "5%"})
+    second.run(tmp_path)
+    assert "within the limit" in second.summary.read_text()
+    assert second.outputs["digest"] != first.outputs["digest"], "compared before it was pushed"
 
 
 def test_a_failure_is_an_error_of_the_workflow(program: Program, tmp_path: Path) -> None:

@@ -168,7 +168,17 @@ def test_shown_settings_are_accepted(example: str, settings: str, program, clone
 
 
 def test_every_flag_is_documented(program) -> None:
-    verbs = ([], ["lock"], ["inspect"], ["verify"], ["rebase"], ["attest"], ["cache", "publish"])
+    verbs = (
+        [],
+        ["run"],
+        ["lock"],
+        ["inspect"],
+        ["diff"],
+        ["verify"],
+        ["rebase"],
+        ["attest"],
+        ["cache", "publish"],
+    )
     help_text = "".join(program(*verb, "--help", cwd=REPOSITORY).out for verb in verbs)
     flags = set(re.findall(r"--[a-z][a-z-]+", help_text)) - {"--help", "--version"}
     assert len(flags) > 40
@@ -176,7 +186,6 @@ def test_every_flag_is_documented(program) -> None:
     assert not flags - words, "flags that no page names"
     foreign = {
         "--rm",
-        "--read-only",
         "--remap-path-prefix",
         "--path",
         "--name",

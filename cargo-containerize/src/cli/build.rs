@@ -107,6 +107,13 @@ pub(crate) struct SayArgs {
     /// Output format
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: PrintFormat,
+    #[command(flatten)]
+    pub(crate) show: ShowArgs,
+}
+
+/// How much is shown beside the result, and how.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
     /// How to show progress
     #[arg(
         long,
@@ -272,11 +279,11 @@ pub(crate) struct ImageArgs {
     // Only `lock` lets it stand alone.
     #[arg(long, value_name = "HOW", num_args = 1)]
     check: Option<Option<CheckMode>>,
-    /// If libraries are missing: error or bundle (this machine's) [default: error]
+    /// If libraries are missing: error or bundle local ones [default: error]
     #[arg(long, value_name = "HOW")]
     native: Option<Native>,
     /// Compression of layers: gzip, zstd or none [default: gzip]
-    #[arg(long, value_name = "HOW", value_parser = compression)]
+    #[arg(long, value_name = "HOW", value_parser = compression, hide_short_help = true)]
     compression: Option<Compression>,
     /// Add a Debian package to the base
     #[arg(long, value_name = "PACKAGE")]
@@ -377,7 +384,7 @@ pub(crate) struct PythonArgs {
 }
 
 /// How images are built and transferred.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Build, cache and network options")]
 pub(crate) struct TransferArgs {
     /// Number of parallel jobs [default: the number of processors]
@@ -473,7 +480,7 @@ impl BuildArgs {
             "" => "--timings".to_owned(),
             formats => format!("--timings={formats}"),
         }));
-        flags.extend(self.say.color.map(|color| format!("--color={}", color.as_str())));
+        flags.extend(self.say.show.color.map(|color| format!("--color={}", color.as_str())));
         flags
     }
 }

@@ -20,6 +20,15 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
     (&[], BUILD),
     (&["build"], BUILD),
     (
+        &["run"],
+        &[
+            ("run", "with its ports on 127.0.0.1"),
+            ("run --load podman --read-only", "by Podman; only volumes can be written"),
+            ("run --publish 80:8080 --env-file .env -- --workers 2", "with arguments for the program"),
+            ("run --engine-arg=--network=host", "with a flag of the engine"),
+        ],
+    ),
+    (
         &["lock"],
         &[
             ("lock", "pin bases; make a missing lock file"),
@@ -44,6 +53,15 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
             ("inspect oci:target/containerize -v", "with all packages and settings"),
             ("inspect python:3.13-slim --html slim.html", "a page with a map"),
             ("inspect docker-daemon:app:1.0 --format json", ""),
+        ],
+    ),
+    (
+        &["diff"],
+        &[
+            ("diff ghcr.io/you/app:1.0 ghcr.io/you/app:1.1", "packages, files, sizes"),
+            ("diff ghcr.io/you/app:1.0", "the project, before a push"),
+            ("diff app:1.0 app:1.1 --fail-on-growth 5%", "with a limit of growth"),
+            ("diff app:1.0 app:1.1 --format markdown", "for a pull request"),
         ],
     ),
     (
@@ -169,9 +187,18 @@ mod tests {
         for words in ["containerize", "cargo containerize", "poetry containerize"] {
             let front_end = FrontEnd { command: Some(words.into()), ..FrontEnd::default() };
             let mut command = Cli::command_for(&front_end);
-            for verb in
-                ["build", "lock", "check", "verify", "attest", "index", "cache", "schema", "completions"]
-            {
+            for verb in [
+                "build",
+                "lock",
+                "check",
+                "diff",
+                "verify",
+                "attest",
+                "index",
+                "cache",
+                "schema",
+                "completions",
+            ] {
                 let verb = command.find_subcommand_mut(verb).expect("a verb");
                 let help = verb.render_long_help().to_string();
                 let (_, examples) = help.rsplit_once("\nExamples:\n").expect("examples");

@@ -4,11 +4,13 @@ mod attest;
 mod build;
 mod cache;
 mod check;
+mod diff;
 mod examples;
 mod index;
 mod inspect;
 mod lock;
 mod rebase;
+mod run;
 mod values;
 mod verify;
 
@@ -30,13 +32,15 @@ const STYLES: Styles = Styles::styled()
     .invalid(AnsiColor::Yellow.on_default().bold());
 
 pub(crate) use attest::AttestArgs;
-pub(crate) use build::{BuildArgs, Color, PrintFormat, Progress, SayArgs, TransferArgs};
+pub(crate) use build::{BuildArgs, Color, PrintFormat, Progress, SayArgs, ShowArgs, TransferArgs};
 pub(crate) use cache::{CacheArgs, CacheVerb, PublishArgs};
 pub(crate) use check::CheckArgs;
+pub(crate) use diff::{DiffArgs, DiffFormat, Limit};
 pub(crate) use index::IndexArgs;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use lock::PinArgs;
 pub(crate) use rebase::{RebaseArgs, Which};
+pub(crate) use run::RunArgs;
 pub(crate) use verify::{SignatoryArgs, Subject, VerifyArgs};
 
 /// Turn a Rust or Python project into an OCI image and push it: no Docker, no Dockerfile, no root
@@ -76,6 +80,11 @@ struct GroupFlags {
 pub(crate) enum Verb {
     /// Build images and deliver them (the default)
     Build(Box<BuildArgs>),
+    /// Build an image, load it into Docker or Podman, and run it
+    ///
+    /// The engine takes the place of this program: signals, the terminal and the exit code are the container's, which is
+    /// removed when it ends. What follows `--` goes to the program in the image.
+    Run(Box<RunArgs>),
     /// Pin the digests of registry bases in containerize.lock
     ///
     /// If a Python project has no lock file, or incomplete requirements, a pylock.toml is made first.
@@ -86,6 +95,11 @@ pub(crate) enum Verb {
     ///
     /// Any image will do. What is attached to it (SBOM, provenance, signatures) is listed, and not verified.
     Inspect(Box<InspectArgs>),
+    /// Show what two images differ in: packages, files, configuration, base, sizes
+    ///
+    /// Any images will do. The first is the older one, so whatever only the second has is added. Without the second, the
+    /// project here is built for it, and not pushed.
+    Diff(Box<DiffArgs>),
     /// Verify who has signed an image or files, or that its source gives the same image
     Verify(Box<VerifyArgs>),
     /// Lay an image in a registry on another base, without building it
@@ -162,6 +176,12 @@ impl Cli {
     }
 }
 
+/// Reads flags of `build` that stand behind those of another verb.
+pub(crate) fn build_flags(words: &[std::ffi::OsString]) -> Result<BuildArgs, clap::Error> {
+    let command = BuildArgs::augment_args(clap::Command::new("build").no_binary_name(true));
+    BuildArgs::from_arg_matches(&without_empty_variables(command).try_get_matches_from(words)?)
+}
+
 /// CI systems leave variables empty that nobody has set: they count as not set.
 fn without_empty_variables(command: clap::Command) -> clap::Command {
     let is_empty = |arg: &clap::Arg| {
@@ -186,7 +206,7 @@ fn with_plain_usage(mut command: clap::Command) -> clap::Command {
     command
 }
 
-const VERBS_WITH_GROUPS: [&str; 2] = ["build", "lock"];
+const VERBS_WITH_GROUPS: [&str; 3] = ["build", "lock", "run"];
 
 /// The groups that flags of Poetry's kind name.
 fn groups(matches: &clap::ArgMatches) -> Result<GroupChanges, clap::Error> {

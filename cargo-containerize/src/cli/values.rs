@@ -2,8 +2,10 @@
 
 use containerize_core::Error;
 use containerize_core::base::spec::BaseSpec;
+use containerize_core::inspect::GrowthLimit;
 use containerize_core::registry::Mirror;
 use containerize_core::sink::{Daemon, Output};
+use containerize_core::store::parse_size;
 
 /// Reads a place for the image.
 pub(super) fn output(text: &str) -> Result<Output, String> {
@@ -55,9 +57,45 @@ impl std::str::FromStr for Mirrors {
     }
 }
 
+/// How much an image may have grown, as it was typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Limit {
+    pub(crate) text: String,
+    pub(crate) limit: GrowthLimit,
+}
+
+impl std::str::FromStr for Limit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "expected a percentage or a size, for example 5% or 10MB".to_owned();
+        let limit = match text.strip_suffix('%') {
+            Some(percent) => {
+                let percent: f64 = percent.trim().parse().map_err(|_| wrong())?;
+                let is_sane = (0.0..=1e6).contains(&percent);
+                GrowthLimit::Millionths(is_sane.then_some((percent * 1e4).round() as u64).ok_or_else(wrong)?)
+            }
+            None => GrowthLimit::Bytes(parse_size(text).map_err(|_| wrong())?),
+        };
+        Ok(Self { text: text.to_owned(), limit })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_is_a_part_or_a_size() {
+        let read = |text: &str| text.parse::<Limit>().map(|limit| limit.limit);
+        assert_eq!(read("5%"), Ok(GrowthLimit::Millionths(50_000)));
+        assert_eq!(read("0.5 %"), Ok(GrowthLimit::Millionths(5_000)));
+        assert_eq!(read("0"), Ok(GrowthLimit::Bytes(0)));
+        assert_eq!(read("10MB"), Ok(GrowthLimit::Bytes(10_000_000)));
+        for wrong in ["", "%", "-1%", "NaN%", "inf%", "much"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_pair_may_have_an_empty_value_but_no_empty_name() {

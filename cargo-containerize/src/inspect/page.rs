@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use containerize_core::inspect::{Inspection, PlatformView};
-use containerize_core::oci::Digest;
+use containerize_core::oci::{Digest, Platform};
 
 use crate::render::bytes;
 
@@ -19,20 +19,27 @@ const MOST_PACKAGES: usize = 5_000;
 pub(super) fn page(found: &Inspection) -> String {
     let sections: String = found.platforms.iter().enumerate().map(|(at, view)| platform(at, view)).collect();
     let digest = found.digest.as_ref().map(Digest::to_string).unwrap_or_default();
-    let title = Text(&found.image);
+    let header = format!(
+        "<p class=\"dim\"><code>{digest}</code></p>\n{}\
+         <noscript><p>The map, sorting and filters need JavaScript; all else is here.</p></noscript>\n",
+        navigation(found.platforms.iter().map(|view| &view.platform))
+    );
+    frame(&found.image, &header, &format!("{sections}{}", attached(found)))
+}
+
+/// A page that needs nothing from elsewhere, around its own HTML.
+pub(crate) fn frame(title: &str, header: &str, main: &str) -> String {
+    let title = Text(title);
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src '{}'; script-src '{}'; \
          base-uri 'none'; form-action 'none'\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"referrer\" content=\"no-referrer\">\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
-         <header>\n<h1>{title}</h1>\n<p class=\"dim\"><code>{digest}</code></p>\n{}\
-         <noscript><p>The map, sorting and filters need JavaScript; all else is here.</p></noscript>\n</header>\n\
-         <main>\n{sections}{}</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n",
+         <header>\n<h1>{title}</h1>\n{header}</header>\n\
+         <main>\n{main}</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n",
         source(STYLE),
         source(SCRIPT),
-        navigation(found),
-        attached(found),
     )
 }
 
@@ -41,13 +48,14 @@ fn source(text: &str) -> String {
     format!("sha256-{}", BASE64.encode(Digest::of(text.as_bytes()).as_bytes()))
 }
 
-fn navigation(found: &Inspection) -> String {
-    if found.platforms.len() < 2 {
+/// Links to the sections of the platforms, if there are several.
+pub(crate) fn navigation<'p>(platforms: impl ExactSizeIterator<Item = &'p Platform>) -> String {
+    if platforms.len() < 2 {
         return String::new();
     }
-    let items = found.platforms.iter().enumerate();
+    let items = platforms.enumerate();
     let items: String = items
-        .map(|(at, view)| format!("<li><a href=\"#p{at}\">{}</a></li>", Text(&view.platform.to_string())))
+        .map(|(at, platform)| format!("<li><a href=\"#p{at}\">{}</a></li>", Text(&platform.to_string())))
         .collect();
     format!("<nav aria-label=\"Platforms\"><ul>{items}</ul></nav>\n")
 }
@@ -61,13 +69,10 @@ fn platform(at: usize, view: &PlatformView) -> String {
         ("packages", view.packages.len().to_string()),
         ("base", base(view)),
     ];
-    let facts: String = facts
-        .iter()
-        .map(|(name, value)| format!("<div><dt>{name}</dt><dd>{}</dd></div>", Text(value)))
-        .collect();
+    let facts = facts_list(&facts);
     let data = serde_json::to_string(&view.map).unwrap_or_default();
     format!(
-        "<h2 id=\"p{at}\">{}</h2>\n<dl>{facts}</dl>\n<section class=\"picture\" aria-label=\"Map of layers, packages and files\">\n\
+        "<h2 id=\"p{at}\">{}</h2>\n{facts}<section class=\"picture\" aria-label=\"Map of layers, packages and files\">\n\
          <h3>Where the bytes are</h3>\n<p class=\"dim\">Choose a region to look into it, Escape to go back.</p>\n\
          <ul class=\"key\"><li><i class=\"kb\"></i>layer of the base</li><li><i class=\"kl\"></i>layer</li>\
          <li><i class=\"kp\"></i>Python</li><li><i class=\"kd\"></i>Debian</li><li><i class=\"ka\"></i>Alpine</li>\
@@ -78,6 +83,13 @@ fn platform(at: usize, view: &PlatformView) -> String {
         data.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"),
         tables(view)
     )
+}
+
+/// Names and values side by side.
+pub(crate) fn facts_list(facts: &[(&str, String)]) -> String {
+    let all = facts.iter();
+    let all = all.map(|(name, value)| format!("<div><dt>{name}</dt><dd>{}</dd></div>", Text(value)));
+    format!("<dl>{}</dl>\n", all.collect::<String>())
 }
 
 fn base(view: &PlatformView) -> String {
@@ -178,7 +190,7 @@ fn attached(found: &Inspection) -> String {
 }
 
 /// A text of a page: what means something to a browser is escaped.
-struct Text<'t>(&'t str);
+pub(crate) struct Text<'t>(pub(crate) &'t str);
 
 impl Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -194,22 +206,27 @@ impl Display for Text<'_> {
 }
 
 /// A cell of a table: how it is shown, and for numbers what it is sorted by.
-struct Cell {
+pub(crate) struct Cell {
     shown: String,
-    number: Option<u64>,
+    number: Option<i128>,
 }
 
 impl Cell {
-    fn text(text: impl Into<String>) -> Self {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
         Self { shown: text.into(), number: None }
     }
 
     fn number(number: u64) -> Self {
-        Self { shown: number.to_string(), number: Some(number) }
+        Self { shown: number.to_string(), number: Some(number.into()) }
     }
 
-    fn size(size: u64) -> Self {
-        Self { shown: bytes(size), number: Some(size) }
+    pub(crate) fn size(size: u64) -> Self {
+        Self { shown: bytes(size), number: Some(size.into()) }
+    }
+
+    /// A number that is shown as this text.
+    pub(crate) fn shown_as(shown: String, number: i128) -> Self {
+        Self { shown, number: Some(number) }
     }
 }
 
@@ -224,7 +241,7 @@ impl Display for Cell {
 }
 
 /// A table, if it has rows. Columns of numbers begin with `#`.
-fn table(title: &str, columns: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> String {
+pub(crate) fn table(title: &str, columns: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> String {
     let rows: Vec<String> = rows
         .map(|row| format!("<tr>{}</tr>\n", row.iter().map(Cell::to_string).collect::<String>()))
         .collect();

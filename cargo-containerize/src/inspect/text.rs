@@ -10,13 +10,12 @@ use containerize_core::inspect::{
 use containerize_core::words;
 use containerize_core::words::Command;
 
+use crate::columns::{LINE, cut, plural};
 use crate::front_end::Speech;
 use crate::render::bytes;
 
 /// Columns before the sizes.
 const NAME: usize = 58;
-/// Columns of a line.
-const LINE: usize = 100;
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
@@ -193,13 +192,4 @@ fn row(name: &str, numbers: [&str; 3], width: usize) -> String {
     let name = console::pad_str(&name, width, console::Alignment::Left, None).into_owned();
     let [first, second, third] = numbers;
     format!("{name}  {first:>10} {second:>10} {third:>8}")
-}
-
-/// As much of a text as fits so many columns.
-fn cut(text: &str, width: usize) -> String {
-    console::truncate_str(text, width, "…").into_owned()
-}
-
-fn plural(count: u64, one: &'static str, many: &'static str) -> &'static str {
-    if count == 1 { one } else { many }
 }

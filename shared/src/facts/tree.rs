@@ -105,6 +105,13 @@ impl<T> Tree<T> {
         self.nodes.values_mut()
     }
 
+    /// Whether there is something below `path`.
+    pub fn has_below(&self, path: &str) -> bool {
+        let prefix = format!("{path}/");
+        let mut from = self.nodes.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
+        from.next().is_some_and(|(path, _)| path.starts_with(&prefix))
+    }
+
     /// The number of nodes.
     pub fn len(&self) -> usize {
         self.nodes.len()

@@ -1,9 +1,12 @@
 //! What the configuration of an image says, row by row, and where each value came from.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Image, shown};
+use crate::oci::{Extra, ImageConfig};
 use crate::redact::shown_variable;
 use crate::trust::Provenance;
 
@@ -49,51 +52,101 @@ impl Origin {
     }
 }
 
-/// All rows.
+/// All rows, and where their values came from.
 pub(super) fn settings(image: &Image) -> Vec<Setting> {
-    let said = &image.config.config;
     let origins =
         image.provenance.as_ref().map(|provenance| Origins::of(provenance, &image.platform.to_string()));
-    let mut rows = Rows { rows: Vec::new(), origins };
+    let setting = |row: Row<'_>| {
+        let value = row.visible();
+        let origin = origins.as_ref().and_then(|origins| origins.origin(row.key, row.name, &value));
+        Setting { key: row.key, name: row.name.map(shown), value: shown(&value), origin }
+    };
+    rows(&image.config).into_iter().map(setting).collect()
+}
+
+/// A value as the configuration has it: neither tamed nor blanked.
+pub(super) struct Row<'c> {
+    pub(super) key: &'static str,
+    pub(super) name: Option<&'c str>,
+    pub(super) value: Cow<'c, str>,
+}
+
+impl Row<'_> {
+    /// The value; that of a variable whose name speaks of a secret is blank.
+    pub(super) fn visible(&self) -> Cow<'_, str> {
+        match (self.key, self.name) {
+            ("env", Some(name)) => shown_variable(name, &self.value),
+            _ => Cow::Borrowed(&self.value),
+        }
+    }
+}
+
+/// All that a configuration says, in the order in which it is told.
+pub(super) fn rows(config: &ImageConfig) -> Vec<Row<'_>> {
+    let said = &config.config;
+    let mut rows = Rows(Vec::new());
     rows.words("entrypoint", said.entrypoint.as_deref());
     rows.words("cmd", said.cmd.as_deref());
     rows.text("user", said.user.as_deref());
     rows.text("workdir", said.working_dir.as_deref());
     for line in &said.env {
         let (name, value) = line.split_once('=').unwrap_or((line, ""));
-        rows.add("env", Some(name), &shown_variable(name, value));
+        rows.add("env", Some(name), value);
     }
-    said.exposed_ports.keys().for_each(|port| rows.add("ports", None, port));
-    said.volumes.keys().for_each(|path| rows.add("volumes", None, path));
+    said.exposed_ports.keys().for_each(|port| rows.add("ports", None, port.as_str()));
+    said.volumes.keys().for_each(|path| rows.add("volumes", None, path.as_str()));
     rows.text("stop-signal", said.stop_signal.as_deref());
     if let Some(check) = &said.healthcheck {
-        rows.add("healthcheck", None, &json!(check.test).to_string());
+        rows.add("healthcheck", None, json!(check.test).to_string());
     }
-    said.labels.iter().for_each(|(name, value)| rows.add("labels", Some(name), value));
-    rows.text("created", image.config.created.as_deref());
-    rows.rows
+    said.labels.iter().for_each(|(name, value)| rows.add("labels", Some(name), value.as_str()));
+    rows.text("created", config.created.as_deref());
+    rows.0
 }
 
-struct Rows {
-    rows: Vec<Setting>,
-    origins: Option<Origins>,
+/// What it says beyond that: the times of a health check, and whatever Docker and others keep there.
+pub(super) fn further_rows(config: &ImageConfig) -> Vec<Row<'_>> {
+    let mut rows = Rows(Vec::new());
+    if let Some(check) = &config.config.healthcheck {
+        let times = [
+            ("interval", check.interval),
+            ("timeout", check.timeout),
+            ("start-period", check.start_period),
+            ("retries", check.retries.map(u64::from)),
+        ];
+        for (name, value) in times {
+            if let Some(value) = value {
+                rows.add("healthcheck", Some(name), value.to_string());
+            }
+        }
+        rows.others("healthcheck", &check.extra);
+    }
+    rows.text("author", config.author.as_deref());
+    rows.others("other", &config.config.extra);
+    rows.others("other", &config.extra);
+    rows.0
 }
 
-impl Rows {
-    fn add(&mut self, key: &'static str, name: Option<&str>, value: &str) {
-        let origin = self.origins.as_ref().and_then(|origins| origins.origin(key, name, value));
-        self.rows.push(Setting { key, name: name.map(shown), value: shown(value), origin });
+struct Rows<'c>(Vec<Row<'c>>);
+
+impl<'c> Rows<'c> {
+    fn add(&mut self, key: &'static str, name: Option<&'c str>, value: impl Into<Cow<'c, str>>) {
+        self.0.push(Row { key, name, value: value.into() });
     }
 
-    fn text(&mut self, key: &'static str, value: Option<&str>) {
+    fn text(&mut self, key: &'static str, value: Option<&'c str>) {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             self.add(key, None, value);
         }
     }
 
+    fn others(&mut self, key: &'static str, values: &'c Extra) {
+        values.iter().for_each(|(name, value)| self.add(key, Some(name), value.to_string()));
+    }
+
     fn words(&mut self, key: &'static str, words: Option<&[String]>) {
         if let Some(words) = words.filter(|words| !words.is_empty()) {
-            self.add(key, None, &json!(words).to_string());
+            self.add(key, None, json!(words).to_string());
         }
     }
 }

@@ -65,6 +65,16 @@ pub struct Held {
     pub files: u64,
 }
 
+/// Why the layer with the project's own files is there.
+const PROJECT: &str = "the project";
+
+impl LayerView {
+    /// Whether it holds what the project itself is.
+    pub(super) fn is_of_project(&self) -> bool {
+        self.reason.as_deref() == Some(PROJECT)
+    }
+}
+
 /// What a layer may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case", untagged)]
@@ -127,7 +137,7 @@ pub(super) fn views(
 }
 
 /// The folder that a file of no package is counted in: its first two names, or three below the usual folders.
-fn folder(path: &str) -> &str {
+pub(super) fn folder(path: &str) -> &str {
     let depth = if ["usr/", "var/"].iter().any(|start| path.starts_with(start)) { 3 } else { 2 };
     let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
     parent.match_indices('/').nth(depth - 1).map_or(parent, |(end, _)| &parent[..end])
@@ -182,7 +192,7 @@ fn reason(is_own: bool, title: &str, holds: &[Held], provenance: Option<&Provena
         }
         _ if is(PackageKind::Python) => "a distribution that the lock pins",
         _ if is(PackageKind::Debian) => "a package of the key `debian`, or one that it needs",
-        _ => "the project",
+        _ => PROJECT,
     };
     words.into()
 }

@@ -4,6 +4,8 @@
 //! Everything here is a value; texts of the image are tamed, so that none of them can steer a terminal.
 
 mod configuration;
+mod diff;
+mod laid;
 mod layers;
 mod map;
 mod packages;
@@ -14,6 +16,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use configuration::{Origin, Setting};
+pub use diff::{
+    BaseChange, Cause, CauseKind, Change, Changes, Counts, Diff, FileChange, FileChanges, FileKind,
+    FileState, FileSum, Growth, GrowthLimit, GrowthPart, Installed, LayerChange, LayerChanges, Measure,
+    PackageChange, PackageChanges, PlatformDiff, SettingChange, SettingChanges, Side, Sides, Sort, diff,
+};
+pub use laid::{Laid, Totals};
 pub use layers::{Folder, Held, HeldKind, LayerView};
 pub use map::Region;
 pub use packages::{Package, PackageKind};
@@ -24,7 +32,6 @@ use crate::facts::details::LayerDetails;
 use crate::facts::files::LayerFiles;
 use crate::oci::{Descriptor, Digest, ImageConfig, Platform};
 use crate::trust::Provenance;
-use stack::Stack;
 
 /// The version of the JSON that an [`Inspection`] is: fields may be added to it, and none changes its meaning.
 pub const SCHEMA: u32 = 1;
@@ -170,19 +177,17 @@ fn perhaps_as_text<S: serde::Serializer>(value: &Option<Digest>, serializer: S) 
 }
 
 /// What one platform's image is made of.
-pub fn view(mut image: Image) -> PlatformView {
-    let mut stack = Stack::of(&mut image.layers);
-    let packages = packages::find(&mut stack, &image.layers, &image.bills);
-    let layers = layers::views(&stack, &packages, &image.layers, image.provenance.as_ref());
+pub fn view(image: Image) -> PlatformView {
+    let laid = Laid::of(image);
+    let Totals { stored, unpacked, size, files } = laid.totals();
+    let Laid { image, stack, packages, layers, .. } = laid;
     let seen: Vec<(&str, &stack::File)> = stack.files().collect();
-    let own = image.layers.iter().filter(|layer| layer.is_own == Some(true)).count();
-    let base = base(&image, own);
     PlatformView {
-        stored: layers.iter().map(|layer| layer.stored).sum(),
-        unpacked: layers.iter().map(|layer| layer.unpacked).sum(),
-        size: seen.iter().map(|(_, file)| file.size).sum(),
-        files: seen.len() as u64,
-        base,
+        stored,
+        unpacked,
+        size,
+        files,
+        base: base(&image),
         configuration: configuration::settings(&image),
         largest: smaller::largest(&seen, &packages),
         copies: smaller::copies(&seen),
@@ -196,7 +201,7 @@ pub fn view(mut image: Image) -> PlatformView {
     }
 }
 
-fn base(image: &Image, own: usize) -> Option<Base> {
+fn base(image: &Image) -> Option<Base> {
     let is_known = image.layers.iter().any(|layer| layer.is_own.is_some());
     if image.base.is_none() && !is_known {
         return None;
@@ -205,7 +210,7 @@ fn base(image: &Image, own: usize) -> Option<Base> {
     Some(Base {
         name: image.base.as_ref().map(|(name, _)| shown(name)).or_else(|| made_here(&image.layers)),
         digest: image.base.as_ref().map(|(_, digest)| shown(digest)).filter(|digest| !digest.is_empty()),
-        layers: is_known.then(|| image.layers.len() - own),
+        layers: is_known.then(|| below().count()),
         stored: is_known.then(|| below().map(|layer| layer.descriptor.size).sum()),
     })
 }

@@ -66,6 +66,14 @@ impl PackageKind {
         }
     }
 
+    /// A name as all spellings of it have it.
+    pub(super) fn plain_name(self, name: &str) -> String {
+        match self {
+            Self::Python => name.to_lowercase().replace(['_', '.'], "-"),
+            _ => name.to_owned(),
+        }
+    }
+
     fn of_purl(ecosystem: &str) -> Option<Self> {
         Some(match ecosystem {
             "deb" => Self::Debian,
@@ -196,14 +204,8 @@ fn claim_compiled(stack: &mut Stack) {
 
 /// Adds what bills of materials say: licences, and packages that leave no trace in the files, such as crates.
 fn add_listed(all: &mut Vec<Package>, bills: &[Value]) {
-    let key = |kind: PackageKind, name: &str, version: &str| {
-        let name = if kind == PackageKind::Python {
-            name.to_lowercase().replace(['_', '.'], "-")
-        } else {
-            name.to_owned()
-        };
-        (kind, name, version.to_owned())
-    };
+    let key =
+        |kind: PackageKind, name: &str, version: &str| (kind, kind.plain_name(name), version.to_owned());
     let mut known: HashMap<(PackageKind, String, String), usize> = HashMap::new();
     for (at, package) in all.iter().enumerate() {
         known.entry(key(package.kind, &package.name, &package.version)).or_insert(at);

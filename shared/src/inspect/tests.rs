@@ -12,7 +12,7 @@ use crate::oci::media_type::OCI_LAYER;
 use crate::store::{Blob, Store};
 
 /// A layer by its entries: a path that ends with `/` is a folder, one with ` -> ` a link, and ` => ` a hard link.
-fn layer(made_by: &str, is_own: Option<bool>, entries: &[(&str, &str)]) -> Layer {
+pub(super) fn layer(made_by: &str, is_own: Option<bool>, entries: &[(&str, &str)]) -> Layer {
     let mut tar = Builder::new(Vec::new());
     for (path, content) in entries {
         let mut header = Header::new_ustar();
@@ -50,7 +50,7 @@ fn layer(made_by: &str, is_own: Option<bool>, entries: &[(&str, &str)]) -> Layer
     Layer { descriptor, diff_id, made_by: made_by.into(), is_own, facts, details, files }
 }
 
-fn image(layers: Vec<Layer>) -> Image {
+pub(super) fn image(layers: Vec<Layer>) -> Image {
     Image {
         platform: Platform::linux("amd64"),
         digest: None,
@@ -62,7 +62,7 @@ fn image(layers: Vec<Layer>) -> Image {
     }
 }
 
-const SITE: &str = "app/lib/python3.13/site-packages";
+pub(super) const SITE: &str = "app/lib/python3.13/site-packages";
 
 fn of_two() -> Vec<Layer> {
     let status = "Package: libz\nStatus: install ok installed\nVersion: 1.2\nArchitecture: amd64\n\n";

@@ -13,7 +13,7 @@ use super::progress::Progress;
 use super::{Client, short};
 use crate::error::{Context, Error, Result};
 use crate::event::{Motion, Outcome};
-use crate::http::{Failure, Request, Response};
+use crate::http::{Cause, Failure, Request, Response, Spent, StatusCode};
 use crate::oci::{Descriptor, Digest, Repository};
 use crate::store::Store;
 use crate::words;
@@ -180,13 +180,35 @@ impl Client {
     /// # Errors
     /// As [`Client::fetch_blob`], but for the disk.
     pub async fn read_blob(&self, repository: &Repository, descriptor: &Descriptor) -> Result<Vec<u8>> {
-        let digest = &descriptor.digest;
-        self.refuse_offline(|| format!("the blob {} of {repository}", short(digest)))?;
+        self.read_small(repository, descriptor)
+            .await?
+            .map_err(|spent| spent.explain(unreadable(repository, descriptor)))
+    }
+
+    /// As [`Client::read_blob`]; `None` where the registry says that it is not there.
+    ///
+    /// # Errors
+    /// As there, for everything else.
+    pub async fn read_blob_if_there(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+    ) -> Result<Option<Vec<u8>>> {
+        match self.read_small(repository, descriptor).await? {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(spent) if spent.failure.cause == Cause::Status(StatusCode::NOT_FOUND) => Ok(None),
+            Err(spent) => Err(spent.explain(unreadable(repository, descriptor))),
+        }
+    }
+
+    async fn read_small(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+    ) -> Result<Result<Vec<u8>, Spent>> {
+        self.refuse_offline(|| format!("the blob {} of {repository}", short(&descriptor.digest)))?;
         let read = |place| async move { self.read_once(&place, descriptor).await };
-        let fetched = self.0.http.retry(|_| self.read_anywhere(repository, read)).await;
-        fetched.map_err(|spent| {
-            spent.explain(format!("cannot fetch the blob {} from {repository}", short(digest)))
-        })
+        Ok(self.0.http.retry(|_| self.read_anywhere(repository, read)).await)
     }
 
     async fn read_once(&self, repository: &Repository, descriptor: &Descriptor) -> Result<Vec<u8>, Failure> {
@@ -227,6 +249,10 @@ impl Client {
 fn too_short(descriptor: &Descriptor, count: u64) -> Failure {
     let words = format!("the blob ended after {count} of {} bytes", descriptor.size);
     Failure::passing(Error::network(words))
+}
+
+fn unreadable(repository: &Repository, descriptor: &Descriptor) -> String {
+    format!("cannot fetch the blob {} from {repository}", short(&descriptor.digest))
 }
 
 fn wrong_size(descriptor: &Descriptor, got: &str) -> Failure {

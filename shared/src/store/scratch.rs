@@ -7,10 +7,13 @@ use tempfile::{SpooledTempFile, TempDir};
 use crate::error::{Error, Result};
 
 /// A folder that goes when it is dropped.
+pub type Folder = TempDir;
+
+/// A new folder among the temporary files.
 ///
 /// # Errors
 /// When it cannot be made: said of the folder for temporary files.
-pub fn folder() -> Result<TempDir> {
+pub fn folder() -> Result<Folder> {
     tempfile::tempdir().map_err(refused)
 }
 

@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 
 use super::hang;
 use super::ingredients::Packed;
-use super::outcome::{Delivered, PlatformResult};
+use super::outcome::{Delivered, Loaded, PlatformResult};
 use super::parallel::in_parallel;
 use super::preflight::preflight;
 use super::request::Request;
@@ -20,7 +20,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::image::ImageSet;
 use crate::interrupt;
-use crate::oci::{Platform, Reference};
+use crate::oci::{ImageConfig, Platform, Reference};
 use crate::plan::Plan;
 use crate::registry::{Credentials, Explicit};
 use crate::sink::{self, Output};
@@ -141,13 +141,16 @@ async fn deliver(
             }
         }
     }
+    let mut loaded = Vec::new();
     for daemon in &request.load {
         events.step("Loading", format!("into {}", daemon.program()));
         let chosen = sets.iter().map(for_this_machine).collect::<Result<Vec<_>>>()?;
         for set in &chosen {
             sink::Loader { client, store, events }.load(*daemon, &names(set, None), set).await?;
         }
+        loaded = chosen.iter().map(in_engine).collect();
     }
+    let mut loaded = loaded.into_iter();
     let asking = sets.iter().filter(|_| request.push).map(|set| sink::ask(client, set));
     // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
     let asking: Vec<BoxFuture<'_, Result<sink::Asked<'_>>>> = asking.map(|ask| Box::pin(ask) as _).collect();
@@ -176,9 +179,17 @@ async fn deliver(
                 .map(ToString::to_string)
                 .chain(request.load.iter().map(|daemon| daemon.program().to_owned()))
                 .collect(),
+            loaded: loaded.next().flatten(),
         });
     }
     Ok(delivered)
+}
+
+/// What an engine has that was given this set.
+fn in_engine(set: &ImageSet) -> Option<Loaded> {
+    let name = names(set, None).into_iter().next()?;
+    let config: ImageConfig = serde_json::from_reader(set.images.first()?.config.open().ok()?).ok()?;
+    Some(Loaded { name, ports: config.config.exposed_ports.into_keys().collect() })
 }
 
 fn platform_result(image: &crate::image::Image) -> PlatformResult {

@@ -34,6 +34,10 @@ pub(super) fn check(
     hooks: &hooks::Planned,
     made: &[PathBuf],
 ) -> Result<()> {
+    if request.runs && images.len() != 1 {
+        return Err(Error::usage(format!("one image can be run, and this call makes {}", images.len()))
+            .hint(words!("choose one with {}, or with --bin", flag("package"))));
+    }
     refuse_docker_format(request, images)?;
     refuse_streams(request)?;
     hang::check(request, images.len())?;

@@ -52,7 +52,7 @@ pub use language::Language;
 pub use lock::lock;
 pub use merge::merge;
 pub use moved::{Moved, MovedBase, MovedPackages, MovedPlatform, PackageChange, VersionChange};
-pub use outcome::{Delivered, Locked, Outcome, Pinning, PlatformResult};
+pub use outcome::{Delivered, Loaded, Locked, Outcome, Pinning, PlatformResult};
 pub use policy::{Judge, Judged};
 pub use preflight::{Checked, Examiner};
 pub use publish::{Published, publish};
@@ -142,7 +142,8 @@ async fn tell<R: Recipe>(request: &Request, events: &Events) -> Result<Outcome> 
         attempt::with_loan(&workshop, &recipe.references(), once).await
     });
     let told = told.await?;
-    if let (Outcome::Built(delivered), None) = (&told, &request.repeats) {
+    let is_wanted = request.repeats.is_none() && !request.is_trial;
+    if let (Outcome::Built(delivered), true) = (&told, is_wanted) {
         hooks::after(&hooks, delivered, |hooks, image| recipe.concerns(hooks, image), events)?;
     }
     Ok(told)

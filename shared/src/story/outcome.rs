@@ -62,6 +62,18 @@ pub struct Delivered {
     pub platforms: Vec<PlatformResult>,
     /// Places outside registries, as `--output` and `--load` name them.
     pub outputs: Vec<String>,
+    /// What a local engine has of it, where it was loaded.
+    #[serde(skip)]
+    pub loaded: Option<Loaded>,
+}
+
+/// An image in a local engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// A name that it has there.
+    pub name: Reference,
+    /// The ports that it declares, such as `8080/tcp`.
+    pub ports: Vec<String>,
 }
 
 /// The image of one platform.

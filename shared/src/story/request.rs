@@ -49,8 +49,12 @@ pub struct Request {
     pub push: bool,
     /// `--load`.
     pub load: Vec<Daemon>,
+    /// Whether the image is run when it is loaded: then there must be one.
+    pub runs: bool,
     /// `--dry-run`: plan and stop.
     pub dry_run: bool,
+    /// Whether the images are only made to be looked at, so that the commands after a build are not run.
+    pub is_trial: bool,
     /// Whether layers made before may be taken from the cache.
     pub use_cache: bool,
     /// The build that this one repeats, where it does.

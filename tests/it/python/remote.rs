@@ -67,18 +67,56 @@ pub(super) fn without_wheels(project: &Project) {
     project.write(&[("wheels/greeting-1.0-py3-none-any.whl", "gone")]);
 }
 
-/// The pages of the cache, as they are compressed.
-pub(crate) fn pages(registry: &TestRegistry, tag: &str) -> Vec<Value> {
+/// The descriptors of the cache's layers whose type has these letters.
+fn layers(registry: &TestRegistry, tag: &str, kind: &str) -> Vec<Value> {
     let (_, manifest) = registry.manifest("me/app", tag).expect("a cache");
     let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
-    let layers = manifest["layers"].as_array().expect("layers");
-    let layers =
-        layers.iter().filter(|layer| layer["mediaType"].as_str().is_some_and(|kind| kind.ends_with("+zstd")));
-    let read = layers.map(|layer| {
-        let page = registry.blob("me/app", layer["digest"].as_str().expect("a digest")).expect("a page");
-        serde_json::from_slice(&zstd::decode_all(&page[..]).expect("zstd")).expect("JSON")
-    });
-    read.collect()
+    let layers = manifest["layers"].as_array().expect("layers").iter();
+    let is_it = |layer: &&Value| layer["mediaType"].as_str().is_some_and(|of| of.contains(kind));
+    layers.filter(is_it).cloned().collect()
+}
+
+fn bytes(registry: &TestRegistry, layer: &Value) -> Vec<u8> {
+    registry.blob("me/app", layer["digest"].as_str().expect("a digest")).expect("a blob").to_vec()
+}
+
+/// The pages of the cache, with what was added to them later. All that they told before it is older.
+pub(crate) fn pages(registry: &TestRegistry, tag: &str) -> Vec<Value> {
+    let texts = layers(registry, tag, ".page.");
+    let texts: Vec<Vec<u8>> =
+        texts.iter().map(|layer| zstd::decode_all(&bytes(registry, layer)[..]).expect("zstd")).collect();
+    let mut pages: Vec<Value> =
+        texts.iter().map(|text| serde_json::from_slice(text).expect("JSON")).collect();
+    for layer in layers(registry, tag, ".changes.") {
+        let packed = bytes(registry, &layer);
+        let decoder = zstd::stream::read::Decoder::with_dictionary(&packed[..], &texts[0]).expect("zstd");
+        let changes: Value = serde_json::from_reader(decoder).expect("JSON");
+        for (page, changes) in pages.iter_mut().zip([&changes["first"], &changes["rest"]]) {
+            add(page, changes);
+        }
+    }
+    pages
+}
+
+fn add(page: &mut Value, changes: &Value) {
+    let mut entries = changes["entries"].as_array().expect("entries").clone();
+    let is_told = |entry: &Value| {
+        let mut told = changes["entries"].as_array().into_iter().flatten();
+        told.any(|told| told["table"] == entry["table"] && told["key"] == entry["key"])
+    };
+    for entry in page["entries"].as_array().expect("entries").iter().filter(|entry| !is_told(entry)) {
+        let age = entry["age"].as_u64().unwrap_or_default() + 1;
+        let mut older = entry.clone();
+        older["age"] = json!(age);
+        entries.push(older);
+    }
+    page["entries"] = json!(entries);
+    for blob in changes["blobs"].as_array().expect("blobs") {
+        page["blobs"].as_array_mut().expect("blobs").push(blob.clone());
+    }
+    for (layer, home) in changes["layers"].as_object().expect("layers") {
+        page["layers"][layer] = home.clone();
+    }
 }
 
 /// Puts other pages in the place of the cache's.
@@ -198,14 +236,13 @@ fn who_signs_believes_only_what_the_same_signer_has_written() {
     let mut poisoned = pages(&registry, TAG);
     let entries = poisoned[0]["entries"].as_array().expect("entries").clone();
     let keyed: Vec<&Value> = entries.iter().filter(|entry| entry["table"] == "keyed-layers").collect();
-    // The known wheel is what the other one's build had no use for.
-    let known = keyed.iter().find(|entry| entry["age"].is_number()).expect("the known wheel");
-    let known = known["key"].clone();
-    let title = |entry: &Value| entry["value"]["digest"].as_str().map(str::to_owned);
     let (_, image) = registry.manifest("me/app", "1").expect("the image");
-    let foreign = keyed.iter().filter(|entry| entry["key"] != known);
-    let foreign =
-        foreign.filter(|entry| title(entry).is_some_and(|d| String::from_utf8_lossy(&image).contains(&d)));
+    let image = String::from_utf8_lossy(&image).into_owned();
+    let title = |entry: &Value| entry["value"]["digest"].as_str().map(str::to_owned);
+    let is_used = |entry: &Value| title(entry).is_some_and(|digest| image.contains(&digest));
+    // The known wheel's layer is one that the other one's image does not have.
+    let known = keyed.iter().find(|entry| !is_used(entry)).expect("the known wheel")["key"].clone();
+    let foreign = keyed.iter().filter(|entry| entry["key"] != known && is_used(entry));
     let foreign: Vec<Value> = foreign.map(|entry| entry["value"].clone()).collect();
     for foreign in foreign {
         for entry in poisoned[0]["entries"].as_array_mut().expect("entries") {
@@ -324,6 +361,152 @@ fn machines_that_write_one_after_the_other_lose_nothing() {
     assert!(done.stderr().contains("is not a cache that this version can read"), "{}", done.shown());
     let (_, kept) = registry.manifest("me/app", TAG).expect("the other");
     assert!(String::from_utf8_lossy(&kept).contains("cache.v2"));
+}
+
+#[test]
+fn a_changed_line_is_added_beside_the_pages_and_read_without_a_request() {
+    let (project, registry) = (shop(), TestRegistry::open());
+    push(&project, &registry, "one", &[]).succeed();
+    let before = layers(&registry, TAG, ".page.");
+    assert!(layers(&registry, TAG, ".changes.").is_empty());
+    let mut last = None;
+    for (number, machine) in ["two", "three", "four"].into_iter().enumerate() {
+        project.write(&[("main.py", &format!("{MAIN}\n# changed {number}\n"))]);
+        last = Some(push(&project, &registry, machine, &[]).succeed());
+        assert_eq!(layers(&registry, TAG, ".page."), before, "the pages stay as they are");
+        let changes = layers(&registry, TAG, ".changes.");
+        let [changes] = &changes[..] else { panic!("{changes:?}") };
+        let size = changes["size"].as_u64().expect("a size");
+        assert!(size < before[0]["size"].as_u64().expect("a size") / 2, "{size} bytes: bills hardly differ");
+    }
+    // What each of them has told is still there, and nobody asks for it by itself.
+    without_wheels(&project);
+    let first_asked = registry.requests().len();
+    let again = push(&project, &registry, "five", &[]).succeed();
+    assert_eq!(digest(&again), digest(&last.expect("a push")));
+    let seen = registry.requests().split_off(first_asked);
+    let blobs = seen.iter().filter(|seen| seen.method == "GET" && seen.path.contains("/blobs/")).count();
+    assert_eq!(blobs, 1, "the first page alone: {seen:?}");
+    assert!(seen.iter().all(|seen| seen.method != "PUT"), "nothing is new: {seen:?}");
+    project.write(&[("main.py", &format!("{MAIN}\n# changed 0\n"))]);
+    let back = push(&project, &registry, "six", &[]).succeed();
+    assert!(!back.stderr().contains(NOTE), "{}", back.shown());
+    assert_eq!(layers(&registry, TAG, ".page."), before);
+}
+
+#[test]
+fn changes_are_held_to_their_digest_and_to_the_signature() {
+    let (project, registry) = (shop(), TestRegistry::open());
+    let key = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/trust");
+    std::fs::copy(key.join("plain.key"), project.at("my.key")).expect("copied");
+    let sign = ["--sign-key", "my.key"];
+    push(&project, &registry, "one", &sign).succeed();
+    project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
+    let right = push(&project, &registry, "two", &sign).succeed();
+    let seen = registry.requests();
+    let tags = seen.iter().filter(|seen| seen.method == "PUT" && seen.path.contains("containerize-cache-"));
+    let tag = tags.filter_map(|seen| seen.path.rsplit('/').next()).next_back().expect("a tag").to_owned();
+    let (_, signed) = registry.manifest("me/app", &tag).expect("a cache");
+    let mut manifest: Value = serde_json::from_slice(&signed).expect("JSON");
+    let at = manifest["layers"]
+        .as_array()
+        .expect("layers")
+        .iter()
+        .position(|layer| layer["mediaType"].as_str().is_some_and(|kind| kind.contains(".changes.")));
+    let changes = &mut manifest["layers"][at.expect("changes")];
+    let (data, lie) = (changes["data"].clone(), "KLUv/QAAAAAA");
+    assert!(data.is_string());
+
+    // Other bytes than the digest says count for nothing, so the blob is read.
+    changes["data"] = json!(lie);
+    registry.put_manifest("me/app", &tag, MANIFEST, manifest.to_string());
+    without_wheels(&project);
+    let first_asked = registry.requests().len();
+    let done = push(&project, &registry, "three", &sign).succeed();
+    assert_eq!(digest(&done), digest(&right), "{}", done.shown());
+    let seen = registry.requests().split_off(first_asked);
+    let blobs = seen.iter().filter(|seen| seen.method == "GET" && seen.path.contains("/blobs/")).count();
+    assert_eq!(blobs, 3, "the bundle, the first page and the changes: {seen:?}");
+
+    // Signed pages in another order are something else, and so are fewer of them.
+    let sound: Value = serde_json::from_slice(&signed).expect("JSON");
+    lock(&project, &greeting());
+    for (number, machine) in ["swapped", "fewer"].into_iter().enumerate() {
+        let mut other = sound.clone();
+        let layers = other["layers"].as_array_mut().expect("layers");
+        match number {
+            0 => layers.swap(0, 1),
+            _ => drop(layers.remove(1)),
+        }
+        registry.put_manifest("me/app", &tag, MANIFEST, other.to_string());
+        let done = push(&project, &registry, machine, &sign).succeed();
+        assert!(!done.stderr().contains("Found the results"), "{machine}: {}", done.shown());
+    }
+
+    // Changes that nobody has signed make all of it unbelieved.
+    let foreign = registry.put_blob("me/app", "other");
+    let changes = &mut manifest["layers"][at.expect("changes")];
+    (changes["digest"], changes["size"]) = (json!(foreign), json!(5));
+    changes["data"] = json!("b3RoZXI=");
+    registry.put_manifest("me/app", &tag, MANIFEST, manifest.to_string());
+    lock(&project, &greeting());
+    let done = push(&project, &registry, "four", &sign).succeed();
+    assert!(!done.stderr().contains("Found the results"), "{}", done.shown());
+    assert_eq!(digest(&done), digest(&right));
+}
+
+#[test]
+fn much_that_is_new_becomes_part_of_the_pages_with_what_was_added_before() {
+    let (project, registry) = (shop(), TestRegistry::open());
+    push(&project, &registry, "one", &[]).succeed();
+    project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
+    let changed = push(&project, &registry, "two", &[]).succeed();
+    assert_eq!(layers(&registry, TAG, ".changes.").len(), 1);
+    let before = pages(&registry, TAG);
+    let names: Vec<(String, String)> = (0..4000)
+        .map(|n| (format!("data/{}.txt", &sha256(&[n as u8, (n >> 8) as u8])[7..]), n.to_string()))
+        .collect();
+    project.write(&names.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect::<Vec<_>>());
+    push(&project, &registry, "three", &["-t", "2"]).succeed();
+    assert!(layers(&registry, TAG, ".changes.").is_empty(), "all of it is in the pages");
+    let after = pages(&registry, TAG);
+    for (before, after) in before.iter().zip(&after) {
+        let keys = |page: &Value| {
+            let entries = page["entries"].as_array().expect("entries").iter();
+            entries.map(|entry| entry["key"].to_string()).collect::<std::collections::BTreeSet<_>>()
+        };
+        assert!(keys(before).is_subset(&keys(after)), "nothing is lost");
+    }
+    std::fs::remove_dir_all(project.at("data")).expect("removed");
+    without_wheels(&project);
+    let back = push(&project, &registry, "four", &["-t", "3"]).succeed();
+    assert_eq!(digest(&back), digest(&changed), "{}", back.shown());
+    assert!(!back.stderr().contains(NOTE), "{}", back.shown());
+}
+
+#[test]
+fn a_cache_whose_parts_the_registry_has_lost_is_written_anew() {
+    let (project, registry) = (shop(), TestRegistry::open());
+    push(&project, &registry, "one", &[]).succeed();
+    project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
+    push(&project, &registry, "two", &[]).succeed();
+    for (number, kind) in [".page.", ".changes."].into_iter().enumerate() {
+        let (_, manifest) = registry.manifest("me/app", TAG).expect("a cache");
+        let mut manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+        for layer in manifest["layers"].as_array_mut().expect("layers") {
+            if layer["mediaType"].as_str().is_some_and(|of| of.contains(kind)) {
+                (layer["digest"], layer["data"]) = (json!(sha256(b"lost")), json!(null));
+            }
+        }
+        registry.put_manifest("me/app", TAG, MANIFEST, manifest.to_string());
+        project.write(&[("main.py", &format!("{MAIN}\n# changed again {number}\n"))]);
+        let poor = push(&project, &registry, &format!("poor{number}"), &[]).succeed();
+        assert!(!poor.stderr().contains("was not written"), "{}", poor.shown());
+        let next = push(&project, &registry, &format!("next{number}"), &[]).succeed();
+        assert!(next.stderr().contains("Found the results"), "{}", next.shown());
+        project.write(&[("main.py", &format!("{MAIN}\n# and again {number}\n"))]);
+        push(&project, &registry, &format!("last{number}"), &[]).succeed();
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod cache;
 mod imports;
 mod module;
 mod opened;
+mod words;
 
 pub use cache::libraries as loader_cache;
 pub use imports::{Imports, parts};

@@ -4,7 +4,11 @@
 //! A wrong warning is worse than none. So what may fail without harm is passed over: what is tried and caught,
 //! what another system or a setting asks for, and what is looked for where nothing says that it must be found.
 
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Serialize};
+
+use super::words::Words;
 
 /// A library that is opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,13 +28,14 @@ const REACH: usize = 8;
 /// Calls that open what they are given, and the one that looks for it first.
 const OPEN: [&str; 4] = ["CDLL(", "LoadLibrary(", "dlopen(", "PyDLL("];
 const SEARCH: &str = "find_library(";
+static CALLS: LazyLock<Words> = LazyLock::new(|| Words::new(&[&OPEN[..], &[SEARCH]].concat()));
 
 /// Words of conditions that hold on other systems.
 const ELSEWHERE: [&str; 9] = ["win", "darwin", "mac", "\"nt\"", "'nt'", "java", "android", "ios", "freebsd"];
 
 /// What the module opens whenever it gets there.
 pub(super) fn opened(text: &str) -> Vec<Opened> {
-    if !OPEN.iter().chain([&SEARCH]).any(|call| text.contains(call)) {
+    if !CALLS.is_any_in(text) {
         return Vec::new();
     }
     let lines = code(text);

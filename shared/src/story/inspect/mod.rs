@@ -1,5 +1,7 @@
-//! `containerize inspect`: an image as it is stored, read for [`crate::inspect`], which tells what it is made of.
+//! `containerize inspect` and `diff`: images as they are stored, read for [`crate::inspect`], which tells what they are
+//! made of, and what two differ in.
 
+mod diff;
 mod hanging;
 
 use super::parallel::in_parallel;
@@ -113,9 +115,16 @@ impl Opened<'_> {
     /// # Errors
     /// When a layer cannot be had, or is broken.
     pub(crate) async fn read(&self, platform: &Platform) -> Result<Image> {
+        self.measured(self.look(platform).await?, platform).await
+    }
+
+    /// One platform's image, without what is in its layers.
+    async fn look(&self, platform: &Platform) -> Result<BaseImage> {
+        self.examiner.opener(&BaseLock::default()).read(&self.spec, platform).await
+    }
+
+    async fn measured(&self, mut image: BaseImage, platform: &Platform) -> Result<Image> {
         let Examiner { store, client, jobs, .. } = *self.examiner;
-        let lock = BaseLock::default();
-        let mut image = self.examiner.opener(&lock).read(&self.spec, platform).await?;
         fetch_to_measure(&mut image.layers, client, store).await?;
         let annotations = self.annotations(&image).await?;
         let provenance =

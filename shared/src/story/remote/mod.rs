@@ -4,33 +4,40 @@
 //! The reasons, and what is believed of whom, are in `docs/design/remote-cache.md`.
 
 mod belief;
+mod changes;
+mod found;
 mod page;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::{BoxFuture, join_all, try_join_all};
 use tokio::sync::OnceCell;
 
 use super::request::Request;
 use super::sign::{Desk, Signer, Trusted};
 use crate::config::{RemoteCache as Wish, Settings};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::image::ImageSet;
 use crate::oci::media_type::{OCI_EMPTY, OCI_MANIFEST};
-use crate::oci::{Descriptor, Digest, EMPTY, Manifest, ManifestKind, Reference, Repository, to_json};
+use crate::oci::{Descriptor, Digest, EMPTY, Manifest, Reference, Repository, to_json};
 use crate::registry::Client;
 use crate::store::{Blob, Findings, Store, Table};
 use crate::trust::{self, Resource};
 use belief::Belief;
-use page::Page;
+use changes::{Added, Changes};
+use found::{Found, looked, there};
+use page::{Known, Page};
 
 /// The kind of its manifest.
 const KIND: &str = "application/vnd.containerize.cache.v1";
 
 /// The type of its layers.
 const PAGE: &str = "application/vnd.containerize.cache.page.v1+json+zstd";
+
+/// The type of the layer that has what was found out since.
+const CHANGES: &str = "application/vnd.containerize.cache.changes.v1+json+zstd";
 
 /// What is stated of its pages where it is signed.
 const STATEMENT: &str =
@@ -58,30 +65,6 @@ pub(super) struct RemoteCache {
     is_rest_lent: OnceCell<()>,
     /// Whether what was found did not serve.
     is_returned: AtomicBool,
-}
-
-struct Found {
-    place: Reference,
-    manifest: Digest,
-    pages: Vec<Descriptor>,
-    first: Page,
-    rest: OnceCell<Option<Page>>,
-}
-
-impl Found {
-    /// The page that only builds ask which change something.
-    async fn rest(&self, client: &Client) -> Option<&Page> {
-        let rest = self
-            .rest
-            .get_or_init(|| async { read(client, &self.place.repository, self.pages.get(1)?).await.ok() });
-        rest.await.as_ref()
-    }
-
-    /// All pages that can be had.
-    async fn all(&self, client: &Client) -> Vec<&Page> {
-        let rest = self.rest(client).await;
-        [&self.first].into_iter().chain(rest).collect()
-    }
 }
 
 impl RemoteCache {
@@ -193,9 +176,12 @@ impl RemoteCache {
         });
         let own = async { looked(self.place.get()?, desk, Belief::of(signer)).await };
         let (own, others) = tokio::join!(own, join_all(others));
-        let others = self.others.get_or_init(|| async { others.into_iter().flatten().collect() }).await;
+        let others = self
+            .others
+            .get_or_init(|| async { others.into_iter().flatten().map(Found::only_read).collect() })
+            .await;
         // The own word counts more, and so comes later.
-        others.iter().chain(&own).for_each(|found| found.first.lend(home, self.near.as_ref(), desk.store));
+        others.iter().chain(&own).for_each(|found| found.lend_first(self.near.as_ref(), desk.store));
         if own.is_some() || !others.is_empty() {
             desk.events.step("Found", format!("the results of earlier builds in {home}"));
         }
@@ -220,15 +206,18 @@ impl RemoteCache {
             let others = self.trusted.iter().filter(|_| signer.is_some()).map(|trusted| {
                 (belief::place(bases, Some(&trusted.name)), Belief::Other(&trusted.signatory))
             });
-            let asked = own.chain(others).map(|(place, belief)| async move {
-                let found = looked(&place, desk, belief).await?;
-                let pages = found.all(desk.client).await;
-                pages.into_iter().for_each(|page| page.lend_contents(desk.store));
+            // The own word is the last, as in `borrow`.
+            let asked = others.chain(own).map(|(place, belief)| async move {
+                let found = looked(&place, desk, belief).await?.only_read();
+                found.had(desk.client).await;
                 Some(found)
             });
             // Boxed, as the compiler cannot see otherwise that these futures may move between threads.
             let asked: Vec<BoxFuture<'_, Option<Found>>> = asked.map(|look| Box::pin(look) as _).collect();
             let found: Vec<Found> = join_all(asked).await.into_iter().flatten().collect();
+            for found in &found {
+                found.lend_contents(desk.client, desk.store).await;
+            }
             if !found.is_empty() {
                 desk.events.step("Found", format!("the contents of bases in {bases}"));
             }
@@ -239,14 +228,15 @@ impl RemoteCache {
 
     /// Borrows what only builds ask that change something.
     pub(super) async fn borrow_rest(&self, client: &Client, store: &Store) {
-        let Some(home) = &self.home else { return };
         if self.is_returned.load(Ordering::Relaxed) {
             return;
         }
         let lent = self.is_rest_lent.get_or_init(|| async {
-            let rest = join_all(self.all().map(|found| found.rest(client))).await;
+            join_all(self.all().map(|found| found.had(client))).await;
             // As with the first pages, the own one is the last.
-            rest.into_iter().flatten().rev().for_each(|page| page.lend(home, self.near.as_ref(), store));
+            for found in self.others.get().into_iter().flatten().chain(self.found.get()) {
+                found.lend_rest(self.near.as_ref(), client, store).await;
+            }
         });
         lent.await;
     }
@@ -288,9 +278,10 @@ impl RemoteCache {
         if desk.store.recall::<Digest>(Table::KeptIn, &own) == Some(keys) {
             return Ok(());
         }
-        let known = self.found.get().filter(|_| !self.is_returned.load(Ordering::Relaxed));
+        let has_lied = self.is_returned.load(Ordering::Relaxed);
+        let known = self.found.get().filter(|_| !has_lied);
         let most = page::MOST.iter().sum();
-        if known.is_some_and(|found| page::hold(&[&found.first], &desk.store.findings(told.clone(), most))) {
+        if known.is_some_and(|found| found.every().holds(&desk.store.findings(told.clone(), most))) {
             return Ok(());
         }
         // A build without changes asks little, but whoever changes something asks all of it.
@@ -304,26 +295,21 @@ impl RemoteCache {
                 Some(_) => there(place, desk, signer).await?,
                 None => None,
             };
-        let before = match known.or(now.as_ref()) {
-            Some(found) => found.all(desk.client).await,
-            None => Vec::new(),
-        };
-        let pages = page::pages(told, sets, below, &place.repository, &before)?;
-        push(place, desk, signer, pages).await?;
+        let told = page::told(told, sets, below, &place.repository)?;
+        match (has_lied, known.or(now.as_ref())) {
+            (false, Some(found)) => add(found, told, desk, signer).await?,
+            // What has lied is written anew, also where somebody has added to it meanwhile.
+            (true, Some(found)) if self.found.get().is_none_or(|liar| !liar.has_pages_of(found)) => {
+                push(place, desk, signer, page::merged(told, found.all(desk.client).await?)).await?;
+            }
+            (_, _) => push(place, desk, signer, page::merged(told, Known::default())).await?,
+        }
         desk.store.remember(Table::KeptIn, &own, &keys);
         if !desk.store.has_used_loan() {
             // This machine has all of it in its own cache, where what is lent never comes.
             desk.store.remember(Table::KeptIn, &place.to_string(), &keys);
         }
         Ok(())
-    }
-}
-
-/// What is there now. What cannot be believed may be replaced, but not what is something else.
-async fn there(place: &Reference, desk: Desk<'_>, signer: Option<&Signer>) -> Result<Option<Found>> {
-    match find(place, desk, Belief::of(signer)).await {
-        Err(error) if error.kind() == Kind::Integrity => Ok(None),
-        found => found.map(Some),
     }
 }
 
@@ -354,14 +340,14 @@ pub(super) async fn publish(
         None => None,
     };
     let before = match &now {
-        Some(found) => found.all(desk.client).await,
-        None => Vec::new(),
+        Some(found) => found.all(desk.client).await?,
+        None => Known::default(),
     };
-    if page::hold(&before, &told) {
+    if before.holds(&told) {
         desk.events.step("Unchanged", place.to_string());
         return Ok(place);
     }
-    let pages = page::pages(told, &[], &BTreeSet::new(), home, &before)?;
+    let pages = page::merged(page::told(told, &[], &BTreeSet::new(), home)?, before);
     if pages.iter().map(Page::fresh).sum::<usize>() < number {
         desk.events.warn(format!(
             "{place} has no room for all of it; publish fewer bases, or to several repositories"
@@ -403,75 +389,56 @@ fn same<'s, T: PartialEq>(
     Ok(values.pop())
 }
 
-/// As [`find`]; that there is nothing to be had is no error.
-async fn looked(place: &Reference, desk: Desk<'_>, belief: Belief<'_>) -> Option<Found> {
-    let found = find(place, desk, belief).await;
-    found
-        .inspect_err(|error| tracing::debug!(%error, causes = ?error.causes(), %place, "no remote cache"))
-        .ok()
-}
-
-/// What is kept there, if it is to be believed.
-async fn find(place: &Reference, desk: Desk<'_>, belief: Belief<'_>) -> Result<Found> {
-    let fetched = desk.client.manifest(place).await?;
-    let other = || {
-        Error::usage(format!("{place} is not a cache that this version can read"))
-            .hint("give another repository with remote-cache, or remove the tag")
-    };
-    let parsed = ManifestKind::parse(&fetched.bytes, &fetched.media_type).map_err(|_| other())?;
-    let ManifestKind::Manifest(manifest) = parsed else { return Err(other()) };
-    if manifest.artifact_type.as_deref() != Some(KIND) {
-        return Err(other());
-    }
-    let pages: Vec<Descriptor> =
-        manifest.layers.iter().filter(|layer| layer.media_type == PAGE).cloned().collect();
-    let first = pages.first().ok_or_else(|| Error::integrity("it has no page"))?;
-    if belief.wants_signature() {
-        let bundle = manifest.layers.iter().find(|layer| layer.media_type == trust::BUNDLE);
-        let bundle = bundle.ok_or_else(|| Error::integrity("it is not signed, but this call signs"))?;
-        let bundle = small(desk.client, &place.repository, bundle).await?;
-        let statement = belief.statement(&bundle, &first.digest).await?;
-        let is_whole = pages.iter().all(|page| statement.is_about(&page.digest));
-        if statement.predicate_type != STATEMENT || !is_whole {
-            return Err(Error::integrity("something else is signed"));
+/// Adds to what was found: beside its pages, which stay as they are, where that is little.
+async fn add(found: &Found, told: [Page; 2], desk: Desk<'_>, signer: Option<&Signer>) -> Result<()> {
+    let known = found.all(desk.client).await?;
+    match Changes::since(&told, known, &found.dictionary)? {
+        Added::Nothing => return Ok(()),
+        Added::Something(changes) => {
+            let added = publish_layers(&found.place, desk, signer, &found.pages, vec![*changes]).await;
+            // The registry may not have the pages any more.
+            if added.is_ok() {
+                return added;
+            }
         }
+        Added::TooMuch => {}
     }
-    let first = read(desk.client, &place.repository, first).await?;
-    Ok(Found { place: place.clone(), manifest: fetched.digest, pages, first, rest: OnceCell::new() })
+    push(&found.place, desk, signer, page::merged(told, known)).await
 }
 
-async fn read(client: &Client, repository: &Repository, page: &Descriptor) -> Result<Page> {
-    Page::unpacked(&small(client, repository, page).await?)
-}
-
-/// A part of the cache, which never comes to the disk of this machine.
-async fn small(client: &Client, repository: &Repository, part: &Descriptor) -> Result<Vec<u8>> {
-    match part.size > page::MOST_PACKED {
-        true => Err(page::too_large()),
-        false => client.read_blob(repository, part).await,
-    }
-}
-
-/// Pushes pages, with a signature where the call signs.
+/// Pushes pages.
 async fn push(place: &Reference, desk: Desk<'_>, signer: Option<&Signer>, pages: [Page; 2]) -> Result<()> {
-    let mut blobs = Vec::new();
-    for page in pages {
-        blobs.push(Blob::of(PAGE, page.packed()?));
-    }
+    let pages = pages.into_iter().map(|page| Ok(Blob::of(PAGE, page.packed()?)));
+    publish_layers(place, desk, signer, &[], pages.collect::<Result<_>>()?).await
+}
+
+/// Writes a cache of layers that are there and of new ones, with a signature about all of them where the call signs.
+async fn publish_layers(
+    place: &Reference,
+    desk: Desk<'_>,
+    signer: Option<&Signer>,
+    there: &[Descriptor],
+    mut new: Vec<Blob>,
+) -> Result<()> {
+    let layers = there.iter().chain(new.iter().map(|blob| &blob.descriptor));
+    let mut layers: Vec<Descriptor> = layers.cloned().collect();
     if let Some(signer) = signer {
-        let subjects = blobs.iter().map(|blob| Resource::default().sha256(&blob.descriptor.digest));
+        let subjects = layers.iter().map(|layer| Resource::default().sha256(&layer.digest));
         let statement = trust::Statement::new(subjects.collect(), STATEMENT, serde_json::json!({}));
         let signed = signer.sign(desk, &BTreeSet::new(), &[to_json(&statement)?]).await?;
-        blobs.extend(signed.into_iter().map(|signed| Blob::of(trust::BUNDLE, signed.bundle)));
+        let bundles = signed.into_iter().map(|signed| Blob::of(trust::BUNDLE, signed.bundle));
+        for bundle in bundles {
+            layers.push(bundle.descriptor.clone());
+            new.push(bundle);
+        }
     }
-    let layers = blobs.iter().map(|blob| blob.descriptor.clone()).collect();
+    new.push(Blob::of(OCI_EMPTY, EMPTY.to_vec()));
+    let pushes =
+        new.iter().map(|blob| desk.client.push_blob(&place.repository, blob, "the remote cache", None));
+    try_join_all(pushes).await?;
     let manifest = Manifest {
         artifact_type: Some(KIND.to_owned()),
         ..Manifest::new(OCI_MANIFEST, Descriptor::empty(), layers)
     };
-    blobs.push(Blob::of(OCI_EMPTY, EMPTY.to_vec()));
-    for blob in &blobs {
-        desk.client.push_blob(&place.repository, blob, "the remote cache", None).await?;
-    }
     desk.client.push_manifest(place, OCI_MANIFEST, to_json(&manifest)?.into()).await.map(drop)
 }

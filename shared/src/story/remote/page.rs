@@ -27,14 +27,14 @@ const OVERHEAD: usize = 160;
 const MOST_BLOBS: usize = 256;
 const MOST_LAYERS: usize = 20_000;
 
-/// Entries that so many writers had no use for are left out, whether there is room or not.
-const OLDEST: u8 = 250;
+/// Entries are left out that nobody has told anew while pages were written so many times, whether there is room or not.
+const OLDEST: u8 = 16;
 
 /// The level that pages are compressed at: they are read more often than written.
 const LEVEL: i32 = 12;
 
 /// A part of the cache.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Page {
     entries: Vec<Told>,
     /// Small blobs that are text.
@@ -45,11 +45,11 @@ pub(super) struct Page {
     layers: BTreeMap<Digest, String>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Told {
     table: String,
     key: Digest,
-    /// So many writers had no use for it.
+    /// So many times have pages been written since it was told.
     #[serde(default, skip_serializing_if = "is_zero")]
     age: u8,
     value: Box<RawValue>,
@@ -90,12 +90,50 @@ struct Made {
     digest: Digest,
 }
 
+/// What is known of a cache: the first page and the rest, and what was found out of each later.
+#[derive(Default, Clone, Copy)]
+pub(super) struct Known<'p> {
+    pub(super) pages: [Option<&'p Page>; 2],
+    pub(super) later: [Option<&'p Page>; 2],
+}
+
+impl<'p> Known<'p> {
+    /// All that is known, each with the number of its page, the newest words first.
+    fn numbered(self) -> impl DoubleEndedIterator<Item = (usize, &'p Page)> {
+        let all = self.later.into_iter().enumerate().chain(self.pages.into_iter().enumerate());
+        all.filter_map(|(number, page)| Some((number, page?)))
+    }
+
+    /// All that is known, the newest words first.
+    pub(super) fn newest_first(self) -> impl DoubleEndedIterator<Item = &'p Page> {
+        self.numbered().map(|(_, page)| page)
+    }
+
+    /// Whether all that was told is known, with the same words.
+    pub(super) fn holds(self, told: &Findings) -> bool {
+        let known = words(self.newest_first());
+        told.entries.iter().all(|entry| {
+            let value = known.get(&(entry.table.name(), entry.key));
+            value.is_some_and(|value| value.as_bytes() == entry.value)
+        })
+    }
+}
+
+/// What pages say, of which the first have the last word.
+fn words<'p>(pages: impl Iterator<Item = &'p Page>) -> BTreeMap<(&'p str, Digest), &'p str> {
+    let mut words = BTreeMap::new();
+    for told in pages.flat_map(|page| &page.entries) {
+        words.entry((told.table.as_str(), told.key)).or_insert_with(|| told.value.get());
+    }
+    words
+}
+
 impl Page {
-    /// Reads a page.
+    /// Reads a page; gives its text too.
     ///
     /// # Errors
     /// Integrity: it is damaged, or larger than any that is written.
-    pub(super) fn unpacked(packed: &[u8]) -> Result<Self> {
+    pub(super) fn unpacked(packed: &[u8]) -> Result<(Self, Vec<u8>)> {
         let damaged =
             |error: std::io::Error| Error::integrity("a page of the remote cache is damaged").because(error);
         let decoder = zstd::stream::read::Decoder::new(packed).map_err(damaged)?;
@@ -104,8 +142,9 @@ impl Page {
         if text.len() > MOST[1] {
             return Err(too_large());
         }
-        serde_json::from_slice(&text)
-            .map_err(|error| Error::integrity("a page of the remote cache cannot be read").because(error))
+        let page = serde_json::from_slice(&text)
+            .map_err(|error| Error::integrity("a page of the remote cache cannot be read").because(error))?;
+        Ok((page, text))
     }
 
     /// Its bytes, with only as much of it as may be read again; what was of no use for longest goes first.
@@ -115,11 +154,14 @@ impl Page {
     pub(super) fn packed(mut self) -> Result<Vec<u8>> {
         let failed = |error: std::io::Error| Error::build("cannot write the remote cache").because(error);
         loop {
-            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), LEVEL).map_err(failed)?;
-            encoder.write_all(&to_json(&self)?).map_err(failed)?;
-            let packed = encoder.finish().map_err(failed)?;
-            if packed.len() as u64 <= MOST_PACKED || self.entries.is_empty() {
-                return Ok(packed);
+            let text = to_json(&self)?;
+            if text.len() <= MOST[1] || self.entries.is_empty() {
+                let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), LEVEL).map_err(failed)?;
+                encoder.write_all(&text).map_err(failed)?;
+                let packed = encoder.finish().map_err(failed)?;
+                if packed.len() as u64 <= MOST_PACKED || self.entries.is_empty() {
+                    return Ok(packed);
+                }
             }
             self.entries.truncate(self.entries.len() / 2);
         }
@@ -128,6 +170,53 @@ impl Page {
     /// How many entries the last writer has told.
     pub(super) fn fresh(&self) -> usize {
         self.entries.iter().filter(|told| told.age == 0).count()
+    }
+
+    /// Whether it says nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.blobs.is_empty() && self.layers.is_empty()
+    }
+
+    /// What of it these do not say.
+    pub(super) fn without<'p>(&self, known: impl Iterator<Item = &'p Self>) -> Self {
+        let known: Vec<&Self> = known.collect();
+        let words = words(known.iter().copied());
+        let is_new = |told: &&Told| {
+            words.get(&(told.table.as_str(), told.key)).is_none_or(|word| *word != told.value.get())
+        };
+        let has_blob = |text: &&String| known.iter().any(|page| page.blobs.contains(text));
+        let has_layer = |digest: &Digest| known.iter().any(|page| page.layers.contains_key(digest));
+        Self {
+            entries: self.entries.iter().filter(is_new).cloned().collect(),
+            blobs: self.blobs.iter().filter(|text| !has_blob(text)).cloned().collect(),
+            layers: self
+                .layers
+                .iter()
+                .filter(|(digest, _)| !has_layer(digest))
+                .map(|(digest, name)| (*digest, name.clone()))
+                .collect(),
+        }
+    }
+
+    /// Adds what was said before, where nothing newer is said.
+    pub(super) fn append(&mut self, before: &Self) {
+        let words = words([&*self].into_iter());
+        let is_older = |told: &&Told| !words.contains_key(&(told.table.as_str(), told.key));
+        let entries: Vec<Told> = before.entries.iter().filter(is_older).cloned().collect();
+        self.entries.extend(entries);
+        self.add_blobs(&before.blobs);
+        for (digest, name) in &before.layers {
+            self.layers.entry(*digest).or_insert_with(|| name.clone());
+        }
+    }
+
+    /// Adds blobs, as many as are kept.
+    fn add_blobs(&mut self, blobs: &[String]) {
+        for blob in blobs {
+            if self.blobs.len() < MOST_BLOBS && !self.blobs.contains(blob) {
+                self.blobs.push(blob.clone());
+            }
+        }
     }
 
     /// Lends what is said of the contents of layers, and nothing else of it.
@@ -158,69 +247,62 @@ impl Page {
     }
 }
 
-/// Whether all that was told is in these pages, with the same words.
-pub(super) fn hold(pages: &[&Page], told: &Findings) -> bool {
-    let known = pages.iter().flat_map(|page| &page.entries);
-    let known = known.map(|told| ((told.table.as_str(), told.key), told.value.get()));
-    let known: BTreeMap<(&str, Digest), &str> = known.collect();
-    told.entries.iter().all(|entry| {
-        let value = known.get(&(entry.table.name(), entry.key));
-        value.is_some_and(|value| value.as_bytes() == entry.value)
-    })
-}
-
-/// What is kept: what was told, and of what was there before as much as there is room for, what was of use lately first.
+/// What a call tells, as pages: `below` are the layers of bases, which every build asks about.
 ///
 /// # Errors
 /// A bug, if something that was remembered is not JSON.
-pub(super) fn pages(
+pub(super) fn told(
     told: Findings,
     sets: &[ImageSet],
     below: &BTreeSet<Digest>,
     home: &Repository,
-    before: &[&Page],
 ) -> Result<[Page; 2]> {
-    let mut layers = BTreeMap::new();
+    let mut pages = [(); 2].map(|()| Page::default());
     for set in sets {
         let mut places = set.repositories().into_iter();
         let Some(place) = places.find(|place| place.registry == home.registry) else { continue };
         for blob in set.images.iter().flat_map(|image| &image.layers) {
-            layers.insert(blob.descriptor.digest, place.name.clone());
+            pages[0].layers.insert(blob.descriptor.digest, place.name.clone());
         }
     }
-    let own: BTreeSet<Digest> = layers.keys().filter(|layer| !below.contains(layer)).map(facts_key).collect();
-    let mut all = Vec::new();
+    let own = pages[0].layers.keys().filter(|layer| !below.contains(layer));
+    let own: BTreeSet<Digest> = own.map(facts_key).collect();
     for Entry { table, key, value } in told.entries {
         let value = String::from_utf8(value).ok().and_then(|text| RawValue::from_string(text).ok());
         let value = value.ok_or_else(|| Error::bug("something that was remembered is not JSON"))?;
         let is_rest =
             matches!(table, Table::Details | Table::Papers) || table == Table::Facts && own.contains(&key);
-        all.push((usize::from(is_rest), Told { table: table.name().to_owned(), key, age: 0, value }));
+        pages[usize::from(is_rest)].entries.push(Told { table: table.name().to_owned(), key, age: 0, value });
     }
+    let blobs: Vec<String> = told.blobs.into_iter().filter_map(|blob| String::from_utf8(blob).ok()).collect();
+    pages[0].add_blobs(&blobs);
+    Ok(pages)
+}
+
+/// What is kept: what was told, and of what was there before as much as there is room for, what was of use lately first.
+pub(super) fn merged(told: [Page; 2], before: Known<'_>) -> [Page; 2] {
     let mut older = Vec::new();
-    for (page, before) in before.iter().enumerate().take(2) {
-        older.extend(before.entries.iter().filter(|told| told.age < OLDEST).map(|told| {
-            let (table, value) = (told.table.clone(), told.value.clone());
-            (page, Told { table, key: told.key, age: told.age + 1, value })
-        }));
+    for (page, before) in before.numbered() {
+        let entries = before.entries.iter().filter(|told| told.age < OLDEST);
+        older.extend(entries.map(|told| (page, Told { age: told.age + 1, ..told.clone() })));
     }
     older.sort_by_key(|(_, told)| told.age);
-    let (mut pages, mut known, mut room) = ([(); 2].map(|()| Page::default()), BTreeSet::new(), MOST);
-    for (page, told) in all.into_iter().chain(older) {
+    let (mut known, mut room) = (BTreeSet::new(), MOST);
+    let [first, rest] = told;
+    let (mut layers, blobs) = (first.layers, first.blobs);
+    let new = [(0, first.entries), (1, rest.entries)];
+    let new = new.into_iter().flat_map(|(page, entries)| entries.into_iter().map(move |told| (page, told)));
+    let mut pages = [(); 2].map(|()| Page::default());
+    for (page, told) in new.chain(older) {
         let size = told.value.get().len() + OVERHEAD;
-        if size <= room[page] && known.insert((told.table.clone(), told.key)) {
+        if known.insert((told.table.clone(), told.key)) && size <= room[page] {
             room[page] -= size;
             pages[page].entries.push(told);
         }
     }
-    let blobs = told.blobs.into_iter().filter_map(|blob| String::from_utf8(blob).ok());
-    let older = before.iter().flat_map(|page| page.blobs.iter().cloned());
-    for blob in blobs.chain(older).take(MOST_BLOBS) {
-        if !pages[0].blobs.contains(&blob) {
-            pages[0].blobs.push(blob);
-        }
-    }
-    let homes = before.iter().flat_map(|page| &page.layers);
+    pages[0].blobs = blobs;
+    before.newest_first().for_each(|page| pages[0].add_blobs(&page.blobs));
+    let homes = before.newest_first().rev().flat_map(|page| &page.layers);
     let homes: BTreeMap<Digest, &String> = homes.map(|(digest, name)| (*digest, name)).collect();
     // Of those that were there before, the ones that entries lead to which are kept.
     for told in &pages[0].entries {
@@ -230,7 +312,7 @@ pub(super) fn pages(
         }
     }
     pages[0].layers = layers;
-    Ok(pages)
+    pages
 }
 
 /// What belongs to the findings of a build, whether it has asked for it or not: what is in the layers, and what wheels say
@@ -271,7 +353,8 @@ mod tests {
     }
 
     fn made(findings: Findings, before: &[&Page]) -> [Page; 2] {
-        pages(findings, &[], &BTreeSet::new(), &home(), before).expect("pages")
+        let told = super::told(findings, &[], &BTreeSet::new(), &home()).expect("pages");
+        merged(told, Known { pages: [before.first().copied(), None], ..Known::default() })
     }
 
     #[test]
@@ -279,10 +362,27 @@ mod tests {
         let findings = told(&[(Table::Users, "a", "1".into()), (Table::Papers, "b", "[2]".into())]);
         let [first, rest] = made(findings.clone(), &[]);
         assert_eq!((first.entries.len(), rest.entries.len(), first.blobs.len()), (1, 1, 1));
-        let read = Page::unpacked(&first.packed().expect("packed")).expect("read");
-        assert!(hold(&[&read], &told(&[(Table::Users, "a", "1".into())])));
-        assert!(!hold(&[&read], &told(&[(Table::Users, "a", "2".into())])), "another value");
-        assert!(!hold(&[&read], &findings), "the rest is elsewhere");
+        let (read, _) = Page::unpacked(&first.packed().expect("packed")).expect("read");
+        let known = Known { pages: [Some(&read), None], ..Known::default() };
+        assert!(known.holds(&told(&[(Table::Users, "a", "1".into())])));
+        assert!(!known.holds(&told(&[(Table::Users, "a", "2".into())])), "another value");
+        assert!(!known.holds(&findings), "the rest is elsewhere");
+    }
+
+    #[test]
+    fn what_is_new_is_told_apart_and_what_was_said_before_is_added() {
+        let page = |entries: &[(Table, &str, String)]| made(told(entries), &[])[0].clone();
+        let old = page(&[(Table::Users, "a", "1".into()), (Table::Users, "b", "2".into())]);
+        let later = page(&[(Table::Users, "b", "3".into())]);
+        let known = || [&later, &old].into_iter();
+        assert!(page(&[(Table::Users, "a", "1".into())]).without(known()).is_empty());
+        assert!(page(&[(Table::Users, "b", "3".into())]).without(known()).is_empty(), "the last word");
+        let mut new = page(&[(Table::Users, "b", "2".into()), (Table::Users, "c", "4".into())]);
+        new = new.without(known());
+        assert_eq!(new.entries.len(), 2, "what was said before the last word is new again");
+        new.append(&later);
+        let said = words([&new].into_iter());
+        assert_eq!(said.into_values().collect::<BTreeSet<_>>(), ["2", "4"].into(), "the newest word stays");
     }
 
     #[test]
@@ -322,7 +422,7 @@ mod tests {
         };
         let packed = page.packed().expect("packed");
         assert!(packed.len() as u64 <= MOST_PACKED);
-        assert!(!Page::unpacked(&packed).expect("read").entries.is_empty());
+        assert!(!Page::unpacked(&packed).expect("read").0.entries.is_empty());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! machine or, where the call does not sign, does more than whoever may replace the image can do anyway.
 
 mod forms;
+mod later;
 mod lies;
 
 use std::collections::BTreeMap;
@@ -203,6 +204,16 @@ fn manifests_that_are_damaged_or_hostile_cost_nothing_and_are_not_believed() {
 #[test]
 fn pages_that_are_damaged_or_hostile_cost_nothing_and_are_not_believed() {
     assert!(run(forms::encodings()) >= 25);
+}
+
+#[test]
+fn changes_that_are_damaged_or_hostile_cost_nothing_and_are_not_believed() {
+    // Those of the same make that are in order are read, or the others would show nothing.
+    let lab = Lab::new();
+    later::sound(&lab);
+    let done = lab.push("sound");
+    assert_ne!(digest(&done), lab.right, "{}", done.shown());
+    assert!(run(later::forms()) >= 20);
 }
 
 #[test]

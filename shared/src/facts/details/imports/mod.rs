@@ -6,7 +6,10 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
+use memchr::{memchr, memchr2, memchr3, memmem};
 use serde::{Deserialize, Serialize};
+
+use super::words::Words;
 
 /// What importing a module does, as far as it can be told from its text.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,14 +60,17 @@ const MOST_NAMES: usize = 64;
 const MOST_MADE: usize = 64;
 
 /// Words of code that changes where modules are looked for.
-const PATHS: [&str; 4] = ["sys.path", "addsitedir", "__path__", "extend_path"];
+static PATHS: LazyLock<Words> =
+    LazyLock::new(|| Words::new(&["sys.path", "addsitedir", "__path__", "extend_path"]));
 
 /// Words of code that changes what finds them, or what is found.
-const HOOKS: [&str; 6] =
-    ["sys.modules", "meta_path", "path_hooks", "__import__", "declare_namespace", "ModuleType"];
+static HOOKS: LazyLock<Words> = LazyLock::new(|| {
+    Words::new(&["sys.modules", "meta_path", "path_hooks", "__import__", "declare_namespace", "ModuleType"])
+});
 
 /// Words of code that may bind names out of sight.
-const UNSEEN: [&str; 4] = ["global ", "globals(", "setattr(", "def __getattr__"];
+static UNSEEN: LazyLock<Words> =
+    LazyLock::new(|| Words::new(&["global ", "globals(", "setattr(", "def __getattr__"]));
 
 /// Words with which a statement begins that binds names in ways of its own, or only sometimes.
 const BLOCKS: [&str; 12] =
@@ -102,10 +108,9 @@ pub(super) fn imports(text: &str) -> Imports {
             break;
         }
     }
-    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    (found.paths, found.hooks) = (says(&PATHS), says(&HOOKS));
+    (found.paths, found.hooks) = (PATHS.is_any_in(text), HOOKS.is_any_in(text));
     found.makes = if found.hooks { made(text) } else { Vec::new() };
-    found.plain &= !found.paths && !found.hooks && !says(&UNSEEN);
+    found.plain = found.plain && !found.paths && !found.hooks && !UNSEEN.is_any_in(text);
     if !found.plain {
         found.binds.clear();
     }
@@ -262,7 +267,7 @@ fn tokens(line: &str) -> Vec<&str> {
 fn made(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for call in ["modules[", "modules.setdefault("] {
-        for (at, _) in text.match_indices(call) {
+        for at in memmem::find_iter(text.as_bytes(), call) {
             let rest = text.get(at + call.len()..).unwrap_or_default().trim_start();
             let Some(quote) = rest.chars().next().filter(|quote| matches!(quote, '"' | '\'')) else {
                 continue;
@@ -276,6 +281,18 @@ fn made(text: &str) -> Vec<String> {
     }
     found
 }
+
+/// The bytes that [`Statements::end`] has an arm for: all others are passed over, which are nearly all of a text.
+static COUNTS: [bool; 256] = {
+    let mut counts = [false; 256];
+    let marks = b"\n#\\()[]{}\"'";
+    let mut at = 0;
+    while at < marks.len() {
+        counts[marks[at] as usize] = true;
+        at += 1;
+    }
+    counts
+};
 
 /// The logical lines of a text, each with its indent: what stands in brackets and texts over several lines, and
 /// behind a backslash, belongs to the line that began it.
@@ -295,6 +312,7 @@ impl<'a> Statements<'a> {
         let (mut at, mut depth) = (start, 0usize);
         while let Some(byte) = bytes.get(at) {
             match byte {
+                _ if !COUNTS[usize::from(*byte)] => at += 1,
                 b'\n' if depth == 0 => return at,
                 b'#' => at = find(bytes, at, b'\n'),
                 b'\\' => at += if bytes.get(at + 1..at + 3) == Some(b"\r\n") { 3 } else { 2 },
@@ -334,7 +352,7 @@ impl<'a> Iterator for Statements<'a> {
 
 fn find(bytes: &[u8], from: usize, wanted: u8) -> usize {
     let rest = bytes.get(from..).unwrap_or_default();
-    rest.iter().position(|byte| *byte == wanted).map_or(bytes.len(), |at| from + at)
+    memchr(wanted, rest).map_or(bytes.len(), |at| from + at)
 }
 
 /// Where the text that begins at `start` has ended. One on a single line ends with the line at the latest.
@@ -342,18 +360,19 @@ fn behind_text(bytes: &[u8], start: usize) -> usize {
     let quote = bytes.get(start).copied().unwrap_or_default();
     let is_long = bytes.get(start..start + 3).is_some_and(|three| three == [quote; 3]);
     let mut at = start + if is_long { 3 } else { 1 };
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'\\' => at += 2,
-            b'\n' if !is_long => return at,
-            byte if *byte == quote && !is_long => return at + 1,
-            byte if *byte == quote && bytes.get(at..at + 3).is_some_and(|three| three == [quote; 3]) => {
-                return at + 3;
-            }
-            _ => at += 1,
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let next = if is_long { memchr2(b'\\', quote, rest) } else { memchr3(b'\\', quote, b'\n', rest) };
+        let Some(next) = next else { return bytes.len() };
+        at += next;
+        match bytes.get(at..).unwrap_or_default() {
+            [b'\\', ..] => at += 2,
+            [b'\n', ..] => return at,
+            [_, second, third, ..] if is_long && (*second, *third) == (quote, quote) => return at + 3,
+            _ if is_long => at += 1,
+            _ => return at + 1,
         }
     }
-    bytes.len()
 }
 
 #[cfg(test)]

@@ -1,0 +1,129 @@
+//! Words for what differs, the same in text and Markdown.
+
+use containerize_core::inspect::{
+    Cause, CauseKind, Change, Counts, Diff, FileChange, Growth, Measure, PackageChange, Sides, Sort,
+};
+
+use crate::render::bytes;
+
+/// A difference of sizes with its sign.
+pub(super) fn difference(sizes: Sides<u64>) -> String {
+    let Sides { from, to } = sizes;
+    match from.cmp(&to) {
+        std::cmp::Ordering::Less => format!("+{}", bytes(to - from)),
+        std::cmp::Ordering::Equal => "0 B".to_owned(),
+        std::cmp::Ordering::Greater => format!("-{}", bytes(from - to)),
+    }
+}
+
+/// The same with its part of what was there before.
+pub(super) fn with_part(sizes: Sides<u64>) -> String {
+    let Sides { from, to } = sizes;
+    let difference = difference(sizes);
+    if from == 0 || from == to {
+        return difference;
+    }
+    format!("{difference}, {:+.1}%", (to as f64 - from as f64) / from as f64 * 100.0)
+}
+
+/// How much an image has grown that is too large.
+pub(super) fn grown(growth: &Growth) -> String {
+    let Growth { from, to, .. } = growth;
+    let part = if *from > 0 {
+        format!(" ({:.1}%)", (*to as f64 / *from as f64 - 1.0) * 100.0)
+    } else {
+        String::new()
+    };
+    format!("{}{}{part}", bytes(to.saturating_sub(*from)), measured(growth))
+}
+
+/// What a growth is counted in, where that is not what is stored.
+pub(super) const fn measured(growth: &Growth) -> &'static str {
+    match growth.of {
+        Measure::Stored => "",
+        Measure::Unpacked => " (unpacked)",
+    }
+}
+
+/// How something differs.
+pub(super) const fn change(change: Change) -> &'static str {
+    match change {
+        Change::Added => "added",
+        Change::Removed => "removed",
+        Change::Changed => "changed",
+    }
+}
+
+/// How many there are of each change.
+pub(super) fn counts(counts: Counts) -> String {
+    let Counts { added, removed, changed } = counts;
+    let all = [(added, "added"), (removed, "removed"), (changed, "changed")];
+    let told = all.iter().filter(|(count, _)| *count > 0);
+    let told: Vec<String> = told.map(|(count, word)| format!("{count} {word}")).collect();
+    if told.is_empty() { "the same".to_owned() } else { told.join(", ") }
+}
+
+/// What takes the bytes: what it is called by the image, which may be nothing, and this program's words for it.
+pub(super) fn cause(cause: &Cause) -> (Option<&str>, &'static str) {
+    let Cause { kind, name } = cause;
+    match kind {
+        CauseKind::Package(kind) => (Some(name), kind.word()),
+        CauseKind::Of(Sort::Base) => (None, "the base"),
+        CauseKind::Of(Sort::Project) => (None, "the project"),
+        CauseKind::Of(Sort::Files) => (Some(name), ""),
+        CauseKind::Of(Sort::Unseen) => (None, "files that later layers remove or replace"),
+        CauseKind::Of(Sort::Layer) => (Some(name), "a layer without files"),
+        CauseKind::Of(Sort::Rest) => (Some(name), ""),
+    }
+}
+
+/// The licences to tell of a package: what the first image says counts only where the second says it too, or lacks the
+/// package.
+pub(super) fn licences(package: &PackageChange) -> Sides<Option<&str>> {
+    let told = package.installed.as_ref().map(|one| one.as_ref().and_then(|one| one.licence.as_deref()));
+    match (told.to, &package.installed.to) {
+        (None, Some(_)) => Sides::default(),
+        _ => told,
+    }
+}
+
+/// In what a file differs that both images have, with what fits beside its size.
+pub(super) fn aspects(file: &FileChange) -> String {
+    let (Some(from), Some(to)) = (&file.states.from, &file.states.to) else { return String::new() };
+    let told = file.differs_in.iter().map(|aspect| match *aspect {
+        "mode" => format!("mode {} -> {}", from.mode, to.mode),
+        "owner" => format!("owner {} -> {}", from.owner, to.owner),
+        "type" => format!("{} -> {}", from.kind.word(), to.kind.word()),
+        other => other.to_owned(),
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
+/// What is said of images that are the same on all platforms, around their names.
+pub(super) fn same(found: &Diff) -> &'static str {
+    match found.digests {
+        Sides { from: Some(from), to: Some(to) } if from != to => {
+            "have the same images for all platforms; only the indexes around these differ"
+        }
+        _ => "are the same image",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_have_a_sign_and_a_part() {
+        let told = |from, to| with_part(Sides { from, to });
+        assert_eq!(told(1000, 1100), "+100 B, +10.0%");
+        assert_eq!(told(2048, 1024), "-1.0 KiB, -50.0%");
+        assert_eq!((told(5, 5), told(0, 5)), ("0 B".to_owned(), "+5 B".to_owned()));
+    }
+
+    #[test]
+    fn counts_are_told_that_are_there() {
+        assert_eq!(counts(Counts { added: 1, removed: 0, changed: 2 }), "1 added, 2 changed");
+        assert_eq!(counts(Counts::default()), "the same");
+    }
+}

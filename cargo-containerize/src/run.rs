@@ -1,0 +1,170 @@
+//! `run`: what was built and loaded into an engine is run by it, in the place of this program.
+
+use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal as _;
+use std::process::{Command, ExitCode};
+
+use containerize_core::oci::Platform;
+use containerize_core::sink::Daemon;
+use containerize_core::story::{Loaded, Request};
+use containerize_core::system::programs;
+use containerize_core::{Error, Result};
+
+use crate::cli::{PrintFormat, RunArgs};
+use crate::front_end::FrontEnd;
+use crate::request;
+
+/// The request of the build, whose image goes into one engine.
+///
+/// # Errors
+/// Usage: there is no engine, or several are named, or standard output is wanted for something else than the program.
+/// Else as that of a build.
+pub(crate) fn request(arguments: &RunArgs, front_end: &FrontEnd) -> Result<Request> {
+    let target = &arguments.build.target;
+    if arguments.build.say.format == PrintFormat::Json
+        || target.output.iter().any(|output| output.is_stream())
+    {
+        return Err(Error::usage("standard output is the program's when it is run")
+            .hint("build first, and then run it"));
+    }
+    let mut request = request::from_arguments(&arguments.build, front_end)?;
+    request.load = match request.load.as_slice() {
+        [] => vec![engine(is_on_path)?],
+        [_] => request.load,
+        _ => return Err(Error::usage("only one engine can run it").hint("give --load once")),
+    };
+    request.runs = true;
+    // Others would be built for nobody.
+    let here = Platform::from_rust_arch(std::env::consts::ARCH).map(|platform| vec![platform.to_string()]);
+    request.flags.platforms = request.flags.platforms.or(here);
+    Ok(request)
+}
+
+fn is_on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    programs::find(program, programs::folders(&path)).is_some()
+}
+
+/// The engine that is there.
+fn engine(is_there: impl Fn(&str) -> bool) -> Result<Daemon> {
+    let found = [Daemon::Docker, Daemon::Podman].into_iter().find(|daemon| is_there(daemon.program()));
+    found.ok_or_else(|| {
+        Error::usage("neither docker nor podman is on PATH, and an engine must run the image")
+            .hint("install Podman or Docker")
+    })
+}
+
+/// Runs an image. On Unix the engine takes the place of this program, so that its signals, its terminal and its exit code
+/// are the container's.
+///
+/// # Errors
+/// When the engine cannot be started.
+pub(crate) fn start(engine: Daemon, loaded: &Loaded, arguments: &RunArgs) -> Result<ExitCode> {
+    let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let mut command = Command::new(engine.program());
+    command.args(words(engine, loaded, arguments, is_terminal));
+    replace(&mut command)
+        .map_err(|error| Error::usage(format!("{} cannot be started", engine.program())).because(error))
+}
+
+#[cfg(unix)]
+fn replace(command: &mut Command) -> std::io::Result<ExitCode> {
+    use std::os::unix::process::CommandExt as _;
+    Err(command.exec())
+}
+
+#[cfg(not(unix))]
+fn replace(command: &mut Command) -> std::io::Result<ExitCode> {
+    let code = command.status()?.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// The words of the engine's `run`.
+pub(crate) fn words(
+    engine: Daemon,
+    loaded: &Loaded,
+    arguments: &RunArgs,
+    is_terminal: bool,
+) -> Vec<OsString> {
+    let mut words: Vec<OsString> = ["run", "--rm", "--interactive"].map(Into::into).into();
+    if is_terminal {
+        words.push("--tty".into());
+    }
+    let published: Vec<&str> = arguments.publish.iter().map(|given| of_container(given)).collect();
+    let declared = loaded.ports.iter().map(|port| port.trim_end_matches("/tcp"));
+    let declared = declared.filter(|port| !published.contains(port));
+    for port in declared.filter(|port| !port.contains('-')) {
+        let number = port.split('/').next().unwrap_or_default();
+        words.push(format!("--publish=127.0.0.1:{number}:{port}").into());
+    }
+    words.extend(arguments.publish.iter().map(|given| OsString::from(format!("--publish={given}"))));
+    words.extend(arguments.env_file.iter().map(|file| with("--env-file=", file.as_os_str())));
+    if arguments.read_only {
+        words.push("--read-only".into());
+        if engine == Daemon::Podman {
+            // Otherwise it lays writable folders over some that production does not have.
+            words.push("--read-only-tmpfs=false".into());
+        }
+    }
+    words.extend(arguments.engine_arg.iter().cloned());
+    words.push(loaded.name.to_string().into());
+    words.extend(arguments.arguments.iter().cloned());
+    words
+}
+
+/// Which port of the container is published, such as `8080` or `53/udp`.
+fn of_container(given: &str) -> &str {
+    given.rsplit(':').next().unwrap_or_default().trim_end_matches("/tcp")
+}
+
+fn with(flag: &str, value: &OsStr) -> OsString {
+    let mut word = OsString::from(flag);
+    word.push(value);
+    word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Verb};
+
+    fn said(engine: Daemon, ports: &[&str], flags: &[&str]) -> String {
+        let typed = ["containerize", "run"].iter().chain(flags).map(Into::into);
+        let cli = Cli::read(typed, FrontEnd::default()).expect("flags");
+        let Some(Verb::Run(arguments)) = cli.verb else { panic!("not run") };
+        let ports = ports.iter().map(|&port| port.to_owned()).collect();
+        let loaded = Loaded { name: "app:1".parse().expect("a name"), ports };
+        let words = words(engine, &loaded, &arguments, false);
+        words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn declared_ports_are_published_on_this_machine_alone() {
+        let plain = said(Daemon::Docker, &["8080/tcp", "53/udp"], &[]);
+        let ports = "--publish=127.0.0.1:8080:8080 --publish=127.0.0.1:53:53/udp";
+        assert!(plain.starts_with(&format!("run --rm --interactive {ports} ")), "{plain}");
+        assert!(plain.ends_with("app:1"), "{plain}");
+        let other =
+            said(Daemon::Docker, &["8080/tcp"], &["--publish", "0.0.0.0:80:8080", "--publish", "9:9/udp"]);
+        assert!(!other.contains("127.0.0.1"), "{other}");
+        assert!(other.contains("--publish=0.0.0.0:80:8080 --publish=9:9/udp"), "{other}");
+    }
+
+    #[test]
+    fn what_follows_the_dashes_is_the_programs_and_the_engine_gets_its_own() {
+        let flags =
+            ["--read-only", "--env-file", "my.env", "--engine-arg=--network=host", "--", "-x", "--load"];
+        let docker = said(Daemon::Docker, &[], &flags);
+        assert!(docker.contains("--env-file=my.env --read-only --network=host "), "{docker}");
+        assert!(docker.ends_with("app:1 -x --load"), "{docker}");
+        let podman = said(Daemon::Podman, &[], &flags);
+        assert!(podman.contains("--read-only --read-only-tmpfs=false "), "{podman}");
+    }
+
+    #[test]
+    fn the_first_engine_that_is_there_runs_it() {
+        assert_eq!(engine(|_| true).expect("an engine"), Daemon::Docker);
+        assert_eq!(engine(|program| program == "podman").expect("an engine"), Daemon::Podman);
+        assert!(engine(|_| false).is_err());
+    }
+}
