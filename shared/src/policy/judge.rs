@@ -48,7 +48,15 @@ pub enum Rule {
 impl Rule {
     /// Whether it looks at what an image is made of, and not only at what was chosen for it.
     pub const fn is_about_parts(self) -> bool {
-        matches!(self, Self::DeniedLicenses | Self::DeniedPackages | Self::Reproducible)
+        match self {
+            Self::DeniedLicenses | Self::DeniedPackages | Self::Reproducible => true,
+            Self::SignedBy
+            | Self::Sources
+            | Self::Builders
+            | Self::Bases
+            | Self::MaxBaseAge
+            | Self::NotRoot => false,
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
+
 use super::access::Access;
 use super::manifest::{MOST, media_type_of};
 use super::page::next;
@@ -191,10 +193,17 @@ impl Client {
             self.shelved_for(&access, Shelf::Referrers, subject)
         );
         let is_in = |list: &[Descriptor]| things.iter().all(|thing| holds_kind(list, thing));
-        Ok(match kept? {
-            Some((kept, _)) if is_in(&kept) => true,
-            _ => is_in(&tagged?),
-        })
+        if kept?.is_some_and(|(kept, _)| is_in(&kept)) {
+            return Ok(true);
+        }
+        // The registry does not know that this is a list, and so leaves in it what it has removed.
+        let named = tagged?.into_iter().filter(|entry| things.iter().any(|thing| is_of_kind(entry, thing)));
+        let looks = named.map(|entry| async move {
+            let there = self.head_manifest(&repository.with_digest(entry.digest)).await?;
+            Ok::<_, Error>(there.map(|_| entry))
+        });
+        let there: Vec<Option<Descriptor>> = try_join_all(looks).await?;
+        Ok(is_in(&there.into_iter().flatten().collect::<Vec<_>>()))
     }
 
     /// Makes everybody find `things`, whose manifests are in the repository, on `subject`: by the

@@ -1,6 +1,6 @@
 //! A repository from elsewhere, at one commit.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use crate::process::Program;
 const TRANSPORTS: &str = "https:http:ssh:file";
 /// Those of them that read nothing of this machine.
 const OF_NETWORKS: &str = "https:http:ssh";
+/// Submodules have submodules, but not without end.
+const DEEPEST: usize = 8;
 /// Large repositories take long.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
@@ -31,37 +33,64 @@ pub fn clone(address: &str, commit: &str, into: &Path) -> Result<()> {
         git.arg("-C").arg(into).args(["checkout", "--quiet", "--detach", &format!("{commit}^{{commit}}")])
     });
     checked_out
+        .map(drop)
         .map_err(|why| Error::integrity(format!("{address} does not contain commit {commit}")).because(why))
 }
 
 /// Clones what the repository at `root`, which was cloned from `address`, has as submodules, at the commits that it
-/// records; nothing where it has none. No address that it names leads to this machine, unless its own does: files of
-/// others would become part of the source.
-///
-/// # Errors
-/// Network: one cannot be cloned.
-pub fn clone_submodules(address: &str, root: &Path) -> Result<()> {
+/// records; nothing where it has none, and none that it says not to update. No address that it names is a path on this
+/// machine, unless its own is: files of others would become part of the source. Gives why some could not be cloned, each
+/// by itself.
+pub fn clone_submodules(address: &str, root: &Path) -> Vec<Error> {
+    let transports = if is_here(address) { TRANSPORTS } else { OF_NETWORKS };
+    let mut failed = Vec::new();
+    let mut left = vec![(root.to_owned(), 0)];
+    while let Some((folder, depth)) = left.pop() {
+        for path in submodules(&folder) {
+            let shown = folder.join(&path);
+            let shown = shown.strip_prefix(root).unwrap_or(&shown).display().to_string();
+            let update = ["submodule", "--quiet", "update", "--init", "--"];
+            let done = git_by(transports, |git| git.arg("-C").arg(&folder).args(update).arg(&path));
+            match done {
+                Ok(_) if depth < DEEPEST => left.push((folder.join(&path), depth + 1)),
+                Ok(_) => {}
+                Err(why) => failed.push(
+                    Error::network(format!("cannot clone the submodule {shown} of {address}")).because(why),
+                ),
+            }
+        }
+    }
+    failed
+}
+
+/// The folders of a repository's submodules, as its list names them; none that leads out of it.
+fn submodules(root: &Path) -> Vec<PathBuf> {
     let is_listed = std::fs::symlink_metadata(root.join(".gitmodules")).is_ok_and(|file| file.is_file());
     if !is_listed {
-        return Ok(());
+        return Vec::new();
     }
-    // Not by a command that the list may name.
-    let update = ["submodule", "--quiet", "update", "--init", "--recursive", "--checkout"];
-    let transports = if is_here(address) { TRANSPORTS } else { OF_NETWORKS };
-    let done = git_by(transports, |git| git.arg("-C").arg(root).args(update));
-    done.map_err(|why| Error::network(format!("cannot clone the submodules of {address}")).because(why))
+    let list = ["config", "--null", "--file", ".gitmodules", "--get-regexp", r"^submodule\..*\.path$"];
+    let listed = git(|git| git.arg("-C").arg(root).args(list)).unwrap_or_default();
+    let listed = String::from_utf8_lossy(&listed).into_owned();
+    let paths = listed.split('\0').filter_map(|entry| Some(PathBuf::from(entry.split_once('\n')?.1)));
+    let is_below = |path: &PathBuf| {
+        path.components().all(|part| matches!(part, Component::Normal(_)))
+            && path.ancestors().all(|part| !root.join(part).is_symlink() || part.as_os_str().is_empty())
+    };
+    paths.filter(is_below).collect()
 }
 
-/// Whether a repository is on this machine.
+/// Whether a repository is on this machine: it has no scheme, and no host before a colon.
 fn is_here(address: &str) -> bool {
-    address.starts_with("file:") || address.starts_with('.') || Path::new(address).is_absolute()
+    address.starts_with("file:") || Path::new(address).is_absolute() || !address.contains(':')
 }
 
-fn git(arguments: impl FnOnce(&mut Command) -> &mut Command) -> Result<(), String> {
+fn git(arguments: impl FnOnce(&mut Command) -> &mut Command) -> Result<Vec<u8>, String> {
     git_by(TRANSPORTS, arguments)
 }
 
-fn git_by(transports: &str, arguments: impl FnOnce(&mut Command) -> &mut Command) -> Result<(), String> {
+/// What git says on standard output.
+fn git_by(transports: &str, arguments: impl FnOnce(&mut Command) -> &mut Command) -> Result<Vec<u8>, String> {
     let mut command = Command::new("git");
     command.args([
         "-c",
@@ -74,10 +103,14 @@ fn git_by(transports: &str, arguments: impl FnOnce(&mut Command) -> &mut Command
     arguments(&mut command);
     OF_HOOKS.iter().for_each(|name| _ = command.env_remove(name));
     command.env("GIT_ALLOW_PROTOCOL", transports).env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
+    if std::env::var_os("GIT_SSH_COMMAND").is_none() && std::env::var_os("GIT_SSH").is_none() {
+        // Else it asks a terminal, whatever git is told.
+        command.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
+    }
     command.stdin(Stdio::null());
     let said = Program::new(command).exchange(&[], LONGEST).map_err(|silence| silence.to_string())?;
     if said.status.success() {
-        return Ok(());
+        return Ok(said.stdout);
     }
     let words = String::from_utf8_lossy(&said.stderr).into_owned();
     let line = words.lines().find(|line| line.starts_with("fatal:")).or_else(|| words.lines().last());

@@ -272,11 +272,38 @@ fn submodules_are_cloned_at_the_commits_that_are_recorded() {
     let commit = revision(outer.path()).commit;
     clone(&address, &commit, &root).expect("cloned");
     assert!(!root.join("in/sub/file").exists());
-    clone_submodules(&address, &root).expect("cloned, too");
+    assert!(clone_submodules(&address, &root).is_empty());
     assert_eq!(fs::read_to_string(root.join("in/sub/file")).expect("there"), "1");
     assert!(!revision(&root).dirty);
     let plain = repository();
-    clone_submodules("https://example.com/x", plain.path()).expect("there are none");
+    assert!(clone_submodules("https://example.com/x", plain.path()).is_empty(), "there are none");
+}
+
+#[test]
+fn a_submodule_that_cannot_be_cloned_keeps_no_other_away() {
+    let ((inner, outer), into) = (with_submodule(), tempfile::tempdir().expect("folder"));
+    for name in ["dead", "unwanted", "with space"] {
+        git(outer.path(), &["submodule", "add", "-q", &inner.path().display().to_string(), name]);
+    }
+    let list = outer.path().join(".gitmodules");
+    let set = |key: &str, value: &str| {
+        git(outer.path(), &["config", "-f", &list.display().to_string(), key, value]);
+    };
+    set("submodule.dead.url", &outer.path().join("nowhere").display().to_string());
+    set("submodule.unwanted.update", "none");
+    set("submodule.out.path", "../out");
+    set("submodule.out.url", &inner.path().display().to_string());
+    commit(outer.path());
+    let (address, root) = (outer.path().display().to_string(), into.path().join("source"));
+    clone(&address, &revision(outer.path()).commit, &root).expect("cloned");
+    let failed = clone_submodules(&address, &root);
+    let [dead] = &failed[..] else { panic!("{failed:?}") };
+    assert!(dead.to_string().contains("the submodule dead of"), "{dead:?}");
+    for there in ["in", "with space"] {
+        assert!(root.join(there).join("sub/file").exists(), "{there}");
+    }
+    assert!(!root.join("unwanted/sub/file").exists(), "it says not to update it");
+    assert!(!into.path().join("out").exists());
 }
 
 #[test]
@@ -285,7 +312,8 @@ fn a_repository_from_elsewhere_gets_nothing_of_this_machine() {
     let (address, root) = (outer.path().display().to_string(), into.path().join("source"));
     clone(&address, &revision(outer.path()).commit, &root).expect("cloned");
     for elsewhere in ["https://example.com/x", "ssh://git@example.com/x", "git@example.com:x"] {
-        let error = clone_submodules(elsewhere, &root).expect_err(elsewhere);
+        let failed = clone_submodules(elsewhere, &root);
+        let [error] = &failed[..] else { panic!("{failed:?}") };
         assert_eq!(error.kind(), crate::error::Kind::Network);
         assert!(error.causes()[0].contains("transport 'file' not allowed"), "{error:?}");
         assert!(!root.join("in/sub/file").exists(), "{elsewhere}");

@@ -178,7 +178,7 @@ async fn judge_one(
     });
     let error = error.unwrap_or_else(|| Error::bug("a broken rule is lost"));
     let error = error.hint("nothing was delivered; change the image, or the rules");
-    Err(Refusal { error, is_settled: broken.iter().any(|verdict| !verdict.rule.is_about_parts()) })
+    Err(Refusal { error, is_settled: broken.iter().all(|verdict| !verdict.rule.is_about_parts()) })
 }
 
 fn single(image: &Image) -> Result<Single> {

@@ -117,7 +117,7 @@ fn clone(address: &str, commit: &str, events: &Events) -> Result<Checkout> {
     events.step("Cloning", address.to_owned());
     vcs::clone(address, commit, &root)?;
     // Not every build needs them; one that does says what is missing.
-    if let Err(error) = vcs::clone_submodules(address, &root) {
+    for error in vcs::clone_submodules(address, &root) {
         events.warn(error.in_a_line());
     }
     let revision = Question::ask(&root).answer(&|_| false).revision;
