@@ -1,7 +1,8 @@
 //! Words for what differs, the same in text and Markdown.
 
 use containerize_core::inspect::{
-    Cause, CauseKind, Change, Counts, Diff, FileChange, Growth, Measure, PackageChange, Sides, Sort,
+    Cause, CauseKind, Change, Counts, Diff, FileChange, Growth, GrowthLimit, Measure, PackageChange, Side,
+    Sides, Sort,
 };
 
 use crate::render::bytes;
@@ -77,6 +78,43 @@ pub(super) fn cause(cause: &Cause) -> (Option<&str>, &'static str) {
     }
 }
 
+/// The same as one text; `shown` makes a part of a text of what the image says.
+pub(super) fn cause_text(one: &Cause, shown: impl Fn(&str) -> String) -> String {
+    match cause(one) {
+        (None, words) => words.to_owned(),
+        (Some(name), "") => shown(name),
+        (Some(name), words) => format!("{} ({words})", shown(name)),
+    }
+}
+
+/// Two values with an arrow between; one where they are equal, or only one is there.
+pub(super) fn arrow(values: Sides<Option<String>>, arrow: &str) -> String {
+    match values {
+        Sides { from: Some(from), to: Some(to) } if from != to => format!("{from} {arrow} {to}"),
+        Sides { from, to } => to.or(from).unwrap_or_default(),
+    }
+}
+
+/// The end of a path, which says more than its beginning.
+pub(super) fn front_cut(path: &str, room: usize) -> String {
+    let count = path.chars().count();
+    match count.checked_sub(room) {
+        None | Some(0) => path.to_owned(),
+        Some(over) => format!("…{}", path.chars().skip(over + 1).collect::<String>()),
+    }
+}
+
+/// What is not compared where only one image has a bill of materials.
+pub(super) fn only_sbom(side: Side) -> String {
+    let which = match side {
+        Side::From => "from",
+        Side::To => "to",
+    };
+    format!(
+        "only \"{which}\" has an SBOM: licences, and packages without files such as crates, are not compared"
+    )
+}
+
 /// The licences to tell of a package: what the first image says counts only where the second says it too, or lacks the
 /// package.
 pub(super) fn licences(package: &PackageChange) -> Sides<Option<&str>> {
@@ -125,5 +163,24 @@ mod tests {
     fn counts_are_told_that_are_there() {
         assert_eq!(counts(Counts { added: 1, removed: 0, changed: 2 }), "1 added, 2 changed");
         assert_eq!(counts(Counts::default()), "the same");
+    }
+
+    #[test]
+    fn long_paths_keep_their_ends() {
+        assert_eq!(front_cut("/a/b", 4), "/a/b");
+        assert_eq!(front_cut("/a/long/path", 6), "…/path");
+    }
+
+    #[test]
+    fn growth_beyond_a_limit_does_not_look_like_the_limit() {
+        let told =
+            |from, to, limit| grown(&Growth { of: Measure::Stored, from, to, parts: Vec::new() }, limit);
+        let five = GrowthLimit::Millionths(50_000);
+        assert_eq!(told(1_000_000, 1_100_000, five), "97.7 KiB (10.0%)");
+        assert_eq!(told(1_000_000, 1_050_010, five), "48.8 KiB (5.001%)");
+        assert_eq!(told(20 << 30, (21 << 30) + 1, five), "1024.0 MiB", "a percentage would say 5%");
+        let two = GrowthLimit::Bytes(2 << 20);
+        assert_eq!(told(100 << 20, (102 << 20) + 1, two), "2097153 B (2.0%)");
+        assert_eq!(told(0, 3 << 20, two), "3.0 MiB");
     }
 }

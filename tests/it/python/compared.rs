@@ -66,3 +66,23 @@ fn a_password_from_standard_input_serves_the_build_and_the_comparison() {
     let layout = diff(&project, &[&["oci:none"][..], &login].concat()).input("secret\n").fail().shown();
     assert!(layout.contains("none") && !layout.contains("--username"), "{layout}");
 }
+
+#[test]
+fn a_single_bill_of_materials_is_told_in_every_format() {
+    let project = with("base = 'oci:base:py'");
+    let build = |output: &str, more: &[&str]| {
+        let words = [&["-o", output, "--attestations", "referrers"], &AMD64[..], more].concat();
+        without_pips_settings(project.call(words)).succeed();
+    };
+    build("oci:out", &["--sbom", "none"]);
+    build("oci:out2", &["--sbom", "spdx", "--annotation", "a=b"]);
+    let said = "has an SBOM: licences, and packages without files such as crates, are not compared";
+    for format in ["text", "markdown"] {
+        let words = ["diff", "-q", "oci:out", "oci:out2", "--format", format, "--html", "page.html"];
+        let text = project.call(words).succeed().stdout().to_owned();
+        assert!(text.contains(&format!("only \"to\" {said}")), "{text}");
+        assert!(text.lines().all(|line| format == "markdown" || line.chars().count() <= 100), "{text}");
+    }
+    let page = std::fs::read_to_string(project.at("page.html")).expect("a page");
+    assert!(page.contains(said), "{page}");
+}
