@@ -24,7 +24,7 @@ pub(super) fn page(found: &Diff, judged: Option<&Judged<'_>>) -> String {
     let Sides { from, to } = found.images.as_ref().map(|image| code(image));
     let mut page = Page { text: String::new(), is_cut: false };
     if found.same {
-        let _ = writeln!(page.text, "{from} and {to} {}.", words::same(found));
+        let _ = writeln!(page.text, "{from} and {to} {}.", words::same(found, code));
     } else {
         let _ = writeln!(page.text, "**Image diff**: {from} → {to}");
     }

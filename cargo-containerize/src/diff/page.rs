@@ -14,7 +14,11 @@ pub(super) fn page(found: &Diff, judged: Option<&Judged<'_>>) -> String {
         .flat_map(|judged| judged.sentences(str::to_owned))
         .map(|said| paragraph(&said))
         .collect();
-    let same = if found.same { paragraph(&format!("They {}.", words::same(found))) } else { String::new() };
+    let same = if found.same {
+        paragraph(&format!("They {}.", words::same(found, str::to_owned)))
+    } else {
+        String::new()
+    };
     let digests = found.digests.map(|digest| digest.map(|digest| digest.to_string()).unwrap_or_default());
     let header = format!(
         "{same}{judged}<p class=\"dim\"><code>{}</code><br><code>{}</code></p>\n{}\

@@ -32,7 +32,7 @@ pub(super) fn text(found: &Diff, judged: Option<&Judged<'_>>, verbose: bool) -> 
 
 fn same(found: &Diff) -> String {
     let Sides { from, to } = &found.images;
-    format!("{from} and {to} {}\n", words::same(found))
+    format!("{from} and {to} {}\n", words::same(found, str::to_owned))
 }
 
 fn differing(found: &Diff, most: usize) -> String {

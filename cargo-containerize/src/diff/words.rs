@@ -7,6 +7,11 @@ use containerize_core::inspect::{
 
 use crate::render::bytes;
 
+/// No more digits of a percentage are shown.
+const MOST_DIGITS: usize = 4;
+/// No more platforms are told in one sentence.
+const MOST_TOLD: usize = 8;
+
 /// A difference of sizes with its sign.
 pub(super) fn difference(sizes: Sides<u64>) -> String {
     let Sides { from, to } = sizes;
@@ -137,13 +142,19 @@ pub(super) fn aspects(file: &FileChange) -> String {
     told.collect::<Vec<_>>().join(", ")
 }
 
-/// What is said of images that are the same on all platforms, around their names.
-pub(super) fn same(found: &Diff) -> &'static str {
-    match found.digests {
-        Sides { from: Some(from), to: Some(to) } if from != to => {
-            "have the same images for all platforms; only the indexes around these differ"
-        }
-        _ => "are the same image",
+/// What is said of images that are the same on all platforms that were looked at, around their names.
+pub(super) fn same(found: &Diff, shown: impl Fn(&str) -> String) -> String {
+    let Sides { from, to } = found.digests;
+    if from.is_some() && from == to {
+        return "are the same image".into();
+    }
+    if found.chosen {
+        let all = found.platforms.iter().take(MOST_TOLD).map(|one| shown(&one.platform.to_string()));
+        let more = if found.platforms.len() > MOST_TOLD { " and more" } else { "" };
+        return format!("are the same for {}{more}", all.collect::<Vec<_>>().join(", "));
+    }
+    if from.is_some() && to.is_some() {
+        return "have the same images for all platforms; only the indexes around these differ".into();
     }
 }
 

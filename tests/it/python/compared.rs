@@ -86,3 +86,19 @@ fn a_single_bill_of_materials_is_told_in_every_format() {
     let page = std::fs::read_to_string(project.at("page.html")).expect("a page");
     assert!(page.contains(said), "{page}");
 }
+
+#[test]
+fn of_chosen_platforms_nothing_is_said_about_others() {
+    let project = with("base = 'oci:base:py'");
+    for (output, platforms) in [("oci:out", "linux/amd64,linux/arm64"), ("oci:out2", "linux/amd64")] {
+        without_pips_settings(project.call(["-o", output, "--platform", platforms])).succeed();
+    }
+    let told = |more: &[&str]| {
+        let words = [&["diff", "-q", "oci:out", "oci:out2"], &AMD64[..], more].concat();
+        project.call(words).succeed().stdout().to_owned()
+    };
+    assert_eq!(told(&[]), "oci:out and oci:out2 are the same for linux/amd64\n");
+    assert_eq!(told(&["--format", "markdown"]), "`oci:out` and `oci:out2` are the same for `linux/amd64`.\n");
+    let json: Value = serde_json::from_str(&told(&["--format", "json"])).expect("JSON");
+    assert_eq!((&json["same"], &json["chosen"]), (&true.into(), &true.into()));
+}

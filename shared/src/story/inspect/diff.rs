@@ -40,6 +40,7 @@ impl Examiner<'_> {
         Ok(Diff {
             schema: SCHEMA,
             same: found.iter().all(|one| one.changes.is_none()) && only.from.is_empty() && only.to.is_empty(),
+            chosen: !platforms.is_empty(),
             digests: opened.map(|one| one.digest()),
             images: names,
             platforms: found,
