@@ -79,8 +79,7 @@ pub(super) async fn pushed(request: &Request) -> Result<Reference> {
     let Outcome::Planned(plan) = Box::pin(story::run(planned, &Events::silent())).await? else {
         return Err(Error::bug("a plan was carried out"));
     };
-    let names = plan.images.iter().map(|image| image.name.clone()).collect();
-    let image = only(plan.images, names)?;
+    let image = only(plan.images)?;
     image.references.into_iter().next().ok_or_else(|| {
         Error::usage(format!("{} has no repository", image.name)).hint(words!(
             "set `repository`, give it after -- with {}, or give the image to compare with",
@@ -100,18 +99,12 @@ pub(super) async fn built(request: Request, events: &Events) -> Result<Built> {
     let Outcome::Built(images) = Box::pin(story::run(Request { outputs, ..request }, events)).await? else {
         return Err(Error::bug("a build was only planned"));
     };
-    let names = images.iter().map(|image| image.name.clone()).collect();
-    let image = only(images, names)?;
+    let image = only(images)?;
     let name = format!("{} (built here)", image.name);
     Ok(Built { image: BaseSpec::Layout { dir, name: None }, name, _folder: folder })
 }
 
-/// The only one of a project's images.
-fn only<T>(images: Vec<T>, names: Vec<String>) -> Result<T> {
-    let mut images = images.into_iter();
-    match (images.next(), images.next()) {
-        (Some(image), None) => Ok(image),
-        _ => Err(Error::usage(format!("the project makes several images: {}", names.join(", ")))
-            .hint("build them with --output oci:DIR, and compare oci:DIR:TAG of each")),
-    }
+/// The only image of a trial, which the build has seen to.
+fn only<T>(images: Vec<T>) -> Result<T> {
+    images.into_iter().next().ok_or_else(|| Error::bug("a trial made no image"))
 }

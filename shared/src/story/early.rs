@@ -34,10 +34,7 @@ pub(super) fn check(
     hooks: &hooks::Planned,
     made: &[PathBuf],
 ) -> Result<()> {
-    if request.runs && images.len() != 1 {
-        return Err(Error::usage(format!("one image can be run, and this call makes {}", images.len()))
-            .hint(words!("choose one with {}, or with --bin", flag("package"))));
-    }
+    refuse_several(request, images.len())?;
     refuse_docker_format(request, images)?;
     refuse_streams(request)?;
     hang::check(request, images.len())?;
@@ -88,6 +85,20 @@ pub(super) fn check(
         }
     }
     Ok(())
+}
+
+/// Only one image can be run, or compared with another one.
+fn refuse_several(request: &Request, count: usize) -> Result<()> {
+    let what = match (request.runs, request.is_trial) {
+        (_, true) => "compared",
+        (true, false) => "run",
+        (false, false) => return Ok(()),
+    };
+    if count == 1 {
+        return Ok(());
+    }
+    Err(Error::usage(format!("one image can be {what}, and this call makes {count}"))
+        .hint(words!("choose one with {}, or with --bin", flag("package"))))
 }
 
 fn missing(image: &Early<'_>, key: &str, path: &Path) -> Error {

@@ -68,6 +68,15 @@ fn a_password_from_standard_input_serves_the_build_and_the_comparison() {
 }
 
 #[test]
+fn a_project_of_several_images_is_refused_before_it_is_built() {
+    let project = Project::app("");
+    project.write(&[("src/bin/other.rs", "fn main() {}\n")]);
+    let said = diff(&project, &["oci:none", "--", "--bins"]).fail().shown();
+    assert!(said.contains("one image can be compared, and this call makes 2"), "{said}");
+    assert!(!project.at("target").exists(), "nothing was compiled");
+}
+
+#[test]
 fn a_single_bill_of_materials_is_told_in_every_format() {
     let project = with("base = 'oci:base:py'");
     let build = |output: &str, more: &[&str]| {
