@@ -68,6 +68,15 @@ fn a_password_from_standard_input_serves_the_build_and_the_comparison() {
 }
 
 #[test]
+fn a_project_in_docker_format_can_be_compared() {
+    let project = with("base = 'oci:base:py'\nimage-format = 'docker'");
+    let archive = [&["-o", "docker-archive:out.tar"], &AMD64[..]].concat();
+    without_pips_settings(project.call(archive)).succeed();
+    let found = json(diff(&project, &[&["docker-archive:out.tar"], &AMD64[..]].concat()));
+    assert_eq!((&found["same"], &found["images"]["to"]), (&true.into(), &"shop (built here)".into()));
+}
+
+#[test]
 fn a_project_of_several_images_is_refused_before_it_is_built() {
     let project = Project::app("");
     project.write(&[("src/bin/other.rs", "fn main() {}\n")]);
