@@ -275,6 +275,22 @@ fn several_versions_of_one_package_are_one_line() {
 }
 
 #[test]
+fn copies_of_one_version_are_counted() {
+    let status = |architecture: &&str| {
+        let head = "Package: libssl3\nStatus: install ok installed\nVersion: 3.0\n";
+        format!("{head}Architecture: {architecture}\n\n")
+    };
+    let of = |all: &[&str]| {
+        let status: String = all.iter().map(status).collect();
+        of_one(&[("var/lib/dpkg/status", &status)])
+    };
+    let changes = between(of(&["amd64", "i386"]), of(&["amd64"]));
+    assert_eq!(packages(&changes), ["Changed libssl3 3.0 (2 copies) 3.0"]);
+    let same = between(of(&["amd64", "i386"]), of(&["amd64", "i386"]));
+    assert_eq!(packages(&same), [""; 0]);
+}
+
+#[test]
 fn lists_are_bounded_and_counts_are_not() {
     let paths: Vec<String> = (0..1500).map(|at| format!("d{at}/f/{}", "x".repeat(at % 7))).collect();
     let entries: Vec<(&str, &str)> = paths.iter().map(|path| (path.as_str(), "1")).collect();
