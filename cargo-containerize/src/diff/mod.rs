@@ -119,7 +119,7 @@ impl<'d> Judged<'d> {
             return vec![format!("within the limit: no platform has grown by more than {limit}")];
         }
         let grown = self.exceeded.iter().map(|(platform, growth)| {
-            let (platform, by) = (shown(platform), words::grown(growth));
+            let (platform, by) = (shown(platform), words::grown(growth, self.limit.limit));
             format!("too large: {platform} has grown by {by}, but the limit is {limit}")
         });
         grown.collect()

@@ -32,15 +32,28 @@ pub(super) fn with_part(sizes: Sides<u64>) -> String {
     format!("{difference}, {:+.1}%", (to as f64 - from as f64) / from as f64 * 100.0)
 }
 
-/// How much an image has grown that is too large.
-pub(super) fn grown(growth: &Growth) -> String {
+/// How much an image has grown that is too large, so that it is seen to be more than the limit.
+pub(super) fn grown(growth: &Growth, limit: GrowthLimit) -> String {
     let Growth { from, to, .. } = growth;
-    let part = if *from > 0 {
-        format!(" ({:.1}%)", (*to as f64 / *from as f64 - 1.0) * 100.0)
-    } else {
-        String::new()
+    let by = to.saturating_sub(*from);
+    let shown = match limit {
+        GrowthLimit::Bytes(limit) if bytes(by) == bytes(limit) => format!("{by} B"),
+        _ => bytes(by),
     };
-    format!("{}{}{part}", bytes(to.saturating_sub(*from)), measured(growth))
+    let part = Some(*from).filter(|from| *from > 0).and_then(|from| percentage(by, from, limit));
+    let part = part.map(|part| format!(" ({part}%)")).unwrap_or_default();
+    format!("{shown}{}{part}", measured(growth))
+}
+
+/// With one digit behind the point, or as many as it takes to be more than the limit; nothing where these are too many.
+fn percentage(by: u64, from: u64, limit: GrowthLimit) -> Option<String> {
+    let exact = by as f64 / from as f64 * 100.0;
+    let limit = match limit {
+        GrowthLimit::Millionths(limit) => limit as f64 / 1e4,
+        GrowthLimit::Bytes(_) => return Some(format!("{exact:.1}")),
+    };
+    let is_more = |shown: &String| shown.parse().is_ok_and(|shown: f64| shown > limit);
+    (1..=MOST_DIGITS).map(|digits| format!("{exact:.digits$}")).find(is_more)
 }
 
 /// What a growth is counted in, where that is not what is stored.
@@ -156,6 +169,7 @@ pub(super) fn same(found: &Diff, shown: impl Fn(&str) -> String) -> String {
     if from.is_some() && to.is_some() {
         return "have the same images for all platforms; only the indexes around these differ".into();
     }
+    "are the same image".into()
 }
 
 #[cfg(test)]
@@ -189,7 +203,7 @@ mod tests {
         let five = GrowthLimit::Millionths(50_000);
         assert_eq!(told(1_000_000, 1_100_000, five), "97.7 KiB (10.0%)");
         assert_eq!(told(1_000_000, 1_050_010, five), "48.8 KiB (5.001%)");
-        assert_eq!(told(20 << 30, (21 << 30) + 1, five), "1024.0 MiB", "a percentage would say 5%");
+        assert_eq!(told(20 << 30, (21 << 30) + 1, five), "1.0 GiB", "a percentage would say 5%");
         let two = GrowthLimit::Bytes(2 << 20);
         assert_eq!(told(100 << 20, (102 << 20) + 1, two), "2097153 B (2.0%)");
         assert_eq!(told(0, 3 << 20, two), "3.0 MiB");
