@@ -19,6 +19,7 @@ const DIM: Style = Style::new().dimmed();
 /// Rows of each list, and with `-v`.
 const ROWS: usize = 10;
 const MORE_ROWS: usize = 200;
+const REACHED: u64 = MORE_ROWS as u64;
 
 /// All of it; with `verbose` more of each list.
 pub(super) fn text(found: &Diff, judged: Option<&Judged<'_>>, verbose: bool) -> String {
@@ -271,7 +272,11 @@ fn sign(change: Change) -> String {
 
 fn more(text: &mut String, all: u64, most: usize) {
     if let Some(more) = all.checked_sub(most as u64).filter(|more| *more > 0) {
-        let where_ = if most < MORE_ROWS { "listed with -v" } else { "not listed" };
+        let where_ = match all {
+            _ if most >= MORE_ROWS => "not listed",
+            ..=REACHED => "listed with -v",
+            _ => "some listed with -v",
+        };
         let _ = writeln!(text, "     {DIM}{more} {} ({where_}){DIM:#}", plural(more, "other", "others"));
     }
 }
