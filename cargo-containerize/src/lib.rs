@@ -143,21 +143,31 @@ fn run_container(arguments: &RunArgs, front_end: &FrontEnd) -> ExitCode {
     };
     let told = work();
     screen.flush();
+    let json = arguments.build.say.format == PrintFormat::Json;
     match told {
         Ok(Some((Some(engine), Outcome::Built(delivered)))) => {
+            if delivered.iter().any(|image| !image.references.is_empty()) {
+                // What was pushed is a result, but standard output is the program's.
+                let _ = write!(anstream::stderr(), "{}", render::text(&Outcome::Built(delivered.clone())));
+            }
             let loaded = delivered.iter().find_map(|image| image.loaded.as_ref());
-            let started = loaded.ok_or_else(|| Error::bug("nothing was loaded that could be run"));
+            let started = loaded.ok_or_else(|| {
+                Error::usage("the image has no name by which the engine could run it")
+                    .hint("give it one with --tag")
+            });
             let ended = started.and_then(|loaded| {
                 events.step("Running", format!("{} in {}", loaded.name, engine.program()));
                 screen.flush();
                 run::start(engine, loaded, arguments)
             });
-            ended.unwrap_or_else(|error| finish(Err(error.into()), false, front_end))
+            ended.unwrap_or_else(|error| finish(Err(error.into()), json, front_end))
         }
         // A plan, which is all that was asked for.
         told => {
-            let text = told.map(|told| told.map(|(_, outcome)| render::text(&outcome)));
-            finish(text, false, front_end)
+            let text = |outcome| {
+                if json { render::json(&outcome, &screen.warnings()) } else { render::text(&outcome) }
+            };
+            finish(told.map(|told| told.map(|(_, outcome)| text(outcome))), json, front_end)
         }
     }
 }

@@ -6,6 +6,9 @@ use containerize_core::story::{
     Moved, MovedBase, MovedPackages, MovedPlatform, PackageChange, VersionChange,
 };
 
+/// So many packages of an image are shown: another release of a distribution changes all of them.
+const SHOWN: usize = 50;
+
 /// All that moved: one paragraph for each base, and for the Debian packages on it.
 pub(crate) fn text(moved: &Moved) -> String {
     if moved.is_empty() {
@@ -43,7 +46,7 @@ fn of_platform(image: &MovedPlatform, text: &mut String) {
     let said: Vec<String> = version.into_iter().chain(packages).collect();
     let said = if said.is_empty() { "another image".to_owned() } else { said.join(", ") };
     let _ = writeln!(text, "  {platform}: {said}");
-    image.packages.iter().flatten().for_each(|package| of_package(package, text));
+    of_changes(image.packages.as_deref().unwrap_or_default(), text);
 }
 
 fn of_packages(set: &MovedPackages, text: &mut String) {
@@ -53,11 +56,17 @@ fn of_packages(set: &MovedPackages, text: &mut String) {
         let why = if *pinned { "the same versions, chosen again" } else { "none are needed" };
         let _ = writeln!(text, "  {why}");
     }
-    packages.iter().for_each(|package| of_package(package, text));
+    of_changes(packages, text);
 }
 
-fn of_package(package: &PackageChange, text: &mut String) {
-    let _ = writeln!(text, "    {} {}", package.name, shown(&package.version));
+fn of_changes(packages: &[PackageChange], text: &mut String) {
+    for PackageChange { name, version } in packages.iter().take(SHOWN) {
+        let _ = writeln!(text, "    {name} {}", shown(version));
+    }
+    let others = packages.len().saturating_sub(SHOWN);
+    if others > 0 {
+        let _ = writeln!(text, "    and {others} more, which `--format json` lists");
+    }
 }
 
 fn shown(change: &VersionChange) -> String {
@@ -66,5 +75,28 @@ fn shown(change: &VersionChange) -> String {
         (None, Some(to)) => format!("{to} (new)"),
         (Some(from), None) => format!("{from} (gone)"),
         (None, None) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_packages_the_first_are_shown_and_the_others_counted() {
+        let version = VersionChange { from: Some("1".into()), to: Some("2".into()) };
+        let package = |number| PackageChange { name: format!("p{number:03}"), version: version.clone() };
+        let lines = |count| {
+            let mut text = String::new();
+            of_changes(&(0..count).map(package).collect::<Vec<_>>(), &mut text);
+            text.lines().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(SHOWN).len(), SHOWN);
+        assert_eq!(lines(1), ["    p000 1 -> 2"]);
+        let many = lines(SHOWN + 7);
+        assert_eq!(
+            (many.len(), many[SHOWN].as_str()),
+            (SHOWN + 1, "    and 7 more, which `--format json` lists")
+        );
     }
 }

@@ -10,20 +10,18 @@ use containerize_core::story::{Loaded, Request};
 use containerize_core::system::programs;
 use containerize_core::{Error, Result};
 
-use crate::cli::{PrintFormat, RunArgs};
+use crate::cli::{BuildArgs, PrintFormat, RunArgs};
 use crate::front_end::FrontEnd;
 use crate::request;
 
 /// The request of the build, whose image goes into one engine.
 ///
 /// # Errors
-/// Usage: there is no engine, or several are named, or standard output is wanted for something else than the program.
-/// Else as that of a build.
+/// Usage: there is no engine, or several are named; standard output is wanted for something else than the program; a file of
+/// variables is not there. Else as that of a build.
 pub(crate) fn request(arguments: &RunArgs, front_end: &FrontEnd) -> Result<Request> {
-    let target = &arguments.build.target;
-    if arguments.build.say.format == PrintFormat::Json
-        || target.output.iter().any(|output| output.is_stream())
-    {
+    let BuildArgs { target, say, dry_run, .. } = &arguments.build;
+    if say.format == PrintFormat::Json && !dry_run || target.output.iter().any(|output| output.is_stream()) {
         return Err(Error::usage("standard output is the program's when it is run")
             .hint("build first, and then run it"));
     }
@@ -33,10 +31,17 @@ pub(crate) fn request(arguments: &RunArgs, front_end: &FrontEnd) -> Result<Reque
         [_] => request.load,
         _ => return Err(Error::usage("only one engine can run it").hint("give --load once")),
     };
+    if let Some(missing) = arguments.env_file.iter().find(|file| !file.exists()) {
+        return Err(Error::usage(format!("{} is not there", missing.display()))
+            .hint("give a file with lines of NAME=VALUE to --env-file"));
+    }
     request.runs = true;
-    // Others would be built for nobody.
-    let here = Platform::from_rust_arch(std::env::consts::ARCH).map(|platform| vec![platform.to_string()]);
-    request.flags.platforms = request.flags.platforms.or(here);
+    if !request.push && request.outputs.is_empty() {
+        // Others would be built for nobody.
+        let here =
+            Platform::from_rust_arch(std::env::consts::ARCH).map(|platform| vec![platform.to_string()]);
+        request.flags.platforms = request.flags.platforms.or(here);
+    }
     Ok(request)
 }
 
@@ -86,16 +91,19 @@ pub(crate) fn words(
     arguments: &RunArgs,
     is_terminal: bool,
 ) -> Vec<OsString> {
-    let mut words: Vec<OsString> = ["run", "--rm", "--interactive"].map(Into::into).into();
+    // A name may have moved since; what it means elsewhere is never run.
+    let mut words: Vec<OsString> = ["run", "--rm", "--interactive", "--pull=never"].map(Into::into).into();
     if is_terminal {
         words.push("--tty".into());
     }
-    let published: Vec<&str> = arguments.publish.iter().map(|given| of_container(given)).collect();
-    let declared = loaded.ports.iter().map(|port| port.trim_end_matches("/tcp"));
-    let declared = declared.filter(|port| !published.contains(port));
-    for port in declared.filter(|port| !port.contains('-')) {
-        let number = port.split('/').next().unwrap_or_default();
-        words.push(format!("--publish=127.0.0.1:{number}:{port}").into());
+    let published: Vec<Ports<'_>> =
+        arguments.publish.iter().map(|given| Ports::of_container(given)).collect();
+    let is_own =
+        |port: &&String| !published.iter().any(|published| published.meet(Ports::of_container(port)));
+    let is_left = !arguments.engine_arg.iter().any(|word| decides_ports(word));
+    for port in loaded.ports.iter().filter(is_own).filter(|_| is_left) {
+        let numbers = port.split('/').next().unwrap_or_default();
+        words.push(format!("--publish=127.0.0.1:{numbers}:{port}").into());
     }
     words.extend(arguments.publish.iter().map(|given| OsString::from(format!("--publish={given}"))));
     words.extend(arguments.env_file.iter().map(|file| with("--env-file=", file.as_os_str())));
@@ -112,9 +120,29 @@ pub(crate) fn words(
     words
 }
 
-/// Which port of the container is published, such as `8080` or `53/udp`.
-fn of_container(given: &str) -> &str {
-    given.rsplit(':').next().unwrap_or_default().trim_end_matches("/tcp")
+/// Ports of a container: the first and the last, and the protocol.
+#[derive(Clone, Copy)]
+struct Ports<'a>(u16, u16, &'a str);
+
+impl<'a> Ports<'a> {
+    /// Those of the container in what is published or declared: `8080`, `127.0.0.1:80:8080`, `8000-8010/udp`.
+    fn of_container(given: &'a str) -> Self {
+        let port = given.rsplit(':').next().unwrap_or_default();
+        let (numbers, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
+        let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
+        Self(first.parse().unwrap_or_default(), last.parse().unwrap_or_default(), protocol)
+    }
+
+    fn meet(self, other: Self) -> bool {
+        self.2 == other.2 && self.0 <= other.1 && other.0 <= self.1
+    }
+}
+
+/// Whether a flag for the engine says itself how ports are reached.
+fn decides_ports(word: &OsStr) -> bool {
+    let word = word.to_string_lossy();
+    let is_short = word.starts_with("-p") || word.starts_with("-P");
+    is_short || ["--publish", "--net"].iter().any(|flag| word.starts_with(flag))
 }
 
 fn with(flag: &str, value: &OsStr) -> OsString {
@@ -141,13 +169,25 @@ mod tests {
     #[test]
     fn declared_ports_are_published_on_this_machine_alone() {
         let plain = said(Daemon::Docker, &["8080/tcp", "53/udp"], &[]);
-        let ports = "--publish=127.0.0.1:8080:8080 --publish=127.0.0.1:53:53/udp";
-        assert!(plain.starts_with(&format!("run --rm --interactive {ports} ")), "{plain}");
+        let ports = "--publish=127.0.0.1:8080:8080/tcp --publish=127.0.0.1:53:53/udp";
+        assert!(plain.starts_with(&format!("run --rm --interactive --pull=never {ports} ")), "{plain}");
         assert!(plain.ends_with("app:1"), "{plain}");
         let other =
             said(Daemon::Docker, &["8080/tcp"], &["--publish", "0.0.0.0:80:8080", "--publish", "9:9/udp"]);
         assert!(!other.contains("127.0.0.1"), "{other}");
         assert!(other.contains("--publish=0.0.0.0:80:8080 --publish=9:9/udp"), "{other}");
+        let ranges = said(
+            Daemon::Docker,
+            &["8081/tcp", "8081/udp", "9000-9002/tcp"],
+            &["--publish", "8080-8090:8080-8090"],
+        );
+        assert!(!ranges.contains("8081/tcp"), "{ranges}");
+        assert!(ranges.contains("127.0.0.1:8081:8081/udp"), "{ranges}");
+        assert!(ranges.contains("127.0.0.1:9000-9002:9000-9002/tcp"), "{ranges}");
+        for own in ["--network=host", "-p=1:2", "-P", "--publish-all"] {
+            let flag = format!("--engine-arg={own}");
+            assert!(!said(Daemon::Docker, &["8080/tcp"], &[&flag]).contains("127.0.0.1"), "{own}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::io::{Cursor, Write};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use containerize_core::cargo::audit;
 use containerize_core::facts::{self, details};
 use containerize_core::http::{HeaderMap, HeaderValue, Url, header::WWW_AUTHENTICATE};
 use containerize_core::oci::{Digest, ImageConfig, ManifestKind, Platform, Reference};
@@ -16,7 +17,7 @@ use containerize_core::python::lock;
 use containerize_core::python::{Marker, Name, Requirement, WheelName};
 use containerize_core::trust::{Attestations, AttestedFile, Bundle, Token, TrustedRoot, WantedPublisher};
 use containerize_core::wheel::Wheel;
-use containerize_core::{debian, elf, registry};
+use containerize_core::{debian, elf, registry, sbom};
 use tempfile::TempDir;
 
 /// A reader: the name of its target, and what it does with the bytes.
@@ -30,7 +31,7 @@ pub struct Reader {
 }
 
 /// All readers.
-pub const READERS: [Reader; 12] = [
+pub const READERS: [Reader; 13] = [
     Reader { name: "wheel", read: wheel, seeds: seeds::wheels },
     Reader { name: "deb", read: deb, seeds: seeds::packages },
     Reader { name: "layer", read: layer, seeds: seeds::layers },
@@ -43,6 +44,7 @@ pub const READERS: [Reader; 12] = [
     Reader { name: "challenge", read: challenge, seeds: seeds::challenges },
     Reader { name: "bundle", read: bundle, seeds: seeds::bundles },
     Reader { name: "attestations", read: attestations, seeds: seeds::attestations },
+    Reader { name: "bill", read: bill, seeds: seeds::bills },
 ];
 
 /// The bytes as a file, in a folder that is there as long as the value.
@@ -94,6 +96,17 @@ pub fn lock(bytes: &[u8]) {
     let (name, kind) = seeds::LOCKS[usize::from(*tool) % seeds::LOCKS.len()];
     let (_folder, path) = file(name, rest);
     let _ = lock::read(&path, kind);
+}
+
+/// A bill of materials of our own, and the list of crates in a program. What is read is written as it can be read again.
+pub fn bill(bytes: &[u8]) {
+    let _ = audit::listed(bytes, 1 << 20);
+    let Some(bill) = serde_json::from_slice(bytes).ok().and_then(|document| sbom::read(&document)) else {
+        return;
+    };
+    let (spdx, _) = (sbom::spdx(&bill).expect("written"), sbom::cyclonedx(&bill).expect("written"));
+    let again = serde_json::from_slice(&spdx).expect("what we write is JSON");
+    assert!(sbom::read(&again).is_some(), "what we write we can read");
 }
 
 /// A requirement, a marker, a name and a wheel's name: all are one line of text.

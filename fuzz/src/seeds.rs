@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use containerize_core::cargo::audit;
 use containerize_core::debian::list_of;
+use containerize_core::oci::Digest;
 use containerize_core::python::lock::LockKind;
+use containerize_core::sbom::{self, Bill, Component, Kind, Purl};
 use containerize_tests::python::{Base, Wheel};
 
 /// The media type of OCI manifests.
@@ -37,6 +40,25 @@ pub fn wheels() -> Vec<Vec<u8>> {
     let full =
         Wheel::new("demo", "1.0").script("demo", "demo:main").file("demo-1.0.data/scripts/x", "#!python\n");
     [plain, full].iter().map(|wheel| folder_of(|folder| drop(wheel.write(folder))).remove(0)).collect()
+}
+
+/// The same bill in both formats, and a program's list of its crates.
+pub fn bills() -> Vec<Vec<u8>> {
+    let digest = Digest::of(b"an image");
+    let part = |kind, name: &str| Component {
+        version: Some("1".into()),
+        purl: Some(Purl::new("pypi", name).version("1")),
+        ..Component::new(kind, name)
+    };
+    let image = Component { sha256: Some(digest), ..part(Kind::Image, "demo") };
+    let mut bill = Bill::new(image, digest, "1980-01-01T00:00:00Z");
+    let root = bill.root();
+    bill.stand_on(part(Kind::Image, "base"));
+    let wheel = bill.add(&root, part(Kind::Library, "wheel"));
+    bill.add(&wheel, part(Kind::Library, "within"));
+    bill.make_with(&wheel, part(Kind::Application, "tool"));
+    let crates = audit::content(&[]).expect("made");
+    vec![sbom::spdx(&bill).expect("written"), sbom::cyclonedx(&bill).expect("written"), crates]
 }
 
 /// A package as dpkg-deb makes it.

@@ -138,6 +138,14 @@ impl Error {
         self.advice().map(|hint| &**hint)
     }
 
+    /// All of it in one line: the sentence, its causes, and what to do.
+    pub fn in_a_line(&self) -> String {
+        let mut words = self.to_string();
+        self.causes().iter().for_each(|cause| words.push_str(&format!(": {cause}")));
+        self.hint_text().into_iter().for_each(|hint| words.push_str(&format!("; {hint}")));
+        words
+    }
+
     /// The sentences of all causes in the program's own words, the nearest first.
     pub fn causes(&self) -> Vec<String> {
         self.causes_said(&crate::words::Plain)

@@ -237,6 +237,22 @@ def test_pypi_attestations_comes_to_the_same(program: Program, index: Index, tmp
         done = program(*words, cwd=project, env=env, code=None)
         assert done.code == (4 if expected[name] else 0), f"{name}: {expected[name]}\n{done.err}"
 
+    # What PyPI answers, with Sigstore's public services.
+    run([venv / "bin/python", "-c", OF_PYPI, FIXTURES / "pypi-google.json"])
+
+
+#: Ends well where the recorded answer is good.
+OF_PYPI = """
+import json, sys
+from pathlib import Path
+from pypi_attestations import Distribution, Provenance
+
+digest = "461317362419124b6012e855423a9078d6de8aed3e74fa78cc74d669b23dc6cf"
+file = Distribution(name="gcb_attestation_test-0.0.0.tar.gz", digest=digest)
+for bundle in Provenance.model_validate_json(Path(sys.argv[1]).read_text()).attestation_bundles:
+    for attestation in bundle.attestations:
+        attestation.verify(bundle.publisher, file, offline=True)
+"""
 
 #: Why each answer is refused; nothing where it is not.
 VERDICTS = """

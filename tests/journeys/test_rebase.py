@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import tarfile
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,13 +105,32 @@ class Fleet:
         self.program, self.here, self.tmp_path = program, here, tmp_path
         self.project, self.flags = project, flags
 
+    def bill(self, tag: str) -> dict:
+        """The bill that the build under a tag has written."""
+        return json.loads((self.tmp_path / f"builds-{tag}/bill.spdx.json").read_text())
+
+    def attached(self, digest: str) -> dict:
+        """The bill that hangs on an image, in a registry where tags are the lists of that."""
+
+        def read(kind: str, name: str) -> dict:
+            accept = ", ".join(f"application/vnd.oci.image.{one}.v1+json" for one in ("index", "manifest"))
+            place = f"http://{self.here.host}/v2/rebase/app/{kind}/{name}"
+            question = urllib.request.Request(place, headers={"Accept": accept})
+            with urllib.request.urlopen(question, timeout=20) as answer:
+                return json.load(answer)
+
+        hanging = read("manifests", digest.replace(":", "-"))["manifests"]
+        (bill,) = [one for one in hanging if one["artifactType"] == "application/spdx+json"]
+        return read("blobs", read("manifests", bill["digest"])["layers"][0]["digest"])
+
     def push(self, base: str, tag: str) -> str:
         """Builds and pushes on a machine that has seen nothing; the digest."""
         home = self.tmp_path / f"builds-{tag}"
         home.mkdir()
         env = {**with_uv(home, self.program), **HELLO_TARGET, "XDG_CACHE_HOME": str(home / "cache")}
         image = f"{self.here.name('rebase/app')}:{tag}"
-        done = self.program(*self.flags, "--base", base, *PUSH, image, cwd=self.project, env=env)
+        bill = ["--sbom-output", home / "bill.spdx.json"]
+        done = self.program(*self.flags, "--base", base, *bill, *PUSH, image, cwd=self.project, env=env)
         return done.out.strip().rsplit("@", 1)[-1]
 
     def rebase(self, base: str, *flags: str, code: int = 0) -> dict:
@@ -135,8 +155,10 @@ def test_a_python_service_follows_its_base_on_both_platforms(
     before = fleet.push(old, "old")
     found = fleet.rebase(new, "--to", "new")
     assert (found["result"], found["digest"]) == ("rebased", before), found
+    attached = fleet.attached(found["rebased"])
     assert found["rebased"] == fleet.push(new, "built")
     assert found["rebased"] != before
+    assert attached == fleet.bill("built")
 
 
 @pytest.mark.parametrize(
@@ -166,7 +188,9 @@ def test_a_program_with_a_c_library_is_judged_by_what_it_needs(
         assert broken in {one["fact"] for one in found["platforms"][0]["broken"]}, found
     else:
         found = fleet.rebase(new, "--to", "new")
+        attached = fleet.attached(found["rebased"])
         assert found["rebased"] == fleet.push(new, "built")
+        assert attached == fleet.bill("built")
 
 
 def test_a_static_program_stands_on_any_base(
@@ -182,7 +206,9 @@ def test_a_static_program_stands_on_any_base(
     for number, base in enumerate((DEBIAN, SLIM)):
         new = bases.put(lab_image(base), f"new{number}")
         found = fleet.rebase(new, "--to", f"new{number}")
+        attached = fleet.attached(found["rebased"])
         assert found["rebased"] == fleet.push(new, f"built{number}"), base
+        assert attached == fleet.bill(f"built{number}"), base
 
 
 def test_another_python_is_refused_with_the_reason(

@@ -13,7 +13,7 @@ use crate::store::{Blob, Source, Store};
 
 /// No more entries of an index are looked at.
 const MOST_ENTRIES: usize = 256;
-/// As large as a document may be, in bytes.
+/// As large as a document may be, in bytes; and all that are read at once.
 const LARGEST: u64 = 64 << 20;
 
 /// An image, and where its content is.
@@ -111,9 +111,10 @@ impl StoredImage {
     /// # Errors
     /// When one cannot be read.
     pub async fn held_documents(&self, kind: &str) -> Result<Vec<Bytes>> {
-        let mut found = Vec::new();
+        let (mut found, mut room) = (Vec::new(), Room::of(self.root.digest));
         for (_, manifest) in self.entries(true).await? {
             for layer in manifest.layers.iter().filter(|layer| layer.media_type == kind).take(MOST_ENTRIES) {
+                room.take(layer)?;
                 found.push(self.document(layer).await?);
             }
         }
@@ -123,15 +124,16 @@ impl StoredImage {
     /// The documents of wanted kinds that hang on the root, or on the manifest of a platform, each with its kind.
     ///
     /// # Errors
-    /// When one cannot be read.
+    /// When one cannot be read, or all of them together are too large.
     pub async fn hanging_documents(
         &self,
         subject: &Digest,
         is_wanted: impl Fn(&str) -> bool,
     ) -> Result<Vec<(String, Bytes)>> {
-        let mut found = Vec::new();
+        let (mut found, mut room) = (Vec::new(), Room::of(*subject));
         for (kind, manifest) in self.hanging_on(subject, is_wanted).await? {
             if let Some(layer) = manifest.layers.first() {
+                room.take(layer)?;
                 found.push((kind.artifact_type.unwrap_or_default(), self.document(layer).await?));
             }
         }
@@ -234,9 +236,48 @@ impl StoredImage {
     }
 }
 
+/// Room for documents that are read at once: anyone who may push can attach more.
+struct Room {
+    left: u64,
+    subject: Digest,
+}
+
+impl Room {
+    const fn of(subject: Digest) -> Self {
+        Self { left: LARGEST, subject }
+    }
+
+    fn take(&mut self, document: &Descriptor) -> Result<()> {
+        self.left = self.left.checked_sub(document.size).ok_or_else(|| {
+            Error::integrity(format!("too much is attached to {}", self.subject))
+                .because(format!("no more than {} MiB of documents are read", LARGEST >> 20))
+                .hint("delete what is not needed from the registry")
+        })?;
+        Ok(())
+    }
+}
+
 fn checked(expected: &Digest, found: Digest) -> Result<()> {
     match found == *expected {
         true => Ok(()),
         false => Err(Error::integrity(format!("expected {expected}, got {found}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn documents_that_are_read_at_once_have_bounded_room() {
+        let document = |size| Descriptor { size, ..Descriptor::of("text/plain", b"") };
+        let mut room = Room::of(Digest::of(b"an image"));
+        room.take(&document(LARGEST - 1)).expect("one");
+        room.take(&document(1)).expect("another");
+        for size in [1, u64::MAX] {
+            assert_eq!(room.take(&document(size)).expect_err("no more").kind(), Kind::Integrity);
+        }
+        room.take(&document(0)).expect("nothing");
     }
 }

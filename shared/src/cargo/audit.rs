@@ -1,12 +1,14 @@
 //! What a program says about itself: its crates, in the format of cargo-auditable (`PARSING.md` and
 //! `cargo-auditable.schema.json` there), in a section that scanners know.
 
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
+use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::crates::{CRATES_IO, Crate};
 use crate::elf;
@@ -68,6 +70,39 @@ fn package(of: &Crate) -> Package<'_> {
     }
 }
 
+/// A crate as a program lists it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// As the package's Cargo.toml has it.
+    pub name: String,
+    /// In full: `1.0.219`.
+    pub version: String,
+    /// Whether its code is in the program, or has only built it.
+    pub is_in_program: bool,
+}
+
+/// The crates that the content of a section lists; `None` where it is in no form that is known, or has more than `most`
+/// bytes.
+pub fn listed(content: &[u8], most: u64) -> Option<BTreeSet<Listed>> {
+    #[derive(Deserialize)]
+    struct Info {
+        packages: Vec<Package>,
+    }
+    #[derive(Deserialize)]
+    struct Package {
+        name: String,
+        version: String,
+        kind: Option<String>,
+    }
+    let info: Info = serde_json::from_reader(ZlibDecoder::new(content).take(most)).ok()?;
+    let each = info.packages.into_iter().map(|Package { name, version, kind }| Listed {
+        name,
+        version,
+        is_in_program: kind.as_deref() != Some("build"),
+    });
+    Some(each.collect())
+}
+
 /// Copies `program` to `to` with the section. `false`, and nothing is there, when it has one already, or none can
 /// be added.
 ///
@@ -89,8 +124,6 @@ pub fn add(program: &Path, to: &Path, content: &[u8]) -> Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
 
     fn made(name: &str, source: Option<&str>) -> Crate {
@@ -118,6 +151,17 @@ mod tests {
             text,
             r#"{"packages":[{"name":"app","version":"1.0.0","source":"local","dependencies":[1,2,3],"root":true},{"name":"derive","version":"1.0.0","source":"crates.io","kind":"build"},{"name":"git","version":"1.0.0","source":"git"},{"name":"own","version":"1.0.0","source":"registry"}],"format":1}"#
         );
+    }
+
+    #[test]
+    fn what_is_listed_is_read_back() {
+        let derive = Crate { is_in_program: false, ..made("derive", Some(CRATES_IO)) };
+        let bytes = content(&[made("app", None), derive]).expect("made");
+        let found = listed(&bytes, 1000).expect("read");
+        let found: Vec<_> = found.iter().map(|one| (one.name.as_str(), one.is_in_program)).collect();
+        assert_eq!(found, [("app", true), ("derive", false)]);
+        assert_eq!(listed(&bytes, 20), None, "it is longer");
+        assert_eq!(listed(b"x", 1000), None);
     }
 
     #[test]

@@ -23,11 +23,16 @@ pub struct Spent {
 }
 
 impl Spent {
+    /// Whether the other side says that what was asked for does not exist.
+    pub fn is_missing(&self) -> bool {
+        let failure = &self.failure;
+        failure.cause == Cause::Status(StatusCode::NOT_FOUND) && failure.again == Again::Never
+    }
+
     /// As [`Spent::explain`], for a name that the user gave: that it does not exist is no trouble of
     /// the network, and does not pass.
     pub fn explain_name(self, what: impl Into<String>) -> Error {
-        let failure = &self.failure;
-        if failure.cause == Cause::Status(StatusCode::NOT_FOUND) && failure.again == Again::Never {
+        if self.is_missing() {
             return Error::new(Kind::Usage, what).because(self.failure.error);
         }
         self.explain(what)

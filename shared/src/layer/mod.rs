@@ -68,3 +68,10 @@ pub struct Layer {
     /// Whether it was written now, and not found in the store.
     pub fresh: bool,
 }
+
+impl Layer {
+    /// Whether both have the same bytes, wherever these are.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.diff_id, self.blob.descriptor.digest) == (other.diff_id, other.blob.descriptor.digest)
+    }
+}

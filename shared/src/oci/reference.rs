@@ -11,7 +11,7 @@ use crate::words::flag;
 /// A repository on a registry: `ghcr.io/acme/web`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Repository {
-    /// The registry's host, with its port if one was given; `docker.io` when none was.
+    /// The registry's host in small letters, with its port if one was given; `docker.io` when none was.
     pub registry: String,
     /// The name within the registry (distribution-spec "Pulling manifests": `<name>`).
     pub name: String,
@@ -32,12 +32,6 @@ impl Repository {
     /// The host to speak to: Docker Hub's API lives on another name than its images.
     pub fn api_host(&self) -> &str {
         if self.registry == "docker.io" { "registry-1.docker.io" } else { &self.registry }
-    }
-
-    /// The same with the host in small letters: hosts have no case, and names are told apart by text.
-    #[must_use]
-    pub fn with_plain_host(&self) -> Self {
-        repository(Some(&self.registry.to_ascii_lowercase()), &self.name)
     }
 
     /// This repository with a tag.
@@ -97,7 +91,8 @@ impl FromStr for Reference {
     type Err = Error;
 
     /// Reads a reference as Docker does (distribution `reference/regexp.go`): a first part with
-    /// a dot, a colon or the name `localhost` is a host, otherwise the image is on Docker Hub.
+    /// a dot, a colon or the name `localhost` is a host, otherwise the image is on Docker Hub. Hosts
+    /// have no case, and names are told apart by text: they are kept in small letters.
     fn from_str(text: &str) -> Result<Self, Error> {
         let wrong = |why: &str| {
             Error::usage(format!("{text:?} is not an image reference: {why}"))
@@ -146,7 +141,7 @@ impl FromStr for Reference {
 }
 
 fn repository(host: Option<&str>, name: &str) -> Repository {
-    match host {
+    match host.map(str::to_ascii_lowercase).as_deref() {
         None | Some("docker.io" | "index.docker.io" | "registry-1.docker.io") => Repository {
             registry: "docker.io".into(),
             name: if name.contains('/') { name.into() } else { format!("library/{name}") },
@@ -231,8 +226,10 @@ mod tests {
 
     #[test]
     fn hosts_have_no_case() {
-        assert_eq!(read("CGR.dev:443/a/b").repository.with_plain_host().to_string(), "cgr.dev:443/a/b");
-        assert_eq!(read("Docker.IO/alpine").repository.with_plain_host(), read("alpine").repository);
+        assert_eq!(read("CGR.dev:443/a/b:X").to_string(), "cgr.dev:443/a/b:X");
+        for hub in ["Docker.IO/alpine", "INDEX.docker.io/alpine", "docker.io/library/alpine"] {
+            assert_eq!(read(hub), read("alpine"), "{hub}");
+        }
     }
 
     #[test]

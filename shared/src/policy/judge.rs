@@ -45,6 +45,13 @@ pub enum Rule {
     Reproducible,
 }
 
+impl Rule {
+    /// Whether it looks at what an image is made of, and not only at what was chosen for it.
+    pub const fn is_about_parts(self) -> bool {
+        matches!(self, Self::DeniedLicenses | Self::DeniedPackages | Self::Reproducible)
+    }
+}
+
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -58,7 +58,7 @@ impl FromStr for Mirror {
         if example(&of).is_none_or(|repository| repository.registry != registry) {
             return Err(wrong("the left side is not a registry"));
         }
-        if example(at).is_none_or(|repository| repository.registry != host(at)) {
+        if example(at).is_none_or(|repository| !repository.registry.eq_ignore_ascii_case(&host(at))) {
             return Err(wrong("the right side is not a registry"));
         }
         Ok(Self { of, at: at.to_owned() })
@@ -137,6 +137,7 @@ mod tests {
         assert_eq!(found("docker.io=127.0.0.1:5000", "python"), ["127.0.0.1:5000/library/python"]);
         assert_eq!(found("gcr.io=127.0.0.1:5000/gcr/", "gcr.io/a/b"), ["127.0.0.1:5000/gcr/a/b"]);
         assert_eq!(found("index.docker.io=m.example", "acme/web"), ["m.example/acme/web"]);
+        assert_eq!(found("Index.Docker.IO=M.example", "acme/web"), ["m.example/acme/web"]);
         assert_eq!(found("docker.io/library=m.example/hub", "python"), ["m.example/hub/python"]);
     }
 

@@ -127,7 +127,8 @@ impl Client {
     }
 
     /// What hangs on `subject`, wherever that is listed, ordered by digest. What each of them is, its
-    /// manifest says: lists are wrong about it where old tools have written them.
+    /// manifest says: lists are wrong about it where old tools have written them. What is listed and not there is passed
+    /// over: nobody may conclude from a list that something was never stated.
     ///
     /// # Errors
     /// As [`Client::referrers`], and when a tag that should be a list is something else.
@@ -155,8 +156,12 @@ impl Client {
         for entry in all.into_values() {
             let reference = repository.with_digest(entry.digest);
             let fetched = self.0.http.retry(|_| self.fetch_manifest(&reference)).await;
-            let what = || format!("cannot read the manifest {reference}");
-            let fetched = fetched.map_err(|spent| spent.explain(what()))?;
+            let fetched = match fetched {
+                Ok(fetched) => fetched,
+                // Removed since it was listed, or left in a list that another tool writes: it hangs there no more.
+                Err(spent) if spent.is_missing() => continue,
+                Err(spent) => return Err(spent.explain(format!("cannot read the manifest {reference}"))),
+            };
             let own = Descriptor::of(fetched.media_type.as_str(), &fetched.bytes);
             let parsed = ManifestKind::parse(&fetched.bytes, &fetched.media_type)?;
             if parsed.subject() != Some(*subject) {

@@ -1,6 +1,9 @@
 //! The crates of a program as parts of a bill.
 
+use std::collections::BTreeSet;
+
 use super::{Bill, Bond, Component, Key, Kind, Licence, Purl};
+use crate::cargo::audit::Listed;
 use crate::cargo::crates::{CRATES_IO, Crate};
 use crate::oci::Digest;
 use crate::redact;
@@ -33,6 +36,22 @@ pub fn add_crates(bill: &mut Bill, crates: &[Crate]) -> Option<Key> {
         }
     }
     Some(program)
+}
+
+impl Bill {
+    /// The crates in the bill, as a program lists them.
+    pub fn crates(&self) -> BTreeSet<Listed> {
+        let is_crate = |part: &Component| part.purl.as_ref().is_some_and(|purl| purl.kind() == "cargo");
+        let held: BTreeSet<&Key> =
+            self.relations.iter().filter(|one| one.bond == Bond::Holds).map(|one| &one.to).collect();
+        let all = self.components.iter().filter(|(_, part)| is_crate(part));
+        all.map(|(key, part)| Listed {
+            name: part.name.clone(),
+            version: part.version.clone().unwrap_or_default(),
+            is_in_program: held.contains(key),
+        })
+        .collect()
+    }
 }
 
 /// A crate as a part: what it is called, and where it came from.

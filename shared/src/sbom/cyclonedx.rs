@@ -1,5 +1,7 @@
 //! CycloneDX 1.6 as JSON (cyclonedx.org/docs/1.6/json): what Dependency-Track, Trivy and most scanners read.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::{Bill, Bond, Component, Key, TOOL, TOOL_VERSION};
@@ -120,13 +122,13 @@ struct Dependency {
 pub fn cyclonedx(bill: &Bill) -> Result<Vec<u8>> {
     let root = bill.root();
     let mut image = part(bill, &root, &bill.image, 0);
-    let bases = bill.relations.iter().filter(|r| r.bond == Bond::StandsOn && r.from == root);
-    let bases = bases.filter_map(|relation| bill.components.get_key_value(&relation.to));
+    let bases = bill.related(&root, Bond::StandsOn).filter_map(|base| bill.components.get_key_value(base));
     let ancestors: Vec<Part<'_>> = bases.map(|(key, base)| part(bill, key, base, 0)).collect();
     image.pedigree = (!ancestors.is_empty()).then_some(Pedigree { ancestors });
     let mut components = std::mem::take(&mut image.components);
     // What something was made with is in no part of the image.
-    let tools = bill.components.iter().filter(|(key, _)| is_outside(bill, key));
+    let outside = outside(bill);
+    let tools = bill.components.iter().filter(|(key, _)| outside.contains(key));
     components.extend(tools.map(|(key, tool)| Part { scope: Some("excluded"), ..part(bill, key, tool, 0) }));
     components.sort_by(|a, b| a.reference.cmp(&b.reference));
     to_json(&Document {
@@ -145,10 +147,12 @@ pub fn cyclonedx(bill: &Bill) -> Result<Vec<u8>> {
     })
 }
 
-/// Whether something was made with it and nothing holds it.
-fn is_outside(bill: &Bill, key: &Key) -> bool {
-    let is = |bond: Bond| bill.relations.iter().any(|relation| relation.to == *key && relation.bond == bond);
-    is(Bond::MadeWith) && !is(Bond::Holds)
+/// What something was made with and nothing holds.
+fn outside(bill: &Bill) -> BTreeSet<&Key> {
+    let with = |bond: Bond| -> BTreeSet<&Key> {
+        bill.relations.iter().filter(|one| one.bond == bond).map(|one| &one.to).collect()
+    };
+    with(Bond::MadeWith).difference(&with(Bond::Holds)).copied().collect()
 }
 
 /// A part with all that it holds. Nothing holds itself, however a document from outside may say so.
@@ -177,13 +181,8 @@ fn dependencies(bill: &Bill, root: &Key) -> Vec<Dependency> {
     let keys = bill.components.keys().chain([root]);
     let mut all: Vec<Dependency> = keys
         .map(|key| {
-            let needed = bill.relations.iter().filter(|relation| {
-                relation.from == *key && matches!(relation.bond, Bond::Needs | Bond::MadeWith)
-            });
-            Dependency {
-                of: key.0.clone(),
-                depends_on: needed.map(|relation| relation.to.0.clone()).collect(),
-            }
+            let needed = bill.related(key, Bond::Needs).chain(bill.related(key, Bond::MadeWith));
+            Dependency { of: key.0.clone(), depends_on: needed.map(|needed| needed.0.clone()).collect() }
         })
         .collect();
     for dependency in &mut all {

@@ -10,7 +10,9 @@ mod crates;
 mod cyclonedx;
 mod licence;
 mod listed;
+mod own;
 mod purl;
+mod read;
 mod spdx;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +22,9 @@ pub use crates::{add_crates, component as of_crate, host};
 pub use cyclonedx::cyclonedx;
 pub use licence::Licence;
 pub use listed::{Listed, listed, listed_with_ecosystems};
+pub use own::Share;
 pub use purl::Purl;
+pub use read::read;
 pub use spdx::spdx;
 
 use crate::oci::Digest;
@@ -227,8 +231,15 @@ impl Bill {
 
     /// What `key` holds, in order.
     fn held_by<'b>(&'b self, key: &'b Key) -> impl Iterator<Item = (&'b Key, &'b Component)> {
-        let held = self.relations.iter().filter(move |r| r.from == *key && r.bond == Bond::Holds);
-        held.filter_map(|relation| self.components.get_key_value(&relation.to))
+        self.related(key, Bond::Holds).filter_map(|held| self.components.get_key_value(held))
+    }
+
+    /// What belongs to `from` in this way, in order.
+    fn related<'b>(&'b self, from: &Key, bond: Bond) -> impl Iterator<Item = &'b Key> + use<'b> {
+        let first = Relation { from: from.clone(), bond, to: Key(String::new()) };
+        let from = from.clone();
+        let rest = self.relations.range(first..);
+        rest.take_while(move |one| one.from == from && one.bond == bond).map(|one| &one.to)
     }
 }
 

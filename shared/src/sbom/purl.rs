@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A package URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A package URL. Two that are written alike are the same, whoever wrote them.
+#[derive(Clone)]
 pub struct Purl {
     kind: &'static str,
     namespace: Option<String>,
@@ -30,7 +30,7 @@ impl Purl {
     }
 
     /// The kind of package: `cargo`, `pypi`.
-    pub(super) fn kind(&self) -> &str {
+    pub fn kind(&self) -> &str {
         let given = self.given.as_deref().and_then(|given| given.strip_prefix("pkg:")?.split('/').next());
         given.unwrap_or(self.kind)
     }
@@ -75,6 +75,20 @@ fn is_private(qualifier: &str) -> bool {
     }
     let host = plain.split_once("//").and_then(|(_, rest)| rest.split(['/', '#']).next());
     host.is_some_and(|host| host.contains('@'))
+}
+
+impl PartialEq for Purl {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl Eq for Purl {}
+
+impl fmt::Debug for Purl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.to_string())
+    }
 }
 
 impl fmt::Display for Purl {

@@ -13,6 +13,7 @@ use crate::oci::Reference;
 pub(super) struct Progress {
     are_hooks_done: AtomicBool,
     runs_commands: AtomicBool,
+    is_settled: AtomicBool,
 }
 
 impl Progress {
@@ -34,9 +35,15 @@ impl Progress {
         self.runs_commands.store(runs_commands, Ordering::Relaxed);
     }
 
+    /// Notes that what fails now has nothing to do with what was lent.
+    pub(super) fn settle(&self) {
+        self.is_settled.store(true, Ordering::Relaxed);
+    }
+
     /// Whether another attempt may end otherwise. A command of the project has failed by itself.
     fn may_repeat(&self, error: &Error) -> bool {
         match error.kind() {
+            _ if self.is_settled.load(Ordering::Relaxed) => false,
             Kind::Interrupted => false,
             Kind::Build => !self.runs_commands.load(Ordering::Relaxed),
             _ => true,

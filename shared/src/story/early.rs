@@ -98,7 +98,7 @@ fn refuse_several(request: &Request, count: usize) -> Result<()> {
         return Ok(());
     }
     Err(Error::usage(format!("one image can be {what}, and this call makes {count}"))
-        .hint(words!("choose one with {}, or with --bin", flag("package"))))
+        .hint(words!("choose one with {}", flag("package"))))
 }
 
 fn missing(image: &Early<'_>, key: &str, path: &Path) -> Error {

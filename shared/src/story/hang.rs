@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::bill::{self, Subject};
+use super::bill::{self, Named, Subject};
 use super::ingredients::{Origin, Packed};
 use super::provenance;
 use super::request::{NAME, Request, named};
@@ -26,7 +26,7 @@ use crate::words;
 use crate::words::flag;
 
 /// What a document depends on beside the image and what it was made of.
-const CONTRACT: u32 = 1;
+const CONTRACT: u32 = 2;
 
 /// The end of names of files in CycloneDX.
 const CYCLONEDX_ENDING: &str = ".cdx.json";
@@ -158,6 +158,7 @@ pub(super) fn documents_hang(request: &Request, attest: &Attest) -> bool {
     }
 }
 
+/// In which formats bills are written.
 #[derive(Clone, Copy)]
 struct Formats {
     spdx: bool,
@@ -193,6 +194,13 @@ async fn documents(
     for ((image, platform), origin) in set.images.iter().zip(&plan.platforms).zip(origins) {
         bills.push(bill::of_image(workshop, &Subject { plan, platform, image, origin }).await?);
     }
+    let documents = written(Named::of(plan), set, &bills, wanted)?;
+    workshop.store.remember(Table::Bills, &key, &documents);
+    Ok(documents)
+}
+
+/// The bills of a set's images as documents, and with an index that of all of them.
+fn written(named: Named<'_>, set: &ImageSet, bills: &[Bill], wanted: Formats) -> Result<Vec<Document>> {
     let mut documents = Vec::new();
     let mut add = |bill: &Bill| -> Result<()> {
         let mut write = |kind: &str, bytes: Vec<u8>| -> Result<()> {
@@ -200,19 +208,18 @@ async fn documents(
             documents.push(Document { subject: bill.digest, kind: kind.to_owned(), text });
             Ok(())
         };
-        if spdx {
+        if wanted.spdx {
             write(sbom::SPDX, sbom::spdx(bill)?)?;
         }
-        if cyclonedx {
+        if wanted.cyclonedx {
             write(sbom::CYCLONEDX, sbom::cyclonedx(bill)?)?;
         }
         Ok(())
     };
-    add(&bill::of_index(plan, set, &bills))?;
+    add(&bill::of_index(named, set, bills))?;
     if set.index.is_some() {
         bills.iter().try_for_each(add)?;
     }
-    workshop.store.remember(Table::Bills, &key, &documents);
     Ok(documents)
 }
 
@@ -245,6 +252,21 @@ impl Stated {
     /// Nothing but how they came about.
     pub(super) fn without_bills(statement: Vec<u8>) -> Self {
         Self { documents: Vec::new(), statement }
+    }
+
+    /// Bills of the images of a set, too.
+    ///
+    /// # Errors
+    /// Only if a value does not serialise.
+    pub(super) fn with_bills(
+        self,
+        named: Named<'_>,
+        set: &ImageSet,
+        bills: &[Bill],
+        sbom: Sbom,
+    ) -> Result<Self> {
+        let wanted = Formats { spdx: sbom.has_spdx(), cyclonedx: sbom.has_cyclonedx() };
+        Ok(Self { documents: written(named, set, bills, wanted)?, ..self })
     }
 }
 

@@ -67,7 +67,7 @@ pub use request::{GroupChanges, Login, Repeat, Request, RustCall};
 pub use signed::Attestation;
 pub use verify::{Verified, Verifier};
 
-use self::policy::gate::Gates;
+use self::policy::gate::{Gates, Refusal};
 use crate::base::lock::{BaseLock, FILE};
 use crate::base::spec::BaseSpec;
 use crate::error::Result;
@@ -172,7 +172,13 @@ async fn build<R: Recipe>(
         progress.note_commands(true);
         let made = recipe.make(&decided, workshop).await?;
         progress.note_commands(false);
-        policy::gate::judge(gates, workshop, R::plan(&decided), &made).await?;
+        let judged = policy::gate::judge(gates, workshop, R::plan(&decided), &made).await;
+        judged.map_err(|Refusal { error, is_settled }| {
+            if is_settled {
+                progress.settle();
+            }
+            error
+        })?;
         Ok(made)
     };
     let delivered = deliver::finish(workshop, R::plan(&decided), &recipe.default_output(), make).await?;

@@ -9,7 +9,7 @@ use super::remote;
 use super::request::Request;
 use super::sign::{Desk, Signers};
 use super::workshop::fetch_unknown;
-use crate::base::lock::BaseLock;
+use crate::base::lock::{BaseLock, FILE};
 use crate::base::spec::BaseSpec;
 use crate::base::{BaseImage, Opener};
 use crate::config::{Attest, Sign};
@@ -30,7 +30,7 @@ pub struct Published {
     pub layers: usize,
 }
 
-/// Reads the layers of `bases` for each platform, and keeps what is in them in the repository `to`, signed where the call
+/// Reads the layers of `bases` for each platform, as the folder's lock pins them, and keeps what is in them in the repository `to`, signed where the call
 /// says how.
 ///
 /// # Errors
@@ -52,10 +52,19 @@ pub async fn publish(
     let signers = Signers::of(request, &request.dir, std::iter::once(&attest), client.http())?;
     client.check_push(to).await?;
     let desk = Desk { request, dir: &request.dir, store: &store, client: &client, events };
+    // What the builds in this folder stand on.
+    let pins = BaseLock::read(&request.dir.join(FILE))?;
+    for base in bases {
+        if let BaseSpec::Registry(reference) = base
+            && let Some(digest) = pins.get(reference)
+        {
+            events.note(format!("{base} is read as {FILE} pins it: {digest}"));
+        }
+    }
     let mut layers: BTreeSet<Digest> = BTreeSet::new();
     for base in bases {
         for platform in platforms {
-            layers.extend(read(desk, base, platform).await?);
+            layers.extend(read(desk, &pins, base, platform).await?);
         }
     }
     let keys = layers.iter().map(|layer| Digest::of(layer.to_string().as_bytes()));
@@ -67,11 +76,10 @@ pub async fn publish(
 }
 
 /// Reads a base, unless it is known; its layers.
-async fn read(desk: Desk<'_>, base: &BaseSpec, platform: &Platform) -> Result<Vec<Digest>> {
+async fn read(desk: Desk<'_>, pins: &BaseLock, base: &BaseSpec, platform: &Platform) -> Result<Vec<Digest>> {
     let Desk { request, dir, store, client, events } = desk;
     events.step("Reading", format!("{base} for {platform}"));
-    let lock = BaseLock::default();
-    let opener = Opener::of_images((store, client), &lock, dir, events);
+    let opener = Opener::of_images((store, client), pins, dir, events);
     let opener = Opener { jobs: request.jobs.unwrap_or(1), ..opener };
     let BaseImage { mut layers, config, .. } = opener.read(base, platform).await?;
     let known = |blob: &Blob, store: &Store| facts::known(blob, store) && facts::details_known(blob, store);

@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 
+use super::signed::bill;
 use crate::base::StoredImage;
 use crate::error::Result;
 use crate::layer;
 use crate::oci::Digest;
+use crate::sbom;
 use crate::trust::{self, Bundle, Provenance, Refusal, Signatory, Statement};
 
 /// What was found.
@@ -22,12 +24,16 @@ pub(super) struct Stated {
 /// When something that is listed cannot be read.
 pub(super) async fn stated(image: &StoredImage, signatory: Option<&Signatory>) -> Result<Stated> {
     let mut stated = hanging(image, &image.root.digest, signatory).await?;
-    let is_signed = stated.statements.iter().any(|statement| statement.predicate_type == trust::SIGNATURE);
+    let is_signed = has_signature(&stated.statements);
     // Whoever signs the index signs what is in it.
     if signatory.is_none() || is_signed {
         stated.statements.extend(held(image).await?);
     }
     about(image, stated).await
+}
+
+fn has_signature(statements: &[Statement<Value>]) -> bool {
+    statements.iter().any(|statement| statement.predicate_type == trust::SIGNATURE)
 }
 
 /// The same of an image that is known to be signed by `signatory`, in whichever form: what is in its index counts, and
@@ -44,6 +50,50 @@ pub(super) async fn stated_of_signed(
         stated.statements.extend(hanging(image, &subject, Some(signatory)).await?.statements);
     }
     Ok(about(image, stated).await?.statements)
+}
+
+/// A bill of materials, of whoever has attached it.
+pub(super) struct Attached {
+    /// The digest of the manifest that it is about.
+    pub(super) subject: Digest,
+    /// `spdx` or `cyclonedx`.
+    pub(super) format: &'static str,
+    pub(super) document: Value,
+}
+
+/// The bills of the image and of its platforms. Where they must be signed, only what is signed counts.
+///
+/// # Errors
+/// As [`stated`].
+pub(super) async fn bills(image: &StoredImage, signatory: Option<&Signatory>) -> Result<Vec<Attached>> {
+    let mut found = Vec::new();
+    let of_statements = |statements: Vec<Statement<Value>>, subject: Digest| {
+        statements.into_iter().filter(move |one| one.is_about(&subject)).filter_map(move |one| {
+            let format = bill(&one.predicate_type)?;
+            Some(Attached { subject, format, document: one.predicate })
+        })
+    };
+    let subjects = digests(image).await?;
+    let mut in_index = signatory.is_none();
+    for subject in &subjects {
+        if signatory.is_some() {
+            let signed = hanging(image, subject, signatory).await?.statements;
+            in_index |= *subject == image.root.digest && has_signature(&signed);
+            found.extend(of_statements(signed, *subject));
+            continue;
+        }
+        let is_bill = |kind: &str| matches!(kind, sbom::SPDX | sbom::CYCLONEDX);
+        for (kind, content) in image.hanging_documents(subject, is_bill).await? {
+            let (format, document) = (bill(&kind), serde_json::from_slice(&content).ok());
+            let read = format.zip(document);
+            found.extend(read.map(|(format, document)| Attached { subject: *subject, format, document }));
+        }
+    }
+    if in_index {
+        let held = held(image).await?;
+        found.extend(subjects.iter().flat_map(|subject| of_statements(held.clone(), *subject)));
+    }
+    Ok(found)
 }
 
 /// How an image came about.

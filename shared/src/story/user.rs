@@ -61,7 +61,7 @@ impl Workshop<'_> {
         if let Some(account) = account {
             let head = Head {
                 key: format!("user 1 {key}"),
-                title: format!("user {NAME}"),
+                title: title(),
                 compression: wish.additions.compression,
                 format: Format::Oci,
             };
@@ -72,9 +72,19 @@ impl Workshop<'_> {
     }
 }
 
+/// What the layer is called.
+pub(super) fn title() -> String {
+    format!("user {NAME}")
+}
+
 /// What a base lacks for whom images run as: one that lacks the same gets the same layer.
 pub(super) fn lacking(base: &FileSystem, user: &str) -> Option<Account> {
     numbers(user).and_then(|user| account(base, user))
+}
+
+/// What is in the layer for a user, that a base lacks.
+pub(super) fn added(account: &Account, user: &str) -> Vec<Entry> {
+    numbers(user).map(|user| entries(account, user)).unwrap_or_default()
 }
 
 /// The user's numbers; `None` for root, and for names, which the base has to know.

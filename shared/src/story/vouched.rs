@@ -142,10 +142,7 @@ pub(super) async fn open(
 /// The lists of signers each of which must have one who has signed the base.
 fn lists<'v>(base: &Wanted<'v>, reference: Option<&Reference>) -> Result<Vec<&'v AnySigner>> {
     let full = reference.map(ToString::to_string);
-    let plain = reference.map(|reference| {
-        Reference { repository: reference.repository.with_plain_host(), ..reference.clone() }.to_string()
-    });
-    let names = [Some(base.name), full.as_deref(), plain.as_deref()];
+    let names = [Some(base.name), full.as_deref()];
     let lists = base.verify.of(names.into_iter().flatten()).ok_or_else(|| {
         let name = base.name;
         Error::usage(format!("{KEY} has no entry for the base {name}"))

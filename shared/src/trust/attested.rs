@@ -275,6 +275,38 @@ mod tests {
     }
 
     #[test]
+    fn what_pypi_shows_of_a_job_of_google_cloud_is_read() {
+        let answer: Value = serde_json::from_str(fixture!("pypi-google.json")).expect("JSON");
+        let name = "gcb_attestation_test-0.0.0.tar.gz";
+        let digest = "sha256:461317362419124b6012e855423a9078d6de8aed3e74fa78cc74d669b23dc6cf";
+        let public = TrustedRoot::public().expect("a root");
+        let judged = |answer: &Value, wanted| {
+            let file = AttestedFile {
+                name,
+                digest: digest.parse().expect("a digest"),
+                is_named: &|text: &str| text == name,
+            };
+            Attestations::read(answer.to_string().as_bytes())?.verify(&public, &file, &[wanted])
+        };
+        let email = "919436158236-compute@developer.gserviceaccount.com";
+        let of = |email: &str| WantedPublisher { email: Some(email.into()), ..WantedPublisher::default() };
+        assert_eq!(judged(&answer, of(email)).expect("good").to_string(), email);
+        judged(&answer, of("robot@acme.iam.gserviceaccount.com")).expect_err("somebody else");
+        for (pointer, value) in [
+            ("/attestation_bundles/0/publisher/email", "robot@acme.iam.gserviceaccount.com"),
+            ("/attestation_bundles/0/attestations/0/envelope/signature", "MEUCIQ=="),
+            (
+                "/attestation_bundles/0/attestations/0/verification_material/transparency_entries/0/logIndex",
+                "7",
+            ),
+        ] {
+            let mut changed = answer.clone();
+            *changed.pointer_mut(pointer).expect(pointer) = value.into();
+            judged(&changed, WantedPublisher::default()).expect_err(pointer);
+        }
+    }
+
+    #[test]
     fn what_is_signed_must_be_about_the_file_and_by_its_publisher() {
         for (name, words) in [
             ("kind", "it states something else than who published it"),

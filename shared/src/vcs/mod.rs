@@ -15,7 +15,7 @@ use crate::system::repository_of;
 use call::Git;
 pub use call::OF_HOOKS;
 use changes::Changes;
-pub use clone::clone;
+pub use clone::{clone, clone_submodules};
 
 /// The commit that is checked out.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -253,3 +253,41 @@ fn submodules_are_looked_into_without_running_their_filters() {
     assert!(revision(folder.path()).dirty);
     assert!(!trace.exists(), "something was run");
 }
+
+/// A repository with another one as a submodule; both.
+fn with_submodule() -> (tempfile::TempDir, tempfile::TempDir) {
+    let (inner, outer) = (repository(), repository());
+    git(outer.path(), &["submodule", "add", "-q", &inner.path().display().to_string(), "in"]);
+    commit(outer.path());
+    // A later commit of it is not the recorded one.
+    fs::write(inner.path().join("sub/file"), "2").expect("write");
+    commit(inner.path());
+    (inner, outer)
+}
+
+#[test]
+fn submodules_are_cloned_at_the_commits_that_are_recorded() {
+    let ((_inner, outer), into) = (with_submodule(), tempfile::tempdir().expect("folder"));
+    let (address, root) = (outer.path().display().to_string(), into.path().join("source"));
+    let commit = revision(outer.path()).commit;
+    clone(&address, &commit, &root).expect("cloned");
+    assert!(!root.join("in/sub/file").exists());
+    clone_submodules(&address, &root).expect("cloned, too");
+    assert_eq!(fs::read_to_string(root.join("in/sub/file")).expect("there"), "1");
+    assert!(!revision(&root).dirty);
+    let plain = repository();
+    clone_submodules("https://example.com/x", plain.path()).expect("there are none");
+}
+
+#[test]
+fn a_repository_from_elsewhere_gets_nothing_of_this_machine() {
+    let ((_inner, outer), into) = (with_submodule(), tempfile::tempdir().expect("folder"));
+    let (address, root) = (outer.path().display().to_string(), into.path().join("source"));
+    clone(&address, &revision(outer.path()).commit, &root).expect("cloned");
+    for elsewhere in ["https://example.com/x", "ssh://git@example.com/x", "git@example.com:x"] {
+        let error = clone_submodules(elsewhere, &root).expect_err(elsewhere);
+        assert_eq!(error.kind(), crate::error::Kind::Network);
+        assert!(error.causes()[0].contains("transport 'file' not allowed"), "{error:?}");
+        assert!(!root.join("in/sub/file").exists(), "{elsewhere}");
+    }
+}

@@ -177,6 +177,24 @@ fn a_wheel_is_used_only_if_its_publisher_has_attested_it() {
 }
 
 #[test]
+fn whom_an_index_names_counts_for_that_index_alone() {
+    let (index, other) = (Index::start(), Index::start());
+    index.shows("good");
+    let project = shop(&index, "");
+    let (open, own) = ("{ shop = { trusted-root = 'root.json' } }", format!("{{ shop = {{ {OWN} }} }}"));
+    build(&project, open, &[]).succeed();
+    build(&project, &own, &[]).succeed();
+    // Another one has the same file.
+    let lock = std::fs::read_to_string(project.at("pylock.toml")).expect("a lock");
+    project.write(&[("pylock.toml", &lock.replace(&index.url(), &other.url()))]);
+    let words = format!("{WHEEL} must be attested, but {} has no attestations of it", other.url());
+    refused(build(&project, open, &[]).fail(), &words);
+    other.asked();
+    build(&project, &own, &[]).succeed();
+    assert!(!other.asked().iter().any(|path| path.contains("integrity")), "the certificate was verified");
+}
+
+#[test]
 fn what_a_lock_says_of_publishers_counts() {
     let index = Index::start();
     index.shows("good");

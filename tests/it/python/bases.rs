@@ -94,6 +94,25 @@ fn machines_that_name_it_never_read_the_base() {
 }
 
 #[test]
+fn a_base_that_the_folder_pins_is_published_as_it_is_pinned() {
+    let fleet = Fleet::new();
+    let published = fleet.publish("publisher", &[]);
+    assert!(!published.stderr().contains("pins it"), "{}", published.shown());
+    let gone = format!("sha256:{}", "0".repeat(64));
+    fleet.project.write(&[(
+        "containerize.lock",
+        &format!("version = 1\n[bases]\n\"{}\" = \"{gone}\"\n", fleet.base()),
+    )]);
+    let (base, to) = (fleet.base(), fleet.bases.repository(BASES));
+    let done = fleet.project.call(["cache", "publish", &base, "--to", &to]).fail();
+    assert!(
+        done.stderr().contains(&format!("{base} is read as containerize.lock pins it: {gone}")),
+        "{}",
+        done.shown()
+    );
+}
+
+#[test]
 fn who_signs_believes_only_those_who_are_named() {
     let fleet = Fleet::new();
     let sign = ["--sign-key", &key("plain.key")];

@@ -45,6 +45,23 @@ pub(super) fn digest(done: &Done) -> String {
     done.stdout().trim().rsplit('@').next().unwrap_or_default().to_owned()
 }
 
+#[test]
+fn a_policy_that_is_broken_whatever_was_lent_ends_the_build_at_once() {
+    let (project, registry) = (shop(), TestRegistry::open());
+    push(&project, &registry, "one", &[]).succeed();
+    // Without what was lent, nothing can be built.
+    without_wheels(&project);
+    for (rules, is_told) in
+        [("sources = ['https://example.com/*']", true), ("denied-packages = ['greeting']", false)]
+    {
+        project.write(&[("wheels/policy.toml", rules)]);
+        let refused = push(&project, &registry, "two", &["--policy", "wheels/policy.toml"]).fail();
+        assert!(refused.stderr().contains("Found the results"), "{}", refused.shown());
+        assert_eq!(refused.stderr().contains("breaks 1 of 1 rules"), is_told, "{}", refused.shown());
+        assert_eq!(refused.code(), 4, "{}", refused.shown());
+    }
+}
+
 /// The names are still listed, but whoever reads a wheel is refused.
 pub(super) fn without_wheels(project: &Project) {
     project.write(&[("wheels/greeting-1.0-py3-none-any.whl", "gone")]);

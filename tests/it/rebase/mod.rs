@@ -48,6 +48,28 @@ impl Bench {
         self.project.call_on("elsewhere", [&["rebase", image.as_str(), "--base", base], arguments].concat())
     }
 
+    /// What a tag leads to, and its platforms.
+    fn subjects(&self, tag: &str) -> Vec<String> {
+        let (_, bytes) = self.registry.manifest("me/app", tag).unwrap_or_else(|| panic!("no {tag}"));
+        let root: Value = serde_json::from_slice(&bytes).expect("JSON");
+        let platforms = root["manifests"].as_array().into_iter().flatten();
+        let platforms = platforms.filter_map(|entry| entry["digest"].as_str().map(str::to_owned));
+        std::iter::once(self.digest(tag)).chain(platforms).collect()
+    }
+
+    /// The bills of materials of what a tag leads to, and of its platforms.
+    fn bills(&self, tag: &str) -> Vec<String> {
+        let subjects = self.subjects(tag);
+        let hanging = subjects.iter().flat_map(|subject| self.registry.hanging("me/app", subject));
+        let bills = hanging.filter(|(kind, _)| kind.contains("spdx") || kind.contains("cyclonedx"));
+        bills.map(|(_, text)| String::from_utf8(text.to_vec()).expect("text")).collect()
+    }
+
+    /// Drops all that hangs on what a tag leads to, and on its platforms: a push leaves what it finds there.
+    fn drop_hanging(&self, tag: &str) {
+        self.subjects(tag).iter().for_each(|subject| self.registry.drop_hanging("me/app", subject));
+    }
+
     /// What a tag leads to.
     fn digest(&self, tag: &str) -> String {
         let (_, bytes) = self.registry.manifest("me/app", tag).unwrap_or_else(|| panic!("no {tag}"));

@@ -48,10 +48,10 @@ fn python_images_are_refused_where_a_build_would_give_another_one() {
         ("no Python", Base::bare(), "python", "the new base has no Python interpreter"),
         ("musl", Base::alpine(3, 13, 5), "c-library", "glibc 2.36, but the new one has musl 1.2"),
         (
-            "a user",
-            slim().file("etc/passwd", "root:x:0:0::/:/bin/sh\na:x:1:1:::\n", 0o644),
+            "a user that is there",
+            old().file("etc/passwd", "root:x:0:0::/:/bin/sh\na:x:65532:1:::\n", 0o644),
             "user",
-            "the user 65532:65532 a name",
+            "the user 65532:65532 a name in /etc/passwd and /etc/group, which the new base does not need",
         ),
         ("a mode", old().folder("etc/conf", 0o700), "directory", "/etc/conf is 0750 0:0"),
         (

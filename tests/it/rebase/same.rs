@@ -3,7 +3,7 @@
 use containerize_tests::program::{Project, can_build};
 use containerize_tests::python::Base;
 use containerize_tests::registry::{Phase, TestRegistry};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Bench;
 use crate::rebuild::python;
@@ -18,10 +18,18 @@ fn assert_same(what: &str, project: Project, old: &Base, new: &Base, arguments: 
     bench.push("here", &old, "1", arguments).succeed();
     let before = bench.digest("1");
     let done = bench.rebase(&new, &["--to", "2"]).succeed();
+    let bills = bench.bills("2");
+    bench.drop_hanging("2");
     bench.push("third", &new, "3", arguments).succeed();
     assert_eq!(bench.digest("2"), bench.digest("3"), "{what}: {}", done.shown());
     assert_eq!(bench.digest("1"), before, "{what}: the tag stays where it was");
     assert_ne!(bench.digest("2"), before, "{what}");
+    assert!(!done.stderr().contains("without an SBOM"), "{what}: {}", done.shown());
+    assert!(!bills.is_empty(), "{what}: {}", done.shown());
+    assert_eq!(bills, bench.bills("3"), "{what}");
+    // What hangs there is again that of the rebase.
+    bench.drop_hanging("3");
+    bench.rebase(&new, &["--to", "2"]).succeed();
     bench
 }
 
@@ -58,6 +66,14 @@ fn patches() -> Vec<(&'static str, Base)> {
                 .config("StopSignal", json!("SIGINT")),
         ),
         ("a folder that the image has too", slim().folder("etc/app", 0o755)),
+        (
+            "other users and groups",
+            slim().file("etc/passwd", "root:x:0:0::/:/bin/sh\na:x:1:1:::\n", 0o640).file(
+                "etc/group",
+                "root:x:0:\na:x:1:",
+                0o600,
+            ),
+        ),
     ]
 }
 
@@ -79,6 +95,116 @@ fn another_patch_version_of_python_gets_another_configuration_of_the_environment
     bench.project.call_on("elsewhere", ["rebase", &image, "--base", &newest, "--to", "4"]).succeed();
     bench.push("third", &newest, "5", &BOTH).succeed();
     assert_eq!(bench.digest("4"), bench.digest("5"), "and the next one");
+}
+
+#[test]
+fn the_bill_names_the_packages_of_the_new_base_and_what_the_layers_hold() {
+    let status = |version: &str, more: &str| {
+        format!(
+            "Package: libc6\nStatus: install ok installed\nVersion: {version}\nArchitecture: amd64\n\n{more}"
+        )
+    };
+    let release = "ID=debian\nVERSION_ID=12\nNAME=Debian\n";
+    let of =
+        |text: &str| slim().file("var/lib/dpkg/status", text, 0o644).file("etc/os-release", release, 0o644);
+    let gone = "Package: gone\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n\n";
+    let (old, new) = (of(&status("2.36-9", gone)), of(&status("2.36-10", "")));
+    let flags = ["--file", "conf/a.toml:/etc/app/a.toml"];
+    for (platforms, formats, count) in [(ONE, "both", 2), (ONE, "cyclonedx", 1), (BOTH, "both", 6)] {
+        let arguments = [&platforms[..], &["--sbom", formats], &flags].concat();
+        let bench = assert_same("packages", python(), &old, &new, &arguments);
+        let bills = bench.bills("2");
+        assert_eq!(bills.len(), count, "{formats} for each manifest");
+        for bill in &bills {
+            assert!(bill.contains("2.36-10") && !bill.contains("gone") && !bill.contains("2.36-9"), "{bill}");
+            assert!(bill.contains("pkg:pypi/greeting@1.0?file_name=") && bill.contains("/etc/app/a.toml"));
+        }
+        // And from there back.
+        let (image, before) = (bench.image("2"), bench.bills("1"));
+        bench.drop_hanging("1");
+        let old = format!("{}:old", bench.registry.repository("bases/py"));
+        bench.project.call_on("elsewhere", ["rebase", &image, "--base", &old, "--to", "4"]).succeed();
+        assert_eq!((bench.digest("4"), bench.bills("4")), (bench.digest("1"), before));
+    }
+}
+
+#[test]
+fn a_bill_that_no_build_would_write_is_not_taken_over() {
+    let bench = Bench::new(python());
+    let (old, new) = (bench.lay("old", &slim()), bench.lay("new", &patches().remove(1).1));
+    bench.push("here", &old, "1", &[&ONE[..], &["--sbom", "spdx"]].concat()).succeed();
+    let [bill] = &bench.bills("1")[..] else { panic!("one bill") };
+    let forged = |from: &str, to: &str| {
+        let text = bill.replace(from, to);
+        assert_ne!(text, *bill, "{from}");
+        text
+    };
+    let told: Value = serde_json::from_str(bill).expect("JSON");
+    let bases = told["packages"].as_array().expect("a list").iter();
+    let mut bases = bases.filter(|one| one["name"].as_str().is_some_and(|name| name.ends_with("/bases/py")));
+    let base = bases.next().expect("the base")["versionInfo"].as_str().expect("a digest");
+    let unproved = "does not list what is in its base and its layers";
+    for (what, text, words) in [
+        (
+            "a field",
+            forged("\"packages\":", "\"comment\":\"x\",\"packages\":"),
+            "would write that of the old image otherwise",
+        ),
+        ("another base", forged(&base[7..], &"0".repeat(64)), unproved),
+        ("something that is there is left out", forged("greeting", "greetinh"), unproved),
+        ("something that is not there", with_another(&told, "greeting", "greetinh").to_string(), unproved),
+    ] {
+        bench.registry.replace_hanging(
+            "me/app",
+            &bench.digest("1"),
+            "application/spdx+json",
+            text.as_bytes(),
+        );
+        let done = bench.rebase(&new, &["--to", "2"]).succeed();
+        assert!(done.stderr().contains("is rebased without an SBOM"), "{what}: {}", done.shown());
+        assert!(done.stderr().contains(words), "{what}: {}", done.shown());
+        assert!(bench.bills("2").is_empty(), "{what}");
+    }
+}
+
+#[test]
+fn of_two_bills_that_say_something_else_neither_counts() {
+    let bench = Bench::new(python());
+    let (old, new) = (bench.lay("old", &slim()), bench.lay("new", &patches().remove(1).1));
+    bench.push("here", &old, "1", &[&ONE[..], &["--sbom", "spdx"]].concat()).succeed();
+    let [bill] = &bench.bills("1")[..] else { panic!("one bill") };
+    let (subject, kind) = (bench.digest("1"), "application/spdx+json");
+    // The same in other words is no contradiction.
+    bench.registry.hang_another("me/app", &subject, kind, format!("{bill} ").as_bytes());
+    let done = bench.rebase(&new, &["--to", "2"]).succeed();
+    assert_eq!(bench.bills("2").len(), 1, "{}", done.shown());
+    let file = "greeting-1.0-py3-none-any.whl\",\"supplier\"";
+    let other = bill.replace(file, &file.replace("py3", "py2.py3"));
+    assert_ne!(other, *bill);
+    bench.registry.hang_another("me/app", &subject, kind, other.as_bytes());
+    bench.drop_hanging("2");
+    let done = bench.rebase(&new, &["--to", "2"]).succeed();
+    assert!(done.stderr().contains("has several that contradict each other"), "{}", done.shown());
+    assert!(bench.bills("2").is_empty());
+}
+
+/// A bill with another package like one that it has.
+fn with_another(bill: &Value, one: &str, other: &str) -> Value {
+    let mut changed = bill.clone();
+    for (list, keys) in [
+        ("packages", &["SPDXID"][..]),
+        ("relationships", &["spdxElementId", "relationshipType", "relatedSpdxElement"]),
+    ] {
+        let entries = changed[list].as_array_mut().expect("a list");
+        let alike = entries.iter().map(Value::to_string).filter(|text| text.contains(one));
+        let alike: Vec<Value> =
+            alike.map(|text| serde_json::from_str(&text.replace(one, other)).expect("JSON")).collect();
+        entries.extend(alike);
+        let text = |entry: &Value| keys.iter().map(|key| entry[key].to_string()).collect::<Vec<_>>();
+        // What the document describes comes first.
+        entries.sort_by_key(|entry| (entry["relationshipType"] != "DESCRIBES", text(entry)));
+    }
+    changed
 }
 
 #[test]
@@ -114,7 +240,21 @@ fn rust_images_are_the_same_on_every_base_that_suits_them() {
     let other =
         Base::alpine(3, 13, 5).config("Env", json!(["PATH=/x", "A=1"])).created("2026-11-01T00:00:00Z");
     for (what, new) in [("Debian", Base::bare().file("usr/lib/x", "x", 0o644)), ("musl", other)] {
-        assert_same(what, Project::app(""), &Base::bare(), &new, &["--env", "B=2"]);
+        let bench = assert_same(what, Project::app(""), &Base::bare(), &new, &["--env", "B=2"]);
+        // Nobody gets the program other crates than it lists itself.
+        let [bill] = &bench.bills("1")[..] else { panic!("one bill") };
+        let forged = bill.replace("1.0.0", "1.0.1");
+        let told = "application/spdx+json";
+        bench.registry.replace_hanging("me/app", &bench.digest("1"), told, forged.as_bytes());
+        bench.drop_hanging("2");
+        let new = format!("{}:new", bench.registry.repository("bases/py"));
+        let done = bench.rebase(&new, &["--to", "2"]).succeed();
+        assert!(
+            done.stderr().contains("does not list what is in its base and its layers"),
+            "{}",
+            done.shown()
+        );
+        assert!(bench.bills("2").is_empty());
     }
 }
 
@@ -149,8 +289,12 @@ fn libraries_of_the_building_machine_stay_on_a_base_with_the_same_files() {
     };
     push("here", &old, "1");
     bench.rebase(&same, &["--to", "2"]).succeed();
+    let bills = bench.bills("2");
+    bench.drop_hanging("2");
     push("third", &same, "3");
     assert_eq!(bench.digest("2"), bench.digest("3"));
+    assert!(bills.len() == 1 && bills[0].contains("libown.so"), "{bills:?}");
+    assert_eq!(bills, bench.bills("3"));
     for (tag, new) in [
         ("files", slim().file("usr/lib/x", "x", 0o644)),
         ("folders", slim().config("Env", json!(["PATH=/bin", "LD_LIBRARY_PATH=/opt"]))),
@@ -202,8 +346,15 @@ fn a_signed_image_is_verified_before_the_new_one_is_signed() {
     let image = bench.image("2");
     let verified = bench.project.call(["verify", &image, "--key", &public]).succeed();
     assert!(verified.stdout().contains("provenance: signed"), "{}", verified.shown());
+    assert!(verified.stdout().contains("SBOM (SPDX): signed"), "{}", verified.shown());
     // A policy judges it by the base that it stands on now, and finds no source stated.
-    for (rule, code) in [("bases = ['*/py:new']", 0), ("bases = ['*/py:old']", 4), ("sources = ['*']", 4)] {
+    for (rule, code) in [
+        ("bases = ['*/py:new']", 0),
+        ("bases = ['*/py:old']", 4),
+        ("sources = ['*']", 4),
+        ("denied-packages = ['greeting']", 4),
+        ("denied-packages = ['another']", 0),
+    ] {
         let policy = format!("signed-by = [{{ key = '{public}' }}]\n{rule}\n");
         bench.project.write(&[("policy.toml", &policy)]);
         let judged = bench.project.call(["verify", &image, "--policy", "policy.toml"]).run();
@@ -226,8 +377,8 @@ fn layers_of_the_new_base_are_mounted_and_statements_in_the_index_are_left() {
     assert_eq!(bench.digest("same"), bench.digest("1"));
     let (before, pages) = (bench.registry.count(Phase::PutBlob), bench.registry.count(Phase::Mount));
     let done = bench.rebase(&new, &["--to", "2"]).succeed();
-    // A configuration for each platform, the statement, and the empty configuration of what hangs there.
-    assert_eq!(bench.registry.count(Phase::PutBlob) - before, 4, "{}", done.shown());
+    // A configuration for each platform, the statement, three bills, and the empty configuration of what hangs there.
+    assert_eq!(bench.registry.count(Phase::PutBlob) - before, 7, "{}", done.shown());
     assert!(bench.registry.count(Phase::Mount) > pages, "{}", done.shown());
     bench.push("third", &new, "3", &BOTH).succeed();
     assert_eq!(bench.digest("2"), bench.digest("3"), "as a build without statements in the index");
@@ -237,9 +388,10 @@ fn layers_of_the_new_base_are_mounted_and_statements_in_the_index_are_left() {
 fn an_image_in_a_registry_that_lists_nothing_can_be_rebased_again() {
     let bench = Bench { project: python(), registry: TestRegistry::open() };
     let (old, new) = (bench.lay("old", &slim()), bench.lay("new", &patches().remove(1).1));
-    bench.push("here", &old, "1", &[&ONE[..], &["--attestations", "referrers"]].concat()).succeed();
+    bench.push("here", &old, "1", &[&BOTH[..], &["--attestations", "referrers"]].concat()).succeed();
     bench.rebase(&new, &["--to", "2"]).succeed();
     let image = bench.image("2");
     bench.project.call_on("elsewhere", ["rebase", &image, "--base", &old, "--to", "3"]).succeed();
     assert_eq!(bench.digest("3"), bench.digest("1"));
+    assert_eq!(bench.bills("2").len(), 3);
 }

@@ -6,7 +6,7 @@ use containerize_tests::fixture::manifest;
 use containerize_tests::program::{Project, can_build, has_std};
 use containerize_tests::python::Base;
 
-use super::{assert_same, commit, elsewhere, image, push, python, rebuild, registry, rust};
+use super::{assert_same, commit, elsewhere, git, image, push, python, rebuild, registry, rust};
 
 #[test]
 fn a_rust_program_is_the_same_from_another_folder() {
@@ -188,6 +188,12 @@ fn a_signed_image_is_cloned_from_where_its_provenance_says() {
             std::fs::read_to_string(project.at("pyproject.toml")).expect("text")
         ),
     )]);
+    // A submodule is a part of the source.
+    let library = Project::new(&[("words.txt", "hello")]);
+    let from = library.path().display().to_string();
+    commit(&library);
+    commit(&project);
+    git(project.path(), &["-c", "protocol.file.allow=always", "submodule", "add", "-q", &from, "library"]);
     commit(&project);
     let flags = ["--base", "oci:base:py", "--platform", "linux/amd64", "--config", "sign.toml"];
     push(&project, &registry, &flags).env("PIP_CONFIG_FILE", "/dev/null").succeed();

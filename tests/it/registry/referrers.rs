@@ -113,6 +113,28 @@ async fn where_nothing_lists_a_tag_does_and_says_all_that_a_list_says() {
 }
 
 #[tokio::test]
+async fn what_is_listed_and_gone_hides_nothing_else() {
+    for options in [Options::listing(Referrers::Proper), Options::default()] {
+        let registry = TestRegistry::start(options);
+        let (client, to) = (anonymous(), repository(&registry, "a/b"));
+        let (one, two) = (thing(SPDX, "1"), thing(SPDX, "2"));
+        for thing in [&one, &two] {
+            pushed(&client, &to, thing).await;
+        }
+        listed(&client, &to, &[&one, &two]).await;
+        // The tag that may be a list is asked for first.
+        let skipped = 1;
+        let other = if one.listed.digest < two.listed.digest { &two } else { &one };
+        registry.inject(Fault::Status(404).on(Phase::GetManifest).after(skipped));
+        let found = client.attached(&to, &subject().digest, None).await.expect("read");
+        assert_eq!(found, std::slice::from_ref(&other.listed));
+        // Anything but a plain no is told.
+        registry.inject(Fault::Status(403).on(Phase::GetManifest).after(skipped));
+        client.attached(&to, &subject().digest, None).await.expect_err("refused");
+    }
+}
+
+#[tokio::test]
 async fn a_tag_that_is_no_list_is_not_overwritten() {
     let registry = TestRegistry::open();
     let (client, to) = (anonymous(), repository(&registry, "x"));

@@ -239,6 +239,55 @@ impl TestRegistry {
         self.state.lock().keep_manifest(repository, tag, media_type, bytes.into())
     }
 
+    /// Drops all that hangs on a manifest of a repository.
+    pub fn drop_hanging(&self, repository: &str, subject: &str) {
+        self.state.lock().manifests.retain(|(of, _), (_, bytes)| {
+            let manifest: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
+            of != repository || manifest["subject"]["digest"] != subject
+        });
+    }
+
+    /// Hangs another document on a manifest of a repository, like one of this kind that hangs there; the key of that.
+    ///
+    /// # Panics
+    /// Where nothing of the kind hangs there.
+    pub fn hang_another(
+        &self,
+        repository: &str,
+        subject: &str,
+        kind: &str,
+        document: &[u8],
+    ) -> (String, String) {
+        let digest = self.put_blob(repository, document.to_vec());
+        let mut state = self.state.lock();
+        let read = |bytes: &Bytes| serde_json::from_slice::<serde_json::Value>(bytes).unwrap_or_default();
+        let found = state.manifests.iter().find(|((of, reference), (_, bytes))| {
+            let manifest = read(bytes);
+            of == repository
+                && reference.starts_with("sha256:")
+                && manifest["subject"]["digest"] == subject
+                && manifest["artifactType"] == kind
+        });
+        let (place, (media_type, bytes)) =
+            found.map(|(key, value)| (key.clone(), value.clone())).expect(kind);
+        let mut manifest = read(&bytes);
+        manifest["layers"][0]["digest"] = digest.into();
+        manifest["layers"][0]["size"] = document.len().into();
+        let bytes = Bytes::from(manifest.to_string());
+        let digest = digest_of(&bytes);
+        state.keep_manifest(repository, &digest, &media_type, bytes);
+        place
+    }
+
+    /// Gives what hangs on a manifest of a repository, and is of this kind, another document.
+    ///
+    /// # Panics
+    /// Where nothing of the kind hangs there.
+    pub fn replace_hanging(&self, repository: &str, subject: &str, kind: &str, document: &[u8]) {
+        let place = self.hang_another(repository, subject, kind, document);
+        self.state.lock().manifests.remove(&place);
+    }
+
     /// Makes all tokens given so far worthless.
     pub fn revoke_tokens(&self) {
         self.state.lock().tokens.clear();

@@ -55,6 +55,15 @@ impl Downloader {
         failure.map_or(Ok(Offer::Nothing(asked)), Err)
     }
 
+    /// The addresses of the indexes that speak of a package, without a login.
+    ///
+    /// # Errors
+    /// Usage: one of them is invalid.
+    pub fn speakers(&self, package: &Package) -> Result<Vec<String>> {
+        let Source::Index { url } = &package.source else { return Ok(Vec::new()) };
+        Ok(self.indexes(url.as_ref(), true)?.iter().map(|index| index.url.to_string()).collect())
+    }
+
     async fn attestations(&self, address: &str, filename: &str) -> Result<Vec<u8>> {
         let what = format!("the attestations of {filename}");
         let url = Url::parse(address).map_err(|error| {

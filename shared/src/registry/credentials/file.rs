@@ -113,11 +113,11 @@ fn normal_key(key: &str) -> String {
             trimmed.split_once('/').unwrap_or((trimmed, ""))
         }
     };
-    let host = match host {
-        "index.docker.io" | "registry-1.docker.io" => "docker.io",
-        other => other,
+    let host = match &*host.to_ascii_lowercase() {
+        "index.docker.io" | "registry-1.docker.io" => "docker.io".to_owned(),
+        other => other.to_owned(),
     };
-    if path.is_empty() { host.to_ascii_lowercase() } else { format!("{}/{path}", host.to_ascii_lowercase()) }
+    if path.is_empty() { host } else { format!("{host}/{path}") }
 }
 
 /// The registry that a key is for, whatever part of it.
@@ -178,6 +178,7 @@ mod tests {
             ("http://127.0.0.1:5000", "127.0.0.1:5000/x"),
             ("https://index.docker.io/v1/", "alpine"),
             ("index.docker.io", "alpine"),
+            ("Index.Docker.IO", "alpine"),
             ("docker.io", "acme/web"),
             ("registry-1.docker.io", "alpine"),
         ] {

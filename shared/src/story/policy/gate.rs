@@ -99,6 +99,19 @@ pub(in crate::story) fn check<'s>(
     Ok(gates)
 }
 
+/// Why images are not delivered.
+pub(in crate::story) struct Refusal {
+    pub(in crate::story) error: Error,
+    /// Whether it is so whatever was lent to the build.
+    pub(in crate::story) is_settled: bool,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self { error, is_settled: false }
+    }
+}
+
 /// Holds images that were just made to the policies that their settings name.
 ///
 /// # Errors
@@ -108,7 +121,7 @@ pub(in crate::story) async fn judge(
     workshop: &Workshop<'_>,
     plan: &Plan,
     made: &[Packed],
-) -> Result<()> {
+) -> Result<(), Refusal> {
     // What was built before is compared, and goes nowhere.
     if workshop.request.repeats.is_some() {
         return Ok(());
@@ -123,7 +136,12 @@ pub(in crate::story) async fn judge(
     Ok(())
 }
 
-async fn judge_one(workshop: &Workshop<'_>, image: &ImagePlan, packed: &Packed, gate: &Gate) -> Result<()> {
+async fn judge_one(
+    workshop: &Workshop<'_>,
+    image: &ImagePlan,
+    packed: &Packed,
+    gate: &Gate,
+) -> Result<(), Refusal> {
     let Workshop { client, store, events, .. } = *workshop;
     let Gate { file, policy, dir, .. } = gate;
     let judge = Judge { client, store, policy, dir, now: SystemTime::now(), events };
@@ -159,7 +177,8 @@ async fn judge_one(workshop: &Workshop<'_>, image: &ImagePlan, packed: &Packed, 
         })
     });
     let error = error.unwrap_or_else(|| Error::bug("a broken rule is lost"));
-    Err(error.hint("nothing was delivered; change the image, or the rules"))
+    let error = error.hint("nothing was delivered; change the image, or the rules");
+    Err(Refusal { error, is_settled: broken.iter().any(|verdict| !verdict.rule.is_about_parts()) })
 }
 
 fn single(image: &Image) -> Result<Single> {

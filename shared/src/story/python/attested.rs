@@ -218,7 +218,10 @@ impl Checking<'_> {
             None if file.hashes.is_empty() => return Err(unpinned(wanted)),
             None => downloads.fetch(package, file).await?.digest,
         };
-        let key = format!("{} {digest} {}", self.mark(&wanted.demand), file.filename);
+        // Whom a list names is proved by the certificate, wherever that comes from. Where it is left open, it is the index
+        // that says who may publish the file: another one may say otherwise, or nothing.
+        let word_of = if is_open(&wanted.demand) { downloads.speakers(package)? } else { Vec::new() };
+        let key = format!("{} {digest} {}", self.mark(&wanted.demand, &word_of), file.filename);
         let is_offline = request.locking.is_offline();
         if (request.use_cache || is_offline)
             && let Some(known) = store.recall(Table::WheelPublishers, &key)
@@ -282,16 +285,22 @@ impl Checking<'_> {
         Err(why.unwrap_or_else(|| Error::bug("a list of publishers has no root")))
     }
 
-    /// Stands for all that a verdict depends on beside the file.
-    fn mark(&self, demand: &Demand) -> Digest {
+    /// Stands for all that a verdict depends on beside the file; `word_of` are the indexes whose word counts.
+    fn mark(&self, demand: &Demand, word_of: &[String]) -> Digest {
         let of_root = |one: &TrustedPublisher| {
             let root = self.roots.get(&one.trusted_root).map(|(_, digest)| digest.to_string());
             json!([wanted_publisher(one), root])
         };
         let public = self.roots.get(&None).map(|(_, digest)| digest.to_string());
         let lists: Vec<Vec<Value>> = demand.iter().map(|list| list.iter().map(of_root).collect()).collect();
-        Digest::of(json!([public, lists]).to_string().as_bytes())
+        Digest::of(json!([public, lists, word_of]).to_string().as_bytes())
     }
+}
+
+/// Whether some list is content with whomever an index names: kind, workflow and environment alone are nobody's.
+fn is_open(demand: &Demand) -> bool {
+    let is_anybody = |one: &TrustedPublisher| one.repository.is_none() && one.email.is_none();
+    demand.iter().any(|list| list.is_empty() || list.iter().any(is_anybody))
 }
 
 fn wanted_publisher(trusted: &TrustedPublisher) -> WantedPublisher {

@@ -17,8 +17,16 @@ pub(super) struct Case<'a> {
     pub(super) ours: &'a [Ours],
     pub(super) old: &'a Ground,
     pub(super) new: &'a Ground,
-    /// Whether the environment's own layer was made anew for the new base's Python.
-    pub(super) is_remade: bool,
+    pub(super) remade: Remade,
+}
+
+/// Which layers were made anew for the new base.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Remade {
+    /// The environment's configuration, for its Python.
+    pub(super) environment: bool,
+    /// The one with the user's name, for its lists.
+    pub(super) user: bool,
 }
 
 /// A layer of the image that is not of its base.

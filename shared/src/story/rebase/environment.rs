@@ -16,8 +16,8 @@ use crate::story::python::skeleton;
 /// A base's files, and what it says of running.
 pub(super) type Ground<'a> = (&'a Contents, &'a ImageConfig);
 
-/// The layers with another one for the environment; `None` where the old one is right, or where more than it would be
-/// another one.
+/// Another layer for the environment, and its place among the image's own; `None` where the old one is right, or where more
+/// than it would be another one.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -26,7 +26,7 @@ pub(super) fn remade(
     ours: &[Ours],
     (old, new): (Ground<'_>, Ground<'_>),
     press: &Press<'_>,
-) -> Result<Option<Vec<Layer>>> {
+) -> Result<Option<(usize, Layer)>> {
     let choices = &about.choices;
     let find = |(contents, config): Ground<'_>| find_python(contents, config);
     let (Some(then), Some(now)) = (find(old), find(new)) else { return Ok(None) };
@@ -48,16 +48,11 @@ pub(super) fn remade(
         };
         press.write(&spec, &contents.tree)
     };
-    let same = write(&then, old)?;
     // It is only made anew if that is known to give what a build gives.
-    if (same.diff_id, same.blob.descriptor.digest)
-        != (about.ours[at].diff_id, about.ours[at].blob.descriptor.digest)
-    {
-        return Ok(None);
+    match write(&then, old)?.is_same(&about.ours[at]) {
+        true => Ok(Some((at, write(&now, new)?))),
+        false => Ok(None),
     }
-    let mut layers = about.ours.clone();
-    layers[at] = write(&now, new)?;
-    Ok(Some(layers))
 }
 
 /// Whether only the patch version differs. The first one of a minor version is special: `> '3.13'` is true for 3.13.1.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::outcome::{Judgement, Rebased};
 use super::work::{Moves, Work};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::oci::{Descriptor, Digest, Reference, Repository};
 
 /// So many tags are asked for at once.
@@ -82,7 +82,7 @@ pub(super) async fn rebase(
         let done = work.rebase(&image, onto, Moves::Own(&tags)).await;
         let (rebased, error) = match done {
             Ok(rebased) => (Some(rebased), None),
-            Err(error) => (None, Some(in_a_line(&error))),
+            Err(error) => (None, Some(error.in_a_line())),
         };
         FleetImage { tags, digest: Some(digest), rebased, error }
     });
@@ -90,14 +90,6 @@ pub(super) async fn rebase(
     images.extend(failed);
     images.sort_by(|a, b| a.tags.cmp(&b.tags));
     Ok(Fleet { repository: repository.to_string(), images })
-}
-
-/// An error with its causes and what to do.
-fn in_a_line(error: &Error) -> String {
-    let mut words = error.to_string();
-    error.causes().iter().for_each(|cause| words.push_str(&format!(": {cause}")));
-    error.hint_text().into_iter().for_each(|hint| words.push_str(&format!("; {hint}")));
-    words
 }
 
 /// What the tags of a repository lead to.
@@ -125,7 +117,7 @@ async fn groups(work: &Work<'_>, repository: &Repository) -> Result<Groups> {
             // One that is gone since it was listed is nobody's.
             Ok(None) => {}
             Err(error) => {
-                let error = Some(in_a_line(&error));
+                let error = Some(error.in_a_line());
                 groups.failed.push(FleetImage { tags: vec![tag], digest: None, rebased: None, error });
             }
         }

@@ -1,6 +1,6 @@
 //! What an environment of Python relies on: the interpreter that it was made for, and what decided which wheels fit.
 
-use super::case::{Broken, Case, Fact, Ground};
+use super::case::{Broken, Case, Fact, Ground, Ours};
 use crate::facts::python::{FoundPython, find_c_library, find_python};
 use crate::facts::tree::NodeKind;
 use crate::plan::PREFIX;
@@ -9,7 +9,7 @@ use crate::python::Libc;
 /// The facts about the interpreter that are broken.
 pub(super) fn broken(case: &Case<'_>) -> Vec<Broken> {
     let mut found = Vec::new();
-    match is_bundled(case) {
+    match is_bundled(case.ours) {
         true => {
             let library = |ground: &Ground| find_c_library(&ground.base.contents);
             let (old, new) = (library(case.old), library(case.new));
@@ -31,9 +31,9 @@ pub(super) fn broken(case: &Case<'_>) -> Vec<Broken> {
 }
 
 /// Whether the interpreter is the image's own.
-fn is_bundled(case: &Case<'_>) -> bool {
+pub(super) fn is_bundled(ours: &[Ours]) -> bool {
     let link = format!("{PREFIX}/bin/python");
-    let entries = || case.ours.iter().flat_map(|layer| &layer.facts.entries);
+    let entries = || ours.iter().flat_map(|layer| &layer.facts.entries);
     let target = entries().find_map(|(path, node)| match &node.kind {
         NodeKind::Symlink(target) if *path == link[1..] => Some(target.trim_start_matches('/')),
         _ => None,
@@ -57,7 +57,7 @@ fn of_base(case: &Case<'_>) -> Vec<Broken> {
     };
     let FoundPython { path, version, libc } = &old;
     let mut found = Vec::new();
-    if *version != new.version && !case.is_remade {
+    if *version != new.version && !case.remade.environment {
         let (then, now) = (version, &new.version);
         let why = match version.short() == new.version.short() {
             true if case.choices.bytecode => ", which needs other bytecode",

@@ -1,10 +1,12 @@
 //! Whether layers may be laid on another base: they may where a build on it would make the same ones, and where all that
 //! their files need is still there.
 
+use std::collections::BTreeSet;
+
 use super::case::{Broken, Case, Fact, Found, Ground};
 use super::interpreter;
 use super::paths;
-use crate::check::{Finding, Report};
+use crate::check::{Finding, Kind, Report};
 use crate::oci::MOST_LAYERS;
 use crate::story::user;
 
@@ -46,16 +48,22 @@ fn libraries(Case { choices, old, new, .. }: &Case<'_>) -> Option<Broken> {
     })
 }
 
-/// The layer with the user's name holds the base's own lists.
-fn user(Case { choices, old, new, .. }: &Case<'_>) -> Option<Broken> {
+/// The layer with the user's name is made anew, but only in its place: one more or one less would leave other room for
+/// wheels.
+fn user(Case { choices, old, new, remade, .. }: &Case<'_>) -> Option<Broken> {
     let lacking = |ground: &Ground| user::lacking(&ground.base, &choices.runtime.user);
-    (choices.python && lacking(old) != lacking(new)).then(|| {
+    let (then, now) = (lacking(old), lacking(new));
+    let is_right = !choices.python || remade.user || then == now;
+    let user = &choices.runtime.user;
+    let words = match (then, now) {
+        (_, None) => "which the new base does not need or does not allow",
+        (None, _) => "which only the new base needs",
+        _ => "but not as this version of containerize does it",
+    };
+    (!is_right).then(|| {
         Broken::new(
             Fact::User,
-            format!(
-                "a layer gives the user {} a name in /etc/passwd and /etc/group, but these lists are others in the new base",
-                choices.runtime.user
-            ),
+            format!("a layer gives the user {user} a name in /etc/passwd and /etc/group, {words}"),
         )
     })
 }
@@ -78,10 +86,8 @@ fn layers(Case { choices, old, new, .. }: &Case<'_>) -> Option<Broken> {
 
 /// What the image would lack on the new base, and has on the old one.
 fn needs<'r>(old: &'r Report, new: &'r Report) -> impl Iterator<Item = Broken> + use<'r> {
-    let same = |one: &Finding, other: &Finding| {
-        (one.kind, &one.library, &one.through) == (other.kind, &other.library, &other.through)
-    };
-    let is_new = move |finding: &&Finding| !old.findings.iter().any(|other| same(finding, other));
+    let known: BTreeSet<_> = old.findings.iter().map(about).collect();
+    let is_new = move |finding: &&'r Finding| !known.contains(&about(finding));
     new.findings.iter().filter(is_new).map(|finding| Broken {
         fact: Fact::Need,
         message: finding.message.clone(),
@@ -89,13 +95,18 @@ fn needs<'r>(old: &'r Report, new: &'r Report) -> impl Iterator<Item = Broken> +
     })
 }
 
+/// What names a finding, whatever its words are.
+fn about(Finding { kind, library, through, .. }: &Finding) -> (Kind, Option<&str>, &[String]) {
+    (*kind, library.as_deref(), through)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::case::Ours;
+    use super::super::case::{Ours, Remade};
     use super::*;
-    use crate::check::{Kind, Severity};
+    use crate::check::Severity;
     use crate::facts::LayerFacts;
     use crate::facts::details::FileSystem;
     use crate::facts::tree::{Node, NodeKind};
@@ -125,7 +136,7 @@ mod tests {
     }
 
     fn facts(choices: &Choices, old: &Ground, new: &Ground) -> Vec<Fact> {
-        let case = Case { choices, ours: &[], old, new, is_remade: false };
+        let case = Case { choices, ours: &[], old, new, remade: Remade::default() };
         judge(&case).into_iter().map(|broken| broken.fact).collect()
     }
 
@@ -153,7 +164,8 @@ mod tests {
         let names: Vec<&str> = paths.iter().map(String::as_str).collect();
         let (old, new) = (base(1, &[]), base(1, &names));
         let choices = choices(json!({}));
-        let found = judge(&Case { choices: &choices, ours: &ours, old: &old, new: &new, is_remade: false });
+        let found =
+            judge(&Case { choices: &choices, ours: &ours, old: &old, new: &new, remade: Remade::default() });
         assert_eq!(found.len(), Found::TOLD + 1);
         assert!(found.iter().all(|broken| broken.fact == Fact::Place));
         assert_eq!(found[0].through, ["layer one", "/app-00000"]);
@@ -195,7 +207,7 @@ mod tests {
         assert_eq!(facts(&choices(json!({})), &old, &new), [], "it was so before, in other words");
         new.report.findings.push(finding("b needs libx.so", "libx.so"));
         let choices = choices(json!({}));
-        let case = Case { choices: &choices, ours: &[], old: &old, new: &new, is_remade: false };
+        let case = Case { choices: &choices, ours: &[], old: &old, new: &new, remade: Remade::default() };
         let found = judge(&case);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].fact, found[0].through.len()), (Fact::Need, 2));

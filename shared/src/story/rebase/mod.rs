@@ -1,11 +1,17 @@
 //! `containerize rebase`: an image is laid on another base in the registry, without being built. It is what a build on
 //! that base would give, bit for bit, or it is refused.
 
+mod account;
+mod bill;
+mod bills;
 mod case;
+mod crates;
 mod environment;
+mod files;
 mod fleet;
 mod interpreter;
 mod judge;
+mod moved;
 mod outcome;
 mod paths;
 mod standing;

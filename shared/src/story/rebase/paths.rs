@@ -6,13 +6,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::case::{Broken, Case, Fact, Found};
 use crate::facts::tree::{Node, NodeKind, Tree};
 use crate::oci::{Mode, Owner};
+use crate::story::user;
 
 /// The facts about paths that are broken, for each path the first one.
 pub(super) fn broken(case: &Case<'_>, found: &mut Found) {
     let (mut told, mut folders): (BTreeSet<&str>, BTreeMap<&str, &str>) = Default::default();
     let (old, new) = (&case.old.base.contents, &case.new.base.contents);
     for layer in case.ours {
+        // What was made anew was made for the new base's files.
+        let is_anew = case.remade.user && layer.title == user::title();
         for (path, node) in &layer.facts.entries {
+            if is_anew && node.kind == NodeKind::File {
+                continue;
+            }
             let (then, now) = (old.tree.get(path), new.tree.get(path));
             let broken = match node.kind {
                 NodeKind::Directory => {

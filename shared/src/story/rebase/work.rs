@@ -2,9 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::case::{Broken, Case, Ground, Ours};
+use super::account;
+use super::bills::Biller;
+use super::case::{Case, Ground, Ours, Remade};
 use super::environment;
+use super::files::Files;
+use super::interpreter;
 use super::judge::judge;
+use super::moved::Moved;
 use super::outcome::{Judgement, PlatformRebased, Rebased};
 use super::standing::{About, Record, Stand, Standing, check_index, only_base};
 use super::statement::{self, Share};
@@ -16,7 +21,6 @@ use crate::config::{Attest, Attestations, BaseVerify, Partial, Sign};
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::facts;
-use crate::facts::details::FileSystem;
 use crate::image::{Image, ImageSet, index, validate};
 use crate::layer::Press;
 use crate::oci::{Digest, ImageConfig, Reference};
@@ -24,12 +28,13 @@ use crate::plan::Runtime;
 use crate::registry::Client;
 use crate::sink;
 use crate::store::{Blob, Source, Store};
+use crate::story::bill::Named;
 use crate::story::hang::{Stated, Things, documents_hang};
 use crate::story::places;
-use crate::story::preflight::{self, fetched, file_system};
+use crate::story::preflight::{self, fetched};
 use crate::story::request::Request;
 use crate::story::sign::{Desk, Signers};
-use crate::story::vouched::{self, Voucher};
+use crate::story::vouched;
 use crate::trust::{Run, Signatory};
 use crate::words;
 use crate::words::flag;
@@ -110,23 +115,6 @@ pub(super) enum Moves<'a> {
     Own(&'a [String]),
 }
 
-/// One platform's image on the new base.
-struct Moved {
-    standing: Standing,
-    runtime: Runtime,
-    base: BaseImage,
-    /// Who has signed the new base.
-    vouchers: Vec<Voucher>,
-    image: Image,
-    broken: Vec<Broken>,
-}
-
-impl Moved {
-    fn is_unchanged(&self) -> bool {
-        self.image.manifest == self.standing.image.manifest
-    }
-}
-
 impl Judgement {
     fn of(moved: &[Moved], only_judges: bool) -> Self {
         match moved {
@@ -201,7 +189,7 @@ impl Work<'_> {
                 if own.as_ref().is_none_or(|own| !own.is_empty()) {
                     let root = set.root().clone();
                     let set = ImageSet { references, ..set };
-                    rebased.references = self.push(set, &moved, (image, old), onto).await?;
+                    rebased.references = self.push(set, &moved, &stored, image, onto).await?;
                     if let Some(own) = own {
                         // Pushing takes its time: the tags are looked at once more.
                         rebased.references = self.still_leading_to(old, own.into_iter()).await?;
@@ -315,30 +303,39 @@ impl Work<'_> {
         let runtime = about.runtime_on(&base);
         let image = about.laid_on(&base, &about.ours)?;
         if image.manifest == standing.image.manifest {
-            return Ok(Moved { standing, runtime, base, vouchers, image, broken: Vec::new() });
+            let (is_bundled, broken) = (false, Vec::new());
+            return Ok(Moved { standing, runtime, base, vouchers, image, is_bundled, broken });
         }
         self.desk.events.step("Judging", format!("{onto} ({})", about.platform));
         let ours = self.ours(&standing).await?;
-        let (then, now) = (self.files(&standing.base).await?, self.files(&base).await?);
-        let bases = ((&then.contents, &standing.base.config), (&now.contents, &base.config));
-        let remade = || environment::remade(about, &ours, bases, &self.press());
-        let remade = tokio::task::block_in_place(remade)?;
-        let image = match &remade {
-            Some(layers) => about.laid_on(&base, layers)?,
-            None => image,
-        };
+        let (then, now) = (self.files().of_base(&standing.base).await?, self.files().of_base(&base).await?);
+        let grounds = ((&then.contents, &standing.base.config), (&now.contents, &base.config));
+        let (environment, account) = tokio::task::block_in_place(|| {
+            let environment = environment::remade(about, &ours, grounds, &self.press())?;
+            let account = account::remade(about, &ours, (&then, &now), &self.press())?;
+            Ok::<_, Error>((environment, account))
+        })?;
+        let remade = Remade { environment: environment.is_some(), user: account.is_some() };
+        let mut layers = about.ours.clone();
+        environment.into_iter().chain(account).for_each(|(at, layer)| layers[at] = layer);
+        let image = about.laid_on(&base, &layers)?;
         let old = Ground {
             config: standing.base.config.clone(),
             base: then,
             report: self.report(&standing.image).await?,
         };
         let new = Ground { config: base.config.clone(), base: now, report: self.report(&image).await? };
-        let (choices, is_remade) = (&about.choices, remade.is_some());
-        let broken = judge(&Case { choices, ours: &ours, old: &old, new: &new, is_remade });
+        let choices = &about.choices;
+        let broken = judge(&Case { choices, ours: &ours, old: &old, new: &new, remade });
         if broken.is_empty() {
             validate(&image)?;
         }
-        Ok(Moved { standing, runtime, base, vouchers, image, broken })
+        let is_bundled = interpreter::is_bundled(&ours);
+        Ok(Moved { standing, runtime, base, vouchers, image, is_bundled, broken })
+    }
+
+    fn files(&self) -> Files<'_> {
+        Files { desk: self.desk, jobs: self.jobs() }
     }
 
     fn press(&self) -> Press<'_> {
@@ -359,14 +356,6 @@ impl Work<'_> {
             })
             .collect()
         })
-    }
-
-    /// The files of a base.
-    async fn files(&self, base: &BaseImage) -> Result<FileSystem> {
-        let Desk { store, client, .. } = self.desk;
-        let layers = fetched(base.layers.clone(), client, store).await?;
-        let files = || file_system(&layers, &base.config, store, self.jobs(), false);
-        tokio::task::block_in_place(files)
     }
 
     /// What the check finds in an image.
@@ -400,17 +389,19 @@ impl Work<'_> {
         })
     }
 
-    /// Pushes it with a statement of how it came about.
+    /// Pushes it with what is in it, and a statement of how it came about.
     async fn push(
         &self,
         mut set: ImageSet,
         moved: &[Moved],
-        from: (&Reference, Digest),
+        from: &StoredImage,
+        image: &Reference,
         onto: &Reference,
     ) -> Result<Vec<Reference>> {
         let Desk { request, store, client, events, .. } = self.desk;
         let created =
             moved.first().and_then(|one| one.standing.about.config.created.clone()).unwrap_or_default();
+        let mut attest = self.attest.clone();
         let stated = match documents_hang(request, self.attest) {
             true => {
                 let run = Run::of(&request.variables, self.signers.workflow(events).await);
@@ -418,12 +409,26 @@ impl Work<'_> {
                     let About { platform, choices, .. } = &one.standing.about;
                     Share { platform, choices, base: one.base.digest, vouchers: &one.vouchers }
                 });
-                let statement = statement::of_set(run, &set, &shares.collect::<Vec<_>>(), from, onto)?;
-                Some(Stated::without_bills(statement))
+                let digest = from.root.digest;
+                let statement =
+                    statement::of_set(run, &set, &shares.collect::<Vec<_>>(), (image, digest), onto)?;
+                let stated = Stated::without_bills(statement);
+                let named = Named { name: &set.name, repository: Some(&image.repository) };
+                let files = self.files();
+                let biller = Biller { files, named, asked: attest.sbom, signatory: self.rebaser.signatory };
+                Some(match biller.bills(from, moved, image).await? {
+                    Some((bills, sbom)) => {
+                        attest.sbom = sbom;
+                        // The next rebase needs that of each platform.
+                        attest.attestations = Attestations::Referrers;
+                        stated.with_bills(named, &set, &bills, sbom)?
+                    }
+                    None => stated,
+                })
             }
             false => None,
         };
-        let (desk, signers, attest) = (self.desk, self.signers, self.attest);
+        let (desk, signers, attest) = (self.desk, self.signers, &attest);
         // The next rebase needs what is stated, as this one did: it is there on every registry.
         let is_named = true;
         Things { desk, signers, attest, is_named, created: &created, stated }.attach(&mut set).await?;

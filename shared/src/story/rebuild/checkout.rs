@@ -116,6 +116,10 @@ fn clone(address: &str, commit: &str, events: &Events) -> Result<Checkout> {
     let root = folder.path().join("source");
     events.step("Cloning", address.to_owned());
     vcs::clone(address, commit, &root)?;
+    // Not every build needs them; one that does says what is missing.
+    if let Err(error) = vcs::clone_submodules(address, &root) {
+        events.warn(error.in_a_line());
+    }
     let revision = Question::ask(&root).answer(&|_| false).revision;
     Ok(Checkout { root, revision, _clone: Some(folder) })
 }

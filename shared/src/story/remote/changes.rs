@@ -67,7 +67,11 @@ impl Changes {
         }
         let packed = pack(&text, dictionary)
             .map_err(|error| Error::build("cannot write the remote cache").because(error))?;
-        Ok(if packed.len() > MOST_PACKED { Added::TooMuch } else { Added::Something(Box::new(layer(packed))) })
+        Ok(if packed.len() > MOST_PACKED {
+            Added::TooMuch
+        } else {
+            Added::Something(Box::new(layer(packed)))
+        })
     }
 
     /// Reads them.

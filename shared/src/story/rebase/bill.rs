@@ -1,0 +1,146 @@
+//! The bill of materials of a rebased image. What the base has is found out anew. What is in the image's own layers, only
+//! their build knew: that is what the old image's bill says beyond the old base. It is believed as far as that bill is,
+//! and only where it is, part for part, the one that a build of this version makes of such layers on that base.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::standing::About;
+use crate::base::BaseImage;
+use crate::cargo::audit::Listed;
+use crate::facts::Contents;
+use crate::facts::notes::Package;
+use crate::facts::python::find_python;
+use crate::image::Image;
+use crate::oci::Repository;
+use crate::plan::Runtime;
+use crate::python::PythonVersion;
+use crate::sbom::{self, Bill, Component, Kind, Share};
+use crate::story::bill::{Ground, Installed, Named, component, vendor};
+
+/// Why there is no bill.
+pub(super) type Unknown = &'static str;
+
+/// An image on a base.
+pub(super) struct Side<'a> {
+    pub(super) image: &'a Image,
+    pub(super) base: &'a BaseImage,
+    /// What the configuration says beyond the base's.
+    pub(super) runtime: &'a Runtime,
+    pub(super) below: Below,
+    /// All distributions that are installed.
+    pub(super) installed: Installed,
+}
+
+/// What is in a base.
+pub(super) struct Below {
+    packages: Vec<Package>,
+    /// What os-release says.
+    release: Option<String>,
+    python: Option<PythonVersion>,
+}
+
+impl Below {
+    pub(super) fn of(base: &BaseImage, contents: &Contents) -> Self {
+        Self {
+            packages: contents.packages().into_iter().cloned().collect(),
+            release: contents.os_release().map(str::to_owned),
+            python: find_python(contents, &base.config).map(|found| found.version),
+        }
+    }
+}
+
+/// One platform's image on two bases.
+pub(super) struct Pair<'a> {
+    pub(super) about: &'a About,
+    /// Whether its Python is its own.
+    pub(super) is_bundled: bool,
+    /// The crates that its program lists, where it does.
+    pub(super) crates: Option<BTreeSet<Listed>>,
+    /// The image's name among those of its project.
+    pub(super) name: &'a str,
+    /// Where it is.
+    pub(super) repository: &'a Repository,
+    pub(super) old: Side<'a>,
+    pub(super) new: Side<'a>,
+}
+
+impl Pair<'_> {
+    /// The bill of the new image, by those that are said to be of the old one.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn bill(&self, documents: &[&Value]) -> Result<Bill, Unknown> {
+        let read: Vec<Bill> = documents.iter().filter_map(|document| sbom::read(document)).collect();
+        if read.is_empty() {
+            return Err("this version of containerize would write that of the old image otherwise");
+        }
+        let mut shares: Vec<(Bill, Share)> = Vec::new();
+        for bill in read {
+            let share = self.share(&bill);
+            shares.extend(
+                share.filter(|one| shares.iter().all(|(_, other)| other != one)).map(|one| (bill, one)),
+            );
+        }
+        match &shares[..] {
+            [] => Err("that of the old image does not list what is in its base and its layers"),
+            [(bill, share)] => self.laid(bill, share),
+            _ => Err("the old image has several that contradict each other"),
+        }
+    }
+
+    /// What the old image's bill says beyond its base, if it is one that a build makes.
+    fn share(&self, bill: &Bill) -> Option<Share> {
+        let (empty, ground) = (self.empty(&self.old, Some(&bill.image)), self.ground(&self.old)?);
+        let below = ground.bill(&empty, &Share::default(), bill);
+        let share = bill.beyond(&below);
+        let has_all = self.crates.as_ref().is_none_or(|listed| *listed == bill.crates());
+        let is_right = has_all && ground.has_all_of(bill) && ground.bill(&empty, &share, bill) == *bill;
+        is_right.then_some(share)
+    }
+
+    /// The same on the new base.
+    fn laid(&self, bill: &Bill, share: &Share) -> Result<Bill, Unknown> {
+        let empty = self.empty(&self.new, None);
+        let share =
+            share.clone().of_another_supplier(bill.image.supplier.as_ref(), empty.image.supplier.as_ref());
+        let ground = self.ground(&self.new).ok_or("the new base has no digest")?;
+        // A build would say of what the base has where it came from.
+        let is_package = |part: &Component| part.purl.as_ref().is_some_and(|purl| purl.kind() == "deb");
+        let below: BTreeSet<&str> = ground.packages.iter().map(|package| package.name.as_str()).collect();
+        let is_below = |part: &Component| below.contains(part.name.as_str());
+        let are_others = self.old.base.config.rootfs != self.new.base.config.rootfs;
+        if are_others && share.parts().any(|part| is_package(part) && is_below(part)) {
+            return Err("the new base has a package that the image adds");
+        }
+        Ok(ground.bill(&empty, &share, bill))
+    }
+
+    /// A bill of one side with nothing in it yet. `known` is what the old bill calls its image, which may have been pushed
+    /// elsewhere.
+    fn empty(&self, side: &Side<'_>, known: Option<&Component>) -> Bill {
+        let digest = side.image.manifest.descriptor.digest;
+        let there = known.filter(|image| image.kind == Kind::Image).and_then(|image| image.name.parse().ok());
+        let repository = Some(there.as_ref().unwrap_or(self.repository));
+        let named = Named { name: self.name, repository };
+        let image = component(named, digest, vendor(side.runtime), Some(&self.about.platform));
+        Bill::new(image, digest, self.about.config.created.clone().unwrap_or_default())
+    }
+
+    fn ground<'s>(&'s self, side: &'s Side<'_>) -> Option<Ground<'s>> {
+        let (base, choices) = (side.base, &self.about.choices);
+        let Below { packages, release, python } = &side.below;
+        // Lists that Debian packages were added to are those of the same files on both sides.
+        let is_listed = !choices.packages;
+        let runs_on_it = choices.python && !self.is_bundled;
+        Some(Ground {
+            base: (base.name.as_deref()?, base.digest.as_ref()?),
+            platform: &self.about.platform,
+            packages: packages.iter().filter(|_| is_listed).collect(),
+            release: release.as_deref().filter(|_| is_listed),
+            python: python.filter(|_| runs_on_it),
+            installed: &side.installed,
+        })
+    }
+}

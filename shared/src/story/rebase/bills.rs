@@ -1,0 +1,124 @@
+//! The bills of materials of all platforms of a rebased image: all of them, or none.
+
+use std::fmt::Display;
+
+use serde_json::Value;
+
+use super::bill::{Below, Pair, Side, Unknown};
+use super::crates;
+use super::files::Files;
+use super::moved::Moved;
+use crate::base::StoredImage;
+use crate::config::Sbom;
+use crate::error::{Kind, Result};
+use crate::oci::Reference;
+use crate::sbom::Bill;
+use crate::story::bill::{Named, installed};
+use crate::story::stated;
+use crate::trust::Signatory;
+
+/// The formats, by their short names.
+const SPDX: &str = "spdx";
+const CYCLONEDX: &str = "cyclonedx";
+
+/// What bills are made with.
+pub(super) struct Biller<'a> {
+    pub(super) files: Files<'a>,
+    pub(super) named: Named<'a>,
+    /// What the call says.
+    pub(super) asked: Sbom,
+    /// Who must have signed those of the old image, where somebody must.
+    pub(super) signatory: Option<&'a Signatory>,
+}
+
+impl Biller<'_> {
+    /// The bills of the images on their new bases, and the formats that they are to have: those of the old ones, unless
+    /// the call says another. None where one of them is not known.
+    ///
+    /// # Errors
+    /// When something that is listed, or a layer, cannot be read.
+    pub(super) async fn bills(
+        &self,
+        from: &StoredImage,
+        moved: &[Moved],
+        image: &Reference,
+    ) -> Result<Option<(Vec<Bill>, Sbom)>> {
+        if self.asked == Sbom::None {
+            return Ok(None);
+        }
+        let attached = match stated::bills(from, self.signatory).await {
+            // Anything may be attached.
+            Err(error) if error.kind() == Kind::Integrity => {
+                self.tell_without(image, &error.in_a_line());
+                return Ok(None);
+            }
+            attached => attached?,
+        };
+        if attached.is_empty() && self.asked == Sbom::Auto {
+            return Ok(None);
+        }
+        let mut bills = Vec::new();
+        for one in moved {
+            let digest = one.standing.image.manifest.descriptor.digest;
+            let own = |format: &str| -> Vec<&Value> {
+                let own = attached.iter().filter(|bill| bill.subject == digest && bill.format == format);
+                own.map(|bill| &bill.document).collect()
+            };
+            // Both say the same where both are there.
+            let documents = if own(SPDX).is_empty() { own(CYCLONEDX) } else { own(SPDX) };
+            let made = match documents.is_empty() {
+                true => Err("the old image has none that counts"),
+                false => self.bill(one, image, &documents).await?,
+            };
+            match made {
+                Ok(bill) => bills.push(bill),
+                Err(why) => {
+                    self.tell_without(&format!("{image} ({})", one.standing.about.platform), why);
+                    return Ok(None);
+                }
+            }
+        }
+        let has = |format: &str| attached.iter().any(|bill| bill.format == format);
+        let sbom = match (self.asked, has(SPDX), has(CYCLONEDX)) {
+            (Sbom::Auto, true, true) => Sbom::Both,
+            (Sbom::Auto, false, true) => Sbom::Cyclonedx,
+            (asked, ..) => asked,
+        };
+        Ok(Some((bills, sbom)))
+    }
+
+    fn tell_without(&self, image: &impl Display, why: &str) {
+        self.files.desk.events.warn(format!("{image} is rebased without an SBOM: {why}"));
+    }
+
+    async fn bill(
+        &self,
+        moved: &Moved,
+        image: &Reference,
+        documents: &[&Value],
+    ) -> Result<Result<Bill, Unknown>> {
+        let Moved { standing, runtime, base, image: laid, is_bundled, .. } = moved;
+        let (about, files) = (&standing.about, &self.files);
+        let own = about.runtime_on(&standing.base);
+        let there = files.of_image(&standing.image).await?;
+        let crates = crates::listed(*files, about, &there).await?;
+        let old = Side {
+            image: &standing.image,
+            base: &standing.base,
+            runtime: &own,
+            below: Below::of(&standing.base, &files.of_base(&standing.base).await?.contents),
+            installed: installed(&there),
+        };
+        drop(there);
+        let new = Side {
+            image: laid,
+            base,
+            runtime,
+            below: Below::of(base, &files.of_base(base).await?.contents),
+            installed: installed(&files.of_image(laid).await?),
+        };
+        let (name, repository) = (self.named.name, &image.repository);
+        let pair = Pair { about, is_bundled: *is_bundled, crates, name, repository, old, new };
+        Ok(tokio::task::block_in_place(|| pair.bill(documents)))
+    }
+}
