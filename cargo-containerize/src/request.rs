@@ -30,6 +30,15 @@ const PASSWORD: u64 = 1 << 20;
 /// # Errors
 /// When the current folder or the password cannot be read, or a folder is not there.
 pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Result<Request> {
+    let request = without_login(arguments, front_end)?;
+    Ok(Request { login: login_of(&arguments.transfer)?, ..request })
+}
+
+/// The same of a call whose login is for something else, or is known.
+///
+/// # Errors
+/// When the current folder cannot be read, or a folder is not there.
+pub(crate) fn without_login(arguments: &BuildArgs, front_end: &FrontEnd) -> Result<Request> {
     certificates()?;
     let dir = project_dir(arguments, front_end)?;
     let cargo = &arguments.cargo;
@@ -72,7 +81,6 @@ pub(crate) fn from_arguments(arguments: &BuildArgs, front_end: &FrontEnd) -> Res
         push: arguments.target.push,
         load: arguments.target.load.clone(),
         dry_run: arguments.dry_run,
-        login: login(transfer, |name| std::env::var(name))?,
         ..plain
     })
 }
@@ -200,24 +208,31 @@ pub(crate) fn for_stored(
     image: &BaseSpec,
     events: &Events,
 ) -> Result<(Client, Store)> {
-    let registry = match image {
-        BaseSpec::Registry(reference) => Some(&*reference.repository.registry),
-        _ => None,
-    };
-    means(transfer, registry, events)
+    means(transfer, registry_of(image), events)
 }
 
-/// The means to read two images. A login of the call is for the registry of the first that is in one.
+/// The means to read two images, with the login of the call, which is for the registry of the first that is in one.
 ///
 /// # Errors
-/// When the password or the cache cannot be read.
+/// When the cache cannot be read.
 pub(crate) fn for_two(
     transfer: &TransferArgs,
     images: &[&BaseSpec; 2],
+    login: Option<Login>,
     events: &Events,
 ) -> Result<(Client, Store)> {
-    let is_in_registry = |image: &&&BaseSpec| matches!(image, BaseSpec::Registry(_));
-    for_stored(transfer, images.iter().find(is_in_registry).unwrap_or(&images[0]), events)
+    certificates()?;
+    let registry = images.iter().find_map(|image| registry_of(image));
+    let credentials = Credentials::new(registry::AuthSources::from_process());
+    opened(transfer, bound(credentials, login, registry), events)
+}
+
+/// The registry that an image is in.
+pub(crate) fn registry_of(image: &BaseSpec) -> Option<&str> {
+    match image {
+        BaseSpec::Registry(reference) => Some(&reference.repository.registry),
+        _ => None,
+    }
 }
 
 /// The means to read the image of `verify`.
@@ -235,7 +250,10 @@ pub(crate) fn for_verify(
 /// A client whose login, if the call has one, is for `registry`, and the cache.
 fn means(transfer: &TransferArgs, registry: Option<&str>, events: &Events) -> Result<(Client, Store)> {
     certificates()?;
-    let credentials = credentials(transfer, registry)?;
+    opened(transfer, credentials(transfer, registry)?, events)
+}
+
+fn opened(transfer: &TransferArgs, credentials: Credentials, events: &Events) -> Result<(Client, Store)> {
     let client = Client::new(registry_options(transfer, false)?, credentials, events.clone())?;
     Ok((client, Store::open(cache_dir(transfer.cache_dir.clone())?)?.telling(events)))
 }
@@ -243,13 +261,18 @@ fn means(transfer: &TransferArgs, registry: Option<&str>, events: &Events) -> Re
 /// Who we are to registries. The login of the call, if it has one, is for `registry`.
 fn credentials(transfer: &TransferArgs, registry: Option<&str>) -> Result<Credentials> {
     let credentials = Credentials::new(registry::AuthSources::from_process());
-    let Some(registry) = registry.map(str::to_owned) else { return Ok(credentials) };
-    Ok(match login(transfer, |name| std::env::var(name))? {
-        Some(Login { username, password, source }) => {
-            credentials.with(Explicit { registry, username, password, source })
+    let login = if registry.is_some() { login_of(transfer)? } else { None };
+    Ok(bound(credentials, login, registry))
+}
+
+/// These credentials, and a login for one registry.
+pub(crate) fn bound(credentials: Credentials, login: Option<Login>, registry: Option<&str>) -> Credentials {
+    match (login, registry) {
+        (Some(Login { username, password, source }), Some(registry)) => {
+            credentials.with(Explicit { registry: registry.to_owned(), username, password, source })
         }
-        None => credentials,
-    })
+        _ => credentials,
+    }
 }
 
 /// The environment, without what is for this program alone.
@@ -383,7 +406,15 @@ pub(crate) fn cache_dir(given: Option<PathBuf>) -> Result<PathBuf> {
     Ok(strategy.cache_dir().join("containerize"))
 }
 
-/// The name and password of the call itself, if it has them: of flags, else of variables.
+/// The name and password of the call itself, if it has them: of flags, else of variables. What comes from standard input
+/// can be read once.
+///
+/// # Errors
+/// Usage: there is a name without a password, or the password cannot be read.
+pub(crate) fn login_of(transfer: &TransferArgs) -> Result<Option<Login>> {
+    login(transfer, |name| std::env::var(name))
+}
+
 fn login(
     transfer: &TransferArgs,
     variable: impl Fn(&str) -> Result<String, std::env::VarError>,

@@ -111,7 +111,7 @@ def test_it_attaches_and_signs_what_it_is_told_to(
 
 
 def test_its_summary_shows_what_a_push_changes(program: Program, registry, tmp_path: Path) -> None:
-    project, name = copied("site-pip", tmp_path), registry("anonymous").name("acted/compared")
+    project, name = copied("site-pip", tmp_path), registry("anonymous").name("Acted/compared")
     inputs = {
         "project": "site-pip",
         "tags": f"{name}:1",
@@ -136,6 +136,35 @@ def test_its_summary_shows_what_a_push_changes(program: Program, registry, tmp_p
     second.run(tmp_path)
     assert "within the limit" in second.summary.read_text()
     assert second.outputs["digest"] != first.outputs["digest"], "compared before it was pushed"
+
+
+@pytest.mark.parametrize(
+    ("diff_with", "limit", "said"),
+    [
+        ("{name}:1", "five", "cannot compare with {name}:1: "),
+        ("oci:nowhere", "5%", "cannot compare with oci:nowhere: "),
+        ("", "5%", "fail-on-growth has no effect without diff-with"),
+        ("--offline", "", "diff-with is an image, not --offline"),
+    ],
+)
+def test_a_limit_that_cannot_be_held_ends_the_job(
+    program: Program, registry, tmp_path: Path, diff_with: str, limit: str, said: str
+) -> None:
+    copied("site-pip", tmp_path)
+    place = registry("anonymous")
+    name = place.name(f"acted/{tmp_path.name}".lower())
+    inputs = {
+        "project": "site-pip",
+        "tags": f"{name}:1",
+        "push": "true",
+        "diff-with": diff_with.format(name=name),
+        "fail-on-growth": limit,
+        "arguments": f"--base\n{lab_base('slim')}\n",
+        "version": "installed",
+    }
+    done = Runner(tmp_path, program.env, inputs).run(tmp_path, code=2)
+    assert "::error title=containerize::" + said.format(name=name) in done.out, done.out
+    assert not place.requests(name.removeprefix(f"{place.host}/")), "nothing is pushed"
 
 
 def test_a_failure_is_an_error_of_the_workflow(program: Program, tmp_path: Path) -> None:

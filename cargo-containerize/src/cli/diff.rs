@@ -23,8 +23,8 @@ pub(crate) struct DiffArgs {
     pub(crate) to: Option<BaseSpec>,
     /// Flags of `build`, for the project
     ///
-    /// Outputs of these have no effect. With them, flags for registries and the cache that stand before the -- are for
-    /// reading the images alone.
+    /// Outputs of these have no effect, nor have --dry-run, --format, --progress, -q and -v. With them, flags for
+    /// registries and the cache that stand before the -- are for reading the images alone.
     #[arg(last = true, value_name = "FLAGS", conflicts_with = "to")]
     pub(crate) build: Vec<OsString>,
     /// Compare only these platforms [default: all that both images have]

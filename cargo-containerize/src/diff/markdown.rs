@@ -24,7 +24,7 @@ pub(super) fn page(found: &Diff, judged: Option<&Judged<'_>>) -> String {
     let Sides { from, to } = found.images.as_ref().map(|image| code(image));
     let mut page = Page { text: String::new(), is_cut: false };
     if found.same {
-        let _ = writeln!(page.text, "{from} and {to} {}.", words::same(found));
+        let _ = writeln!(page.text, "{from} and {to} {}.", words::same(found, code));
     } else {
         let _ = writeln!(page.text, "**Image diff**: {from} → {to}");
     }
@@ -34,6 +34,7 @@ pub(super) fn page(found: &Diff, judged: Option<&Judged<'_>>) -> String {
     }
     if !found.same {
         overview(&mut page, found);
+        without_sbom(&mut page, found);
         for one in &found.platforms {
             if let Some(changes) = &one.changes {
                 sections(&mut page, one, changes);
@@ -67,6 +68,15 @@ fn overview(page: &mut Page, found: &Diff) {
     page.table(&["platform", "stored", "growth", "packages", "files", "configuration"], rows.chain(only));
 }
 
+/// Where packages are not compared in full, below the table that counts them.
+fn without_sbom(page: &mut Page, found: &Diff) {
+    let all = found.platforms.iter().filter_map(|one| {
+        let side = one.changes.as_ref()?.packages.only_sbom?;
+        Some(format!("\n{}: {}\n", code(&one.platform.to_string()), words::only_sbom(side)))
+    });
+    page.text.extend(all.take(ROWS));
+}
+
 fn sections(page: &mut Page, one: &PlatformDiff, changes: &Changes) {
     let platform = html(&one.platform.to_string());
     let Changes { growth, packages, files, configuration, .. } = changes;
@@ -74,7 +84,7 @@ fn sections(page: &mut Page, one: &PlatformDiff, changes: &Changes) {
         let rows = growth.parts.iter().map(|part| {
             let sizes = Sides { from: part.from, to: part.to };
             let Sides { from, to } = sizes.map(bytes);
-            vec![cause(words::cause(&part.cause)), from, to, words::difference(sizes)]
+            vec![words::cause_text(&part.cause, code), from, to, words::difference(sizes)]
         });
         page.section(
             &format!("{platform}: growth by cause{}", words::measured(growth)),
@@ -89,14 +99,14 @@ fn sections(page: &mut Page, one: &PlatformDiff, changes: &Changes) {
             let licences = words::licences(package).map(|licence| licence.map(code));
             let sizes = installed.map(|one| one.map_or(0, |one| one.size));
             let name = format!("{} ({})", code(&package.name), package.kind.word());
-            vec![name, versions.from, versions.to, arrow(licences), words::difference(sizes)]
+            vec![name, versions.from, versions.to, words::arrow(licences, "→"), words::difference(sizes)]
         });
         let summary = format!("{platform}: packages ({})", words::counts(packages.counts));
         page.section(&summary, &["package", "from", "to", "licence", "#growth"], rows);
     }
     if !files.list.is_empty() {
         let rows = files.causes.iter().map(|sum| {
-            vec![cause(words::cause(&sum.cause)), words::counts(sum.counts), words::difference(sum.sizes)]
+            vec![words::cause_text(&sum.cause, code), words::counts(sum.counts), words::difference(sum.sizes)]
         });
         let summary = format!("{platform}: files ({})", words::counts(files.counts));
         page.section(&summary, &["of", "files", "#growth"], rows);
@@ -104,7 +114,7 @@ fn sections(page: &mut Page, one: &PlatformDiff, changes: &Changes) {
             let sizes = file.states.as_ref().map(|state| state.as_ref().map_or(0, |state| state.size));
             let why = words::aspects(file);
             let change = if why.is_empty() { words::change(file.change).to_owned() } else { why };
-            vec![code(&file.path), change, words::difference(sizes)]
+            vec![code(&words::front_cut(&file.path, LONGEST)), change, words::difference(sizes)]
         });
         page.section(
             &format!("{platform}: the largest of these files"),
@@ -148,21 +158,6 @@ fn stands_on(changes: &Changes) -> Vec<Vec<String>> {
         row("layers", Sides { from: count(layers.removed.len()), to: count(layers.added.len()) }),
         row("to pull", Sides { from: String::new(), to: bytes(layers.to_pull) }),
     ]
-}
-
-fn cause((name, words): (Option<&str>, &'static str)) -> String {
-    match (name.map(code), words) {
-        (None, words) => words.to_owned(),
-        (Some(name), "") => name,
-        (Some(name), words) => format!("{name} ({words})"),
-    }
-}
-
-fn arrow(values: Sides<Option<String>>) -> String {
-    match values {
-        Sides { from: Some(from), to: Some(to) } if from != to => format!("{from} → {to}"),
-        Sides { from, to } => to.or(from).unwrap_or_default(),
-    }
 }
 
 /// What is written so far.

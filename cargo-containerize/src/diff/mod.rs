@@ -10,7 +10,7 @@ use containerize_core::Result;
 use containerize_core::base::spec::BaseSpec;
 use containerize_core::event::Events;
 use containerize_core::inspect::{Diff, Growth, Sides};
-use containerize_core::story::Examiner;
+use containerize_core::story::{Examiner, Login};
 use serde_json::json;
 
 use crate::cli::{DiffArgs, DiffFormat, Limit};
@@ -29,7 +29,8 @@ pub(crate) async fn run(arguments: &DiffArgs, front_end: &FrontEnd, events: &Eve
     inspect::check_place(&dir, arguments.html.as_deref())?;
     let images = Pair::of(arguments, front_end, events).await?;
     let specs = images.specs();
-    let (client, store) = request::for_two(&arguments.transfer, &[specs.from, specs.to], events)?;
+    let (from, to, login) = (specs.from, specs.to, images.login.clone());
+    let (client, store) = request::for_two(&arguments.transfer, &[from, to], login, events)?;
     let jobs = arguments.transfer.workers();
     let examiner = Examiner { store: &store, client: &client, dir: &dir, jobs, events };
     let found = examiner.diff(specs, images.names(), &arguments.platforms).await?;
@@ -50,6 +51,8 @@ pub(crate) async fn run(arguments: &DiffArgs, front_end: &FrontEnd, events: &Eve
 struct Pair {
     from: BaseSpec,
     to: To,
+    /// The login of the call for reading them.
+    login: Option<Login>,
 }
 
 enum To {
@@ -59,15 +62,20 @@ enum To {
 
 impl Pair {
     async fn of(arguments: &DiffArgs, front_end: &FrontEnd, events: &Events) -> Result<Self> {
+        let transfer = &arguments.transfer;
         if let (Some(from), Some(to)) = (&arguments.from, &arguments.to) {
-            return Ok(Self { from: from.clone(), to: To::Given(to.clone()) });
+            let uses_a_registry = [from, to].iter().any(|image| request::registry_of(image).is_some());
+            let login = if uses_a_registry { request::login_of(transfer)? } else { None };
+            return Ok(Self { from: from.clone(), to: To::Given(to.clone()), login });
         }
-        let request = project::request(arguments, front_end)?;
+        // Read once, and before the build: standard input has no more of it.
+        let login = request::login_of(transfer)?;
+        let request = project::request(arguments, login.clone(), front_end)?;
         let from = match &arguments.from {
             Some(from) => from.clone(),
             None => BaseSpec::Registry(project::pushed(&request).await?),
         };
-        Ok(Self { from, to: To::Built(project::built(request, events).await?) })
+        Ok(Self { from, to: To::Built(project::built(request, events).await?), login })
     }
 
     const fn specs(&self) -> Sides<&BaseSpec> {
@@ -111,7 +119,7 @@ impl<'d> Judged<'d> {
             return vec![format!("within the limit: no platform has grown by more than {limit}")];
         }
         let grown = self.exceeded.iter().map(|(platform, growth)| {
-            let (platform, by) = (shown(platform), words::grown(growth));
+            let (platform, by) = (shown(platform), words::grown(growth, self.limit.limit));
             format!("too large: {platform} has grown by {by}, but the limit is {limit}")
         });
         grown.collect()

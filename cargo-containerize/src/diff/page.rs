@@ -1,6 +1,6 @@
 //! A diff as a page of the kind that `inspect` writes: tables that can be sorted and filtered.
 
-use containerize_core::inspect::{Base, Changes, Diff, PlatformDiff, Sides};
+use containerize_core::inspect::{Base, BaseChange, Changes, Diff, PlatformDiff, Sides};
 
 use super::{Judged, words};
 use crate::inspect::page::{Cell, Text, facts_list, frame, navigation, table};
@@ -14,7 +14,11 @@ pub(super) fn page(found: &Diff, judged: Option<&Judged<'_>>) -> String {
         .flat_map(|judged| judged.sentences(str::to_owned))
         .map(|said| paragraph(&said))
         .collect();
-    let same = if found.same { paragraph(&format!("They {}.", words::same(found))) } else { String::new() };
+    let same = if found.same {
+        paragraph(&format!("They {}.", words::same(found, str::to_owned)))
+    } else {
+        String::new()
+    };
     let digests = found.digests.map(|digest| digest.map(|digest| digest.to_string()).unwrap_or_default());
     let header = format!(
         "{same}{judged}<p class=\"dim\"><code>{}</code><br><code>{}</code></p>\n{}\
@@ -43,7 +47,11 @@ fn platform(at: usize, one: &PlatformDiff) -> String {
     let head = format!("<h2 id=\"p{at}\">{}</h2>\n", Text(&one.platform.to_string()));
     match &one.changes {
         None => head + &paragraph("The same image."),
-        Some(changes) => head + &facts(changes) + &tables(changes),
+        Some(changes) => {
+            let sbom = changes.packages.only_sbom.map(words::only_sbom);
+            let sbom = sbom.map(|said| paragraph(&said)).unwrap_or_default();
+            head + &facts(changes) + &sbom + &tables(changes)
+        }
     }
 }
 
@@ -54,23 +62,32 @@ fn facts(changes: &Changes) -> String {
         format!("{from} → {to}")
     };
     let grown = words::with_part(Sides { from: growth.from, to: growth.to });
-    let name = |base: &Option<Base>| base.as_ref().and_then(|base| base.name.clone());
-    let base = match (base.same, base.bases.as_ref().map(name).to) {
-        (Some(true), _) => "the same".to_owned(),
-        (_, Some(name)) => name,
-        (Some(false), None) => "another one".to_owned(),
-        (None, None) => "unknown".to_owned(),
-    };
     facts_list(&[
         ("stored", arrow(totals.map(|totals| totals.stored))),
         ("unpacked", arrow(totals.map(|totals| totals.unpacked))),
         ("growth", format!("{grown}{}", words::measured(growth))),
-        ("base", base),
+        ("base", base_text(base)),
         ("layers", format!("{} shared, {} to pull", layers.shared, bytes(layers.to_pull))),
         ("packages", words::counts(packages.counts)),
         ("files", words::counts(files.counts)),
         ("configuration", words::counts(configuration.counts)),
     ])
+}
+
+fn base_text(change: &BaseChange) -> String {
+    let named = |base: &Option<Base>| base.as_ref().and_then(|base| base.name.clone());
+    let names = change.bases.as_ref().map(named);
+    if change.same == Some(true) {
+        return "the same".into();
+    }
+    let is_named = names.from.is_some() || names.to.is_some();
+    let names = names.map(|name| Some(name.unwrap_or_else(|| "not named".into())));
+    match (is_named, change.same) {
+        (true, Some(false)) if names.from == names.to => format!("{}, another one", words::arrow(names, "→")),
+        (true, _) => words::arrow(names, "→"),
+        (false, Some(_)) => "another one".into(),
+        (false, None) => "unknown".into(),
+    }
 }
 
 fn tables(changes: &Changes) -> String {

@@ -6,7 +6,7 @@ use containerize_core::event::Events;
 use containerize_core::oci::Reference;
 use containerize_core::sink::Output;
 use containerize_core::store::scratch;
-use containerize_core::story::{self, Outcome, Request};
+use containerize_core::story::{self, Login, Outcome, Request};
 use containerize_core::words::flag;
 use containerize_core::{Error, Result, redact, words};
 
@@ -23,21 +23,30 @@ pub(super) struct Built {
     _folder: scratch::Folder,
 }
 
-/// The call that builds the project and delivers nothing.
+/// The call that builds the project and delivers nothing. Without flags of its own it has the login that images are read
+/// with.
 ///
 /// # Errors
 /// Usage: the flags of the build are wrong.
-pub(super) fn request(arguments: &DiffArgs, front_end: &FrontEnd) -> Result<Request> {
+pub(super) fn request(arguments: &DiffArgs, login: Option<Login>, front_end: &FrontEnd) -> Result<Request> {
     let mut words = arguments.build.clone();
     for platform in &arguments.platforms {
         words.extend(["--platform".into(), platform.to_string().into()]);
     }
     let mut build = cli::build_flags(&words).map_err(|error| refused(&error))?;
-    if arguments.build.is_empty() {
+    let login = if arguments.build.is_empty() {
         build.transfer = arguments.transfer.clone();
-    }
+        login
+    } else {
+        request::login_of(&build.transfer)?
+    };
     build.say.show.quiet = arguments.show.quiet;
-    let request = request::from_arguments(&build, front_end)?;
+    let request = request::without_login(&build, front_end)?;
+    // Else the build binds the login to the registry that it would push to. It is never for one of a base alone.
+    let (credentials, login) = match arguments.from.as_ref().and_then(request::registry_of) {
+        Some(registry) => (request::bound(request.credentials, login, Some(registry)), None),
+        None => (request.credentials, login),
+    };
     // So that an SBOM is beside the image, as it would be in a registry.
     let flags = Partial { attestations: Some(Attestations::Referrers), ..request.flags };
     Ok(Request {
@@ -48,6 +57,8 @@ pub(super) fn request(arguments: &DiffArgs, front_end: &FrontEnd) -> Result<Requ
         load: Vec::new(),
         dry_run: false,
         is_trial: true,
+        credentials,
+        login,
         ..request
     })
 }
@@ -68,8 +79,7 @@ pub(super) async fn pushed(request: &Request) -> Result<Reference> {
     let Outcome::Planned(plan) = Box::pin(story::run(planned, &Events::silent())).await? else {
         return Err(Error::bug("a plan was carried out"));
     };
-    let names = plan.images.iter().map(|image| image.name.clone()).collect();
-    let image = only(plan.images, names)?;
+    let image = only(plan.images)?;
     image.references.into_iter().next().ok_or_else(|| {
         Error::usage(format!("{} has no repository", image.name)).hint(words!(
             "set `repository`, give it after -- with {}, or give the image to compare with",
@@ -89,18 +99,12 @@ pub(super) async fn built(request: Request, events: &Events) -> Result<Built> {
     let Outcome::Built(images) = Box::pin(story::run(Request { outputs, ..request }, events)).await? else {
         return Err(Error::bug("a build was only planned"));
     };
-    let names = images.iter().map(|image| image.name.clone()).collect();
-    let image = only(images, names)?;
+    let image = only(images)?;
     let name = format!("{} (built here)", image.name);
     Ok(Built { image: BaseSpec::Layout { dir, name: None }, name, _folder: folder })
 }
 
-/// The only one of a project's images.
-fn only<T>(images: Vec<T>, names: Vec<String>) -> Result<T> {
-    let mut images = images.into_iter();
-    match (images.next(), images.next()) {
-        (Some(image), None) => Ok(image),
-        _ => Err(Error::usage(format!("the project makes several images: {}", names.join(", ")))
-            .hint("build them with --output oci:DIR, and compare oci:DIR:TAG of each")),
-    }
+/// The only image of a trial, which the build has seen to.
+fn only<T>(images: Vec<T>) -> Result<T> {
+    images.into_iter().next().ok_or_else(|| Error::bug("a trial made no image"))
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 use containerize_core::inspect::{
     Base, BaseChange, Cause, CauseKind, Change, Changes, Diff, FileChange, FileChanges, Growth, Installed,
-    LayerChange, LayerChanges, Measure, PackageChanges, PlatformDiff, SettingChanges, Side, Sides, Sort,
+    LayerChange, LayerChanges, Measure, PackageChanges, PlatformDiff, SettingChanges, Sides, Sort,
 };
 
 use super::{Judged, words};
@@ -19,6 +19,7 @@ const DIM: Style = Style::new().dimmed();
 /// Rows of each list, and with `-v`.
 const ROWS: usize = 10;
 const MORE_ROWS: usize = 200;
+const REACHED: u64 = MORE_ROWS as u64;
 
 /// All of it; with `verbose` more of each list.
 pub(super) fn text(found: &Diff, judged: Option<&Judged<'_>>, verbose: bool) -> String {
@@ -32,7 +33,7 @@ pub(super) fn text(found: &Diff, judged: Option<&Judged<'_>>, verbose: bool) -> 
 
 fn same(found: &Diff) -> String {
     let Sides { from, to } = &found.images;
-    format!("{from} and {to} {}\n", words::same(found))
+    format!("{from} and {to} {}\n", words::same(found, str::to_owned))
 }
 
 fn differing(found: &Diff, most: usize) -> String {
@@ -64,6 +65,9 @@ fn platform(text: &mut String, found: &PlatformDiff, most: usize) {
     base(text, &changes.base);
     layers(text, &changes.layers, most);
     growth(text, &changes.growth, most);
+    if let Some(side) = changes.packages.only_sbom {
+        let _ = writeln!(text, "\n  {DIM}{}{DIM:#}", words::only_sbom(side));
+    }
     if !changes.are_seen() {
         let _ = writeln!(text, "  packages, files and configuration are the same");
         return;
@@ -156,31 +160,17 @@ fn growth(text: &mut String, growth: &Growth, most: usize) {
     for part in growth.parts.iter().take(most) {
         let sizes = Sides { from: part.from, to: part.to };
         let shown = sizes.map(bytes);
-        line(text, None, &cause(&part.cause), [&shown.from, &shown.to, &words::difference(sizes)]);
+        line(
+            text,
+            None,
+            &words::cause_text(&part.cause, str::to_owned),
+            [&shown.from, &shown.to, &words::difference(sizes)],
+        );
     }
     more_causes(text, growth.parts.iter().map(|part| &part.cause), most);
 }
 
-fn cause(cause: &Cause) -> String {
-    match words::cause(cause) {
-        (None, words) => words.to_owned(),
-        (Some(name), "") => name.to_owned(),
-        (Some(name), words) => format!("{name} ({words})"),
-    }
-}
-
 fn packages(text: &mut String, changes: &PackageChanges, most: usize) {
-    if let Some(side) = changes.only_sbom {
-        let which = match side {
-            Side::From => "from",
-            Side::To => "to",
-        };
-        let _ = writeln!(
-            text,
-            "\n  {DIM}only the image \"{which}\" has an SBOM: licences, and packages without files such as crates, are not \
-             compared{DIM:#}"
-        );
-    }
     if changes.list.is_empty() {
         return;
     }
@@ -188,22 +178,14 @@ fn packages(text: &mut String, changes: &PackageChanges, most: usize) {
     for package in changes.list.iter().take(most) {
         let installed = package.installed.as_ref();
         let version = |one: &Option<Installed>| one.as_ref().map(|one| one.version.clone());
-        let versions = arrow(installed.map(version));
-        let licence = arrow(words::licences(package).map(|licence| licence.map(str::to_owned)));
+        let versions = words::arrow(installed.map(version), "->");
+        let licence = words::arrow(words::licences(package).map(|licence| licence.map(str::to_owned)), "->");
         let licence = if licence.is_empty() { licence } else { format!(", {licence}") };
         let name = format!("{} {versions} ({}{licence})", package.name, package.kind.word());
         let sizes = installed.map(|one| one.as_ref().map(|one| one.size));
         line(text, Some(package.change), &name, told(sizes).each_ref().map(String::as_str));
     }
     more(text, changes.counts.all(), most);
-}
-
-/// Two values; one where they are equal, or only one is there.
-fn arrow(values: Sides<Option<String>>) -> String {
-    match values {
-        Sides { from: Some(from), to: Some(to) } if from != to => format!("{from} -> {to}"),
-        Sides { from, to } => to.or(from).unwrap_or_default(),
-    }
 }
 
 /// Two sizes of which one may be missing, and their difference.
@@ -218,7 +200,11 @@ fn files(text: &mut String, changes: &FileChanges, most: usize) {
     }
     head(text, &format!("files: {}", words::counts(changes.counts)), ["from", "to", "growth"]);
     for sum in changes.causes.iter().take(most) {
-        let name = format!("{}: {}", cut(&cause(&sum.cause), NAME - 36), words::counts(sum.counts));
+        let name = format!(
+            "{}: {}",
+            cut(&words::cause_text(&sum.cause, str::to_owned), NAME - 36),
+            words::counts(sum.counts)
+        );
         let shown = sum.sizes.map(bytes);
         line(text, None, &name, [&shown.from, &shown.to, &words::difference(sum.sizes)]);
     }
@@ -235,17 +221,8 @@ fn file_line(text: &mut String, file: &FileChange) {
     let why = if why.is_empty() { why } else { format!(" ({why})") };
     let room = (NAME - 2).saturating_sub(why.chars().count()).max(20);
     let sizes = file.states.as_ref().map(|state| state.as_ref().map(|state| state.size));
-    let name = format!("{}{why}", front_cut(&file.path, room));
+    let name = format!("{}{why}", words::front_cut(&file.path, room));
     line(text, Some(file.change), &name, told(sizes).each_ref().map(String::as_str));
-}
-
-/// The end of a path says more than its beginning.
-fn front_cut(path: &str, room: usize) -> String {
-    let count = path.chars().count();
-    match count.checked_sub(room) {
-        None | Some(0) => path.to_owned(),
-        Some(over) => format!("…{}", path.chars().skip(over + 1).collect::<String>()),
-    }
 }
 
 fn configuration(text: &mut String, changes: &SettingChanges, most: usize) {
@@ -295,7 +272,11 @@ fn sign(change: Change) -> String {
 
 fn more(text: &mut String, all: u64, most: usize) {
     if let Some(more) = all.checked_sub(most as u64).filter(|more| *more > 0) {
-        let where_ = if most < MORE_ROWS { "listed with -v" } else { "not listed" };
+        let where_ = match all {
+            _ if most >= MORE_ROWS => "not listed",
+            ..=REACHED => "listed with -v",
+            _ => "some listed with -v",
+        };
         let _ = writeln!(text, "     {DIM}{more} {} ({where_}){DIM:#}", plural(more, "other", "others"));
     }
 }
@@ -323,8 +304,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_paths_keep_their_ends() {
-        assert_eq!(front_cut("/a/b", 4), "/a/b");
-        assert_eq!(front_cut("/a/long/path", 6), "…/path");
+    fn rows_are_promised_with_v_only_if_they_are_shown_then() {
+        let told = |all, most| {
+            let mut text = String::new();
+            more(&mut text, all, most);
+            text.split(['(', ')']).nth(1).unwrap_or_default().to_owned()
+        };
+        assert_eq!((told(10, ROWS), told(200, ROWS)), (String::new(), "listed with -v".into()));
+        assert_eq!(told(201, ROWS), "some listed with -v");
+        assert_eq!(told(201, MORE_ROWS), "not listed");
     }
 }

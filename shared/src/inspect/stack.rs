@@ -1,5 +1,6 @@
 //! The layers of an image on top of one another, file by file.
 
+use crate::facts::files::Measure;
 use crate::facts::tree::{AsNode, Node, NodeKind, Tree};
 use crate::facts::{self, LayerFacts};
 
@@ -14,8 +15,22 @@ pub(super) struct File {
     pub(super) size: u64,
     /// What names its content.
     pub(super) content: Option<u128>,
+    /// Bytes of what a hard link leads to.
+    linked: Option<u64>,
     /// The package that it belongs to.
     pub(super) package: Option<usize>,
+}
+
+impl File {
+    /// What an archive has of it.
+    fn of(node: Node, layer: usize, Measure { size, content, linked }: Measure) -> Self {
+        Self { node, layer, size, content, linked, package: None }
+    }
+
+    /// Bytes that are read from it, also where they are counted elsewhere because it is a hard link.
+    pub(super) fn shown_size(&self) -> u64 {
+        self.linked.unwrap_or(self.size)
+    }
 }
 
 impl AsNode for File {
@@ -49,7 +64,9 @@ impl Stack {
         let mut stack = Self::default();
         for (at, layer) in layers.iter_mut().enumerate() {
             let LayerFacts { entries, hidden, opaque, .. } = &mut layer.facts;
-            let (entries, measures) = (std::mem::take(entries), std::mem::take(&mut layer.files.measures));
+            let (entries, mut measures) =
+                (std::mem::take(entries), std::mem::take(&mut layer.files.measures));
+            follow(&layer.files.links, &stack.tree, &mut measures);
             let measured =
                 entries.into_iter().zip(measures.into_iter().map(Some).chain(std::iter::repeat(None)));
             let (mut files, mut bytes) = (0, 0);
@@ -57,16 +74,14 @@ impl Stack {
                 let measure = measure.unwrap_or_default();
                 files += u64::from(node.kind == NodeKind::File);
                 bytes += measure.size;
-                let file =
-                    File { node, layer: at, size: measure.size, content: measure.content, package: None };
-                (path, file)
+                (path, File::of(node, at, measure))
             });
             let gone = &mut stack.gone;
             facts::lay(
                 &mut stack.tree,
                 (hidden, opaque),
                 entries,
-                |node| File { node, layer: at, size: 0, content: None, package: None },
+                |node| File::of(node, at, Measure::default()),
                 |path, old: File| {
                     if old.size > 0 {
                         gone.push(Gone { path, size: old.size, layer: old.layer, by: at });
@@ -96,5 +111,15 @@ impl Stack {
         }
         let real = self.tree.real_path(path)?;
         self.tree.get_mut(&real).filter(|file| is_file(file))
+    }
+}
+
+/// Measures hard links by the files of lower layers that they lead to.
+fn follow(links: &[(usize, String)], below: &Tree<File>, measures: &mut [Measure]) {
+    for (at, target) in links {
+        let file = below.get(target).filter(|file| file.node.kind == NodeKind::File);
+        if let (Some(file), Some(measure)) = (file, measures.get_mut(*at)) {
+            (measure.content, measure.linked) = (file.content, Some(file.shown_size()));
+        }
     }
 }

@@ -41,7 +41,7 @@ tables! {
     /// What only a check asks about the files in a layer.
     Details = "details-v6", "programs and modules in layers";
     /// How large each file in a layer is, and whose: asked only where an image is looked at.
-    Files = "files-v1", "sizes of files in layers";
+    Files = "files-v2", "sizes of files in layers";
     /// What tags led to when they were last looked at: the last word only for those who cannot ask again.
     Tags = "tags", "tags of base images";
     /// By the digest that is signed and by the signer, with his services.

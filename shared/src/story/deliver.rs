@@ -31,7 +31,8 @@ use crate::words::{Command, flag};
 const ASKED_AT_ONCE: usize = 16;
 
 /// The credentials, with those of the call bound to the one registry that it speaks to: a
-/// password must not go to a registry that it was not meant for.
+/// password must not go to a registry that it was not meant for. Images that are only looked at are
+/// compared with what is in the registry that they would be pushed to, so it is for that one.
 pub(super) fn credentials(
     request: &Request,
     references: &[&Reference],
@@ -39,9 +40,9 @@ pub(super) fn credentials(
 ) -> Result<Credentials> {
     let credentials = request.credentials.clone();
     let Some(login) = &request.login else { return Ok(credentials) };
-    let pushed = references.iter().filter(|_| request.push);
+    let pushed = references.iter().filter(|_| request.push || request.is_trial);
     let mut registries: BTreeSet<String> = pushed.map(|r| r.repository.registry.clone()).collect();
-    if registries.is_empty() {
+    if registries.is_empty() && !request.is_trial {
         registries.extend(bases.iter().filter_map(|base| match base.name.parse() {
             Ok(BaseSpec::Registry(reference)) => Some(reference.repository.registry),
             _ => None,
@@ -55,7 +56,7 @@ pub(super) fn credentials(
             source: login.source,
         })),
         // Variables are often set for several calls, of which not all need them.
-        [] if login.source != "--username" => Ok(credentials),
+        [] if request.is_trial || login.source != "--username" => Ok(credentials),
         [] => Err(Error::usage(words!(
             "{username} has no effect: this call uses no registry",
             username = flag("username")

@@ -34,10 +34,7 @@ pub(super) fn check(
     hooks: &hooks::Planned,
     made: &[PathBuf],
 ) -> Result<()> {
-    if request.runs && images.len() != 1 {
-        return Err(Error::usage(format!("one image can be run, and this call makes {}", images.len()))
-            .hint(words!("choose one with {}", flag("package"))));
-    }
+    refuse_several(request, images.len())?;
     refuse_docker_format(request, images)?;
     refuse_streams(request)?;
     hang::check(request, images.len())?;
@@ -90,6 +87,20 @@ pub(super) fn check(
     Ok(())
 }
 
+/// Only one image can be run, or compared with another one.
+fn refuse_several(request: &Request, count: usize) -> Result<()> {
+    let what = match (request.runs, request.is_trial) {
+        (_, true) => "compared",
+        (true, false) => "run",
+        (false, false) => return Ok(()),
+    };
+    if count == 1 {
+        return Ok(());
+    }
+    Err(Error::usage(format!("one image can be {what}, and this call makes {count}"))
+        .hint(words!("choose one with {}", flag("package"))))
+}
+
 fn missing(image: &Early<'_>, key: &str, path: &Path) -> Error {
     let what = if key == "layers" { "folder" } else { "file or folder" };
     let shown: PathBuf = path.components().collect();
@@ -118,6 +129,10 @@ fn refuse_streams(request: &Request) -> Result<()> {
 
 /// Podman and skopeo find only OCI manifests in a layout, whatever its index names.
 fn refuse_docker_format(request: &Request, images: &[Early<'_>]) -> Result<()> {
+    // The layout of a trial is read by this program alone.
+    if request.is_trial {
+        return Ok(());
+    }
     let default = [Output::Layout { dir: PathBuf::new(), name: None }];
     let outputs = if wants_default(request) { &default[..] } else { &request.outputs };
     let is_layout = |output: &Output| !matches!(output, Output::DockerArchive { .. });

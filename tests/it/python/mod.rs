@@ -6,6 +6,7 @@ mod attest;
 mod attested;
 mod bases;
 mod check;
+mod compared;
 mod diff;
 mod hostile;
 mod images;

@@ -26,6 +26,9 @@ pub struct LayerFiles {
     pub unpacked: u64,
     /// One for each of the layer's entries, in their order.
     pub measures: Vec<Measure>,
+    /// Hard links by their places, and the paths of lower layers that they lead to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<(usize, String)>,
     /// What the databases of packages in the layer list, by their paths.
     pub lists: Vec<(String, Vec<Holding>)>,
 }
@@ -37,6 +40,9 @@ pub struct Measure {
     pub size: u64,
     /// What names the content of a regular file: the beginning of its SHA-256. A hard link has that of what it leads to.
     pub content: Option<u128>,
+    /// Bytes of what a hard link leads to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linked: Option<u64>,
 }
 
 /// The size and the packages of what a pass over a layer sees.
@@ -54,7 +60,7 @@ pub(super) struct Measuring {
 impl Measuring {
     /// Adds the next entry, which takes `size` bytes and has no content that can be told.
     pub(super) fn add(&mut self, size: u64) {
-        self.files.measures.push(Measure { size, content: None });
+        self.files.measures.push(Measure { size, ..Measure::default() });
     }
 
     /// Adds a hard link.
@@ -82,23 +88,24 @@ impl Measuring {
 
     /// All that was found; `path_of` knows the path of each entry.
     pub(super) fn end<'p>(mut self, path_of: impl Fn(usize) -> Option<&'p str>) -> LayerFiles {
-        let wanted: HashMap<&str, Option<u128>> =
+        let mut found: HashMap<&str, Option<Measure>> =
             self.links.iter().map(|(_, target)| (target.as_str(), None)).collect();
-        let mut found = wanted;
         for (at, measure) in self.files.measures.iter().enumerate() {
             if let Some(slot) = path_of(at).and_then(|path| found.get_mut(path))
                 && measure.content.is_some()
             {
-                *slot = measure.content;
+                *slot = Some(*measure);
             }
         }
-        let contents: Vec<(usize, Option<u128>)> = self
-            .links
-            .iter()
-            .map(|(at, target)| (*at, found.get(target.as_str()).copied().flatten()))
-            .collect();
-        for (at, content) in contents {
-            self.files.measures[at].content = content;
+        let targets: Vec<Option<Measure>> =
+            self.links.iter().map(|(_, target)| found.get(target.as_str()).copied().flatten()).collect();
+        for ((at, path), target) in self.links.into_iter().zip(targets) {
+            match target {
+                Some(Measure { size, content, .. }) => {
+                    self.files.measures[at] = Measure { size: 0, content, linked: Some(size) };
+                }
+                None => self.files.links.push((at, path)),
+            }
         }
         self.files.lists = self.lists.into_iter().collect();
         self.files
@@ -121,7 +128,7 @@ impl<R: Read> Measured<R> {
         io::copy(&mut self, &mut io::sink())?;
         let (digest, size) = self.inner.finish();
         let text = self.list.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        Ok((Measure { size, content: Some(digest.beginning()) }, text))
+        Ok((Measure { size, content: Some(digest.beginning()), linked: None }, text))
     }
 }
 

@@ -90,7 +90,7 @@ pub struct FileState {
     /// What it is.
     #[serde(rename = "type")]
     pub kind: FileKind,
-    /// Bytes of it.
+    /// Bytes of it. A hard link has as many as what it leads to, and in sums none.
     pub size: u64,
     /// In octal.
     pub mode: String,
@@ -142,7 +142,7 @@ pub(super) fn changes(sides: Sides<&Laid>) -> FileChanges {
 
 /// Bytes of the larger one.
 fn size(files: &Sides<Option<&File>>) -> u64 {
-    let sizes = files.map(|file| file.map_or(0, |file| file.size));
+    let sizes = files.map(|file| file.map_or(0, File::shown_size));
     sizes.from.max(sizes.to)
 }
 
@@ -183,10 +183,9 @@ fn aspects(from: &File, to: &File) -> impl Iterator<Item = &'static str> {
         (Symlink(from), Symlink(to)) => from != to,
         _ => false,
     };
-    // A hard link has no bytes of its own, so content counts first.
     let content = match (from.content, to.content) {
         (Some(from), Some(to)) => from != to,
-        _ => from.size != to.size,
+        _ => from.shown_size() != to.shown_size(),
     };
     let owner = (from.node.uid, from.node.gid) != (to.node.uid, to.node.gid);
     let all = [
@@ -259,7 +258,7 @@ fn state(file: &File) -> FileState {
     };
     FileState {
         kind: kind(file),
-        size: file.size,
+        size: file.shown_size(),
         mode: format!("{:04o}", file.node.mode),
         owner: format!("{}:{}", file.node.uid, file.node.gid),
         target,

@@ -37,8 +37,10 @@ pub struct Diff {
     pub images: Sides<String>,
     /// What their names lead to. Images in engines and Docker's archives have none.
     pub digests: Sides<Option<Digest>>,
-    /// Whether they are the same on all platforms.
+    /// Whether they are the same on all platforms that were looked at.
     pub same: bool,
+    /// Whether these are only those that the call chose, so that nothing is known of others.
+    pub chosen: bool,
     /// One for each platform that both have.
     pub platforms: Vec<PlatformDiff>,
     /// Platforms that only one of them has.

@@ -1,6 +1,6 @@
 //! Packages that were added, removed or changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -47,7 +47,7 @@ pub struct PackageChange {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Installed {
-    /// The version; of those that are there in several, all that the other image does not have.
+    /// The version; of those that are there in several, all that the other image does not have, or not as often.
     pub version: String,
     /// Bytes of its files, unpacked.
     pub size: u64,
@@ -92,8 +92,9 @@ impl PackageChange {
 fn change(kind: PackageKind, group: Sides<Vec<&Package>>, compares_licences: bool) -> Option<PackageChange> {
     let there = group.as_ref().map(|all| by_version(all));
     let is_same = |version: &str| match (there.from.get(version), there.to.get(version)) {
-        (Some(from), Some(to)) => {
-            !compares_licences || from.licence.is_none() || to.licence.is_none() || from.licence == to.licence
+        (Some((from, copies)), Some((to, others))) => {
+            let (from, to) = (&from.licence, &to.licence);
+            copies == others && (!compares_licences || from.is_none() || to.is_none() || from == to)
         }
         _ => false,
     };
@@ -108,14 +109,23 @@ fn change(kind: PackageKind, group: Sides<Vec<&Package>>, compares_licences: boo
     Some(PackageChange { kind, name, change, installed })
 }
 
-fn by_version<'p>(all: &[&'p Package]) -> BTreeMap<&'p str, &'p Package> {
-    all.iter().map(|package| (package.version.as_str(), *package)).collect()
+/// One of each version, and how many there are: several architectures, or copies in several folders.
+fn by_version<'p>(all: &[&'p Package]) -> BTreeMap<&'p str, (&'p Package, usize)> {
+    let mut versions: BTreeMap<&str, (&Package, usize)> = BTreeMap::new();
+    for package in all {
+        versions.entry(&package.version).or_insert((package, 0)).1 += 1;
+    }
+    versions
 }
 
 fn installed(all: &[&Package], tells_licences: bool) -> Option<Installed> {
     let first = all.first()?;
-    let versions: BTreeSet<&str> = all.iter().map(|package| package.version.as_str()).collect();
-    let told: Vec<&str> = versions.iter().copied().take(MOST_VERSIONS).collect();
+    let versions = by_version(all);
+    let shown = |(version, (_, copies)): (&&str, &(&Package, usize))| match copies {
+        1 => (*version).to_owned(),
+        copies => format!("{version} ({copies} copies)"),
+    };
+    let told: Vec<String> = versions.iter().take(MOST_VERSIONS).map(shown).collect();
     let more = versions.len().checked_sub(MOST_VERSIONS).filter(|more| *more > 0);
     let more = more.map(|more| format!(" and {more} more")).unwrap_or_default();
     let is_common = all.iter().all(|package| package.licence == first.licence);

@@ -109,6 +109,31 @@ fn a_hard_link_is_the_file_that_it_leads_to() {
 }
 
 #[test]
+fn a_hard_link_has_the_content_of_a_lower_layer() {
+    let lower = |content| layer("x", None, &[("a", content)]);
+    let linked = || layer("y", None, &[("b => a", ""), ("c", "1")]);
+    let changes = between(image(vec![lower("old"), linked()]), image(vec![lower("newer"), linked()]));
+    assert_eq!(files(&changes), ["Changed /a content", "Changed /b content"]);
+    let sizes =
+        |at: usize| changes.files.list[at].states.as_ref().map(|state| state.as_ref().map(|one| one.size));
+    assert_eq!(sizes(1), Sides { from: Some(3), to: Some(5) }, "it is shown as large as what it leads to");
+    assert_eq!(changes.files.causes[0].sizes, Sides { from: 3, to: 5 }, "which takes room once");
+    let same = between(image(vec![lower("old"), linked()]), image(vec![lower("old"), linked()]));
+    assert_eq!(files(&same), [""; 0]);
+}
+
+#[test]
+fn a_file_that_becomes_a_hard_link_keeps_its_size() {
+    let to = layer("x", None, &[("a", "12345"), ("b => a", "")]);
+    let to = with(to, "b", |node| node.mode = 0o755);
+    let changes = between(of_one(&[("a", "12345"), ("b", "12345")]), image(vec![to]));
+    assert_eq!(files(&changes), ["Changed /b mode"]);
+    let sizes = changes.files.list[0].states.as_ref().map(|state| state.as_ref().map(|one| one.size));
+    assert_eq!(sizes, Sides { from: Some(5), to: Some(5) });
+    assert_eq!(changes.files.causes[0].sizes, Sides { from: 5, to: 0 }, "its bytes are a's");
+}
+
+#[test]
 fn folders_count_where_they_are_empty_or_changed() {
     let old = layer("x", None, &[("kept/", ""), ("gone/", ""), ("full/", ""), ("full/a", "1")]);
     let new = layer("x", None, &[("kept/", ""), ("new/", ""), ("other/", ""), ("other/a", "1")]);
@@ -247,6 +272,22 @@ fn several_versions_of_one_package_are_one_line() {
     let many = between(of_one(&[]), of(&many));
     assert_eq!(packages(&many), ["Added kernel - 10, 11, 12, 13, 14 and 5 more"]);
     assert_eq!(many.packages.list[0].kind, PackageKind::Debian);
+}
+
+#[test]
+fn copies_of_one_version_are_counted() {
+    let status = |architecture: &&str| {
+        let head = "Package: libssl3\nStatus: install ok installed\nVersion: 3.0\n";
+        format!("{head}Architecture: {architecture}\n\n")
+    };
+    let of = |all: &[&str]| {
+        let status: String = all.iter().map(status).collect();
+        of_one(&[("var/lib/dpkg/status", &status)])
+    };
+    let changes = between(of(&["amd64", "i386"]), of(&["amd64"]));
+    assert_eq!(packages(&changes), ["Changed libssl3 3.0 (2 copies) 3.0"]);
+    let same = between(of(&["amd64", "i386"]), of(&["amd64", "i386"]));
+    assert_eq!(packages(&same), [""; 0]);
 }
 
 #[test]

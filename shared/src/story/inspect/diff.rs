@@ -7,8 +7,10 @@ use crate::error::{Error, Result};
 use crate::inspect::{self, Changes, Diff, Laid, PlatformDiff, SCHEMA, Sides};
 use crate::oci::{Digest, Platform};
 use crate::story::preflight::Examiner;
+use crate::words;
+use crate::words::flag;
 
-/// No more platforms of an image are looked for in the other one.
+/// An image for more platforms is not compared: each is looked for in the other one.
 const MOST_PLATFORMS: usize = 256;
 
 impl Examiner<'_> {
@@ -16,7 +18,7 @@ impl Examiner<'_> {
     /// They are called by the names in what is said.
     ///
     /// # Errors
-    /// When one is not there, is broken, or lacks a platform; when they have no platform in common.
+    /// When one is not there, is broken, lacks a platform, or has too many; when they have no platform in common.
     pub async fn diff(
         &self,
         images: Sides<&BaseSpec>,
@@ -27,7 +29,9 @@ impl Examiner<'_> {
             from: self.opened(images.from, platforms).await?,
             to: self.opened(images.to, platforms).await?,
         };
-        let there = opened.as_ref().map(|one| &one.platforms[..MOST_PLATFORMS.min(one.platforms.len())]);
+        let there = opened.as_ref().map(|one| one.platforms.as_slice());
+        refuse_many(&names.from, there.from)?;
+        refuse_many(&names.to, there.to)?;
         let (common, only) = divided(there);
         if common.is_empty() {
             return Err(nothing_in_common(&names, &only));
@@ -40,6 +44,7 @@ impl Examiner<'_> {
         Ok(Diff {
             schema: SCHEMA,
             same: found.iter().all(|one| one.changes.is_none()) && only.from.is_empty() && only.to.is_empty(),
+            chosen: !platforms.is_empty(),
             digests: opened.map(|one| one.digest()),
             images: names,
             platforms: found,
@@ -105,6 +110,16 @@ fn divided(there: Sides<&[Platform]>) -> (Vec<Sides<&Platform>>, Sides<Vec<&Plat
     (common, only)
 }
 
+fn refuse_many(name: &str, platforms: &[Platform]) -> Result<()> {
+    match platforms.len() {
+        ..=MOST_PLATFORMS => Ok(()),
+        count => Err(Error::integrity(format!(
+            "{name} is for {count} platforms, and at most {MOST_PLATFORMS} are compared"
+        ))
+        .hint(words!("choose some with {}", flag("platform")))),
+    }
+}
+
 fn nothing_in_common(names: &Sides<String>, only: &Sides<Vec<&Platform>>) -> Error {
     let told = |name: &str, all: &[&Platform]| match all {
         [] => format!("{name} is for no platform"),
@@ -120,6 +135,15 @@ fn nothing_in_common(names: &Sides<String>, only: &Sides<Vec<&Platform>>) -> Err
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn too_many_platforms_are_refused_and_none_is_left_out() {
+        let all = vec![Platform::linux("amd64"); MOST_PLATFORMS + 1];
+        assert!(refuse_many("x", &all[1..]).is_ok());
+        let refused = refuse_many("x", &all).expect_err("one too many");
+        assert_eq!(refused.kind(), crate::error::Kind::Integrity);
+        assert!(refused.to_string().contains("x is for 257 platforms"), "{refused}");
+    }
 
     #[test]
     fn platforms_are_compared_that_both_have() {
