@@ -103,10 +103,8 @@ fn git_by(transports: &str, arguments: impl FnOnce(&mut Command) -> &mut Command
     arguments(&mut command);
     OF_HOOKS.iter().for_each(|name| _ = command.env_remove(name));
     command.env("GIT_ALLOW_PROTOCOL", transports).env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
-    if std::env::var_os("GIT_SSH_COMMAND").is_none() && std::env::var_os("GIT_SSH").is_none() {
-        // Else it asks a terminal, whatever git is told.
-        command.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
-    }
+    // ssh would ask a terminal, whatever git is told: what it asks instead says no.
+    command.env("SSH_ASKPASS_REQUIRE", "force").env("SSH_ASKPASS", "false");
     command.stdin(Stdio::null());
     let said = Program::new(command).exchange(&[], LONGEST).map_err(|silence| silence.to_string())?;
     if said.status.success() {
