@@ -93,8 +93,7 @@ impl Pair<'_> {
     /// What the old image's bill says beyond its base, if it is one that a build makes.
     fn share(&self, bill: &Bill) -> Option<Share> {
         let (empty, ground) = (self.empty(&self.old, Some(&bill.image)), self.ground(&self.old)?);
-        let below = ground.bill(&empty, &Share::default(), bill);
-        let share = bill.beyond(&below);
+        let share = bill.beyond(&self.below(&self.old, Some(&bill.image), bill)?);
         let has_all = self.crates.as_ref().is_none_or(|listed| *listed == bill.crates());
         let is_right = has_all && ground.has_all_of(bill) && ground.bill(&empty, &share, bill) == *bill;
         is_right.then_some(share)
@@ -114,7 +113,19 @@ impl Pair<'_> {
         if are_others && share.parts().any(|part| is_package(part) && is_below(part)) {
             return Err("the new base has a package that the image adds");
         }
-        Ok(ground.bill(&empty, &share, bill))
+        let (then, now) = (self.below(&self.old, Some(&bill.image), bill), self.below(&self.new, None, bill));
+        let (Some(then), Some(now)) = (then, now) else { return Err("a base has no digest") };
+        let laid = ground.bill(&empty, &share, bill);
+        // Only the old side is proved: on the new one nothing may hide, or be hidden by, what the base has.
+        match share.is_named_alike(&then, &now) && laid.beyond(&now) == share.under(&laid.root()) {
+            true => Ok(laid),
+            false => Err("the image and one of the bases have parts of the same name"),
+        }
+    }
+
+    /// The bill of one side without what only its build knew.
+    fn below(&self, side: &Side<'_>, known: Option<&Component>, told: &Bill) -> Option<Bill> {
+        Some(self.ground(side)?.bill(&self.empty(side, known), &Share::default(), told))
     }
 
     /// A bill of one side with nothing in it yet. `known` is what the old bill calls its image, which may have been pushed
