@@ -48,11 +48,7 @@ impl Share {
         let relations = self.relations.iter();
         let relations =
             relations.map(|one| Relation { from: named(&one.from), bond: one.bond, to: named(&one.to) });
-        Self {
-            root: Some(root.clone()),
-            components: self.components.clone(),
-            relations: relations.collect(),
-        }
+        Self { root: Some(root.clone()), components: self.components.clone(), relations: relations.collect() }
     }
 }
 

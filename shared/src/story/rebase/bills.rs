@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::bill::{Below, Pair, Side, Unknown};
 use super::crates;
 use super::files::Files;
+use super::interpreter;
 use super::moved::Moved;
 use crate::base::StoredImage;
 use crate::config::Sbom;
@@ -97,7 +98,7 @@ impl Biller<'_> {
         image: &Reference,
         documents: &[&Value],
     ) -> Result<Result<Bill, Unknown>> {
-        let Moved { standing, runtime, base, image: laid, is_bundled, .. } = moved;
+        let Moved { standing, runtime, base, image: laid, .. } = moved;
         let (about, files) = (&standing.about, &self.files);
         let own = about.runtime_on(&standing.base);
         let there = files.of_image(&standing.image).await?;
@@ -118,7 +119,9 @@ impl Biller<'_> {
             installed: installed(&files.of_image(laid).await?),
         };
         let (name, repository) = (self.named.name, &image.repository);
-        let pair = Pair { about, is_bundled: *is_bundled, crates, name, repository, old, new };
+        // Of a platform that stays as it is nobody has asked yet.
+        let is_bundled = interpreter::is_bundled(&files.ours(about).await?);
+        let pair = Pair { about, is_bundled, crates, name, repository, old, new };
         Ok(tokio::task::block_in_place(|| pair.bill(documents)))
     }
 }
