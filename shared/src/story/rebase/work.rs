@@ -312,7 +312,7 @@ impl Work<'_> {
             let account = account::remade(about, &ours, (&then, &now), &self.press())?;
             Ok::<_, Error>((environment, account))
         })?;
-        let remade = Remade { environment: environment.is_some(), user: account.is_some() };
+        let remade = Remade { environment: environment.is_some(), user: account.as_ref().map(|(at, _)| *at) };
         let mut layers = about.ours.clone();
         environment.into_iter().chain(account).for_each(|(at, layer)| layers[at] = layer);
         let image = about.laid_on(&base, &layers)?;
