@@ -102,8 +102,14 @@ impl Pair<'_> {
     /// The same on the new base.
     fn laid(&self, bill: &Bill, share: &Share) -> Result<Bill, Unknown> {
         let empty = self.empty(&self.new, None);
-        let share =
-            share.clone().of_another_supplier(bill.image.supplier.as_ref(), empty.image.supplier.as_ref());
+        let supplier = &bill.image.supplier;
+        let is_new = supplier.is_none() && empty.image.supplier.is_some();
+        if is_new && share.parts().any(|part| part.supplier.is_none()) {
+            return Err(
+                "that of the old image was written before it had a repository, so it does not say who distributes its parts",
+            );
+        }
+        let share = share.clone().of_another_supplier(supplier.as_ref(), empty.image.supplier.as_ref());
         let ground = self.ground(&self.new).ok_or("the new base has no digest")?;
         // A build would say of what the base has where it came from.
         let is_package = |part: &Component| part.purl.as_ref().is_some_and(|purl| purl.kind() == "deb");
@@ -132,8 +138,11 @@ impl Pair<'_> {
     /// elsewhere.
     fn empty(&self, side: &Side<'_>, known: Option<&Component>) -> Bill {
         let digest = side.image.manifest.descriptor.digest;
-        let there = known.filter(|image| image.kind == Kind::Image).and_then(|image| image.name.parse().ok());
-        let repository = Some(there.as_ref().unwrap_or(self.repository));
+        let known = known.filter(|image| image.kind == Kind::Image);
+        let there = known.and_then(|image| image.name.parse().ok());
+        // A build that knows no repository calls the image by its name alone.
+        let is_nowhere = known.is_some_and(|image| image.name == self.name);
+        let repository = Some(there.as_ref().unwrap_or(self.repository)).filter(|_| !is_nowhere);
         let named = Named { name: self.name, repository };
         let image = component(named, digest, vendor(side.runtime), Some(&self.about.platform));
         Bill::new(image, digest, self.about.config.created.clone().unwrap_or_default())
