@@ -63,7 +63,7 @@ impl Biller<'_> {
             let digest = one.standing.image.manifest.descriptor.digest;
             let own = |format: &str| -> Vec<&Value> {
                 let own = attached.iter().filter(|bill| bill.subject == digest && bill.format == format);
-                own.map(|bill| &bill.document).collect()
+                own.map(|bill| &*bill.document).collect()
             };
             // Both say the same where both are there.
             let documents = if own(SPDX).is_empty() { own(CYCLONEDX) } else { own(SPDX) };
