@@ -8,7 +8,7 @@ use super::signed::bill;
 use crate::base::{Room, StoredImage};
 use crate::error::Result;
 use crate::layer;
-use crate::oci::Digest;
+use crate::oci::{Descriptor, Digest, Manifest};
 use crate::sbom;
 use crate::trust::{self, Bundle, Provenance, Refusal, Signatory, Statement};
 
@@ -92,6 +92,25 @@ pub(super) async fn bills(image: &StoredImage, signatory: Option<&Signatory>) ->
         found.extend(held.into_iter().flat_map(|one| attached(one, &subjects)));
     }
     Ok(found)
+}
+
+/// Whether anything is attached that says that it is a bill, whoever has signed it and whatever it is.
+///
+/// # Errors
+/// When something that is listed cannot be read.
+pub(super) async fn claims_bills(image: &StoredImage) -> Result<bool> {
+    let is_claim = |(entry, manifest): &(Descriptor, Manifest)| {
+        let kind = manifest.annotations.get(trust::BUNDLE_PREDICATE).or(entry.artifact_type.as_ref());
+        kind.is_some_and(|kind| bill(kind).is_some())
+    };
+    for subject in digests(image).await? {
+        let hanging = image.hanging_on(&subject, |kind| is_bill(kind) || Bundle::is_kind(kind)).await?;
+        if hanging.iter().any(is_claim) {
+            return Ok(true);
+        }
+    }
+    let held = held(image, &mut image.room()).await?;
+    Ok(held.iter().any(|statement| bill(&statement.predicate_type).is_some()))
 }
 
 /// A statement as what it attaches to those of these that it is about.

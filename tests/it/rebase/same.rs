@@ -188,6 +188,26 @@ fn of_two_bills_that_say_something_else_neither_counts() {
     assert!(bench.bills("2").is_empty());
 }
 
+#[test]
+fn that_no_bill_counts_is_told_wherever_one_hangs() {
+    let bench = Bench::new(python());
+    let (old, new) = (bench.lay("old", &slim()), bench.lay("new", &patches().remove(1).1));
+    let key = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/trust/plain.key");
+    let (private, public) = (key.display().to_string(), key.with_extension("pub").display().to_string());
+    let signed = ["--sbom", "none", "--sign-key", &private];
+    bench.push("here", &old, "1", &[&ONE[..], &signed].concat()).succeed();
+    let by_signer = ["--to", "2", "--key", &public];
+    for flags in [&by_signer[..2], &by_signer] {
+        let done = bench.rebase(&new, flags).succeed();
+        assert!(!done.stderr().contains("without an SBOM"), "{flags:?}: {}", done.shown());
+    }
+    bench.registry.hang_another("me/app", &bench.digest("1"), "application/spdx+json", b"no JSON");
+    for flags in [&by_signer[..2], &by_signer] {
+        let done = bench.rebase(&new, flags).succeed();
+        assert!(done.stderr().contains("the old image has none that counts"), "{flags:?}: {}", done.shown());
+    }
+}
+
 /// A bill with another package like one that it has.
 fn with_another(bill: &Value, one: &str, other: &str) -> Value {
     let mut changed = bill.clone();

@@ -11,7 +11,7 @@ use super::interpreter;
 use super::moved::Moved;
 use crate::base::StoredImage;
 use crate::config::Sbom;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::oci::Reference;
 use crate::sbom::Bill;
 use crate::story::bill::{Named, installed};
@@ -47,15 +47,21 @@ impl Biller<'_> {
         if self.asked == Sbom::None {
             return Ok(None);
         }
-        let attached = match stated::bills(from, self.signatory).await {
+        let read = async {
+            let attached = stated::bills(from, self.signatory).await?;
+            let is_wanted =
+                !attached.is_empty() || self.asked != Sbom::Auto || stated::claims_bills(from).await?;
+            Ok::<_, Error>((attached, is_wanted))
+        };
+        let (attached, is_wanted) = match read.await {
             // Anything may be attached.
             Err(error) if error.kind() == Kind::Integrity => {
                 self.tell_without(image, &error.in_a_line());
                 return Ok(None);
             }
-            attached => attached?,
+            read => read?,
         };
-        if attached.is_empty() && self.asked == Sbom::Auto {
+        if !is_wanted {
             return Ok(None);
         }
         let mut bills = Vec::new();
