@@ -186,6 +186,17 @@ fn of_two_bills_that_say_something_else_neither_counts() {
     let done = bench.rebase(&new, &["--to", "2"]).succeed();
     assert!(done.stderr().contains("has several that contradict each other"), "{}", done.shown());
     assert!(bench.bills("2").is_empty());
+    // Nor where they are of two formats; one of another program leaves the other format alone.
+    bench.drop_hanging("1");
+    bench.push("here", &old, "1", &[&ONE[..], &["--sbom", "both"]].concat()).succeed();
+    for (text, count) in [(&*other, 0), (r#"{"spdxVersion":"SPDX-2.3"}"#, 1)] {
+        bench.registry.replace_hanging("me/app", &subject, kind, text.as_bytes());
+        bench.drop_hanging("2");
+        let done = bench.rebase(&new, &["--to", "2"]).succeed();
+        let bills = bench.bills("2");
+        assert_eq!(bills.len(), count, "{}", done.shown());
+        assert!(bills.iter().all(|bill| bill.contains("CycloneDX")), "{bills:?}");
+    }
 }
 
 #[test]

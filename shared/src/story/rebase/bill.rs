@@ -4,8 +4,6 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
 use super::standing::About;
 use crate::base::BaseImage;
 use crate::cargo::audit::Listed;
@@ -18,9 +16,13 @@ use crate::plan::Runtime;
 use crate::python::PythonVersion;
 use crate::sbom::{self, Bill, Component, Kind, Share};
 use crate::story::bill::{Ground, Installed, Named, component, vendor};
+use crate::story::stated::Attached;
 
 /// Why there is no bill.
 pub(super) type Unknown = &'static str;
+
+/// Formats, by their short names.
+pub(super) type Formats = BTreeSet<&'static str>;
 
 /// An image on a base.
 pub(super) struct Side<'a> {
@@ -67,25 +69,27 @@ pub(super) struct Pair<'a> {
 }
 
 impl Pair<'_> {
-    /// The bill of the new image, by those that are said to be of the old one.
+    /// The bill of the new image, by those that are said to be of the old one; and the formats of those that count.
     ///
     /// # Errors
     /// Why there is none.
-    pub(super) fn bill(&self, documents: &[&Value]) -> Result<Bill, Unknown> {
-        let read: Vec<Bill> = documents.iter().filter_map(|document| sbom::read(document)).collect();
+    pub(super) fn bill(&self, attached: &[&Attached]) -> Result<(Bill, Formats), Unknown> {
+        let read = attached.iter().filter_map(|one| Some((one.format, sbom::read(&one.document)?)));
+        let read: Vec<(&str, Bill)> = read.collect();
         if read.is_empty() {
             return Err("this version of containerize would write that of the old image otherwise");
         }
-        let mut shares: Vec<(Bill, Share)> = Vec::new();
-        for bill in read {
-            let share = self.share(&bill);
-            shares.extend(
-                share.filter(|one| shares.iter().all(|(_, other)| other != one)).map(|one| (bill, one)),
-            );
+        let (mut shares, mut formats): (Vec<(Bill, Share)>, Formats) = Default::default();
+        for (format, bill) in read {
+            let Some(share) = self.share(&bill) else { continue };
+            formats.insert(format);
+            if shares.iter().all(|(_, other)| *other != share) {
+                shares.push((bill, share));
+            }
         }
         match &shares[..] {
             [] => Err("that of the old image does not list what is in its base and its layers"),
-            [(bill, share)] => self.laid(bill, share),
+            [(bill, share)] => Ok((self.laid(bill, share)?, formats)),
             _ => Err("the old image has several that contradict each other"),
         }
     }

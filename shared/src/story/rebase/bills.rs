@@ -2,9 +2,7 @@
 
 use std::fmt::Display;
 
-use serde_json::Value;
-
-use super::bill::{Below, Pair, Side, Unknown};
+use super::bill::{Below, Formats, Pair, Side, Unknown};
 use super::crates;
 use super::files::Files;
 use super::interpreter;
@@ -15,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::oci::Reference;
 use crate::sbom::Bill;
 use crate::story::bill::{Named, installed};
-use crate::story::stated;
+use crate::story::stated::{self, Attached};
 use crate::trust::Signatory;
 
 /// The formats, by their short names.
@@ -64,29 +62,26 @@ impl Biller<'_> {
         if !is_wanted {
             return Ok(None);
         }
-        let mut bills = Vec::new();
+        let (mut bills, mut formats) = (Vec::new(), Formats::new());
         for one in moved {
             let digest = one.standing.image.manifest.descriptor.digest;
-            let own = |format: &str| -> Vec<&Value> {
-                let own = attached.iter().filter(|bill| bill.subject == digest && bill.format == format);
-                own.map(|bill| &*bill.document).collect()
-            };
-            // Both say the same where both are there.
-            let documents = if own(SPDX).is_empty() { own(CYCLONEDX) } else { own(SPDX) };
-            let made = match documents.is_empty() {
+            let own: Vec<&Attached> = attached.iter().filter(|bill| bill.subject == digest).collect();
+            let made = match own.is_empty() {
                 true => Err("the old image has none that counts"),
-                false => self.bill(one, image, &documents).await?,
+                false => self.bill(one, image, &own).await?,
             };
             match made {
-                Ok(bill) => bills.push(bill),
+                Ok((bill, of_it)) => {
+                    bills.push(bill);
+                    formats.extend(of_it);
+                }
                 Err(why) => {
                     self.tell_without(&format!("{image} ({})", one.standing.about.platform), why);
                     return Ok(None);
                 }
             }
         }
-        let has = |format: &str| attached.iter().any(|bill| bill.format == format);
-        let sbom = match (self.asked, has(SPDX), has(CYCLONEDX)) {
+        let sbom = match (self.asked, formats.contains(SPDX), formats.contains(CYCLONEDX)) {
             (Sbom::Auto, true, true) => Sbom::Both,
             (Sbom::Auto, false, true) => Sbom::Cyclonedx,
             (asked, ..) => asked,
@@ -102,8 +97,8 @@ impl Biller<'_> {
         &self,
         moved: &Moved,
         image: &Reference,
-        documents: &[&Value],
-    ) -> Result<Result<Bill, Unknown>> {
+        attached: &[&Attached],
+    ) -> Result<Result<(Bill, Formats), Unknown>> {
         let Moved { standing, runtime, base, image: laid, .. } = moved;
         let (about, files) = (&standing.about, &self.files);
         let own = about.runtime_on(&standing.base);
@@ -128,6 +123,6 @@ impl Biller<'_> {
         // Of a platform that stays as it is nobody has asked yet.
         let is_bundled = interpreter::is_bundled(&files.ours(about).await?);
         let pair = Pair { about, is_bundled, crates, name, repository, old, new };
-        Ok(tokio::task::block_in_place(|| pair.bill(documents)))
+        Ok(tokio::task::block_in_place(|| pair.bill(attached)))
     }
 }
