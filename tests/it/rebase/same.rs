@@ -212,11 +212,15 @@ fn that_no_bill_counts_is_told_wherever_one_hangs() {
         let done = bench.rebase(&new, flags).succeed();
         assert!(!done.stderr().contains("without an SBOM"), "{flags:?}: {}", done.shown());
     }
-    bench.registry.hang_another("me/app", &bench.digest("1"), "application/spdx+json", b"no JSON");
-    for flags in [&by_signer[..2], &by_signer] {
+    let told = |flags: &[&str]| {
         let done = bench.rebase(&new, flags).succeed();
         assert!(done.stderr().contains("the old image has none that counts"), "{flags:?}: {}", done.shown());
-    }
+    };
+    bench.push("here", &old, "1", &[&ONE[..], &["--sbom", "spdx"]].concat()).succeed();
+    told(&by_signer);
+    let digest = bench.digest("1");
+    bench.registry.replace_hanging("me/app", &digest, "application/spdx+json", b"no JSON");
+    told(&by_signer[..2]);
 }
 
 /// A bill with another package like one that it has.
