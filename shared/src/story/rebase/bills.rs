@@ -103,7 +103,10 @@ impl Biller<'_> {
         let (about, files) = (&standing.about, &self.files);
         let own = about.runtime_on(&standing.base);
         let there = files.of_image(&standing.image).await?;
-        let crates = crates::listed(*files, about, &there).await?;
+        let crates = match crates::listed(*files, about, &there).await? {
+            Ok(crates) => crates,
+            Err(why) => return Ok(Err(why)),
+        };
         let old = Side {
             image: &standing.image,
             base: &standing.base,
