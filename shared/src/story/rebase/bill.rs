@@ -1,6 +1,7 @@
 //! The bill of materials of a rebased image. What the base has is found out anew. What is in the image's own layers, only
-//! their build knew: that is what the old image's bill says beyond the old base. It is believed as far as that bill is,
-//! and only where it is, part for part, the one that a build of this version makes of such layers on that base.
+//! their build knew: that is what the old image's bill says beyond the old base. Checked of it are the parts of the base,
+//! names and versions of the distributions that are installed, and the crates where the program lists them. Everything else
+//! is believed as far as that bill is: digests, licences, addresses, files, and what distributions carry.
 
 use std::collections::BTreeSet;
 
