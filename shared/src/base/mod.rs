@@ -18,4 +18,4 @@ mod stored;
 pub use image::BaseImage;
 pub use open::Opener;
 pub(crate) use open::look_up;
-pub use stored::StoredImage;
+pub use stored::{Room, StoredImage};

@@ -106,12 +106,17 @@ impl StoredImage {
         ManifestKind::parse(&self.content.manifest(entry).await?, &entry.media_type)
     }
 
+    /// Room for all documents that are read at once.
+    pub const fn room(&self) -> Room {
+        Room::of(self.root.digest)
+    }
+
     /// The documents in the index that are about one of its images, with their types.
     ///
     /// # Errors
-    /// When one cannot be read.
-    pub async fn held_documents(&self, kind: &str) -> Result<Vec<Bytes>> {
-        let (mut found, mut room) = (Vec::new(), Room::of(self.root.digest));
+    /// When one cannot be read, or all that the room is for are too large.
+    pub async fn held_documents(&self, kind: &str, room: &mut Room) -> Result<Vec<Bytes>> {
+        let mut found = Vec::new();
         for (_, manifest) in self.entries(true).await? {
             for layer in manifest.layers.iter().filter(|layer| layer.media_type == kind).take(MOST_ENTRIES) {
                 room.take(layer)?;
@@ -124,13 +129,14 @@ impl StoredImage {
     /// The documents of wanted kinds that hang on the root, or on the manifest of a platform, each with its kind.
     ///
     /// # Errors
-    /// When one cannot be read, or all of them together are too large.
+    /// When one cannot be read, or all that the room is for are too large.
     pub async fn hanging_documents(
         &self,
         subject: &Digest,
         is_wanted: impl Fn(&str) -> bool,
+        room: &mut Room,
     ) -> Result<Vec<(String, Bytes)>> {
-        let (mut found, mut room) = (Vec::new(), Room::of(*subject));
+        let mut found = Vec::new();
         for (kind, manifest) in self.hanging_on(subject, is_wanted).await? {
             if let Some(layer) = manifest.layers.first() {
                 room.take(layer)?;
@@ -236,20 +242,20 @@ impl StoredImage {
     }
 }
 
-/// Room for documents that are read at once: anyone who may push can attach more.
-struct Room {
+/// Room for documents that are read at once: anyone who may push can attach more, to each platform's image.
+pub struct Room {
     left: u64,
-    subject: Digest,
+    image: Digest,
 }
 
 impl Room {
-    const fn of(subject: Digest) -> Self {
-        Self { left: LARGEST, subject }
+    const fn of(image: Digest) -> Self {
+        Self { left: LARGEST, image }
     }
 
     fn take(&mut self, document: &Descriptor) -> Result<()> {
         self.left = self.left.checked_sub(document.size).ok_or_else(|| {
-            Error::integrity(format!("too much is attached to {}", self.subject))
+            Error::integrity(format!("too much is attached to {}", self.image))
                 .because(format!("no more than {} MiB of documents are read", LARGEST >> 20))
                 .hint("delete what is not needed from the registry")
         })?;

@@ -7,7 +7,7 @@
 mod section;
 mod versions;
 
-pub use section::{add_section, section};
+pub use section::{add_section, has_section, section};
 
 use std::cell::Cell;
 use std::io::{Read, Seek};

@@ -211,6 +211,14 @@ pub fn add_section(
     Ok(true)
 }
 
+/// Whether the file has a section of this name, however large it is.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn has_section(file: &mut (impl Read + Seek), name: &str) -> io::Result<bool> {
+    Ok(Sections::read(file)?.is_some_and(|sections| sections.find(name).is_some()))
+}
+
 /// The content of the section of this name, of at most `most` bytes.
 ///
 /// # Errors

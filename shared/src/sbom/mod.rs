@@ -143,6 +143,12 @@ impl Component {
             }
         })
     }
+
+    /// The key where another part has its name.
+    fn marked(&self) -> Key {
+        let mark = self.sha256.unwrap_or_else(|| Digest::of(format!("{self:?}").as_bytes()));
+        Key(format!("{}#{}", self.key().0, mark.short()))
+    }
 }
 
 impl Kind {
@@ -222,8 +228,7 @@ impl Bill {
     fn place(&mut self, part: Component) -> Key {
         let mut key = part.key();
         if self.components.get(&key).is_some_and(|other| *other != part) {
-            let mark = part.sha256.unwrap_or_else(|| Digest::of(format!("{part:?}").as_bytes()));
-            key = Key(format!("{}#{}", key.0, mark.short()));
+            key = part.marked();
         }
         self.components.entry(key.clone()).or_insert(part);
         key

@@ -26,6 +26,30 @@ impl Share {
         theirs.for_each(|part| part.supplier = new.cloned());
         self
     }
+
+    /// Whether a build would give the parts the same names on `new` as on `old`: of several with one name, all but the
+    /// first are marked, and what is below may be the first.
+    pub fn is_named_alike(&self, old: &Bill, new: &Bill) -> bool {
+        self.components.iter().all(|(key, part)| {
+            let plain = part.key();
+            let (then, now) = (old.components.get(&plain), new.components.get(&plain));
+            let is_free = || now.is_none_or(|there| there == part);
+            match *key == plain {
+                true => then == now || is_free(),
+                false => then == now && *key == part.marked(),
+            }
+        })
+    }
+
+    /// The same of an image that has this name for itself.
+    #[must_use]
+    pub fn under(&self, root: &Key) -> Self {
+        let named = |key: &Key| if self.root.as_ref() == Some(key) { root.clone() } else { key.clone() };
+        let relations = self.relations.iter();
+        let relations =
+            relations.map(|one| Relation { from: named(&one.from), bond: one.bond, to: named(&one.to) });
+        Self { root: Some(root.clone()), components: self.components.clone(), relations: relations.collect() }
+    }
 }
 
 impl Bill {
@@ -45,17 +69,11 @@ impl Bill {
 
     /// Adds a share of another bill, under the names that it has there.
     pub fn take(&mut self, share: &Share) {
-        let root = self.root();
-        let named = |key: &Key| if share.root.as_ref() == Some(key) { root.clone() } else { key.clone() };
-        for (key, part) in &share.components {
-            self.components.entry(key.clone()).or_insert_with(|| part.clone());
+        let Share { components, relations, .. } = share.under(&self.root());
+        for (key, part) in components {
+            self.components.entry(key).or_insert(part);
         }
-        let relations = share.relations.iter();
-        self.relations.extend(relations.map(|one| Relation {
-            from: named(&one.from),
-            bond: one.bond,
-            to: named(&one.to),
-        }));
+        self.relations.extend(relations);
     }
 
     /// What the image itself holds.
@@ -100,5 +118,28 @@ mod tests {
         assert_eq!(held.iter().map(|part| part.name.as_str()).collect::<Vec<_>>(), ["wheel"]);
         assert_eq!(held[0].supplier, Some(new));
         assert_eq!(other.relations.len(), 2);
+    }
+
+    #[test]
+    fn a_share_is_refused_where_what_is_below_would_have_its_names() {
+        let (empty, root) = (bill("old"), bill("old").root());
+        let holding = |parts: &[Component]| {
+            let mut bill = empty.clone();
+            parts.iter().for_each(|part| _ = bill.add(&root, part.clone()));
+            bill
+        };
+        let of = |supplier: &str| Component { supplier: Some(supplier.into()), ..part("zlib") };
+        let (base, own) = (of("base"), of("own"));
+        let (none, old, same) = (holding(&[]), holding(&[base.clone()]), holding(&[own.clone()]));
+        let plain = holding(&[own.clone()]).beyond(&none);
+        assert!(plain.is_named_alike(&none, &none) && plain.is_named_alike(&none, &same));
+        assert!(!plain.is_named_alike(&none, &old), "it would be marked now");
+        let marked = holding(&[base, own]).beyond(&old);
+        assert!(marked.is_named_alike(&old, &old));
+        assert!(!marked.is_named_alike(&old, &none), "it would not be marked any more");
+        assert!(!marked.is_named_alike(&old, &same), "nor there");
+        let (then, now) = ("own".to_owned(), "another".to_owned());
+        let marked = marked.of_another_supplier(Some(&then), Some(&now));
+        assert!(!marked.is_named_alike(&old, &old), "the mark would be another one");
     }
 }

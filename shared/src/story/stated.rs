@@ -1,12 +1,14 @@
 //! What is stated about an image, wherever the image is: by whoever must have signed it, or without a signature.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::signed::bill;
-use crate::base::StoredImage;
+use crate::base::{Room, StoredImage};
 use crate::error::Result;
 use crate::layer;
-use crate::oci::Digest;
+use crate::oci::{Descriptor, Digest, Manifest};
 use crate::sbom;
 use crate::trust::{self, Bundle, Provenance, Refusal, Signatory, Statement};
 
@@ -23,11 +25,12 @@ pub(super) struct Stated {
 /// # Errors
 /// When something that is listed cannot be read.
 pub(super) async fn stated(image: &StoredImage, signatory: Option<&Signatory>) -> Result<Stated> {
-    let mut stated = hanging(image, &image.root.digest, signatory).await?;
+    let mut room = image.room();
+    let mut stated = hanging(image, &image.root.digest, signatory, &mut room).await?;
     let is_signed = has_signature(&stated.statements);
     // Whoever signs the index signs what is in it.
     if signatory.is_none() || is_signed {
-        stated.statements.extend(held(image).await?);
+        stated.statements.extend(held(image, &mut room).await?);
     }
     about(image, stated).await
 }
@@ -45,9 +48,10 @@ pub(super) async fn stated_of_signed(
     image: &StoredImage,
     signatory: &Signatory,
 ) -> Result<Vec<Statement<Value>>> {
-    let mut stated = Stated { statements: held(image).await?, refused: Vec::new() };
+    let mut room = image.room();
+    let mut stated = Stated { statements: held(image, &mut room).await?, refused: Vec::new() };
     for subject in digests(image).await? {
-        stated.statements.extend(hanging(image, &subject, Some(signatory)).await?.statements);
+        stated.statements.extend(hanging(image, &subject, Some(signatory), &mut room).await?.statements);
     }
     Ok(about(image, stated).await?.statements)
 }
@@ -58,7 +62,8 @@ pub(super) struct Attached {
     pub(super) subject: Digest,
     /// `spdx` or `cyclonedx`.
     pub(super) format: &'static str,
-    pub(super) document: Value,
+    /// It may be about several.
+    pub(super) document: Arc<Value>,
 }
 
 /// The bills of the image and of its platforms. Where they must be signed, only what is signed counts.
@@ -66,34 +71,59 @@ pub(super) struct Attached {
 /// # Errors
 /// As [`stated`].
 pub(super) async fn bills(image: &StoredImage, signatory: Option<&Signatory>) -> Result<Vec<Attached>> {
-    let mut found = Vec::new();
-    let of_statements = |statements: Vec<Statement<Value>>, subject: Digest| {
-        statements.into_iter().filter(move |one| one.is_about(&subject)).filter_map(move |one| {
-            let format = bill(&one.predicate_type)?;
-            Some(Attached { subject, format, document: one.predicate })
-        })
-    };
+    let (mut found, mut room) = (Vec::new(), image.room());
     let subjects = digests(image).await?;
     let mut in_index = signatory.is_none();
     for subject in &subjects {
         if signatory.is_some() {
-            let signed = hanging(image, subject, signatory).await?.statements;
+            let signed = hanging(image, subject, signatory, &mut room).await?.statements;
             in_index |= *subject == image.root.digest && has_signature(&signed);
-            found.extend(of_statements(signed, *subject));
+            found.extend(signed.into_iter().flat_map(|one| attached(one, &[*subject])));
             continue;
         }
-        let is_bill = |kind: &str| matches!(kind, sbom::SPDX | sbom::CYCLONEDX);
-        for (kind, content) in image.hanging_documents(subject, is_bill).await? {
-            let (format, document) = (bill(&kind), serde_json::from_slice(&content).ok());
+        for (kind, content) in image.hanging_documents(subject, is_bill, &mut room).await? {
+            let (format, document) = (bill(&kind), serde_json::from_slice(&content).ok().map(Arc::new));
             let read = format.zip(document);
             found.extend(read.map(|(format, document)| Attached { subject: *subject, format, document }));
         }
     }
     if in_index {
-        let held = held(image).await?;
-        found.extend(subjects.iter().flat_map(|subject| of_statements(held.clone(), *subject)));
+        let held = held(image, &mut room).await?;
+        found.extend(held.into_iter().flat_map(|one| attached(one, &subjects)));
     }
     Ok(found)
+}
+
+/// Whether anything is attached that says that it is a bill, whoever has signed it and whatever it is.
+///
+/// # Errors
+/// When something that is listed cannot be read.
+pub(super) async fn claims_bills(image: &StoredImage) -> Result<bool> {
+    let is_claim = |(entry, manifest): &(Descriptor, Manifest)| {
+        let kind = manifest.annotations.get(trust::BUNDLE_PREDICATE).or(entry.artifact_type.as_ref());
+        kind.is_some_and(|kind| bill(kind).is_some())
+    };
+    for subject in digests(image).await? {
+        let hanging = image.hanging_on(&subject, |kind| is_bill(kind) || Bundle::is_kind(kind)).await?;
+        if hanging.iter().any(is_claim) {
+            return Ok(true);
+        }
+    }
+    let held = held(image, &mut image.room()).await?;
+    Ok(held.iter().any(|statement| bill(&statement.predicate_type).is_some()))
+}
+
+/// A statement as what it attaches to those of these that it is about.
+fn attached(statement: Statement<Value>, subjects: &[Digest]) -> Vec<Attached> {
+    let Some(format) = bill(&statement.predicate_type) else { return Vec::new() };
+    let about: Vec<Digest> = subjects.iter().filter(|subject| statement.is_about(subject)).copied().collect();
+    let document = Arc::new(statement.predicate);
+    about.into_iter().map(|subject| Attached { subject, format, document: Arc::clone(&document) }).collect()
+}
+
+/// Whether an artifact of this kind is a bill as it is, without a signature.
+fn is_bill(kind: &str) -> bool {
+    matches!(kind, sbom::SPDX | sbom::CYCLONEDX)
 }
 
 /// How an image came about.
@@ -153,13 +183,18 @@ pub(super) fn check_contract(provenance: &Provenance) -> std::result::Result<(),
     Err((why, format!("use containerize {version}")))
 }
 
-async fn hanging(image: &StoredImage, subject: &Digest, signatory: Option<&Signatory>) -> Result<Stated> {
+async fn hanging(
+    image: &StoredImage,
+    subject: &Digest,
+    signatory: Option<&Signatory>,
+    room: &mut Room,
+) -> Result<Stated> {
     let (mut statements, mut refused): (Vec<Statement<Value>>, Vec<Refusal>) = Default::default();
     let wanted = |kind: &str| match signatory {
         Some(_) => Bundle::is_kind(kind),
         None => kind == trust::IN_TOTO,
     };
-    for (_, content) in image.hanging_documents(subject, wanted).await? {
+    for (_, content) in image.hanging_documents(subject, wanted, room).await? {
         match signatory.map(|signatory| signatory.verify(&content, subject)) {
             Some(Ok((statement, _))) => statements.push(statement),
             Some(Err(refusal)) => refused.push(refusal),
@@ -169,8 +204,8 @@ async fn hanging(image: &StoredImage, subject: &Digest, signatory: Option<&Signa
     Ok(Stated { statements, refused })
 }
 
-async fn held(image: &StoredImage) -> Result<Vec<Statement<Value>>> {
-    let held = image.held_documents(trust::IN_TOTO).await?;
+async fn held(image: &StoredImage, room: &mut Room) -> Result<Vec<Statement<Value>>> {
+    let held = image.held_documents(trust::IN_TOTO, room).await?;
     Ok(held.iter().filter_map(|content| serde_json::from_slice(content).ok()).collect())
 }
 

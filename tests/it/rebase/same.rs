@@ -186,6 +186,41 @@ fn of_two_bills_that_say_something_else_neither_counts() {
     let done = bench.rebase(&new, &["--to", "2"]).succeed();
     assert!(done.stderr().contains("has several that contradict each other"), "{}", done.shown());
     assert!(bench.bills("2").is_empty());
+    // Nor where they are of two formats; one of another program leaves the other format alone.
+    bench.drop_hanging("1");
+    bench.push("here", &old, "1", &[&ONE[..], &["--sbom", "both"]].concat()).succeed();
+    for (text, count) in [(&*other, 0), (r#"{"spdxVersion":"SPDX-2.3"}"#, 1)] {
+        bench.registry.replace_hanging("me/app", &subject, kind, text.as_bytes());
+        bench.drop_hanging("2");
+        let done = bench.rebase(&new, &["--to", "2"]).succeed();
+        let bills = bench.bills("2");
+        assert_eq!(bills.len(), count, "{}", done.shown());
+        assert!(bills.iter().all(|bill| bill.contains("CycloneDX")), "{bills:?}");
+    }
+}
+
+#[test]
+fn that_no_bill_counts_is_told_wherever_one_hangs() {
+    let bench = Bench::new(python());
+    let (old, new) = (bench.lay("old", &slim()), bench.lay("new", &patches().remove(1).1));
+    let key = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/trust/plain.key");
+    let (private, public) = (key.display().to_string(), key.with_extension("pub").display().to_string());
+    let signed = ["--sbom", "none", "--sign-key", &private];
+    bench.push("here", &old, "1", &[&ONE[..], &signed].concat()).succeed();
+    let by_signer = ["--to", "2", "--key", &public];
+    for flags in [&by_signer[..2], &by_signer] {
+        let done = bench.rebase(&new, flags).succeed();
+        assert!(!done.stderr().contains("without an SBOM"), "{flags:?}: {}", done.shown());
+    }
+    let told = |flags: &[&str]| {
+        let done = bench.rebase(&new, flags).succeed();
+        assert!(done.stderr().contains("the old image has none that counts"), "{flags:?}: {}", done.shown());
+    };
+    bench.push("here", &old, "1", &[&ONE[..], &["--sbom", "spdx"]].concat()).succeed();
+    told(&by_signer);
+    let digest = bench.digest("1");
+    bench.registry.replace_hanging("me/app", &digest, "application/spdx+json", b"no JSON");
+    told(&by_signer[..2]);
 }
 
 /// A bill with another package like one that it has.

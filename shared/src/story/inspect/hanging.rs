@@ -139,7 +139,7 @@ async fn read(stored: &StoredImage, image: &Digest) -> Result<Vec<Value>> {
     for layer in hanging.iter().filter_map(|(_, manifest)| manifest.layers.first()) {
         found.extend(serde_json::from_slice(&stored.document(layer).await?).ok());
     }
-    for content in stored.held_documents(trust::IN_TOTO).await? {
+    for content in stored.held_documents(trust::IN_TOTO, &mut stored.room()).await? {
         let Ok(statement) = serde_json::from_slice::<Statement<Value>>(&content) else { continue };
         if bill(&statement.predicate_type).is_some() && statement.is_about(image) {
             found.push(statement.predicate);

@@ -2,19 +2,18 @@
 
 use std::fmt::Display;
 
-use serde_json::Value;
-
-use super::bill::{Below, Pair, Side, Unknown};
+use super::bill::{Below, Formats, Pair, Side, Unknown};
 use super::crates;
 use super::files::Files;
+use super::interpreter;
 use super::moved::Moved;
 use crate::base::StoredImage;
 use crate::config::Sbom;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::oci::Reference;
 use crate::sbom::Bill;
 use crate::story::bill::{Named, installed};
-use crate::story::stated;
+use crate::story::stated::{self, Attached};
 use crate::trust::Signatory;
 
 /// The formats, by their short names.
@@ -46,40 +45,43 @@ impl Biller<'_> {
         if self.asked == Sbom::None {
             return Ok(None);
         }
-        let attached = match stated::bills(from, self.signatory).await {
+        let read = async {
+            let attached = stated::bills(from, self.signatory).await?;
+            let is_wanted =
+                !attached.is_empty() || self.asked != Sbom::Auto || stated::claims_bills(from).await?;
+            Ok::<_, Error>((attached, is_wanted))
+        };
+        let (attached, is_wanted) = match read.await {
             // Anything may be attached.
             Err(error) if error.kind() == Kind::Integrity => {
                 self.tell_without(image, &error.in_a_line());
                 return Ok(None);
             }
-            attached => attached?,
+            read => read?,
         };
-        if attached.is_empty() && self.asked == Sbom::Auto {
+        if !is_wanted {
             return Ok(None);
         }
-        let mut bills = Vec::new();
+        let (mut bills, mut formats) = (Vec::new(), Formats::new());
         for one in moved {
             let digest = one.standing.image.manifest.descriptor.digest;
-            let own = |format: &str| -> Vec<&Value> {
-                let own = attached.iter().filter(|bill| bill.subject == digest && bill.format == format);
-                own.map(|bill| &bill.document).collect()
-            };
-            // Both say the same where both are there.
-            let documents = if own(SPDX).is_empty() { own(CYCLONEDX) } else { own(SPDX) };
-            let made = match documents.is_empty() {
+            let own: Vec<&Attached> = attached.iter().filter(|bill| bill.subject == digest).collect();
+            let made = match own.is_empty() {
                 true => Err("the old image has none that counts"),
-                false => self.bill(one, image, &documents).await?,
+                false => self.bill(one, image, &own).await?,
             };
             match made {
-                Ok(bill) => bills.push(bill),
+                Ok((bill, of_it)) => {
+                    bills.push(bill);
+                    formats.extend(of_it);
+                }
                 Err(why) => {
                     self.tell_without(&format!("{image} ({})", one.standing.about.platform), why);
                     return Ok(None);
                 }
             }
         }
-        let has = |format: &str| attached.iter().any(|bill| bill.format == format);
-        let sbom = match (self.asked, has(SPDX), has(CYCLONEDX)) {
+        let sbom = match (self.asked, formats.contains(SPDX), formats.contains(CYCLONEDX)) {
             (Sbom::Auto, true, true) => Sbom::Both,
             (Sbom::Auto, false, true) => Sbom::Cyclonedx,
             (asked, ..) => asked,
@@ -95,13 +97,16 @@ impl Biller<'_> {
         &self,
         moved: &Moved,
         image: &Reference,
-        documents: &[&Value],
-    ) -> Result<Result<Bill, Unknown>> {
-        let Moved { standing, runtime, base, image: laid, is_bundled, .. } = moved;
+        attached: &[&Attached],
+    ) -> Result<Result<(Bill, Formats), Unknown>> {
+        let Moved { standing, runtime, base, image: laid, .. } = moved;
         let (about, files) = (&standing.about, &self.files);
         let own = about.runtime_on(&standing.base);
         let there = files.of_image(&standing.image).await?;
-        let crates = crates::listed(*files, about, &there).await?;
+        let crates = match crates::listed(*files, about, &there).await? {
+            Ok(crates) => crates,
+            Err(why) => return Ok(Err(why)),
+        };
         let old = Side {
             image: &standing.image,
             base: &standing.base,
@@ -118,7 +123,9 @@ impl Biller<'_> {
             installed: installed(&files.of_image(laid).await?),
         };
         let (name, repository) = (self.named.name, &image.repository);
-        let pair = Pair { about, is_bundled: *is_bundled, crates, name, repository, old, new };
-        Ok(tokio::task::block_in_place(|| pair.bill(documents)))
+        // Of a platform that stays as it is nobody has asked yet.
+        let is_bundled = interpreter::is_bundled(&files.ours(about).await?);
+        let pair = Pair { about, is_bundled, crates, name, repository, old, new };
+        Ok(tokio::task::block_in_place(|| pair.bill(attached)))
     }
 }

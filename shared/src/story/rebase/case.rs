@@ -25,8 +25,8 @@ pub(super) struct Case<'a> {
 pub(super) struct Remade {
     /// The environment's configuration, for its Python.
     pub(super) environment: bool,
-    /// The one with the user's name, for its lists.
-    pub(super) user: bool,
+    /// The one with the user's name, for its lists: its place among the image's own.
+    pub(super) user: Option<usize>,
 }
 
 /// A layer of the image that is not of its base.

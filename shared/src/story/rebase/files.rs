@@ -1,7 +1,10 @@
 //! The files of bases and images, and what they need to run.
 
+use super::case::Ours;
+use super::standing::About;
 use crate::base::BaseImage;
 use crate::error::Result;
+use crate::facts;
 use crate::facts::details::FileSystem;
 use crate::image::Image;
 use crate::oci::ImageConfig;
@@ -25,6 +28,21 @@ impl Files<'_> {
     /// Those of an image that was just made.
     pub(super) async fn of_image(&self, image: &Image) -> Result<FileSystem> {
         self.read(image.layers.clone(), &config_of(image)?).await
+    }
+
+    /// What is in the layers of an image's own.
+    pub(super) async fn ours(&self, about: &About) -> Result<Vec<Ours>> {
+        let Desk { store, client, .. } = self.desk;
+        let blobs = about.ours.iter().map(|layer| layer.blob.clone()).collect();
+        let blobs: Vec<Blob> = fetched(blobs, client, store).await?;
+        tokio::task::block_in_place(|| {
+            let each = blobs.iter().zip(&about.ours);
+            each.map(|(blob, layer)| {
+                let facts = facts::layer_facts(blob, &layer.diff_id, store)?;
+                Ok(Ours { title: layer.title.clone(), facts })
+            })
+            .collect()
+        })
     }
 
     async fn read(&self, layers: Vec<Blob>, config: &ImageConfig) -> Result<FileSystem> {

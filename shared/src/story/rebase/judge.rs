@@ -53,7 +53,7 @@ fn libraries(Case { choices, old, new, .. }: &Case<'_>) -> Option<Broken> {
 fn user(Case { choices, old, new, remade, .. }: &Case<'_>) -> Option<Broken> {
     let lacking = |ground: &Ground| user::lacking(&ground.base, &choices.runtime.user);
     let (then, now) = (lacking(old), lacking(new));
-    let is_right = !choices.python || remade.user || then == now;
+    let is_right = !choices.python || remade.user.is_some() || then == now;
     let user = &choices.runtime.user;
     let words = match (then, now) {
         (_, None) => "which the new base does not need or does not allow",

@@ -15,8 +15,6 @@ pub(super) struct Moved {
     /// Who has signed the new base.
     pub(super) vouchers: Vec<Voucher>,
     pub(super) image: Image,
-    /// Whether its Python is its own.
-    pub(super) is_bundled: bool,
     pub(super) broken: Vec<Broken>,
 }
 

@@ -6,26 +6,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::case::{Broken, Case, Fact, Found};
 use crate::facts::tree::{Node, NodeKind, Tree};
 use crate::oci::{Mode, Owner};
-use crate::story::user;
+
+/// What the layer with the user's name holds.
+const LISTS: [&str; 2] = ["etc/passwd", "etc/group"];
 
 /// The facts about paths that are broken, for each path the first one.
 pub(super) fn broken(case: &Case<'_>, found: &mut Found) {
     let (mut told, mut folders): (BTreeSet<&str>, BTreeMap<&str, &str>) = Default::default();
     let (old, new) = (&case.old.base.contents, &case.new.base.contents);
-    for layer in case.ours {
-        // What was made anew was made for the new base's files.
-        let is_anew = case.remade.user && layer.title == user::title();
+    for (at, layer) in case.ours.iter().enumerate() {
+        // What was made anew was made of the new base's lists: these it may hide.
+        let is_anew = |path: &str| case.remade.user == Some(at) && LISTS.contains(&path);
         for (path, node) in &layer.facts.entries {
-            if is_anew && node.kind == NodeKind::File {
-                continue;
-            }
             let (then, now) = (old.tree.get(path), new.tree.get(path));
             let broken = match node.kind {
                 NodeKind::Directory => {
                     folders.entry(path).or_insert(&layer.title);
                     of_directory(path, node, (then, now), case.choices.owner)
                 }
-                _ => of_file(path, (then, now)),
+                _ => of_file(path, (then, now), is_anew(path)),
             };
             if let Some(broken) = broken.filter(|_| told.insert(path)) {
                 let through = vec![format!("layer {}", layer.title), format!("/{path}")];
@@ -76,21 +75,22 @@ fn of_directory(
     }
 }
 
-/// A file or link of ours takes the place of a file or link, but of no directory.
-fn of_file(path: &str, (then, now): (Option<&Node>, Option<&Node>)) -> Option<Broken> {
+/// A file or link of ours takes the place of a file or link, but of no directory; one that `is_anew` also of a file that
+/// only the new base has.
+fn of_file(path: &str, (then, now): (Option<&Node>, Option<&Node>), is_anew: bool) -> Option<Broken> {
     match (then, now?) {
         (_, Node { kind: NodeKind::Directory, .. }) => Some(Broken::new(
             Fact::Place,
             format!("/{path} is a file in the image, but a directory in the new base"),
         )),
-        (None, now) => Some(Broken::new(
+        (None, now) if !is_anew => Some(Broken::new(
             Fact::Place,
             format!(
                 "/{path} of the image would hide {} of the new base, which the old one does not have",
                 kind(now)
             ),
         )),
-        (Some(_), _) => None,
+        _ => None,
     }
 }
 
@@ -240,11 +240,13 @@ mod tests {
         let node = |kind| Node { kind, mode: 0o644, uid: 0, gid: 0 };
         let (file, link, folder) =
             (node(NodeKind::File), node(NodeKind::Symlink("x".into())), node(NodeKind::Directory));
-        let fact = |then, now| of_file("a", (then, now)).map(|broken| broken.fact);
+        let fact = |then, now| of_file("a", (then, now), false).map(|broken| broken.fact);
         assert_eq!(fact(None, None), None);
         assert_eq!(fact(Some(&file), None), None);
         assert_eq!(fact(Some(&file), Some(&link)), None);
         assert_eq!(fact(None, Some(&file)), Some(Fact::Place));
         assert_eq!(fact(Some(&file), Some(&folder)), Some(Fact::Place));
+        let anew = |now| of_file("a", (None, Some(now)), true).map(|broken| broken.fact);
+        assert_eq!((anew(&file), anew(&folder)), (None, Some(Fact::Place)), "made of what it hides");
     }
 }

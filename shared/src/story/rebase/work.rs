@@ -4,10 +4,9 @@ use std::sync::{Mutex, PoisonError};
 
 use super::account;
 use super::bills::Biller;
-use super::case::{Case, Ground, Ours, Remade};
+use super::case::{Case, Ground, Remade};
 use super::environment;
 use super::files::Files;
-use super::interpreter;
 use super::judge::judge;
 use super::moved::Moved;
 use super::outcome::{Judgement, PlatformRebased, Rebased};
@@ -20,7 +19,6 @@ use crate::check::Report;
 use crate::config::{Attest, Attestations, BaseVerify, Partial, Sign};
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
-use crate::facts;
 use crate::image::{Image, ImageSet, index, validate};
 use crate::layer::Press;
 use crate::oci::{Digest, ImageConfig, Reference};
@@ -31,7 +29,7 @@ use crate::store::{Blob, Source, Store};
 use crate::story::bill::Named;
 use crate::story::hang::{Stated, Things, documents_hang};
 use crate::story::places;
-use crate::story::preflight::{self, fetched};
+use crate::story::preflight;
 use crate::story::request::Request;
 use crate::story::sign::{Desk, Signers};
 use crate::story::vouched;
@@ -303,11 +301,10 @@ impl Work<'_> {
         let runtime = about.runtime_on(&base);
         let image = about.laid_on(&base, &about.ours)?;
         if image.manifest == standing.image.manifest {
-            let (is_bundled, broken) = (false, Vec::new());
-            return Ok(Moved { standing, runtime, base, vouchers, image, is_bundled, broken });
+            return Ok(Moved { standing, runtime, base, vouchers, image, broken: Vec::new() });
         }
         self.desk.events.step("Judging", format!("{onto} ({})", about.platform));
-        let ours = self.ours(&standing).await?;
+        let ours = self.files().ours(about).await?;
         let (then, now) = (self.files().of_base(&standing.base).await?, self.files().of_base(&base).await?);
         let grounds = ((&then.contents, &standing.base.config), (&now.contents, &base.config));
         let (environment, account) = tokio::task::block_in_place(|| {
@@ -315,7 +312,7 @@ impl Work<'_> {
             let account = account::remade(about, &ours, (&then, &now), &self.press())?;
             Ok::<_, Error>((environment, account))
         })?;
-        let remade = Remade { environment: environment.is_some(), user: account.is_some() };
+        let remade = Remade { environment: environment.is_some(), user: account.as_ref().map(|(at, _)| *at) };
         let mut layers = about.ours.clone();
         environment.into_iter().chain(account).for_each(|(at, layer)| layers[at] = layer);
         let image = about.laid_on(&base, &layers)?;
@@ -330,8 +327,7 @@ impl Work<'_> {
         if broken.is_empty() {
             validate(&image)?;
         }
-        let is_bundled = interpreter::is_bundled(&ours);
-        Ok(Moved { standing, runtime, base, vouchers, image, is_bundled, broken })
+        Ok(Moved { standing, runtime, base, vouchers, image, broken })
     }
 
     fn files(&self) -> Files<'_> {
@@ -341,21 +337,6 @@ impl Work<'_> {
     fn press(&self) -> Press<'_> {
         let Desk { store, request, events, .. } = self.desk;
         Press { store, jobs: self.jobs(), use_memo: request.use_cache, events }
-    }
-
-    /// What is in the layers of the image's own.
-    async fn ours(&self, standing: &Standing) -> Result<Vec<Ours>> {
-        let Desk { store, client, .. } = self.desk;
-        let blobs = standing.about.ours.iter().map(|layer| layer.blob.clone()).collect();
-        let blobs: Vec<Blob> = fetched(blobs, client, store).await?;
-        tokio::task::block_in_place(|| {
-            let each = blobs.iter().zip(&standing.about.ours);
-            each.map(|(blob, layer)| {
-                let facts = facts::layer_facts(blob, &layer.diff_id, store)?;
-                Ok(Ours { title: layer.title.clone(), facts })
-            })
-            .collect()
-        })
     }
 
     /// What the check finds in an image.
