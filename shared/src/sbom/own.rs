@@ -85,6 +85,8 @@ impl Bill {
 #[cfg(test)]
 mod tests {
     use super::super::{Kind, Purl};
+    use std::slice;
+
     use super::*;
     use crate::oci::Digest;
 
@@ -130,8 +132,9 @@ mod tests {
         };
         let of = |supplier: &str| Component { supplier: Some(supplier.into()), ..part("zlib") };
         let (base, own) = (of("base"), of("own"));
-        let (none, old, same) = (holding(&[]), holding(&[base.clone()]), holding(&[own.clone()]));
-        let plain = holding(&[own.clone()]).beyond(&none);
+        let (none, old, same) =
+            (holding(&[]), holding(slice::from_ref(&base)), holding(slice::from_ref(&own)));
+        let plain = holding(slice::from_ref(&own)).beyond(&none);
         assert!(plain.is_named_alike(&none, &none) && plain.is_named_alike(&none, &same));
         assert!(!plain.is_named_alike(&none, &old), "it would be marked now");
         let marked = holding(&[base, own]).beyond(&old);
