@@ -25,7 +25,6 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::ValueEnum as _;
 use containerize_core::event::Events;
-use containerize_core::sink::Daemon;
 use containerize_core::story::{self, Outcome, Pinning};
 use containerize_core::system::limits;
 use containerize_core::{Error, Kind, config, interrupt, redact};
@@ -136,38 +135,25 @@ fn run_build(arguments: &BuildArgs, front_end: &FrontEnd, task: Task) -> ExitCod
 
 fn run_container(arguments: &RunArgs, front_end: &FrontEnd) -> ExitCode {
     let (events, screen) = start_events(&arguments.build.say.show, front_end);
-    let work = || -> anyhow::Result<Option<(Option<Daemon>, Outcome)>> {
-        let request = run::request(arguments, front_end)?;
-        let engine = request.load.first().copied();
-        Ok(in_runtime(run_task(request, Task::Build, &events))?.map(|outcome| (engine, outcome)))
-    };
+    let json = arguments.build.say.format == PrintFormat::Json;
+    let work = || in_runtime(run_task(run::request(arguments, front_end)?, Task::Build, &events));
     let told = work();
     screen.flush();
-    let json = arguments.build.say.format == PrintFormat::Json;
     match told {
-        Ok(Some((Some(engine), Outcome::Built(delivered)))) => {
-            if delivered.iter().any(|image| !image.references.is_empty()) {
-                // What was pushed is a result, but standard output is the program's.
-                let _ = write!(anstream::stderr(), "{}", render::text(&Outcome::Built(delivered.clone())));
-            }
-            let loaded = delivered.iter().find_map(|image| image.loaded.as_ref());
-            let started = loaded.ok_or_else(|| {
-                Error::usage("the image has no name by which the engine could run it")
-                    .hint("give it one with --tag")
-            });
-            let ended = started.and_then(|loaded| {
-                events.step("Running", format!("{} in {}", loaded.name, engine.program()));
+        Ok(Some(outcome @ Outcome::Built(_))) => {
+            let started = run::loaded(&outcome).and_then(|loaded| {
+                events.step("Running", format!("{} in {}", loaded.name, loaded.engine.program()));
                 screen.flush();
-                run::start(engine, loaded, arguments)
+                run::start(loaded, arguments)
             });
-            ended.unwrap_or_else(|error| finish(Err(error.into()), json, front_end))
+            started.unwrap_or_else(|error| finish(Err(error.into()), json, front_end))
         }
         // A plan, which is all that was asked for.
         told => {
             let text = |outcome| {
                 if json { render::json(&outcome, &screen.warnings()) } else { render::text(&outcome) }
             };
-            finish(told.map(|told| told.map(|(_, outcome)| text(outcome))), json, front_end)
+            finish(told.map(|told| told.map(text)), json, front_end)
         }
     }
 }

@@ -147,6 +147,13 @@ pub(crate) fn error_text(error: &Error, front_end: &FrontEnd) -> String {
     text
 }
 
+/// An image by its name, and by what that leads to in the place of a digest that the name may have.
+pub(crate) fn with_digest(image: &str, digest: Option<&Digest>) -> String {
+    let name = image.rsplit_once("@sha256:").map_or(image, |(name, _)| name);
+    let digest = digest.map(|digest| format!("@{digest}")).unwrap_or_default();
+    format!("{name}{digest}")
+}
+
 /// A size for people.
 pub(crate) fn bytes(count: u64) -> String {
     let mut size = count as f64;

@@ -1,24 +1,24 @@
 //! `run`: what was built and loaded into an engine is run by it, in the place of this program.
 
 use std::ffi::{OsStr, OsString};
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::{Command, ExitCode};
 
 use containerize_core::oci::Platform;
 use containerize_core::sink::Daemon;
-use containerize_core::story::{Loaded, Request};
+use containerize_core::story::{Loaded, Outcome, Request};
 use containerize_core::system::programs;
 use containerize_core::{Error, Result};
 
 use crate::cli::{BuildArgs, PrintFormat, RunArgs};
 use crate::front_end::FrontEnd;
-use crate::request;
+use crate::{render, request};
 
 /// The request of the build, whose image goes into one engine.
 ///
 /// # Errors
-/// Usage: there is no engine, or several are named; standard output is wanted for something else than the program; a file of
-/// variables is not there. Else as that of a build.
+/// Usage: no engine is there, or several are named; the call wants standard output for itself; a file of variables is missing.
+/// Others as for a build.
 pub(crate) fn request(arguments: &RunArgs, front_end: &FrontEnd) -> Result<Request> {
     let BuildArgs { target, say, dry_run, .. } = &arguments.build;
     if say.format == PrintFormat::Json && !dry_run || target.output.iter().any(|output| output.is_stream()) {
@@ -59,17 +59,31 @@ fn engine(is_there: impl Fn(&str) -> bool) -> Result<Daemon> {
     })
 }
 
+/// What of a build's outcome can be run. What was pushed is said on standard error: standard output is the program's.
+///
+/// # Errors
+/// Usage: the image has no name.
+pub(crate) fn loaded(outcome: &Outcome) -> Result<&Loaded> {
+    let Outcome::Built(delivered) = outcome else { return Err(Error::bug("nothing was built")) };
+    if delivered.iter().any(|image| !image.references.is_empty()) {
+        let _ = write!(anstream::stderr(), "{}", render::text(outcome));
+    }
+    delivered.iter().find_map(|image| image.loaded.as_ref()).ok_or_else(|| {
+        Error::usage("the image has no name by which the engine could run it").hint("give it one with --tag")
+    })
+}
+
 /// Runs an image. On Unix the engine takes the place of this program, so that its signals, its terminal and its exit code
 /// are the container's.
 ///
 /// # Errors
 /// When the engine cannot be started.
-pub(crate) fn start(engine: Daemon, loaded: &Loaded, arguments: &RunArgs) -> Result<ExitCode> {
+pub(crate) fn start(loaded: &Loaded, arguments: &RunArgs) -> Result<ExitCode> {
     let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    let mut command = Command::new(engine.program());
-    command.args(words(engine, loaded, arguments, is_terminal));
-    replace(&mut command)
-        .map_err(|error| Error::usage(format!("{} cannot be started", engine.program())).because(error))
+    let program = loaded.engine.program();
+    let mut command = Command::new(program);
+    command.args(words(loaded, arguments, is_terminal));
+    replace(&mut command).map_err(|error| Error::usage(format!("{program} cannot be started")).because(error))
 }
 
 #[cfg(unix)]
@@ -85,12 +99,7 @@ fn replace(command: &mut Command) -> std::io::Result<ExitCode> {
 }
 
 /// The words of the engine's `run`.
-pub(crate) fn words(
-    engine: Daemon,
-    loaded: &Loaded,
-    arguments: &RunArgs,
-    is_terminal: bool,
-) -> Vec<OsString> {
+fn words(loaded: &Loaded, arguments: &RunArgs, is_terminal: bool) -> Vec<OsString> {
     // A name may have moved since; what it means elsewhere is never run.
     let mut words: Vec<OsString> = ["run", "--rm", "--interactive", "--pull=never"].map(Into::into).into();
     if is_terminal {
@@ -109,7 +118,7 @@ pub(crate) fn words(
     words.extend(arguments.env_file.iter().map(|file| with("--env-file=", file.as_os_str())));
     if arguments.read_only {
         words.push("--read-only".into());
-        if engine == Daemon::Podman {
+        if loaded.engine == Daemon::Podman {
             // Otherwise it lays writable folders over some that production does not have.
             words.push("--read-only-tmpfs=false".into());
         }
@@ -161,8 +170,8 @@ mod tests {
         let cli = Cli::read(typed, FrontEnd::default()).expect("flags");
         let Some(Verb::Run(arguments)) = cli.verb else { panic!("not run") };
         let ports = ports.iter().map(|&port| port.to_owned()).collect();
-        let loaded = Loaded { name: "app:1".parse().expect("a name"), ports };
-        let words = words(engine, &loaded, &arguments, false);
+        let loaded = Loaded { engine, name: "app:1".parse().expect("a name"), ports };
+        let words = words(&loaded, &arguments, false);
         words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 

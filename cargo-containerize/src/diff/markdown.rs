@@ -51,7 +51,7 @@ fn overview(page: &mut Page, found: &Diff) {
             return vec![platform, "the same image".into()];
         };
         let growth = &changes.growth;
-        let sizes = Sides { from: growth.from, to: growth.to };
+        let sizes = growth.sizes;
         vec![
             platform,
             format!("{} → {}{}", bytes(sizes.from), bytes(sizes.to), words::measured(growth)),
@@ -82,9 +82,8 @@ fn sections(page: &mut Page, one: &PlatformDiff, changes: &Changes) {
     let Changes { growth, packages, files, configuration, .. } = changes;
     if !growth.parts.is_empty() {
         let rows = growth.parts.iter().map(|part| {
-            let sizes = Sides { from: part.from, to: part.to };
-            let Sides { from, to } = sizes.map(bytes);
-            vec![words::cause_text(&part.cause, code), from, to, words::difference(sizes)]
+            let Sides { from, to } = part.sizes.map(bytes);
+            vec![words::cause_text(&part.cause, code), from, to, words::difference(part.sizes)]
         });
         page.section(
             &format!("{platform}: growth by cause{}", words::measured(growth)),
@@ -97,9 +96,14 @@ fn sections(page: &mut Page, one: &PlatformDiff, changes: &Changes) {
             let installed = package.installed.as_ref().map(Option::as_ref);
             let versions = installed.map(|one| one.map(|one| code(&one.version)).unwrap_or_default());
             let licences = words::licences(package).map(|licence| licence.map(code));
-            let sizes = installed.map(|one| one.map_or(0, |one| one.size));
             let name = format!("{} ({})", code(&package.name), package.kind.word());
-            vec![name, versions.from, versions.to, words::arrow(licences, "→"), words::difference(sizes)]
+            vec![
+                name,
+                versions.from,
+                versions.to,
+                words::arrow(licences, "→"),
+                words::difference(package.sizes()),
+            ]
         });
         let summary = format!("{platform}: packages ({})", words::counts(packages.counts));
         page.section(&summary, &["package", "from", "to", "licence", "#growth"], rows);
@@ -111,10 +115,9 @@ fn sections(page: &mut Page, one: &PlatformDiff, changes: &Changes) {
         let summary = format!("{platform}: files ({})", words::counts(files.counts));
         page.section(&summary, &["of", "files", "#growth"], rows);
         let rows = files.list.iter().map(|file| {
-            let sizes = file.states.as_ref().map(|state| state.as_ref().map_or(0, |state| state.size));
             let why = words::aspects(file);
             let change = if why.is_empty() { words::change(file.change).to_owned() } else { why };
-            vec![code(&words::front_cut(&file.path, LONGEST)), change, words::difference(sizes)]
+            vec![code(&words::front_cut(&file.path, LONGEST)), change, words::difference(file.sizes())]
         });
         page.section(
             &format!("{platform}: the largest of these files"),
@@ -124,8 +127,9 @@ fn sections(page: &mut Page, one: &PlatformDiff, changes: &Changes) {
     }
     if !configuration.list.is_empty() {
         let rows = configuration.list.iter().map(|one| {
-            let name = one.name.as_ref().filter(|_| !matches!(one.key, "ports" | "volumes"));
-            let key = name.map_or_else(|| one.key.to_owned(), |name| format!("{} {}", one.key, code(name)));
+            let key = one
+                .own_name()
+                .map_or_else(|| one.key.to_owned(), |name| format!("{} {}", one.key, code(name)));
             let values = one.values.as_ref().map(|value| value.as_deref().map(code).unwrap_or_default());
             vec![key, values.from, values.to]
         });

@@ -61,7 +61,7 @@ fn facts(changes: &Changes) -> String {
         let Sides { from, to } = sizes.map(bytes);
         format!("{from} → {to}")
     };
-    let grown = words::with_part(Sides { from: growth.from, to: growth.to });
+    let grown = words::with_part(growth.sizes);
     facts_list(&[
         ("stored", arrow(totals.map(|totals| totals.stored))),
         ("unpacked", arrow(totals.map(|totals| totals.unpacked))),
@@ -92,10 +92,10 @@ fn base_text(change: &BaseChange) -> String {
 
 fn tables(changes: &Changes) -> String {
     let Changes { growth, layers, packages, files, configuration, .. } = changes;
-    let parts = growth.parts.iter().map(|part| {
-        let sizes = Sides { from: part.from, to: part.to };
-        cause(words::cause(&part.cause)).into_iter().chain(sized(sizes)).collect()
-    });
+    let parts = growth
+        .parts
+        .iter()
+        .map(|part| cause(words::cause(&part.cause)).into_iter().chain(sized(part.sizes)).collect());
     let layers =
         [("removed", &layers.removed), ("added", &layers.added)].into_iter().flat_map(|(word, all)| {
             all.iter().map(move |layer| {
@@ -124,20 +124,15 @@ fn tables(changes: &Changes) -> String {
             &versions.to,
             licence,
         ];
-        named
-            .map(Cell::text)
-            .into_iter()
-            .chain(sized(installed.map(|one| one.map_or(0, |one| one.size))))
-            .collect()
+        named.map(Cell::text).into_iter().chain(sized(package.sizes())).collect()
     });
     let sums = files.causes.iter().map(|sum| {
         let counts = Cell::shown_as(words::counts(sum.counts), sum.counts.all().into());
         cause(words::cause(&sum.cause)).into_iter().chain([counts]).chain(sized(sum.sizes)).collect()
     });
     let files = files.list.iter().map(|file| {
-        let sizes = file.states.as_ref().map(|state| state.as_ref().map_or(0, |state| state.size));
         let named = [words::change(file.change), &file.path, &words::aspects(file)].map(Cell::text);
-        named.into_iter().chain(sized(sizes)).collect()
+        named.into_iter().chain(sized(file.sizes())).collect()
     });
     let settings = configuration.list.iter().map(|one| {
         let values = one.values.as_ref().map(|value| value.clone().unwrap_or_default());

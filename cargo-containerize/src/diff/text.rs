@@ -10,7 +10,7 @@ use containerize_core::inspect::{
 
 use super::{Judged, words};
 use crate::columns::{LINE, cut, plural};
-use crate::render::bytes;
+use crate::render::{bytes, with_digest};
 
 /// Columns before the sizes.
 const NAME: usize = 62;
@@ -40,9 +40,7 @@ fn differing(found: &Diff, most: usize) -> String {
     let mut text = String::new();
     let Sides { from, to } = &found.images;
     for (word, image, digest) in [("from", from, found.digests.from), ("to", to, found.digests.to)] {
-        let digest = digest.map(|digest| format!("@{digest}")).unwrap_or_default();
-        let name = image.rsplit_once("@sha256:").map_or(image.as_str(), |(name, _)| name);
-        let _ = writeln!(text, "{word:<4}  {name}{digest}");
+        let _ = writeln!(text, "{word:<4}  {}", with_digest(image, digest.as_ref()));
     }
     for (word, platforms) in [("from", &found.only.from), ("to", &found.only.to)] {
         if !platforms.is_empty() {
@@ -158,13 +156,12 @@ fn growth(text: &mut String, growth: &Growth, most: usize) {
     let title = format!("growth by cause{}", words::measured(growth));
     head(text, &title, ["from", "to", "growth"]);
     for part in growth.parts.iter().take(most) {
-        let sizes = Sides { from: part.from, to: part.to };
-        let shown = sizes.map(bytes);
+        let shown = part.sizes.map(bytes);
         line(
             text,
             None,
             &words::cause_text(&part.cause, str::to_owned),
-            [&shown.from, &shown.to, &words::difference(sizes)],
+            [&shown.from, &shown.to, &words::difference(part.sizes)],
         );
     }
     more_causes(text, growth.parts.iter().map(|part| &part.cause), most);
@@ -231,8 +228,7 @@ fn configuration(text: &mut String, changes: &SettingChanges, most: usize) {
     }
     let _ = writeln!(text, "\n  {BOLD}configuration: {}{BOLD:#}", words::counts(changes.counts));
     for one in changes.list.iter().take(most) {
-        let name = one.name.as_ref().filter(|_| !matches!(one.key, "ports" | "volumes"));
-        let label = name.map_or_else(|| one.key.to_owned(), |name| format!("{} {name}", one.key));
+        let label = one.own_name().map_or_else(|| one.key.to_owned(), |name| format!("{} {name}", one.key));
         let label = format!("{} {}", sign(one.change), cut(&label, 40));
         let start = format!("   {label} = ");
         // Signs carry colours, which take no room.

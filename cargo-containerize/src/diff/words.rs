@@ -34,13 +34,13 @@ pub(super) fn with_part(sizes: Sides<u64>) -> String {
 
 /// How much an image has grown that is too large, so that it is seen to be more than the limit.
 pub(super) fn grown(growth: &Growth, limit: GrowthLimit) -> String {
-    let Growth { from, to, .. } = growth;
-    let by = to.saturating_sub(*from);
+    let Sides { from, to } = growth.sizes;
+    let by = to.saturating_sub(from);
     let shown = match limit {
         GrowthLimit::Bytes(limit) if bytes(by) == bytes(limit) => format!("{by} B"),
         _ => bytes(by),
     };
-    let part = Some(*from).filter(|from| *from > 0).and_then(|from| percentage(by, from, limit));
+    let part = Some(from).filter(|from| *from > 0).and_then(|from| percentage(by, from, limit));
     let part = part.map(|part| format!(" ({part}%)")).unwrap_or_default();
     format!("{shown}{}{part}", measured(growth))
 }
@@ -198,8 +198,9 @@ mod tests {
 
     #[test]
     fn growth_beyond_a_limit_does_not_look_like_the_limit() {
-        let told =
-            |from, to, limit| grown(&Growth { of: Measure::Stored, from, to, parts: Vec::new() }, limit);
+        let told = |from, to, limit| {
+            grown(&Growth { of: Measure::Stored, sizes: Sides { from, to }, parts: Vec::new() }, limit)
+        };
         let five = GrowthLimit::Millionths(50_000);
         assert_eq!(told(1_000_000, 1_100_000, five), "97.7 KiB (10.0%)");
         assert_eq!(told(1_000_000, 1_050_010, five), "48.8 KiB (5.001%)");

@@ -12,7 +12,7 @@ use containerize_core::words::Command;
 
 use crate::columns::{LINE, cut, plural};
 use crate::front_end::Speech;
-use crate::render::bytes;
+use crate::render::{bytes, with_digest};
 
 /// Columns before the sizes.
 const NAME: usize = 58;
@@ -21,9 +21,7 @@ const DIM: Style = Style::new().dimmed();
 
 /// All of it; with `verbose` more of each list.
 pub(super) fn text(found: &Inspection, verbose: bool, speech: &Speech) -> String {
-    let digest = found.digest.as_ref().map(|digest| format!("@{digest}")).unwrap_or_default();
-    let name = found.image.rsplit_once("@sha256:").map_or(found.image.as_str(), |(name, _)| name);
-    let mut text = format!("{name}{digest}\n");
+    let mut text = format!("{}\n", with_digest(&found.image, found.digest.as_ref()));
     for view in &found.platforms {
         platform(&mut text, view, verbose);
     }

@@ -23,7 +23,7 @@ use crate::interrupt;
 use crate::oci::{ImageConfig, Platform, Reference};
 use crate::plan::Plan;
 use crate::registry::{Credentials, Explicit};
-use crate::sink::{self, Output};
+use crate::sink::{self, Daemon, Output};
 use crate::words;
 use crate::words::{Command, flag};
 
@@ -149,7 +149,7 @@ async fn deliver(
         for set in &chosen {
             sink::Loader { client, store, events }.load(*daemon, &names(set, None), set).await?;
         }
-        loaded = chosen.iter().map(in_engine).collect();
+        loaded = chosen.iter().map(|set| in_engine(*daemon, set)).collect();
     }
     let mut loaded = loaded.into_iter();
     let asking = sets.iter().filter(|_| request.push).map(|set| sink::ask(client, set));
@@ -187,10 +187,10 @@ async fn deliver(
 }
 
 /// What an engine has that was given this set.
-fn in_engine(set: &ImageSet) -> Option<Loaded> {
+fn in_engine(engine: Daemon, set: &ImageSet) -> Option<Loaded> {
     let name = names(set, None).into_iter().next()?;
     let config: ImageConfig = serde_json::from_reader(set.images.first()?.config.open().ok()?).ok()?;
-    Some(Loaded { name, ports: config.config.exposed_ports.into_keys().collect() })
+    Some(Loaded { engine, name, ports: config.config.exposed_ports.into_keys().collect() })
 }
 
 fn platform_result(image: &crate::image::Image) -> PlatformResult {

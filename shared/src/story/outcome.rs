@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::moved::Moved;
 use crate::oci::{Digest, Platform, Reference};
 use crate::plan::Plan;
+use crate::sink::Daemon;
 
 /// What came of a call.
 #[derive(Debug)]
@@ -70,6 +71,8 @@ pub struct Delivered {
 /// An image in a local engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
+    /// Which one has it, and can run it.
+    pub engine: Daemon,
     /// A name that it has there.
     pub name: Reference,
     /// The ports that it declares, such as `8080/tcp`.

@@ -6,8 +6,7 @@ use containerize_tests::program::{Done, Project};
 use containerize_tests::registry::{Phase, TestRegistry};
 use serde_json::{Value, json};
 
-use super::MAIN;
-use super::remote::{digest, packed, put_in, shop};
+use super::remote::{change, digest, packed, put_in, shop};
 use super::trusted::key;
 
 const BASES: &str = "me/bases";
@@ -82,7 +81,7 @@ fn machines_that_name_it_never_read_the_base() {
     assert_eq!((digest(&done), read), (digest(&right), 0), "{}", done.shown());
     assert!(done.stderr().contains("Found the contents of bases in"), "{}", done.shown());
     // All that a check of another image asks is there as well.
-    fleet.project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
+    change(&fleet.project, "changed");
     let (changed, read) = fleet.push("two", &[], "[]");
     assert_eq!(read, 0, "{}", changed.shown());
     let (without, read) = fleet.push("three", &["--no-remote-cache"], "[]");

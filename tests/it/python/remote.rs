@@ -31,6 +31,18 @@ pub(super) fn shop() -> Project {
     project
 }
 
+/// Adds a line to the project's source.
+pub(super) fn change(project: &Project, line: &str) {
+    project.write(&[("main.py", &format!("{MAIN}\n# {line}\n"))]);
+}
+
+/// Flags with which a call signs, by a key that it puts into the project.
+pub(super) fn signing(project: &Project) -> [&'static str; 2] {
+    let key = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/trust/plain.key");
+    std::fs::copy(key, project.at("my.key")).expect("copied");
+    ["--sign-key", "my.key"]
+}
+
 /// Puts the wheel where the project's lock says it is.
 pub(super) fn lock(project: &Project, wheel: &Wheel) {
     let hash = wheel.write(&project.at("wheels"));
@@ -157,7 +169,7 @@ fn a_clean_machine_needs_no_wheel_whose_layer_is_there() {
     assert_eq!(registry.count(Phase::PutBlob), uploads, "nothing is new, so nothing is sent");
 
     // Another line of the source, on a third machine, under another tag.
-    project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
+    change(&project, "changed");
     let changed = push(&project, &registry, "three", &["-t", "2"]).succeed();
     assert_ne!(digest(&changed), digest(&first));
     assert!(!changed.stderr().contains(NOTE), "{}", changed.shown());
@@ -182,7 +194,7 @@ fn a_machine_that_had_nothing_to_do_tells_all_that_others_need() {
     // Nothing is asked of what is in the layers now, since the verdict on them is known.
     push(&project, &registry, "one", &[]).succeed();
     without_wheels(&project);
-    project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
+    change(&project, "changed");
     let changed = push(&project, &registry, "two", &["-t", "2"]).succeed();
     assert!(!changed.stderr().contains(NOTE), "{}", changed.shown());
 }
@@ -191,7 +203,7 @@ fn a_machine_that_had_nothing_to_do_tells_all_that_others_need() {
 fn the_image_is_the_same_with_the_cache_and_without() {
     let (project, registry) = (shop(), TestRegistry::open());
     push(&project, &registry, "one", &[]).succeed();
-    project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
+    change(&project, "changed");
     let with = push(&project, &registry, "two", &[]).succeed();
     let without = push(&project, &registry, "three", &["--no-remote-cache"]).succeed();
     assert_eq!(digest(&with), digest(&without));
@@ -203,7 +215,7 @@ fn the_image_is_the_same_with_the_cache_and_without() {
 fn layers_that_the_registry_has_lost_are_made_again() {
     let (project, registry) = (shop(), TestRegistry::open());
     push(&project, &registry, "one", &[]).succeed();
-    project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
+    change(&project, "changed");
     registry.inject(Fault::Forgets.on(Phase::PutManifest));
     let done = push(&project, &registry, "two", &[]).succeed();
     let (_, manifest) = registry.manifest("me/app", "1").expect("the image");
@@ -217,9 +229,7 @@ fn layers_that_the_registry_has_lost_are_made_again() {
 #[test]
 fn who_signs_believes_only_what_the_same_signer_has_written() {
     let (project, registry) = (shop(), TestRegistry::open());
-    let key = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/trust");
-    std::fs::copy(key.join("plain.key"), project.at("my.key")).expect("copied");
-    let sign = ["--sign-key", "my.key"];
+    let sign = signing(&project);
     push(&project, &registry, "unsigned", &[]).succeed();
     let first = push(&project, &registry, "one", &sign).succeed();
     assert!(!first.stderr().contains("Found the results"), "nobody has signed it: {}", first.shown());
@@ -301,7 +311,7 @@ fn a_hook_that_fails_ends_the_call_and_none_is_run_twice() {
     };
     push(&project, &registry, "one", &[]).succeed();
     let (_, before) = registry.manifest("me/app", "1").expect("the image");
-    project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
+    change(&project, "changed");
     hooks("echo pre>> out.log && exit 3", "echo post>> out.log");
     push(&project, &registry, "two", &[]).fail();
     assert_eq!(registry.manifest("me/app", "1").expect("the image").1, before, "nothing is pushed");
@@ -348,7 +358,7 @@ fn machines_that_write_one_after_the_other_lose_nothing() {
     let number = |pages: &[Value]| pages[0]["entries"].as_array().expect("entries").len();
     let before = number(&pages(&registry, TAG));
     // It has all that it needs in its own cache, and so has not looked what is there.
-    project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
+    change(&project, "changed");
     push(&project, &registry, "one", &[]).succeed();
     assert!(number(&pages(&registry, TAG)) > before, "what was there stays");
     // Something of somebody else stays, too.
@@ -356,7 +366,7 @@ fn machines_that_write_one_after_the_other_lose_nothing() {
         "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "application/vnd.containerize.cache.v2",
         "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": sha256(b"{}"), "size": 2}, "layers": [],
     }).to_string());
-    project.write(&[("main.py", &format!("{MAIN}\n# changed again\n"))]);
+    change(&project, "changed again");
     let done = push(&project, &registry, "one", &[]).succeed();
     assert!(done.stderr().contains("is not a cache that this version can read"), "{}", done.shown());
     let (_, kept) = registry.manifest("me/app", TAG).expect("the other");
@@ -371,7 +381,7 @@ fn a_changed_line_is_added_beside_the_pages_and_read_without_a_request() {
     assert!(layers(&registry, TAG, ".changes.").is_empty());
     let mut last = None;
     for (number, machine) in ["two", "three", "four"].into_iter().enumerate() {
-        project.write(&[("main.py", &format!("{MAIN}\n# changed {number}\n"))]);
+        change(&project, &format!("changed {number}"));
         last = Some(push(&project, &registry, machine, &[]).succeed());
         assert_eq!(layers(&registry, TAG, ".page."), before, "the pages stay as they are");
         let changes = layers(&registry, TAG, ".changes.");
@@ -388,7 +398,7 @@ fn a_changed_line_is_added_beside_the_pages_and_read_without_a_request() {
     let blobs = seen.iter().filter(|seen| seen.method == "GET" && seen.path.contains("/blobs/")).count();
     assert_eq!(blobs, 1, "the first page alone: {seen:?}");
     assert!(seen.iter().all(|seen| seen.method != "PUT"), "nothing is new: {seen:?}");
-    project.write(&[("main.py", &format!("{MAIN}\n# changed 0\n"))]);
+    change(&project, "changed 0");
     let back = push(&project, &registry, "six", &[]).succeed();
     assert!(!back.stderr().contains(NOTE), "{}", back.shown());
     assert_eq!(layers(&registry, TAG, ".page."), before);
@@ -397,11 +407,9 @@ fn a_changed_line_is_added_beside_the_pages_and_read_without_a_request() {
 #[test]
 fn changes_are_held_to_their_digest_and_to_the_signature() {
     let (project, registry) = (shop(), TestRegistry::open());
-    let key = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/trust");
-    std::fs::copy(key.join("plain.key"), project.at("my.key")).expect("copied");
-    let sign = ["--sign-key", "my.key"];
+    let sign = signing(&project);
     push(&project, &registry, "one", &sign).succeed();
-    project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
+    change(&project, "changed");
     let right = push(&project, &registry, "two", &sign).succeed();
     let seen = registry.requests();
     let tags = seen.iter().filter(|seen| seen.method == "PUT" && seen.path.contains("containerize-cache-"));
@@ -459,7 +467,7 @@ fn changes_are_held_to_their_digest_and_to_the_signature() {
 fn much_that_is_new_becomes_part_of_the_pages_with_what_was_added_before() {
     let (project, registry) = (shop(), TestRegistry::open());
     push(&project, &registry, "one", &[]).succeed();
-    project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
+    change(&project, "changed");
     let changed = push(&project, &registry, "two", &[]).succeed();
     assert_eq!(layers(&registry, TAG, ".changes.").len(), 1);
     let before = pages(&registry, TAG);
@@ -488,7 +496,7 @@ fn much_that_is_new_becomes_part_of_the_pages_with_what_was_added_before() {
 fn a_cache_whose_parts_the_registry_has_lost_is_written_anew() {
     let (project, registry) = (shop(), TestRegistry::open());
     push(&project, &registry, "one", &[]).succeed();
-    project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
+    change(&project, "changed");
     push(&project, &registry, "two", &[]).succeed();
     for (number, kind) in [".page.", ".changes."].into_iter().enumerate() {
         let (_, manifest) = registry.manifest("me/app", TAG).expect("a cache");
@@ -499,12 +507,12 @@ fn a_cache_whose_parts_the_registry_has_lost_is_written_anew() {
             }
         }
         registry.put_manifest("me/app", TAG, MANIFEST, manifest.to_string());
-        project.write(&[("main.py", &format!("{MAIN}\n# changed again {number}\n"))]);
+        change(&project, &format!("changed again {number}"));
         let poor = push(&project, &registry, &format!("poor{number}"), &[]).succeed();
         assert!(!poor.stderr().contains("was not written"), "{}", poor.shown());
         let next = push(&project, &registry, &format!("next{number}"), &[]).succeed();
         assert!(next.stderr().contains("Found the results"), "{}", next.shown());
-        project.write(&[("main.py", &format!("{MAIN}\n# and again {number}\n"))]);
+        change(&project, &format!("and again {number}"));
         push(&project, &registry, &format!("last{number}"), &[]).succeed();
     }
 }
@@ -562,7 +570,7 @@ fn it_is_on_by_itself_where_ci_is_set() {
     plain("");
     plain("false");
     assert!(registry.manifest("me/app", TAG).is_none());
-    project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
+    change(&project, "changed");
     plain("true");
     assert!(registry.manifest("me/app", TAG).is_some());
 }

@@ -6,8 +6,7 @@ use containerize_tests::program::{Call, Project};
 use containerize_tests::registry::TestRegistry;
 use serde_json::json;
 
-use super::MAIN;
-use super::remote::{TAG, digest, packed, pages, push, put, shop, without_wheels};
+use super::remote::{TAG, change, digest, packed, pages, push, put, shop, without_wheels};
 
 pub(super) fn key(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/trust").join(name).display().to_string()
@@ -44,7 +43,7 @@ fn who_signs_believes_another_signer_whom_the_settings_name() {
     assert_eq!(digest(&friend), digest(&first));
 
     // The second page, which only a change asks for, comes from them too.
-    project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
+    change(&project, "changed");
     registry.put_manifest("me/app", &signers_tag(&registry), "application/json", "{}");
     let changed = trusting(&project, &registry, "four", "other.key", &trust).succeed();
     assert!(!changed.stderr().contains("did not serve"), "{}", changed.shown());

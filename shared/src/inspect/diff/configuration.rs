@@ -43,6 +43,18 @@ pub struct SettingChange {
     pub values: Sides<Option<String>>,
 }
 
+impl SettingChange {
+    /// The name, where it is not the value itself.
+    pub fn own_name(&self) -> Option<&str> {
+        self.name.as_deref().filter(|_| !is_list(self.key))
+    }
+}
+
+/// Whether a key has a list, whose values are their own names.
+fn is_list(key: &str) -> bool {
+    matches!(key, "ports" | "volumes")
+}
+
 pub(super) fn changes(configs: Sides<&ImageConfig>) -> SettingChanges {
     let Sides { from, to } = configs.map(by_name);
     let mut all = SettingChanges::default();
@@ -69,8 +81,7 @@ pub(super) fn changes(configs: Sides<&ImageConfig>) -> SettingChanges {
 fn by_name(config: &ImageConfig) -> BTreeMap<(&'static str, Option<Cow<'_, str>>), Row<'_>> {
     let all = rows(config).into_iter().chain(further_rows(config));
     let named = all.map(|row| {
-        let is_item = matches!(row.key, "ports" | "volumes");
-        let name = if is_item { Some(row.value.clone()) } else { row.name.map(Cow::Borrowed) };
+        let name = if is_list(row.key) { Some(row.value.clone()) } else { row.name.map(Cow::Borrowed) };
         ((row.key, name), row)
     });
     named.collect()

@@ -83,6 +83,13 @@ pub struct FileChange {
     pub states: Sides<Option<FileState>>,
 }
 
+impl FileChange {
+    /// Bytes of it in each image.
+    pub fn sizes(&self) -> Sides<u64> {
+        self.states.as_ref().map(|state| state.as_ref().map_or(0, |state| state.size))
+    }
+}
+
 /// What there is at a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -21,10 +21,9 @@ const MOST_PARTS: usize = 200;
 pub struct Growth {
     /// Which bytes are counted.
     pub of: Measure,
-    /// Those of the first image.
-    pub from: u64,
-    /// Those of the second.
-    pub to: u64,
+    /// How many each image has.
+    #[serde(flatten)]
+    pub sizes: Sides<u64>,
     /// What they are of, in layers that only one image has: the largest difference first.
     pub parts: Vec<GrowthPart>,
 }
@@ -46,10 +45,9 @@ pub struct GrowthPart {
     /// What takes the bytes.
     #[serde(flatten)]
     pub cause: Cause,
-    /// Bytes of it in the first image.
-    pub from: u64,
-    /// Bytes of it in the second.
-    pub to: u64,
+    /// Bytes of it in each image.
+    #[serde(flatten)]
+    pub sizes: Sides<u64>,
 }
 
 pub(super) fn of(sides: Sides<&Laid>) -> Growth {
@@ -58,14 +56,13 @@ pub(super) fn of(sides: Sides<&Laid>) -> Growth {
         Measure::Stored => shared(sides, |layer| layer.digest),
         Measure::Unpacked => shared(sides, |layer| layer.diff_id),
     };
-    let mut all: BTreeMap<Cause, (u64, u64)> = BTreeMap::new();
-    divide(sides.from, measure, &is_shared.from, |cause, bytes| all.entry(cause).or_default().0 += bytes);
-    divide(sides.to, measure, &is_shared.to, |cause, bytes| all.entry(cause).or_default().1 += bytes);
-    let parts = all.into_iter().filter(|(_, (from, to))| from != to);
-    let parts = parts.map(|(cause, (from, to))| GrowthPart { cause, from, to }).collect();
-    let Sides { from, to } =
-        sides.map(|laid| (0..laid.layers.len()).map(|at| bytes(laid, measure, at)).sum());
-    Growth { of: measure, from, to, parts: largest(parts) }
+    let mut all: BTreeMap<Cause, Sides<u64>> = BTreeMap::new();
+    divide(sides.from, measure, &is_shared.from, |cause, bytes| all.entry(cause).or_default().from += bytes);
+    divide(sides.to, measure, &is_shared.to, |cause, bytes| all.entry(cause).or_default().to += bytes);
+    let parts = all.into_iter().filter(|(_, sizes)| sizes.from != sizes.to);
+    let parts = parts.map(|(cause, sizes)| GrowthPart { cause, sizes }).collect();
+    let sizes = sides.map(|laid| (0..laid.layers.len()).map(|at| bytes(laid, measure, at)).sum());
+    Growth { of: measure, sizes, parts: largest(parts) }
 }
 
 /// Images whose layers are compressed, and images whose layers are not, say nothing about each other.
@@ -126,14 +123,16 @@ fn portions(bytes: u64, parts: Vec<(Cause, u64)>) -> Vec<(Cause, u64)> {
 
 /// The largest differences, and all others as one.
 fn largest(mut parts: Vec<GrowthPart>) -> Vec<GrowthPart> {
-    let by = |part: &GrowthPart| std::cmp::Reverse(part.from.abs_diff(part.to));
+    let by = |part: &GrowthPart| std::cmp::Reverse(part.sizes.from.abs_diff(part.sizes.to));
     parts.sort_by(|a, b| (by(a), &a.cause).cmp(&(by(b), &b.cause)));
     if parts.len() > MOST_PARTS {
         let rest = parts.split_off(MOST_PARTS - 1);
         parts.push(GrowthPart {
             cause: Cause::of(Sort::Rest, format!("{} more", rest.len())),
-            from: rest.iter().map(|part| part.from).sum(),
-            to: rest.iter().map(|part| part.to).sum(),
+            sizes: Sides {
+                from: rest.iter().map(|part| part.sizes.from).sum(),
+                to: rest.iter().map(|part| part.sizes.to).sum(),
+            },
         });
     }
     parts
@@ -157,12 +156,15 @@ mod tests {
 
     #[test]
     fn causes_are_bounded_and_add_up() {
-        let part = |at: u64| GrowthPart { cause: Cause::of(Sort::Files, at.to_string()), from: 0, to: at };
+        let part = |at: u64| GrowthPart {
+            cause: Cause::of(Sort::Files, at.to_string()),
+            sizes: Sides { from: 0, to: at },
+        };
         let told = largest((0..1000).map(part).collect());
         assert_eq!(
-            (told.len(), told[0].to, &*told[MOST_PARTS - 1].cause.name),
+            (told.len(), told[0].sizes.to, &*told[MOST_PARTS - 1].cause.name),
             (MOST_PARTS, 999, "801 more")
         );
-        assert_eq!(told.iter().map(|part| part.to).sum::<u64>(), (0..1000).sum::<u64>());
+        assert_eq!(told.iter().map(|part| part.sizes.to).sum::<u64>(), (0..1000).sum::<u64>());
     }
 }

@@ -1,6 +1,7 @@
 //! How much larger an image may be than the one before it.
 
 use super::growth::Growth;
+use super::sides::Sides;
 
 /// The most that an image may have grown by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +15,8 @@ pub enum GrowthLimit {
 impl GrowthLimit {
     /// Whether an image has grown by more than that.
     pub fn is_exceeded(self, growth: &Growth) -> bool {
-        let (from, grown) = (u128::from(growth.from), u128::from(growth.to.saturating_sub(growth.from)));
+        let Sides { from, to } = growth.sizes;
+        let (from, grown) = (u128::from(from), u128::from(to.saturating_sub(from)));
         match self {
             Self::Millionths(limit) => grown * 1_000_000 > from * u128::from(limit),
             Self::Bytes(limit) => grown > u128::from(limit),
@@ -29,7 +31,7 @@ mod tests {
 
     #[test]
     fn a_limit_is_the_most_that_is_allowed() {
-        let growth = |from, to| Growth { of: Measure::Stored, from, to, parts: Vec::new() };
+        let growth = |from, to| Growth { of: Measure::Stored, sizes: Sides { from, to }, parts: Vec::new() };
         let five = GrowthLimit::Millionths(50_000);
         assert!(!five.is_exceeded(&growth(1000, 1050)) && five.is_exceeded(&growth(1000, 1051)));
         assert!(!five.is_exceeded(&growth(1000, 10)), "smaller");

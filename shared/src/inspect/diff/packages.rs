@@ -81,10 +81,15 @@ pub(super) fn changes(sides: Sides<&Laid>) -> PackageChanges {
 }
 
 impl PackageChange {
-    /// Bytes of the larger one.
+    /// Bytes of it in each image.
+    pub fn sizes(&self) -> Sides<u64> {
+        self.installed.as_ref().map(|one| one.as_ref().map_or(0, |one| one.size))
+    }
+
+    /// Those of the larger one.
     fn size(&self) -> u64 {
-        let sizes = self.installed.as_ref().map(|one| one.as_ref().map_or(0, |one| one.size));
-        sizes.from.max(sizes.to)
+        let Sides { from, to } = self.sizes();
+        from.max(to)
     }
 }
 

@@ -12,8 +12,7 @@ use containerize_tests::program::{Done, Project};
 use containerize_tests::registry::{Options, TestRegistry};
 use serde_json::{Value, json};
 
-use super::MAIN;
-use super::remote::{MANIFEST, TAG, digest, packed, pages, push, put, shop};
+use super::remote::{MANIFEST, TAG, change, digest, packed, pages, push, put, shop, signing};
 
 /// More than a call takes that reads a sound cache, with the stacks of its threads, in mebibytes.
 const MEMORY: usize = 1024;
@@ -51,7 +50,7 @@ impl Lab {
         let (project, registry) = (shop(), TestRegistry::start(Options::default()));
         push(&project, &registry, "first", &[]).succeed();
         let good = pages(&registry, TAG);
-        project.write(&[("main.py", &format!("{MAIN}\n# changed\n"))]);
+        change(&project, "changed");
         let right = digest(&push(&project, &registry, "right", &["--no-remote-cache"]).succeed());
         Self { project, registry, good, right }
     }
@@ -231,9 +230,7 @@ fn lies_that_show_are_not_believed() {
 #[test]
 fn lies_that_do_not_show_deceive_only_who_does_not_sign_and_only_once() {
     let lab = Lab::new();
-    let key = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/trust/plain.key");
-    std::fs::copy(key, lab.project.at("my.key")).expect("copied");
-    let sign = ["--sign-key", "my.key"];
+    let sign = signing(&lab.project);
     push(&lab.project, &lab.registry, "signer", &sign).succeed();
     let seen = lab.registry.requests();
     let mut last = seen.iter().filter_map(|seen| seen.path.rsplit('/').next());
@@ -257,8 +254,7 @@ fn lies_that_do_not_show_deceive_only_who_does_not_sign_and_only_once() {
 #[test]
 fn a_verdict_that_calls_a_broken_image_fine_deceives_only_who_does_not_sign() {
     let (project, registry) = (shop(), TestRegistry::open());
-    let key = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/trust/plain.key");
-    std::fs::copy(key, project.at("my.key")).expect("copied");
+    let sign = signing(&project);
     let broken = ["--entrypoint", "python -m greetings"];
     let refusal = "imports greetings, which is not where Python 3.13 looks for it";
     push(&project, &registry, "evil", &[&["--check", "warn"][..], &broken].concat()).succeed();
@@ -273,7 +269,7 @@ fn a_verdict_that_calls_a_broken_image_fine_deceives_only_who_does_not_sign() {
     assert_eq!(lies, 1, "there is one verdict");
     put(&registry, TAG, &pages.iter().map(packed).collect::<Vec<_>>());
     push(&project, &registry, "deceived", &broken).succeed();
-    for flags in [&["--no-remote-cache"][..], &["--sign-key", "my.key"]] {
+    for flags in [&["--no-remote-cache"][..], &sign[..]] {
         let refused = push(&project, &registry, "deceived", &[flags, &broken].concat()).fail();
         assert!(refused.stderr().contains(refusal), "{}", refused.shown());
     }
