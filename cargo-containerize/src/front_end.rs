@@ -16,7 +16,7 @@ use serde::Deserialize;
 pub(crate) const VARIABLE: &str = "CONTAINERIZE_FRONT_END";
 /// The version of the document's form.
 const PROTOCOL: u64 = 1;
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Who called, and what they told.
 #[derive(Default)]

@@ -8,6 +8,7 @@ mod columns;
 mod completions;
 mod diff;
 mod front_end;
+mod init;
 mod inspect;
 mod moved;
 mod progress;
@@ -31,7 +32,7 @@ use containerize_core::{Error, Kind, config, interrupt, redact};
 
 use cli::{
     AttestArgs, BuildArgs, CacheArgs, CacheVerb, CheckArgs, Cli, Color, DiffArgs, DiffFormat, IndexArgs,
-    InspectArgs, PrintFormat, RebaseArgs, RunArgs, ShowArgs, Verb, VerifyArgs,
+    InitArgs, InspectArgs, PrintFormat, RebaseArgs, RunArgs, ShowArgs, Verb, VerifyArgs,
 };
 use front_end::FrontEnd;
 use progress::{Screen, Volume};
@@ -64,6 +65,7 @@ pub fn main() -> ExitCode {
     match cli.verb {
         None => run_build(&cli.build, &front_end, Task::Build),
         Some(Verb::Build(arguments)) => run_build(&arguments, &front_end, Task::Build),
+        Some(Verb::Init(arguments)) => run_init(&arguments, &front_end),
         Some(Verb::Run(arguments)) => run_container(&arguments, &front_end),
         Some(Verb::Lock(arguments)) => match arguments.pinning() {
             Ok(pinning) => run_build(&arguments.build, &front_end, Task::Lock(pinning)),
@@ -131,6 +133,13 @@ fn run_build(arguments: &BuildArgs, front_end: &FrontEnd, task: Task) -> ExitCod
             finish(text, json && !streams, front_end)
         }
     }
+}
+
+fn run_init(arguments: &InitArgs, front_end: &FrontEnd) -> ExitCode {
+    let (events, screen) = start_events(&arguments.show, front_end);
+    let result = init::run(arguments, front_end, &events);
+    screen.flush();
+    finish(result.map(Some).map_err(Into::into), false, front_end)
 }
 
 fn run_container(arguments: &RunArgs, front_end: &FrontEnd) -> ExitCode {

@@ -141,9 +141,14 @@ pub(crate) fn for_publish(arguments: &PublishArgs) -> Result<Request> {
     Ok(request)
 }
 
+/// The cargo of a call that is about the project in this folder.
+pub(crate) fn cargo_in(dir: &std::path::Path) -> Cargo {
+    Cargo::new(dir, variables().collect::<Variables>())
+}
+
 /// A request in `dir` for nothing yet.
 fn plain(dir: PathBuf, transfer: &TransferArgs, offline: bool) -> Result<Request> {
-    let cargo = Cargo::new(dir.clone(), variables().collect::<Variables>());
+    let cargo = cargo_in(&dir);
     Ok(Request {
         language: None,
         rust: RustCall { cargo, manifest_path: None, target_dir: None, quiet: false },

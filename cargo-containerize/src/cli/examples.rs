@@ -20,6 +20,15 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
     (&[], BUILD),
     (&["build"], BUILD),
     (
+        &["init"],
+        &[
+            ("init", "look at the project, and ask"),
+            ("init --from-dockerfile --yes", "from its Dockerfile; ask nothing"),
+            ("init --dry-run", "only print it"),
+            ("init --repository ghcr.io/you/app --workflow github", "with a workflow"),
+        ],
+    ),
+    (
         &["run"],
         &[
             ("run", "with its ports on 127.0.0.1"),

@@ -7,6 +7,7 @@ mod check;
 mod diff;
 mod examples;
 mod index;
+mod init;
 mod inspect;
 mod lock;
 mod rebase;
@@ -37,6 +38,7 @@ pub(crate) use cache::{CacheArgs, CacheVerb, PublishArgs};
 pub(crate) use check::CheckArgs;
 pub(crate) use diff::{DiffArgs, DiffFormat, Limit};
 pub(crate) use index::IndexArgs;
+pub(crate) use init::{InitArgs, WorkflowName};
 pub(crate) use inspect::InspectArgs;
 pub(crate) use lock::PinArgs;
 pub(crate) use rebase::{RebaseArgs, Which};
@@ -80,6 +82,11 @@ struct GroupFlags {
 pub(crate) enum Verb {
     /// Build images and deliver them (the default)
     Build(Box<BuildArgs>),
+    /// Write the configuration that a project needs, also from its Dockerfile
+    ///
+    /// The table goes into Cargo.toml or pyproject.toml, whose rest stays as it is. What of a Dockerfile cannot be taken
+    /// over is listed with its line. On a terminal, questions are asked if there are several answers.
+    Init(Box<InitArgs>),
     /// Build an image, load it into Docker or Podman, and run it
     ///
     /// The engine takes the place of this program: signals, the terminal and the exit code are the container's, which is

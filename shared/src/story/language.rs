@@ -33,18 +33,24 @@ fn meant(request: &Request) -> Result<Language> {
     if request.rust.manifest_path.is_some() {
         return Ok(Language::Rust);
     }
-    let dir = request.dir.as_path();
-    let (folder, found) =
-        dir.ancestors().find_map(|dir| Some((dir, language_of(dir)?))).ok_or_else(|| {
-            Error::usage(format!("there is no project in {} or any parent folder", dir.display()))
-                .hint(way_to_a_project(dir))
-        })?;
+    let (folder, found) = project_in(&request.dir)?;
     let holds_other = match found {
         Language::Python => holds_cargo(folder),
         Language::Rust => is_python(folder),
     };
     let for_other = holds_other && flag_of(request, found.other()).is_some();
     Ok(if for_other { found.other() } else { found })
+}
+
+/// The nearest folder, upwards, that holds a project, and its kind.
+///
+/// # Errors
+/// Usage: there is none.
+pub fn project_in(dir: &Path) -> Result<(&Path, Language)> {
+    dir.ancestors().find_map(|dir| Some((dir, language_of(dir)?))).ok_or_else(|| {
+        Error::usage(format!("there is no project in {} or any parent folder", dir.display()))
+            .hint(way_to_a_project(dir))
+    })
 }
 
 /// What to do where no project is.

@@ -48,7 +48,7 @@ mod vouched;
 mod workshop;
 
 pub use attest::{Attested, NamedFile, VerifiedFiles, attest, verify_files};
-pub use language::Language;
+pub use language::{Language, project_in};
 pub use lock::lock;
 pub use merge::merge;
 pub use moved::{Moved, MovedBase, MovedPackages, MovedPlatform, PackageChange, VersionChange};

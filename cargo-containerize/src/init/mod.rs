@@ -1,0 +1,110 @@
+//! `containerize init`: looks at a project, asks what only people know, and writes the smallest table that works.
+
+mod ask;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+use containerize_core::config::{Bins, Partial};
+use containerize_core::dockerfile::{self, Dockerfile};
+use containerize_core::event::Events;
+use containerize_core::init::{Draft, Kind, Project, RustProject, Taken, Wishes, Workflow, repository, taken};
+use containerize_core::words::flag;
+use containerize_core::{Error, Result, read, story, words};
+
+use crate::cli::{InitArgs, WorkflowName};
+use crate::front_end::{FrontEnd, VERSION};
+use crate::request;
+
+/// Names that are looked for, the first before.
+const DOCKERFILES: [&str; 3] = ["Dockerfile", "Containerfile", "dockerfile"];
+
+/// Writes the configuration; what is to be printed.
+///
+/// # Errors
+/// Usage: there is no project, or what would be written is there already.
+pub(crate) fn run(arguments: &InitArgs, front_end: &FrontEnd, events: &Events) -> Result<String> {
+    let here = request::here()?;
+    let given = arguments.project.as_ref().or(front_end.project.as_ref());
+    let start = given.map_or_else(|| here.clone(), |dir| here.join(dir));
+    let (dir, language) = story::project_in(&start)?;
+    let language = if front_end.for_cargo { story::Language::Rust } else { language };
+    let project = Project::look(dir, language, &request::cargo_in(dir))?;
+    let file = arguments.from_dockerfile.as_ref().map(|file| found(file.as_deref(), &here, dir)).transpose()?;
+    let taken = match &file {
+        Some(file) => from_file(file, &project)?,
+        None => Taken::default(),
+    };
+    let mut settings = taken.settings;
+    let guess = repository(dir);
+    settings.repository = arguments.repository.clone().or_else(|| guess.clone());
+    let bins = bins(&project, &settings);
+    if ask::may(arguments.yes) {
+        settings.repository = ask::repository(arguments.repository.as_deref(), guess.as_deref())?;
+        settings.bin = ask::bin(&bins)?.or(settings.bin);
+    } else if settings.bin.is_none() && bins.len() > 1 {
+        settings.bin = Some(Bins(bins));
+    }
+    let wishes = Wishes {
+        force: arguments.force,
+        requirements: taken.requirements.as_deref(),
+        workflow: arguments.workflow.map(|name| match name {
+            WorkflowName::Github => Workflow::Github,
+            WorkflowName::Gitlab => Workflow::Gitlab,
+        }),
+        version: VERSION,
+    };
+    let draft = Draft::new(&project, &settings, &wishes)?;
+    if !arguments.dry_run {
+        draft.write(&project)?;
+        for written in draft.files() {
+            events.step("Written", shown(dir, &written.name, &here));
+        }
+    }
+    let name = file.map(|file| file.strip_prefix(dir).unwrap_or(&file).display().to_string());
+    let drafted = arguments.dry_run.then(|| text::drafted(&draft)).unwrap_or_default();
+    let needs_lock = needs_lock(&project, taken.requirements.is_some());
+    Ok(drafted + &text::differences(name.as_deref(), &taken.remarks) + &text::next(needs_lock, front_end))
+}
+
+/// The path as it is seen from where the call was made.
+fn shown(dir: &Path, name: &str, here: &Path) -> String {
+    let path = dir.join(name);
+    path.strip_prefix(here).unwrap_or(&path).display().to_string()
+}
+
+/// The Dockerfile that the call means.
+fn found(given: Option<&Path>, here: &Path, dir: &Path) -> Result<PathBuf> {
+    if let Some(file) = given {
+        return Ok(here.join(file));
+    }
+    let known = DOCKERFILES.iter().map(|name| dir.join(name)).find(|path| path.is_file());
+    known.ok_or_else(|| {
+        Error::usage(format!("there is no Dockerfile in {}", dir.display()))
+            .hint(words!("give it with {}", flag("from-dockerfile").of("FILE")))
+    })
+}
+
+fn from_file(file: &Path, project: &Project) -> Result<Taken> {
+    let text = read::given(file, dockerfile::MOST)
+        .map_err(|error| Error::usage(format!("cannot read {}", file.display())).because(error))?;
+    Ok(taken(&Dockerfile::read(&text)?, project))
+}
+
+/// The binaries of which one has to be chosen.
+fn bins(project: &Project, settings: &Partial) -> Vec<String> {
+    match &project.kind {
+        Kind::Rust(RustProject { bins, default_bin: None, .. }) if bins.len() == 1 && settings.bin.is_none() => {
+            bins.values().flatten().cloned().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Whether nothing locks the project yet, as far as is seen.
+fn needs_lock(project: &Project, has_input: bool) -> bool {
+    match &project.kind {
+        Kind::Rust(_) => false,
+        Kind::Python(python) => has_input || !python.lock.as_ref().is_some_and(|(_, by_tool)| *by_tool),
+    }
+}

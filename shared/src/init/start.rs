@@ -1,0 +1,138 @@
+//! How the image is started: `ENTRYPOINT` and `CMD` as the keys `entrypoint` and `cmd`.
+
+use crate::dockerfile::{Command, Step, What};
+
+use super::shell;
+
+/// What the last `ENTRYPOINT` and `CMD` say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Start {
+    pub(super) entrypoint: Option<(usize, Command)>,
+    pub(super) cmd: Option<(usize, Command)>,
+    /// The shell of the shell form, where it is another one than `sh`.
+    pub(super) shell: Option<Vec<String>>,
+}
+
+/// Programs that run another one as the init of a container.
+const INITS: &[&str] = &["tini", "dumb-init", "catatonit", "docker-init"];
+
+/// Tools that run commands in an environment, which all commands of an image have.
+const RUNNERS: &[&str] = &["poetry", "pipenv", "uv", "pdm", "hatch", "rye"];
+
+impl Start {
+    pub(super) fn of(steps: &[Step]) -> Self {
+        let mut found = Self::default();
+        let mut stage_of_cmd = None;
+        for step in steps {
+            match &step.what {
+                What::Entrypoint(command) => {
+                    found.entrypoint = Some((step.line, command.clone()));
+                    // An entrypoint has no arguments of the images below it.
+                    if stage_of_cmd != Some(step.stage) {
+                        found.cmd = None;
+                    }
+                }
+                What::Cmd(command) => {
+                    found.cmd = Some((step.line, command.clone()));
+                    stage_of_cmd = Some(step.stage);
+                }
+                What::Shell(shell) => found.shell = Some(shell.clone()),
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// The line of the instruction that starts something, for remarks.
+    pub(super) fn line(&self) -> usize {
+        self.entrypoint.as_ref().or(self.cmd.as_ref()).map_or(0, |(line, _)| *line)
+    }
+
+    /// Whether a shell has to be there.
+    pub(super) fn needs_shell(&self) -> bool {
+        let lines = [&self.entrypoint, &self.cmd];
+        lines.into_iter().flatten().any(|(_, command)| match command {
+            Command::Shell(line) => words(line).is_none(),
+            Command::Exec(words) => words.iter().any(|word| word.ends_with(".sh"))
+                || words.first().is_some_and(|word| is_shell(word)),
+        })
+    }
+}
+
+pub(super) fn is_shell(word: &str) -> bool {
+    matches!(word.rsplit('/').next(), Some("sh" | "bash" | "ash" | "dash"))
+}
+
+/// The words of a line that needs no shell; `exec` before it changes nothing.
+pub(super) fn words(line: &str) -> Option<Vec<String>> {
+    let line = line.trim();
+    shell::words_alone(line.strip_prefix("exec ").unwrap_or(line).trim_start())
+}
+
+/// The words that a command is, with a shell where it needs one.
+pub(super) fn as_words(command: &Command, shell: Option<&[String]>) -> Vec<String> {
+    match command {
+        Command::Exec(words) => words.clone(),
+        Command::Shell(line) => words(line).unwrap_or_else(|| {
+            let usual = ["sh".to_owned(), "-c".to_owned()];
+            let mut words = shell.filter(|words| !words.is_empty()).map_or_else(|| usual.to_vec(), <[String]>::to_vec);
+            words.push(with_exec(line));
+            words
+        }),
+    }
+}
+
+/// A single command takes the place of its shell, so that signals reach it.
+fn with_exec(line: &str) -> String {
+    let line = line.trim();
+    let is_single = !line.contains(['&', '|', ';', '(', '\n', '`', '<', '>']);
+    let first = line.split_whitespace().next().unwrap_or_default();
+    let begins = !shell::is_assignment(first) && !matches!(first, "exec" | "cd" | "export" | "." | "source" | "if" | "for");
+    if is_single && begins { format!("exec {line}") } else { line.to_owned() }
+}
+
+/// The words without an init before them, and whether there was one.
+pub(super) fn without_init(words: &[String]) -> (&[String], bool) {
+    let Some((first, mut rest)) = words.split_first() else { return (words, false) };
+    let name = first.rsplit('/').next().unwrap_or(first);
+    if !INITS.contains(&name) {
+        return (words, false);
+    }
+    while let Some((word, after)) = rest.split_first() {
+        if !word.starts_with('-') {
+            break;
+        }
+        rest = after;
+        if word == "--" {
+            break;
+        }
+    }
+    (rest, true)
+}
+
+/// The words without a tool that runs them in an environment.
+pub(super) fn without_runner(words: &[String]) -> &[String] {
+    let [tool, run, rest @ ..] = words else { return words };
+    if !RUNNERS.contains(&tool.rsplit('/').next().unwrap_or(tool)) || run != "run" {
+        return words;
+    }
+    let flags = rest.iter().take_while(|word| word.starts_with('-')).count();
+    &rest[flags..]
+}
+
+/// The same in a line for a shell.
+pub(super) fn line_without_runner(line: &str) -> String {
+    RUNNERS.iter().fold(line.to_owned(), |line, tool| {
+        let call = format!("{tool} run ");
+        let mut parts = line.split(call.as_str());
+        let mut kept = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let mut rest = part;
+            while let Some((_, after)) = rest.split_once(' ').filter(|(flag, _)| flag.starts_with("--")) {
+                rest = after.trim_start();
+            }
+            kept.push_str(rest);
+        }
+        kept
+    })
+}
