@@ -38,6 +38,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("trust", &["oci"]),
     ("inspect", &["facts", "oci", "sbom", "trust"]),
     ("sink", &["base", "image", "oci", "registry", "store"]),
+    ("dockerfile", &[]),
+    ("init", &["cargo", "config", "dockerfile", "oci", "plan", "python", "store"]),
     (
         "story",
         &[
@@ -73,7 +75,8 @@ const KNOWN_TO_ALL: &[&str] =
     &["error", "event", "interrupt", "read", "redact", "system", "words", "Error", "Kind", "Result"];
 
 /// Modules that work on values alone.
-const PURE: &[&str] = &["check", "config", "image", "inspect", "oci", "plan", "policy", "sbom", "trust"];
+const PURE: &[&str] =
+    &["check", "config", "dockerfile", "image", "inspect", "oci", "plan", "policy", "sbom", "trust"];
 
 /// What the pure ones must not touch.
 const OUTSIDE: &[&str] = &[

@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use containerize_core::config::{Bins, Partial};
 use containerize_core::dockerfile::{self, Dockerfile};
 use containerize_core::event::Events;
-use containerize_core::init::{Draft, Kind, Project, RustProject, Taken, Wishes, Workflow, repository, taken};
+use containerize_core::init::{
+    Draft, Kind, Project, RustProject, Taken, Wishes, Workflow, repository, taken,
+};
+use containerize_core::story::Language;
 use containerize_core::words::flag;
 use containerize_core::{Error, Result, read, story, words};
 
@@ -27,14 +30,14 @@ pub(crate) fn run(arguments: &InitArgs, front_end: &FrontEnd, events: &Events) -
     let here = request::here()?;
     let given = arguments.project.as_ref().or(front_end.project.as_ref());
     let start = given.map_or_else(|| here.clone(), |dir| here.join(dir));
-    let (dir, language) = story::project_in(&start)?;
-    let language = if front_end.for_cargo { story::Language::Rust } else { language };
+    let asked = arguments.from_dockerfile.as_ref();
+    let file = asked.map(|file| found(file.as_deref(), &here, &start)).transpose()?;
+    let dockerfile = file.as_deref().map(read_file).transpose()?;
+    let (dir, language) = project_of(&start, dockerfile.as_ref())?;
+    let (dir, language) = (dir.as_path(), if front_end.for_cargo { Language::Rust } else { language });
     let project = Project::look(dir, language, &request::cargo_in(dir))?;
-    let file = arguments.from_dockerfile.as_ref().map(|file| found(file.as_deref(), &here, dir)).transpose()?;
-    let taken = match &file {
-        Some(file) => from_file(file, &project)?,
-        None => Taken::default(),
-    };
+    let project = project.within(dir.strip_prefix(&start).map_or_else(|_| String::new(), way));
+    let taken = dockerfile.map_or_else(Taken::default, |file| taken(&file, &project));
     let mut settings = taken.settings;
     let guess = repository(dir);
     settings.repository = arguments.repository.clone().or_else(|| guess.clone());
@@ -85,16 +88,49 @@ fn found(given: Option<&Path>, here: &Path, dir: &Path) -> Result<PathBuf> {
     })
 }
 
-fn from_file(file: &Path, project: &Project) -> Result<Taken> {
+fn read_file(file: &Path) -> Result<Dockerfile> {
     let text = read::given(file, dockerfile::MOST)
         .map_err(|error| Error::usage(format!("cannot read {}", file.display())).because(error))?;
-    Ok(taken(&Dockerfile::read(&text)?, project))
+    Dockerfile::read(&text)
+}
+
+/// The project that the call is about. A Dockerfile may stand above it, or install what no other file names.
+fn project_of(start: &Path, dockerfile: Option<&Dockerfile>) -> Result<(PathBuf, Language)> {
+    let here = story::project_in(start).map(|(dir, language)| (dir.to_owned(), language));
+    let (Some(file), true) = (dockerfile, here.as_ref().map_or(true, |(dir, _)| dir != start)) else {
+        return here;
+    };
+    let copied = file.copied_folders();
+    let below = copied.iter().map(|folder| start.join(folder)).filter(|folder| folder.is_dir());
+    let inner = below.filter_map(|folder| {
+        let (dir, language) = story::project_in(&folder).ok()?;
+        (dir == folder).then(|| (dir.to_owned(), language))
+    });
+    match inner.into_iter().next() {
+        Some(inner) => Ok(inner),
+        None if has_python(start) => Ok((start.to_owned(), Language::Python)),
+        None => here,
+    }
+}
+
+/// Whether the folder has Python files.
+fn has_python(dir: &Path) -> bool {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).any(|path| path.extension().is_some_and(|extension| extension == "py"))
+}
+
+/// A relative path with `/`.
+fn way(path: &Path) -> String {
+    let parts = path.components().map(|part| part.as_os_str().to_string_lossy());
+    parts.collect::<Vec<_>>().join("/")
 }
 
 /// The binaries of which one has to be chosen.
 fn bins(project: &Project, settings: &Partial) -> Vec<String> {
     match &project.kind {
-        Kind::Rust(RustProject { bins, default_bin: None, .. }) if bins.len() == 1 && settings.bin.is_none() => {
+        Kind::Rust(RustProject { bins, default_bin: None, .. })
+            if bins.len() == 1 && settings.bin.is_none() =>
+        {
             bins.values().flatten().cloned().collect()
         }
         _ => Vec::new(),

@@ -29,8 +29,13 @@ fn section(text: &mut String, title: &str, remarks: &[&Remark]) {
         return;
     }
     let _ = writeln!(text, "{title}");
+    let mut known = (0, "");
     for remark in remarks {
-        let _ = writeln!(text, "  line {}: {}\n    {}", remark.line, remark.text, remark.why);
+        if known != (remark.line, remark.text.as_str()) {
+            let _ = writeln!(text, "  line {}: {}", remark.line, remark.text);
+        }
+        known = (remark.line, &remark.text);
+        let _ = writeln!(text, "    {}", remark.why);
         if let Some(instead) = &remark.instead {
             let _ = writeln!(text, "    instead: {instead}");
         }

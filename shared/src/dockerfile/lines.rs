@@ -22,7 +22,9 @@ const ESCAPE: char = '\\';
 pub(super) fn read(text: &str) -> Result<(char, Vec<Line>)> {
     if let Some(at) = text.find('\0') {
         let number = text[..at].matches('\n').count() + 1;
-        return Err(Error::usage(format!("line {number} of the Dockerfile has a NUL byte, so it is not text")));
+        return Err(Error::usage(format!(
+            "line {number} of the Dockerfile has a NUL byte, so it is not text"
+        )));
     }
     let escape = escape_of(text)?;
     let mut lines = (1..).zip(text.lines());

@@ -4,7 +4,7 @@ use super::expand::{self, Variables};
 use super::instruction::{Instruction, Verb};
 use super::lines;
 use super::pairs::words;
-use super::step::{self, Step};
+use super::step::{self, From, Step, What, absolute};
 use crate::error::{Error, Result};
 
 /// A Dockerfile, divided into its stages.
@@ -79,9 +79,9 @@ impl Dockerfile {
         match file.stages.len() {
             0 => Err(Error::usage("the Dockerfile has no FROM, so it makes no image")),
             1..=MOST_STAGES => Ok(file),
-            many => Err(Error::usage(format!(
-                "the Dockerfile has {many} stages, but the limit is {MOST_STAGES}"
-            ))),
+            many => {
+                Err(Error::usage(format!("the Dockerfile has {many} stages, but the limit is {MOST_STAGES}")))
+            }
         }
     }
 
@@ -122,6 +122,27 @@ impl Dockerfile {
         chain
     }
 
+    /// The folders and files of the project that are copied, by their relative paths; all of their parents are among them.
+    pub fn copied_folders(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let copies =
+            (0..self.stages.len()).flat_map(|stage| self.steps(stage)).filter_map(|step| match step.what {
+                What::Copy(copied) if copied.from == From::Context => Some(copied.sources),
+                _ => None,
+            });
+        for source in copies.flatten() {
+            let path = absolute("/", &source);
+            let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+            for end in 1..=parts.len() {
+                let path = parts[..end].join("/");
+                if !found.contains(&path) {
+                    found.push(path);
+                }
+            }
+        }
+        found
+    }
+
     /// What happens in the stages that this one is built on, and in it.
     pub fn steps(&self, stage: usize) -> Vec<Step> {
         let mut state = step::State::new(self.escape);
@@ -133,7 +154,10 @@ impl Dockerfile {
                     declare(instruction, self.escape, Some(&self.globals), &mut state.variables);
                     state.keep_environment();
                 } else {
-                    steps.push(state.step(self, at, instruction));
+                    let named = |name: &str| {
+                        self.stage_of(name).or_else(|| name.parse().ok()).filter(|named| *named < at)
+                    };
+                    steps.push(state.step(at, instruction, &named));
                 }
             }
         }

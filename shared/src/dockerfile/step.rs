@@ -6,7 +6,6 @@ use super::expand::{Unknown, Variables, expand, expand_known};
 use super::heredoc::Document;
 use super::instruction::{Instruction, Verb};
 use super::pairs::{json, pairs, words};
-use super::stages::Dockerfile;
 
 /// What an instruction does where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +107,9 @@ pub struct Run {
     pub documents: Vec<Document>,
 }
 
+/// The earlier stage of a name or number.
+pub(super) type Named<'a> = &'a dyn Fn(&str) -> Option<usize>;
+
 /// What holds from one instruction to the next.
 pub(super) struct State {
     escape: char,
@@ -133,21 +135,23 @@ impl State {
     }
 
     /// The instruction as a step, which may change what holds.
-    pub(super) fn step(&mut self, file: &Dockerfile, stage: usize, instruction: &Instruction) -> Step {
-        let what = self.what(file, stage, instruction);
+    pub(super) fn step(&mut self, stage: usize, instruction: &Instruction, named: Named) -> Step {
+        let what = self.what(instruction, named);
         let what = what.unwrap_or_else(|why| What::Unknown(why.to_string()));
         let verb = format!("{:?}", instruction.verb).to_uppercase();
         let rest = instruction.rest.split_whitespace().collect::<Vec<_>>().join(" ");
+        let flags = instruction.flags.iter().filter(|(_, value)| !value.is_empty());
+        let flags: String = flags.map(|(name, value)| format!("--{name}={value} ")).collect();
         Step {
             line: instruction.line,
             stage,
-            text: format!("{verb} {rest}").trim_end().to_owned(),
+            text: format!("{verb} {flags}{rest}").trim_end().to_owned(),
             workdir: self.workdir.clone(),
             what,
         }
     }
 
-    fn what(&mut self, file: &Dockerfile, stage: usize, it: &Instruction) -> Result<What, Unknown> {
+    fn what(&mut self, it: &Instruction, named: Named) -> Result<What, Unknown> {
         Ok(match it.verb {
             Verb::Env => What::Env(self.env(it)?),
             Verb::Label => What::Label(self.pairs(it)?),
@@ -167,7 +171,7 @@ impl State {
             Verb::Entrypoint => What::Entrypoint(command(&it.rest)),
             Verb::Cmd => What::Cmd(command(&it.rest)),
             Verb::Healthcheck => healthcheck(it),
-            Verb::Copy | Verb::Add => What::Copy(self.copied(file, stage, it)?),
+            Verb::Copy | Verb::Add => What::Copy(self.copied(it, named)?),
             Verb::Run => What::Run(self.run(it)),
             Verb::Shell => What::Shell(json(&it.rest).unwrap_or_default()),
             Verb::Maintainer => What::Maintainer(self.expand(&it.rest)?),
@@ -219,7 +223,7 @@ impl State {
         }
     }
 
-    fn copied(&self, file: &Dockerfile, stage: usize, it: &Instruction) -> Result<Copied, Unknown> {
+    fn copied(&self, it: &Instruction, named: Named) -> Result<Copied, Unknown> {
         let list = json(&it.rest).unwrap_or_else(|| words(&it.rest, self.escape));
         let mut list = list.iter().map(|word| self.expand(word)).collect::<Result<Vec<_>, _>>()?;
         let to = list.pop().unwrap_or_default();
@@ -227,7 +231,7 @@ impl State {
         let flag = |name| it.flag(name).map(|value| self.expand(value)).transpose();
         let from = match flag("from")? {
             None => From::Context,
-            Some(name) => match file.stage_of(&name).or_else(|| name.parse().ok()).filter(|at| *at < stage) {
+            Some(name) => match named(&name) {
                 Some(stage) => From::Stage(stage),
                 None => From::Image(name),
             },

@@ -41,10 +41,7 @@ fn a_directive_changes_the_escape() {
 fn commands_are_lists_or_lines() {
     let found = steps("FROM x\nENTRYPOINT [\"a\", \"b c\"]\nCMD a [1]\ncmd [broken");
     let list = Command::Exec(vec!["a".into(), "b c".into()]);
-    assert_eq!(
-        found,
-        [What::Entrypoint(list), What::Cmd(shell("a [1]")), What::Cmd(shell("[broken"))]
-    );
+    assert_eq!(found, [What::Entrypoint(list), What::Cmd(shell("a [1]")), What::Cmd(shell("[broken"))]);
 }
 
 #[test]
@@ -69,8 +66,11 @@ fn defaults_and_alternatives_are_expanded() {
         "FROM x\nENV S=1 E=\nLABEL a=${S:-d} b=${E:-d} c=${E-d} d=${U:-${S}} e=${S:+y} f=${U+y} g=\\$S h=a$ i=${S%x}",
     );
     assert_eq!(found[1], What::Unknown("${S%x} is a pattern, which is only known in the builder".into()));
-    let found = steps("FROM x\nENV S=1 E=\nLABEL a=${S:-d} b=${E:-d} c=${E-d} d=${U:-${S}} e=${S:+y} f=${U+y} g=\\$S h=a$");
-    let expected = [("a", "1"), ("b", "d"), ("c", ""), ("d", "1"), ("e", "y"), ("f", ""), ("g", "$S"), ("h", "a$")];
+    let found = steps(
+        "FROM x\nENV S=1 E=\nLABEL a=${S:-d} b=${E:-d} c=${E-d} d=${U:-${S}} e=${S:+y} f=${U+y} g=\\$S h=a$",
+    );
+    let expected =
+        [("a", "1"), ("b", "d"), ("c", ""), ("d", "1"), ("e", "y"), ("f", ""), ("g", "$S"), ("h", "a$")];
     assert_eq!(found[1], What::Label(expected.iter().map(|(name, value)| pair(name, value)).collect()));
 }
 
@@ -122,7 +122,8 @@ fn here_documents_belong_to_their_instruction() {
 
 #[test]
 fn checks_of_health_have_options() {
-    let found = steps("FROM x\nHEALTHCHECK --interval=5s --retries=2 CMD curl -f x || exit 1\nHEALTHCHECK NONE");
+    let found =
+        steps("FROM x\nHEALTHCHECK --interval=5s --retries=2 CMD curl -f x || exit 1\nHEALTHCHECK NONE");
     let What::Healthcheck(options, Some(command)) = &found[0] else { panic!("{found:?}") };
     assert_eq!((options["interval"].as_str(), options["retries"].as_str()), ("5s", "2"));
     assert_eq!(*command, shell("curl -f x || exit 1"));

@@ -21,7 +21,8 @@ pub(super) struct Needs {
 }
 
 /// What the default base of Rust programs already has.
-pub(super) const IN_STATIC: &[&str] = &["ca-certificates", "tzdata", "openssl", "libssl-dev", "libssl3", "libssl1.1", "libc6", "libgcc-s1"];
+pub(super) const IN_STATIC: &[&str] =
+    &["ca-certificates", "tzdata", "openssl", "libssl-dev", "libssl3", "libssl1.1", "libc6", "libgcc-s1"];
 
 /// The base that `image` stands for.
 pub(super) fn base(image: &str, project: &Project, needs: Needs) -> Base {
@@ -64,7 +65,10 @@ fn of_rust(image: &str, (name, short, tag): (&str, &str, &str), linked: bool, ne
     let is_plain = is_debian || is_toolchain || matches!(short, "alpine" | "busybox" | "wolfi-base");
     if linked && (is_plain || short.starts_with("static")) && !needs.shell {
         let base = with_libc(tag);
-        return instead(Some(base.into()), format!("the program is linked with libraries of the system, which go onto {base}"));
+        return instead(
+            Some(base.into()),
+            format!("the program is linked with libraries of the system, which go onto {base}"),
+        );
     }
     if is_toolchain && (needs.shell || needs.packages) {
         let suite = ["bullseye", "bookworm", "trixie"].into_iter().find(|suite| tag.contains(suite));
@@ -72,7 +76,10 @@ fn of_rust(image: &str, (name, short, tag): (&str, &str, &str), linked: bool, ne
         return instead(Some(base.clone()), format!("{image} is for building, so the base is {base}"));
     }
     if is_toolchain {
-        return instead(None, format!("{image} is for building, and a static program needs no base beyond the default, static"));
+        return instead(
+            None,
+            format!("{image} is for building, and a static program needs no base beyond the default, static"),
+        );
     }
     if name == "scratch" {
         return kept("scratch");
@@ -80,7 +87,9 @@ fn of_rust(image: &str, (name, short, tag): (&str, &str, &str), linked: bool, ne
     if is_plain && !needs.shell && !needs.packages {
         return instead(
             None,
-            format!("a static program needs nothing of {image}: the default base has certificates and time zones; base = {image:?} keeps it"),
+            format!(
+                "a static program needs nothing of {image}: the default base has certificates and time zones; base = {image:?} keeps it"
+            ),
         );
     }
     kept(image)
@@ -106,7 +115,10 @@ fn of_python(image: &str, (name, short, tag): (&str, &str, &str)) -> Base {
             Some(suite) => format!("python:{version}-slim-{suite}"),
             None => format!("python:{version}-slim"),
         };
-        return instead(Some(base.clone()), format!("{image} holds tools or an own start, so the base is {base}"));
+        return instead(
+            Some(base.clone()),
+            format!("{image} holds tools or an own start, so the base is {base}"),
+        );
     }
     instead(None, format!("{image} is not an image of Python, so the base is the default, python:X.Y-slim"))
 }

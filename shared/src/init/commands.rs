@@ -1,27 +1,107 @@
 //! Single commands of a build, by the programs that they start.
 
-use crate::dockerfile::absolute;
+use crate::dockerfile::{Step, What, absolute};
 
-use super::runs::{Runs, Unknown};
+use super::runs::{Runs, Unknown, scripts};
+use super::shell;
+
+/// What the commands of these steps say.
+pub(super) fn runs<'s>(steps: impl Iterator<Item = &'s Step>) -> Runs {
+    let mut found = Runs::default();
+    for step in steps {
+        let What::Run(run) = &step.what else { continue };
+        for script in scripts(run) {
+            let mut workdir = step.workdir.clone();
+            for words in shell::commands(&script) {
+                if let [verb, place] = &words[..]
+                    && verb == "cd"
+                {
+                    workdir = absolute(&workdir, place);
+                    continue;
+                }
+                if read(&words, step.line, &workdir, &mut found) == Known::No {
+                    found.unknown.extend(unknown(&words, &script).map(|unknown| (step.line, unknown)));
+                }
+            }
+        }
+    }
+    found
+}
 
 /// Whether a command is understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
+enum Known {
     Yes,
     No,
 }
 
 /// Programs that prepare a build, or clean up after it: nothing of theirs is in the image.
 const WITHOUT_EFFECT: &[&str] = &[
-    "apt-mark", "cargo-chef", "cat", "cd", "chsh", "date", "dpkg", "dpkg-reconfigure", "echo", "env", "exit",
-    "export", "false", "find", "fi", "done", "esac", "git", "ldconfig", "ls", "mv", "cp", "install", "printf", "pwd",
-    "python-config", "rm", "rustc", "rustup", "set", "sleep", "strip", "test", "[", "[[", "touch", "true", "unset",
-    "update-ca-certificates", "upx", "which", "xargs", "head", "tail", "grep", "sed", "tee", "tr", "uname", "file",
-    "locale-gen", "virtualenv", "pip-compile", "conda-clean", "case", "for", "while", "chef", "ldd", "ccache", "mold",
+    "apt-mark",
+    "cargo-chef",
+    "cat",
+    "cd",
+    "chsh",
+    "date",
+    "dpkg",
+    "dpkg-reconfigure",
+    "echo",
+    "env",
+    "exit",
+    "export",
+    "false",
+    "find",
+    "fi",
+    "done",
+    "esac",
+    "git",
+    "ldconfig",
+    "ls",
+    "mv",
+    "cp",
+    "install",
+    "printf",
+    "pwd",
+    "python-config",
+    "rm",
+    "rustc",
+    "rustup",
+    "set",
+    "sleep",
+    "strip",
+    "test",
+    "[",
+    "[[",
+    "touch",
+    "true",
+    "unset",
+    "update-ca-certificates",
+    "upx",
+    "which",
+    "xargs",
+    "head",
+    "tail",
+    "grep",
+    "sed",
+    "tee",
+    "tr",
+    "uname",
+    "file",
+    "locale-gen",
+    "virtualenv",
+    "pip-compile",
+    "conda-clean",
+    "case",
+    "for",
+    "while",
+    "chef",
+    "ldd",
+    "ccache",
+    "mold",
 ];
 
 /// Reads a command into `runs`.
-pub(super) fn read(words: &[String], line: usize, workdir: &str, runs: &mut Runs) -> Known {
+fn read(words: &[String], line: usize, workdir: &str, runs: &mut Runs) -> Known {
     let Some((program, rest)) = words.split_first() else { return Known::Yes };
     let program = program.rsplit('/').next().unwrap_or(program);
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
@@ -43,6 +123,8 @@ pub(super) fn read(words: &[String], line: usize, workdir: &str, runs: &mut Runs
             runs.owned.extend(places(&rest, workdir).into_iter().skip(1));
             Known::Yes
         }
+        // `TZ` says the same.
+        "ln" if rest.contains(&"/etc/localtime") => Known::Yes,
         "chmod" => chmod(&rest, workdir, runs),
         _ if is_python(program) => python(&rest, line, workdir, runs),
         _ if WITHOUT_EFFECT.contains(&program) => Known::Yes,
@@ -58,7 +140,9 @@ fn is_python(program: &str) -> bool {
 fn python(words: &[&str], line: usize, workdir: &str, runs: &mut Runs) -> Known {
     match words {
         ["-m", "pip", rest @ ..] => pip(rest, line, workdir, runs),
-        ["-m", "venv" | "virtualenv" | "compileall" | "ensurepip", ..] | ["--version" | "-V", ..] => Known::Yes,
+        ["-m", "venv" | "virtualenv" | "compileall" | "ensurepip", ..] | ["--version" | "-V", ..] => {
+            Known::Yes
+        }
         ["-m", "poetry", rest @ ..] => poetry(rest, runs),
         ["-m", "uv", rest @ ..] => uv(rest, line, workdir, runs),
         _ => Known::No,
@@ -121,20 +205,88 @@ fn values<'w>(words: &[&'w str], long: &str, short: &str) -> Vec<&'w str> {
 
 /// Flags of pip and uv whose value follows them.
 const PIP_VALUES: &[&str] = &[
-    "-r", "--requirement", "-c", "--constraint", "-i", "--index-url", "--extra-index-url", "-f", "--find-links", "-t",
-    "--target", "--prefix", "--root", "--trusted-host", "-w", "--wheel-dir", "--timeout", "--default-timeout", "--retries",
-    "--platform", "--python", "-p", "--no-binary", "--only-binary", "--progress-bar", "--cache-dir", "--python-version",
-    "--index-strategy", "--index", "--default-index", "--group", "--extra", "--no-extra", "--no-group", "--only-group",
-    "--package", "--with", "--no-install-package", "-o", "--output-file", "--config-settings", "--torch-backend",
-    "--implementation", "--abi", "-d", "--dest", "--src", "--upgrade-strategy", "--proxy", "--cert", "--link-mode",
-    "--directory", "--project", "--no-build-isolation-package", "--exclude-newer",
+    "-r",
+    "--requirement",
+    "-c",
+    "--constraint",
+    "-i",
+    "--index-url",
+    "--extra-index-url",
+    "-f",
+    "--find-links",
+    "-t",
+    "--target",
+    "--prefix",
+    "--root",
+    "--trusted-host",
+    "-w",
+    "--wheel-dir",
+    "--timeout",
+    "--default-timeout",
+    "--retries",
+    "--platform",
+    "--python",
+    "-p",
+    "--no-binary",
+    "--only-binary",
+    "--progress-bar",
+    "--cache-dir",
+    "--python-version",
+    "--index-strategy",
+    "--index",
+    "--default-index",
+    "--group",
+    "--extra",
+    "--no-extra",
+    "--no-group",
+    "--only-group",
+    "--package",
+    "--with",
+    "--no-install-package",
+    "-o",
+    "--output-file",
+    "--config-settings",
+    "--torch-backend",
+    "--implementation",
+    "--abi",
+    "-d",
+    "--dest",
+    "--src",
+    "--upgrade-strategy",
+    "--proxy",
+    "--cert",
+    "--link-mode",
+    "--directory",
+    "--project",
+    "--no-build-isolation-package",
+    "--exclude-newer",
 ];
 
 /// Distributions that install others, or build.
 const TOOLS: &[&str] = &[
-    "pip", "setuptools", "wheel", "uv", "poetry", "pipenv", "pip-tools", "virtualenv", "hatch", "build", "pdm", "cython",
-    "poetry-core", "hatchling", "setuptools-rust", "setuptools-scm", "poetry-plugin-export", "poetry-dynamic-versioning",
-    "maturin", "pipx", "flit", "flit-core", "rye",
+    "pip",
+    "setuptools",
+    "wheel",
+    "uv",
+    "poetry",
+    "pipenv",
+    "pip-tools",
+    "virtualenv",
+    "hatch",
+    "build",
+    "pdm",
+    "cython",
+    "poetry-core",
+    "hatchling",
+    "setuptools-rust",
+    "setuptools-scm",
+    "poetry-plugin-export",
+    "poetry-dynamic-versioning",
+    "maturin",
+    "pipx",
+    "flit",
+    "flit-core",
+    "rye",
 ];
 
 /// Whether a distribution only installs others.
@@ -145,7 +297,8 @@ pub(super) fn is_tool(distribution: &str) -> bool {
 }
 
 fn pip(words: &[&str], line: usize, workdir: &str, runs: &mut Runs) -> Known {
-    let Some((verb @ ("install" | "wheel" | "sync"), words)) = words.split_first().map(|(verb, rest)| (*verb, rest))
+    let Some((verb @ ("install" | "wheel" | "sync"), words)) =
+        words.split_first().map(|(verb, rest)| (*verb, rest))
     else {
         return Known::Yes;
     };
@@ -183,7 +336,9 @@ fn uv(words: &[&str], line: usize, workdir: &str, runs: &mut Runs) -> Known {
             Known::Yes
         }
         ["run", ..] => Known::No,
-        ["tool", "install", rest @ ..] if !rest.iter().all(|word| is_tool(word) || word.starts_with('-')) => Known::No,
+        ["tool", "install", rest @ ..] if !rest.iter().all(|word| is_tool(word) || word.starts_with('-')) => {
+            Known::No
+        }
         _ => Known::Yes,
     }
 }
@@ -192,7 +347,8 @@ fn poetry(words: &[&str], runs: &mut Runs) -> Known {
     match words {
         ["install" | "export" | "sync", rest @ ..] => {
             let groups = values(rest, "--with", "").into_iter().chain(values(rest, "--only", ""));
-            let groups = groups.flat_map(|list| list.split(',')).filter(|group| !matches!(*group, "main" | "dev"));
+            let groups =
+                groups.flat_map(|list| list.split(',')).filter(|group| !matches!(*group, "main" | "dev"));
             runs.groups.extend(groups.map(|group| group.trim().to_owned()));
             let extras = values(rest, "--extras", "-E").into_iter().flat_map(|list| list.split([' ', ',']));
             runs.extras.extend(extras.filter(|extra| !extra.is_empty()).map(str::to_owned));
@@ -237,8 +393,27 @@ fn cargo(words: &[&str], runs: &mut Runs) -> Known {
 
 fn user(words: &[&str], runs: &mut Runs) -> Known {
     const VALUES: &[&str] = &[
-        "-u", "--uid", "-g", "--gid", "-G", "--groups", "--ingroup", "-d", "--home", "--home-dir", "-s", "--shell", "-c",
-        "--comment", "--gecos", "-k", "-b", "--base-dir", "-h", "-p", "--password",
+        "-u",
+        "--uid",
+        "-g",
+        "--gid",
+        "-G",
+        "--groups",
+        "--ingroup",
+        "-d",
+        "--home",
+        "--home-dir",
+        "-s",
+        "--shell",
+        "-c",
+        "--comment",
+        "--gecos",
+        "-k",
+        "-b",
+        "--base-dir",
+        "-h",
+        "-p",
+        "--password",
     ];
     let number = values(words, "--uid", "-u").pop().map(str::to_owned);
     let group = values(words, "--gid", "-g").pop();
@@ -266,7 +441,11 @@ fn chmod(words: &[&str], workdir: &str, runs: &mut Runs) -> Known {
     let mode = words.iter().find(|word| !word.starts_with('-'));
     let runs_it = mode.is_some_and(|mode| {
         let octal = mode.chars().all(|c| c.is_ascii_digit());
-        if octal { mode.ends_with(['1', '5', '7']) || mode.starts_with('7') } else { mode.contains("+x") || mode.contains("+rx") }
+        if octal {
+            mode.ends_with(['1', '5', '7']) || mode.starts_with('7')
+        } else {
+            mode.contains("+x") || mode.contains("+rx")
+        }
     });
     if runs_it {
         runs.executable.extend(places(words, workdir).into_iter().skip(1));
@@ -275,27 +454,55 @@ fn chmod(words: &[&str], workdir: &str, runs: &mut Runs) -> Known {
 }
 
 /// What to say of a command that nothing stands for. Installers of tools are left out silently.
-pub(super) fn unknown(words: &[String], script: &str) -> Option<Unknown> {
-    const INSTALLERS: [&str; 4] = ["install.python-poetry.org", "astral.sh/uv", "sh.rustup.rs", "bootstrap.pypa.io"];
+fn unknown(words: &[String], script: &str) -> Option<Unknown> {
+    const INSTALLERS: [&str; 4] =
+        ["install.python-poetry.org", "astral.sh/uv", "sh.rustup.rs", "bootstrap.pypa.io"];
     if INSTALLERS.iter().any(|installer| script.contains(installer)) {
         return None;
     }
     let command = words.join(" ");
     let has = |text: &str| command.contains(text);
     let (why, instead) = if has("collectstatic") {
-        ("nothing is run in an image", "collect static files when the image is made: see docs/python.md#django".into())
+        (
+            "nothing is run in an image",
+            "collect static files when the image is made: see docs/python.md#django".into(),
+        )
     } else if has(" migrate") || has("alembic") {
-        ("nothing is run in an image", "run it before a new version starts: see docs/python.md#several-images-of-one-project".into())
+        (
+            "nothing is run in an image",
+            "run it before a new version starts: see docs/python.md#several-images-of-one-project".into(),
+        )
     } else if words.first().is_some_and(|word| word == "apk") {
-        ("packages of Alpine cannot be added", "use a Debian base, such as python:3.13-slim, and the key debian".into())
+        (
+            "packages of Alpine cannot be added",
+            "use a Debian base, such as python:3.13-slim, and the key debian".into(),
+        )
     } else if words.first().is_some_and(|word| matches!(word.as_str(), "npm" | "yarn" | "pnpm" | "bun")) {
-        ("JavaScript is not built here", "build it with a hook, `hooks = { pre = [...] }`, and add the result with the key files".into())
-    } else if words.first().is_some_and(|word| matches!(word.as_str(), "pipenv" | "conda" | "mamba" | "micromamba")) {
-        ("its lock file cannot be used", "list the distributions in requirements.txt, for example with `pipenv requirements`".into())
-    } else if words.first().is_some_and(|word| matches!(word.as_str(), "curl" | "wget" | "tar" | "unzip" | "gunzip")) {
-        ("nothing is fetched into an image", "fetch it with a command in the key layers, or add it with the key files".into())
+        (
+            "JavaScript is not built here",
+            "build it with a hook, `hooks = { pre = [...] }`, and add the result with the key files".into(),
+        )
+    } else if words
+        .first()
+        .is_some_and(|word| matches!(word.as_str(), "pipenv" | "conda" | "mamba" | "micromamba"))
+    {
+        (
+            "its lock file cannot be used",
+            "list the distributions in requirements.txt, for example with `pipenv requirements`".into(),
+        )
+    } else if words
+        .first()
+        .is_some_and(|word| matches!(word.as_str(), "curl" | "wget" | "tar" | "unzip" | "gunzip"))
+    {
+        (
+            "nothing is fetched into an image",
+            "fetch it with a command in the key layers, or add it with the key files".into(),
+        )
     } else {
-        ("nothing is run in an image", "if the program needs its result, make that with a command in the key layers".into())
+        (
+            "nothing is run in an image",
+            "if the program needs its result, make that with a command in the key layers".into(),
+        )
     };
     Some(Unknown { command, why, instead })
 }

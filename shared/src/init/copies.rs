@@ -5,7 +5,8 @@ use crate::dockerfile::{Copied, From, Step, What};
 use crate::oci::Owner;
 use crate::plan::APP;
 
-use super::places::{Origin, Places, below, joined, relative};
+use super::paths::{below, joined, relative};
+use super::places::{Origin, Places};
 use super::project::{Kind, Project};
 use super::remark::Remark;
 
@@ -20,8 +21,22 @@ pub(super) struct Home {
 
 /// Files that say what is installed, and no program reads.
 const MANIFESTS: &[&str] = &[
-    "pyproject.toml", "poetry.lock", "uv.lock", "pdm.lock", "setup.py", "setup.cfg", "Pipfile", "Pipfile.lock", "README.md",
-    "README.rst", "README", ".python-version", "LICENSE", "MANIFEST.in", "environment.yml", "constraints.txt",
+    "pyproject.toml",
+    "poetry.lock",
+    "uv.lock",
+    "pdm.lock",
+    "setup.py",
+    "setup.cfg",
+    "Pipfile",
+    "Pipfile.lock",
+    "README.md",
+    "README.rst",
+    "README",
+    ".python-version",
+    "LICENSE",
+    "MANIFEST.in",
+    "environment.yml",
+    "constraints.txt",
 ];
 
 impl Home {
@@ -42,10 +57,15 @@ impl Home {
         let covers = entries.iter().filter(|(place, _)| below(workdir, place).is_some());
         let nearest = covers.max_by_key(|(place, _)| place.len());
         match (root, nearest) {
-            (Some(root), None) => Some(Self { place: root.clone(), path: String::new() }),
-            (Some(root), Some(_)) if root == workdir => Some(Self { place: root.clone(), path: String::new() }),
+            // What is copied right to where things start comes before what stands beside it.
+            (_, Some((place, path))) if *place == workdir => {
+                Some(Self { place: (*place).to_owned(), path: (*path).to_owned() })
+            }
+            (Some(root), nearest) if root == workdir || nearest.is_none() => {
+                Some(Self { place: root.clone(), path: String::new() })
+            }
             (_, Some((place, path))) => Some(Self { place: (*place).to_owned(), path: (*path).to_owned() }),
-            (None, None) => None,
+            (_, None) => None,
         }
     }
 
@@ -57,7 +77,8 @@ impl Home {
     /// Whether a script speaks of the folder by a name that it does not have here.
     pub(super) fn is_named_in(&self, text: &str) -> bool {
         let is_other = self.place != "/" && self.place != joined(APP, &self.path);
-        let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        let ends =
+            |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
         is_other && text.match_indices(&self.place).any(|(at, found)| ends(&text[at + found.len()..]))
     }
 
@@ -67,7 +88,10 @@ impl Home {
         let target = joined(APP, &self.path);
         Some(match folder {
             "" => format!("ln -s {target} $CONTAINERIZE_LAYER{}", self.place),
-            folder => format!("mkdir -p $CONTAINERIZE_LAYER{folder} && ln -s {target} $CONTAINERIZE_LAYER{}", self.place),
+            folder => format!(
+                "mkdir -p $CONTAINERIZE_LAYER{folder} && ln -s {target} $CONTAINERIZE_LAYER{}",
+                self.place
+            ),
         })
     }
 
@@ -75,7 +99,8 @@ impl Home {
     pub(super) fn moved(&self, place: &str, project: &Project) -> Option<String> {
         let rest = below(place, &self.place)?;
         // What is in the root of an image need not be the project's.
-        let is_ours = self.place != "/" || (!rest.is_empty() && project.has(&joined(&self.path, rest))) || place == "/";
+        let is_ours =
+            self.place != "/" || (!rest.is_empty() && project.has(&joined(&self.path, rest))) || place == "/";
         let path = joined(&self.path, rest);
         is_ours.then(|| joined(APP, &path))
     }
@@ -87,12 +112,20 @@ impl Home {
         while let Some(at) = rest.find('/') {
             let (before, here) = rest.split_at(at);
             out.push_str(before);
-            let begins = out.chars().next_back().is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '.' | '_' | '-' | '/' | '}'));
-            let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ':' | ';' | ',' | '&' | '|' | ')' | '$');
+            let begins = out
+                .chars()
+                .next_back()
+                .is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '.' | '_' | '-' | '/' | '}'));
+            let ends = |c: char| {
+                c.is_whitespace() || matches!(c, '"' | '\'' | ':' | ';' | ',' | '&' | '|' | ')' | '$')
+            };
             let end = here.find(ends).unwrap_or(here.len());
             let (place, after) = here.split_at(end);
             // `sqlite:////app/x` and `https://` are not places of their own.
-            match self.moved(place.trim_end_matches('/'), project).filter(|_| begins && !place.starts_with("//")) {
+            match self
+                .moved(place.trim_end_matches('/'), project)
+                .filter(|_| begins && !place.starts_with("//"))
+            {
                 Some(moved) => {
                     out.push_str(&moved);
                     out.push_str(if place.ends_with('/') { "/" } else { "" });
@@ -108,12 +141,14 @@ impl Home {
 
 fn is_manifest(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    MANIFESTS.contains(&name) || (name.contains("requirements") && (name.ends_with(".txt") || name.ends_with(".in")))
+    MANIFESTS.contains(&name)
+        || (name.contains("requirements") && (name.ends_with(".txt") || name.ends_with(".in")))
 }
 
 /// An environment that this machine may have, too.
 fn is_environment(path: &str) -> bool {
-    path.split('/').any(|part| matches!(part, ".venv" | "venv" | "node_modules" | "target" | "__pycache__" | ".git"))
+    path.split('/')
+        .any(|part| matches!(part, ".venv" | "venv" | "node_modules" | "target" | "__pycache__" | ".git"))
 }
 
 /// What a copy into the final image becomes: rules for files, or remarks.
@@ -127,12 +162,18 @@ pub(super) fn files(
     let What::Copy(copied) = &step.what else { return Vec::new() };
     let mut left = |why: &str, instead: &str| remarks.push(Remark::left(step.line, &step.text, why, instead));
     if !copied.documents.is_empty() {
-        left("the content stands in the Dockerfile", "write it to a file of the project, and add that with the key files");
+        left(
+            "the content stands in the Dockerfile",
+            "write it to a file of the project, and add that with the key files",
+        );
     }
     if let From::Image(image) = &copied.from {
         let is_tool = ["uv", "poetry", "tini", "rust", "dumb-init"].iter().any(|tool| image.contains(tool));
         if !is_tool {
-            left("files of another image are not copied", "add the Debian package that has them, or the files with the key files");
+            left(
+                "files of another image are not copied",
+                "add the Debian package that has them, or the files with the key files",
+            );
         }
         return Vec::new();
     }
@@ -143,19 +184,30 @@ pub(super) fn files(
     let (places, other) = before;
     let arrivals = places.arrivals(copied, other, project);
     if arrivals.is_empty() && !copied.sources.is_empty() {
-        unknown(copied, installs, &mut left);
+        unknown(copied, other, installs, &mut left);
         return Vec::new();
     }
     arrivals.iter().filter_map(|(place, origin)| rule(place, origin, copied, home, project)).collect()
 }
 
 /// Says what is missing of a copy whose source is not known.
-fn unknown(copied: &Copied, installs: bool, left: &mut impl FnMut(&str, &str)) {
+fn unknown(copied: &Copied, other: Option<&Places>, installs: bool, left: &mut impl FnMut(&str, &str)) {
     let source = copied.sources.join(" ");
+    let missing = other.and_then(|other| other.missing(&source)).filter(|path| !is_environment(path));
     match copied.from {
-        From::Context => left("the project has no such file", "remove it from the Dockerfile, or add it to the project"),
+        From::Context => {
+            left("the project has no such file", "remove it from the Dockerfile, or add it to the project")
+        }
         _ if installs && is_of_environment(&source) => {}
-        _ if ["ssl/certs", "/etc/passwd", "/etc/group", "zoneinfo", "ca-certificates", "nsswitch"].iter().any(|part| source.contains(part)) => {}
+        _ if ["ssl/certs", "/etc/passwd", "/etc/group", "zoneinfo", "ca-certificates", "nsswitch"]
+            .iter()
+            .any(|part| source.contains(part)) => {}
+        _ if missing.is_some() => {
+            left(
+                &format!("the project has no {}", missing.unwrap_or_default()),
+                "add it with the key files when it is there",
+            );
+        }
         _ => left(
             "it is made in another stage by commands that are not run",
             "make it with a command in the key layers, or with a hook, and add it with the key files",
@@ -165,12 +217,28 @@ fn unknown(copied: &Copied, installs: bool, left: &mut impl FnMut(&str, &str)) {
 
 /// Whether a path is where installers put distributions.
 fn is_of_environment(source: &str) -> bool {
-    const PARTS: [&str; 10] =
-        ["site-packages", "venv", "/usr/local", "install", ".local", "wheel", "/opt", "/root", "requirements", "dist"];
+    const PARTS: [&str; 10] = [
+        "site-packages",
+        "venv",
+        "/usr/local",
+        "install",
+        ".local",
+        "wheel",
+        "/opt",
+        "/root",
+        "requirements",
+        "dist",
+    ];
     PARTS.iter().any(|part| source.contains(part)) || source == "/app" || source.contains("/env")
 }
 
-fn rule(place: &str, origin: &Origin, copied: &Copied, home: Option<&Home>, project: &Project) -> Option<FileRule> {
+fn rule(
+    place: &str,
+    origin: &Origin,
+    copied: &Copied,
+    home: Option<&Home>,
+    project: &Project,
+) -> Option<FileRule> {
     let Origin::Project(path) = origin else { return None };
     if is_environment(path) || (is_manifest(path) && matches!(project.kind, Kind::Python(_))) {
         return None;
@@ -193,7 +261,8 @@ fn rule(place: &str, origin: &Origin, copied: &Copied, home: Option<&Home>, proj
     if to == "/" && !project.has_folder(path) {
         return None;
     }
-    let owner: Option<Owner> = copied.owner.as_ref().and_then(|owner| owner.parse().ok()).filter(|owner| *owner != Owner::ROOT);
+    let owner: Option<Owner> =
+        copied.owner.as_ref().and_then(|owner| owner.parse().ok()).filter(|owner| *owner != Owner::ROOT);
     Some(FileRule {
         from: path.clone(),
         to,
@@ -205,11 +274,25 @@ fn rule(place: &str, origin: &Origin, copied: &Copied, home: Option<&Home>, proj
 }
 
 /// Folders that programs read when they run, where the final image has the whole project.
-pub(super) const READ: &[&str] = &["static", "templates", "assets", "public", "migrations", "config", "Rocket.toml", "views", "locales", "www", "data"];
+pub(super) const READ: &[&str] = &[
+    "static",
+    "templates",
+    "assets",
+    "public",
+    "migrations",
+    "config",
+    "Rocket.toml",
+    "views",
+    "locales",
+    "www",
+    "data",
+];
 
 /// The files of a whole Rust project that a program may read, at the place of the project.
 pub(super) fn read_by_program(places: &Places, project: &Project) -> Vec<FileRule> {
-    let Some((place, _)) = places.of_project().filter(|(_, path)| path.is_empty()).last() else { return Vec::new() };
+    let Some((place, _)) = places.of_project().filter(|(_, path)| path.is_empty()).last() else {
+        return Vec::new();
+    };
     let there = READ.iter().filter(|name| project.has(name));
     let rule = |name: &&str| FileRule {
         from: relative(name),

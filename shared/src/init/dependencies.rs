@@ -3,7 +3,8 @@
 use crate::config::Partial;
 
 use super::commands::is_tool;
-use super::places::{Origin, Places, relative};
+use super::paths::relative;
+use super::places::{Origin, Places};
 use super::project::{Project, PythonProject};
 use super::remark::Remark;
 use super::runs::Runs;
@@ -19,17 +20,24 @@ pub(super) fn dependencies(
     settings: &mut Partial,
     remarks: &mut Vec<Remark>,
 ) -> Option<String> {
-    let listed = |names: &std::collections::BTreeSet<String>| (!names.is_empty()).then(|| names.iter().cloned().collect());
+    let listed = |names: &std::collections::BTreeSet<String>| {
+        (!names.is_empty()).then(|| names.iter().cloned().collect())
+    };
     if python.declares {
         settings.extras = listed(&runs.extras);
         settings.groups = listed(&runs.groups);
     }
     let files = files(runs, places, project, remarks);
-    let missing: Vec<&(usize, String)> = runs.distributions.iter().filter(|(_, text)| is_missing(text, python)).collect();
+    let missing: Vec<&(usize, String)> =
+        runs.distributions.iter().filter(|(_, text)| is_missing(text, python)).collect();
     let made = python.lock.as_ref().filter(|(_, by_tool)| *by_tool).map(|(name, _)| name.as_str());
     if let Some(lock) = made {
         for (line, file) in &files {
-            remarks.push(Remark::otherwise(*line, &format!("install -r {file}"), format!("using {lock}, which a tool keeps; lock = {file:?} uses the file")));
+            remarks.push(Remark::otherwise(
+                *line,
+                &format!("install -r {file}"),
+                format!("using {lock}, which a tool keeps; lock = {file:?} uses the file"),
+            ));
         }
         add_by_hand(&missing, &format!("add it to the project and update {lock}"), remarks);
         return None;
@@ -67,7 +75,12 @@ pub(super) fn dependencies(
 
 fn add_by_hand(missing: &[&(usize, String)], instead: &str, remarks: &mut Vec<Remark>) {
     for (line, text) in missing {
-        remarks.push(Remark::left(*line, &format!("pip install {text}"), "it is not among the locked distributions", instead));
+        remarks.push(Remark::left(
+            *line,
+            &format!("pip install {text}"),
+            "it is not among the locked distributions",
+            instead,
+        ));
     }
 }
 
@@ -83,7 +96,8 @@ fn files(runs: &Runs, places: &Places, project: &Project, remarks: &mut Vec<Rema
         let mounted = || {
             let path = relative(place);
             let parts: Vec<&str> = path.split('/').collect();
-            (0..parts.len()).map(|at| parts[at..].join("/")).find(|path| project.has(path))
+            let ends = (0..parts.len()).map(|at| parts[at..].join("/"));
+            ends.map(|path| project.path_of(&path).0).find(|path| !path.is_empty() && project.has(path))
         };
         match by_place.or_else(mounted) {
             Some(path) if found.iter().any(|(_, known)| *known == path) => {}
@@ -103,7 +117,8 @@ fn files(runs: &Runs, places: &Places, project: &Project, remarks: &mut Vec<Rema
 
 /// Whether a requirement is in no lock.
 fn is_missing(text: &str, python: &PythonProject) -> bool {
-    let end = text.find(|c: char| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '.')).unwrap_or(text.len());
+    let end =
+        text.find(|c: char| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '.')).unwrap_or(text.len());
     let name = text[..end].to_lowercase().replace(['_', '.'], "-");
     !is_tool(text) && !name.is_empty() && !python.locked.contains(&name)
 }

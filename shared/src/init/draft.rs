@@ -140,7 +140,9 @@ fn ignored(project: &Project) -> Result<Option<String>> {
         *sum += size;
         *has_code |= rest.ends_with(".py");
     }
-    let large = sizes.into_iter().filter(|(name, (size, has_code))| name == "node_modules" || (*size >= LARGE && !has_code));
+    let large = sizes
+        .into_iter()
+        .filter(|(name, (size, has_code))| name == "node_modules" || (*size >= LARGE && !has_code));
     let lines: String = large.map(|(name, (size, _))| format!("# {} MiB\n{name}\n", size >> 20)).collect();
     let head = "# Large folders without programs stay out of the image: remove a line if the program reads the folder.\n";
     Ok((!lines.is_empty()).then(|| format!("{head}{lines}")))

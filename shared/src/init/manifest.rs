@@ -19,8 +19,11 @@ pub(super) fn with_table(name: &str, text: &str, path: &[&str], table: &str) -> 
     after.push_str(&table.replace('\n', line_end));
     let is_right = after.parse::<Table>().is_ok_and(|table| without(table, path) == without(before, path));
     if !is_right {
-        return Err(Error::usage(format!("{name} has [{}] in a form that no table can be added to", path[..path.len() - 1].join(".")))
-            .hint("write it as a table under a header of its own, and run the command again"));
+        return Err(Error::usage(format!(
+            "{name} has [{}] in a form that no table can be added to",
+            path[..path.len() - 1].join(".")
+        ))
+        .hint("write it as a table under a header of its own, and run the command again"));
     }
     Ok(after)
 }
@@ -41,10 +44,15 @@ pub(super) fn without_table(name: &str, text: &str, path: &[&str]) -> Result<Str
             kept.push_str(line);
         }
     }
-    let is_right = kept.parse::<Table>().is_ok_and(|table| !has(&table, path) && without(table, path) == without(before, path));
+    let is_right = kept
+        .parse::<Table>()
+        .is_ok_and(|table| !has(&table, path) && without(table, path) == without(before, path));
     if !is_right {
-        return Err(Error::usage(format!("{name} has [{}] in a form that cannot be replaced", path.join(".")))
-            .hint("remove it, and run the command again"));
+        return Err(Error::usage(format!(
+            "{name} has [{}] in a form that cannot be replaced",
+            path.join(".")
+        ))
+        .hint("remove it, and run the command again"));
     }
     Ok(kept.trim_end_matches(['\n', '\r']).to_owned() + if kept.trim().is_empty() { "" } else { "\n" })
 }
@@ -58,7 +66,9 @@ fn header(line: &str) -> Option<Vec<String>> {
 }
 
 fn parsed(name: &str, text: &str) -> Result<Table> {
-    text.parse::<Table>().map_err(|error| Error::usage(format!("{name} is not valid TOML")).because(error.to_string().trim_end()))
+    text.parse::<Table>().map_err(|error| {
+        Error::usage(format!("{name} is not valid TOML")).because(error.to_string().trim_end())
+    })
 }
 
 /// Whether there is something at a path.

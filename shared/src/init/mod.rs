@@ -10,6 +10,7 @@ mod dependencies;
 mod draft;
 mod manifest;
 mod packages;
+mod paths;
 mod places;
 mod project;
 mod remark;
@@ -20,9 +21,9 @@ mod start;
 mod surroundings;
 mod table;
 mod taken;
-mod workflow;
 #[cfg(test)]
 mod tests;
+mod workflow;
 
 pub use draft::{Draft, Wishes, Written};
 pub use project::{Kind, Project, PythonProject, RustProject};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::dockerfile::{Copied, Dockerfile, From, Step, What, absolute};
 
+use super::paths::{below, joined, relative};
 use super::project::{Kind, Project};
 use super::runs::scripts;
 use super::shell;
@@ -26,53 +27,51 @@ pub(super) struct Places {
 }
 
 /// Folders that every base has.
-const OF_BASES: &[&str] = &["/", "/bin", "/etc", "/home", "/opt", "/root", "/srv", "/tmp", "/usr/bin", "/usr/local/bin", "/var"];
+const OF_BASES: &[&str] =
+    &["/", "/bin", "/etc", "/home", "/opt", "/root", "/srv", "/tmp", "/usr/bin", "/usr/local/bin", "/var"];
 
-/// Stages that copy from each other are followed so far.
-const DEEPEST: usize = 8;
+/// More is not followed: copies of copies could double it at each stage.
+const MOST: usize = 2_000;
 
 impl Places {
-    /// What is in a stage after these steps.
-    pub(super) fn of(file: &Dockerfile, steps: &[Step], project: &Project) -> Self {
-        Self::at_depth(file, steps, project, 0)
-    }
-
-    fn at_depth(file: &Dockerfile, steps: &[Step], project: &Project, depth: usize) -> Self {
-        let mut places = Self::default();
-        for step in steps {
-            places.folders.insert(step.workdir.clone());
-            match &step.what {
-                What::Copy(copied) => {
-                    let other = match copied.from {
-                        From::Stage(stage) if depth < DEEPEST => {
-                            Some(Self::at_depth(file, &file.steps(stage), project, depth + 1))
-                        }
-                        _ => None,
-                    };
-                    let arrivals = places.arrivals(copied, other.as_ref(), project);
-                    places.entries.extend(arrivals);
-                }
-                What::Run(run) => {
-                    for words in scripts(run).iter().flat_map(|script| shell::commands(script)) {
-                        places.moved(&words, &step.workdir, project);
-                    }
-                }
-                _ => {}
+    /// What is in each stage of a Dockerfile when it is done.
+    pub(super) fn of_all(file: &Dockerfile, project: &Project) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for stage in 0..file.stages.len() {
+            // A stage begins with what the one below it ends with.
+            let chain = file.chain(stage);
+            let mut places =
+                chain.iter().rev().nth(1).map_or_else(Self::default, |below| all[*below].clone());
+            for step in file.steps(stage).iter().filter(|step| step.stage == stage) {
+                places.after(step, &all, project);
             }
+            all.push(places);
         }
-        places
+        all
     }
 
-    /// The same with another folder.
-    pub(super) fn with_folder(mut self, folder: &str) -> Self {
-        self.folders.insert(folder.to_owned());
-        self
+    /// Adds what a step brings; `all` are the stages before its own.
+    pub(super) fn after(&mut self, step: &Step, all: &[Self], project: &Project) {
+        self.folders.insert(step.workdir.clone());
+        match &step.what {
+            What::Copy(copied) => {
+                let arrivals = self.arrivals(copied, other(copied, all), project);
+                let room = MOST.saturating_sub(self.entries.len());
+                self.entries.extend(arrivals.into_iter().take(room));
+            }
+            What::Run(run) => {
+                for words in scripts(run).iter().flat_map(|script| shell::commands(script)) {
+                    self.moved(&words, &step.workdir, project);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// What is there, and what is in another stage.
-    pub(super) fn and(mut self, other: Self) -> Self {
-        self.entries.extend(other.entries);
-        self.folders.extend(other.folders);
+    pub(super) fn and(mut self, other: &Self) -> Self {
+        self.entries.extend(other.entries.iter().cloned());
+        self.folders.extend(other.folders.iter().cloned());
         self
     }
 
@@ -121,10 +120,16 @@ impl Places {
         known.or_else(|| built(path, project).map(Origin::Binary))
     }
 
+    /// The path in the project that would be there, if it were in the project.
+    pub(super) fn missing(&self, path: &str) -> Option<String> {
+        self.of_project().find_map(|(place, from)| Some(joined(from, below(path, place)?)))
+    }
+
     /// All that is at a path or below it, each with the way from there.
     pub(super) fn within(&self, path: &str) -> Vec<(String, Origin)> {
         let entries = self.entries.iter();
-        let inner = entries.filter_map(|(place, origin)| Some((below(place, path)?.to_owned(), origin.clone())));
+        let inner =
+            entries.filter_map(|(place, origin)| Some((below(place, path)?.to_owned(), origin.clone())));
         inner.filter(|(rest, _)| !rest.is_empty()).collect()
     }
 
@@ -157,7 +162,8 @@ impl Places {
         for source in &copied.sources {
             match (&copied.from, other) {
                 (From::Context, _) => {
-                    let path = relative(source);
+                    let (path, deeper) = project.path_of(&relative(source));
+                    let place = if deeper.is_empty() { place.clone() } else { absolute(&place, &deeper) };
                     let matching = if path.is_empty() { vec![path] } else { project.matching(&path) };
                     let to_folder = to_folder || matching.len() > 1;
                     let origins = matching.into_iter().map(Origin::Project);
@@ -166,17 +172,28 @@ impl Places {
                 (From::Stage(_), Some(other)) => {
                     let source = absolute("/", source);
                     let name = source.rsplit('/').next();
-                    let origin = other.origin(&source, project);
-                    found.extend(origin.map(|origin| arrival(&place, to_folder, origin, name, project)));
+                    match other.origin(&source, project) {
+                        Some(origin) => found.push(arrival(&place, to_folder, origin, name, project)),
+                        None => {
+                            let built = all_built(&source, project);
+                            found.extend(built.map(|bin| (absolute(&place, &bin), Origin::Binary(bin))));
+                        }
+                    }
                     let inner = other.within(&source).into_iter();
                     found.extend(inner.map(|(rest, origin)| (absolute(&place, &rest), origin)));
-                    let built = all_built(&source, project).map(|bin| (absolute(&place, &bin), Origin::Binary(bin)));
-                    found.extend(built);
                 }
                 _ => {}
             }
         }
         found
+    }
+}
+
+/// The stage that is copied from.
+pub(super) fn other<'p>(copied: &Copied, all: &'p [Places]) -> Option<&'p Places> {
+    match copied.from {
+        From::Stage(stage) => all.get(stage),
+        From::Context | From::Image(_) => None,
     }
 }
 
@@ -189,32 +206,14 @@ fn arrival(
     project: &Project,
 ) -> (String, Origin) {
     let name = match &origin {
-        Origin::Project(path) if path.is_empty() || project.has_folder(path) => return (place.to_owned(), origin),
+        Origin::Project(path) if path.is_empty() || project.has_folder(path) => {
+            return (place.to_owned(), origin);
+        }
         Origin::Project(path) => name.or(path.rsplit('/').next()),
         Origin::Binary(bin) => name.or(Some(bin)),
     };
     let place = if to_folder { absolute(place, name.unwrap_or_default()) } else { place.to_owned() };
     (place, origin)
-}
-
-/// A path of the project without `./` and slashes around it.
-pub(super) fn relative(path: &str) -> String {
-    absolute("/", path).trim_start_matches('/').to_owned()
-}
-
-/// What a path is below a place; empty for the place itself.
-pub(super) fn below<'p>(path: &'p str, place: &str) -> Option<&'p str> {
-    let rest = path.strip_prefix(place.trim_end_matches('/'))?;
-    if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
-}
-
-/// The two paths as one.
-pub(super) fn joined(folder: &str, rest: &str) -> String {
-    match (folder, rest) {
-        ("", rest) => rest.to_owned(),
-        (folder, "") => folder.to_owned(),
-        (folder, rest) => format!("{folder}/{rest}"),
-    }
 }
 
 /// The program that cargo puts there: below a folder `release` or the like, or where `cargo install` does.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::paths::below;
 use crate::cargo::{self, Cargo, Locking};
 use crate::config::Language;
 use crate::error::{Error, Result};
@@ -15,6 +16,8 @@ use crate::system::globs::{self, Star};
 pub struct Project {
     /// Its folder, absolute.
     pub dir: PathBuf,
+    /// The way to it from the folder that a Dockerfile's paths begin in; empty where that is its own.
+    pub within: String,
     /// What kind it is of.
     pub kind: Kind,
 }
@@ -76,7 +79,29 @@ impl Project {
             Language::Rust => Kind::Rust(rust(dir, cargo)?),
             Language::Python => Kind::Python(python(dir)?),
         };
-        Ok(Self { dir: dir.to_owned(), kind })
+        Ok(Self { dir: dir.to_owned(), within: String::new(), kind })
+    }
+
+    /// The same, where a Dockerfile's paths begin in a folder above, by the way from there.
+    #[must_use]
+    pub fn within(self, way: impl Into<String>) -> Self {
+        Self { within: way.into(), ..self }
+    }
+
+    /// A path of a Dockerfile as one of the project, and what follows it in its place: a folder above the project
+    /// holds it further down.
+    pub(super) fn path_of(&self, path: &str) -> (String, String) {
+        let plain = |path: &str| (path.to_owned(), String::new());
+        if self.within.is_empty() {
+            return plain(path);
+        }
+        if let Some(rest) = below(path, &self.within) {
+            return plain(rest);
+        }
+        match below(&self.within, path).or_else(|| path.is_empty().then_some(self.within.as_str())) {
+            Some(way) => (String::new(), way.to_owned()),
+            None => (format!("{}{path}", "../".repeat(self.within.split('/').count())), String::new()),
+        }
     }
 
     /// Whether a file or folder of the project is there, by its relative path with `/`.

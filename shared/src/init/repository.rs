@@ -34,7 +34,9 @@ mod tests {
 
     #[test]
     fn the_source_s_host_has_a_registry() {
-        let config = |url: &str| format!("[core]\n\tbare = false\n[remote \"origin\"]\n\tfetch = x\n\turl = {url}\n[branch \"m\"]");
+        let config = |url: &str| {
+            format!("[core]\n\tbare = false\n[remote \"origin\"]\n\tfetch = x\n\turl = {url}\n[branch \"m\"]")
+        };
         for (url, expected) in [
             ("https://github.com/You/App.git", Some("ghcr.io/you/app")),
             ("git@github.com:you/app.git", Some("ghcr.io/you/app")),

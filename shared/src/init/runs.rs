@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::dockerfile::{Command, Run, Step, What, absolute};
-
-use super::commands::{self, Known};
-use super::shell;
+use crate::dockerfile::{Command, Run};
 
 /// Something with the line that says it.
 pub(super) type At<T> = (usize, T);
@@ -54,32 +51,6 @@ pub(super) struct CargoFlags {
     pub(super) all_features: bool,
     pub(super) no_default_features: bool,
     pub(super) profile: Option<String>,
-}
-
-impl Runs {
-    /// Reads the commands of these steps.
-    pub(super) fn of<'s>(steps: impl Iterator<Item = &'s Step>) -> Self {
-        let mut found = Self::default();
-        for step in steps {
-            let What::Run(run) = &step.what else { continue };
-            for script in scripts(run) {
-                let mut workdir = step.workdir.clone();
-                for words in shell::commands(&script) {
-                    if let [verb, place] = &words[..]
-                        && verb == "cd"
-                    {
-                        workdir = absolute(&workdir, place);
-                        continue;
-                    }
-                    if commands::read(&words, step.line, &workdir, &mut found) == Known::No {
-                        let unknown = commands::unknown(&words, &script);
-                        found.unknown.extend(unknown.map(|unknown| (step.line, unknown)));
-                    }
-                }
-            }
-        }
-        found
-    }
 }
 
 /// The scripts of a command: its line, and here-documents that a shell runs.

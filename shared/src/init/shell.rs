@@ -76,7 +76,8 @@ fn plain(words: Vec<String>) -> Vec<String> {
     let mut kept: Vec<String> = Vec::new();
     let mut skips = false;
     for word in words {
-        let redirects = word.trim_start_matches(|c: char| c.is_ascii_digit() || c == '&').starts_with(['>', '<']);
+        let redirects =
+            word.trim_start_matches(|c: char| c.is_ascii_digit() || c == '&').starts_with(['>', '<']);
         let leads = kept.is_empty() && (OF_SHELL.contains(&word.as_str()) || is_assignment(&word));
         if !redirects && !leads && !skips {
             kept.push(word.clone());
@@ -106,17 +107,25 @@ pub(super) fn words_alone(line: &str) -> Option<Vec<String>> {
             (_, '$' | '`') => return None,
             (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(c),
-            (None, ';' | '&' | '|' | '<' | '>' | '*' | '?' | '~' | '(' | ')' | '#' | '[' | '\n') => return None,
+            (None, ';' | '&' | '|' | '<' | '>' | '*' | '?' | '~' | '(' | ')' | '#' | '[' | '\n') => {
+                return None;
+            }
             (None, _) => {}
         }
     }
     let words = shlex::split(line)?;
     let first = words.first()?;
-    (!is_assignment(first) && !OF_SHELL_ALONE.contains(&first.as_str())).then_some(words)
+    (!is_assignment(first) && !is_own(first)).then_some(words)
+}
+
+/// Whether the shell itself does what the word says.
+pub(super) fn is_own(word: &str) -> bool {
+    OF_SHELL_ALONE.contains(&word)
 }
 
 /// Commands that no program of that name is.
-const OF_SHELL_ALONE: &[&str] = &["cd", "exec", "export", "source", ".", "set", "eval", "if", "for", "while", "exit"];
+const OF_SHELL_ALONE: &[&str] =
+    &["cd", "exec", "export", "source", ".", "set", "eval", "if", "for", "while", "exit"];
 
 /// The variables that a line reads and does not set.
 pub(super) fn variables(line: &str) -> Vec<String> {

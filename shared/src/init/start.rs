@@ -52,9 +52,11 @@ impl Start {
     pub(super) fn needs_shell(&self) -> bool {
         let lines = [&self.entrypoint, &self.cmd];
         lines.into_iter().flatten().any(|(_, command)| match command {
-            Command::Shell(line) => words(line).is_none(),
-            Command::Exec(words) => words.iter().any(|word| word.ends_with(".sh"))
-                || words.first().is_some_and(|word| is_shell(word)),
+            Command::Shell(line) => words(assignments(line).1).is_none(),
+            Command::Exec(words) => {
+                words.iter().any(|word| word.ends_with(".sh"))
+                    || words.first().is_some_and(|word| is_shell(word))
+            }
         })
     }
 }
@@ -75,20 +77,42 @@ pub(super) fn as_words(command: &Command, shell: Option<&[String]>) -> Vec<Strin
         Command::Exec(words) => words.clone(),
         Command::Shell(line) => words(line).unwrap_or_else(|| {
             let usual = ["sh".to_owned(), "-c".to_owned()];
-            let mut words = shell.filter(|words| !words.is_empty()).map_or_else(|| usual.to_vec(), <[String]>::to_vec);
+            let mut words =
+                shell.filter(|words| !words.is_empty()).map_or_else(|| usual.to_vec(), <[String]>::to_vec);
             words.push(with_exec(line));
             words
         }),
     }
 }
 
-/// A single command takes the place of its shell, so that signals reach it.
+/// The last command takes the place of the shell, so that signals reach it.
 fn with_exec(line: &str) -> String {
     let line = line.trim();
-    let is_single = !line.contains(['&', '|', ';', '(', '\n', '`', '<', '>']);
-    let first = line.split_whitespace().next().unwrap_or_default();
-    let begins = !shell::is_assignment(first) && !matches!(first, "exec" | "cd" | "export" | "." | "source" | "if" | "for");
-    if is_single && begins { format!("exec {line}") } else { line.to_owned() }
+    let at = line.rfind("&&").map_or(0, |at| at + 2);
+    let (before, last) = line.split_at(at);
+    let last = last.trim_start();
+    let is_simple =
+        !last.contains(['&', '|', ';', '(', '\n', '`', '<', '>']) && !before.contains(['(', '\'', '"', '\n']);
+    let first = last.split_whitespace().next().unwrap_or_default();
+    if !is_simple || shell::is_assignment(first) || shell::is_own(first) {
+        return line.to_owned();
+    }
+    let space = if before.is_empty() { "" } else { " " };
+    format!("{before}{space}exec {last}")
+}
+
+/// Variables that stand before a command, and the command.
+pub(super) fn assignments(line: &str) -> (Vec<(String, String)>, &str) {
+    let (mut found, mut rest) = (Vec::new(), line.trim());
+    while let Some((word, after)) = rest.split_once(' ') {
+        let plain = !word.contains(['$', '\'', '"', '`', '\\']);
+        let Some((name, value)) = word.split_once('=').filter(|_| plain && shell::is_assignment(word)) else {
+            break;
+        };
+        found.push((name.to_owned(), value.to_owned()));
+        rest = after.trim_start();
+    }
+    (found, rest)
 }
 
 /// The words without an init before them, and whether there was one.

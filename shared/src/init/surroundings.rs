@@ -12,16 +12,45 @@ use super::start;
 
 /// Variables that only a build reads, or that containerize sets itself, by the beginnings of their names.
 const OF_BUILDS: &[&str] = &[
-    "PATH", "PIP_", "POETRY_", "UV_", "PDM_", "PIPENV_", "CARGO_", "RUSTUP_", "RUSTFLAGS", "DEBIAN_FRONTEND", "VIRTUAL_ENV",
-    "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONHOME", "PYTHON_", "PYSETUP_PATH", "VENV_PATH", "LD_PRELOAD", "LDFLAGS",
-    "CFLAGS", "PKG_CONFIG_", "OPENSSL_STATIC", "SQLX_OFFLINE", "PYTHONUSERBASE", "PYTHONBUFFERED", "PYTHONWRITEBYTECODE",
+    "PATH",
+    "PIP_",
+    "POETRY_",
+    "UV_",
+    "PDM_",
+    "PIPENV_",
+    "CARGO_",
+    "RUSTUP_",
+    "RUSTFLAGS",
+    "DEBIAN_FRONTEND",
+    "VIRTUAL_ENV",
+    "PYTHONUNBUFFERED",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONHOME",
+    "PYTHON_",
+    "PYSETUP_PATH",
+    "VENV_PATH",
+    "LD_PRELOAD",
+    "LDFLAGS",
+    "CFLAGS",
+    "PKG_CONFIG_",
+    "OPENSSL_STATIC",
+    "SQLX_OFFLINE",
+    "PYTHONUSERBASE",
+    "PYTHONBUFFERED",
+    "PYTHONWRITEBYTECODE",
 ];
 
 /// Ports of a range that are declared one by one; more are left out.
 const MOST_PORTS: u16 = 100;
 
 /// Takes a step over that says something of the surroundings. `moved` gives places the names they have in this image.
-pub(super) fn take(step: &Step, kind: &Kind, moved: &dyn Fn(&str) -> String, settings: &mut Partial, remarks: &mut Vec<Remark>) {
+pub(super) fn take(
+    step: &Step,
+    kind: &Kind,
+    moved: &dyn Fn(&str) -> String,
+    settings: &mut Partial,
+    remarks: &mut Vec<Remark>,
+) {
     match &step.what {
         What::Env(pairs) => {
             for (name, value) in pairs {
@@ -43,13 +72,22 @@ pub(super) fn take(step: &Step, kind: &Kind, moved: &dyn Fn(&str) -> String, set
                 match expanded(text) {
                     Some(ports) => {
                         let known = settings.ports.get_or_insert_default();
-                        known.extend(ports.into_iter().filter(|port| !known.contains(port)).collect::<Vec<_>>());
+                        known.extend(
+                            ports.into_iter().filter(|port| !known.contains(port)).collect::<Vec<_>>(),
+                        );
                     }
-                    None => remarks.push(Remark::left(step.line, &step.text, format!("{text:?} is not a port"), "list the ports in the key ports")),
+                    None => remarks.push(Remark::left(
+                        step.line,
+                        &step.text,
+                        format!("{text:?} is not a port"),
+                        "list the ports in the key ports",
+                    )),
                 }
             }
         }
-        What::Volume(places) => settings.volumes.get_or_insert_default().extend(places.iter().map(|place| moved(place))),
+        What::Volume(places) => {
+            settings.volumes.get_or_insert_default().extend(places.iter().map(|place| moved(place)))
+        }
         What::StopSignal(signal) => settings.stop_signal = Some(signal.clone()),
         What::Onbuild => remarks.push(Remark::left(
             step.line,
@@ -57,12 +95,23 @@ pub(super) fn take(step: &Step, kind: &Kind, moved: &dyn Fn(&str) -> String, set
             "it is for images that are built on this one",
             "write it into the Dockerfiles of those",
         )),
-        What::Unknown(why) => remarks.push(Remark::left(step.line, &step.text, why.clone(), "give the value in the table of containerize")),
+        What::Unknown(why) => remarks.push(Remark::left(
+            step.line,
+            &step.text,
+            why.clone(),
+            "give the value in the table of containerize",
+        )),
         _ => {}
     }
 }
 
-fn env(step: &Step, kind: &Kind, (name, value): (&str, &str), settings: &mut Partial, remarks: &mut Vec<Remark>) {
+fn env(
+    step: &Step,
+    kind: &Kind,
+    (name, value): (&str, &str),
+    settings: &mut Partial,
+    remarks: &mut Vec<Remark>,
+) {
     let is_of_build = OF_BUILDS.iter().any(|start| match start.strip_suffix('_') {
         Some(_) => name.starts_with(start),
         None => name == *start,
@@ -75,7 +124,10 @@ fn env(step: &Step, kind: &Kind, (name, value): (&str, &str), settings: &mut Par
         }
         return;
     }
-    // The source is on the import path by itself.
+    // The environment's distributions are on the import path by themselves, and so is the source.
+    if name == "PYTHONPATH" && value.contains("site-packages") {
+        return;
+    }
     let is_app = name == "PYTHONPATH" && matches!(value.trim_end_matches(['/', ':', '.']), "" | "/app");
     let of_python = matches!(kind, Kind::Python(_));
     if is_of_build || (is_app && of_python) {
@@ -94,7 +146,9 @@ fn is_usual_path(folder: &str) -> bool {
     folder.contains("$PATH")
         || folder.contains("{PATH")
         || folder.is_empty()
-        || ["venv", ".local/bin", ".cargo", "/usr/", "poetry", "POETRY", "VENV", "VIRTUAL_ENV", "env/bin"].iter().any(|part| folder.contains(part))
+        || ["venv", ".local/bin", ".cargo", "/usr/", "poetry", "POETRY", "VENV", "VIRTUAL_ENV", "env/bin"]
+            .iter()
+            .any(|part| folder.contains(part))
         || matches!(folder, "/bin" | "/sbin")
 }
 
@@ -125,7 +179,8 @@ pub(super) fn health(
     });
     let Some((step, options, command)) = last else { return };
     let Some(command) = command else {
-        settings.healthcheck = Some(Healthcheck { command: Some(config::Command::Words(Vec::new())), ..Healthcheck::default() });
+        settings.healthcheck =
+            Some(Healthcheck { command: Some(config::Command::Words(Vec::new())), ..Healthcheck::default() });
         return;
     };
     let (test, program) = match command {
@@ -144,7 +199,10 @@ pub(super) fn health(
     let left = |why: String, instead: &str| Remark::left(step.line, &step.text, why, instead);
     if test[0] == "CMD-SHELL" && !has_shell {
         // `curl ... || exit 1` says the same without its shell.
-        remarks.push(left("the base has no shell".into(), "give the program a flag for the check, and set healthcheck to it"));
+        remarks.push(left(
+            "the base has no shell".into(),
+            "give the program a flag for the check, and set healthcheck to it",
+        ));
         return;
     }
     let debian = settings.debian.as_ref().map(|debian| debian.packages.as_slice()).unwrap_or_default();
@@ -174,14 +232,19 @@ const KNOWN: &[(&str, &str)] = &[
 ];
 
 /// The user that the image runs as, from the last `USER`: `None` for the default.
-pub(super) fn user(steps: &[Step], from: (usize, &str), runs: &Runs, remarks: &mut Vec<Remark>) -> Option<String> {
+pub(super) fn user(
+    steps: &[Step],
+    from: (usize, &str),
+    runs: &Runs,
+    remarks: &mut Vec<Remark>,
+) -> Option<String> {
     let last = steps.iter().rev().find_map(|step| match &step.what {
         What::User(user) => Some((step, user.trim())),
         _ => None,
     });
     let Some((step, user)) = last.filter(|(_, user)| !user.is_empty()) else {
         if !["nonroot", "chainguard", "cgr.dev"].iter().any(|part| from.1.contains(part)) {
-            let why = "the Dockerfile starts the program as root; this image starts it as 65532:65532. If it writes to its own folder, set owner = \"65532:65532\"";
+            let why = "the program runs as 65532:65532, and not as root; if it writes to its own folder, set owner = \"65532:65532\"";
             remarks.push(Remark::otherwise(from.0, &format!("FROM {}", from.1), why));
         }
         return None;
@@ -191,12 +254,21 @@ pub(super) fn user(steps: &[Step], from: (usize, &str), runs: &Runs, remarks: &m
     if is_number(name) && group.is_none_or(is_number) {
         // A number alone has the group of that user, which is usually its own.
         let made = runs.users.values().flatten().find(|made| made.split(':').next() == Some(name));
-        return Some(group.map_or_else(|| made.cloned().unwrap_or_else(|| format!("{name}:{name}")), |_| user.to_owned()));
+        return Some(
+            group.map_or_else(
+                || made.cloned().unwrap_or_else(|| format!("{name}:{name}")),
+                |_| user.to_owned(),
+            ),
+        );
     }
     if let Some(made) = runs.users.get(name).cloned().flatten() {
         return Some(made);
     }
-    if let Some((_, known)) = KNOWN.iter().find(|(known, _)| *known == user || *known == name).filter(|_| !runs.users.contains_key(name)) {
+    if let Some((_, known)) = KNOWN
+        .iter()
+        .find(|(known, _)| *known == user || *known == name)
+        .filter(|_| !runs.users.contains_key(name))
+    {
         return Some((*known).to_owned());
     }
     let why = format!("the Dockerfile gives {name} no number, so the user is 65532:65532");

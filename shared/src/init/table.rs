@@ -14,6 +14,7 @@ pub(super) fn table(header: &str, settings: &Partial, note: &str) -> String {
     let mut tables = String::new();
     for key in KEYS {
         let Some(value) = value.get(key.name) else { continue };
+        let value = &short(key.name, value);
         let line = format!("{} = {}\n", key.name, inline(value));
         match value {
             Value::Object(entries) if line.len() > WIDTH => {
@@ -38,11 +39,35 @@ pub(super) fn table(header: &str, settings: &Partial, note: &str) -> String {
     text + &tables
 }
 
+/// The shortest way to write the value of a key.
+fn short(key: &str, value: &Value) -> Value {
+    match (key, value) {
+        ("bin", Value::Array(items)) if items.len() == 1 => items[0].clone(),
+        ("debian", Value::Object(entries)) if entries.len() == 1 => {
+            entries.get("packages").unwrap_or(value).clone()
+        }
+        ("ports", Value::Array(ports)) => ports.iter().map(port).collect(),
+        _ => value.clone(),
+    }
+}
+
+/// A port of TCP by its number.
+fn port(value: &Value) -> Value {
+    let number = value.as_str().and_then(|text| text.strip_suffix("/tcp")?.parse::<u16>().ok());
+    number.map_or_else(|| value.clone(), Value::from)
+}
+
+/// What stands first in a table.
+const FIRST: &[&str] = &["path", "from", "to", "command"];
+
 fn inline(value: &Value) -> String {
     match value {
         Value::String(text) => toml::Value::String(text.clone()).to_string(),
         Value::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
         Value::Object(entries) => {
+            let mut entries: Vec<_> = entries.iter().collect();
+            entries
+                .sort_by_key(|(name, _)| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
             let pairs = entries.iter().map(|(name, value)| format!("{} = {}", bare(name), inline(value)));
             format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
         }
@@ -51,6 +76,7 @@ fn inline(value: &Value) -> String {
 }
 
 fn bare(name: &str) -> String {
-    let is_bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+    let is_bare =
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
     if is_bare { name.to_owned() } else { toml::Value::String(name.to_owned()).to_string() }
 }

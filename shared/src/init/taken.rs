@@ -8,10 +8,12 @@ use crate::oci::Owner;
 use crate::plan::APP;
 
 use super::base::{self, IN_STATIC, Needs};
+use super::commands;
 use super::copies::{self, Home};
 use super::dependencies::dependencies;
 use super::packages::packages;
-use super::places::{Origin, Places, below};
+use super::paths::below;
+use super::places::{Origin, Places, other};
 use super::project::{Kind, Project, PythonProject, RustProject};
 use super::remark::Remark;
 use super::runs::Runs;
@@ -39,9 +41,11 @@ pub fn taken(file: &Dockerfile, project: &Project) -> Taken {
     let steps = file.steps(last);
     let mut taking = Taking {
         project,
-        places: Places::of(file, &steps, project),
-        runs: Runs::of(steps.iter()),
-        all_runs: Runs::of(used(file, last).iter().flat_map(|stage| file.steps(*stage)).collect::<Vec<_>>().iter()),
+        stages: Places::of_all(file, project),
+        runs: commands::runs(steps.iter()),
+        all_runs: commands::runs(
+            used(file, last).iter().flat_map(|stage| file.steps(*stage)).collect::<Vec<_>>().iter(),
+        ),
         start: Start::of(&steps),
         workdir: steps.last().map_or_else(|| "/".to_owned(), |step| step.workdir.clone()),
         file,
@@ -74,7 +78,8 @@ fn used(file: &Dockerfile, last: usize) -> BTreeSet<usize> {
         }
     }
     // Of a chain, the last one has the steps of all.
-    let below: BTreeSet<usize> = found.iter().flat_map(|stage| file.chain(*stage).into_iter().rev().skip(1)).collect();
+    let below: BTreeSet<usize> =
+        found.iter().flat_map(|stage| file.chain(*stage).into_iter().rev().skip(1)).collect();
     found.difference(&below).copied().collect()
 }
 
@@ -82,7 +87,8 @@ struct Taking<'a> {
     file: &'a Dockerfile,
     project: &'a Project,
     steps: Vec<Step>,
-    places: Places,
+    /// What is in each stage.
+    stages: Vec<Places>,
     /// The commands of the final image.
     runs: Runs,
     /// The commands of all stages that it is made of.
@@ -94,9 +100,14 @@ struct Taking<'a> {
 }
 
 impl Taking<'_> {
+    /// What is in the final stage.
+    fn places(&self) -> &Places {
+        &self.stages[self.stages.len() - 1]
+    }
+
     fn all(&mut self) {
         if matches!(self.project.kind, Kind::Python(_)) {
-            self.home = Home::of(&self.places, &self.workdir);
+            self.home = Home::of(self.places(), &self.workdir);
         }
         self.base_and_packages();
         self.surroundings();
@@ -108,19 +119,35 @@ impl Taking<'_> {
         self.user_and_folders();
         let has_shell = self.has_shell();
         let Self { taken: Taken { settings, remarks, .. }, steps, start, project, home, .. } = self;
-        let words = |command: &Command| moved_words(&start::as_words(command, start.shell.as_deref()), home.as_ref(), project);
+        let words = |command: &Command| {
+            moved_words(&start::as_words(command, start.shell.as_deref()), home.as_ref(), project)
+        };
         surroundings::health(steps, has_shell, &words, settings, remarks);
         for (line, unknown) in &self.runs.unknown {
-            self.taken.remarks.push(Remark::left(*line, &format!("RUN {}", unknown.command), unknown.why, unknown.instead.clone()));
+            self.taken.remarks.push(Remark::left(
+                *line,
+                &format!("RUN {}", unknown.command),
+                unknown.why,
+                unknown.instead.clone(),
+            ));
         }
     }
 
     fn base_and_packages(&mut self) {
-        let Some(stage) = self.file.chain(self.file.stages.len() - 1).first().map(|at| &self.file.stages[*at]) else { return };
+        let Some(stage) =
+            self.file.chain(self.file.stages.len() - 1).first().map(|at| &self.file.stages[*at])
+        else {
+            return;
+        };
         let image = match &stage.base {
             dockerfile::Base::Image(image) => image.clone(),
             dockerfile::Base::Unknown(text, why) => {
-                self.taken.remarks.push(Remark::left(stage.line, &format!("FROM {text}"), why.clone(), "set base"));
+                self.taken.remarks.push(Remark::left(
+                    stage.line,
+                    &format!("FROM {text}"),
+                    why.clone(),
+                    "set base",
+                ));
                 return;
             }
             // The first of a chain is on an image.
@@ -152,38 +179,38 @@ impl Taking<'_> {
         self.taken.settings.base = base.map(BaseChoice::One);
         self.taken.settings.debian = (!names.is_empty()).then(|| Debian::of(names));
         let line = stage.line;
-        self.taken.settings.user = surroundings::user(&self.steps, (line, &image), &self.runs, &mut self.taken.remarks);
+        self.taken.settings.user =
+            surroundings::user(&self.steps, (line, &image), &self.runs, &mut self.taken.remarks);
     }
 
     fn surroundings(&mut self) {
         let Self { taken: Taken { settings, remarks, .. }, steps, project, home, .. } = self;
-        let moved = |text: &str| home.as_ref().map_or_else(|| text.to_owned(), |home| home.moved_in(text, project));
+        let moved =
+            |text: &str| home.as_ref().map_or_else(|| text.to_owned(), |home| home.moved_in(text, project));
         for step in steps.iter() {
             surroundings::take(step, &project.kind, &moved, settings, remarks);
         }
     }
 
     fn files(&mut self) {
-        let installs = !self.all_runs.requirements.is_empty()
-            || matches!(self.project.kind, Kind::Python(_));
-        let mut files = Vec::new();
-        for (at, step) in self.steps.iter().enumerate() {
-            let What::Copy(copied) = &step.what else { continue };
-            let before = Places::of(self.file, &self.steps[..at], self.project);
-            let other = match copied.from {
-                From::Stage(stage) => Some(Places::of(self.file, &self.file.steps(stage), self.project)),
-                _ => None,
-            };
-            // The folder of this step counts, too.
-            let before = before.with_folder(&step.workdir);
-            let found = copies::files(step, (&before, other.as_ref()), self.home.as_ref(), (self.project, installs), &mut self.taken.remarks);
-            for rule in found {
-                files.retain(|known: &config::FileRule| known.to != rule.to);
-                files.push(rule);
+        let installs = !self.all_runs.requirements.is_empty() || matches!(self.project.kind, Kind::Python(_));
+        let mut files: Vec<config::FileRule> = Vec::new();
+        let mut before = Places::default();
+        for step in &self.steps {
+            if let What::Copy(copied) = &step.what {
+                let places = (&before, other(copied, &self.stages));
+                let home = self.home.as_ref();
+                let found =
+                    copies::files(step, places, home, (self.project, installs), &mut self.taken.remarks);
+                for rule in found {
+                    files.retain(|known| known.to != rule.to);
+                    files.push(rule);
+                }
             }
+            before.after(step, &self.stages, self.project);
         }
         if matches!(self.project.kind, Kind::Rust(_)) {
-            files.extend(copies::read_by_program(&self.places, self.project));
+            files.extend(copies::read_by_program(self.places(), self.project));
         }
         self.taken.settings.files = (!files.is_empty()).then_some(files);
     }
@@ -194,7 +221,8 @@ impl Taking<'_> {
             None => matches!(self.project.kind, Kind::Python(_)),
             Some(BaseChoice::One(name)) => {
                 let lacks = ["distroless", "cgr.dev/", "chainguard"].iter().any(|part| name.contains(part));
-                !matches!(name.as_str(), "static" | "scratch") && (!lacks || name.contains("debug") || name.contains("-dev"))
+                !matches!(name.as_str(), "static" | "scratch")
+                    && (!lacks || name.contains("debug") || name.contains("-dev"))
             }
             Some(BaseChoice::ByPlatform(_)) => true,
         }
@@ -203,11 +231,11 @@ impl Taking<'_> {
     /// The words of a command in this image. `None` where it cannot be carried over, which is remarked.
     fn words(&mut self, (line, command): &(usize, Command)) -> Option<Vec<String>> {
         let text = match command {
-            Command::Shell(text) => text.clone(),
+            Command::Shell(text) => self.without_assignments(text),
             Command::Exec(words) => return self.finished(words),
         };
         if start::words(&text).is_some() {
-            return self.finished(&start::as_words(command, None));
+            return self.finished(&start::as_words(&Command::Shell(text), None));
         }
         self.default_port(*line, &text);
         if self.has_shell() {
@@ -222,14 +250,36 @@ impl Taking<'_> {
         });
         match start::words(&filled) {
             Some(words) => {
-                self.taken.remarks.push(Remark::otherwise(*line, &text, "the base has no shell, so the variables are replaced by their values"));
+                self.taken.remarks.push(Remark::otherwise(
+                    *line,
+                    &text,
+                    "the base has no shell, so the variables are replaced by their values",
+                ));
                 self.finished(&words)
             }
             None => {
-                self.taken.remarks.push(Remark::left(*line, &text, "the base has no shell", "set entrypoint to the program and its arguments, or use a base with a shell"));
+                self.taken.remarks.push(Remark::left(
+                    *line,
+                    &text,
+                    "the base has no shell",
+                    "set entrypoint to the program and its arguments, or use a base with a shell",
+                ));
                 None
             }
         }
+    }
+
+    /// The line without variables before its command, which become those of the image.
+    fn without_assignments(&mut self, line: &str) -> String {
+        let (assigned, rest) = start::assignments(line);
+        let moved = |value: &str| {
+            self.home.as_ref().map_or_else(|| value.to_owned(), |home| home.moved_in(value, self.project))
+        };
+        let assigned: Vec<_> = assigned.into_iter().map(|(name, value)| (name, moved(&value))).collect();
+        if !assigned.is_empty() {
+            self.taken.settings.env.get_or_insert_default().extend(assigned);
+        }
+        rest.to_owned()
     }
 
     /// The words without inits and runners.
@@ -245,13 +295,17 @@ impl Taking<'_> {
     /// A platform gives `PORT`; without one, the port that the Dockerfile exposes is meant.
     fn default_port(&mut self, line: usize, text: &str) {
         let env = self.taken.settings.env.as_ref();
-        if !shell::variables(text).iter().any(|name| name == "PORT") || env.is_some_and(|env| env.contains_key("PORT")) {
+        if !shell::variables(text).iter().any(|name| name == "PORT")
+            || env.is_some_and(|env| env.contains_key("PORT"))
+        {
             return;
         }
         let ports = self.taken.settings.ports.as_ref();
         let port = ports.and_then(|ports| ports.first()).map_or(8000, config::Port::number);
         self.taken.settings.env.get_or_insert_default().insert("PORT".into(), port.to_string());
-        let why = format!("the Dockerfile leaves PORT to the platform; this image sets it to {port} unless the platform does");
+        let why = format!(
+            "the Dockerfile leaves PORT to the platform; this image sets it to {port} unless the platform does"
+        );
         self.taken.remarks.push(Remark::otherwise(line, text, why));
     }
 
@@ -306,25 +360,33 @@ impl Taking<'_> {
             let run = words.iter().position(|word| word == "run")?;
             let end = words.iter().position(|word| word == "--").map_or(words.len(), |at| at + 1);
             let named = words[run..].windows(2).find(|pair| pair[0] == "--bin").map(|pair| pair[1].clone());
-            let only = || rust.bins.values().flatten().next().filter(|_| rust.bins.values().flatten().count() == 1);
-            return named.or_else(|| rust.default_bin.clone()).or_else(|| only().cloned()).map(|name| (name, end));
+            let only =
+                || rust.bins.values().flatten().next().filter(|_| rust.bins.values().flatten().count() == 1);
+            return named
+                .or_else(|| rust.default_bin.clone())
+                .or_else(|| only().cloned())
+                .map(|name| (name, end));
         }
         let name = first.rsplit('/').next().unwrap_or(first);
-        let by_place = || match self.places.origin(&absolute(&self.workdir, first), self.project) {
+        let by_place = || match self.places().origin(&absolute(&self.workdir, first), self.project) {
             Some(Origin::Binary(name)) => Some(name),
             _ => None,
         };
-        let on_path = || self.places.binaries().find(|(place, _)| place.rsplit('/').next() == Some(name));
-        let on_path = || on_path().map(|(_, bin)| bin.to_owned()).filter(|_| !first.contains('/') || first.starts_with("./"));
+        let on_path = || self.places().binaries().find(|(place, _)| place.rsplit('/').next() == Some(name));
+        let on_path = || {
+            on_path()
+                .map(|(_, bin)| bin.to_owned())
+                .filter(|_| !first.contains('/') || first.starts_with("./"))
+        };
         let by_name = || rust.bins.values().flatten().find(|bin| *bin == name).cloned();
         by_place().or_else(on_path).or_else(by_name).map(|name| (name, 1))
     }
 
     /// Which binary it is, where there are several.
     fn binary(&mut self, rust: &RustProject, started: Option<String>) {
-        let copied: BTreeSet<&str> = self.places.binaries().map(|(_, name)| name).collect();
+        let copied: BTreeSet<String> = self.places().binaries().map(|(_, name)| name.to_owned()).collect();
         let built = self.all_runs.cargo.bins.iter().next().filter(|_| self.all_runs.cargo.bins.len() == 1);
-        let copied_one = copied.iter().next().filter(|_| copied.len() == 1).map(|name| (*name).to_owned());
+        let copied_one = copied.first().filter(|_| copied.len() == 1).cloned();
         let Some(bin) = started.or(copied_one).or(built.cloned()) else { return };
         let all: Vec<&String> = rust.bins.values().flatten().collect();
         if all.len() > 1 && rust.default_bin.as_ref() != Some(&bin) {
@@ -335,11 +397,16 @@ impl Taking<'_> {
             self.taken.settings.packages = owner.map(|(name, _)| vec![name.clone()]);
         }
         let script = self.taken.settings.entrypoint.is_some();
-        let others: Vec<&str> = copied.into_iter().filter(|name| *name != bin).collect();
+        let others: Vec<String> = copied.into_iter().filter(|name| *name != bin).collect();
         if !others.is_empty() && (others.len() < 5 || script) {
             let line = self.start.line();
             let why = format!("an image has one program, here {bin}, and not {}", others.join(", "));
-            self.taken.remarks.push(Remark::left(line, "COPY of several programs", why, "make an image of each: see docs/rust.md#which-program"));
+            self.taken.remarks.push(Remark::left(
+                line,
+                "COPY of several programs",
+                why,
+                "make an image of each: see docs/rust.md#which-program",
+            ));
         }
     }
 
@@ -357,14 +424,21 @@ impl Taking<'_> {
         if let Some(first) = program.as_mut().and_then(|words| words.first_mut()) {
             *first = self.bare(first);
         }
-        let is_script = program.as_ref().and_then(|words| words.first()).is_some_and(|word| python.scripts.contains(word));
+        let is_script = program
+            .as_ref()
+            .and_then(|words| words.first())
+            .is_some_and(|word| python.scripts.contains(word));
         let words: Vec<String> = program.iter().chain(&arguments).flatten().cloned().collect();
         self.scripts(&words);
         let settings = &mut self.taken.settings;
         settings.entrypoint = program.map(config::Command::Words);
         settings.cmd = arguments.map(config::Command::Words);
         settings.install = (python.builds && self.home.is_some() && !is_script).then_some(Install::Source);
-        let workdir = self.home.as_ref().and_then(|home| home.moved(&self.workdir, self.project)).unwrap_or_else(|| self.workdir.clone());
+        let workdir = self
+            .home
+            .as_ref()
+            .and_then(|home| home.moved(&self.workdir, self.project))
+            .unwrap_or_else(|| self.workdir.clone());
         let is_apart = workdir != APP && (workdir != "/" || self.home.is_some());
         settings.workdir = is_apart.then_some(workdir);
         let places = self.all_places();
@@ -375,18 +449,20 @@ impl Taking<'_> {
     /// What is where in all stages: requirements are installed in some, and not copied to the last.
     fn all_places(&self) -> Places {
         let last = self.file.stages.len() - 1;
-        used(self.file, last).iter().fold(Places::default(), |all, stage| {
-            all.and(Places::of(self.file, &self.file.steps(*stage), self.project))
-        })
+        used(self.file, last).iter().fold(Places::default(), |all, stage| all.and(&self.stages[*stage]))
     }
 
     /// A command by its name alone, where an environment or the base has it: the image's own is on `PATH`.
     fn bare(&self, program: &str) -> String {
         let Some((folder, name)) = program.rsplit_once('/') else { return program.to_owned() };
         let path = absolute(&self.workdir, program);
-        let is_of_project = matches!(self.places.origin(&path, self.project), Some(Origin::Project(path)) if !path.contains("venv/"));
+        let is_of_project = matches!(self.places().origin(&path, self.project), Some(Origin::Project(path)) if !path.contains("venv/"));
         let is_commands = folder == "bin" || folder.ends_with("/bin");
-        if is_commands && !is_of_project && !start::is_shell(program) { name.to_owned() } else { program.to_owned() }
+        if is_commands && !is_of_project && !start::is_shell(program) {
+            name.to_owned()
+        } else {
+            program.to_owned()
+        }
     }
 
     /// Looks into the scripts that the words name: they may speak of what is not there, and may not be executable.
@@ -394,7 +470,7 @@ impl Taking<'_> {
         let executable = self.runs.executable.clone();
         let mut globs = BTreeSet::new();
         for place in &executable {
-            if let Some(Origin::Project(path)) = self.places.origin(place, self.project)
+            if let Some(Origin::Project(path)) = self.places().origin(place, self.project)
                 && !self.project.has_folder(&path)
             {
                 globs.insert(path);
@@ -403,12 +479,24 @@ impl Taking<'_> {
         let mut linked = false;
         for word in words {
             let path = absolute(APP, word);
-            let Some(path) = below(&path, APP).filter(|path| self.project.has(path) && !path.is_empty()) else { continue };
-            let Some(text) = self.project.text(path).filter(|_| !self.project.has_folder(path)) else { continue };
-            if let Some(tool) = ["poetry run", "uv run", "pipenv run"].iter().find(|tool| text.contains(*tool)) {
+            let Some(path) = below(&path, APP).filter(|path| self.project.has(path) && !path.is_empty())
+            else {
+                continue;
+            };
+            let Some(text) = self.project.text(path).filter(|_| !self.project.has_folder(path)) else {
+                continue;
+            };
+            if let Some(tool) =
+                ["poetry run", "uv run", "pipenv run"].iter().find(|tool| text.contains(*tool))
+            {
                 let why = format!("{path} calls `{tool}`, which is not in the image");
                 let line = self.start.line();
-                self.taken.remarks.push(Remark::left(line, word, why, format!("remove `{tool}` from it: commands of the environment are on PATH")));
+                self.taken.remarks.push(Remark::left(
+                    line,
+                    word,
+                    why,
+                    format!("remove `{tool}` from it: commands of the environment are on PATH"),
+                ));
             }
             linked |= self.home.as_ref().is_some_and(|home| home.is_named_in(&text));
         }
@@ -426,8 +514,14 @@ impl Taking<'_> {
         let home = self.home.as_ref().map_or(self.workdir.as_str(), Home::place);
         let given = |path: &String| below(home, path).is_some() && path != "/";
         let copied = self.steps.iter().any(|step| match &step.what {
-            What::Copy(copied) => copied.owner.as_ref().is_some_and(|owner| !owner.starts_with("root") && !owner.starts_with('0'))
-                && (below(&absolute("/", &copied.to), home).is_some() || given(&absolute("/", &copied.to))),
+            What::Copy(copied) => {
+                copied
+                    .owner
+                    .as_ref()
+                    .is_some_and(|owner| !owner.starts_with("root") && !owner.starts_with('0'))
+                    && (below(&absolute("/", &copied.to), home).is_some()
+                        || given(&absolute("/", &copied.to)))
+            }
             _ => false,
         });
         let names_user = self.steps.iter().any(|step| matches!(step.what, What::User(_)));
@@ -436,9 +530,14 @@ impl Taking<'_> {
         }
         let mut dirs: Vec<Directory> = Vec::new();
         for folder in &self.runs.folders {
-            let place = self.home.as_ref().and_then(|home| home.moved(folder, self.project)).unwrap_or_else(|| folder.clone());
+            let place = self
+                .home
+                .as_ref()
+                .and_then(|home| home.moved(folder, self.project))
+                .unwrap_or_else(|| folder.clone());
             let is_there = self.taken.settings.volumes.iter().flatten().any(|volume| *volume == place)
-                || below(&place, APP).is_some_and(|path| self.project.has_folder(path) && self.home.is_some());
+                || below(&place, APP)
+                    .is_some_and(|path| self.project.has_folder(path) && self.home.is_some());
             let holds_project = below(home, folder).is_some();
             if holds_project || is_there || is_of_build(folder) || dirs.iter().any(|dir| dir.path == place) {
                 continue;
@@ -451,7 +550,9 @@ impl Taking<'_> {
 
 /// Folders that only builds use, or that bases have.
 fn is_of_build(folder: &str) -> bool {
-    ["/root", "/tmp", "/usr", "/var/lib/apt", "/etc", "/build", "/opt/poetry"].iter().any(|place| below(folder, place).is_some())
+    ["/root", "/tmp", "/usr", "/var/lib/apt", "/etc", "/build", "/opt/poetry"]
+        .iter()
+        .any(|place| below(folder, place).is_some())
         || ["/src", "/home", "/opt", "/var", "/srv", "/install", "/wheels", "/"].contains(&folder)
         || folder.contains('$')
 }

@@ -24,7 +24,8 @@ impl Workflow {
         let is_rust = matches!(project.kind, Kind::Rust(_));
         match self {
             Self::Github => {
-                let target = if is_rust { "      - run: rustup target add x86_64-unknown-linux-musl\n" } else { "" };
+                let target =
+                    if is_rust { "      - run: rustup target add x86_64-unknown-linux-musl\n" } else { "" };
                 format!(
                     "name: image\non:\n  push:\n    branches: [main]\njobs:\n  image:\n    runs-on: ubuntu-latest\n    permissions:\n      \
                      contents: read\n      packages: write\n    steps:\n      - uses: actions/checkout@v4\n{target}      - uses: \
