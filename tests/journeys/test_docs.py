@@ -170,6 +170,7 @@ def test_shown_settings_are_accepted(example: str, settings: str, program, clone
 def test_every_flag_is_documented(program) -> None:
     verbs = (
         [],
+        ["init"],
         ["run"],
         ["lock"],
         ["inspect"],

@@ -17,7 +17,7 @@ pub struct Dockerfile {
     pub stages: Vec<Stage>,
 }
 
-/// A stage.
+/// A `FROM` and what follows it, up to the next one.
 #[derive(Debug, Clone)]
 pub struct Stage {
     /// The line of its `FROM`, from 1.
@@ -34,7 +34,7 @@ pub struct Stage {
 pub enum Base {
     /// An earlier stage, by its place.
     Stage(usize),
-    /// An image.
+    /// An image of a registry, or `scratch`.
     Image(String),
     /// It hangs on a variable: the text, and why its value is not known.
     Unknown(String, String),

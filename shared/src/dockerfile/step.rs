@@ -94,7 +94,7 @@ pub enum From {
     Context,
     /// Another stage.
     Stage(usize),
-    /// An image.
+    /// An image of a registry.
     Image(String),
 }
 

@@ -11,7 +11,7 @@ use crate::python::lock::{self, LockKind};
 use crate::read;
 use crate::system::globs::{self, Star};
 
-/// A project.
+/// A project as it is before it has a table of this program.
 #[derive(Debug, Clone)]
 pub struct Project {
     /// Its folder, absolute.

@@ -163,7 +163,7 @@ fn packages_that_only_build_stay_out() {
         &project,
     );
     let keys = keys(&found);
-    assert_eq!(keys[1], "debian = [\"libpq5\", \"curl\"]");
+    assert_eq!(keys[1], "debian = [\"libpq5\", \"curl\", \"libxml2\"]");
     assert_eq!(
         keys[3],
         "healthcheck = { command = [\"CMD-SHELL\", \"curl -f x || exit 1\"], interval = \"5s\", retries = 3 }"
