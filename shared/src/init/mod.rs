@@ -24,6 +24,7 @@ mod taken;
 #[cfg(test)]
 mod tests;
 mod workflow;
+mod writes;
 
 pub use draft::{Draft, Wishes, Written};
 pub use project::{Kind, Project, PythonProject, RustProject};

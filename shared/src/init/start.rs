@@ -134,14 +134,21 @@ pub(super) fn without_init(words: &[String]) -> (&[String], bool) {
     (rest, true)
 }
 
-/// The words without a tool that runs them in an environment.
-pub(super) fn without_runner(words: &[String]) -> &[String] {
-    let [tool, run, rest @ ..] = words else { return words };
-    if !RUNNERS.contains(&tool.rsplit('/').next().unwrap_or(tool)) || run != "run" {
-        return words;
+/// The words without a tool that runs them in an environment. uv runs files of Python, too.
+pub(super) fn without_runner(words: &[String]) -> Vec<String> {
+    let [tool, run, rest @ ..] = words else { return words.to_vec() };
+    if !is_runner(tool) || run != "run" {
+        return words.to_vec();
     }
     let flags = rest.iter().take_while(|word| word.starts_with('-')).count();
-    &rest[flags..]
+    let rest = &rest[flags..];
+    let is_file = rest.first().is_some_and(|word| word.ends_with(".py"));
+    is_file.then(|| "python".to_owned()).into_iter().chain(rest.iter().cloned()).collect()
+}
+
+/// Whether it is a tool that runs commands in an environment.
+pub(super) fn is_runner(tool: &str) -> bool {
+    RUNNERS.contains(&tool.rsplit('/').next().unwrap_or(tool))
 }
 
 /// The same in a line for a shell.

@@ -99,7 +99,7 @@ pub(super) fn take(
             step.line,
             &step.text,
             why.clone(),
-            "give the value in the table of containerize",
+            "give the value when the container starts, or set it in the table",
         )),
         _ => {}
     }
@@ -221,6 +221,13 @@ pub(super) fn health(
     });
 }
 
+/// Whether the Dockerfile starts the program as root without saying so.
+pub(super) fn is_root(steps: &[Step], image: &str) -> bool {
+    let names_user =
+        steps.iter().any(|step| matches!(&step.what, What::User(user) if !user.trim().is_empty()));
+    !names_user && !["nonroot", "chainguard", "cgr.dev"].iter().any(|part| image.contains(part))
+}
+
 /// Users that bases have, by name.
 const KNOWN: &[(&str, &str)] = &[
     ("root", "0:0"),
@@ -243,8 +250,8 @@ pub(super) fn user(
         _ => None,
     });
     let Some((step, user)) = last.filter(|(_, user)| !user.is_empty()) else {
-        if !["nonroot", "chainguard", "cgr.dev"].iter().any(|part| from.1.contains(part)) {
-            let why = "the program runs as 65532:65532, and not as root; if it writes to its own folder, set owner = \"65532:65532\"";
+        if is_root(steps, from.1) {
+            let why = "the program runs as 65532:65532, and not as root; what it writes needs a volume or owner = \"65532:65532\"";
             remarks.push(Remark::otherwise(from.0, &format!("FROM {}", from.1), why));
         }
         return None;

@@ -20,6 +20,7 @@ use super::runs::Runs;
 use super::shell;
 use super::start::{self, Start};
 use super::surroundings;
+use super::writes::writes;
 
 /// What is taken over.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -50,6 +51,7 @@ pub fn taken(file: &Dockerfile, project: &Project) -> Taken {
         workdir: steps.last().map_or_else(|| "/".to_owned(), |step| step.workdir.clone()),
         file,
         steps,
+        image: String::new(),
         home: None,
         taken: Taken::default(),
     };
@@ -95,6 +97,8 @@ struct Taking<'a> {
     all_runs: Runs,
     start: Start,
     workdir: String,
+    /// What the first stage of the final image is built on.
+    image: String,
     home: Option<Home>,
     taken: Taken,
 }
@@ -153,6 +157,7 @@ impl Taking<'_> {
             // The first of a chain is on an image.
             dockerfile::Base::Stage(_) => return,
         };
+        self.image.clone_from(&image);
         let is_alpine = image.contains("alpine");
         let mut names = packages(&self.runs, self.project, is_alpine, &mut self.taken.remarks);
         let is_rust = matches!(self.project.kind, Kind::Rust(_));
@@ -288,7 +293,7 @@ impl Taking<'_> {
         if has_init {
             self.taken.settings.init = Some(true);
         }
-        let words = moved_words(start::without_runner(words), self.home.as_ref(), self.project);
+        let words = moved_words(&start::without_runner(words), self.home.as_ref(), self.project);
         (!words.is_empty()).then_some(words)
     }
 
@@ -418,6 +423,10 @@ impl Taking<'_> {
             _ => cmd.as_ref().and_then(|command| self.words(command)),
         };
         let (mut program, arguments) = match (entry, args) {
+            // `ENTRYPOINT ["uv"]` and `CMD ["run", ...]` are one call.
+            (Some(entry), Some(args)) if matches!(&entry[..], [tool] if start::is_runner(tool)) => {
+                (Some(start::without_runner(&[entry, args].concat())), None)
+            }
             (Some(entry), args) => (Some(entry), args),
             (None, args) => (args, None),
         };
@@ -511,21 +520,11 @@ impl Taking<'_> {
     fn user_and_folders(&mut self) {
         let user = self.taken.settings.user.clone().unwrap_or_else(|| USUAL_USER.into());
         let Ok(user) = user.parse::<Owner>() else { return };
-        let home = self.home.as_ref().map_or(self.workdir.as_str(), Home::place);
-        let given = |path: &String| below(home, path).is_some() && path != "/";
-        let copied = self.steps.iter().any(|step| match &step.what {
-            What::Copy(copied) => {
-                copied
-                    .owner
-                    .as_ref()
-                    .is_some_and(|owner| !owner.starts_with("root") && !owner.starts_with('0'))
-                    && (below(&absolute("/", &copied.to), home).is_some()
-                        || given(&absolute("/", &copied.to)))
-            }
-            _ => false,
-        });
-        let names_user = self.steps.iter().any(|step| matches!(step.what, What::User(_)));
-        if (self.runs.owned.iter().any(given) || copied) && names_user && user != Owner::ROOT {
+        let home = self.home.as_ref().map_or(self.workdir.as_str(), Home::place).to_owned();
+        // Root could write everywhere.
+        let writes = surroundings::is_root(&self.steps, &self.image) && writes(self.project);
+        let is_python = matches!(self.project.kind, Kind::Python(_));
+        if (self.gives_home(&home) && user != Owner::ROOT) || (writes && is_python) {
             self.taken.settings.owner = Some(user);
         }
         let mut dirs: Vec<Directory> = Vec::new();
@@ -538,13 +537,34 @@ impl Taking<'_> {
             let is_there = self.taken.settings.volumes.iter().flatten().any(|volume| *volume == place)
                 || below(&place, APP)
                     .is_some_and(|path| self.project.has_folder(path) && self.home.is_some());
-            let holds_project = below(home, folder).is_some();
+            let holds_project = below(&home, folder).is_some();
             if holds_project || is_there || is_of_build(folder) || dirs.iter().any(|dir| dir.path == place) {
                 continue;
             }
             dirs.push(Directory { path: place, mode: None, owner: Some(user) });
         }
+        if writes && !is_python && self.workdir != "/" {
+            dirs.push(Directory { path: self.workdir.clone(), mode: None, owner: Some(user) });
+        }
         self.taken.settings.dirs = (!dirs.is_empty()).then_some(dirs);
+    }
+
+    /// Whether the Dockerfile gives the project's folder to the user that it names.
+    fn gives_home(&self, home: &str) -> bool {
+        let holds = |path: &str| below(home, path).is_some() && path != "/";
+        let copied = self.steps.iter().any(|step| match &step.what {
+            What::Copy(copied) => {
+                let to = absolute("/", &copied.to);
+                let owner = copied
+                    .owner
+                    .as_ref()
+                    .filter(|owner| !owner.starts_with("root") && !owner.starts_with('0'));
+                owner.is_some() && (below(&to, home).is_some() || holds(&to))
+            }
+            _ => false,
+        });
+        let names_user = self.steps.iter().any(|step| matches!(step.what, What::User(_)));
+        names_user && (copied || self.runs.owned.iter().any(|path| holds(path)))
     }
 }
 

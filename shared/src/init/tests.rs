@@ -136,6 +136,8 @@ fn a_line_for_the_shell_keeps_its_shell_only_where_it_needs_one() {
         start("CMD [\"uv\", \"run\", \"--no-sync\", \"python\", \"-m\", \"x\"]").0,
         entry("\"python\", \"-m\", \"x\"")
     );
+    assert_eq!(start("CMD uv run --frozen x.py").0, entry("\"python\", \"x.py\""));
+    assert_eq!(start("ENTRYPOINT [\"uv\"]\nCMD [\"run\", \"x\"]").0, entry("\"x\""));
     assert_eq!(start("CMD [\"/opt/venv/bin/python\", \"x.py\"]").0, entry("\"python\", \"x.py\""));
     assert_eq!(
         start("ENTRYPOINT [\"tini\", \"--\"]\nCMD [\"x\"]").0,
@@ -225,6 +227,29 @@ fn users_and_folders_are_those_of_the_commands() {
     }
     let unnumbered = from("FROM python:3.13-slim\nRUN adduser --system app\nUSER app", &project);
     assert_eq!((unnumbered.settings.user, lines(&unnumbered.remarks)), (None, vec![(3, false)]));
+}
+
+#[test]
+fn a_program_of_root_that_writes_to_its_folder_gets_it() {
+    let owner = |source: &str, user: &str| {
+        let (_folder, project) = python(&[("requirements.txt", ""), ("main.py", source)]);
+        let text = format!("FROM python:3.13-slim\nCOPY . /app\n{user}\nCMD [\"python\", \"/app/main.py\"]");
+        from(&text, &project).settings.owner.map(|owner| owner.to_string())
+    };
+    assert_eq!(owner("connect('sqlite:///x.db')", ""), Some("65532:65532".into()));
+    assert_eq!(owner("print()", ""), None);
+    assert_eq!(
+        owner("connect('sqlite:///x.db')", "USER 1000"),
+        None,
+        "the Dockerfile does not give it either"
+    );
+    let lock = ("Cargo.lock", "[[package]]\nname = \"libsqlite3-sys\"\nversion = \"1\"\n");
+    let (_folder, project) = rust(&[lock], &[("web", &["web"])]);
+    let found = from(
+        "FROM rust AS b\nFROM debian\nWORKDIR /srv\nCOPY --from=b /t/target/release/web /bin/\nCMD [\"web\"]",
+        &project,
+    );
+    assert!(keys(&found).contains(&"dirs = [{ path = \"/srv\", owner = \"65532:65532\" }]".to_owned()));
 }
 
 #[test]
