@@ -125,7 +125,7 @@ pub(crate) struct ShowArgs {
     )]
     pub(crate) progress: Progress,
     /// When to use colours
-    #[arg(long, value_name = "WHEN", value_enum)]
+    #[arg(long, value_name = "WHEN", value_enum, hide_short_help = true)]
     pub(crate) color: Option<Color>,
     /// Verbose output (-vv for debug output)
     #[arg(short, long, action = ArgAction::Count)]

@@ -22,12 +22,12 @@ pub(crate) struct InitArgs {
     #[arg(short, long)]
     pub(crate) yes: bool,
     /// Print what would be written, and stop
-    #[arg(short = 'n', long)]
+    #[arg(long)]
     pub(crate) dry_run: bool,
     /// Replace the table and the files that are there
     #[arg(long)]
     pub(crate) force: bool,
-    /// The project's folder
+    /// Folder of the project [default: the current folder]
     #[arg(short = 'C', long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) project: Option<PathBuf>,
     #[command(flatten)]

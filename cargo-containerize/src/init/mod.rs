@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &InitArgs, front_end: &FrontEnd, events: &Events) -
         }
     }
     let name = file.map(|file| file.strip_prefix(dir).unwrap_or(&file).display().to_string());
-    let drafted = arguments.dry_run.then(|| text::drafted(&draft)).unwrap_or_default();
+    let drafted = if arguments.dry_run { text::drafted(&draft) } else { String::new() };
     let needs_lock = needs_lock(&project, taken.requirements.is_some());
     Ok(drafted + &text::differences(name.as_deref(), &taken.remarks) + &text::next(needs_lock, front_end))
 }

@@ -70,6 +70,10 @@ fn of_rust(image: &str, (name, short, tag): (&str, &str, &str), linked: bool, ne
             format!("the program is linked with libraries of the system, which go onto {base}"),
         );
     }
+    if name == "ubuntu" && needs.packages {
+        let base = "debian:trixie-slim";
+        return instead(Some(base.into()), format!("packages come from Debian, so the base is {base}"));
+    }
     if is_toolchain && (needs.shell || needs.packages) {
         let suite = ["bullseye", "bookworm", "trixie"].into_iter().find(|suite| tag.contains(suite));
         let base = format!("debian:{}-slim", suite.unwrap_or("trixie"));

@@ -156,7 +156,7 @@ pub(super) fn files(
     step: &Step,
     before: (&Places, Option<&Places>),
     home: Option<&Home>,
-    (project, installs): (&Project, bool),
+    project: &Project,
     remarks: &mut Vec<Remark>,
 ) -> Vec<FileRule> {
     let What::Copy(copied) = &step.what else { return Vec::new() };
@@ -184,7 +184,7 @@ pub(super) fn files(
     let (places, other) = before;
     let arrivals = places.arrivals(copied, other, project);
     if arrivals.is_empty() && !copied.sources.is_empty() {
-        unknown(copied, other, installs, &mut left);
+        unknown(copied, other, matches!(project.kind, Kind::Python(_)), &mut left);
         return Vec::new();
     }
     arrivals.iter().filter_map(|(place, origin)| rule(place, origin, copied, home, project)).collect()

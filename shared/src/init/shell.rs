@@ -1,5 +1,7 @@
 //! Lines for a shell, as far as they can be understood without one.
 
+use std::collections::BTreeMap;
+
 /// The simple commands of a script, as words without quotation marks and redirections.
 pub(super) fn commands(script: &str) -> Vec<Vec<String>> {
     let mut found = vec![Vec::new()];
@@ -141,4 +143,29 @@ pub(super) fn variables(line: &str) -> Vec<String> {
         rest = inner;
     }
     found
+}
+
+/// The line with these variables replaced by their values; others stay.
+pub(super) fn filled(line: &str, values: &BTreeMap<String, String>) -> String {
+    let (mut out, mut rest) = (String::new(), line);
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        let name_end =
+            |text: &str| text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+        let (name, tail) = match after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
+            Some((inner, tail)) => (&inner[..name_end(inner)], tail),
+            None => after.split_at(name_end(after)),
+        };
+        match values.get(name) {
+            Some(value) => {
+                out.push_str(value);
+                rest = tail;
+            }
+            None => {
+                out.push('$');
+                rest = after;
+            }
+        }
+    }
+    out + rest
 }

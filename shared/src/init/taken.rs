@@ -113,7 +113,9 @@ impl Taking<'_> {
         if matches!(self.project.kind, Kind::Python(_)) {
             self.home = Home::of(self.places(), &self.workdir);
         }
-        self.base_and_packages();
+        let from = self.base_and_packages();
+        self.taken.settings.user =
+            surroundings::user(&self.steps, (from, &self.image), &self.runs, &mut self.taken.remarks);
         self.surroundings();
         self.files();
         match &self.project.kind {
@@ -137,25 +139,19 @@ impl Taking<'_> {
         }
     }
 
-    fn base_and_packages(&mut self) {
-        let Some(stage) =
-            self.file.chain(self.file.stages.len() - 1).first().map(|at| &self.file.stages[*at])
-        else {
-            return;
-        };
+    /// The base and what is added to it; the line of its `FROM`.
+    fn base_and_packages(&mut self) -> usize {
+        let chain = self.file.chain(self.file.stages.len() - 1);
+        let stage = &self.file.stages[chain[0]];
         let image = match &stage.base {
             dockerfile::Base::Image(image) => image.clone(),
             dockerfile::Base::Unknown(text, why) => {
-                self.taken.remarks.push(Remark::left(
-                    stage.line,
-                    &format!("FROM {text}"),
-                    why.clone(),
-                    "set base",
-                ));
-                return;
+                let text = format!("FROM {text}");
+                self.taken.remarks.push(Remark::left(stage.line, &text, why.clone(), "set base"));
+                String::new()
             }
             // The first of a chain is on an image.
-            dockerfile::Base::Stage(_) => return,
+            dockerfile::Base::Stage(_) => String::new(),
         };
         self.image.clone_from(&image);
         let is_alpine = image.contains("alpine");
@@ -164,10 +160,10 @@ impl Taking<'_> {
         let shell = self.start.needs_shell();
         let beyond = names.iter().any(|name| !IN_STATIC.contains(&name.as_str()));
         let found = base::base(&image, self.project, Needs { shell, packages: beyond });
-        if let Some(why) = found.why {
+        if let Some(why) = found.why.filter(|_| !image.is_empty()) {
             self.taken.remarks.push(Remark::otherwise(stage.line, &format!("FROM {image}"), why));
         }
-        let base = found.name;
+        let base = found.name.filter(|base| !base.is_empty());
         // The default bases have certificates, and their packages' scripts are not run.
         if base.is_none() || base.as_deref().is_some_and(|base| base.contains("distroless")) {
             names.retain(|name| !is_rust || !IN_STATIC.contains(&name.as_str()));
@@ -183,9 +179,7 @@ impl Taking<'_> {
         }
         self.taken.settings.base = base.map(BaseChoice::One);
         self.taken.settings.debian = (!names.is_empty()).then(|| Debian::of(names));
-        let line = stage.line;
-        self.taken.settings.user =
-            surroundings::user(&self.steps, (line, &image), &self.runs, &mut self.taken.remarks);
+        stage.line
     }
 
     fn surroundings(&mut self) {
@@ -198,15 +192,13 @@ impl Taking<'_> {
     }
 
     fn files(&mut self) {
-        let installs = !self.all_runs.requirements.is_empty() || matches!(self.project.kind, Kind::Python(_));
         let mut files: Vec<config::FileRule> = Vec::new();
         let mut before = Places::default();
         for step in &self.steps {
             if let What::Copy(copied) = &step.what {
                 let places = (&before, other(copied, &self.stages));
                 let home = self.home.as_ref();
-                let found =
-                    copies::files(step, places, home, (self.project, installs), &mut self.taken.remarks);
+                let found = copies::files(step, places, home, self.project, &mut self.taken.remarks);
                 for rule in found {
                     files.retain(|known| known.to != rule.to);
                     files.push(rule);
@@ -250,10 +242,7 @@ impl Taking<'_> {
         }
         // Without a shell, the values of now are what it would see.
         let env = self.taken.settings.env.clone().unwrap_or_default();
-        let filled = env.iter().fold(text.clone(), |text, (name, value)| {
-            text.replace(&format!("${{{name}}}"), value).replace(&format!("${name}"), value)
-        });
-        match start::words(&filled) {
+        match start::words(&shell::filled(&text, &env)) {
             Some(words) => {
                 self.taken.remarks.push(Remark::otherwise(
                     *line,

@@ -324,15 +324,23 @@ fn programs_are_known_wherever_they_are_copied() {
 fn bases_without_a_shell_get_values_in_place_of_variables() {
     let (_folder, project) = rust(&[], &[("web", &["web"])]);
     let found = from(
-        "FROM rust AS b\nFROM gcr.io/distroless/cc-debian12:nonroot\nENV P=80\nCOPY --from=b /t/target/release/web /\nCMD /web --port $P",
+        "FROM rust AS b\nFROM gcr.io/distroless/cc-debian12:nonroot\nENV P=80 PO=81\nCOPY --from=b /t/target/release/web /\nCMD /web --port $P --other ${PO:-1}",
         &project,
     );
-    assert_eq!(keys(&found)[2], "cmd = [\"--port\", \"80\"]");
+    assert_eq!(keys(&found)[2], "cmd = [\"--port\", \"80\", \"--other\", \"81\"]");
     let found = from(
         "FROM rust AS b\nFROM gcr.io/distroless/cc-debian12:nonroot\nCOPY --from=b /t/target/release/web /\nCMD /web | tee x",
         &project,
     );
     assert_eq!(lines(&found.remarks), [(4, true)]);
+}
+
+#[test]
+fn a_base_that_hangs_on_the_call_is_listed_and_the_rest_holds() {
+    let (_folder, project) = python(FASTAPI);
+    let found = from("ARG V\nFROM python:$V\nUSER 1:1\nCMD [\"x\"]", &project);
+    assert_eq!(keys(&found), ["user = \"1:1\"", "entrypoint = [\"x\"]"]);
+    assert_eq!(lines(&found.remarks), [(2, true)]);
 }
 
 #[test]
