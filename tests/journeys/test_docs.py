@@ -214,8 +214,8 @@ def test_every_flag_is_documented(program) -> None:
     foreign |= {"--insecure-ignore-tlog", "--sbom-sources", "--certificate-identity"}
     foreign |= {"--certificate-oidc-issuer", "--certificate-github-workflow-repository"}
     foreign |= {"--type", "--new-bundle-format"}
-    # Of pip and pipx.
-    foreign |= {"--no-deps", "--spec"}
+    # Of pip and pipx, and of Dockerfiles.
+    foreign |= {"--no-deps", "--spec", "--no-cache-dir", "--interval"}
     # Of gh.
     foreign |= {"--bundle-from-oci"}
     assert words - flags - foreign == set(), "pages name flags that do not exist"

@@ -69,7 +69,13 @@ impl Draft {
             draft.add(project, IGNORE, text, wishes.force)?;
         }
         if let Some(workflow) = wishes.workflow {
-            draft.add(project, workflow.file(), workflow.text(project, wishes.version), wishes.force)?;
+            let name = workflow.file();
+            // It may hold other jobs.
+            if project.has(name) && workflow == Workflow::Gitlab {
+                return Err(Error::usage(format!("{name} is already there"))
+                    .hint("add the job to it by hand: docs/ci.md shows it"));
+            }
+            draft.add(project, name, workflow.text(project, wishes.version), wishes.force)?;
         }
         draft.files.push(configured(project, settings, wishes.force)?);
         Ok(draft)

@@ -451,6 +451,10 @@ fn a_project_of_requirements_gets_a_pyproject_and_nothing_is_replaced() {
     assert!(read(".github/workflows/image.yml").contains("containerize/containerize@v1.2.3"));
     let again = written("pyproject.toml", "[tool.x]\n", &project, &Partial::default(), &wishes);
     assert_eq!(again, Err("requirements.in is already there".into()));
+    fs::write(folder.path().join(".gitlab-ci.yml"), "other: {}\n").expect("written");
+    let gitlab = Wishes { force: true, workflow: Some(Workflow::Gitlab), ..Wishes::default() };
+    let refused = written("pyproject.toml", "[tool.x]\n", &project, &Partial::default(), &gitlab);
+    assert_eq!(refused, Err(".gitlab-ci.yml is already there".into()), "it may hold other jobs");
 }
 
 #[test]
