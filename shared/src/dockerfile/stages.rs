@@ -1,10 +1,12 @@
 //! Stages: what each is built on, and what all of its ancestors and it do.
 
+use std::collections::BTreeSet;
+
 use super::expand::{self, Variables};
 use super::instruction::{Instruction, Verb};
 use super::lines;
 use super::pairs::words;
-use super::step::{self, From, Step, What, absolute};
+use super::step::{From, State, Step, What, absolute};
 use crate::error::{Error, Result};
 
 /// A Dockerfile, divided into its stages.
@@ -26,6 +28,8 @@ pub struct Stage {
     pub name: Option<String>,
     /// The image that it is built on.
     pub base: Base,
+    /// What it does itself, beyond what it is built on.
+    pub steps: Vec<Step>,
     pub(super) instructions: Vec<Instruction>,
 }
 
@@ -78,7 +82,10 @@ impl Dockerfile {
         }
         match file.stages.len() {
             0 => Err(Error::usage("the Dockerfile has no FROM, so it makes no image")),
-            1..=MOST_STAGES => Ok(file),
+            1..=MOST_STAGES => {
+                file.fill_in_steps();
+                Ok(file)
+            }
             many => {
                 Err(Error::usage(format!("the Dockerfile has {many} stages, but the limit is {MOST_STAGES}")))
             }
@@ -102,7 +109,7 @@ impl Dockerfile {
             },
             Err(why) => Base::Unknown(image.clone(), why.to_string()),
         };
-        Ok(Stage { line: from.line, name, base, instructions: Vec::new() })
+        Ok(Stage { line: from.line, name, base, steps: Vec::new(), instructions: Vec::new() })
     }
 
     /// The stage of that name, the latest if there are several.
@@ -124,55 +131,65 @@ impl Dockerfile {
 
     /// The folders and files of the project that are copied, by their relative paths; all of their parents are among them.
     pub fn copied_folders(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        let copies =
-            (0..self.stages.len()).flat_map(|stage| self.steps(stage)).filter_map(|step| match step.what {
-                What::Copy(copied) if copied.from == From::Context => Some(copied.sources),
-                _ => None,
-            });
+        let mut found = BTreeSet::new();
+        let copies = self.stages.iter().flat_map(|stage| &stage.steps).filter_map(|step| match &step.what {
+            What::Copy(copied) if copied.from == From::Context => Some(&copied.sources),
+            _ => None,
+        });
         for source in copies.flatten() {
-            let path = absolute("/", &source);
-            let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-            for end in 1..=parts.len() {
-                let path = parts[..end].join("/");
-                if !found.contains(&path) {
-                    found.push(path);
-                }
-            }
+            let path = absolute("/", source);
+            let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+            found.extend(ends.filter(|end| *end > 0).map(|end| path[1..end].to_owned()));
         }
-        found
+        found.into_iter().filter(|path| !path.is_empty()).collect()
     }
 
     /// What happens in the stages that this one is built on, and in it.
-    pub fn steps(&self, stage: usize) -> Vec<Step> {
-        let mut state = step::State::new(self.escape);
-        let mut steps = Vec::new();
-        for at in self.chain(stage) {
-            state.enter();
-            for instruction in &self.stages[at].instructions {
-                if instruction.verb == Verb::Arg {
-                    declare(instruction, self.escape, Some(&self.globals), &mut state.variables);
-                    state.keep_environment();
-                } else {
-                    let named = |name: &str| {
-                        self.stage_of(name).or_else(|| name.parse().ok()).filter(|named| *named < at)
-                    };
-                    steps.push(state.step(at, instruction, &named));
+    pub fn steps(&self, stage: usize) -> Vec<&Step> {
+        self.chain(stage).into_iter().flat_map(|at| &self.stages[at].steps).collect()
+    }
+
+    /// Makes steps of the instructions: each stage goes on where the one below it ends.
+    fn fill_in_steps(&mut self) {
+        let mut ends: Vec<State> = Vec::new();
+        for at in 0..self.stages.len() {
+            let mut state = match self.stages[at].base {
+                Base::Stage(below) => ends[below].next_stage(),
+                _ => State::new(self.escape),
+            };
+            let instructions = std::mem::take(&mut self.stages[at].instructions);
+            let named =
+                |name: &str| self.stage_of(name).or_else(|| name.parse().ok()).filter(|named| *named < at);
+            let mut steps = Vec::new();
+            for instruction in &instructions {
+                match instruction.verb {
+                    Verb::Arg => state.declare(|variables, set| {
+                        declare(instruction, self.escape, Some((&self.globals, set)), variables);
+                    }),
+                    _ => steps.push(state.step(at, instruction, &named)),
                 }
             }
+            self.stages[at].steps = steps;
+            ends.push(state);
         }
-        steps
     }
 }
 
 /// Declares the arguments of an `ARG`. In a stage, one without a value has that of the argument of that name before all
-/// stages.
-fn declare(instruction: &Instruction, escape: char, globals: Option<&Variables>, variables: &mut Variables) {
+/// stages, and `ENV` outranks it, whichever comes last.
+fn declare(
+    instruction: &Instruction,
+    escape: char,
+    stage: Option<(&Variables, &Variables)>,
+    variables: &mut Variables,
+) {
     for word in words(&instruction.rest, escape) {
         let (name, value) = match word.split_once('=') {
             Some((name, value)) => (name, expand::expand(value, variables, escape).ok()),
-            None => (word.as_str(), globals.and_then(|globals| globals.get(&word).cloned().flatten())),
+            None => (word.as_str(), stage.and_then(|(globals, _)| globals.get(&word).cloned().flatten())),
         };
-        variables.insert(name.to_owned(), value);
+        if !stage.is_some_and(|(_, set)| set.contains_key(name)) {
+            variables.insert(name.to_owned(), value);
+        }
     }
 }

@@ -113,7 +113,7 @@ pub(super) type Named<'a> = &'a dyn Fn(&str) -> Option<usize>;
 /// What holds from one instruction to the next.
 pub(super) struct State {
     escape: char,
-    pub(super) variables: Variables,
+    variables: Variables,
     /// The variables that `ENV` has set, which later stages inherit.
     inherited: Variables,
     workdir: String,
@@ -124,14 +124,19 @@ impl State {
         Self { escape, variables: Variables::new(), inherited: Variables::new(), workdir: "/".into() }
     }
 
-    /// Begins a stage: of the one before, arguments do not count.
-    pub(super) fn enter(&mut self) {
-        self.variables = self.inherited.clone();
+    /// For a stage that is built on this one: its arguments do not count.
+    pub(super) fn next_stage(&self) -> Self {
+        Self {
+            escape: self.escape,
+            variables: self.inherited.clone(),
+            inherited: self.inherited.clone(),
+            workdir: self.workdir.clone(),
+        }
     }
 
-    /// `ENV` outranks `ARG`, whichever comes last.
-    pub(super) fn keep_environment(&mut self) {
-        self.variables.extend(self.inherited.clone());
+    /// Lets arguments be declared, beside the variables that `ENV` has set.
+    pub(super) fn declare(&mut self, declare: impl FnOnce(&mut Variables, &Variables)) {
+        declare(&mut self.variables, &self.inherited);
     }
 
     /// The instruction as a step, which may change what holds.

@@ -6,7 +6,7 @@ fn read(text: &str) -> Dockerfile {
 
 fn steps(text: &str) -> Vec<What> {
     let file = read(text);
-    file.steps(file.stages.len() - 1).into_iter().map(|step| step.what).collect()
+    file.steps(file.stages.len() - 1).into_iter().map(|step| step.what.clone()).collect()
 }
 
 fn refusal(text: &str) -> String {

@@ -12,6 +12,8 @@ pub(super) fn runs<'s>(steps: impl Iterator<Item = &'s Step>) -> Runs {
         let What::Run(run) = &step.what else { continue };
         for script in scripts(run) {
             let mut workdir = step.workdir.clone();
+            // Tools that nothing of the image needs.
+            let installs = INSTALLERS.iter().any(|installer| script.contains(installer));
             for words in shell::commands(&script) {
                 if let [verb, place] = &words[..]
                     && verb == "cd"
@@ -19,14 +21,21 @@ pub(super) fn runs<'s>(steps: impl Iterator<Item = &'s Step>) -> Runs {
                     workdir = absolute(&workdir, place);
                     continue;
                 }
-                if read(&words, step.line, &workdir, &mut found) == Known::No {
-                    found.unknown.extend(unknown(&words, &script).map(|unknown| (step.line, unknown)));
+                let is_known = read(&words, step.line, &workdir, &mut found) == Known::Yes;
+                if !is_known && !installs && found.unknown.len() < MOST_UNKNOWN {
+                    found.unknown.push((step.line, unknown(&words)));
                 }
             }
         }
     }
     found
 }
+
+/// More commands are not listed.
+const MOST_UNKNOWN: usize = 100;
+/// Scripts that install tools.
+const INSTALLERS: [&str; 4] =
+    ["install.python-poetry.org", "astral.sh/uv", "sh.rustup.rs", "bootstrap.pypa.io"];
 
 /// Whether a command is understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -453,13 +462,8 @@ fn chmod(words: &[&str], workdir: &str, runs: &mut Runs) -> Known {
     Known::Yes
 }
 
-/// What to say of a command that nothing stands for. Installers of tools are left out silently.
-fn unknown(words: &[String], script: &str) -> Option<Unknown> {
-    const INSTALLERS: [&str; 4] =
-        ["install.python-poetry.org", "astral.sh/uv", "sh.rustup.rs", "bootstrap.pypa.io"];
-    if INSTALLERS.iter().any(|installer| script.contains(installer)) {
-        return None;
-    }
+/// What to say of a command that nothing stands for.
+fn unknown(words: &[String]) -> Unknown {
     let command = words.join(" ");
     let has = |text: &str| command.contains(text);
     let (why, instead) = if has("collectstatic") {
@@ -504,5 +508,5 @@ fn unknown(words: &[String], script: &str) -> Option<Unknown> {
             "if the program needs its result, make that with a command in the key layers".into(),
         )
     };
-    Some(Unknown { command, why, instead })
+    Unknown { command, why, instead }
 }

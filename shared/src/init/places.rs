@@ -31,7 +31,7 @@ const OF_BASES: &[&str] =
     &["/", "/bin", "/etc", "/home", "/opt", "/root", "/srv", "/tmp", "/usr/bin", "/usr/local/bin", "/var"];
 
 /// More is not followed: copies of copies could double it at each stage.
-const MOST: usize = 2_000;
+const MOST: usize = 500;
 
 impl Places {
     /// What is in each stage of a Dockerfile when it is done.
@@ -42,7 +42,7 @@ impl Places {
             let chain = file.chain(stage);
             let mut places =
                 chain.iter().rev().nth(1).map_or_else(Self::default, |below| all[*below].clone());
-            for step in file.steps(stage).iter().filter(|step| step.stage == stage) {
+            for step in &file.stages[stage].steps {
                 places.after(step, &all, project);
             }
             all.push(places);
@@ -179,7 +179,7 @@ impl Places {
                             found.extend(built.map(|bin| (absolute(&place, &bin), Origin::Binary(bin))));
                         }
                     }
-                    let inner = other.within(&source).into_iter();
+                    let inner = other.within(&source).into_iter().take(MOST);
                     found.extend(inner.map(|(rest, origin)| (absolute(&place, &rest), origin)));
                 }
                 _ => {}

@@ -251,7 +251,7 @@ pub(super) fn user(
     });
     let Some((step, user)) = last.filter(|(_, user)| !user.is_empty()) else {
         if is_root(steps, from.1) {
-            let why = "the program runs as 65532:65532, and not as root; what it writes needs a volume or owner = \"65532:65532\"";
+            let why = "the program runs as 65532:65532, and not as root; folders that it writes to need a volume or owner = \"65532:65532\"";
             remarks.push(Remark::otherwise(from.0, &format!("FROM {}", from.1), why));
         }
         return None;

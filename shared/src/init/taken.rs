@@ -39,14 +39,12 @@ const USUAL_USER: &str = "65532:65532";
 /// What the last stage of a Dockerfile means for the image of a project.
 pub fn taken(file: &Dockerfile, project: &Project) -> Taken {
     let last = file.stages.len().saturating_sub(1);
-    let steps = file.steps(last);
+    let steps: Vec<Step> = file.steps(last).into_iter().cloned().collect();
     let mut taking = Taking {
         project,
         stages: Places::of_all(file, project),
         runs: commands::runs(steps.iter()),
-        all_runs: commands::runs(
-            used(file, last).iter().flat_map(|stage| file.steps(*stage)).collect::<Vec<_>>().iter(),
-        ),
+        all_runs: commands::runs(used(file, last).iter().flat_map(|stage| file.steps(*stage))),
         start: Start::of(&steps),
         workdir: steps.last().map_or_else(|| "/".to_owned(), |step| step.workdir.clone()),
         file,
@@ -72,7 +70,7 @@ fn used(file: &Dockerfile, last: usize) -> BTreeSet<usize> {
             continue;
         }
         for step in file.steps(stage) {
-            if let What::Copy(copied) = step.what
+            if let What::Copy(copied) = &step.what
                 && let From::Stage(other) = copied.from
             {
                 open.extend(file.chain(other));
