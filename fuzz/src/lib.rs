@@ -10,8 +10,10 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use containerize_core::cargo::audit;
+use containerize_core::dockerfile::Dockerfile;
 use containerize_core::facts::{self, details};
 use containerize_core::http::{HeaderMap, HeaderValue, Url, header::WWW_AUTHENTICATE};
+use containerize_core::init::{self, Kind, Project, PythonProject};
 use containerize_core::oci::{Digest, ImageConfig, ManifestKind, Platform, Reference};
 use containerize_core::python::lock;
 use containerize_core::python::{Marker, Name, Requirement, WheelName};
@@ -31,7 +33,7 @@ pub struct Reader {
 }
 
 /// All readers.
-pub const READERS: [Reader; 13] = [
+pub const READERS: [Reader; 14] = [
     Reader { name: "wheel", read: wheel, seeds: seeds::wheels },
     Reader { name: "deb", read: deb, seeds: seeds::packages },
     Reader { name: "layer", read: layer, seeds: seeds::layers },
@@ -45,6 +47,7 @@ pub const READERS: [Reader; 13] = [
     Reader { name: "bundle", read: bundle, seeds: seeds::bundles },
     Reader { name: "attestations", read: attestations, seeds: seeds::attestations },
     Reader { name: "bill", read: bill, seeds: seeds::bills },
+    Reader { name: "dockerfile", read: dockerfile, seeds: seeds::dockerfiles },
 ];
 
 /// The bytes as a file, in a folder that is there as long as the value.
@@ -107,6 +110,18 @@ pub fn bill(bytes: &[u8]) {
     let (spdx, _) = (sbom::spdx(&bill).expect("written"), sbom::cyclonedx(&bill).expect("written"));
     let again = serde_json::from_slice(&spdx).expect("what we write is JSON");
     assert!(sbom::read(&again).is_some(), "what we write we can read");
+}
+
+/// A Dockerfile, and what it means for a Python project in an empty folder.
+pub fn dockerfile(bytes: &[u8]) {
+    static FOLDER: OnceLock<TempDir> = OnceLock::new();
+    let Some(file) = std::str::from_utf8(bytes).ok().and_then(|text| Dockerfile::read(text).ok()) else {
+        return;
+    };
+    let folder = FOLDER.get_or_init(|| tempfile::tempdir().expect("a temporary folder"));
+    let kind = Kind::Python(PythonProject::default());
+    let project = Project { dir: folder.path().to_owned(), within: String::new(), kind };
+    let _ = init::taken(&file, &project);
 }
 
 /// A requirement, a marker, a name and a wheel's name: all are one line of text.

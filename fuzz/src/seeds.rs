@@ -146,6 +146,15 @@ pub fn requirements() -> Vec<Vec<u8>> {
     ])
 }
 
+/// Dockerfiles with what such files have: stages, variables, here-documents, both forms of commands.
+pub fn dockerfiles() -> Vec<Vec<u8>> {
+    texts(&[
+        "# escape=`\nARG V=3\nFROM python:${V:-3}-slim AS b\nRUN a && `\n b\nFROM b\nCOPY --from=b --chown=1:1 /x y /z/\n",
+        "FROM x\nRUN <<EOF\npip install 'a>1' -r x.txt\nEOF\nENV A=$B C='d e' D \"f\"\nEXPOSE 1-9/udp\nCMD exec a $PORT | b\n",
+        "FROM scratch\nHEALTHCHECK --interval=1s CMD [\"a\"]\nENTRYPOINT [\"tini\", \"--\", \"sh\", \"x.sh\"]\nUSER 1\nLABEL a=${b:+c}\n",
+    ])
+}
+
 /// Manifests, an index and a configuration, as a made-up base has them.
 pub fn manifests() -> Vec<Vec<u8>> {
     let blobs = folder_of(|folder| {

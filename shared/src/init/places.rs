@@ -54,10 +54,10 @@ impl Places {
     pub(super) fn after(&mut self, step: &Step, all: &[Self], project: &Project) {
         self.folders.insert(step.workdir.clone());
         match &step.what {
-            What::Copy(copied) => {
+            What::Copy(copied) if self.entries.len() < MOST => {
                 let arrivals = self.arrivals(copied, other(copied, all), project);
-                let room = MOST.saturating_sub(self.entries.len());
-                self.entries.extend(arrivals.into_iter().take(room));
+                self.entries.extend(arrivals);
+                self.entries.truncate(MOST);
             }
             What::Run(run) => {
                 for words in scripts(run).iter().flat_map(|script| shell::commands(script)) {
