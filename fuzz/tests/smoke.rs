@@ -71,6 +71,7 @@ campaigns! {
     bundles "bundle"
     attestations "attestations"
     bills "bill"
+    dockerfiles "dockerfile"
 }
 
 #[test]
