@@ -35,8 +35,6 @@ pub enum Kind {
 pub struct RustProject {
     /// Whether its Cargo.toml holds a workspace and no package.
     pub is_virtual: bool,
-    /// Whether its Cargo.toml already has a table of this program.
-    pub is_configured: bool,
     /// The binaries of each package that has some, by its name.
     pub bins: BTreeMap<String, Vec<String>>,
     /// The binary that the only package means, if it means one.
@@ -48,8 +46,6 @@ pub struct RustProject {
 /// A Python project.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PythonProject {
-    /// Whether its pyproject.toml already has a table of this program.
-    pub is_configured: bool,
     /// Whether it is built as a wheel.
     pub builds: bool,
     /// Its console scripts.
@@ -152,10 +148,8 @@ fn rust(dir: &Path, cargo: &Cargo) -> Result<RustProject> {
         [only] => cargo::select::default_bin(only).map(|bin| bin.name.clone()),
         _ => None,
     };
-    let settings = here.map_or(&project.workspace_settings, |package| &package.settings);
     Ok(RustProject {
         is_virtual: here.is_none(),
-        is_configured: settings.is_some(),
         bins: packages.iter().map(names).collect(),
         default_bin,
         libraries: libraries(&project.workspace_root),
@@ -179,7 +173,6 @@ fn python(dir: &Path) -> Result<PythonProject> {
     let table = |key: &str| project.pyproject.as_ref().and_then(|table| table.get(key));
     let poetry = table("tool").and_then(|tool| tool.get("poetry")).is_some();
     Ok(PythonProject {
-        is_configured: project.settings.is_some(),
         builds: project.build_system.is_some() && project.package_mode,
         scripts: project.scripts.keys().chain(project.file_scripts.keys()).cloned().collect(),
         lock: found.map(|found| (name(&found.path), found.kind != LockKind::Requirements)),
