@@ -16,6 +16,7 @@ mod render;
 mod request;
 mod run;
 mod signals;
+mod told;
 mod verify;
 
 use std::io::Write;
@@ -30,8 +31,8 @@ use containerize_core::system::limits;
 use containerize_core::{Error, Kind, config, interrupt, redact};
 
 use cli::{
-    AttestArgs, BuildArgs, CacheArgs, CacheVerb, CheckArgs, Cli, Color, DiffArgs, DiffFormat, IndexArgs,
-    InspectArgs, PrintFormat, RebaseArgs, RunArgs, ShowArgs, Verb, VerifyArgs,
+    AttestArgs, BuildArgs, CacheArgs, CacheVerb, CheckArgs, CheckFormat, Cli, Color, DiffArgs, DiffFormat,
+    IndexArgs, InspectArgs, PrintFormat, RebaseArgs, RunArgs, SchemaOf, ShowArgs, Verb, VerifyArgs,
 };
 use front_end::FrontEnd;
 use progress::{Screen, Volume};
@@ -77,7 +78,13 @@ pub fn main() -> ExitCode {
         Some(Verb::Attest(arguments)) => run_attest(&arguments, &front_end),
         Some(Verb::Index(arguments)) => run_index(&arguments, &front_end),
         Some(Verb::Cache(arguments)) => run_cache(&arguments, &front_end),
-        Some(Verb::Schema) => print(&format!("{:#}\n", config::schema())),
+        Some(Verb::Schema { of }) => {
+            let schema = match of {
+                SchemaOf::Configuration => config::schema(),
+                SchemaOf::Events => told::schema(),
+            };
+            print(&format!("{schema:#}\n"))
+        }
         Some(Verb::Completions { shell }) => {
             let mut command = Cli::command_for(&FrontEnd::default());
             let mut script = Vec::new();
@@ -176,17 +183,18 @@ fn run_index(arguments: &IndexArgs, front_end: &FrontEnd) -> ExitCode {
 }
 
 fn run_check(arguments: &CheckArgs, front_end: &FrontEnd) -> ExitCode {
-    let (events, screen) = start_events(&arguments.say.show, front_end);
+    let (events, screen) = start_events(&arguments.show, front_end);
     let result = in_runtime(check::run(arguments, &front_end.speech(), &events));
     screen.flush();
     match result {
-        Ok(Some(verdict)) if verdict.is_good => print(&verdict.text),
-        Ok(Some(verdict)) => {
+        Ok(Some(verdict)) if !verdict.is_good => {
             print(&verdict.text);
             ExitCode::from(1)
         }
-        Ok(None) => finish(Ok(None), arguments.say.format == PrintFormat::Json, front_end),
-        Err(error) => finish(Err(error), arguments.say.format == PrintFormat::Json, front_end),
+        result => {
+            let text = result.map(|verdict| verdict.map(|verdict| verdict.text));
+            finish(text, arguments.format == CheckFormat::Json, front_end)
+        }
     }
 }
 

@@ -16,7 +16,7 @@ mod verify;
 
 use anstyle::AnsiColor;
 use clap::builder::Styles;
-use clap::{Args, FromArgMatches, Parser, Subcommand};
+use clap::{Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 use containerize_core::story::GroupChanges;
 
 use crate::front_end::FrontEnd;
@@ -34,7 +34,7 @@ const STYLES: Styles = Styles::styled()
 pub(crate) use attest::AttestArgs;
 pub(crate) use build::{BuildArgs, Color, PrintFormat, Progress, SayArgs, ShowArgs, TransferArgs};
 pub(crate) use cache::{CacheArgs, CacheVerb, PublishArgs};
-pub(crate) use check::CheckArgs;
+pub(crate) use check::{CheckArgs, CheckFormat};
 pub(crate) use diff::{DiffArgs, DiffFormat, Limit};
 pub(crate) use index::IndexArgs;
 pub(crate) use inspect::InspectArgs;
@@ -116,13 +116,27 @@ pub(crate) enum Verb {
     Index(Box<IndexArgs>),
     /// Inspect or prune the cache, or publish what is known of bases
     Cache(CacheArgs),
-    /// Print the JSON Schema of the configuration
-    Schema,
+    /// Print the JSON Schema of the configuration, or of events
+    Schema {
+        /// What it is of
+        #[arg(value_enum, default_value_t)]
+        of: SchemaOf,
+    },
     /// Print shell completions
     Completions {
         /// Shell to complete for
         shell: clap_complete::Shell,
     },
+}
+
+/// What there is a schema of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Default)]
+pub(crate) enum SchemaOf {
+    /// Tables and files of settings
+    #[default]
+    Configuration,
+    /// Lines of --progress json
+    Events,
 }
 
 impl Cli {

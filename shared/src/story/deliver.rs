@@ -163,17 +163,19 @@ async fn deliver(
             Some(asked) => sink::push(client, set, asked?, store, events).await?,
             None => Vec::new(),
         };
-        if let (Some(sign), Some(reference)) = (&image.attest.sign, references.first())
-            && let Some(signer) = workshop.signers.get(sign)
-        {
-            let signed = format!("{}@{}", reference.repository, set.digest());
+        let signer = image.attest.sign.as_ref().and_then(|sign| Some((sign, workshop.signers.get(sign)?)));
+        let verify = signer.zip(references.first()).map(|((sign, signer), reference)| {
             let verify = Command::VERIFY.with(signer.proof(sign));
-            events.note(words!("signed; to check it, run `{verify} {signed}`"));
+            words!("{verify} {}@{}", reference.repository, set.digest())
+        });
+        if let Some(verify) = &verify {
+            events.note(words!("signed; to check it, run `{verify}`"));
         }
         delivered.push(Delivered {
             name: image.name.clone(),
             digest: set.digest(),
             references,
+            verify: verify.map(|verify| verify.to_string()),
             platforms: set.images.iter().map(platform_result).collect(),
             outputs: outputs
                 .iter()

@@ -59,6 +59,9 @@ pub struct Delivered {
     /// Under which names it was pushed.
     #[serde(serialize_with = "crate::oci::as_texts")]
     pub references: Vec<Reference>,
+    /// What to run to verify it, where it was pushed and signed. Only this program itself has that verb, whoever calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify: Option<String>,
     /// Each platform's image.
     pub platforms: Vec<PlatformResult>,
     /// Places outside registries, as `--output` and `--load` name them.
