@@ -14,6 +14,7 @@ mod progress;
 mod rebase;
 mod render;
 mod request;
+mod resolve;
 mod run;
 mod signals;
 mod told;
@@ -31,11 +32,13 @@ use containerize_core::system::limits;
 use containerize_core::{Error, Kind, config, interrupt, redact};
 
 use cli::{
-    AttestArgs, BuildArgs, CacheArgs, CacheVerb, CheckArgs, CheckFormat, Cli, Color, DiffArgs, DiffFormat,
-    IndexArgs, InspectArgs, PrintFormat, RebaseArgs, RunArgs, SchemaOf, ShowArgs, Verb, VerifyArgs,
+    ApplyArgs, AttestArgs, BuildArgs, CacheArgs, CacheVerb, CheckArgs, CheckFormat, Cli, Color, DeleteArgs,
+    DiffArgs, DiffFormat, FileArgs, IndexArgs, InspectArgs, PrintFormat, RebaseArgs, ResolveArgs, RunArgs,
+    SchemaOf, ShowArgs, Verb, VerifyArgs,
 };
 use front_end::FrontEnd;
 use progress::{Screen, Volume};
+use resolve::Kubectl;
 use verify::Verdict;
 
 /// Does what the words of the call say. Exit codes are documented in `docs/configuration.md`.
@@ -66,6 +69,9 @@ pub fn main() -> ExitCode {
         None => run_build(&cli.build, &front_end, Task::Build),
         Some(Verb::Build(arguments)) => run_build(&arguments, &front_end, Task::Build),
         Some(Verb::Run(arguments)) => run_container(&arguments, &front_end),
+        Some(Verb::Resolve(arguments)) => run_resolve(*arguments, &front_end),
+        Some(Verb::Apply(arguments)) => run_apply(*arguments, &front_end),
+        Some(Verb::Delete(arguments)) => run_delete(&arguments, &front_end),
         Some(Verb::Lock(arguments)) => match arguments.pinning() {
             Ok(pinning) => run_build(&arguments.build, &front_end, Task::Lock(pinning)),
             Err(error) => finish(Err(error.into()), json, &front_end),
@@ -163,6 +169,38 @@ fn run_container(arguments: &RunArgs, front_end: &FrontEnd) -> ExitCode {
             finish(told.map(|told| told.map(text)), json, front_end)
         }
     }
+}
+
+fn run_resolve(ResolveArgs { deployment, build }: ResolveArgs, front_end: &FrontEnd) -> ExitCode {
+    finish(resolved(&deployment, build, front_end), false, front_end)
+}
+
+fn run_apply(arguments: ApplyArgs, front_end: &FrontEnd) -> ExitCode {
+    let ApplyArgs { kubectl, deployment, build } = arguments;
+    let kubectl = match Kubectl::to("apply", &kubectl) {
+        Ok(kubectl) => kubectl,
+        Err(error) => return finish(Err(error.into()), false, front_end),
+    };
+    match resolved(&deployment, build, front_end) {
+        Ok(Some(files)) => {
+            kubectl.run(&files).unwrap_or_else(|error| finish(Err(error.into()), false, front_end))
+        }
+        other => finish(other, false, front_end),
+    }
+}
+
+fn run_delete(DeleteArgs { kubectl, deployment }: &DeleteArgs, front_end: &FrontEnd) -> ExitCode {
+    let done =
+        Kubectl::to("delete", kubectl).and_then(|kubectl| kubectl.run(&resolve::as_they_are(deployment)?));
+    done.unwrap_or_else(|error| finish(Err(error.into()), false, front_end))
+}
+
+/// Files with the digests of what was pushed for them; `None` where the work was interrupted.
+fn resolved(deployment: &FileArgs, build: BuildArgs, front_end: &FrontEnd) -> anyhow::Result<Option<String>> {
+    let (events, screen) = start_events(&build.say.show, front_end);
+    let result = in_runtime(resolve::run(deployment, build, front_end, &events));
+    screen.flush();
+    result
 }
 
 fn run_index(arguments: &IndexArgs, front_end: &FrontEnd) -> ExitCode {

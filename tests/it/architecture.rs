@@ -15,6 +15,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("redact", &[]),
     ("words", &[]),
     ("oci", &[]),
+    ("deployment", &["oci"]),
     ("territory", &[]),
     ("vcs", &["process"]),
     ("config", &["oci"]),

@@ -258,7 +258,7 @@ pub(crate) struct ImageArgs {
     #[arg(long, value_name = "UID:GID")]
     user: Option<String>,
     /// Working directory [default: /; Python: /app]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
     workdir: Option<String>,
     /// Signal that stops the container
     #[arg(long, value_name = "SIGNAL", hide_short_help = true)]
@@ -367,10 +367,10 @@ pub(crate) struct PythonArgs {
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     no_binary: Vec<String>,
     /// Server for a web application: uvicorn, gunicorn, ... [default: the best in the lock]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     server: Option<String>,
     /// Add layers with compiled bytecode
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     bytecode: bool,
     /// How to install the project: source or wheel [default: wheel if it has a build system]
     #[arg(long, value_name = "HOW", hide_short_help = true)]
@@ -379,7 +379,7 @@ pub(crate) struct PythonArgs {
     #[arg(long, value_name = "HOW", hide_short_help = true)]
     stale_lock: Option<StaleLock>,
     /// Include source that would be left out; --exclude leaves out more
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", hide_short_help = true)]
     include: Vec<String>,
 }
 

@@ -10,6 +10,7 @@ mod index;
 mod inspect;
 mod lock;
 mod rebase;
+mod resolve;
 mod run;
 mod values;
 mod verify;
@@ -40,6 +41,7 @@ pub(crate) use index::IndexArgs;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use lock::PinArgs;
 pub(crate) use rebase::{RebaseArgs, Which};
+pub(crate) use resolve::{ApplyArgs, DeleteArgs, FileArgs, ResolveArgs};
 pub(crate) use run::RunArgs;
 pub(crate) use verify::{SignatoryArgs, Subject, VerifyArgs};
 
@@ -85,6 +87,15 @@ pub(crate) enum Verb {
     /// The engine takes the place of this program: signals, the terminal and the exit code are the container's, which is
     /// removed when it ends. What follows `--` goes to the program in the image.
     Run(Box<RunArgs>),
+    /// Build and push what files for Kubernetes name, and print them with digests
+    ///
+    /// `image: containerize://FOLDER` stands for the image of the project in FOLDER, and containerize://FOLDER#NAME for one of
+    /// several. Files that name no folder may name where the project here is pushed. All else stays as it is written.
+    Resolve(Box<ResolveArgs>),
+    /// The same, and apply the files with kubectl
+    Apply(Box<ApplyArgs>),
+    /// Delete with kubectl what the files describe, without building it
+    Delete(DeleteArgs),
     /// Pin the digests of registry bases in containerize.lock
     ///
     /// If a Python project has no lock file, or incomplete requirements, a pylock.toml is made first.
@@ -118,7 +129,7 @@ pub(crate) enum Verb {
     Cache(CacheArgs),
     /// Print the JSON Schema of the configuration, or of events
     Schema {
-        /// What it is of
+        /// Document whose schema is printed
         #[arg(value_enum, default_value_t)]
         of: SchemaOf,
     },
@@ -220,7 +231,7 @@ fn with_plain_usage(mut command: clap::Command) -> clap::Command {
     command
 }
 
-const VERBS_WITH_GROUPS: [&str; 3] = ["build", "lock", "run"];
+const VERBS_WITH_GROUPS: [&str; 5] = ["apply", "build", "lock", "resolve", "run"];
 
 /// The groups that flags of Poetry's kind name.
 fn groups(matches: &clap::ArgMatches) -> Result<GroupChanges, clap::Error> {

@@ -114,7 +114,9 @@ impl Kind {
             Self::NotAllowed => {
                 ("not-allowed", "The user of the image may not execute or read what is needed.")
             }
-            Self::NotExecutable => ("not-executable", "What is started is neither an ELF file nor a script."),
+            Self::NotExecutable => {
+                ("not-executable", "The program that is started is neither an ELF file nor a script.")
+            }
             Self::NoUser => ("no-user", "The image's user or group is not in /etc/passwd or /etc/group."),
             Self::NoInterpreter => {
                 ("no-interpreter", "The interpreter of a script, or the loader of a program, is not there.")
