@@ -101,19 +101,12 @@ async fn projects(
     let mut places: BTreeMap<Reference, &str> = BTreeMap::new();
     let mut built = Built::new();
     for (folder, file) in folders {
-        let project = within(&root, folder).ok_or_else(|| {
-            Error::usage(format!("{file} names {SCHEME}{folder}, which is not a relative path"))
-        })?;
-        if !request::here()?.join(&project).is_dir() {
-            return Err(Error::usage(format!(
-                "{file} names {SCHEME}{folder}, but {} is not a folder",
-                project.display()
-            ))
-            .hint(words!(
-                "write folders as seen from the current one, or from that of {}",
+        let project = within(&root, folder).filter(|project| project.is_dir()).ok_or_else(|| {
+            Error::usage(format!("{file} names {SCHEME}{folder}, which is not a folder here")).hint(words!(
+                "write a folder as seen from the current one, or from that of {}",
                 flag("project")
-            )));
-        }
+            ))
+        })?;
         build.project = Some(project);
         let images = images(wish(&build, front_end)?, events).await?;
         for reference in images.iter().flat_map(|image| &image.references) {

@@ -83,22 +83,25 @@ impl Deployment {
 
 /// Several texts as one stream of documents.
 pub fn stream(texts: impl IntoIterator<Item = String>) -> String {
-    texts.into_iter().filter(|text| !text.trim().is_empty()).fold(String::new(), |mut all, text| {
-        // Directives may stand only where the document before has ended.
-        let between = match (text.starts_with("---"), text.starts_with('%')) {
+    let mut texts = texts.into_iter().filter(|text| !text.trim().is_empty()).peekable();
+    let mut all = String::new();
+    while let Some(text) = texts.next() {
+        // Directives may stand only where the document before has ended. kubectl takes a stream that begins with JSON for
+        // one that has nothing else.
+        let before = match (all.is_empty(), text.trim_start().as_bytes()) {
+            (_, [b'-', b'-', b'-', ..]) => "",
+            (true, [b'{', ..]) if texts.peek().is_some() => "---\n",
             (true, _) => "",
-            (_, true) => "...\n",
-            _ => "---\n",
+            (false, [b'%', ..]) => "...\n",
+            (false, _) => "---\n",
         };
-        if !all.is_empty() {
-            all.push_str(between);
-        }
+        all.push_str(before);
         all.push_str(&text);
         if !all.ends_with('\n') {
             all.push('\n');
         }
-        all
-    })
+    }
+    all
 }
 
 fn places(name: &str, text: &str) -> Result<Vec<(Range<usize>, Named)>> {

@@ -73,6 +73,9 @@ fn several_files_are_one_stream() {
     let texts = ["a: 1", "", "---\nb: 2\n", "%YAML 1.2\n---\nc: 3\n", "# d\nd: 4\n"].map(str::to_owned);
     assert_eq!(stream(texts), "a: 1\n---\nb: 2\n...\n%YAML 1.2\n---\nc: 3\n---\n# d\nd: 4\n");
     assert_eq!(stream(Vec::new()), "");
+    let json = "{\"a\": 1}".to_owned();
+    assert_eq!(stream([json.clone(), "b: 2".into()]), "---\n{\"a\": 1}\n---\nb: 2\n");
+    assert_eq!(stream([json]), "{\"a\": 1}\n");
 }
 
 #[test]
