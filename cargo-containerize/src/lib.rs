@@ -155,7 +155,7 @@ fn run_container(arguments: &RunArgs, front_end: &FrontEnd) -> ExitCode {
     match told {
         Ok(Some(outcome @ Outcome::Built(_))) => {
             let started = run::loaded(&outcome).and_then(|loaded| {
-                events.step("Running", format!("{} in {}", loaded.name, loaded.engine.program()));
+                events.step("Running", format!("{} in {}", loaded.name, loaded.place.program()));
                 screen.flush();
                 run::start(loaded, arguments)
             });

@@ -38,7 +38,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("policy", &["config", "sbom"]),
     ("trust", &["oci"]),
     ("inspect", &["facts", "oci", "sbom", "trust"]),
-    ("sink", &["base", "image", "oci", "registry", "store"]),
+    ("sink", &["base", "image", "oci", "process", "registry", "store"]),
     (
         "story",
         &[

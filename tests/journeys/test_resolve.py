@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,42 @@ def test_what_cannot_be_resolved_is_refused(
     file = "pod.yaml" if "other" in text else "web/pod.yaml"
     done = program("resolve", "-f", file, *flags, cwd=here, env=HELLO_TARGET, code=2)
     assert not done.out and said in done.err and "hint: " in done.err, done.err
+
+
+#: Programs that load an archive into a cluster, and what each is told.
+LOADERS = {
+    "kind:dev": "load image-archive {} --name=dev",
+    "k3d": "image import {}",
+    "minikube:p1": "image load {} --profile=p1",
+    "ctr:k8s.io": "--namespace=k8s.io images import {}",
+}
+
+
+@pytest.mark.parametrize("cluster", LOADERS)
+def test_clusters_get_an_archive_by_their_own_programs(
+    cluster: str, program: Program, projects: Path
+) -> None:
+    name = cluster.partition(":")[0]
+    loader = projects / "bin" / name
+    loader.parent.mkdir()
+    loader.write_text(
+        '#!/bin/sh\necho "$@" >called\nfor word; do test -f "$word" && cp "$word" archive.tar; done\nexit 0\n'
+    )
+    loader.chmod(0o755)
+    env = {**HELLO_TARGET, "PATH": f"{loader.parent}:{program.env['PATH']}"}
+    (projects / "job.yaml").write_text("image: containerize://web\n")
+    done = program("resolve", "-f", "job.yaml", "--load", cluster, cwd=projects, env=env)
+    (image,) = yaml.safe_load(done.out).values()
+    words = (projects / "called").read_text().split()
+    (archive,) = [word for word in words if word.endswith(".tar")]
+    assert " ".join(words) == LOADERS[cluster].format(archive) and not Path(archive).exists()
+    with tarfile.open(projects / "archive.tar") as held:
+        (item,) = json.load(held.extractfile("manifest.json"))
+        assert item["RepoTags"] == [image], "the name in the file is the one on the nodes"
+        assert set(item["Layers"]) <= set(held.getnames()), "nobody knows what the nodes have"
+
+    loader.write_text("#!/bin/sh\necho 'no nodes found' >&2\nexit 1\n")
+    failed = program("--load", cluster, cwd=projects / "web", env=env, code=1)
+    assert f"{name} did not take the image into {cluster}" in failed.err and "no nodes found" in failed.err
+    refused = program("run", "--load", cluster, cwd=projects / "web", env=env, code=2)
+    assert "that runs a single container" in refused.err

@@ -8,10 +8,10 @@ use containerize_core::config::{
     Native, Owner, Partial, Port, PythonChoice, RemoteCache, Sbom, SignatureFormat, StaleLock, Strip,
 };
 use containerize_core::oci::media_type::{Compression, Format};
-use containerize_core::sink::{Daemon, Output};
+use containerize_core::sink::{Local, Output};
 
 use super::attest::sign;
-use super::values::{Mirrors, command, daemon, output, pair};
+use super::values::{Mirrors, command, output, pair, place};
 
 /// Output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Default)]
@@ -154,9 +154,12 @@ pub(crate) struct TargetArgs {
     /// [default: oci:target/containerize; Python: oci:dist/image]
     #[arg(short, long, value_name = "OUTPUT", value_parser = output)]
     pub(crate) output: Vec<Output>,
-    /// Load into a local engine: docker or podman
-    #[arg(long, value_name = "ENGINE", value_parser = daemon)]
-    pub(crate) load: Vec<Daemon>,
+    /// Load into docker, podman, or a local cluster such as kind:CLUSTER
+    ///
+    /// One of docker, podman, kind:CLUSTER, k3d:CLUSTER, minikube:PROFILE and ctr:NAMESPACE (containerd). Without a name, the tool's
+    /// own default is meant.
+    #[arg(long, value_name = "PLACE", value_parser = place)]
+    pub(crate) load: Vec<Local>,
     /// SBOM to attach when pushing: auto, spdx, cyclonedx, both or none
     ///
     /// auto is SPDX, where the registry lists what is attached to an image. [default: auto]
