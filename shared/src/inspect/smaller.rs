@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::packages::Package;
 use super::stack::{File, Gone};
 use super::{Layer, MOST_ROWS, shown};
+use crate::trim::Trim;
 
 /// So many paths are told of what could be smaller, and of copies.
 const EXAMPLES: usize = 5;
@@ -62,6 +63,9 @@ pub struct Unseen {
 pub struct Saving {
     /// What sort of files these are.
     pub kind: SavingKind,
+    /// What the key `trim` would leave out, where some of them are of Python's packages in layers that are not the base's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trim: Option<Trim>,
     /// Bytes of them.
     pub size: u64,
     /// Of these, bytes in layers that are not the base's; all of them where the base is unknown.
@@ -131,35 +135,38 @@ impl SavingKind {
         ];
         let starts = |all: &[&str]| all.iter().any(|start| path.starts_with(start));
         let name = path.rsplit('/').next().unwrap_or(path);
-        let ends = |all: &[&str]| all.iter().any(|end| name.ends_with(end));
         // Licences must be kept with what they are of.
         if starts(&CACHES) {
             Some(Self::Caches)
         } else if starts(&DOCUMENTATION) && name != "copyright" {
             Some(Self::Documentation)
-        } else if is_test(path) {
-            Some(Self::Tests)
-        } else if name.ends_with(".pyi") {
-            Some(Self::Typing)
-        } else if name.ends_with(".a") && name.starts_with("lib") {
-            Some(Self::StaticLibs)
-        } else if ends(&[".h", ".hpp", ".hxx", ".hh", ".cuh", ".pxd"]) {
-            Some(Self::Headers)
         } else {
-            None
+            below_modules(path).map_or_else(|| Trim::of_name(path), Trim::of).map(Self::trimmed)
         }
+    }
+
+    const fn trimmed(sort: Trim) -> Self {
+        match sort {
+            Trim::Tests => Self::Tests,
+            Trim::Typing => Self::Typing,
+            Trim::StaticLibs => Self::StaticLibs,
+            Trim::Headers => Self::Headers,
+        }
+    }
+
+    /// What the key `trim` leaves out, if it is that.
+    fn trim(self) -> Option<Trim> {
+        Trim::ALL.into_iter().find(|sort| Self::trimmed(*sort) == self)
     }
 }
 
-/// Whether a file is in a folder of tests of an installed package, or of Python's own.
-fn is_test(path: &str) -> bool {
+/// The path of a file below the folder in which installed packages are, or Python's own.
+fn below_modules(path: &str) -> Option<&str> {
     let packages = ["/site-packages/", "/dist-packages/"].iter().find_map(|place| path.split_once(place));
-    let below = packages.map(|(_, below)| below).or_else(|| {
+    packages.map(|(_, below)| below).or_else(|| {
         let (_, rest) = path.split_once("lib/python3")?;
         Some(rest.split_once('/')?.1)
-    });
-    let Some((folders, _)) = below.and_then(|below| below.rsplit_once('/')) else { return false };
-    folders.split('/').any(|folder| matches!(folder, "tests" | "test" | "idle_test"))
+    })
 }
 
 /// The largest files.
@@ -253,6 +260,8 @@ struct Sum<'f> {
     size: u64,
     own: u64,
     files: u64,
+    /// Whether one is of a package of Python, and not of the base.
+    can_be_trimmed: bool,
     largest: Vec<(u64, &'f str)>,
 }
 
@@ -261,6 +270,7 @@ impl<'f> Sum<'f> {
         self.size += size;
         self.own += if is_own { size } else { 0 };
         self.files += 1;
+        self.can_be_trimmed |= is_own && path.contains("/site-packages/");
         if self.largest.len() < EXAMPLES || self.largest.last().is_some_and(|(least, _)| *least < size) {
             self.largest.push((size, path));
             self.largest.sort_by_key(|(size, path)| (std::cmp::Reverse(*size), *path));
@@ -269,8 +279,10 @@ impl<'f> Sum<'f> {
     }
 
     fn row(self, kind: SavingKind) -> Saving {
-        let Self { size, own, files, largest } = self;
-        Saving { kind, size, own, files, examples: largest.iter().map(|(_, path)| absolute(path)).collect() }
+        let Self { size, own, files, can_be_trimmed, largest } = self;
+        let trim = kind.trim().filter(|_| can_be_trimmed);
+        let examples = largest.iter().map(|(_, path)| absolute(path)).collect();
+        Saving { kind, trim, size, own, files, examples }
     }
 }
 
@@ -291,6 +303,7 @@ mod tests {
         assert_eq!(of("usr/local/lib/python3.13/test/a.py"), Some(SavingKind::Tests));
         assert_eq!(of("app/tests/a.py"), None, "the project decides about its own");
         assert_eq!(of(&site("a/b.pyi")), Some(SavingKind::Typing));
+        assert_eq!(of(&site("a/conftest.py")), Some(SavingKind::Tests));
         assert_eq!(of(&site("numpy/include/a.h")), Some(SavingKind::Headers));
         assert_eq!(of("usr/lib/libz.a"), Some(SavingKind::StaticLibs));
         assert_eq!(of("usr/share/doc/libc6/changelog.gz"), Some(SavingKind::Documentation));

@@ -25,6 +25,7 @@ mod resolve;
 mod start;
 mod static_files;
 mod tables;
+mod trim;
 mod unpacked;
 mod version;
 mod wanted;
