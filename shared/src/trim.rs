@@ -1,6 +1,7 @@
 //! Files of installed packages that a running program rarely needs: their sorts, told by their paths alone. What leaves
 //! them out and what says how much they take mean the same by them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -57,16 +58,29 @@ impl Trim {
             None
         }
     }
+}
 
-    /// The sort of a file by its path below the folder that modules are looked for in.
-    pub fn of(path: &str) -> Option<Self> {
+/// Tells the sorts of files that are installed in one folder where modules are looked for, by their paths below it.
+#[derive(Debug, Clone, Default)]
+pub struct Sorter {
+    tests: BTreeSet<String>,
+}
+
+impl Sorter {
+    /// For these files, which decide what are tests: a folder without a module holds data, whatever its name is.
+    pub fn of<'p>(paths: impl Iterator<Item = &'p str>) -> Self {
+        Self { tests: paths.filter(|path| path.ends_with(".py")).filter_map(tests_of).collect() }
+    }
+
+    /// The sort of one of them.
+    pub fn sort(&self, path: &str) -> Option<Trim> {
         let is_metadata = path.split_once('/').is_some_and(|(top, _)| top.ends_with(".dist-info"));
         if is_metadata {
             None
-        } else if tests_of(path).is_some() {
-            Some(Self::Tests)
+        } else if tests_of(path).is_some_and(|tests| self.tests.contains(&tests)) {
+            Some(Trim::Tests)
         } else {
-            Self::of_name(path)
+            Trim::of_name(path)
         }
     }
 }
@@ -112,12 +126,13 @@ mod tests {
 
     #[test]
     fn sorts_are_told_by_paths() {
-        for (path, wanted) in [
+        let files = [
             ("numpy/tests/test_a.py", Some(Trim::Tests)),
             ("numpy/tests/data/a.h", Some(Trim::Tests)),
             ("numpy/conftest.py", Some(Trim::Tests)),
             ("tests/a.py", Some(Trim::Tests)),
             ("numpy/testing/a.py", None),
+            ("numpy/data/test/a.csv", None),
             ("numpy/tests.py", None),
             ("a/b.pyi", Some(Trim::Typing)),
             ("a/py.typed", None),
@@ -128,8 +143,10 @@ mod tests {
             ("a/b.pxd", Some(Trim::Headers)),
             ("a-1.dist-info/licenses/tests/LICENSE.h", None),
             ("a.py", None),
-        ] {
-            assert_eq!(Trim::of(path), wanted, "{path}");
+        ];
+        let sorter = Sorter::of(files.iter().map(|(path, _)| *path));
+        for (path, wanted) in files {
+            assert_eq!(sorter.sort(path), wanted, "{path}");
         }
     }
 

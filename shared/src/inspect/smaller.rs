@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::packages::Package;
 use super::stack::{File, Gone};
 use super::{Layer, MOST_ROWS, shown};
-use crate::trim::Trim;
+use crate::trim::{Sorter, Trim};
 
 /// So many paths are told of what could be smaller, and of copies.
 const EXAMPLES: usize = 5;
@@ -114,8 +114,8 @@ impl SavingKind {
         }
     }
 
-    /// The sort that a file is of by its path.
-    fn of(path: &str) -> Option<Self> {
+    /// The sort that a file is of by its path, with what is installed beside it.
+    fn of(path: &str, installed: &Sorter) -> Option<Self> {
         const CACHES: [&str; 8] = [
             "var/cache/apt/",
             "var/cache/apk/",
@@ -141,7 +141,8 @@ impl SavingKind {
         } else if starts(&DOCUMENTATION) && name != "copyright" {
             Some(Self::Documentation)
         } else {
-            below_modules(path).map_or_else(|| Trim::of_name(path), Trim::of).map(Self::trimmed)
+            let sort = below_modules(path).map(|below| installed.sort(below));
+            sort.unwrap_or_else(|| Trim::of_name(path)).map(Self::trimmed)
         }
     }
 
@@ -230,9 +231,10 @@ pub(super) fn unseen(gone: &[Gone]) -> Vec<Unseen> {
 /// What could be left out, the most first.
 pub(super) fn savings(files: &[(&str, &File)], gone: &[Gone], layers: &[Layer]) -> Vec<Saving> {
     let is_own = |layer: usize| layers.get(layer).is_none_or(|layer| layer.is_own != Some(false));
+    let installed = Sorter::of(files.iter().filter_map(|(path, _)| below_modules(path)));
     let mut sums: HashMap<SavingKind, Sum<'_>> = HashMap::new();
     for (path, file) in files.iter().filter(|(_, file)| file.size > 0) {
-        if let Some(kind) = SavingKind::of(path) {
+        if let Some(kind) = SavingKind::of(path, &installed) {
             sums.entry(kind).or_default().add(path, file.size, is_own(file.layer));
         }
     }
@@ -296,7 +298,9 @@ mod tests {
 
     #[test]
     fn sorts_of_files_are_told_by_their_paths() {
-        let of = SavingKind::of;
+        let modules = ["numpy/tests/a.py", "a/conftest.py", "test/a.py"];
+        let installed = Sorter::of(modules.into_iter());
+        let of = |path: &str| SavingKind::of(path, &installed);
         let site = |rest: &str| format!("app/lib/python3.13/site-packages/{rest}");
         assert_eq!(of(&site("numpy/tests/test_a.py")), Some(SavingKind::Tests));
         assert_eq!(of(&site("numpy/testing/a.py")), None, "it is for users of the package");

@@ -13,7 +13,7 @@ use super::form::Form;
 use super::interpreter::SLIM;
 use super::ready::{ReadyWheel, Supplied};
 use super::resolve::form;
-use super::trim::Trimmed;
+use super::trimmed::Trimmed;
 use super::wanted::of_base;
 use super::wheel_layers::{Pressed, WheelLayers, target};
 use crate::error::Result;

@@ -26,6 +26,7 @@ mod start;
 mod static_files;
 mod tables;
 mod trim;
+mod trimmed;
 mod unpacked;
 mod version;
 mod wanted;

@@ -1,6 +1,6 @@
 //! A wheel that is here.
 
-use super::trim::Trimmed;
+use super::trimmed::Trimmed;
 use crate::error::Result;
 use crate::layer::Entry;
 use crate::oci::Digest;
