@@ -40,6 +40,7 @@ pub mod store;
 pub mod story;
 pub mod system;
 pub mod territory;
+pub mod trim;
 pub mod trust;
 pub mod vcs;
 pub mod versions;

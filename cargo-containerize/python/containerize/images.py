@@ -86,6 +86,7 @@ class BuildConfig:
     strip: Literal["symbols", "debuginfo", "none"] | None = None
     tags: Strings | None = None
     target: str | None = None
+    trim: Strings | None = None
     unset_env: Strings | None = None
     user: str | None = None
     version: str | None = None

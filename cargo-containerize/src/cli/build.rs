@@ -6,6 +6,7 @@ use clap::{ArgAction, Args, ValueEnum, ValueHint};
 use containerize_core::config::{
     Attestations, BaseChoice, Bins, CheckMode, Command, Debian, FileRule, Healthcheck, Install, LabelValue,
     Native, Owner, Partial, Port, PythonChoice, RemoteCache, Sbom, SignatureFormat, StaleLock, Strip,
+    TrimRule,
 };
 use containerize_core::oci::media_type::{Compression, Format};
 use containerize_core::sink::{Local, Output};
@@ -375,6 +376,9 @@ pub(crate) struct PythonArgs {
     /// Add layers with compiled bytecode
     #[arg(long, hide_short_help = true)]
     bytecode: bool,
+    /// Leave out of distributions: tests, typing, headers, static-libs; !NAME leaves one as it is
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', hide_short_help = true)]
+    trim: Vec<TrimRule>,
     /// How to install the project: source or wheel [default: wheel if it has a build system]
     #[arg(long, value_name = "HOW", hide_short_help = true)]
     install: Option<Install>,
@@ -563,6 +567,7 @@ impl BuildArgs {
             no_binary: given(&self.python.no_binary),
             server: self.python.server.clone(),
             bytecode: self.python.bytecode.then_some(true),
+            trim: given(&self.python.trim),
             install: self.python.install,
             stale_lock: self.python.stale_lock,
             include: given(&self.python.include),
