@@ -9,6 +9,7 @@ mod completions;
 mod diff;
 mod front_end;
 mod inspect;
+mod manual;
 mod moved;
 mod progress;
 mod rebase;
@@ -90,6 +91,10 @@ pub fn main() -> ExitCode {
                 SchemaOf::Events => told::schema(),
             };
             print(&format!("{schema:#}\n"))
+        }
+        Some(Verb::Man { folder }) => {
+            let written = manual::write(&folder).map(|()| Some(String::new()));
+            finish(written.map_err(Into::into), json, &front_end)
         }
         Some(Verb::Completions { shell }) => {
             let mut command = Cli::command_for(&FrontEnd::default());

@@ -125,6 +125,7 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
             ),
         ],
     ),
+    (&["man"], &[("man ~/.local/share/man/man1", "")]),
     (&["schema"], &[("schema > containerize.schema.json", "")]),
     (
         &["completions"],

@@ -15,6 +15,8 @@ mod run;
 mod values;
 mod verify;
 
+use std::path::PathBuf;
+
 use anstyle::AnsiColor;
 use clap::builder::Styles;
 use clap::{Args, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -137,6 +139,12 @@ pub(crate) enum Verb {
     Completions {
         /// Shell to complete for
         shell: clap_complete::Shell,
+    },
+    /// Write the manual pages of all commands to a folder
+    #[command(hide = true)]
+    Man {
+        /// Folder, made if it is missing
+        folder: PathBuf,
     },
 }
 
