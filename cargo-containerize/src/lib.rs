@@ -8,6 +8,7 @@ mod columns;
 mod completions;
 mod diff;
 mod front_end;
+mod handover;
 mod inspect;
 mod manual;
 mod moved;
@@ -177,7 +178,11 @@ fn run_container(arguments: &RunArgs, front_end: &FrontEnd) -> ExitCode {
 }
 
 fn run_resolve(ResolveArgs { deployment, build }: ResolveArgs, front_end: &FrontEnd) -> ExitCode {
-    finish(resolved(&deployment, build, front_end), false, front_end)
+    match resolved(&deployment, build, front_end) {
+        // Logins in it are the caller's own.
+        Ok(Some(files)) => write(std::io::stdout(), &files),
+        other => finish(other, false, front_end),
+    }
 }
 
 fn run_apply(arguments: ApplyArgs, front_end: &FrontEnd) -> ExitCode {
@@ -397,8 +402,11 @@ async fn run_task(request: story::Request, task: Task, events: &Events) -> Resul
 
 /// Standard output is kept by CI systems: no login goes there, whatever a plan or a result holds.
 fn print(text: &str) -> ExitCode {
-    let mut stdout = anstream::stdout();
-    match stdout.write_all(redact::clean(text).as_bytes()).and_then(|()| stdout.flush()) {
+    write(anstream::stdout(), &redact::clean(text))
+}
+
+fn write(mut stdout: impl Write, text: &str) -> ExitCode {
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => ExitCode::SUCCESS,
         // The reader has seen enough, as in `containerize schema | head`.
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,

@@ -35,8 +35,11 @@ fn whole(command: clap::Command) -> clap::Command {
 /// The pages of a command and of those below it, but for `help`, which says the same.
 fn write_below(command: &clap::Command, folder: &Path) -> std::io::Result<()> {
     clap_mangen::Man::new(command.clone()).generate_to(folder)?;
-    let below = command.get_subcommands().filter(|verb| verb.get_name() != "help" && !verb.is_hide_set());
-    below.into_iter().try_for_each(|verb| write_below(verb, folder))
+    command.get_subcommands().filter(|verb| has_page(verb)).try_for_each(|verb| write_below(verb, folder))
+}
+
+fn has_page(verb: &clap::Command) -> bool {
+    verb.get_name() != "help" && !verb.is_hide_set()
 }
 
 #[cfg(test)]
@@ -49,9 +52,8 @@ mod tests {
         let pages = folder.path().join("man1");
         write(&pages).expect("written");
         let page = |name: &str| std::fs::read_to_string(pages.join(name)).expect(name);
-        for verb in
-            Cli::command_for(&FrontEnd::default()).get_subcommands().filter(|verb| !verb.is_hide_set())
-        {
+        let command = Cli::command_for(&FrontEnd::default());
+        for verb in command.get_subcommands().filter(|verb| has_page(verb)) {
             let text = page(&format!("containerize-{}.1", verb.get_name()));
             assert!(text.contains(&format!("containerize {}", verb.get_name())), "{text}");
         }

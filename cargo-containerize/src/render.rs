@@ -106,7 +106,9 @@ pub(crate) fn refusal_json(error: &clap::Error) -> String {
 pub(crate) fn error_text(error: &Error, front_end: &FrontEnd) -> String {
     let red = anstyle::AnsiColor::BrightRed.on_default().bold();
     let cyan = anstyle::AnsiColor::BrightCyan.on_default().bold();
-    let mut text = format!("{red}error{red:#}: {}\n", error.message().said(front_end));
+    // It may quote names that others chose: a line of their own could be a command for a runner.
+    let message = redact::tame(&error.message().said(front_end));
+    let mut text = format!("{red}error{red:#}: {message}\n");
     for cause in error.causes_said(front_end) {
         let _ = writeln!(text, "  caused by: {}", cause.trim_end().replace('\n', "\n    "));
     }

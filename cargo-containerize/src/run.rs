@@ -12,7 +12,7 @@ use containerize_core::{Error, Result};
 
 use crate::cli::{BuildArgs, PrintFormat, RunArgs};
 use crate::front_end::FrontEnd;
-use crate::{render, request};
+use crate::{handover, render, request};
 
 /// The request of the build, whose image goes into one engine.
 ///
@@ -31,7 +31,7 @@ pub(crate) fn request(arguments: &RunArgs, front_end: &FrontEnd) -> Result<Reque
         [Local::Engine(_)] => request.load,
         [cluster @ Local::Cluster(_)] => {
             return Err(Error::usage(format!(
-                "{cluster} is a cluster, and no engine that runs a single container"
+                "{cluster} is a cluster; only an engine runs a single container"
             ))
             .hint("give docker or podman to --load"));
         }
@@ -89,19 +89,8 @@ pub(crate) fn start(loaded: &Loaded, arguments: &RunArgs) -> Result<ExitCode> {
     let program = loaded.place.program();
     let mut command = Command::new(program);
     command.args(words(loaded, arguments, is_terminal));
-    replace(&mut command).map_err(|error| Error::usage(format!("{program} cannot be started")).because(error))
-}
-
-#[cfg(unix)]
-fn replace(command: &mut Command) -> std::io::Result<ExitCode> {
-    use std::os::unix::process::CommandExt as _;
-    Err(command.exec())
-}
-
-#[cfg(not(unix))]
-fn replace(command: &mut Command) -> std::io::Result<ExitCode> {
-    let code = command.status()?.code().and_then(|code| u8::try_from(code).ok());
-    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+    handover::to(&mut command)
+        .map_err(|error| Error::usage(format!("{program} cannot be started")).because(error))
 }
 
 /// The words of the engine's `run`.

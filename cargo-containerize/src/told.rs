@@ -15,7 +15,7 @@ const VERSION: u32 = 1;
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "lowercase")]
 pub(crate) enum Line {
-    /// The first line: what the others are in the form of.
+    /// The first line: the form of the others.
     Version {
         /// The version of this form. It changes when a reader of an older one would be misled.
         version: u32,

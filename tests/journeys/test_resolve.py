@@ -73,6 +73,56 @@ def test_files_get_the_digests_of_what_was_pushed(program: Program, registry, pr
     assert by_name.out == named.replace(f"{name}}}", f"{web['image']}}}"), "the other tag is not pushed"
 
 
+def test_everything_else_stays_as_it_is_written(program: Program, registry, projects: Path) -> None:
+    """Also what parsers of YAML do not agree about, and the logins of the caller."""
+    text = """\
+env:
+  - { name: DB, value: "postgres://app:s3cret@db:5432/x?token=abcdef0123456789" }
+command: [
+  "--image=containerize://web:1.0"
+]
+script: |
+  docker run 'containerize://./web/' # containerize://nowhere
+  curl -H "Authorization: Bearer abcdef0123456789" {{ .Values.host }}
+"""
+    (projects / "odd.yaml").write_text(text)
+    flags = ["--repository", registry("anonymous").name("odd/{name}"), "--platform", "linux/amd64"]
+    done = program("resolve", "-f", "odd.yaml", *flags, cwd=projects, env=HELLO_TARGET)
+    name = done.out.split("--image=")[1].split('"')[0]
+    expected = text.replace("containerize://web:1.0", name).replace("containerize://./web/", name)
+    assert name.startswith(flags[1].replace("{name}", "web@sha256:")) and done.out == expected
+
+
+def test_nothing_is_pushed_before_all_is_known(program: Program, registry, projects: Path) -> None:
+    here = registry("anonymous")
+    words = ["resolve", "-f", "late.yaml", "--platform", "linux/amd64"]
+    late = projects / "late.yaml"
+    late.write_text("- containerize://web\n- containerize://site-pip#no\n")
+    repository = here.name("late/{name}")
+    for file, flags, said in [
+        (late.read_text(), ["--repository", repository], "site-pip makes no image no"),
+        (
+            "- containerize://web\n- containerize://nowhere\n",
+            ["--repository", repository],
+            "not a folder here",
+        ),
+        (
+            "- containerize://web\n- containerize://site-pip\n",
+            ["-t", here.name("late/web") + ":1"],
+            "would both be named",
+        ),
+        (
+            "- containerize://web\n- containerize://site-pip\n",
+            ["--repository", repository, "-o", "oci:out"],
+            "several projects would write the same files",
+        ),
+    ]:
+        late.write_text(file)
+        refused = program(*words, *flags, cwd=projects, env=HELLO_TARGET, code=2)
+        assert said in refused.err and not refused.out, refused.err
+    assert not here.requests("late/web") and not (projects / "out").exists()
+
+
 def test_kubectl_gets_what_was_resolved(program: Program, registry, projects: Path) -> None:
     here = registry("anonymous")
     kubectl = projects / "bin" / "kubectl"
@@ -106,11 +156,14 @@ def test_services_of_compose_get_the_names_of_local_images(program: Program, pod
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("image: containerize://nowhere\n", "names containerize://nowhere, which is not a folder here"),
-        ("image: containerize:///\n", "names containerize:///, which is not a folder here"),
-        ("image: containerize://web#no\n", "names containerize://web#no, which web does not make"),
-        ("image: |\n  containerize://web\n", "pod.yaml, line 2: containerize://web cannot be replaced there"),
-        ("image: {{ .Values.image }}\nx: }\n", "pod.yaml, line "),
+        (
+            "# x\nimage: containerize://nowhere\n",
+            "pod.yaml, line 2: containerize://nowhere is not a folder here",
+        ),
+        ("image: containerize:///etc\n", "containerize:///etc is not a folder here"),
+        ("image: containerize://web/../..\n", "containerize://web/../.. is not a folder here"),
+        ("image: containerize://web#no\n", "pod.yaml, line 1: web makes no image no"),
+        ("image: nothing/{{ .Values.image }}\nother: x\n", "the files name no image that is built here"),
         ("image: ghcr.io/other/thing\n", "the files name no image that is built here"),
     ],
 )
@@ -154,11 +207,18 @@ def test_clusters_get_an_archive_by_their_own_programs(
     assert " ".join(words) == LOADERS[cluster].format(archive) and not Path(archive).exists()
     with tarfile.open(projects / "archive.tar") as held:
         (item,) = json.load(held.extractfile("manifest.json"))
-        assert item["RepoTags"] == [image], "the name in the file is the one on the nodes"
+        assert image in item["RepoTags"] and "docker.io/library/web:1.2.3" in item["RepoTags"]
         assert set(item["Layers"]) <= set(held.getnames()), "nobody knows what the nodes have"
+
+    source = projects / "web" / "src" / "main.rs"
+    source.write_text(
+        source.read_text() + "\n// Another image.\npub fn other() {}\n#[used] static X: [u8; 3] = [7; 3];\n"
+    )
+    again = program("resolve", "-qf", "job.yaml", "--load", cluster, cwd=projects, env=env)
+    assert again.out != done.out, "another image has another name"
 
     loader.write_text("#!/bin/sh\necho 'no nodes found' >&2\nexit 1\n")
     failed = program("--load", cluster, cwd=projects / "web", env=env, code=1)
     assert f"{name} did not take the image into {cluster}" in failed.err and "no nodes found" in failed.err
     refused = program("run", "--load", cluster, cwd=projects / "web", env=env, code=2)
-    assert "that runs a single container" in refused.err
+    assert "only an engine runs a single container" in refused.err

@@ -35,7 +35,7 @@ pub(super) fn document(image: &str, found: &[Checked]) -> Value {
                 "informationUri": env!("CARGO_PKG_REPOSITORY"),
                 "rules": Kind::ALL.iter().copied().map(rule).collect::<Vec<_>>(),
             }},
-            "automationDetails": { "id": "containerize-check/" },
+            "automationDetails": { "id": format!("containerize-check/{}/", unnumbered(image)) },
             "invocations": [{
                 "executionSuccessful": true,
                 "toolExecutionNotifications": unsure.collect::<Vec<_>>(),
@@ -50,6 +50,8 @@ fn rule(kind: Kind) -> Value {
     json!({
         "id": id,
         "shortDescription": { "text": kind.explained() },
+        "fullDescription": { "text": kind.explained() },
+        "help": { "text": format!("{} See {HELP}", kind.explained()) },
         "helpUri": HELP,
         "properties": { "tags": ["container"] },
     })
@@ -70,14 +72,28 @@ fn result(image: &str, Checked { platform, .. }: &Checked, finding: &Finding) ->
         "ruleId": rule,
         "ruleIndex": index,
         "level": level,
-        "message": { "text": format!("{} ({platform})", whole(finding)) },
+        "message": { "text": format!("{platform}: {}", whole(finding)) },
         "locations": [{
-            "physicalLocation": { "artifactLocation": { "uri": reference(file.unwrap_or(image)) } },
+            "physicalLocation": {
+                "artifactLocation": { "uri": reference(file.unwrap_or(image)) },
+                // Files of an image have no lines, but results without one are not shown.
+                "region": { "startLine": 1 },
+            },
             "logicalLocations": [{ "fullyQualifiedName": image, "kind": "resource" }],
         }],
-        "partialFingerprints": { "finding/v1": same.hex() },
+        // GitHub tells known findings from new ones by this one alone.
+        "partialFingerprints": { "primaryLocationLineHash": same.hex() },
         "properties": { "image": image, "platform": platform.to_string() },
     })
+}
+
+/// An image whatever its version: its findings replace those of the version before, and no other image's.
+fn unnumbered(image: &str) -> &str {
+    let name = image.split_once('@').map_or(image, |(name, _)| name);
+    match name.rsplit_once(':') {
+        Some((before, tag)) if !tag.contains('/') && !before.is_empty() => before,
+        _ => name,
+    }
 }
 
 /// A path as a relative reference (RFC 3986, section 4.2).
@@ -106,7 +122,7 @@ mod tests {
         assert_eq!((of("/ruleId"), of("/level")), ("missing-library", "error"));
         assert_eq!(of("/locations/0/physicalLocation/artifactLocation/uri"), "a%20b/run");
         let prints: Vec<&Value> =
-            results.iter().map(|result| &result["partialFingerprints"]["finding/v1"]).collect();
+            results.iter().map(|result| &result["partialFingerprints"]["primaryLocationLineHash"]).collect();
         assert!(prints[0] != prints[2], "the same on another platform");
         assert_eq!(
             results[1].pointer("/locations/0/physicalLocation/artifactLocation/uri"),
@@ -114,6 +130,9 @@ mod tests {
         );
         let index = results[0]["ruleIndex"].as_u64().expect("an index") as usize;
         assert_eq!(run["tool"]["driver"]["rules"][index]["id"], "missing-library");
+        assert_eq!(run["automationDetails"]["id"], "containerize-check/app/");
+        assert_eq!(unnumbered("ghcr.io:443/you/app@sha256:0"), "ghcr.io:443/you/app");
+        assert_eq!(unnumbered("oci:target/containerize:1"), "oci:target/containerize");
         assert_eq!(run["invocations"][0]["toolExecutionNotifications"].as_array().map(Vec::len), Some(2));
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use containerize_core::check::{Finding, Severity};
+use containerize_core::redact::tame;
 use containerize_core::story::Checked;
 
 /// The findings of each platform, with what could not be told; with `verbose` also what was examined.
@@ -42,12 +43,13 @@ fn lines(text: &mut String, finding: &Finding) {
         Severity::Warning => ("warning", anstyle::AnsiColor::Yellow),
     };
     let color = color.on_default().bold();
-    let _ = writeln!(text, "  {color}{word}{color:#}: {}", finding.message);
+    // Names of files are whatever the image has: a line of their own could be a command for a runner.
+    let _ = writeln!(text, "  {color}{word}{color:#}: {}", tame(&finding.message));
     if finding.through.len() > 1 {
-        let _ = writeln!(text, "    through {}", finding.through.join(" -> "));
+        let _ = writeln!(text, "    through {}", tame(&finding.through.join(" -> ")));
     }
     if let Some(fix) = &finding.fix {
-        let _ = writeln!(text, "    fix: {fix}");
+        let _ = writeln!(text, "    fix: {}", tame(fix));
     }
 }
 

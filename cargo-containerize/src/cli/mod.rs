@@ -94,7 +94,7 @@ pub(crate) enum Verb {
     /// `image: containerize://FOLDER` stands for the image of the project in FOLDER, and containerize://FOLDER#NAME for one of
     /// several. Files that name no folder may name where the project here is pushed. All else stays as it is written.
     Resolve(Box<ResolveArgs>),
-    /// The same, and apply the files with kubectl
+    /// Build and push what files for Kubernetes name, and apply them with kubectl
     Apply(Box<ApplyArgs>),
     /// Delete with kubectl what the files describe, without building it
     Delete(DeleteArgs),

@@ -18,19 +18,19 @@ const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 /// Reads all of them.
 ///
 /// # Errors
-/// Usage: one is not there, cannot be read or is not YAML, or a folder has none.
+/// Usage: one is not there or cannot be read, or a folder has none.
 pub(super) fn read(wanted: &FileArgs) -> Result<Vec<Deployment>> {
     let mut found = Vec::new();
     for file in &wanted.filename {
         if file.as_os_str() == "-" {
-            found.push(Deployment::read("standard input", standard_input()?)?);
+            found.push(Deployment::of("standard input", standard_input()?));
             continue;
         }
         let files = if file.is_dir() { in_folder(file, wanted.recursive)? } else { vec![file.clone()] };
         for file in files {
             let text = read::given(&file, LARGEST)
                 .map_err(|error| Error::usage(format!("cannot read {}", file.display())).because(error))?;
-            found.push(Deployment::read(file.display().to_string(), text)?);
+            found.push(Deployment::of(file.display().to_string(), text));
         }
     }
     Ok(found)
@@ -51,8 +51,11 @@ fn in_folder(folder: &Path, recursive: bool) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     collect(folder, recursive, &mut files)?;
     if files.is_empty() {
-        return Err(Error::usage(format!("{} has no .yaml, .yml or .json file", folder.display()))
-            .hint(words!("use {} for files in folders below it", flag("recursive"))));
+        let hint = match recursive {
+            true => words!("give another folder, or a file"),
+            false => words!("use {} for files in folders below it", flag("recursive")),
+        };
+        return Err(Error::usage(format!("{} has no .yaml, .yml or .json file", folder.display())).hint(hint));
     }
     Ok(files)
 }

@@ -1,15 +1,14 @@
 //! Files that say what runs in a cluster: where they name images, and the same text with other names there.
 //!
-//! They are read as YAML 1.2, of which JSON is a part, and changed as text: comments, order and layout stay as they are.
+//! They are read as text and not as YAML. What tools write differs in what of YAML it keeps to, templates are no YAML yet, and
+//! texts within it hold files of their own; but names of images look the same in all of them. And so everything else
+//! stays as it is: comments, order, layout.
 
 #[cfg(test)]
 mod tests;
 
 use std::ops::Range;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
-
-use crate::error::{Error, Result};
 use crate::oci::Reference;
 
 /// How a value begins that means the image of a project.
@@ -23,7 +22,7 @@ const IMAGE: &str = "image";
 pub enum Named {
     /// `containerize://FOLDER`, with `#IMAGE` where the project makes several.
     Project {
-        /// The project's folder, relative, as it is written.
+        /// The project's folder, relative, as it is written. A tag behind it, as charts put it there, is not a part of it.
         folder: String,
         /// Which image of the project.
         image: Option<String>,
@@ -35,45 +34,53 @@ pub enum Named {
 /// One file, or what came on standard input: any number of documents.
 #[derive(Debug)]
 pub struct Deployment {
-    /// What it is called in messages.
     name: String,
     text: String,
-    /// In their order; where they are, in bytes of the text.
-    places: Vec<(Range<usize>, Named)>,
+    places: Vec<Place>,
+}
+
+/// Where an image is named.
+#[derive(Debug)]
+struct Place {
+    /// In bytes of the text, without quotes.
+    range: Range<usize>,
+    is_quoted: bool,
+    line: usize,
+    named: Named,
 }
 
 impl Deployment {
-    /// Finds the images in a text.
-    ///
-    /// # Errors
-    /// Usage: it is not YAML, or an image of a project stands where it cannot be replaced.
-    pub fn read(name: impl Into<String>, text: String) -> Result<Self> {
-        let name = name.into();
+    /// Finds the images in a text, which has this name in messages.
+    pub fn of(name: impl Into<String>, text: String) -> Self {
         // Between others it would be in the middle of a stream.
         let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-        let places = places(&name, &text)?;
-        Ok(Self { name, text, places })
+        let places = places(&text);
+        Self { name: name.into(), text, places }
     }
 
-    /// What it is called in messages.
-    pub fn name(&self) -> &str {
-        &self.name
+    /// The images, in their order, each with its place in words.
+    pub fn images(&self) -> impl Iterator<Item = (String, &Named)> {
+        self.places.iter().map(|place| (format!("{}, line {}", self.name, place.line), &place.named))
     }
 
-    /// The images, in their order.
-    pub fn images(&self) -> impl Iterator<Item = &Named> {
-        self.places.iter().map(|(_, named)| named)
+    /// The text as it is.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// The text with other names in the place of those for which there are any.
     pub fn with(&self, name_of: impl Fn(&Named) -> Option<String>) -> String {
         let mut text = String::with_capacity(self.text.len());
         let mut done = 0;
-        for (place, named) in &self.places {
+        for Place { range, is_quoted, named, .. } in &self.places {
             if let Some(name) = name_of(named) {
-                text.push_str(&self.text[done..place.start]);
-                text.push_str(&name);
-                done = place.end;
+                text.push_str(&self.text[done..range.start]);
+                // A host may be an IPv6 address in brackets, which would begin a list.
+                match name.starts_with('[') && !is_quoted {
+                    true => text.extend(["\"", &name, "\""]),
+                    false => text.push_str(&name),
+                }
+                done = range.end;
             }
         }
         text.push_str(&self.text[done..]);
@@ -82,13 +89,14 @@ impl Deployment {
 }
 
 /// Several texts as one stream of documents.
-pub fn stream(texts: impl IntoIterator<Item = String>) -> String {
+pub fn stream<'t>(texts: impl IntoIterator<Item = &'t str>) -> String {
     let mut texts = texts.into_iter().filter(|text| !text.trim().is_empty()).peekable();
     let mut all = String::new();
     while let Some(text) = texts.next() {
+        let first = text.lines().map(str::trim_start).find(|line| !line.is_empty() && !line.starts_with('#'));
         // Directives may stand only where the document before has ended. kubectl takes a stream that begins with JSON for
         // one that has nothing else.
-        let before = match (all.is_empty(), text.trim_start().as_bytes()) {
+        let before = match (all.is_empty(), first.unwrap_or_default().as_bytes()) {
             (_, [b'-', b'-', b'-', ..]) => "",
             (true, [b'{', ..]) if texts.peek().is_some() => "---\n",
             (true, _) => "",
@@ -96,7 +104,7 @@ pub fn stream(texts: impl IntoIterator<Item = String>) -> String {
             (false, _) => "---\n",
         };
         all.push_str(before);
-        all.push_str(&text);
+        all.push_str(text);
         if !all.ends_with('\n') {
             all.push('\n');
         }
@@ -104,124 +112,89 @@ pub fn stream(texts: impl IntoIterator<Item = String>) -> String {
     all
 }
 
-fn places(name: &str, text: &str) -> Result<Vec<(Range<usize>, Named)>> {
+fn places(text: &str) -> Vec<Place> {
     let mut found = Vec::new();
-    let mut context = Context::default();
-    let mut offsets = Offsets { text, chars: 0, bytes: 0 };
-    for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| {
-            let line = error.marker().line();
-            Error::usage(format!("{name}, line {line}: this is not YAML: {}", error.info()))
-                .hint("render templates first, for example with `helm template`")
-        })?;
-        let key = context.takes(&event);
-        let Event::Scalar(value, style, ..) = event else { continue };
-        let Some(named) = named(&value, key.as_deref()) else { continue };
-        let place = offsets.of(span);
-        let inner = inner(&text[place.clone()], &value, style);
-        match (inner, named) {
-            (Some(inner), named) => found.push((place.start + inner.start..place.start + inner.end, named)),
-            // Some other text, which happens to be in such a form.
-            (None, Named::Image(_)) => {}
-            (None, Named::Project { .. }) => {
-                let line = span.start.line();
-                return Err(Error::usage(format!(
-                    "{name}, line {line}: {} cannot be replaced there",
-                    value.trim()
-                ))
-                .hint("write it in one line, without escapes"));
-            }
-        }
+    let mut start = 0;
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        let said = &line[..comment(line)];
+        let in_line = projects(said).chain(named_image(said));
+        found.extend(in_line.map(|(range, named)| Place {
+            is_quoted: quote_before(said, range.start).is_some(),
+            range: start + range.start..start + range.end,
+            line: number + 1,
+            named,
+        }));
+        start += line.len();
     }
-    Ok(found)
+    found.sort_by_key(|place| place.range.start);
+    found
 }
 
-/// The image that a value means, where it means one.
-fn named(value: &str, key: Option<&str>) -> Option<Named> {
-    if let Some(rest) = value.trim().strip_prefix(SCHEME) {
-        let (folder, image) =
-            rest.split_once('#').map_or((rest, None), |(folder, image)| (folder, Some(image)));
-        let folder = if folder.is_empty() { "." } else { folder };
-        return Some(Named::Project { folder: folder.to_owned(), image: image.map(str::to_owned) });
-    }
-    let reference: Reference = (key == Some(IMAGE)).then(|| value.parse().ok()).flatten()?;
-    reference.digest.is_none().then_some(Named::Image(reference))
-}
-
-/// Where in a scalar, which may have an anchor and a tag in front, its text is. `None` where it is not written as it is
-/// meant: with escapes, or in several lines.
-fn inner(written: &str, value: &str, style: ScalarStyle) -> Option<Range<usize>> {
-    let quote = match style {
-        ScalarStyle::Plain => "",
-        ScalarStyle::SingleQuoted => "'",
-        ScalarStyle::DoubleQuoted => "\"",
-        ScalarStyle::Literal | ScalarStyle::Folded => return None,
-    };
-    let before = written.strip_suffix(quote)?.strip_suffix(value)?;
-    (before.ends_with(quote) && !value.contains(['\n', '\r']))
-        .then(|| before.len()..before.len() + value.len())
-}
-
-/// Positions in characters, which only grow, as positions in bytes.
-struct Offsets<'t> {
-    text: &'t str,
-    chars: usize,
-    bytes: usize,
-}
-
-impl Offsets<'_> {
-    fn of(&mut self, span: Span) -> Range<usize> {
-        let start = self.at(span.start.index());
-        start..self.at(span.end.index())
-    }
-
-    fn at(&mut self, index: usize) -> usize {
-        let ahead = &self.text[self.bytes..];
-        let more = index.saturating_sub(self.chars);
-        self.bytes += ahead.char_indices().nth(more).map_or(ahead.len(), |(at, _)| at);
-        self.chars += more;
-        self.bytes
-    }
-}
-
-/// Where in the document an event is, as far as keys are concerned.
-#[derive(Default)]
-struct Context(Vec<Collection>);
-
-enum Collection {
-    Sequence,
-    /// With the key whose value comes next, once that is known. Keys that are no scalars are empty.
-    Mapping(Option<String>),
-}
-
-impl Context {
-    /// The key that the event is the value of, where it has one.
-    fn takes(&mut self, event: &Event<'_>) -> Option<String> {
-        if matches!(event, Event::MappingEnd | Event::SequenceEnd) {
-            self.0.pop();
-            return None;
-        }
-        let is_node = matches!(
-            event,
-            Event::Scalar(..) | Event::Alias(_) | Event::MappingStart(..) | Event::SequenceStart(..)
-        );
-        let key = match self.0.last_mut() {
-            Some(Collection::Mapping(key)) if is_node => match key.take() {
-                None => {
-                    let name =
-                        if let Event::Scalar(name, ..) = event { name.to_string() } else { String::new() };
-                    *key = Some(name);
-                    None
-                }
-                key => key,
-            },
-            _ => None,
-        };
-        match event {
-            Event::MappingStart(..) => self.0.push(Collection::Mapping(None)),
-            Event::SequenceStart(..) => self.0.push(Collection::Sequence),
+/// Where a line's comment begins, or the line ends: at a `#` that nothing or a space is in front of, but for one in quotes.
+fn comment(line: &str) -> usize {
+    let mut quote = None;
+    let mut before = ' ';
+    for (at, c) in line.char_indices() {
+        match (quote, c) {
+            (None, '#') if before.is_whitespace() => return at,
+            // Elsewhere it is an apostrophe.
+            (None, '"' | '\'') if before.is_whitespace() || "[{,:=(".contains(before) => quote = Some(c),
+            (Some(open), _) if c == open && before != '\\' => quote = None,
             _ => {}
         }
-        key
+        before = c;
     }
+    line.len()
+}
+
+/// The projects that a line names.
+fn projects(line: &str) -> impl Iterator<Item = (Range<usize>, Named)> {
+    line.match_indices(SCHEME).filter_map(|(start, _)| {
+        let is_start = line[..start].chars().next_back().is_none_or(|before| !before.is_alphanumeric());
+        let range = start..end_of_value(line, start);
+        let value = line[range.clone()].strip_prefix(SCHEME)?;
+        let (folder, image) =
+            value.split_once('#').map_or((value, None), |(folder, image)| (folder, Some(image)));
+        let image = image.map(|image| without_tag(image).to_owned());
+        let folder = match without_tag(folder) {
+            "" => ".",
+            folder => folder,
+        };
+        is_start.then(|| (range, Named::Project { folder: folder.to_owned(), image }))
+    })
+}
+
+/// What is in front of a colon. No folder has one on all systems.
+fn without_tag(text: &str) -> &str {
+    text.split_once(':').map_or(text, |(before, _)| before)
+}
+
+/// The value of a key `image` in a line, where it is a name without a digest.
+fn named_image(line: &str) -> Option<(Range<usize>, Named)> {
+    let (at, _) = line.match_indices(IMAGE).find(|(at, _)| {
+        let before = line[..*at].trim_end_matches(['"', '\'']).chars().next_back();
+        let after = line[at + IMAGE.len()..].trim_start_matches(['"', '\'']).trim_start();
+        before.is_none_or(|c| c.is_whitespace() || "{,".contains(c)) && after.starts_with(':')
+    })?;
+    let colon = at + IMAGE.len() + line[at + IMAGE.len()..].find(':')? + 1;
+    let rest = line[colon..].trim_start().trim_start_matches(['"', '\'']);
+    let start = line.len() - rest.len();
+    let range = start..end_of_value(line, start);
+    let reference: Reference = line[range.clone()].parse().ok()?;
+    reference.digest.is_none().then_some((range, Named::Image(reference)))
+}
+
+/// Where a value that begins at `start` ends: at its closing quote, else where YAML, JSON and shells end a word.
+fn end_of_value(line: &str, start: usize) -> usize {
+    let quote = quote_before(line, start);
+    let ends = |c: char| match quote {
+        Some(quote) => c == quote || c == '\\',
+        None => c.is_whitespace() || ",]})\"'`;\\".contains(c),
+    };
+    let rest = &line[start..];
+    start + rest.find(ends).unwrap_or_else(|| rest.trim_end().len())
+}
+
+fn quote_before(line: &str, start: usize) -> Option<char> {
+    line[..start].chars().next_back().filter(|c| "\"'".contains(*c))
 }

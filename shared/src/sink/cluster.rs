@@ -13,6 +13,7 @@ use std::str::FromStr;
 use super::archive::docker_archive;
 use super::daemon::{Counted, Daemon, Loader};
 use super::registry::localize_but;
+use crate::base::engine;
 use crate::error::{Context, Error, Result};
 use crate::event::{Motion, Outcome};
 use crate::image::ImageSet;
@@ -40,6 +41,17 @@ impl Local {
         match self {
             Self::Engine(daemon) => daemon.program(),
             Self::Cluster(cluster) => cluster.tool.program(),
+        }
+    }
+
+    /// Says that its program is missing.
+    pub(crate) fn not_there(&self) -> Error {
+        match self {
+            Self::Engine(daemon) => engine::not_there(*daemon),
+            Self::Cluster(cluster) => {
+                let program = cluster.tool.program();
+                not_there(program).because(format!("{program} is not on the search path"))
+            }
         }
     }
 }
@@ -171,15 +183,17 @@ impl Loader<'_> {
     }
 }
 
+fn not_there(program: &str) -> Error {
+    Error::build(format!("cannot run {program}"))
+        .hint(format!("install {program}, or push the image to a registry that the cluster reads"))
+}
+
 fn run(cluster: &Cluster, archive: &Path) -> Result<()> {
     let program = cluster.tool.program();
     let mut command = Command::new(program);
     command.args(cluster.call(archive)).stdout(Stdio::null()).stderr(Stdio::piped());
-    let running = Program::trusted(command).stdin(Stdio::null()).spawn().map_err(|error| {
-        Error::build(format!("cannot run {program}"))
-            .because(error)
-            .hint(format!("install {program}, or push the image to a registry that the cluster reads"))
-    })?;
+    let running = Program::trusted(command).stdin(Stdio::null()).spawn();
+    let running = running.map_err(|error| not_there(program).because(error))?;
     let done = running.wait_with_output().context(|| format!("cannot read the output of {program}"))?;
     interrupt::check()?;
     if done.status.success() {

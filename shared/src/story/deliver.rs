@@ -27,6 +27,9 @@ use crate::sink::{self, Local, Output};
 use crate::words;
 use crate::words::{Command, flag};
 
+/// Digits of a digest that are enough for a tag.
+const SHORT: usize = 16;
+
 /// Registries are asked for so many images at once.
 const ASKED_AT_ONCE: usize = 16;
 
@@ -147,7 +150,7 @@ async fn deliver(
         events.step("Loading", format!("into {place}"));
         let chosen = sets.iter().map(for_this_machine).collect::<Result<Vec<_>>>()?;
         for set in &chosen {
-            let (loader, names) = (sink::Loader { client, store, events }, names(set, None));
+            let (loader, names) = (sink::Loader { client, store, events }, names_in(place, set));
             match place {
                 Local::Engine(daemon) => loader.load(*daemon, &names, set).await?,
                 Local::Cluster(cluster) => loader.load_into_cluster(cluster, &names, set).await?,
@@ -192,9 +195,20 @@ async fn deliver(
     Ok(delivered)
 }
 
+/// The names that it gets there. In a cluster the first one says which image it is: nodes and what runs on them would take
+/// another image under the same name for the one that they have.
+fn names_in(place: &Local, set: &ImageSet) -> Vec<Reference> {
+    let mut names = names(set, None);
+    if let (Local::Cluster(_), Some(first)) = (place, names.first()) {
+        let digest = set.digest().hex();
+        names.insert(0, first.repository.with_tag(&digest[..SHORT]));
+    }
+    names
+}
+
 /// What there is of this set after it was loaded.
 fn loaded_into(place: &Local, set: &ImageSet) -> Option<Loaded> {
-    let name = names(set, None).into_iter().next()?;
+    let name = names_in(place, set).into_iter().next()?;
     let config: ImageConfig = serde_json::from_reader(set.images.first()?.config.open().ok()?).ok()?;
     Some(Loaded { place: place.clone(), name, ports: config.config.exposed_ports.into_keys().collect() })
 }

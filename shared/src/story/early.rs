@@ -50,7 +50,7 @@ pub(super) fn check(
     for place in &request.load {
         // Elsewhere a program has more than one possible name.
         if cfg!(unix) && request.rust.cargo.find_program(place.program()).is_none() {
-            return Err(engine::not_there(place.program()));
+            return Err(place.not_there());
         }
     }
     for (image, rule) in
