@@ -62,8 +62,9 @@ pub(super) fn unknown(rules: &[TrimRule], installed: &BTreeSet<Name>) -> Result<
             unknown.push(name.as_str());
         }
     }
+    let unknown = unknown.join(", ");
     Ok((!unknown.is_empty())
-        .then(|| format!("trim keeps {} whole, which the lock does not install", unknown.join(", "))))
+        .then(|| format!("trim is to leave {unknown} as it is, but the image has no such distribution")))
 }
 
 #[cfg(test)]
@@ -75,7 +76,7 @@ mod tests {
         let rules = ["tests", "!torch", "!Torhc"].map(|rule| rule.parse().expect("a rule"));
         let installed = ["torch"].map(|name| name.parse().expect("a name")).into();
         let said = unknown(&rules, &installed).expect("names");
-        assert_eq!(said.as_deref(), Some("trim keeps Torhc whole, which the lock does not install"));
+        assert!(said.is_some_and(|text| text.starts_with("trim is to leave Torhc as it is, but")));
         assert_eq!(unknown(&rules[..2], &installed).expect("names"), None);
         assert!(unknown(&["!a b".parse().expect("a rule")], &installed).is_err());
     }
