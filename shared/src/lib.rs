@@ -16,6 +16,7 @@ pub mod cargo;
 pub mod check;
 pub mod config;
 pub mod debian;
+pub mod deployment;
 pub mod elf;
 pub mod error;
 pub mod event;

@@ -15,6 +15,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("redact", &[]),
     ("words", &[]),
     ("oci", &[]),
+    ("deployment", &["oci"]),
     ("territory", &[]),
     ("trim", &[]),
     ("vcs", &["process"]),
@@ -38,7 +39,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("policy", &["config", "sbom"]),
     ("trust", &["oci"]),
     ("inspect", &["facts", "oci", "sbom", "trim", "trust"]),
-    ("sink", &["base", "image", "oci", "registry", "store"]),
+    ("sink", &["base", "image", "oci", "process", "registry", "store"]),
     (
         "story",
         &[

@@ -171,6 +171,7 @@ def test_every_flag_is_documented(program) -> None:
     verbs = (
         [],
         ["run"],
+        ["resolve"],
         ["lock"],
         ["inspect"],
         ["diff"],
@@ -186,7 +187,9 @@ def test_every_flag_is_documented(program) -> None:
     assert not flags - words, "flags that no page names"
     foreign = {
         "--rm",
+        "--namespace",
         "--remap-path-prefix",
+        "--set",
         "--path",
         "--name",
         "--resource-group",

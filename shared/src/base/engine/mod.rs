@@ -209,7 +209,7 @@ impl Engine {
         let mut command = Command::new(&self.program);
         command.args(call).stdout(stdout).stderr(Stdio::piped());
         Program::trusted(command).stdin(stdin).spawn().map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => not_there(self.daemon),
+            io::ErrorKind::NotFound => not_there(self.daemon.program()),
             _ => Error::build(format!("cannot run {}", self.daemon)).because(e).hint(INSTEAD),
         })
     }
@@ -267,10 +267,10 @@ impl Engine {
 const INSTEAD: &str = "use a file instead: docker-archive:image.tar";
 
 /// Says that an engine's program is missing.
-pub(crate) fn not_there(daemon: Daemon) -> Error {
-    Error::build(format!("cannot run {daemon}"))
-        .because(format!("{daemon} is not on the search path"))
-        .hint(format!("install {daemon}, or {INSTEAD}"))
+pub(crate) fn not_there(program: &str) -> Error {
+    Error::build(format!("cannot run {program}"))
+        .because(format!("{program} is not on the search path"))
+        .hint(format!("install {program}, or {INSTEAD}"))
 }
 
 /// Collects what a program says about its failure while its streams are busy.
