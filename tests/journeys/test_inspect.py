@@ -61,9 +61,7 @@ def test_an_image_in_a_registry_is_what_was_built_with_what_hangs_on_it(
     assert mine["layers"] == here["layers"] and mine["smaller"] == here["smaller"]
     assert {one["kind"] for one in found["attached"]} >= {"sbom", "provenance"}
     (click,) = [one for one in mine["packages"] if one["name"] == "click"]
-    assert click["licence"].startswith("BSD") and not click["only-in-sbom"], (
-        "as the SBOM in the registry says"
-    )
+    assert click["licence"].startswith("BSD") and not click["only-in-sbom"], "as the SBOM says"
     reasons = [layer.get("reason") for layer in mine["layers"]]
     assert reasons[0] == "the base" and reasons[-1] == "the project"
     (stubs,) = [one for one in mine["smaller"] if one.get("trim") == "typing"]

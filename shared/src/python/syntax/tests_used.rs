@@ -112,7 +112,12 @@ impl<'a> Iterator for Tokens<'a> {
             }
             match next {
                 '#' => self.skip(self.rest.find('\n').unwrap_or(self.rest.len())),
-                '\\' => self.skip(if self.rest.starts_with("\\\r\n") { 3 } else { 2 }),
+                '\\' => {
+                    self.skip(1);
+                    // The line goes on in the next one.
+                    let end = ["\r\n", "\n"].into_iter().find(|end| self.rest.starts_with(end));
+                    self.skip(end.map_or(0, str::len));
+                }
                 ' ' | '\t' | '\r' | '\x0c' | ',' | '*' => self.skip(1),
                 _ => {
                     self.skip(next.len_utf8());
@@ -154,6 +159,7 @@ mod tests {
             ("from x import y, tests", "x.tests"),
             ("from x import (\n    y,  # one\n    tests,\n)\n", "x.tests"),
             ("from x import y, \\\n    tests", "x.tests"),
+            ("r = '\\ü'\nimport x.tests", "x.tests"),
             ("from . import tests", "a.b.tests"),
             ("from .. import z, tests as t", "a.tests"),
             ("from ..tests.d import z", "a.tests"),

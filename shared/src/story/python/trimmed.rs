@@ -49,9 +49,37 @@ impl Trimmed {
     }
 }
 
+/// What is said of distributions that are to stay whole where none of them is among `installed`.
+///
+/// # Errors
+/// Usage: a rule names what cannot be a distribution.
+pub(super) fn unknown(rules: &[TrimRule], installed: &BTreeSet<Name>) -> Result<Option<String>> {
+    let mut unknown = Vec::new();
+    for rule in rules {
+        if let TrimRule::Whole(name) = rule
+            && !installed.contains(&name.parse()?)
+        {
+            unknown.push(name.as_str());
+        }
+    }
+    let unknown = unknown.join(", ");
+    Ok((!unknown.is_empty())
+        .then(|| format!("trim is to leave {unknown} as it is, but the image has no such distribution")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_of_nothing_that_is_installed_is_said() {
+        let rules = ["tests", "!torch", "!Torhc"].map(|rule| rule.parse().expect("a rule"));
+        let installed = ["torch"].map(|name| name.parse().expect("a name")).into();
+        let said = unknown(&rules, &installed).expect("names");
+        assert!(said.is_some_and(|text| text.starts_with("trim is to leave Torhc as it is, but")));
+        assert_eq!(unknown(&rules[..2], &installed).expect("names"), None);
+        assert!(unknown(&["!a b".parse().expect("a rule")], &installed).is_err());
+    }
 
     #[test]
     fn a_distribution_that_is_named_stays_whole() {
