@@ -8,15 +8,19 @@ mod columns;
 mod completions;
 mod diff;
 mod front_end;
+mod handover;
 mod init;
 mod inspect;
+mod manual;
 mod moved;
 mod progress;
 mod rebase;
 mod render;
 mod request;
+mod resolve;
 mod run;
 mod signals;
+mod told;
 mod verify;
 
 use std::io::Write;
@@ -31,11 +35,13 @@ use containerize_core::system::limits;
 use containerize_core::{Error, Kind, config, interrupt, redact};
 
 use cli::{
-    AttestArgs, BuildArgs, CacheArgs, CacheVerb, CheckArgs, Cli, Color, DiffArgs, DiffFormat, IndexArgs,
-    InitArgs, InspectArgs, PrintFormat, RebaseArgs, RunArgs, ShowArgs, Verb, VerifyArgs,
+    ApplyArgs, AttestArgs, BuildArgs, CacheArgs, CacheVerb, CheckArgs, CheckFormat, Cli, Color, DeleteArgs,
+    DiffArgs, DiffFormat, FileArgs, IndexArgs, InitArgs, InspectArgs, PrintFormat, RebaseArgs, ResolveArgs,
+    RunArgs, SchemaOf, ShowArgs, Verb, VerifyArgs,
 };
 use front_end::FrontEnd;
 use progress::{Screen, Volume};
+use resolve::Kubectl;
 use verify::Verdict;
 
 /// Does what the words of the call say. Exit codes are documented in `docs/configuration.md`.
@@ -67,6 +73,9 @@ pub fn main() -> ExitCode {
         Some(Verb::Build(arguments)) => run_build(&arguments, &front_end, Task::Build),
         Some(Verb::Init(arguments)) => run_init(&arguments, &front_end),
         Some(Verb::Run(arguments)) => run_container(&arguments, &front_end),
+        Some(Verb::Resolve(arguments)) => run_resolve(*arguments, &front_end),
+        Some(Verb::Apply(arguments)) => run_apply(*arguments, &front_end),
+        Some(Verb::Delete(arguments)) => run_delete(&arguments, &front_end),
         Some(Verb::Lock(arguments)) => match arguments.pinning() {
             Ok(pinning) => run_build(&arguments.build, &front_end, Task::Lock(pinning)),
             Err(error) => finish(Err(error.into()), json, &front_end),
@@ -79,7 +88,17 @@ pub fn main() -> ExitCode {
         Some(Verb::Attest(arguments)) => run_attest(&arguments, &front_end),
         Some(Verb::Index(arguments)) => run_index(&arguments, &front_end),
         Some(Verb::Cache(arguments)) => run_cache(&arguments, &front_end),
-        Some(Verb::Schema) => print(&format!("{:#}\n", config::schema())),
+        Some(Verb::Schema { of }) => {
+            let schema = match of {
+                SchemaOf::Configuration => config::schema(),
+                SchemaOf::Events => told::schema(),
+            };
+            print(&format!("{schema:#}\n"))
+        }
+        Some(Verb::Man { folder }) => {
+            let written = manual::write(&folder).map(|()| Some(String::new()));
+            finish(written.map_err(Into::into), json, &front_end)
+        }
         Some(Verb::Completions { shell }) => {
             let mut command = Cli::command_for(&FrontEnd::default());
             let mut script = Vec::new();
@@ -151,7 +170,7 @@ fn run_container(arguments: &RunArgs, front_end: &FrontEnd) -> ExitCode {
     match told {
         Ok(Some(outcome @ Outcome::Built(_))) => {
             let started = run::loaded(&outcome).and_then(|loaded| {
-                events.step("Running", format!("{} in {}", loaded.name, loaded.engine.program()));
+                events.step("Running", format!("{} in {}", loaded.name, loaded.place.program()));
                 screen.flush();
                 run::start(loaded, arguments)
             });
@@ -165,6 +184,42 @@ fn run_container(arguments: &RunArgs, front_end: &FrontEnd) -> ExitCode {
             finish(told.map(|told| told.map(text)), json, front_end)
         }
     }
+}
+
+fn run_resolve(ResolveArgs { deployment, build }: ResolveArgs, front_end: &FrontEnd) -> ExitCode {
+    match resolved(&deployment, build, front_end) {
+        // Logins in it are the caller's own.
+        Ok(Some(files)) => write(std::io::stdout(), &files),
+        other => finish(other, false, front_end),
+    }
+}
+
+fn run_apply(arguments: ApplyArgs, front_end: &FrontEnd) -> ExitCode {
+    let ApplyArgs { kubectl, deployment, build } = arguments;
+    let kubectl = match Kubectl::to("apply", &kubectl) {
+        Ok(kubectl) => kubectl,
+        Err(error) => return finish(Err(error.into()), false, front_end),
+    };
+    match resolved(&deployment, build, front_end) {
+        Ok(Some(files)) => {
+            kubectl.run(&files).unwrap_or_else(|error| finish(Err(error.into()), false, front_end))
+        }
+        other => finish(other, false, front_end),
+    }
+}
+
+fn run_delete(DeleteArgs { kubectl, deployment }: &DeleteArgs, front_end: &FrontEnd) -> ExitCode {
+    let done =
+        Kubectl::to("delete", kubectl).and_then(|kubectl| kubectl.run(&resolve::as_they_are(deployment)?));
+    done.unwrap_or_else(|error| finish(Err(error.into()), false, front_end))
+}
+
+/// Files with the digests of what was pushed for them; `None` where the work was interrupted.
+fn resolved(deployment: &FileArgs, build: BuildArgs, front_end: &FrontEnd) -> anyhow::Result<Option<String>> {
+    let (events, screen) = start_events(&build.say.show, front_end);
+    let result = in_runtime(resolve::run(deployment, build, front_end, &events));
+    screen.flush();
+    result
 }
 
 fn run_index(arguments: &IndexArgs, front_end: &FrontEnd) -> ExitCode {
@@ -185,17 +240,18 @@ fn run_index(arguments: &IndexArgs, front_end: &FrontEnd) -> ExitCode {
 }
 
 fn run_check(arguments: &CheckArgs, front_end: &FrontEnd) -> ExitCode {
-    let (events, screen) = start_events(&arguments.say.show, front_end);
+    let (events, screen) = start_events(&arguments.show, front_end);
     let result = in_runtime(check::run(arguments, &front_end.speech(), &events));
     screen.flush();
     match result {
-        Ok(Some(verdict)) if verdict.is_good => print(&verdict.text),
-        Ok(Some(verdict)) => {
+        Ok(Some(verdict)) if !verdict.is_good => {
             print(&verdict.text);
             ExitCode::from(1)
         }
-        Ok(None) => finish(Ok(None), arguments.say.format == PrintFormat::Json, front_end),
-        Err(error) => finish(Err(error), arguments.say.format == PrintFormat::Json, front_end),
+        result => {
+            let text = result.map(|verdict| verdict.map(|verdict| verdict.text));
+            finish(text, arguments.format == CheckFormat::Json, front_end)
+        }
     }
 }
 
@@ -355,8 +411,11 @@ async fn run_task(request: story::Request, task: Task, events: &Events) -> Resul
 
 /// Standard output is kept by CI systems: no login goes there, whatever a plan or a result holds.
 fn print(text: &str) -> ExitCode {
-    let mut stdout = anstream::stdout();
-    match stdout.write_all(redact::clean(text).as_bytes()).and_then(|()| stdout.flush()) {
+    write(anstream::stdout(), &redact::clean(text))
+}
+
+fn write(mut stdout: impl Write, text: &str) -> ExitCode {
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => ExitCode::SUCCESS,
         // The reader has seen enough, as in `containerize schema | head`.
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,

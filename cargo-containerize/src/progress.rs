@@ -11,7 +11,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::Progress;
 use crate::front_end::Speech;
-use crate::render::{self, bytes};
+use crate::render::bytes;
+use crate::told::Line;
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +41,11 @@ pub(crate) struct Screen {
     batches: Mutex<Vec<Batch>>,
 }
 
+fn print(line: &Line) {
+    // A closed standard error is nobody's loss.
+    let _ = std::io::stderr().write_all(line.text().as_bytes());
+}
+
 /// Layers of a base that have come to the same end.
 struct Batch {
     verb: &'static str,
@@ -63,6 +69,9 @@ impl Screen {
         let live = volume > Volume::Quiet && progress == Progress::Auto && std::io::stderr().is_terminal();
         let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bars = MultiProgress::with_draw_target(target);
+        if json {
+            print(&Line::FIRST);
+        }
         let (tasks, warnings, said, batches) = Default::default();
         Self { volume, speech, json, bars, live, tasks, warnings, said, batches }
     }
@@ -97,8 +106,7 @@ impl Screen {
         if let Event::Warning(text) = event {
             self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text.said(&self.speech));
         }
-        // A closed standard error is nobody's loss.
-        let _ = std::io::stderr().write_all(format!("{}\n", render::event(event, &self.speech)).as_bytes());
+        print(&Line::of(event, &self.speech));
     }
 
     /// Whether it is said for the first time.

@@ -4,14 +4,11 @@ use std::fmt::Write as _;
 
 use containerize_core::Error;
 use containerize_core::config::{Install, Shown};
-use containerize_core::event::{self, Event, Motion};
 use containerize_core::oci::{Digest, Reference};
 use containerize_core::plan::{Application, ImagePlan, Linkage, Plan, ProjectPlan, TargetPlan};
 use containerize_core::redact;
 use containerize_core::story::{Delivered, Locked, Outcome};
 use serde_json::{Value, json};
-
-use containerize_core::words::Wording;
 
 use crate::front_end::FrontEnd;
 use crate::moved;
@@ -83,34 +80,6 @@ pub(crate) fn index(target: &Reference, digest: &Digest, json: bool) -> String {
     format!("{repository}@{digest}\n")
 }
 
-/// An event as a JSON object, whose `event` says which.
-pub(crate) fn event(event: &Event, wording: &dyn Wording) -> serde_json::Value {
-    match event {
-        Event::Step { verb, what } => json!({ "event": "step", "verb": verb, "what": what }),
-        Event::Note(text) => json!({ "event": "note", "text": text.said(wording) }),
-        Event::Warning(text) => json!({ "event": "warning", "text": text.said(wording) }),
-        Event::Started { id, motion, label, total } => {
-            let motion = match motion {
-                Motion::Layer => "layer",
-                Motion::Upload => "upload",
-                Motion::Download => "download",
-            };
-            json!({ "event": "started", "id": id, "motion": motion, "label": label, "total": total })
-        }
-        Event::Advanced { id, bytes } => json!({ "event": "advanced", "id": id, "bytes": bytes }),
-        Event::Restarted { id } => json!({ "event": "restarted", "id": id }),
-        Event::Ended { id, outcome } => {
-            let outcome = match outcome {
-                event::Outcome::Done => "done",
-                event::Outcome::Exists => "exists",
-                event::Outcome::Mounted => "mounted",
-                event::Outcome::Failed => "failed",
-            };
-            json!({ "event": "ended", "id": id, "outcome": outcome })
-        }
-    }
-}
-
 /// A failure as one JSON document.
 pub(crate) fn error_json(error: &Error, front_end: &FrontEnd) -> String {
     let value = json!({ "error": {
@@ -137,7 +106,9 @@ pub(crate) fn refusal_json(error: &clap::Error) -> String {
 pub(crate) fn error_text(error: &Error, front_end: &FrontEnd) -> String {
     let red = anstyle::AnsiColor::BrightRed.on_default().bold();
     let cyan = anstyle::AnsiColor::BrightCyan.on_default().bold();
-    let mut text = format!("{red}error{red:#}: {}\n", error.message().said(front_end));
+    // It may quote names that others chose: a line of their own could be a command for a runner.
+    let message = redact::tame(&error.message().said(front_end));
+    let mut text = format!("{red}error{red:#}: {message}\n");
     for cause in error.causes_said(front_end) {
         let _ = writeln!(text, "  caused by: {}", cause.trim_end().replace('\n', "\n    "));
     }

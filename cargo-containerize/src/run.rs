@@ -5,14 +5,14 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::{Command, ExitCode};
 
 use containerize_core::oci::Platform;
-use containerize_core::sink::Daemon;
+use containerize_core::sink::{Daemon, Local};
 use containerize_core::story::{Loaded, Outcome, Request};
 use containerize_core::system::programs;
 use containerize_core::{Error, Result};
 
 use crate::cli::{BuildArgs, PrintFormat, RunArgs};
 use crate::front_end::FrontEnd;
-use crate::{render, request};
+use crate::{handover, render, request};
 
 /// The request of the build, whose image goes into one engine.
 ///
@@ -27,8 +27,14 @@ pub(crate) fn request(arguments: &RunArgs, front_end: &FrontEnd) -> Result<Reque
     }
     let mut request = request::from_arguments(&arguments.build, front_end)?;
     request.load = match request.load.as_slice() {
-        [] => vec![engine(is_on_path)?],
-        [_] => request.load,
+        [] => vec![Local::Engine(engine(is_on_path)?)],
+        [Local::Engine(_)] => request.load,
+        [cluster @ Local::Cluster(_)] => {
+            return Err(Error::usage(format!(
+                "{cluster} is a cluster; only an engine runs a single container"
+            ))
+            .hint("give docker or podman to --load"));
+        }
         _ => return Err(Error::usage("only one engine can run it").hint("give --load once")),
     };
     if let Some(missing) = arguments.env_file.iter().find(|file| !file.exists()) {
@@ -80,22 +86,11 @@ pub(crate) fn loaded(outcome: &Outcome) -> Result<&Loaded> {
 /// When the engine cannot be started.
 pub(crate) fn start(loaded: &Loaded, arguments: &RunArgs) -> Result<ExitCode> {
     let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    let program = loaded.engine.program();
+    let program = loaded.place.program();
     let mut command = Command::new(program);
     command.args(words(loaded, arguments, is_terminal));
-    replace(&mut command).map_err(|error| Error::usage(format!("{program} cannot be started")).because(error))
-}
-
-#[cfg(unix)]
-fn replace(command: &mut Command) -> std::io::Result<ExitCode> {
-    use std::os::unix::process::CommandExt as _;
-    Err(command.exec())
-}
-
-#[cfg(not(unix))]
-fn replace(command: &mut Command) -> std::io::Result<ExitCode> {
-    let code = command.status()?.code().and_then(|code| u8::try_from(code).ok());
-    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+    handover::to(&mut command)
+        .map_err(|error| Error::usage(format!("{program} cannot be started")).because(error))
 }
 
 /// The words of the engine's `run`.
@@ -118,7 +113,7 @@ fn words(loaded: &Loaded, arguments: &RunArgs, is_terminal: bool) -> Vec<OsStrin
     words.extend(arguments.env_file.iter().map(|file| with("--env-file=", file.as_os_str())));
     if arguments.read_only {
         words.push("--read-only".into());
-        if loaded.engine == Daemon::Podman {
+        if loaded.place == Local::Engine(Daemon::Podman) {
             // Otherwise it lays writable folders over some that production does not have.
             words.push("--read-only-tmpfs=false".into());
         }
@@ -170,7 +165,7 @@ mod tests {
         let cli = Cli::read(typed, FrontEnd::default()).expect("flags");
         let Some(Verb::Run(arguments)) = cli.verb else { panic!("not run") };
         let ports = ports.iter().map(|&port| port.to_owned()).collect();
-        let loaded = Loaded { engine, name: "app:1".parse().expect("a name"), ports };
+        let loaded = Loaded { place: Local::Engine(engine), name: "app:1".parse().expect("a name"), ports };
         let words = words(&loaded, &arguments, false);
         words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }

@@ -4,6 +4,7 @@
 //! [`words!`](crate::words!) is written like `format!`. A [`Command`] or [`Flag`] among its arguments stays what it is
 //! until a front end words the sentence with its [`Wording`]; read as text, it is the program's own.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 
@@ -40,7 +41,16 @@ impl Wording for Plain {
     }
 
     fn flag(&self, Flag { name, value }: &Flag) -> String {
-        value.as_ref().map_or_else(|| format!("--{name}"), |value| format!("--{name} {value}"))
+        value.as_ref().map_or_else(|| format!("--{name}"), |value| format!("--{name} {}", quoted(value)))
+    }
+}
+
+/// A word as a shell takes it for one.
+pub fn quoted(word: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "%+,-./:=@_".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.into(),
+        false => format!("'{}'", word.replace('\'', "'\\''")).into(),
     }
 }
 

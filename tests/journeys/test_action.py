@@ -86,6 +86,10 @@ def test_its_steps_push_what_the_program_builds(program: Program, registry, tmp_
     assert outputs["digest"] == own.digest and outputs["image"] == f"{here.name('acted')}@{own.digest}"
     (image,) = json.loads(outputs["json"])["images"]
     assert image["references"] == [f"{here.name('acted')}:{tag}" for tag in ("1", "latest")]
+    page = runner.summary.read_text()
+    assert "### site\n" in page and f"- `{here.name('acted')}:latest`\n- `{own.digest}`\n" in page
+    assert re.search(r"^\| linux/arm64 \| \d+\.\d MB \| `sha256:\w{64}` \|$", page, re.MULTILINE), page
+    assert "verify" not in page, "it is not signed"
 
 
 def test_it_attaches_and_signs_what_it_is_told_to(
@@ -106,6 +110,8 @@ def test_it_attaches_and_signs_what_it_is_told_to(
     runner.run(tmp_path)
     whom = ["--identity", WORKFLOW, "--issuer", ISSUER, "--trusted-root"]
     done = program("verify", f"{name}:1", *whom, str(sigstore.folder / "trusted_root.json"), cwd=tmp_path)
+    verify = f"containerize verify --identity {WORKFLOW} --issuer {ISSUER} "
+    assert verify in runner.summary.read_text()
     for said in ("SBOM (SPDX): signed", "SBOM (CycloneDX): signed", f"built by {WORKFLOW}"):
         assert said in done.out, done.out
 
@@ -176,7 +182,7 @@ def test_a_failure_is_an_error_of_the_workflow(program: Program, tmp_path: Path)
     }
     done = Runner(tmp_path, program.env, inputs).run(tmp_path, code=2)
     assert done.out.startswith("::error title=containerize::") and "nope" in done.out
-    assert "no dependency group" in done.err or "nope" in done.err
+    assert "%0Ahint: " in done.out and "nope" in done.err
 
 
 @pytest.mark.full

@@ -77,6 +77,7 @@ def test_a_script_builds_pushes_and_plans(
     for words, wrong in zip(said, ["--nonsense", "99999", "lz4"], strict=True):
         assert wrong in words, "each exception says what is wrong"
     steps = [event["verb"] for event in answer["events"] if event["event"] == "step"]
+    assert (answer["events"][0]["event"], answer["events"][0]["version"]) == ("version", 1)
     assert steps[-1] == "Writing" and "Planned" in steps
     assert answer["program"] == str(installed.home / "bin" / "containerize")
     assert f"containerize {answer['version']}" in program("--version", cwd=tmp_path).out

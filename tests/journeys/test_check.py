@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -243,3 +244,25 @@ def test_what_is_found_is_said_in_words(program: Program, tmp_path: Path) -> Non
     assert "(linux/amd64): 1 error" in done.out
     assert "/app/run needs libown.so.1, which is not in the image" in done.out
     assert "fix: use a base that has libown.so.1" in done.out
+
+
+def test_what_is_found_is_told_to_services_that_keep_findings(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    image = on_base(CC, with_library(None)(tmp_path / "files"), RUN, tmp_path / "layout")
+    check = ["check", image, "--platform", "linux/amd64", "--format"]
+    document = json.loads(program(*check, "sarif", cwd=tmp_path, code=1).out)
+    (scan,) = document["runs"]
+    (result,) = scan["results"]
+    rule = scan["tool"]["driver"]["rules"][result["ruleIndex"]]
+    assert (document["version"], result["level"], rule["id"]) == ("2.1.0", "error", "missing-library")
+    assert "/app/run needs libown.so.1" in result["message"]["text"]
+    (place,) = result["locations"]
+    assert place["physicalLocation"]["artifactLocation"]["uri"] == "app/run"
+    told = program(*check, "github", cwd=tmp_path, code=1).out
+    assert told.startswith("::error title=oci%3A") and told.count("\n") == 1
+    assert "::/app/run needs libown.so.1" in told and "%0Afix: use a base" in told
+    # Where nothing was found, a service must be told so: it closes what it has kept.
+    sound = program("check", lab_image(CC), "--platform", "linux/amd64", "--format", "sarif", cwd=tmp_path)
+    assert json.loads(sound.out)["runs"][0]["results"] == []
+    refused = program("check", "oci:nowhere", "--format", "sarif", cwd=tmp_path, code=None)
+    assert refused.code != 0 and not refused.out and refused.err.startswith("error: ")

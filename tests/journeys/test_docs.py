@@ -172,6 +172,7 @@ def test_every_flag_is_documented(program) -> None:
         [],
         ["init"],
         ["run"],
+        ["resolve"],
         ["lock"],
         ["inspect"],
         ["diff"],
@@ -187,7 +188,9 @@ def test_every_flag_is_documented(program) -> None:
     assert not flags - words, "flags that no page names"
     foreign = {
         "--rm",
+        "--namespace",
         "--remap-path-prefix",
+        "--set",
         "--path",
         "--name",
         "--resource-group",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from harness import Program, lab_image, need
+from python_projects import copied, flags
 
 SLIM, DEBIAN = "python:3.13-slim-bookworm", "debian:bookworm-slim"
 DISTROLESS = "distroless/python3-debian12:nonroot"
@@ -39,6 +40,32 @@ def test_packages_of_foreign_images_have_their_files(
     assert sum(one["size"] for one in view["packages"]) <= view["size"]
     for layer in view["layers"]:
         assert sum(one["size"] for one in layer["holds"]) + layer["unseen"] == layer["size"], layer["made-by"]
+
+
+def test_an_image_in_a_registry_is_what_was_built_with_what_hangs_on_it(
+    program: Program, registry, tmp_path: Path
+) -> None:
+    project, layout = copied("site-pip", tmp_path), tmp_path / "layout"
+    name = f"{registry('anonymous').name(f'inspect/{tmp_path.name}')}:1"
+    build = [*flags("slim"), "-t", name, "--attestations", "referrers"]
+    program(*build, "-o", f"oci:{layout}", "--push", cwd=project)
+
+    def view(image: str, **env: str) -> dict:
+        return json.loads(program("inspect", image, "--format", "json", cwd=project, env=env).out)
+
+    # Nothing is known there of layers that were made here.
+    fresh = {"CONTAINERIZE_CACHE_DIR": str(tmp_path / "cache")}
+    found, again = view(name, **fresh), view(name, **fresh)
+    assert found == again and found["image"].startswith(name)
+    (mine,), (here,) = found["platforms"], view(f"oci:{layout}")["platforms"]
+    assert mine["layers"] == here["layers"] and mine["smaller"] == here["smaller"]
+    assert {one["kind"] for one in found["attached"]} >= {"sbom", "provenance"}
+    (click,) = [one for one in mine["packages"] if one["name"] == "click"]
+    assert click["licence"].startswith("BSD") and not click["only-in-sbom"], "as the SBOM says"
+    reasons = [layer.get("reason") for layer in mine["layers"]]
+    assert reasons[0] == "the base" and reasons[-1] == "the project"
+    (stubs,) = [one for one in mine["smaller"] if one.get("trim") == "typing"]
+    assert stubs["own"] > 0
 
 
 def dumped(page: Path, tmp_path: Path, script: str, *flags: str) -> str:

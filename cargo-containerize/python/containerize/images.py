@@ -86,6 +86,7 @@ class BuildConfig:
     strip: Literal["symbols", "debuginfo", "none"] | None = None
     tags: Strings | None = None
     target: str | None = None
+    trim: Strings | None = None
     unset_env: Strings | None = None
     user: str | None = None
     version: str | None = None
@@ -111,7 +112,12 @@ class PlatformImage(TypedDict):
     size: int
 
 
-class Image(TypedDict):
+class _Verifiable(TypedDict, total=False):
+    #: The command that verifies it, where it was pushed and signed.
+    verify: str
+
+
+class Image(_Verifiable):
     """An image, as ``--format json`` tells of it."""
 
     name: str
@@ -125,8 +131,11 @@ class Image(TypedDict):
 class Event(TypedDict, total=False):
     """Something that happened, as ``--progress json`` tells of it; ``event`` says which fields there are."""
 
-    #: ``step``, ``note``, ``warning``, ``started``, ``advanced``, ``restarted`` or ``ended``.
+    #: ``version``, ``step``, ``note``, ``warning``, ``started``, ``advanced``, ``restarted`` or ``ended``.
     event: str
+    #: Of the first one: the version of this form, and that of the program.
+    version: int
+    program: str
     #: Of a step: ``Packing``, and what is packed.
     verb: str
     what: str

@@ -6,12 +6,13 @@ use clap::{ArgAction, Args, ValueEnum, ValueHint};
 use containerize_core::config::{
     Attestations, BaseChoice, Bins, CheckMode, Command, Debian, FileRule, Healthcheck, Install, LabelValue,
     Native, Owner, Partial, Port, PythonChoice, RemoteCache, Sbom, SignatureFormat, StaleLock, Strip,
+    TrimRule,
 };
 use containerize_core::oci::media_type::{Compression, Format};
-use containerize_core::sink::{Daemon, Output};
+use containerize_core::sink::{Local, Output};
 
 use super::attest::sign;
-use super::values::{Mirrors, command, daemon, output, pair};
+use super::values::{Mirrors, command, output, pair, place};
 
 /// Output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Default)]
@@ -154,9 +155,12 @@ pub(crate) struct TargetArgs {
     /// [default: oci:target/containerize; Python: oci:dist/image]
     #[arg(short, long, value_name = "OUTPUT", value_parser = output)]
     pub(crate) output: Vec<Output>,
-    /// Load into a local engine: docker or podman
-    #[arg(long, value_name = "ENGINE", value_parser = daemon)]
-    pub(crate) load: Vec<Daemon>,
+    /// Load into docker, podman, or a local cluster such as kind:CLUSTER
+    ///
+    /// One of docker, podman, kind:CLUSTER, k3d:CLUSTER, minikube:PROFILE and ctr:NAMESPACE (containerd). Without a name, the tool's
+    /// own default is meant.
+    #[arg(long, value_name = "PLACE", value_parser = place)]
+    pub(crate) load: Vec<Local>,
     /// SBOM to attach when pushing: auto, spdx, cyclonedx, both or none
     ///
     /// auto is SPDX, where the registry lists what is attached to an image. [default: auto]
@@ -258,7 +262,7 @@ pub(crate) struct ImageArgs {
     #[arg(long, value_name = "UID:GID")]
     user: Option<String>,
     /// Working directory [default: /; Python: /app]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
     workdir: Option<String>,
     /// Signal that stops the container
     #[arg(long, value_name = "SIGNAL", hide_short_help = true)]
@@ -367,11 +371,14 @@ pub(crate) struct PythonArgs {
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     no_binary: Vec<String>,
     /// Server for a web application: uvicorn, gunicorn, ... [default: the best in the lock]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     server: Option<String>,
     /// Add layers with compiled bytecode
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     bytecode: bool,
+    /// Leave out of distributions: tests, typing, headers, static-libs; !NAME leaves one as it is
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', hide_short_help = true)]
+    trim: Vec<TrimRule>,
     /// How to install the project: source or wheel [default: wheel if it has a build system]
     #[arg(long, value_name = "HOW", hide_short_help = true)]
     install: Option<Install>,
@@ -379,7 +386,7 @@ pub(crate) struct PythonArgs {
     #[arg(long, value_name = "HOW", hide_short_help = true)]
     stale_lock: Option<StaleLock>,
     /// Include source that would be left out; --exclude leaves out more
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", hide_short_help = true)]
     include: Vec<String>,
 }
 
@@ -560,6 +567,7 @@ impl BuildArgs {
             no_binary: given(&self.python.no_binary),
             server: self.python.server.clone(),
             bytecode: self.python.bytecode.then_some(true),
+            trim: given(&self.python.trim),
             install: self.python.install,
             stale_lock: self.python.stale_lock,
             include: given(&self.python.include),

@@ -1,11 +1,11 @@
 //! The flags of `check`.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use containerize_core::base::spec::BaseSpec;
 use containerize_core::oci::Platform;
 
 use super::values::image;
-use super::{SayArgs, TransferArgs};
+use super::{ShowArgs, TransferArgs};
 
 /// The flags of `check`.
 #[derive(Debug, Args)]
@@ -17,9 +17,26 @@ pub(crate) struct CheckArgs {
     /// Check only these platforms [default: all of the image's]
     #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
     pub(crate) platforms: Vec<Platform>,
+    /// Output format
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) format: CheckFormat,
     #[command(flatten)]
-    pub(crate) say: SayArgs,
+    pub(crate) show: ShowArgs,
 
     #[command(flatten)]
     pub(crate) transfer: TransferArgs,
+}
+
+/// How findings are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Default)]
+pub(crate) enum CheckFormat {
+    /// Human-readable
+    #[default]
+    Text,
+    /// A single JSON document
+    Json,
+    /// SARIF 2.1.0, for code scanning services
+    Sarif,
+    /// Annotations of a workflow on GitHub
+    Github,
 }

@@ -38,6 +38,21 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
         ],
     ),
     (
+        &["resolve"],
+        &[
+            ("resolve -f deploy --repository 'ghcr.io/you/{name}' > release.yaml", ""),
+            ("resolve -f compose.yaml --load docker", "with names of local images"),
+        ],
+    ),
+    (
+        &["apply"],
+        &[
+            ("apply -f deploy --repository 'ghcr.io/you/{name}'", "build, push, and kubectl apply"),
+            ("apply -Rf deploy -- --namespace staging", "with arguments for kubectl"),
+        ],
+    ),
+    (&["delete"], &[("delete -f deploy", "kubectl delete, without a build")]),
+    (
         &["lock"],
         &[
             ("lock", "pin bases; make a missing lock file"),
@@ -119,6 +134,7 @@ pub(super) const EXAMPLES: &[(&[&str], &[Example])] = &[
             ),
         ],
     ),
+    (&["man"], &[("man ~/.local/share/man/man1", "")]),
     (&["schema"], &[("schema > containerize.schema.json", "")]),
     (
         &["completions"],

@@ -11,13 +11,16 @@ mod init;
 mod inspect;
 mod lock;
 mod rebase;
+mod resolve;
 mod run;
 mod values;
 mod verify;
 
+use std::path::PathBuf;
+
 use anstyle::AnsiColor;
 use clap::builder::Styles;
-use clap::{Args, FromArgMatches, Parser, Subcommand};
+use clap::{Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 use containerize_core::story::GroupChanges;
 
 use crate::front_end::FrontEnd;
@@ -35,13 +38,14 @@ const STYLES: Styles = Styles::styled()
 pub(crate) use attest::AttestArgs;
 pub(crate) use build::{BuildArgs, Color, PrintFormat, Progress, SayArgs, ShowArgs, TransferArgs};
 pub(crate) use cache::{CacheArgs, CacheVerb, PublishArgs};
-pub(crate) use check::CheckArgs;
+pub(crate) use check::{CheckArgs, CheckFormat};
 pub(crate) use diff::{DiffArgs, DiffFormat, Limit};
 pub(crate) use index::IndexArgs;
 pub(crate) use init::{InitArgs, WorkflowName};
 pub(crate) use inspect::InspectArgs;
 pub(crate) use lock::PinArgs;
 pub(crate) use rebase::{RebaseArgs, Which};
+pub(crate) use resolve::{ApplyArgs, DeleteArgs, FileArgs, ResolveArgs};
 pub(crate) use run::RunArgs;
 pub(crate) use verify::{SignatoryArgs, Subject, VerifyArgs};
 
@@ -92,6 +96,15 @@ pub(crate) enum Verb {
     /// The engine takes the place of this program: signals, the terminal and the exit code are the container's, which is
     /// removed when it ends. What follows `--` goes to the program in the image.
     Run(Box<RunArgs>),
+    /// Build and push what files for Kubernetes name, and print them with digests
+    ///
+    /// `image: containerize://FOLDER` stands for the image of the project in FOLDER, and containerize://FOLDER#NAME for one of
+    /// several. Files that name no folder may name where the project here is pushed. All else stays as it is written.
+    Resolve(Box<ResolveArgs>),
+    /// Build and push what files for Kubernetes name, and apply them with kubectl
+    Apply(Box<ApplyArgs>),
+    /// Delete with kubectl what the files describe, without building it
+    Delete(DeleteArgs),
     /// Pin the digests of registry bases in containerize.lock
     ///
     /// If a Python project has no lock file, or incomplete requirements, a pylock.toml is made first.
@@ -123,13 +136,33 @@ pub(crate) enum Verb {
     Index(Box<IndexArgs>),
     /// Inspect or prune the cache, or publish what is known of bases
     Cache(CacheArgs),
-    /// Print the JSON Schema of the configuration
-    Schema,
+    /// Print the JSON Schema of the configuration, or of events
+    Schema {
+        /// Document whose schema is printed
+        #[arg(value_enum, default_value_t)]
+        of: SchemaOf,
+    },
     /// Print shell completions
     Completions {
         /// Shell to complete for
         shell: clap_complete::Shell,
     },
+    /// Write the manual pages of all commands to a folder
+    #[command(hide = true)]
+    Man {
+        /// Folder, made if it is missing
+        folder: PathBuf,
+    },
+}
+
+/// What there is a schema of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Default)]
+pub(crate) enum SchemaOf {
+    /// Tables and files of settings
+    #[default]
+    Configuration,
+    /// Lines of --progress json
+    Events,
 }
 
 impl Cli {
@@ -213,7 +246,7 @@ fn with_plain_usage(mut command: clap::Command) -> clap::Command {
     command
 }
 
-const VERBS_WITH_GROUPS: [&str; 3] = ["build", "lock", "run"];
+const VERBS_WITH_GROUPS: [&str; 5] = ["apply", "build", "lock", "resolve", "run"];
 
 /// The groups that flags of Poetry's kind name.
 fn groups(matches: &clap::ArgMatches) -> Result<GroupChanges, clap::Error> {

@@ -4,7 +4,7 @@ use containerize_core::Error;
 use containerize_core::base::spec::BaseSpec;
 use containerize_core::inspect::GrowthLimit;
 use containerize_core::registry::Mirror;
-use containerize_core::sink::{Daemon, Output};
+use containerize_core::sink::{Local, Output};
 use containerize_core::store::parse_size;
 
 /// Reads a place for the image.
@@ -12,8 +12,8 @@ pub(super) fn output(text: &str) -> Result<Output, String> {
     text.parse().map_err(in_words)
 }
 
-/// Reads the name of an engine.
-pub(super) fn daemon(text: &str) -> Result<Daemon, String> {
+/// Reads the name of an engine or cluster.
+pub(super) fn place(text: &str) -> Result<Local, String> {
     text.parse().map_err(in_words)
 }
 

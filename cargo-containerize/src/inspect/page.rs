@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use containerize_core::inspect::{Inspection, PlatformView};
 use containerize_core::oci::{Digest, Platform};
+use containerize_core::trim::Trim;
 
 use crate::render::bytes;
 
@@ -116,6 +117,7 @@ fn tables(view: &PlatformView) -> String {
     let smaller = view.smaller.iter().map(|one| {
         vec![
             Cell::text(one.kind.words()),
+            Cell::text(one.trim.map(Trim::word).unwrap_or_default()),
             Cell::size(one.size),
             Cell::size(one.own),
             Cell::number(one.files),
@@ -170,7 +172,7 @@ fn tables(view: &PlatformView) -> String {
             &["#layer", "made by", "why it is there", "#stored", "#unpacked", "#files", "#unseen", "digest"],
             layers,
         ),
-        table("Possible savings", &["kind", "#size", "#not base", "#files", "for example"], smaller),
+        table("Possible savings", &["kind", "trim", "#size", "#not base", "#files", "for example"], smaller),
         table("Packages", &["name", "version", "of", "#size", "#files", "layers", "licence"], packages),
         table("Largest files", &["path", "#size", "#layer", "package"], largest),
         table("Files with the same content", &["#wasted", "#copies", "#size", "paths"], copies),

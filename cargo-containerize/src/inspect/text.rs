@@ -161,13 +161,24 @@ fn smaller(text: &mut String, savings: &[Saving], verbose: bool) {
     let head = row("could be smaller", ["not base", "size", "files"], NAME + 2);
     let _ = writeln!(text, "\n  {BOLD}{head}{BOLD:#}");
     let examples = if verbose { 5 } else { 1 };
-    for Saving { kind, size, own, files, examples: paths } in savings {
+    for Saving { kind, size, own, files, examples: paths, .. } in savings {
         let sizes = [bytes(*own), bytes(*size), files.to_string()];
         let _ = writeln!(text, "     {}", row(kind.words(), sizes.each_ref().map(String::as_str), NAME - 1));
         for path in paths.iter().take(examples) {
             let _ = writeln!(text, "       {DIM}{}{DIM:#}", cut(path, LINE - 7));
         }
     }
+    if let Some(hint) = how_to_trim(savings) {
+        let _ = writeln!(text, "     {hint}");
+    }
+}
+
+/// The setting that leaves out of distributions what can be left out.
+fn how_to_trim(savings: &[Saving]) -> Option<String> {
+    let sorts: Vec<String> =
+        savings.iter().filter_map(|saving| saving.trim).map(|sort| format!("\"{sort}\"")).collect();
+    (!sorts.is_empty())
+        .then(|| format!("trim = [{}] leaves out of Python packages what no code imports", sorts.join(", ")))
 }
 
 fn attached(text: &mut String, things: &[AttachedThing], speech: &Speech) {

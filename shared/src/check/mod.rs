@@ -79,6 +79,67 @@ pub enum Kind {
     OpenedByName,
 }
 
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::NoProgram,
+        Self::NotAllowed,
+        Self::NotExecutable,
+        Self::NoUser,
+        Self::NoInterpreter,
+        Self::WrongMachine,
+        Self::MissingLibrary,
+        Self::MissingVersion,
+        Self::WrongLibc,
+        Self::WrongPython,
+        Self::MissingModule,
+        Self::MissingDistribution,
+        Self::TooManyLayers,
+        Self::OpenedByName,
+    ];
+
+    /// Its name in results.
+    pub const fn as_str(self) -> &'static str {
+        self.words().0
+    }
+
+    /// What it means, in a sentence.
+    pub const fn explained(self) -> &'static str {
+        self.words().1
+    }
+
+    const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::NoProgram => ("no-program", "The program that the image starts is not there."),
+            Self::NotAllowed => {
+                ("not-allowed", "The user of the image may not execute or read what is needed.")
+            }
+            Self::NotExecutable => {
+                ("not-executable", "The program that is started is neither an ELF file nor a script.")
+            }
+            Self::NoUser => ("no-user", "The image's user or group is not in /etc/passwd or /etc/group."),
+            Self::NoInterpreter => {
+                ("no-interpreter", "The interpreter of a script, or the loader of a program, is not there.")
+            }
+            Self::WrongMachine => ("wrong-machine", "A file is built for another architecture."),
+            Self::MissingLibrary => ("missing-library", "The loader finds no library of that name."),
+            Self::MissingVersion => ("missing-version", "A library lacks a version of its symbols."),
+            Self::WrongLibc => ("wrong-libc", "A file for one C library is loaded by another."),
+            Self::WrongPython => ("wrong-python", "An extension module is for another Python or machine."),
+            Self::MissingModule => ("missing-module", "A Python module that is started cannot be found."),
+            Self::MissingDistribution => (
+                "missing-distribution",
+                "A Python distribution requires another one that is not there or does not fit.",
+            ),
+            Self::TooManyLayers => ("too-many-layers", "There are more layers than Docker takes."),
+            Self::OpenedByName => (
+                "opened-by-name",
+                "A Python distribution opens a library, or runs a program, that is not there.",
+            ),
+        }
+    }
+}
+
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

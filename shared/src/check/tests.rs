@@ -1,5 +1,7 @@
 mod imports;
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::elf::ElfFacts;
 use crate::facts::LayerFacts;
@@ -590,4 +592,21 @@ fn a_program_whose_libraries_nothing_loads_is_an_error() {
     let broken = Files::default().elf("usr/bin/app", library(&["libsqlite3.so.0"]));
     assert_eq!(found(glibc(), broken, &["/usr/bin/app"]), [(Severity::Error, Kind::NoInterpreter)]);
     assert_eq!(found(glibc(), Files::default().elf("usr/bin/app", library(&[])), &["/usr/bin/app"]), []);
+}
+
+#[test]
+fn every_kind_is_named_as_in_results_and_in_the_table_of_the_docs() {
+    let docs =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/checks.md")).expect("docs");
+    let rows: BTreeSet<&str> = docs
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
+        .map(|row| row.0)
+        .collect();
+    let named: BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+    assert_eq!(named, rows, "all that the docs explain, and nothing else");
+    for kind in Kind::ALL {
+        assert_eq!(serde_json::json!(kind), kind.as_str());
+        assert!(kind.explained().ends_with('.'), "{kind:?}");
+    }
 }

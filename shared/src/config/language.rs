@@ -46,6 +46,7 @@ impl Language {
                 "build-env",
                 "server",
                 "bytecode",
+                "trim",
                 "install",
                 "stale-lock",
                 "include",

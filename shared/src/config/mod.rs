@@ -21,6 +21,7 @@ mod read;
 mod remote;
 mod settings;
 mod shown;
+mod trim;
 mod trust;
 mod value;
 mod vouching;
@@ -39,6 +40,7 @@ pub use remote::RemoteCache;
 pub(crate) use settings::labels_for;
 pub use settings::{PythonSettings, Settings};
 pub use shown::Shown;
+pub use trim::TrimRule;
 pub use trust::TrustedSigner;
 pub use value::{
     BaseChoice, Bins, CheckMode, Command, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Hooks,

@@ -12,6 +12,7 @@ use super::natural;
 use super::origin::{Origin, Origins};
 use super::remote::RemoteCache;
 use super::shown::{Shown, rows};
+use super::trim::TrimRule;
 use super::trust::TrustedSigner;
 use super::value::{
     BaseChoice, Bins, CheckMode, Command, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Hooks,
@@ -215,6 +216,9 @@ keys! {
     server("server"): String, replace, Text, r#""uvicorn""#;
     /// Python: whether to add layers with compiled bytecode.
     bytecode("bytecode"): bool, replace, Toml, r#"true"#;
+    /// Python: files of distributions to leave out: `tests`, `typing` (type stubs), `headers`, `static-libs`; `!NAME` leaves
+    /// a distribution as it is.
+    trim("trim"): Vec<TrimRule>, replace, List, r#"["tests", "typing", "!torch"]"#;
     /// Python: how to install the project itself: its `source` as it is, or its `wheel`.
     install("install"): Install, replace, Text, r#""wheel""#;
     /// Python: what to do if the lock file does not match the project: `error` stops, `warn` warns and uses what it

@@ -10,6 +10,7 @@ use super::fold::Folded;
 use super::origin::Origins;
 use super::remote::RemoteCache;
 use super::shown::Shown;
+use super::trim::TrimRule;
 use super::trust::TrustedSigner;
 use super::value::{
     BaseChoice, CheckMode, Debian, Directory, ExtraLayer, FileRule, Healthcheck, Install, LabelValue, Labels,
@@ -146,6 +147,8 @@ pub struct PythonSettings {
     pub server: Option<String>,
     /// Whether a layer with bytecode is added.
     pub bytecode: bool,
+    /// What of distributions is left out.
+    pub trim: Vec<TrimRule>,
     /// How the project gets in; `None` leaves it to the project.
     pub install: Option<Install>,
     /// What happens when the lock does not fit the project any more.
@@ -248,6 +251,7 @@ impl Settings {
                     .collect(),
                 server: values.server.filter(|text| !text.is_empty()),
                 bytecode: values.bytecode.unwrap_or_default(),
+                trim: values.trim.unwrap_or_default(),
                 install: values.install,
                 stale_lock: values.stale_lock.unwrap_or_default(),
                 include: values.include.unwrap_or_default(),

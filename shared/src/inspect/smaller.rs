@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::packages::Package;
 use super::stack::{File, Gone};
 use super::{Layer, MOST_ROWS, shown};
+use crate::trim::{Sorter, Trim};
 
 /// So many paths are told of what could be smaller, and of copies.
 const EXAMPLES: usize = 5;
@@ -62,6 +63,9 @@ pub struct Unseen {
 pub struct Saving {
     /// What sort of files these are.
     pub kind: SavingKind,
+    /// What the key `trim` would leave out, where some of them are of Python's packages in layers that are not the base's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trim: Option<Trim>,
     /// Bytes of them.
     pub size: u64,
     /// Of these, bytes in layers that are not the base's; all of them where the base is unknown.
@@ -110,8 +114,8 @@ impl SavingKind {
         }
     }
 
-    /// The sort that a file is of by its path.
-    fn of(path: &str) -> Option<Self> {
+    /// The sort that a file is of by its path, with what is installed beside it.
+    fn of(path: &str, installed: &Sorter) -> Option<Self> {
         const CACHES: [&str; 8] = [
             "var/cache/apt/",
             "var/cache/apk/",
@@ -131,35 +135,39 @@ impl SavingKind {
         ];
         let starts = |all: &[&str]| all.iter().any(|start| path.starts_with(start));
         let name = path.rsplit('/').next().unwrap_or(path);
-        let ends = |all: &[&str]| all.iter().any(|end| name.ends_with(end));
         // Licences must be kept with what they are of.
         if starts(&CACHES) {
             Some(Self::Caches)
         } else if starts(&DOCUMENTATION) && name != "copyright" {
             Some(Self::Documentation)
-        } else if is_test(path) {
-            Some(Self::Tests)
-        } else if name.ends_with(".pyi") {
-            Some(Self::Typing)
-        } else if name.ends_with(".a") && name.starts_with("lib") {
-            Some(Self::StaticLibs)
-        } else if ends(&[".h", ".hpp", ".hxx", ".hh", ".cuh", ".pxd"]) {
-            Some(Self::Headers)
         } else {
-            None
+            let sort = below_modules(path).map(|below| installed.sort(below));
+            sort.unwrap_or_else(|| Trim::of_name(path)).map(Self::trimmed)
         }
+    }
+
+    const fn trimmed(sort: Trim) -> Self {
+        match sort {
+            Trim::Tests => Self::Tests,
+            Trim::Typing => Self::Typing,
+            Trim::StaticLibs => Self::StaticLibs,
+            Trim::Headers => Self::Headers,
+        }
+    }
+
+    /// What the key `trim` leaves out, if it is that.
+    fn trim(self) -> Option<Trim> {
+        Trim::ALL.into_iter().find(|sort| Self::trimmed(*sort) == self)
     }
 }
 
-/// Whether a file is in a folder of tests of an installed package, or of Python's own.
-fn is_test(path: &str) -> bool {
+/// The path of a file below the folder in which installed packages are, or Python's own.
+fn below_modules(path: &str) -> Option<&str> {
     let packages = ["/site-packages/", "/dist-packages/"].iter().find_map(|place| path.split_once(place));
-    let below = packages.map(|(_, below)| below).or_else(|| {
+    packages.map(|(_, below)| below).or_else(|| {
         let (_, rest) = path.split_once("lib/python3")?;
         Some(rest.split_once('/')?.1)
-    });
-    let Some((folders, _)) = below.and_then(|below| below.rsplit_once('/')) else { return false };
-    folders.split('/').any(|folder| matches!(folder, "tests" | "test" | "idle_test"))
+    })
 }
 
 /// The largest files.
@@ -223,9 +231,10 @@ pub(super) fn unseen(gone: &[Gone]) -> Vec<Unseen> {
 /// What could be left out, the most first.
 pub(super) fn savings(files: &[(&str, &File)], gone: &[Gone], layers: &[Layer]) -> Vec<Saving> {
     let is_own = |layer: usize| layers.get(layer).is_none_or(|layer| layer.is_own != Some(false));
+    let installed = Sorter::of(files.iter().filter_map(|(path, _)| below_modules(path)));
     let mut sums: HashMap<SavingKind, Sum<'_>> = HashMap::new();
     for (path, file) in files.iter().filter(|(_, file)| file.size > 0) {
-        if let Some(kind) = SavingKind::of(path) {
+        if let Some(kind) = SavingKind::of(path, &installed) {
             sums.entry(kind).or_default().add(path, file.size, is_own(file.layer));
         }
     }
@@ -253,6 +262,8 @@ struct Sum<'f> {
     size: u64,
     own: u64,
     files: u64,
+    /// Whether one is of a package of Python, and not of the base.
+    can_be_trimmed: bool,
     largest: Vec<(u64, &'f str)>,
 }
 
@@ -261,6 +272,7 @@ impl<'f> Sum<'f> {
         self.size += size;
         self.own += if is_own { size } else { 0 };
         self.files += 1;
+        self.can_be_trimmed |= is_own && path.contains("/site-packages/");
         if self.largest.len() < EXAMPLES || self.largest.last().is_some_and(|(least, _)| *least < size) {
             self.largest.push((size, path));
             self.largest.sort_by_key(|(size, path)| (std::cmp::Reverse(*size), *path));
@@ -269,8 +281,10 @@ impl<'f> Sum<'f> {
     }
 
     fn row(self, kind: SavingKind) -> Saving {
-        let Self { size, own, files, largest } = self;
-        Saving { kind, size, own, files, examples: largest.iter().map(|(_, path)| absolute(path)).collect() }
+        let Self { size, own, files, can_be_trimmed, largest } = self;
+        let trim = kind.trim().filter(|_| can_be_trimmed);
+        let examples = largest.iter().map(|(_, path)| absolute(path)).collect();
+        Saving { kind, trim, size, own, files, examples }
     }
 }
 
@@ -284,13 +298,16 @@ mod tests {
 
     #[test]
     fn sorts_of_files_are_told_by_their_paths() {
-        let of = SavingKind::of;
+        let modules = ["numpy/tests/a.py", "a/conftest.py", "test/a.py"];
+        let installed = Sorter::of(modules.into_iter());
+        let of = |path: &str| SavingKind::of(path, &installed);
         let site = |rest: &str| format!("app/lib/python3.13/site-packages/{rest}");
         assert_eq!(of(&site("numpy/tests/test_a.py")), Some(SavingKind::Tests));
         assert_eq!(of(&site("numpy/testing/a.py")), None, "it is for users of the package");
         assert_eq!(of("usr/local/lib/python3.13/test/a.py"), Some(SavingKind::Tests));
         assert_eq!(of("app/tests/a.py"), None, "the project decides about its own");
         assert_eq!(of(&site("a/b.pyi")), Some(SavingKind::Typing));
+        assert_eq!(of(&site("a/conftest.py")), Some(SavingKind::Tests));
         assert_eq!(of(&site("numpy/include/a.h")), Some(SavingKind::Headers));
         assert_eq!(of("usr/lib/libz.a"), Some(SavingKind::StaticLibs));
         assert_eq!(of("usr/share/doc/libc6/changelog.gz"), Some(SavingKind::Documentation));

@@ -39,6 +39,7 @@ pub use interpreter::Interpreter;
 pub use marker::{Marker, Markers, machine};
 pub use name::Name;
 pub use requirement::Requirement;
+pub use syntax::tests_used;
 pub use tags::Tags;
 pub use wheel_name::WheelName;
 pub use wheel_policy::WheelPolicy;

@@ -6,7 +6,7 @@ use super::excerpt;
 const LONGEST: usize = 200;
 
 /// The text without what steers a terminal, begins another line or turns the direction of writing.
-pub(crate) fn tame(text: &str) -> String {
+pub fn tame(text: &str) -> String {
     text.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 

@@ -14,7 +14,8 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-pub(crate) use foreign::{tame, tame_word};
+pub use foreign::tame;
+pub(crate) use foreign::tame_word;
 pub use given::{is_secret_variable, shown_variable, variables, without};
 pub use text::{clean, clean_call, excerpt, holds_login};
 

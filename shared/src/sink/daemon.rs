@@ -188,9 +188,9 @@ fn keep(manifest: &Blob, store: &Store) -> Result<()> {
 }
 
 /// Tells how much has been written.
-struct Counted<'a> {
-    to: &'a mut dyn Write,
-    task: &'a Task,
+pub(super) struct Counted<'a> {
+    pub(super) to: &'a mut dyn Write,
+    pub(super) task: &'a Task,
 }
 
 impl Write for Counted<'_> {

@@ -2,6 +2,7 @@
 
 mod archive;
 mod attach;
+mod cluster;
 mod daemon;
 mod layout;
 mod output;
@@ -15,6 +16,7 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 
 pub use archive::{docker_archive, oci_archive, write_file};
+pub use cluster::{Cluster, Local};
 pub(crate) use daemon::has_loaded;
 pub use daemon::{Daemon, Loader};
 pub(crate) use layout::check_folder;

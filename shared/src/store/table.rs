@@ -86,6 +86,8 @@ tables! {
     PythonIndex = "python-index", "pages of Python indexes";
     /// What wheels say of themselves, by their digests.
     Papers = "papers-v1", "metadata of wheels";
+    /// Which tests wheels have and use, by their digests.
+    WheelTests = "wheel-tests-v1", "tests in wheels";
     /// Those whose papers are known.
     WheelSizes = "wheel-sizes", "sizes of wheels";
     /// What sets of wheels lack.
@@ -121,7 +123,15 @@ impl Table {
 
     /// Whether it holds what was read in the bytes that its keys name.
     const fn is_of_bytes(self) -> bool {
-        matches!(self, Self::Facts | Self::Details | Self::DebianScripts | Self::Papers | Self::WheelSizes)
+        matches!(
+            self,
+            Self::Facts
+                | Self::Details
+                | Self::DebianScripts
+                | Self::Papers
+                | Self::WheelTests
+                | Self::WheelSizes
+        )
     }
 
     /// Whether it holds what follows from other entries, or was made with what they say.

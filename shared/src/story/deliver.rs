@@ -23,9 +23,12 @@ use crate::interrupt;
 use crate::oci::{ImageConfig, Platform, Reference};
 use crate::plan::Plan;
 use crate::registry::{Credentials, Explicit};
-use crate::sink::{self, Daemon, Output};
+use crate::sink::{self, Local, Output};
 use crate::words;
 use crate::words::{Command, flag};
+
+/// Digits of a digest that are enough for a tag.
+const SHORT: usize = 16;
 
 /// Registries are asked for so many images at once.
 const ASKED_AT_ONCE: usize = 16;
@@ -143,13 +146,17 @@ async fn deliver(
         }
     }
     let mut loaded = Vec::new();
-    for daemon in &request.load {
-        events.step("Loading", format!("into {}", daemon.program()));
+    for place in &request.load {
+        events.step("Loading", format!("into {place}"));
         let chosen = sets.iter().map(for_this_machine).collect::<Result<Vec<_>>>()?;
         for set in &chosen {
-            sink::Loader { client, store, events }.load(*daemon, &names(set, None), set).await?;
+            let (loader, names) = (sink::Loader { client, store, events }, names_in(place, set));
+            match place {
+                Local::Engine(daemon) => loader.load(*daemon, &names, set).await?,
+                Local::Cluster(cluster) => loader.load_into_cluster(cluster, &names, set).await?,
+            }
         }
-        loaded = chosen.iter().map(|set| in_engine(*daemon, set)).collect();
+        loaded = chosen.iter().map(|set| loaded_into(place, set)).collect();
     }
     let mut loaded = loaded.into_iter();
     let asking = sets.iter().filter(|_| request.push).map(|set| sink::ask(client, set));
@@ -163,22 +170,24 @@ async fn deliver(
             Some(asked) => sink::push(client, set, asked?, store, events).await?,
             None => Vec::new(),
         };
-        if let (Some(sign), Some(reference)) = (&image.attest.sign, references.first())
-            && let Some(signer) = workshop.signers.get(sign)
-        {
-            let signed = format!("{}@{}", reference.repository, set.digest());
+        let signer = image.attest.sign.as_ref().and_then(|sign| Some((sign, workshop.signers.get(sign)?)));
+        let verify = signer.zip(references.first()).map(|((sign, signer), reference)| {
             let verify = Command::VERIFY.with(signer.proof(sign));
-            events.note(words!("signed; to check it, run `{verify} {signed}`"));
+            words!("{verify} {}@{}", reference.repository, set.digest())
+        });
+        if let Some(verify) = &verify {
+            events.note(words!("signed; to check it, run `{verify}`"));
         }
         delivered.push(Delivered {
             name: image.name.clone(),
             digest: set.digest(),
             references,
+            verify: verify.map(|verify| verify.to_string()),
             platforms: set.images.iter().map(platform_result).collect(),
             outputs: outputs
                 .iter()
                 .map(ToString::to_string)
-                .chain(request.load.iter().map(|daemon| daemon.program().to_owned()))
+                .chain(request.load.iter().map(ToString::to_string))
                 .collect(),
             loaded: loaded.next().flatten(),
         });
@@ -186,11 +195,22 @@ async fn deliver(
     Ok(delivered)
 }
 
-/// What an engine has that was given this set.
-fn in_engine(engine: Daemon, set: &ImageSet) -> Option<Loaded> {
-    let name = names(set, None).into_iter().next()?;
+/// The names that it gets there. In a cluster the first one says which image it is: nodes and what runs on them would take
+/// another image under the same name for the one that they have.
+fn names_in(place: &Local, set: &ImageSet) -> Vec<Reference> {
+    let mut names = names(set, None);
+    if let (Local::Cluster(_), Some(first)) = (place, names.first()) {
+        let digest = set.digest().hex();
+        names.insert(0, first.repository.with_tag(&digest[..SHORT]));
+    }
+    names
+}
+
+/// What there is of this set after it was loaded.
+fn loaded_into(place: &Local, set: &ImageSet) -> Option<Loaded> {
+    let name = names_in(place, set).into_iter().next()?;
     let config: ImageConfig = serde_json::from_reader(set.images.first()?.config.open().ok()?).ok()?;
-    Some(Loaded { engine, name, ports: config.config.exposed_ports.into_keys().collect() })
+    Some(Loaded { place: place.clone(), name, ports: config.config.exposed_ports.into_keys().collect() })
 }
 
 fn platform_result(image: &crate::image::Image) -> PlatformResult {

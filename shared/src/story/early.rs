@@ -11,7 +11,7 @@ use crate::config::{ExtraLayer, Settings};
 use crate::error::{Error, Result};
 use crate::layer;
 use crate::oci::media_type::Format;
-use crate::sink::{self, Output};
+use crate::sink::{self, Local, Output};
 use crate::store::Store;
 use crate::words;
 use crate::words::{Command, flag};
@@ -47,10 +47,10 @@ pub(super) fn check(
     for file in request.sbom_outputs.iter().filter(|_| !request.dry_run) {
         check_place(&format!("the SBOM {}", file.display()), "sbom-output", &request.dir.join(file), false)?;
     }
-    for daemon in &request.load {
+    for place in &request.load {
         // Elsewhere a program has more than one possible name.
-        if cfg!(unix) && request.rust.cargo.find_program(daemon.program()).is_none() {
-            return Err(engine::not_there(*daemon));
+        if cfg!(unix) && request.rust.cargo.find_program(place.program()).is_none() {
+            return Err(place.not_there());
         }
     }
     for (image, rule) in
@@ -204,7 +204,11 @@ fn check_place(what: &str, named_by: &'static str, path: &Path, is_layout: bool)
 /// # Errors
 /// When one does not.
 pub(super) fn check_engines(request: &Request, store: &Store) -> Result<()> {
-    let unknown = request.load.iter().filter(|daemon| !sink::has_loaded(store, **daemon));
+    let engines = request.load.iter().filter_map(|place| match place {
+        Local::Engine(daemon) => Some(daemon),
+        Local::Cluster(_) => None,
+    });
+    let unknown = engines.filter(|daemon| !sink::has_loaded(store, **daemon));
     tokio::task::block_in_place(|| {
         unknown.into_iter().try_for_each(|daemon| engine::Engine::of(*daemon).images().map(drop))
     })

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::moved::Moved;
 use crate::oci::{Digest, Platform, Reference};
 use crate::plan::Plan;
-use crate::sink::Daemon;
+use crate::sink::Local;
 
 /// What came of a call.
 #[derive(Debug)]
@@ -59,20 +59,23 @@ pub struct Delivered {
     /// Under which names it was pushed.
     #[serde(serialize_with = "crate::oci::as_texts")]
     pub references: Vec<Reference>,
+    /// What to run to verify it, where it was pushed and signed. Only this program itself has that verb, whoever calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify: Option<String>,
     /// Each platform's image.
     pub platforms: Vec<PlatformResult>,
     /// Places outside registries, as `--output` and `--load` name them.
     pub outputs: Vec<String>,
-    /// What a local engine has of it, where it was loaded.
+    /// What a local engine or cluster has of it, where it was loaded.
     #[serde(skip)]
     pub loaded: Option<Loaded>,
 }
 
-/// An image in a local engine.
+/// An image in a local engine or cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
-    /// Which one has it, and can run it.
-    pub engine: Daemon,
+    /// Where it is.
+    pub place: Local,
     /// A name that it has there.
     pub name: Reference,
     /// The ports that it declares, such as `8080/tcp`.

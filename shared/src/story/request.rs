@@ -9,7 +9,7 @@ use crate::config::{Partial, Place};
 use crate::http;
 use crate::oci::{Digest, Platform, Reference};
 use crate::registry::{self, Credentials};
-use crate::sink::{Daemon, Output, Stream};
+use crate::sink::{Local, Output, Stream};
 
 /// Stands for the image's name in the name of a file.
 pub(super) const NAME: &str = "{name}";
@@ -48,7 +48,7 @@ pub struct Request {
     /// `--push`; also that of `attest`: what is made is for others, so it is signed.
     pub push: bool,
     /// `--load`.
-    pub load: Vec<Daemon>,
+    pub load: Vec<Local>,
     /// Whether the image is run when it is loaded: then there must be one.
     pub runs: bool,
     /// `--dry-run`: plan and stop.

@@ -19,6 +19,7 @@ mod names;
 mod open;
 mod papers;
 mod record;
+mod trim;
 mod venv;
 mod zip;
 
@@ -32,6 +33,7 @@ pub use entry_points::Script;
 pub use filename::version_of;
 pub use install::{Vouched, install};
 pub use papers::Papers;
+pub use trim::{TRIM_RULES, Tests, Used};
 pub use venv::Venv;
 
 use crate::layer::ZipMethod;

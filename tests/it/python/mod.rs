@@ -14,6 +14,7 @@ mod inspect;
 mod mistakes;
 mod plan;
 pub(crate) mod remote;
+mod trim;
 mod trusted;
 
 use containerize_tests::layout::{Image, Layout};

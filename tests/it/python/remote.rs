@@ -74,6 +74,23 @@ fn a_policy_that_is_broken_whatever_was_lent_ends_the_build_at_once() {
     }
 }
 
+#[test]
+fn what_is_left_out_of_wheels_is_remembered_with_them_and_never_mixed_up() {
+    let (project, registry) = (shop(), TestRegistry::open());
+    let files = ["__init__.py", "tests/__init__.py"];
+    let wheel = files.iter().fold(greeting(), |wheel, file| wheel.file(&format!("greeting/{file}"), ""));
+    lock(&project, &wheel.file("greeting/a.pyi", ""));
+    let trimmed = digest(&push(&project, &registry, "one", &["--trim", "tests,typing"]).succeed());
+    let whole = digest(&push(&project, &registry, "two", &[]).succeed());
+    assert_ne!(trimmed, whole);
+    // Neither needs the wheel, also to know which of its tests stay.
+    without_wheels(&project);
+    let again = push(&project, &registry, "three", &["--trim", "tests,typing"]).succeed();
+    assert!(again.stderr().contains("Found the results"), "{}", again.shown());
+    assert_eq!(digest(&again), trimmed);
+    assert_eq!(digest(&push(&project, &registry, "four", &[]).succeed()), whole);
+}
+
 /// The names are still listed, but whoever reads a wheel is refused.
 pub(super) fn without_wheels(project: &Project) {
     project.write(&[("wheels/greeting-1.0-py3-none-any.whl", "gone")]);

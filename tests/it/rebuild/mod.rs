@@ -96,6 +96,7 @@ pub(crate) fn python() -> Project {
     ]);
     let hash = Wheel::new("greeting", "1.0")
         .file("greeting/__init__.py", "WORDS = 'hello'\n")
+        .file("greeting/__init__.pyi", "WORDS: str\n")
         .write(&project.at("wheels"));
     let line = format!("--no-index\n--find-links wheels\ngreeting==1.0 --hash=sha256:{hash}\n");
     project.write(&[("requirements.txt", &line)]);

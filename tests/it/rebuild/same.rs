@@ -72,7 +72,8 @@ fn one_of_several_programs_is_the_same_for_all_platforms() {
 fn a_python_project_is_the_same_with_wheels_and_a_call_of_its_own() {
     let (project, registry) = (python(), registry());
     commit(&project);
-    let call = ["--platform", "linux/arm64,linux/amd64", "--port", "80", "--exclude", "conf/**"];
+    let call =
+        ["--platform", "linux/arm64,linux/amd64", "--port", "80", "--exclude", "conf/**", "--trim", "typing"];
     push(&project, &registry, &[&["--base", "oci:base:py"], &call[..]].concat())
         .env("PIP_CONFIG_FILE", "/dev/null")
         .succeed();

@@ -295,7 +295,7 @@ impl Walk<'_> {
         }
         let word = ignored::together(self.docker.verdict(to), ignores.verdict(path, kind.is_dir()));
         let ignored = word == Ignored::Yes || (above == Some(Out::Ignored) && word != Ignored::No);
-        if ignored && asked == Asked::Not {
+        if (ignored || rules::is_lock(to)) && asked == Asked::Not {
             return Some(Out::Ignored);
         }
         let own = rules::judge(name, path, kind.is_dir(), !to.contains('/'));

@@ -34,6 +34,16 @@ const CACHES: &[&str] = &[
     "node_modules",
 ];
 
+/// What says which distributions and bases an image is built from. Nothing reads it there, and it is often larger than
+/// all of the source that it would be sent with again.
+const LOCKS: &[&str] = &["containerize.lock", "pdm.lock", "poetry.lock", "pylock.toml", "uv.lock"];
+
+/// Whether the file at this place, relative to the project, is a lock file of it.
+pub(super) fn is_lock(to: &str) -> bool {
+    let named = to.strip_prefix("pylock.").and_then(|rest| rest.strip_suffix(".toml"));
+    LOCKS.contains(&to) || named.is_some_and(|name| !name.contains(['.', '/']))
+}
+
 /// Why an entry is left out, if it is. `name` is its own name, `path` where it is.
 pub(super) fn judge(name: &str, path: &Path, is_dir: bool, at_root: bool) -> Option<Reason> {
     let lower = name.to_ascii_lowercase();

@@ -72,6 +72,23 @@ fn everything_goes_in_but_what_never_belongs_there() {
 }
 
 #[test]
+fn lock_files_of_the_project_go_in_where_they_are_asked_for() {
+    let folder = project(&[
+        "uv.lock",
+        "pylock.api.toml",
+        "pylock.toml",
+        "containerize.lock",
+        "sub/uv.lock",
+        "a.lock",
+        "pylock.py",
+    ]);
+    assert_eq!(places(&found(&folder, &[], &[])), ["a.lock", "pylock.py", "sub/uv.lock"]);
+    assert!(found(&folder, &[], &[]).left_out.is_empty(), "nobody misses them");
+    assert_eq!(places(&found(&folder, &["uv.lock", "*.py"], &[])), ["pylock.py", "uv.lock"]);
+    assert!(places(&found(&folder, &[], &["!uv.lock"])).contains(&"uv.lock"), "given back");
+}
+
+#[test]
 fn places_are_ordered_by_bytes_not_by_folders() {
     let folder = project(&["a/b", "a.b", "a-b", "B"]);
     assert_eq!(places(&found(&folder, &[], &[])), ["B", "a-b", "a.b", "a/b"]);

@@ -238,6 +238,7 @@ impl Tools {
             size,
             origin: None,
             left_out,
+            trim: None,
             lineage,
         })
     }
@@ -273,7 +274,8 @@ fn ready(package: &Package, built: Built, settings: &Settings, lineage: Lineage)
     let hashes: Vec<_> = package.files.first().map(|file| file.hashes.clone()).unwrap_or_default();
     let origin = DirectUrl::of(&package.source, &hashes);
     let name = package.name.clone();
-    ReadyWheel { name, filename, supply: Supply::here(path), digest, size, origin, left_out, lineage }
+    let supply = Supply::here(path);
+    ReadyWheel { name, filename, supply, digest, size, origin, left_out, trim: None, lineage }
 }
 
 /// Where distributions are looked for.

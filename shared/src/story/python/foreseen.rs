@@ -13,6 +13,7 @@ use super::form::Form;
 use super::interpreter::SLIM;
 use super::ready::{ReadyWheel, Supplied};
 use super::resolve::form;
+use super::trimmed::Trimmed;
 use super::wanted::of_base;
 use super::wheel_layers::{Pressed, WheelLayers, target};
 use crate::error::Result;
@@ -56,6 +57,8 @@ struct ForeseenWheel {
     package: Package,
     file: DistFile,
     lineage: Lineage,
+    /// What is left out of it.
+    trim: Option<Trimmed>,
     /// Whether it may be opened.
     is_free: bool,
 }
@@ -92,7 +95,10 @@ impl Foreseen {
             // What must be attested is not touched before it is known to be.
             let is_free = demand(&package, &settings.python.wheel_verify).is_none();
             match form {
-                Form::Wheel(file) => wheels.push(ForeseenWheel { package, file, lineage, is_free }),
+                Form::Wheel(file) => {
+                    let trim = Trimmed::of(&settings.python.trim, &package.name)?;
+                    wheels.push(ForeseenWheel { package, file, lineage, trim, is_free });
+                }
                 // It goes where the project goes.
                 Form::Source if matches!(package.source, Source::Directory { .. }) => {}
                 Form::Archive(_) | Form::Source => is_whole = false,
@@ -159,7 +165,8 @@ impl ForeseenWheel {
         let fetched = here.get(&self.file.sha256()?).filter(|_| self.is_free)?;
         let Fetched { path, digest, size } = fetched.clone();
         let supplied = Supplied { supply: Supply::here(path), digest, size };
-        Some(ReadyWheel::of(&self.package, &self.file, supplied, self.lineage.clone()))
+        let ready = ReadyWheel::of(&self.package, &self.file, supplied, self.lineage.clone());
+        Some(ReadyWheel { trim: self.trim.clone(), ..ready })
     }
 }
 

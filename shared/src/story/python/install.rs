@@ -17,7 +17,7 @@ use super::pressing::{self, Site};
 use super::ready::{ReadyWheel, Supplied, present};
 use super::resolve::Resolved;
 use super::wheel_layers::{Pressed, target};
-use super::{start, unpacked};
+use super::{start, trim, unpacked};
 use crate::config::{Install, Settings};
 use crate::error::{Error, Result};
 use crate::event::Events;
@@ -27,7 +27,7 @@ use crate::plan::{APP, Additions, EnvironmentPlan, Plan, PlatformPlan, TargetPla
 use crate::python::closed::Present;
 use crate::python::{BundledPython, Interpreter, Source, SourceKind, is_command_line};
 use crate::story::workshop::{Bases, Workshop};
-use crate::wheel::{self, Script, Wheel};
+use crate::wheel::{self, Script, Tests, Wheel};
 
 /// Makes what the images of a plan hold, in the plan's order. `ahead` are layers that were made before the bases were open.
 ///
@@ -128,7 +128,8 @@ impl<'a> EnvironmentMaker<'a, '_> {
                     let fetched = files.next().ok_or_else(|| Error::bug("a wheel was not fetched"))?;
                     let mut lineage = self.draft.tools.lineage(&chosen.package, &chosen.form);
                     lineage.publishers = self.publishers.of(chosen);
-                    wheels.push(ReadyWheel::of(&chosen.package, file, fetched, lineage));
+                    let ready = ReadyWheel::of(&chosen.package, file, fetched, lineage);
+                    wheels.push(ready.trimmed(&self.settings.python.trim)?);
                 }
                 Form::Archive(_) | Form::Source => builds.push(chosen),
             }
@@ -150,7 +151,10 @@ impl<'a> EnvironmentMaker<'a, '_> {
         for (chosen, mut wheel) in builds.iter().zip(built) {
             wheel.lineage.publishers = self.publishers.of(chosen);
             let local = matches!(chosen.package.source, Source::Directory { .. });
-            if local { own.push(wheel) } else { wheels.push(wheel) }
+            match local {
+                true => own.push(wheel),
+                false => wheels.push(wheel.trimmed(&self.settings.python.trim)?),
+            }
         }
         wheels.sort_by(|a, b| a.name.cmp(&b.name));
         if install == Install::Wheel {
@@ -159,6 +163,8 @@ impl<'a> EnvironmentMaker<'a, '_> {
             say_once(self.unpacked(&ready)?.into_iter().collect(), left_out);
             own.push(ready);
         }
+        let kept = || trim::keep_what_is_used(self.workshop, &mut wheels, || self.own_tests(&own, install));
+        say_once(tokio::task::block_in_place(kept)?.into_iter().collect(), left_out);
         let mut project = Vec::new();
         let mut local = Vec::new();
         let distributions = wheels.iter().chain(&own).map(ReadyWheel::ingredient).collect();
@@ -192,6 +198,15 @@ impl<'a> EnvironmentMaker<'a, '_> {
             },
             local,
         ))
+    }
+
+    /// Which tests the project's own code uses.
+    fn own_tests(&self, own: &[ReadyWheel], install: Install) -> Result<Vec<Tests>> {
+        let mut tests = own.iter().map(|ready| ready.open()?.tests()).collect::<Result<Vec<_>>>()?;
+        if install == Install::Source {
+            tests.push(trim::of_source(&*self.draft.source(self.settings)?)?);
+        }
+        Ok(tests)
     }
 
     /// What the wheel of the project lacks of what its packages hold in the source.

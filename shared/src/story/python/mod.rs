@@ -25,6 +25,8 @@ mod resolve;
 mod start;
 mod static_files;
 mod tables;
+mod trim;
+mod trimmed;
 mod unpacked;
 mod version;
 mod wanted;

@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::form::{Chosen, Form};
 use super::ready::{ReadyWheel, Supplied};
 use super::wheel_layers::{Pressed, WheelLayers, target};
-use crate::config::Settings;
+use crate::config::{Settings, TrimRule};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::layer::Press;
@@ -100,6 +100,8 @@ struct Table<'a> {
     /// The files that have a layer of their own when they are large.
     alone: Vec<&'a str>,
     uploads: Option<Uploads>,
+    /// What is left out of wheels. Tests that only another wheel uses are not known yet: layers without them are not used.
+    trim: &'a [TrimRule],
     pressed: Mutex<Pressed>,
 }
 
@@ -118,6 +120,7 @@ impl<'a> Table<'a> {
             layers: WheelLayers::of(&target, &base.contents.tree, (image.compression, image.format)),
             alone: alone.filter_map(|(chosen, _)| Some(wheel_of(chosen)?.filename.as_str())).collect(),
             uploads: Uploads::ahead(workshop, image),
+            trim: &site.settings.python.trim,
             pressed: Mutex::default(),
         })
     }
@@ -187,7 +190,7 @@ impl Pressing<'_> {
             return Ok(());
         }
         let lineage = self.draft.tools.lineage(package, &Form::Wheel(file.clone()));
-        let wheel = ReadyWheel::of(package, file, here(fetched), lineage);
+        let wheel = ReadyWheel::of(package, file, here(fetched), lineage).trimmed(table.trim)?;
         // With a second thread a layer is examined as it is made, and need not be read again.
         let jobs = self.workshop.jobs().clamp(1, 2);
         let mut layer = table.layers.make(&[&wheel], Press { jobs, ..self.workshop.press() })?;

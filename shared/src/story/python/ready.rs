@@ -1,5 +1,6 @@
 //! A wheel that is here.
 
+use super::trimmed::Trimmed;
 use crate::error::Result;
 use crate::layer::Entry;
 use crate::oci::Digest;
@@ -33,6 +34,8 @@ pub(super) struct ReadyWheel {
     pub(super) origin: Option<DirectUrl>,
     /// What of it is not installed, by the names of files in it; only for what is built of folders here.
     pub(super) left_out: Vec<LeftOut>,
+    /// Sorts of files that are not installed; never of the project's own wheels.
+    pub(super) trim: Option<Trimmed>,
     /// Where it came from, for those who ask what an image is made of.
     pub(super) lineage: Lineage,
 }
@@ -49,6 +52,7 @@ impl ReadyWheel {
             size,
             origin: DirectUrl::of(&package.source, &file.hashes),
             left_out: Vec::new(),
+            trim: None,
             lineage,
         }
     }
@@ -66,10 +70,12 @@ impl ReadyWheel {
 
     /// What an installer would write for it.
     pub(super) fn entries(&self, target: &wheel::Venv) -> Result<Vec<Entry>> {
-        self.install(&self.open()?, target)
+        let mut wheel = self.open()?;
+        self.trim.as_ref().map_or(Ok(()), |trimmed| trimmed.apply(&mut wheel))?;
+        self.install(&wheel, target)
     }
 
-    /// The wheel, without what of it is not installed.
+    /// The wheel, without files that nobody should have packed.
     pub(super) fn open(&self) -> Result<Wheel> {
         let mut wheel = Wheel::open(&self.supply.path()?, &self.filename, self.digest)?;
         wheel.leave_out(&self.left_out.iter().map(|left| left.path.clone()).collect::<Vec<_>>());

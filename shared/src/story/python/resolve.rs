@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::draft::{Draft, DraftImage};
 use super::form::{Chosen, Form, install_of};
-use super::{attested, fitting, interpreter, start, static_files};
+use super::{attested, fitting, interpreter, start, static_files, trimmed};
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::plan::{
@@ -90,6 +90,7 @@ async fn plan_image(
     attested::check(draft, image, &environments)?;
     let names: BTreeSet<Name> =
         environments.iter().flatten().map(|chosen| chosen.package.name.clone()).collect();
+    trimmed::unknown(&settings.python.trim, &names)?.into_iter().for_each(|note| events.note(note));
     let (install, found) = start::find(draft, image, install, &names, has_shell, events)?;
     static_files::uncollected(draft, settings, &names)?.into_iter().for_each(|note| events.note(note));
     let application = Application {

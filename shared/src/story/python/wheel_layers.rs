@@ -57,6 +57,7 @@ impl<'a> WheelLayers<'a> {
             let origin = wheel.origin.as_ref().map(|origin| serde_json::json!(origin).to_string());
             key.push_str(&format!(" {}", wheel.digest));
             key.extend(origin.into_iter().map(|origin| format!(" {origin}")));
+            key.extend(wheel.trim.iter().map(|trimmed| format!(" {}", trimmed.key())));
         }
         key
     }

@@ -47,6 +47,7 @@ const HARMLESS: &[&str] = &[
     "missing",
     "server",
     "bytecode",
+    "trim",
     "install",
     "stale-lock",
     "include",

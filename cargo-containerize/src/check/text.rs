@@ -1,46 +1,13 @@
-//! `containerize check`: whether an image will start.
+//! What a check found, for people.
 
 use std::fmt::Write as _;
 
-use containerize_core::Result;
 use containerize_core::check::{Finding, Severity};
-use containerize_core::event::Events;
-use containerize_core::story::{Checked, Examiner};
-use serde_json::json;
+use containerize_core::redact::tame;
+use containerize_core::story::Checked;
 
-use crate::cli::{CheckArgs, PrintFormat};
-use crate::front_end::Speech;
-use crate::request;
-
-/// What is to be printed, and whether the image has errors.
-pub(crate) struct Verdict {
-    pub(crate) text: String,
-    pub(crate) is_good: bool,
-}
-
-/// Examines the image that the call names.
-///
-/// # Errors
-/// When it cannot be had.
-pub(crate) async fn run(arguments: &CheckArgs, speech: &Speech, events: &Events) -> Result<Verdict> {
-    let (client, store) = request::for_check(arguments, events)?;
-    let dir = request::here()?;
-    let jobs = arguments.transfer.workers();
-    let examiner = Examiner { store: &store, client: &client, dir: &dir, jobs, events };
-    let mut found = examiner.examine(&arguments.image, &arguments.platforms).await?;
-    for finding in found.iter_mut().flat_map(|checked| &mut checked.report.findings) {
-        finding.fix = finding.fix.take().map(|fix| fix.said(speech).into());
-    }
-    store.evict(request::cache_size()?);
-    let image = arguments.image.to_string();
-    let text = match arguments.say.format {
-        PrintFormat::Json => format!("{:#}\n", json!({ "image": image, "platforms": found })),
-        PrintFormat::Text => words(&image, &found, arguments.say.show.verbose > 0),
-    };
-    Ok(Verdict { text, is_good: found.iter().all(|checked| checked.report.errors() == 0) })
-}
-
-fn words(image: &str, found: &[Checked], verbose: bool) -> String {
+/// The findings of each platform, with what could not be told; with `verbose` also what was examined.
+pub(super) fn text(image: &str, found: &[Checked], verbose: bool) -> String {
     let mut text = String::new();
     for Checked { platform, report } in found {
         let all = report.findings.len();
@@ -76,12 +43,13 @@ fn lines(text: &mut String, finding: &Finding) {
         Severity::Warning => ("warning", anstyle::AnsiColor::Yellow),
     };
     let color = color.on_default().bold();
-    let _ = writeln!(text, "  {color}{word}{color:#}: {}", finding.message);
+    // Names of files are whatever the image has: a line of their own could be a command for a runner.
+    let _ = writeln!(text, "  {color}{word}{color:#}: {}", tame(&finding.message));
     if finding.through.len() > 1 {
-        let _ = writeln!(text, "    through {}", finding.through.join(" -> "));
+        let _ = writeln!(text, "    through {}", tame(&finding.through.join(" -> ")));
     }
     if let Some(fix) = &finding.fix {
-        let _ = writeln!(text, "    fix: {fix}");
+        let _ = writeln!(text, "    fix: {}", tame(fix));
     }
 }
 
@@ -108,11 +76,11 @@ mod tests {
         let platform: containerize_core::oci::Platform = "linux/amd64".parse().expect("platform");
         let found =
             [Checked { platform: platform.clone(), report }, Checked { platform, report: Report::default() }];
-        let text = anstream::adapter::strip_str(&words("web", &found, false)).to_string();
+        let said = anstream::adapter::strip_str(&text("web", &found, false)).to_string();
         let expected = "web (linux/amd64): 1 error, 1 warning\n  error: x is missing\n    through /run -> /a\n    \
                         fix: add it\n  warning: y, too\n    through /run -> /a\n    fix: add it\n  not checked: what \
                         the shell does\nweb (linux/amd64): no problems found\n";
-        assert_eq!(text, expected);
-        assert!(words("web", &found, true).contains("  checked: something\n"));
+        assert_eq!(said, expected);
+        assert!(text("web", &found, true).contains("  checked: something\n"));
     }
 }
