@@ -160,7 +160,13 @@ def test_a_terminal_is_asked(program: Program, tmp_path: Path) -> None:
     os.write(ours, b"\nother\n")
     call = [program.folder / "containerize", "init"]
     done = subprocess.run(
-        call, cwd=project, env=merged(program.env), stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, check=True
+        call,
+        cwd=project,
+        env=merged(program.env),
+        stdin=theirs,
+        stderr=theirs,
+        stdout=subprocess.PIPE,
+        check=True,
     )
     asked = os.read(ours, 1 << 16).decode()
     os.close(ours)
