@@ -1,12 +1,18 @@
 //! Variables: what `$NAME` and `${NAME:-else}` stand for, and quotation marks, as BuildKit's shell lexer has it.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::error::Error;
 
 /// What is known of variables at an instruction. `None` is one that the Dockerfile declares without a value.
 pub(super) type Variables = BTreeMap<String, Option<String>>;
 
 /// Longer values are refused: each may hold others twice, and so grow without an end. In bytes.
 const MOST: usize = 64 * 1024;
+/// As much do all values of a Dockerfile hold together: few lines can copy a long value often. In bytes.
+const MOST_IN_ALL: usize = 8 << 20;
 /// Defaults of defaults go no deeper.
 const DEEPEST: usize = 16;
 
@@ -25,6 +31,33 @@ pub(super) enum Unknown {
     TooLong,
 }
 
+/// What the values of a Dockerfile may still hold.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Budget(Rc<Cell<usize>>);
+
+impl Budget {
+    pub(super) fn spend(&self, bytes: usize) {
+        self.0.set(self.0.get().saturating_add(bytes));
+    }
+
+    pub(super) fn is_spent(&self) -> bool {
+        self.0.get() > MOST_IN_ALL
+    }
+
+    /// # Errors
+    /// Usage: the values have become too many, or too long.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        match self.is_spent() {
+            true => Err(Error::usage(format!(
+                "the Dockerfile's variables expand to more than {} MiB in all",
+                MOST_IN_ALL >> 20
+            ))
+            .hint("make the values of its variables shorter")),
+            false => Ok(()),
+        }
+    }
+}
+
 /// The text with its variables replaced and without its quotation marks.
 pub(super) fn expand(text: &str, variables: &Variables, escape: char) -> Result<String, Unknown> {
     Expander { variables, escape, depth: 0 }.text(text)
@@ -39,6 +72,8 @@ struct Expander<'a> {
 impl Expander<'_> {
     fn text(&self, text: &str) -> Result<String, Unknown> {
         let (mut out, mut quote, mut rest) = (String::new(), None, text);
+        // Behind a brace that is not closed, looking for the end of others would take the square of the length.
+        let mut is_open = false;
         while let Some(c) = rest.chars().next() {
             rest = &rest[c.len_utf8()..];
             match (quote, c) {
@@ -54,7 +89,7 @@ impl Expander<'_> {
                     out.extend(next);
                     rest = &rest[next.map_or(0, char::len_utf8)..];
                 }
-                (_, '$') => rest = self.variable(rest, &mut out)?,
+                (_, '$') => rest = self.variable(rest, &mut out, &mut is_open)?,
                 _ => out.push(c),
             }
             if out.len() > MOST {
@@ -65,9 +100,10 @@ impl Expander<'_> {
     }
 
     /// The value of what stands behind `$`; gives back the rest.
-    fn variable<'t>(&self, rest: &'t str, out: &mut String) -> Result<&'t str, Unknown> {
+    fn variable<'t>(&self, rest: &'t str, out: &mut String, is_open: &mut bool) -> Result<&'t str, Unknown> {
         if let Some(inner) = rest.strip_prefix('{') {
-            let Some(end) = closing(inner) else {
+            let Some(end) = (!*is_open).then(|| closing(inner)).flatten() else {
+                *is_open = true;
                 out.push('$');
                 return Ok(rest);
             };
@@ -141,8 +177,9 @@ pub(super) fn expand_known(text: &str, variables: &Variables) -> String {
     let (mut out, mut rest) = (String::new(), text);
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
-        let (name, tail) = match after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
-            Some((name, tail)) => (name, tail),
+        let (name, tail) = match after.strip_prefix('{').map(|inner| inner.split_at(name_end(inner))) {
+            Some((name, tail)) if tail.starts_with('}') => (name, &tail[1..]),
+            Some(_) => ("", after),
             None => after.split_at(name_end(after)),
         };
         rest = match variables.get(name).and_then(Option::as_deref) {

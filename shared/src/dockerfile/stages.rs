@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::expand::{self, Variables};
+use super::expand::{self, Budget, Variables};
 use super::instruction::{Instruction, Verb};
 use super::lines;
 use super::pairs::words;
@@ -63,6 +63,7 @@ impl Dockerfile {
             )));
         }
         let mut file = Self { escape, globals: Variables::new(), stages: Vec::new() };
+        let budget = Budget::default();
         for line in lines {
             let instruction = Instruction::of(line)?;
             match (instruction.verb, file.stages.last_mut()) {
@@ -71,7 +72,7 @@ impl Dockerfile {
                     file.stages.push(stage);
                 }
                 (_, Some(stage)) => stage.instructions.push(instruction),
-                (Verb::Arg, None) => declare(&instruction, escape, None, &mut file.globals),
+                (Verb::Arg, None) => declare(&instruction, (escape, &budget), None, &mut file.globals),
                 (_, None) => {
                     return Err(Error::usage(format!(
                         "line {} of the Dockerfile comes before its first FROM",
@@ -83,7 +84,7 @@ impl Dockerfile {
         match file.stages.len() {
             0 => Err(Error::usage("the Dockerfile has no FROM, so it makes no image")),
             1..=MOST_STAGES => {
-                file.fill_in_steps();
+                file.fill_in_steps(&budget)?;
                 Ok(file)
             }
             many => {
@@ -150,12 +151,15 @@ impl Dockerfile {
     }
 
     /// Makes steps of the instructions: each stage goes on where the one below it ends.
-    fn fill_in_steps(&mut self) {
+    ///
+    /// # Errors
+    /// Usage: the variables grow beyond all measure.
+    fn fill_in_steps(&mut self, budget: &Budget) -> Result<()> {
         let mut ends: Vec<State> = Vec::new();
         for at in 0..self.stages.len() {
             let mut state = match self.stages[at].base {
                 Base::Stage(below) => ends[below].next_stage(),
-                _ => State::new(self.escape),
+                _ => State::new(self.escape, budget.clone()),
             };
             let instructions = std::mem::take(&mut self.stages[at].instructions);
             let named =
@@ -164,14 +168,16 @@ impl Dockerfile {
             for instruction in &instructions {
                 match instruction.verb {
                     Verb::Arg => state.declare(|variables, set| {
-                        declare(instruction, self.escape, Some((&self.globals, set)), variables);
+                        declare(instruction, (self.escape, budget), Some((&self.globals, set)), variables);
                     }),
                     _ => steps.push(state.step(at, instruction, &named)),
                 }
+                budget.check()?;
             }
             self.stages[at].steps = steps;
             ends.push(state);
         }
+        budget.check()
     }
 }
 
@@ -179,15 +185,19 @@ impl Dockerfile {
 /// stages, and `ENV` outranks it, whichever comes last.
 fn declare(
     instruction: &Instruction,
-    escape: char,
+    (escape, budget): (char, &Budget),
     stage: Option<(&Variables, &Variables)>,
     variables: &mut Variables,
 ) {
     for word in words(&instruction.rest, escape) {
         let (name, value) = match word.split_once('=') {
-            Some((name, value)) => (name, expand::expand(value, variables, escape).ok()),
+            Some((name, value)) if !budget.is_spent() => {
+                (name, expand::expand(value, variables, escape).ok())
+            }
+            Some((name, _)) => (name, None),
             None => (word.as_str(), stage.and_then(|(globals, _)| globals.get(&word).cloned().flatten())),
         };
+        budget.spend(value.as_ref().map_or(0, String::len));
         if !stage.is_some_and(|(_, set)| set.contains_key(name)) {
             variables.insert(name.to_owned(), value);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::expand::{Unknown, Variables, expand, expand_known};
+use super::expand::{Budget, Unknown, Variables, expand, expand_known};
 use super::heredoc::Document;
 use super::instruction::{Instruction, Verb};
 use super::pairs::{json, pairs, words};
@@ -110,9 +110,15 @@ pub struct Run {
 /// The earlier stage of a name or number.
 pub(super) type Named<'a> = &'a dyn Fn(&str) -> Option<usize>;
 
+/// What a variable takes beside its name and value, in bytes.
+const SIZE_OF_VARIABLE: usize = 64;
+/// Linux knows no longer paths, in bytes.
+const LONGEST_PATH: usize = 4096;
+
 /// What holds from one instruction to the next.
 pub(super) struct State {
     escape: char,
+    budget: Budget,
     variables: Variables,
     /// The variables that `ENV` has set, which later stages inherit.
     inherited: Variables,
@@ -120,14 +126,20 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(escape: char) -> Self {
-        Self { escape, variables: Variables::new(), inherited: Variables::new(), workdir: "/".into() }
+    pub(super) fn new(escape: char, budget: Budget) -> Self {
+        Self { escape, budget, variables: Variables::new(), inherited: Variables::new(), workdir: "/".into() }
     }
 
     /// For a stage that is built on this one: its arguments do not count.
     pub(super) fn next_stage(&self) -> Self {
+        let sizes = self
+            .inherited
+            .iter()
+            .map(|(name, value)| SIZE_OF_VARIABLE + name.len() + value.as_ref().map_or(0, String::len));
+        self.budget.spend(sizes.sum());
         Self {
             escape: self.escape,
+            budget: self.budget.clone(),
             variables: self.inherited.clone(),
             inherited: self.inherited.clone(),
             workdir: self.workdir.clone(),
@@ -169,7 +181,11 @@ impl State {
                 What::Volume(places.iter().map(|place| absolute(&self.workdir, place)).collect())
             }
             Verb::Workdir => {
-                self.workdir = absolute(&self.workdir, &self.expand(&it.rest)?);
+                let workdir = absolute(&self.workdir, &self.expand(&it.rest)?);
+                if workdir.len() > LONGEST_PATH {
+                    return Err(Unknown::TooLong);
+                }
+                self.workdir = workdir;
                 What::Workdir
             }
             Verb::Stopsignal => What::StopSignal(self.expand(&it.rest)?),
@@ -187,7 +203,23 @@ impl State {
     }
 
     fn expand(&self, text: &str) -> Result<String, Unknown> {
-        expand(text.trim(), &self.variables, self.escape)
+        if self.budget.is_spent() {
+            return Err(Unknown::TooLong);
+        }
+        let value = expand(text.trim(), &self.variables, self.escape)?;
+        // What holds no variable is as long as the file at most.
+        self.budget.spend(if text.contains('$') { value.len() } else { 0 });
+        Ok(value)
+    }
+
+    /// A line for the shell, in which only what is known is replaced.
+    fn known(&self, text: &str) -> String {
+        if self.budget.is_spent() {
+            return String::new();
+        }
+        let line = expand_known(text, &self.variables);
+        self.budget.spend(if text.contains('$') { line.len() } else { 0 });
+        line
     }
 
     fn words(&self, text: &str) -> Result<Vec<String>, Unknown> {
@@ -256,13 +288,10 @@ impl State {
 
     fn run(&self, it: &Instruction) -> Run {
         let command = match command(&it.rest) {
-            Command::Shell(line) => Command::Shell(expand_known(&line, &self.variables)),
+            Command::Shell(line) => Command::Shell(self.known(&line)),
             words @ Command::Exec(_) => words,
         };
-        let known = |document: &Document| Document {
-            text: expand_known(&document.text, &self.variables),
-            ..document.clone()
-        };
+        let known = |document: &Document| Document { text: self.known(&document.text), ..document.clone() };
         Run { command, documents: it.documents.iter().map(known).collect() }
     }
 }

@@ -155,3 +155,27 @@ fn variables_that_grow_without_end_are_given_up() {
     let deep = format!("FROM x\nLABEL a={}x{}", "${U:-".repeat(5000), "}".repeat(5000));
     assert!(matches!(&steps(&deep)[0], What::Unknown(_)));
 }
+
+#[test]
+fn few_lines_do_not_fill_the_memory() {
+    let long = "x".repeat(60_000);
+    let copies: String = (1..9_000).map(|at| format!("ENV V{at}=$V0\n")).collect();
+    let stages: String = (1..200).map(|at| format!("FROM s{} AS s{at}\n", at - 1)).collect();
+    let too_much = "the Dockerfile's variables expand to more than 8 MiB in all";
+    assert_eq!(refusal(&format!("FROM x AS s0\nENV V0={long}\n{copies}{stages}")), too_much);
+    assert_eq!(refusal(&format!("FROM x\nENV V={long}\nLABEL {}", "a=$V ".repeat(1_000))), too_much);
+    assert_eq!(refusal(&format!("FROM x\nENV V={long}\n{}", "RUN echo $V\n".repeat(200))), too_much);
+    assert_eq!(refusal(&format!("ARG V={long}\n{}FROM x", "ARG W=$V\n".repeat(200))), too_much);
+    let few: String = (1..9_000).map(|at| format!("ENV V{at}=1\n")).collect();
+    assert_eq!(refusal(&format!("FROM x AS s0\n{few}{stages}")), too_much);
+}
+
+#[test]
+fn braces_that_are_not_closed_take_no_square() {
+    let begun = std::time::Instant::now();
+    let braces = "${".repeat(400_000);
+    for text in [format!("ENV X={braces}"), format!("RUN {braces}"), format!("RUN {braces}}}")] {
+        read(&format!("FROM x\n{text}"));
+    }
+    assert!(begun.elapsed().as_secs() < 20, "it takes milliseconds, and took hours");
+}
