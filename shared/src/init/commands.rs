@@ -31,6 +31,8 @@ pub(super) fn runs<'s>(steps: impl Iterator<Item = &'s Step>) -> Runs {
     found
 }
 
+/// More folders and files are not looked at: no Dockerfile that people write names as many.
+const MOST_PLACES: usize = 10_000;
 /// More commands are not listed.
 const MOST_UNKNOWN: usize = 100;
 /// Scripts that install tools.
@@ -125,11 +127,13 @@ fn read(words: &[String], line: usize, workdir: &str, runs: &mut Runs) -> Known 
         "groupadd" | "addgroup" => group(&rest, runs),
         "usermod" | "groupmod" | "passwd" => Known::Yes,
         "mkdir" => {
-            runs.folders.extend(places(&rest, workdir));
+            let room = MOST_PLACES.saturating_sub(runs.folders.len());
+            runs.folders.extend(places(&rest, workdir).into_iter().take(room));
             Known::Yes
         }
         "chown" => {
-            runs.owned.extend(places(&rest, workdir).into_iter().skip(1));
+            let room = MOST_PLACES.saturating_sub(runs.owned.len());
+            runs.owned.extend(places(&rest, workdir).into_iter().skip(1).take(room));
             Known::Yes
         }
         // `TZ` says the same.
@@ -161,7 +165,7 @@ fn python(words: &[&str], line: usize, workdir: &str, runs: &mut Runs) -> Known 
 /// The words that are no flags, as places.
 fn places(words: &[&str], workdir: &str) -> Vec<String> {
     let words = words.iter().filter(|word| !word.starts_with('-'));
-    words.flat_map(|word| braces(word)).map(|word| absolute(workdir, &word)).collect()
+    words.flat_map(|word| braces(word)).take(MOST_PLACES).map(|word| absolute(workdir, &word)).collect()
 }
 
 /// `a/{b,c}` as two words.
@@ -457,7 +461,8 @@ fn chmod(words: &[&str], workdir: &str, runs: &mut Runs) -> Known {
         }
     });
     if runs_it {
-        runs.executable.extend(places(words, workdir).into_iter().skip(1));
+        let room = MOST_PLACES.saturating_sub(runs.executable.len());
+        runs.executable.extend(places(words, workdir).into_iter().skip(1).take(room));
     }
     Known::Yes
 }

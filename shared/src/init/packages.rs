@@ -1,5 +1,7 @@
 //! Debian's packages that a Dockerfile installs, without those that only a build needs.
 
+use std::collections::BTreeSet;
+
 use super::project::{Kind, Project};
 use super::remark::Remark;
 use super::runs::Runs;
@@ -99,7 +101,7 @@ pub(super) fn packages(
     is_alpine: bool,
     remarks: &mut Vec<Remark>,
 ) -> Vec<String> {
-    let mut kept: Vec<String> = Vec::new();
+    let (mut kept, mut known) = (Vec::new(), BTreeSet::new());
     for (line, name) in &runs.debian {
         let text = format!("apt-get install {name}");
         let plain = name.split(['=', ':', '/']).next().unwrap_or(name);
@@ -144,7 +146,7 @@ pub(super) fn packages(
             None => vec![RENAMED.iter().find(|(old, _)| *old == plain).map_or(plain, |(_, new)| new)],
         };
         for name in names {
-            if !kept.iter().any(|kept| kept == name) {
+            if known.insert(name) {
                 kept.push(name.to_owned());
             }
         }

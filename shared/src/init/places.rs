@@ -32,6 +32,8 @@ const OF_BASES: &[&str] =
 
 /// More is not followed: copies of copies could double it at each stage.
 const MOST: usize = 500;
+/// More folders are not known: each stage has those of the one below it.
+const MOST_FOLDERS: usize = 2000;
 
 impl Places {
     /// What is in each stage of a Dockerfile when it is done.
@@ -80,7 +82,8 @@ impl Places {
         let verb = words.first().map(String::as_str);
         let paths: Vec<&String> = words.iter().skip(1).filter(|word| !word.starts_with('-')).collect();
         if verb == Some("mkdir") {
-            self.folders.extend(paths.iter().map(|path| absolute(workdir, path)));
+            let room = MOST_FOLDERS.saturating_sub(self.folders.len());
+            self.folders.extend(paths.iter().take(room).map(|path| absolute(workdir, path)));
         }
         let is_copy = matches!(verb, Some("cp" | "mv" | "install"));
         let [from @ .., to] = &paths[..] else { return };
@@ -94,15 +97,18 @@ impl Places {
             let place = absolute(workdir, to);
             let is_folder = to.ends_with('/') || from.len() > 1 || self.is_folder(&place);
             let place = if is_folder { absolute(&place, name) } else { place };
-            self.entries.push((place, origin));
+            if self.entries.len() < MOST {
+                self.entries.push((place, origin));
+            }
         }
     }
 
     fn is_folder(&self, place: &str) -> bool {
-        let inner = self.entries.iter().map(|(path, _)| path).chain(&self.folders);
+        let start = format!("{}/", place.trim_end_matches('/'));
         OF_BASES.contains(&place)
             || self.folders.contains(place)
-            || inner.into_iter().any(|path| below(path, place).is_some_and(|rest| !rest.is_empty()))
+            || self.folders.range(start.clone()..).next().is_some_and(|path| path.starts_with(&start))
+            || self.entries.iter().any(|(path, _)| path.starts_with(&start))
     }
 
     /// What a path of the stage was.

@@ -148,11 +148,14 @@ pub(super) fn variables(line: &str) -> Vec<String> {
 /// The line with these variables replaced by their values; others stay.
 pub(super) fn filled(line: &str, values: &BTreeMap<String, String>) -> String {
     let (mut out, mut rest) = (String::new(), line);
+    // Behind the last brace, no end has to be looked for.
+    let last = line.rfind('}').map_or(line.len(), |at| line.len() - at);
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
         let name_end =
             |text: &str| text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
-        let (name, tail) = match after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
+        let inner = after.strip_prefix('{').filter(|inner| inner.len() >= last);
+        let (name, tail) = match inner.and_then(|inner| inner.split_once('}')) {
             Some((inner, tail)) => (&inner[..name_end(inner)], tail),
             None => after.split_at(name_end(after)),
         };
