@@ -61,7 +61,7 @@ fn with_libc(tag: &str) -> &'static str {
 
 fn of_rust(image: &str, (name, short, tag): (&str, &str, &str), linked: bool, needs: Needs) -> Base {
     let is_debian = name == "debian" || name == "ubuntu" || name.ends_with("minideb");
-    let is_toolchain = ["rust", "cargo", "clux/muslrust"].iter().any(|part| name.contains(part));
+    let is_toolchain = short == "muslrust" || ["rust", "cargo"].iter().any(|tool| short.starts_with(tool));
     let is_plain = is_debian || is_toolchain || matches!(short, "alpine" | "busybox" | "wolfi-base");
     if linked && (is_plain || short.starts_with("static")) && !needs.shell {
         let base = with_libc(tag);
