@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use containerize_core::base::spec::BaseSpec;
@@ -370,9 +370,16 @@ pub(crate) fn here() -> Result<PathBuf> {
 
 /// The folder that the call is about, absolute.
 fn project_dir(arguments: &BuildArgs, front_end: &FrontEnd) -> Result<PathBuf> {
-    let here = here()?;
-    let Some(dir) = arguments.project.as_ref().or(front_end.project.as_ref()) else { return Ok(here) };
-    let dir = here.join(dir);
+    let given = arguments.project.as_ref().or(front_end.project.as_ref());
+    given.map_or_else(here, |dir| named_folder(dir))
+}
+
+/// A folder that the call names, absolute.
+///
+/// # Errors
+/// Usage: it does not exist.
+pub(crate) fn named_folder(dir: &Path) -> Result<PathBuf> {
+    let dir = here()?.join(dir);
     if dir.is_dir() {
         return Ok(dir);
     }

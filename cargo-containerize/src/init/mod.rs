@@ -9,7 +9,7 @@ use containerize_core::config::{Bins, Partial};
 use containerize_core::dockerfile::{self, Dockerfile};
 use containerize_core::event::Events;
 use containerize_core::init::{
-    Draft, Kind, Project, RustProject, Taken, Wishes, Workflow, repository, taken,
+    Draft, Kind, Project, RustProject, Taken, Wishes, Workflow, named, repository, taken, written,
 };
 use containerize_core::story::Language;
 use containerize_core::words::flag;
@@ -29,7 +29,8 @@ const DOCKERFILES: [&str; 3] = ["Dockerfile", "Containerfile", "dockerfile"];
 pub(crate) fn run(arguments: &InitArgs, front_end: &FrontEnd, events: &Events) -> Result<String> {
     let here = request::here()?;
     let given = arguments.project.as_ref().or(front_end.project.as_ref());
-    let start = given.map_or_else(|| here.clone(), |dir| here.join(dir));
+    let start = given
+        .map_or_else(|| Ok(here.clone()), |dir| request::named_folder(dir).and_then(|dir| plain(&dir)))?;
     let asked = arguments.from_dockerfile.as_ref();
     let file = asked.map(|file| found(file.as_deref(), &here, &start)).transpose()?;
     let dockerfile = file.as_deref().map(read_file).transpose()?;
@@ -39,7 +40,7 @@ pub(crate) fn run(arguments: &InitArgs, front_end: &FrontEnd, events: &Events) -
     let project = project.within(dir.strip_prefix(&start).map_or_else(|_| String::new(), way));
     let taken = dockerfile.map_or_else(Taken::default, |file| taken(&file, &project));
     let mut settings = taken.settings;
-    let guess = repository(dir);
+    let guess = written(&project).or_else(|| repository(dir));
     settings.repository = arguments.repository.clone().or_else(|| guess.clone());
     let bins = bins(&project, &settings);
     if ask::may(arguments.yes) {
@@ -47,6 +48,9 @@ pub(crate) fn run(arguments: &InitArgs, front_end: &FrontEnd, events: &Events) -
         settings.bin = ask::bin(&bins)?.or(settings.bin);
     } else if settings.bin.is_none() && bins.len() > 1 {
         settings.bin = Some(Bins(bins));
+    }
+    if let Some(repository) = &settings.repository {
+        named(repository)?;
     }
     let wishes = Wishes {
         force: arguments.force,
@@ -60,14 +64,23 @@ pub(crate) fn run(arguments: &InitArgs, front_end: &FrontEnd, events: &Events) -
     let draft = Draft::new(&project, &settings, &wishes)?;
     if !arguments.dry_run {
         draft.write(&project)?;
-        for written in draft.files() {
-            events.step("Written", shown(dir, &written.name, &here));
+        for file in draft.files() {
+            events.step("Written", shown(dir, &file.name, &here));
         }
     }
     let name = file.map(|file| file.strip_prefix(dir).unwrap_or(&file).display().to_string());
     let drafted = if arguments.dry_run { text::drafted(&draft) } else { String::new() };
     let needs_lock = needs_lock(&project, taken.requirements.is_some());
-    Ok(drafted + &text::differences(name.as_deref(), &taken.remarks) + &text::next(needs_lock, front_end))
+    // Nothing was written that a build could use.
+    let next = if arguments.dry_run { String::new() } else { text::next(needs_lock, front_end) };
+    Ok(drafted + &text::differences(name.as_deref(), &taken.remarks) + &next)
+}
+
+/// The folder without links and `..`, so that its parents are those of the disk.
+fn plain(dir: &Path) -> Result<PathBuf> {
+    // Windows' own form of such paths is not for other programs.
+    let found = if cfg!(windows) { std::path::absolute(dir) } else { dir.canonicalize() };
+    found.map_err(|error| Error::usage(format!("cannot open {}", dir.display())).because(error))
 }
 
 /// The path as it is seen from where the call was made.
@@ -101,7 +114,11 @@ fn project_of(start: &Path, dockerfile: Option<&Dockerfile>) -> Result<(PathBuf,
         return here;
     };
     let copied = file.copied_folders();
+    // A link may lead out of the project, where nothing is to be written.
+    let root = start.canonicalize().unwrap_or_else(|_| start.to_owned());
+    let is_inside = |folder: &PathBuf| folder.canonicalize().is_ok_and(|real| real.starts_with(&root));
     let below = copied.iter().map(|folder| start.join(folder)).filter(|folder| folder.is_dir());
+    let below = below.filter(is_inside);
     let inner = below.filter_map(|folder| {
         let (dir, language) = story::project_in(&folder).ok()?;
         (dir == folder).then(|| (dir.to_owned(), language))

@@ -19,6 +19,10 @@ pub(super) struct Home {
     path: String,
 }
 
+/// Folders in which the files of the system are.
+const OF_SYSTEM: &[&str] =
+    &["/bin", "/etc", "/lib", "/sbin", "/usr", "/usr/bin", "/usr/local/bin", "/usr/lib", "/var"];
+
 /// Files that say what is installed, and no program reads.
 const MANIFESTS: &[&str] = &[
     "pyproject.toml",
@@ -52,7 +56,9 @@ impl Home {
             let root = place.strip_suffix(path)?.strip_suffix('/')?;
             Some(if root.is_empty() { "/".to_owned() } else { root.to_owned() })
         };
-        let roots: Vec<String> = entries.iter().filter_map(root).collect();
+        // A file in `/etc` does not make the project of it.
+        let may_be = |root: &String| root == workdir || !OF_SYSTEM.contains(&root.as_str());
+        let roots: Vec<String> = entries.iter().filter_map(root).filter(may_be).collect();
         let root = roots.iter().find(|root| *root == workdir).or(roots.first());
         let covers = entries.iter().filter(|(place, _)| below(workdir, place).is_some());
         let nearest = covers.max_by_key(|(place, _)| place.len());
@@ -82,10 +88,14 @@ impl Home {
         is_other && text.match_indices(&self.place).any(|(at, found)| ends(&text[at + found.len()..]))
     }
 
-    /// A command that makes the name lead here, in a layer.
+    /// A command that makes the name lead here, in a layer; none for names that a shell reads in its own way.
     pub(super) fn link(&self) -> Option<String> {
         let (folder, _) = self.place.rsplit_once('/')?;
         let target = joined(APP, &self.path);
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-');
+        if !self.place.chars().chain(target.chars()).all(is_plain) {
+            return None;
+        }
         Some(match folder {
             "" => format!("ln -s {target} $CONTAINERIZE_LAYER{}", self.place),
             folder => format!(
@@ -181,6 +191,10 @@ pub(super) fn files(
         left("nothing is fetched into an image", "fetch it with a command in the key layers");
         return Vec::new();
     }
+    if copied.is_add && copied.sources.iter().any(|source| is_archive(source)) {
+        left("an archive is not unpacked", "unpack it with a command in the key layers");
+        return Vec::new();
+    }
     let (places, other) = before;
     let arrivals = places.arrivals(copied, other, project);
     if arrivals.is_empty() && !copied.sources.is_empty() {
@@ -188,6 +202,11 @@ pub(super) fn files(
         return Vec::new();
     }
     arrivals.iter().filter_map(|(place, origin)| rule(place, origin, copied, home, project)).collect()
+}
+
+/// Whether `ADD` unpacks a file of this name.
+fn is_archive(source: &str) -> bool {
+    [".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst"].iter().any(|end| source.ends_with(end))
 }
 
 /// Says what is missing of a copy whose source is not known.
@@ -253,7 +272,8 @@ fn rule(
             }
             to
         }
-        (Kind::Python(_), None) => return None,
+        (Kind::Python(_), None) if path.is_empty() => return None,
+        (Kind::Python(_), None) => place.to_owned(),
         // The whole project of a stage that builds is looked at apart.
         (Kind::Rust(_), _) if path.is_empty() => return None,
         (Kind::Rust(_), _) => place.to_owned(),

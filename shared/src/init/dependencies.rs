@@ -8,10 +8,13 @@ use super::places::{Origin, Places};
 use super::project::{Project, PythonProject};
 use super::remark::Remark;
 use super::runs::Runs;
+use crate::redact;
 
 /// The file that `containerize lock` makes a lock of, before `requirements.txt`.
 pub(super) const INPUT: &str = "requirements.in";
 const USUAL: &str = "requirements.txt";
+/// The line by which an [`INPUT`] of this program is known.
+const HEAD: &str = "# The requirements that the Dockerfile installs.\n";
 
 /// Fills in the lock, the extras and the groups. Gives back the text of a [`INPUT`], where one is needed.
 pub(super) fn dependencies(
@@ -28,8 +31,12 @@ pub(super) fn dependencies(
         settings.groups = listed(&runs.groups);
     }
     let files = files(runs, places, project, remarks);
-    let missing: Vec<&(usize, String)> =
-        runs.distributions.iter().filter(|(_, text)| is_missing(text, python)).collect();
+    let missing: Vec<&(usize, String)> = runs
+        .distributions
+        .iter()
+        .filter(|(_, text)| is_missing(text, python))
+        .filter(|(line, text)| may_be_written(*line, text, remarks))
+        .collect();
     let made = python.lock.as_ref().filter(|(_, by_tool)| *by_tool).map(|(name, _)| name.as_str());
     if let Some(lock) = made {
         for (line, file) in &files {
@@ -50,7 +57,9 @@ pub(super) fn dependencies(
         add_by_hand(&missing, "add it to the project's dependencies", remarks);
         return None;
     }
-    if python.declares || project.has(INPUT) {
+    // One of an earlier call is made anew.
+    let is_ours = project.text(INPUT).is_some_and(|text| text.starts_with(HEAD));
+    if python.declares || (project.has(INPUT) && !is_ours) {
         // What is declared is locked, so the file has to be named, and complete.
         if let [(_, file)] = &files[..]
             && file != USUAL
@@ -61,7 +70,7 @@ pub(super) fn dependencies(
         add_by_hand(&missing, &format!("add it to {file}"), remarks);
         return None;
     }
-    let mut text = String::from("# The requirements that the Dockerfile installs.\n");
+    let mut text = HEAD.to_owned();
     let usual = (files.is_empty() && project.has(USUAL)).then(|| USUAL.to_owned());
     for file in files.into_iter().map(|(_, file)| file).chain(usual) {
         text.push_str(&format!("-r {file}\n"));
@@ -71,6 +80,22 @@ pub(super) fn dependencies(
         text.push('\n');
     }
     Some(text)
+}
+
+/// Whether a requirement can be a line of a file that others read, and holds no secret.
+fn may_be_written(line: usize, text: &str, remarks: &mut Vec<Remark>) -> bool {
+    let refused = if text.contains(char::is_control) {
+        Some(("it is not one line", "write it to requirements.txt by hand"))
+    } else if redact::holds_login(text) {
+        let instead = "add it without the login, which git or netrc can give: see docs/python.md";
+        Some(("it holds a login, which stays out of files", instead))
+    } else {
+        None
+    };
+    if let Some((why, instead)) = refused {
+        remarks.push(Remark::left(line, &redact::clean(&format!("pip install {text}")), why, instead));
+    }
+    refused.is_none()
 }
 
 fn add_by_hand(missing: &[&(usize, String)], instead: &str, remarks: &mut Vec<Remark>) {

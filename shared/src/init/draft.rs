@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::Table;
 
@@ -82,7 +82,12 @@ impl Draft {
     }
 
     fn add(&mut self, project: &Project, name: &str, text: String, force: bool) -> Result<()> {
-        if project.has(name) && !force {
+        // A link that leads nowhere is there, too.
+        let is_there = std::fs::symlink_metadata(project.dir.join(name)).is_ok();
+        if is_there && project.text(name).is_some_and(|known| known == text) {
+            return Ok(());
+        }
+        if is_there && !force {
             return Err(refused(name));
         }
         self.files.push(Written { name: name.to_owned(), shown: text.clone(), text });
@@ -94,12 +99,14 @@ impl Draft {
         &self.files
     }
 
-    /// Writes the files, each whole or not at all.
+    /// Writes the files, each whole or not at all: none gets its name before all are on the disk.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the disk refuses; usage, when a link would lead out of the project.
     pub fn write(&self, project: &Project) -> Result<()> {
-        self.files.iter().try_for_each(|file| replace(&project.dir.join(&file.name), &file.text))
+        let prepared = self.files.iter().map(|file| Prepared::new(project, file));
+        let prepared = prepared.collect::<Result<Vec<_>>>()?;
+        prepared.into_iter().try_for_each(Prepared::finish)
     }
 }
 
@@ -109,11 +116,7 @@ fn refused(name: &str) -> Error {
 
 /// The manifest with the table.
 fn configured(project: &Project, settings: &Partial, force: bool) -> Result<Written> {
-    let (name, path): (&str, &[&str]) = match &project.kind {
-        Kind::Rust(rust) if rust.is_virtual => ("Cargo.toml", &["workspace", "metadata", "containerize"]),
-        Kind::Rust(_) => ("Cargo.toml", &["package", "metadata", "containerize"]),
-        Kind::Python(_) => ("pyproject.toml", &["tool", "containerize"]),
-    };
+    let (name, path) = manifest::table_of(project);
     let file = project.dir.join(name);
     let mut text = match std::fs::symlink_metadata(&file) {
         Ok(_) => read::text(&file, read::DOCUMENT).context(|| format!("cannot read {name}"))?,
@@ -154,19 +157,45 @@ fn ignored(project: &Project) -> Result<Option<String>> {
     Ok((!lines.is_empty()).then(|| format!("{head}{lines}")))
 }
 
-/// Writes a file beside its place and renames it. The mode of what was there stays, and a link leads where it did.
-fn replace(path: &Path, text: &str) -> Result<()> {
-    let failed = || format!("cannot write {}", path.display());
-    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let folder = real.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).context(failed)?;
-    let mut file = beside(folder).context(failed)?;
-    file.write_all(text.as_bytes()).context(failed)?;
-    if let Ok(about) = real.metadata() {
-        file.as_file().set_permissions(about.permissions()).context(failed)?;
+/// A file that is written beside its place, and lacks only its name.
+struct Prepared {
+    file: tempfile::NamedTempFile,
+    /// Its place. A link leads where it did.
+    path: PathBuf,
+}
+
+impl Prepared {
+    /// The mode of what is there stays.
+    fn new(project: &Project, written: &Written) -> Result<Self> {
+        let path = project.dir.join(&written.name);
+        let failed = || format!("cannot write {}", path.display());
+        let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+        let folder = real.parent().unwrap_or(Path::new("."));
+        let root = project.dir.canonicalize().context(failed)?;
+        // Before anything is made, of the folders that are there: a link may be among them.
+        let nearest = folder.ancestors().find_map(|folder| folder.canonicalize().ok());
+        if !nearest.is_some_and(|folder| folder.starts_with(&root)) {
+            return Err(Error::usage(format!(
+                "{} is behind a link that leads out of the project",
+                written.name
+            ))
+            .hint("replace the link by a file or folder of the project"));
+        }
+        std::fs::create_dir_all(folder).context(failed)?;
+        let mut file = beside(folder).context(failed)?;
+        file.write_all(written.text.as_bytes()).context(failed)?;
+        if let Ok(about) = real.metadata() {
+            file.as_file().set_permissions(about.permissions()).context(failed)?;
+        }
+        file.as_file().sync_all().context(failed)?;
+        Ok(Self { file, path: real })
     }
-    file.as_file().sync_all().context(failed)?;
-    persist(file, &real, Over::Anything).map_err(|(error, _)| error).context(failed)
+
+    fn finish(self) -> Result<()> {
+        let Self { file, path } = self;
+        let failed = || format!("cannot write {}", path.display());
+        persist(file, &path, Over::Anything).map_err(|(error, _)| error).context(failed)
+    }
 }
 
 #[cfg(unix)]

@@ -2,7 +2,17 @@
 
 use toml::Table;
 
+use super::project::{Kind, Project};
 use crate::error::{Error, Result};
+
+/// The manifest that has the table of a project, and where in it.
+pub(super) fn table_of(project: &Project) -> (&'static str, &'static [&'static str]) {
+    match &project.kind {
+        Kind::Rust(rust) if rust.is_workspace => ("Cargo.toml", &["workspace", "metadata", "containerize"]),
+        Kind::Rust(_) => ("Cargo.toml", &["package", "metadata", "containerize"]),
+        Kind::Python(_) => ("pyproject.toml", &["tool", "containerize"]),
+    }
+}
 
 /// Adds a table at the end of a manifest. `path` is where it belongs, and `name` the file's name.
 ///
@@ -10,7 +20,7 @@ use crate::error::{Error, Result};
 /// Usage: the manifest is not TOML, or has one of the parents in a form that cannot be extended.
 pub(super) fn with_table(name: &str, text: &str, path: &[&str], table: &str) -> Result<String> {
     let before = parsed(name, text)?;
-    let line_end = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let line_end = line_end(text);
     let mut after = text.to_owned();
     if !text.is_empty() {
         after.push_str(if text.ends_with('\n') { "" } else { line_end });
@@ -36,14 +46,23 @@ pub(super) fn without_table(name: &str, text: &str, path: &[&str]) -> Result<Str
     let before = parsed(name, text)?;
     let mut kept = String::new();
     let mut is_cut = false;
+    // Comments and blank lines at the end of what is cut belong to what follows.
+    let mut held: Vec<&str> = Vec::new();
     for line in text.split_inclusive('\n') {
         if let Some(header) = header(line) {
             is_cut = header.len() >= path.len() && header.iter().zip(path).all(|(one, other)| one == other);
         }
-        if !is_cut {
-            kept.push_str(line);
+        let may_be_of_next = line.trim().is_empty() || line.trim_start().starts_with('#');
+        match (is_cut, may_be_of_next) {
+            (true, true) => held.push(line),
+            (true, false) => held.clear(),
+            (false, _) => {
+                release(&mut held, &mut kept);
+                kept.push_str(line);
+            }
         }
     }
+    release(&mut held, &mut kept);
     let is_right = kept
         .parse::<Table>()
         .is_ok_and(|table| !has(&table, path) && without(table, path) == without(before, path));
@@ -54,7 +73,21 @@ pub(super) fn without_table(name: &str, text: &str, path: &[&str]) -> Result<Str
         ))
         .hint("remove it, and run the command again"));
     }
-    Ok(kept.trim_end_matches(['\n', '\r']).to_owned() + if kept.trim().is_empty() { "" } else { "\n" })
+    let end = if kept.trim().is_empty() { "" } else { line_end(text) };
+    Ok(kept.trim_end_matches(['\n', '\r']).to_owned() + end)
+}
+
+/// Keeps lines after what was cut; a blank line before it does for the first of them.
+fn release(held: &mut Vec<&str>, kept: &mut String) {
+    let is_blank = |line: &&str| line.trim().is_empty();
+    let has_blank = kept.lines().next_back().is_none_or(|line| is_blank(&line));
+    let held = held.drain(..).skip_while(|line| has_blank && is_blank(line));
+    kept.extend(held.collect::<Vec<_>>());
+}
+
+/// How the lines of a text end.
+fn line_end(text: &str) -> &'static str {
+    if text.contains("\r\n") { "\r\n" } else { "\n" }
 }
 
 /// The keys of a header, if the line is one.

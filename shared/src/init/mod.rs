@@ -4,6 +4,7 @@
 //! place in them; [`Draft`] is what will be written, and writes it.
 
 mod base;
+mod checked;
 mod commands;
 mod copies;
 mod dependencies;
@@ -29,6 +30,6 @@ mod writes;
 pub use draft::{Draft, Wishes, Written};
 pub use project::{Kind, Project, PythonProject, RustProject};
 pub use remark::Remark;
-pub use repository::repository;
+pub use repository::{named, repository, written};
 pub use taken::{Taken, taken};
 pub use workflow::Workflow;

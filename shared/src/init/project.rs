@@ -33,8 +33,8 @@ pub enum Kind {
 /// A Rust project.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RustProject {
-    /// Whether its Cargo.toml holds a workspace and no package.
-    pub is_virtual: bool,
+    /// Whether the table is the workspace's: its Cargo.toml holds no package, or one without a binary.
+    pub is_workspace: bool,
     /// The binaries of each package that has some, by its name.
     pub bins: BTreeMap<String, Vec<String>>,
     /// The binary that the only package means, if it means one.
@@ -133,7 +133,13 @@ impl Project {
 
 fn rust(dir: &Path, cargo: &Cargo) -> Result<RustProject> {
     let project = cargo::Project::read(cargo, None, Locking { offline: true, ..Locking::default() })?;
-    let here = project.packages.iter().find(|package| package.dir() == dir);
+    // Cargo names folders without links, and the call may not.
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let dir = real(dir);
+    let here = project.packages.iter().find(|package| real(package.dir()) == dir);
+    // A library at the root of a workspace leaves the image to the members.
+    let is_root = real(&project.workspace_root) == dir;
+    let here = here.filter(|here| !here.bins.is_empty() || !is_root);
     let packages = project.packages.iter().filter(|package| here.is_none_or(|here| here.id == package.id));
     let packages: Vec<_> = packages.filter(|package| !package.bins.is_empty()).collect();
     if packages.is_empty() {
@@ -149,7 +155,7 @@ fn rust(dir: &Path, cargo: &Cargo) -> Result<RustProject> {
         _ => None,
     };
     Ok(RustProject {
-        is_virtual: here.is_none(),
+        is_workspace: here.is_none(),
         bins: packages.iter().map(names).collect(),
         default_bin,
         libraries: libraries(&project.workspace_root),

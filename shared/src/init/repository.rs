@@ -2,6 +2,10 @@
 
 use std::path::Path;
 
+use super::manifest;
+use super::project::Project;
+use crate::error::Result;
+use crate::oci::Repository;
 use crate::read;
 
 /// Hosts of sources, and of the images that belong to them.
@@ -10,7 +14,23 @@ const REGISTRIES: &[(&str, &str)] = &[("github.com", "ghcr.io"), ("gitlab.com", 
 /// The repository that belongs to the project's `origin`, in the folder that git's `.git` is in.
 pub fn repository(dir: &Path) -> Option<String> {
     let text = read::text(&dir.join(".git/config"), read::DOCUMENT).ok()?;
-    of_config(&text)
+    of_config(&text).filter(|guess| named(guess).is_ok())
+}
+
+/// The repository that the project's table has already.
+pub fn written(project: &Project) -> Option<String> {
+    let (file, path) = manifest::table_of(project);
+    let table = project.text(file)?.parse::<toml::Table>().ok()?;
+    let table = path.iter().try_fold(&table, |table, key| table.get(*key)?.as_table())?;
+    table.get("repository")?.as_str().map(str::to_owned)
+}
+
+/// The repository of a call or an answer, which may hold `{name}`.
+///
+/// # Errors
+/// Usage: nothing can be pushed to it.
+pub fn named(text: &str) -> Result<String> {
+    text.replace("{name}", "name").parse::<Repository>().map(|_| text.to_owned())
 }
 
 fn of_config(text: &str) -> Option<String> {

@@ -8,6 +8,7 @@ use crate::oci::Owner;
 use crate::plan::APP;
 
 use super::base::{self, IN_STATIC, Needs};
+use super::checked::checked;
 use super::commands;
 use super::copies::{self, Home};
 use super::dependencies::dependencies;
@@ -54,7 +55,8 @@ pub fn taken(file: &Dockerfile, project: &Project) -> Taken {
         taken: Taken::default(),
     };
     taking.all();
-    let mut taken = taking.taken;
+    let Taking { mut taken, steps, .. } = taking;
+    taken.settings = checked(taken.settings, &steps, &mut taken.remarks);
     taken.remarks.sort_by_key(|remark| remark.line);
     taken.remarks.dedup();
     surroundings::without_empty(&mut taken.settings);
@@ -497,9 +499,18 @@ impl Taking<'_> {
             linked |= self.home.as_ref().is_some_and(|home| home.is_named_in(&text));
         }
         self.taken.settings.executable = (!globs.is_empty()).then(|| globs.into_iter().collect());
-        if let Some(command) = self.home.as_ref().filter(|_| linked).and_then(Home::link) {
-            let command = config::Command::Line(command);
-            self.taken.settings.layers = Some(vec![ExtraLayer::Command { command, dir: String::new() }]);
+        let Some(home) = self.home.as_ref().filter(|_| linked) else { return };
+        match home.link() {
+            Some(command) => {
+                let command = config::Command::Line(command);
+                self.taken.settings.layers = Some(vec![ExtraLayer::Command { command, dir: String::new() }]);
+            }
+            None => self.taken.remarks.push(Remark::left(
+                self.start.line(),
+                &words.join(" "),
+                format!("a script names {}, which has signs that mean something to a shell", home.place()),
+                "name /app in the script",
+            )),
         }
     }
 
@@ -515,17 +526,17 @@ impl Taking<'_> {
             self.taken.settings.owner = Some(user);
         }
         let mut dirs: Vec<Directory> = Vec::new();
+        let mut known: BTreeSet<String> = self.taken.settings.volumes.iter().flatten().cloned().collect();
         for folder in &self.runs.folders {
             let place = self
                 .home
                 .as_ref()
                 .and_then(|home| home.moved(folder, self.project))
                 .unwrap_or_else(|| folder.clone());
-            let is_there = self.taken.settings.volumes.iter().flatten().any(|volume| *volume == place)
-                || below(&place, APP)
-                    .is_some_and(|path| self.project.has_folder(path) && self.home.is_some());
+            let is_there =
+                below(&place, APP).is_some_and(|path| self.project.has_folder(path) && self.home.is_some());
             let holds_project = below(&home, folder).is_some();
-            if holds_project || is_there || is_of_build(folder) || dirs.iter().any(|dir| dir.path == place) {
+            if holds_project || is_there || is_of_build(folder) || !known.insert(place.clone()) {
                 continue;
             }
             dirs.push(Directory { path: place, mode: None, owner: Some(user) });

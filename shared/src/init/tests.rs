@@ -8,7 +8,7 @@ use super::project::{Kind, Project, PythonProject, RustProject};
 use super::remark::Remark;
 use super::table::table;
 use super::taken::{Taken, taken};
-use super::{Draft, Wishes, Workflow};
+use super::{Draft, Wishes, Workflow, named};
 use crate::cargo::{Cargo, Variables};
 use crate::config::{Language, Origin, Partial, from_toml};
 use crate::dockerfile::Dockerfile;
@@ -449,6 +449,7 @@ fn a_project_of_requirements_gets_a_pyproject_and_nothing_is_replaced() {
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).expect("text");
     assert_eq!(read("requirements.in"), "flask\n");
     assert!(read(".github/workflows/image.yml").contains("containerize/containerize@v1.2.3"));
+    fs::write(folder.path().join("requirements.in"), "other\n").expect("written");
     let again = written("pyproject.toml", "[tool.x]\n", &project, &Partial::default(), &wishes);
     assert_eq!(again, Err("requirements.in is already there".into()));
     fs::write(folder.path().join(".gitlab-ci.yml"), "other: {}\n").expect("written");
@@ -470,4 +471,167 @@ fn large_folders_without_programs_stay_out() {
     written("pyproject.toml", "", &project, &Partial::default(), &Wishes::default()).expect("written");
     let text = fs::read_to_string(Path::new(&project.dir).join(".containerignore")).expect("text");
     assert!(text.ends_with("\n# 30 MiB\nmodels\n"), "{text}");
+}
+
+/// The remarks as pairs of what is shown and why.
+fn whys(found: &Taken) -> Vec<(usize, &str, &str)> {
+    found.remarks.iter().map(|remark| (remark.line, remark.text.as_str(), remark.why.as_str())).collect()
+}
+
+#[test]
+fn secrets_stay_out_of_what_is_written() {
+    let (_folder, project) = python(FASTAPI);
+    let found = from(
+        "FROM python:3.13-slim\nARG DB_PASSWORD=hunter1\nWORKDIR /a\nCOPY . .\nUSER 1:1\nENV A=b API_TOKEN=hunter2\nENV URL=postgres://u:hunter3@h/d B=$DB_PASSWORD\n\
+         RUN pip install git+https://tok:hunter4hunter4@github.com/y/z\nENV EMPTY_TOKEN=\"\"\nCMD DEPLOY_KEY=a API_KEY=hunter5 python app/main.py",
+        &project,
+    );
+    let keys = keys(&found).join("\n") + found.requirements.as_deref().unwrap_or_default();
+    assert!(!keys.contains("hunter"), "{keys}");
+    assert!(keys.contains("env = { A = \"b\", DEPLOY_KEY = \"a\", EMPTY_TOKEN = \"\" }"), "{keys}");
+    let shown = format!("{:?}", found.remarks);
+    assert!(!shown.contains("hunter"), "{shown}");
+    let secret = "the value is a secret, which everybody could read in the image";
+    let expected = [
+        (6, "env API_TOKEN", secret),
+        (7, "env B", secret),
+        (7, "env URL", secret),
+        (8, "pip install git+https://github.com/y/z", "it holds a login, which stays out of files"),
+        (10, "env API_KEY", secret),
+    ];
+    assert_eq!(whys(&found), expected);
+}
+
+#[test]
+fn values_that_a_build_would_refuse_are_listed() {
+    let (_folder, project) = python(FASTAPI);
+    let found = from(
+        "FROM python:3.13-slim\nWORKDIR /a\nCOPY . .\nENV \"A B\"=c GOOD=1\nSTOPSIGNAL bogus\nUSER 99999999999\n\
+         HEALTHCHECK --interval=abc CMD true\nRUN apt-get install -y curl Wrong_Name\n\
+         RUN [\"pip\", \"install\", \"x\\n--index-url http://evil/\"]\nCMD [\"a\"]",
+        &project,
+    );
+    assert_eq!(
+        keys(&found),
+        [
+            "base = \"python:3.13-slim\"",
+            "debian = [\"curl\"]",
+            "env = { GOOD = \"1\" }",
+            "entrypoint = [\"a\"]"
+        ]
+    );
+    assert_eq!(lines(&found.remarks), [4, 5, 6, 7, 8, 9].map(|line| (line, true)), "{:#?}", found.remarks);
+    assert_eq!(found.remarks[2].why, "\"99999999999\" is neither an id nor a name");
+    assert_eq!(found.requirements, None);
+}
+
+#[test]
+fn a_folder_that_a_shell_would_read_gets_no_link() {
+    let (_folder, project) = python(&[("requirements.txt", ""), ("run.sh", "cd /code;touch x;y\n")]);
+    let found = from(
+        "FROM python:3.13-slim\nWORKDIR \"/code;touch x;y\"\nCOPY . .\nUSER 1:1\nENTRYPOINT [\"./run.sh\"]",
+        &project,
+    );
+    assert_eq!(found.settings.layers, None);
+    assert_eq!(lines(&found.remarks), [(5, true)]);
+}
+
+#[test]
+fn a_repository_is_checked_and_may_have_a_placeholder() {
+    assert_eq!(named("ghcr.io/you/{name}").expect("right"), "ghcr.io/you/{name}");
+    for wrong in ["ghcr.io/You/App", "ghcr.io/you/app:tag", "ghcr.io/you/_site", ""] {
+        assert!(named(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn what_surrounds_a_replaced_table_stays() {
+    let (_folder, project) = rust(&[], &[("web", &["web"])]);
+    let force = Wishes { force: true, ..Wishes::default() };
+    let text = "[package]\r\nname = 'x'\r\n\r\n[package.metadata.containerize]\r\n# gone\r\nports = [1]\r\n\r\n# Of the lints.\r\n[lints]\r\n";
+    let expected = "[package]\r\nname = 'x'\r\n\r\n# Of the lints.\r\n[lints]\r\n\r\n[package.metadata.containerize]\r\n";
+    let after = written("Cargo.toml", text, &project, &Partial::default(), &force).expect("written");
+    assert!(after.starts_with(expected), "{after:?}");
+    let repository = "[package]\nname = 'x'\n[package.metadata.containerize]\nrepository = 'ghcr.io/a/b'\n";
+    fs::write(project.dir.join("Cargo.toml"), repository).expect("written");
+    assert_eq!(super::written(&project).as_deref(), Some("ghcr.io/a/b"));
+}
+
+#[test]
+fn a_second_call_meets_what_the_first_one_wrote() {
+    let (folder, project) = python(&[("requirements.txt", "")]);
+    let text = "FROM python:3.13-slim\nWORKDIR /a\nCOPY . .\nRUN pip install flask\nUSER 1:1\nCMD [\"x\"]";
+    let first = from(text, &project);
+    fs::write(folder.path().join("requirements.in"), first.requirements.as_deref().expect("a text"))
+        .expect("written");
+    let second = from(text, &project);
+    assert_eq!((&second.requirements, &second.remarks), (&first.requirements, &first.remarks));
+    let wishes = Wishes { requirements: second.requirements.as_deref(), ..Wishes::default() };
+    assert!(written("pyproject.toml", "", &project, &Partial::default(), &wishes).is_ok());
+}
+
+#[cfg(unix)]
+#[test]
+fn links_lead_nothing_out_of_the_project() {
+    use std::os::unix::fs::symlink;
+    let outside = tempfile::tempdir().expect("a folder");
+    let (folder, project) = python(FASTAPI);
+    symlink(outside.path().join("missing"), folder.path().join("requirements.in")).expect("a link");
+    let wishes = Wishes { requirements: Some("flask\n"), ..Wishes::default() };
+    let refused = written("pyproject.toml", "", &project, &Partial::default(), &wishes);
+    assert_eq!(refused, Err("requirements.in is already there".into()), "a link that leads nowhere is there");
+    symlink(outside.path(), folder.path().join(".github")).expect("a link");
+    fs::remove_file(folder.path().join("requirements.in")).expect("removed");
+    let wishes = Wishes { workflow: Some(Workflow::Github), ..wishes };
+    let refused = written("pyproject.toml", "", &project, &Partial::default(), &wishes);
+    let sentence = ".github/workflows/image.yml is behind a link that leads out of the project";
+    assert_eq!(refused, Err(sentence.into()));
+    assert!(fs::read_dir(outside.path()).expect("a folder").next().is_none());
+    assert!(!folder.path().join("requirements.in").exists(), "nothing was written before");
+}
+
+#[test]
+fn many_names_take_no_square() {
+    let (_folder, project) = python(FASTAPI);
+    let begun = std::time::Instant::now();
+    let names = |text: &str| (0..50_000).map(|at| format!(" {text}{at}")).collect::<String>();
+    let copies: String = (0..2_000).map(|at| format!("cp app /z{at}/;")).collect();
+    let found = from(
+        &format!(
+            "FROM python:3.13-slim\nCOPY app /app\nRUN mkdir{}\nRUN apt-get install{}\nRUN {copies}\nUSER 1:1",
+            names("/x/y"),
+            names("p")
+        ),
+        &project,
+    );
+    assert_eq!(found.settings.debian.map(|debian| debian.packages.len()), Some(50_000));
+    assert_eq!(found.settings.dirs.map(|dirs| dirs.len()), Some(10_000));
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_folder_of_the_system_is_not_the_project_s() {
+    let (_folder, project) = python(&[("requirements.txt", ""), ("app.conf", ""), ("x.tar.gz", "")]);
+    let found = from(
+        "FROM python:3.13-slim\nWORKDIR /srv\nCOPY app.conf /etc/app.conf\nADD x.tar.gz /opt/x\nUSER 1:1\nCMD [\"x\"]",
+        &project,
+    );
+    let files = "files = [{ from = \"app.conf\", to = \"/etc/app.conf\" }]";
+    assert!(keys(&found).contains(&files.to_owned()), "{:#?}", keys(&found));
+    assert_eq!(lines(&found.remarks), [(4, true)], "the archive would be unpacked");
+}
+
+#[test]
+fn a_name_that_ends_in_rust_s_is_no_toolchain() {
+    let (_folder, project) = rust(&[], &[("web", &["web"])]);
+    let base = |image: &str| from(&format!("FROM {image}\nUSER 1:1\nCMD [\"web\"]"), &project).settings.base;
+    assert!(base("reg.example/trusted/base:1").is_some());
+    for image in [
+        "rust:1.90",
+        "lukemathwalker/cargo-chef:latest",
+        "clux/muslrust",
+        "docker.io/messense/rust-musl-cross",
+    ] {
+        assert_eq!(base(image), None, "{image}");
+    }
 }
