@@ -40,8 +40,15 @@ impl Wheel {
     /// With one more file, or another text for one.
     #[must_use]
     pub fn file(mut self, path: &str, text: impl AsRef<[u8]>) -> Self {
-        self.files.retain(|(name, _)| name != path);
+        self = self.without(path);
         self.files.push((path.into(), text.as_ref().to_vec()));
+        self
+    }
+
+    /// Without a file.
+    #[must_use]
+    pub fn without(mut self, path: &str) -> Self {
+        self.files.retain(|(name, _)| name != path);
         self
     }
 

@@ -177,8 +177,9 @@ fn smaller(text: &mut String, savings: &[Saving], verbose: bool) {
 fn how_to_trim(savings: &[Saving]) -> Option<String> {
     let sorts: Vec<String> =
         savings.iter().filter_map(|saving| saving.trim).map(|sort| format!("\"{sort}\"")).collect();
-    (!sorts.is_empty())
-        .then(|| format!("trim = [{}] leaves out of Python packages what no code imports", sorts.join(", ")))
+    (!sorts.is_empty()).then(|| {
+        format!("trim = [{}] can leave out of Python packages what no code imports", sorts.join(", "))
+    })
 }
 
 fn attached(text: &mut String, things: &[AttachedThing], speech: &Speech) {

@@ -87,7 +87,7 @@ tables! {
     /// What wheels say of themselves, by their digests.
     Papers = "papers-v1", "metadata of wheels";
     /// Which tests wheels have and use, by their digests.
-    WheelTests = "wheel-tests-v1", "tests in wheels";
+    WheelTests = "wheel-tests-v2", "tests in wheels";
     /// Those whose papers are known.
     WheelSizes = "wheel-sizes", "sizes of wheels";
     /// What sets of wheels lack.

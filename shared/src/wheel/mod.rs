@@ -33,7 +33,7 @@ pub use entry_points::Script;
 pub use filename::version_of;
 pub use install::{Vouched, install};
 pub use papers::Papers;
-pub use trim::{TRIM_RULES, Tests, Used};
+pub use trim::{MOST_MODULE, TRIM_RULES, Tests, Used};
 pub use venv::Venv;
 
 use crate::layer::ZipMethod;

@@ -2,7 +2,7 @@ use containerize_tests::layout::Image;
 use containerize_tests::program::Project;
 use containerize_tests::python::Wheel;
 
-use super::{BESIDE, MAIN, call, files, image, project};
+use super::{BESIDE, MAIN, TABLE, call, files, image, project};
 
 const SITE: &str = "app/.venv/lib/python3.13/site-packages";
 const ALL: &str = "tests,typing,headers,static-libs";
@@ -71,9 +71,60 @@ fn what_is_named_is_left_out_and_record_says_so() {
 
 #[test]
 fn a_distribution_can_stay_whole() {
-    let project = with(&[("maths", maths())]);
+    let other = Wheel::new("other", "1.0").file("other/core.pyi", "");
+    let project = with(&[("maths", maths()), ("other", other)]);
     let whole = image(&project, &[]);
-    assert_eq!(image(&project, &["--trim", ALL, "--trim", "!Maths"]).digest, whole.digest);
+    let trimmed = image(&project, &["--trim", ALL, "--trim", "!Maths"]);
+    assert_eq!(of_maths(&trimmed), of_maths(&whole));
+    let stub = format!("{SITE}/other/core.pyi");
+    assert!(files(&whole).contains(&stub.as_str()));
+    assert!(!files(&trimmed).contains(&stub.as_str()), "of others it is left out");
+}
+
+/// Whether the tests of `maths` are in an image without tests, with some files of the project and a table.
+fn tests_stay(wheels: &[(&str, Wheel)], more: &[(&str, &str)], flags: &[&str]) -> bool {
+    let project = with(wheels);
+    project.write(more);
+    let trimmed = image(&project, &[&["--trim", "tests", "--check", "warn"], flags].concat());
+    of_maths(&trimmed).contains(&"tests/helper.py".to_owned())
+}
+
+#[test]
+fn what_tests_that_stay_import_stays_too() {
+    let wheels = || vec![("maths", maths().file("maths/conftest.py", ""))];
+    let include = ["--include", "**"];
+    let import = "from maths.tests import helper\n";
+    assert!(!tests_stay(&wheels(), &[("shop/__init__.py", "")], &include));
+    let own = [("shop/__init__.py", ""), ("shop/tests/__init__.py", ""), ("shop/tests/a.py", import)];
+    assert!(tests_stay(&wheels(), &own, &include), "of the project");
+    let part = [("src/shop/__init__.py", ""), ("src/maths/plugin.py", "from .tests import helper\n")];
+    assert!(tests_stay(&wheels(), &part, &include), "below src");
+    let other =
+        || Wheel::new("other", "1.0").file("other/tests/__init__.py", "").file("other/tests/t.py", import);
+    let both = || wheels().into_iter().chain([("other", other())]).collect::<Vec<_>>();
+    assert!(!tests_stay(&both(), &[], &[]), "both lose theirs");
+    assert!(tests_stay(&both(), &[], &["--trim", "!other"]), "of a distribution that stays whole");
+}
+
+#[test]
+fn what_starts_a_program_keeps_its_tests() {
+    let wheels = |script: &str| vec![("maths", maths().file("maths-1.0.data/scripts/self-test", script))];
+    let script = "#!/bin/sh\nexec python -c 'from maths.tests import helper'\n";
+    assert!(tests_stay(&wheels(script), &[], &[]), "a script of a wheel");
+    assert!(!tests_stay(&wheels(&script.replace("#!", "# ")), &[], &[]), "no script");
+    let scripts = format!("{TABLE}[project.scripts]\nself-test = \"maths.tests.helper:main\"\n");
+    assert!(tests_stay(&wheels(""), &[("pyproject.toml", &scripts)], &["--install", "source"]));
+    let entrypoint =
+        format!("{TABLE}[tool.containerize]\nentrypoint = [\"python\", \"-m\", \"maths.tests.helper\"]\n");
+    assert!(tests_stay(&wheels(""), &[("pyproject.toml", &entrypoint)], &[]));
+    assert!(tests_stay(&wheels(""), &[], &["--env", "SETTINGS=maths.tests.helper"]));
+}
+
+#[test]
+fn a_distribution_of_nothing_but_tests_stays() {
+    let only = Wheel::new("only", "1.0").without("only/__init__.py").file("only/tests/a.py", "");
+    let trimmed = image(&with(&[("only", only)]), &["--trim", "tests"]);
+    assert!(files(&trimmed).contains(&format!("{SITE}/only/tests/a.py").as_str()));
 }
 
 #[test]
@@ -100,10 +151,10 @@ fn tests_that_other_code_imports_stay_and_that_is_said() {
             vec![("maths", maths()), ("other", other)],
             MAIN,
             &["tests/"][..],
-            "imported: maths.tests by other/__init__.py",
+            "names them: maths.tests by other/__init__.py",
         ),
-        (vec![("maths", maths())], own.as_str(), &["part/tests/"], "imported: maths.part.tests by main.py"),
-        (vec![("maths", of_itself)], MAIN, &["tests/"], "imported: maths.tests by maths/__init__.py"),
+        (vec![("maths", maths())], own.as_str(), &["part/tests/"], "names them: maths.part.tests by main.py"),
+        (vec![("maths", of_itself)], MAIN, &["tests/"], "names them: maths.tests by maths/__init__.py"),
         (
             vec![("maths", of_tests)],
             MAIN,
@@ -148,7 +199,7 @@ fn inspect_says_what_would_be_left_out() {
     let project = with(&[("maths", maths().file("maths/core.pyi", "def f() -> int: ...\n"))]);
     image(&project, &[]);
     let shown = project.call(["inspect", "oci:out"]).succeed().stdout().to_owned();
-    assert!(shown.contains("trim = [\"tests\", \"typing\"] leaves out of Python packages"), "{shown}");
+    assert!(shown.contains("trim = [\"tests\", \"typing\"] can leave out of Python packages"), "{shown}");
     image(&project, &["--trim", ALL]);
     let shown = project.call(["inspect", "oci:out"]).succeed().stdout().to_owned();
     assert!(!shown.contains("trim ="), "{shown}");

@@ -23,8 +23,17 @@ pub fn tests_used(path: &str, text: &str) -> BTreeSet<String> {
         rest = behind;
         match first {
             Token::Word("from") => {
-                let [Token::Word(module), Token::Word("import"), names @ ..] = rest else { continue };
-                add(module);
+                let (module, names) = match rest {
+                    [Token::Word(module), Token::Word("import"), names @ ..] => ((*module).to_owned(), names),
+                    // Blanks may follow the dots.
+                    [Token::Word(dots), Token::Word(module), Token::Word("import"), names @ ..]
+                        if dots.ends_with('.') =>
+                    {
+                        (format!("{dots}{module}"), names)
+                    }
+                    _ => continue,
+                };
+                add(&module);
                 let from = |name: &str| match module.ends_with('.') {
                     true => format!("{module}{name}"),
                     false => format!("{module}.{name}"),
@@ -163,6 +172,7 @@ mod tests {
             ("from . import tests", "a.b.tests"),
             ("from .. import z, tests as t", "a.tests"),
             ("from ..tests.d import z", "a.tests"),
+            ("from .. tests.d import z", "a.tests"),
             ("def f():\n    from .tests import run", "a.b.tests"),
             ("try: import x.tests\nexcept ImportError: pass", "x.tests"),
             ("if y: from tests import z; import x.test", "tests x.test"),

@@ -200,11 +200,13 @@ impl<'a> EnvironmentMaker<'a, '_> {
         ))
     }
 
-    /// Which tests the project's own code uses.
+    /// Which tests the project's own code uses, and what starts it.
     fn own_tests(&self, own: &[ReadyWheel], install: Install) -> Result<Vec<Tests>> {
-        let mut tests = own.iter().map(|ready| ready.open()?.tests()).collect::<Result<Vec<_>>>()?;
+        let of = |ready: &ReadyWheel| Ok(ready.open()?.tests()?.whole());
+        let mut tests = own.iter().map(of).collect::<Result<Vec<_>>>()?;
+        tests.push(trim::of_command(self.settings));
         if install == Install::Source {
-            tests.push(trim::of_source(&*self.draft.source(self.settings)?)?);
+            tests.push(trim::of_source(&self.draft.project, &*self.draft.source(self.settings)?)?);
         }
         Ok(tests)
     }

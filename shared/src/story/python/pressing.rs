@@ -194,7 +194,9 @@ impl Pressing<'_> {
         // With a second thread a layer is examined as it is made, and need not be read again.
         let jobs = self.workshop.jobs().clamp(1, 2);
         let mut layer = table.layers.make(&[&wheel], Press { jobs, ..self.workshop.press() })?;
-        if let Some(uploads) = table.uploads.as_ref().filter(|_| layer.fresh) {
+        // Another wheel may use its tests, and then this layer is not wanted.
+        let is_certain = !wheel.leaves_tests() || !wheel.tests(self.workshop.store)?.has_any();
+        if let Some(uploads) = table.uploads.as_ref().filter(|_| layer.fresh && is_certain) {
             runtime.block_on(async {
                 tokio::select! {
                     given = self.workshop.permission.given() => given,

@@ -90,7 +90,7 @@ async fn plan_image(
     attested::check(draft, image, &environments)?;
     let names: BTreeSet<Name> =
         environments.iter().flatten().map(|chosen| chosen.package.name.clone()).collect();
-    trimmed::unknown(&settings.python.trim, &names)?.into_iter().for_each(|note| events.note(note));
+    trimmed::in_vain(&settings.python.trim, &names)?.into_iter().for_each(|words| events.warn(words));
     let (install, found) = start::find(draft, image, install, &names, has_shell, events)?;
     static_files::uncollected(draft, settings, &names)?.into_iter().for_each(|note| events.note(note));
     let application = Application {

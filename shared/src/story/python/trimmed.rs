@@ -49,22 +49,32 @@ impl Trimmed {
     }
 }
 
-/// What is said of distributions that are to stay whole where none of them is among `installed`.
+/// What is said of rules that change nothing: distributions that are to stay whole where none of them is among
+/// `installed`, or where nothing is left out.
 ///
 /// # Errors
 /// Usage: a rule names what cannot be a distribution.
-pub(super) fn unknown(rules: &[TrimRule], installed: &BTreeSet<Name>) -> Result<Option<String>> {
+pub(super) fn in_vain(rules: &[TrimRule], installed: &BTreeSet<Name>) -> Result<Option<String>> {
     let mut unknown = Vec::new();
     for rule in rules {
         if let TrimRule::Whole(name) = rule
             && !installed.contains(&name.parse()?)
         {
-            unknown.push(name.as_str());
+            unknown.push(format!("!{name}"));
         }
     }
-    let unknown = unknown.join(", ");
-    Ok((!unknown.is_empty())
-        .then(|| format!("trim is to leave {unknown} as it is, but the image has no such distribution")))
+    let leaves_something = rules.iter().any(|rule| matches!(rule, TrimRule::Out(_)));
+    Ok(match unknown.as_slice() {
+        _ if !rules.is_empty() && !leaves_something => Some(
+            "`trim` leaves nothing out, since it lists only distributions that stay as they are; add what to leave out of the others, such as \"tests\"".to_owned(),
+        ),
+        [] => None,
+        [one] => Some(format!("`trim` lists {one}, but the image has no distribution of this name")),
+        [first @ .., last] => Some(format!(
+            "`trim` lists {} and {last}, but the image has no distributions of these names",
+            first.join(", ")
+        )),
+    })
 }
 
 #[cfg(test)]
@@ -72,13 +82,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_of_nothing_that_is_installed_is_said() {
-        let rules = ["tests", "!torch", "!Torhc"].map(|rule| rule.parse().expect("a rule"));
+    fn rules_that_change_nothing_are_said() {
+        let rules = ["tests", "!torch", "!Torhc", "!numppy"].map(|rule| rule.parse().expect("a rule"));
         let installed = ["torch"].map(|name| name.parse().expect("a name")).into();
-        let said = unknown(&rules, &installed).expect("names");
-        assert!(said.is_some_and(|text| text.starts_with("trim is to leave Torhc as it is, but")));
-        assert_eq!(unknown(&rules[..2], &installed).expect("names"), None);
-        assert!(unknown(&["!a b".parse().expect("a rule")], &installed).is_err());
+        let said = |rules: &[TrimRule]| in_vain(rules, &installed).expect("names").unwrap_or_default();
+        assert!(
+            said(&rules)
+                .starts_with("`trim` lists !Torhc and !numppy, but the image has no distributions of")
+        );
+        assert!(said(&rules[..3]).starts_with("`trim` lists !Torhc, but the image has no distribution of"));
+        assert_eq!(said(&rules[..2]), "");
+        assert_eq!(said(&[]), "");
+        assert!(said(&rules[1..2]).starts_with("`trim` leaves nothing out"));
+        assert!(in_vain(&["!a b".parse().expect("a rule")], &installed).is_err());
     }
 
     #[test]
