@@ -509,7 +509,7 @@ impl Taking<'_> {
                 self.start.line(),
                 &words.join(" "),
                 format!("a script names {}, which has signs that mean something to a shell", home.place()),
-                "name /app in the script",
+                "use /app in the script",
             )),
         }
     }
