@@ -94,9 +94,9 @@ fn files_are_copied_from_the_project_stages_and_images() {
         .into_iter()
         .filter_map(|what| if let What::Copy(copied) = what { Some(copied) } else { None })
         .collect();
-    let froms: Vec<&From> = copied.iter().map(|copied| &copied.from).collect();
+    let bases: Vec<&From> = copied.iter().map(|copied| &copied.from).collect();
     let image = From::Image("ghcr.io/uv:1".into());
-    assert_eq!(froms, [&From::Context, &From::Stage(0), &From::Stage(0), &image, &From::Context]);
+    assert_eq!(bases, [&From::Context, &From::Stage(0), &From::Stage(0), &image, &From::Context]);
     assert_eq!(copied[0].owner.as_deref(), Some("1:1"));
     assert_eq!((copied[0].sources.join(" "), copied[0].to.as_str()), ("a b".into(), "/app/"));
     assert_eq!((copied[3].sources.join(" "), copied[3].to.as_str()), ("/u v".into(), "/bin/"));
