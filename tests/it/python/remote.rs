@@ -259,7 +259,7 @@ fn who_signs_believes_only_what_the_same_signer_has_written() {
 
     // A layer with other content stands in for that of the known wheel.
     lock(&project, &greeting().file("greeting/evil.py", "import os\n"));
-    let evil = push(&project, &registry, "evil", &[]).succeed();
+    push(&project, &registry, "evil", &[]).succeed();
     let mut poisoned = pages(&registry, TAG);
     let entries = poisoned[0]["entries"].as_array().expect("entries").clone();
     let keyed: Vec<&Value> = entries.iter().filter(|entry| entry["table"] == "keyed-layers").collect();
@@ -287,7 +287,6 @@ fn who_signs_believes_only_what_the_same_signer_has_written() {
             &[],
         )
         .succeed();
-        assert_ne!(digest(&unsigned), digest(&evil));
         if digest(&unsigned) != digest(&first) {
             // Who does not sign trusts whoever may write there. A signer does not, whichever tag holds it.
             put(&registry, TAG, &poisoned);
