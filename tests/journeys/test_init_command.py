@@ -14,8 +14,6 @@ from harness import AMD64, REPOSITORY, Podman, Program, lab_image, merged, need_
 from python_projects import USAGE, copied, served
 
 SLIM = "python:3.13-slim-bookworm"
-#: As the lab has it.
-BASE = ["--base", lab_image(SLIM)]
 TALKS = 'fn main() {\n    println!("{}", std::env::args().skip(1).collect::<Vec<_>>().join(" "));\n}\n'
 FROM_CARGO = """
 FROM rust:1.90 AS build
@@ -143,7 +141,7 @@ def test_the_image_of_a_python_dockerfile_answers(
     text = (project / "pyproject.toml").read_text()
     assert 'GREETING = "hi"' in text and "PATH" not in text and "uv run" not in text
     name = registry("anonymous").name("init-fastapi")
-    program("--push", "--repository", name, "-t", "1", *BASE, cwd=project)
+    program("--push", "--repository", name, "-t", "1", "--base", lab_image(SLIM), cwd=project)
     with served(podman, podman.pull(f"{name}:1"), name="init-fastapi") as service:
         assert '"hello":"world"' in service.get("/")
 
@@ -155,7 +153,7 @@ def test_a_uv_workspace_is_built_from_its_root(program: Program, tmp_path: Path)
     program("init", "--yes", "--repository", "ghcr.io/you", cwd=project)
     after = manifest.read_text()
     assert after == before + '\n[tool.containerize]\nrepository = "ghcr.io/you"\n'
-    assert "ghcr.io/you" in program("--dry-run", *BASE, cwd=project).out
+    assert "ghcr.io/you" in program("--dry-run", "--base", lab_image(SLIM), cwd=project).out
 
 
 def test_the_documented_dockerfile_gives_the_documented_table(program: Program, tmp_path: Path) -> None:
