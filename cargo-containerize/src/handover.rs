@@ -1,6 +1,15 @@
 //! Another program in the place of this one: signals, the terminal and the exit code are its own.
 
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
+
+use containerize_core::system::programs;
+
+/// Where the program of this name is on the search path.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    programs::find(program, programs::folders(&path))
+}
 
 /// Runs the program. On Unix it does not come back.
 ///

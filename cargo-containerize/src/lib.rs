@@ -36,8 +36,8 @@ use containerize_core::{Error, Kind, config, interrupt, redact};
 
 use cli::{
     ApplyArgs, AttestArgs, BuildArgs, CacheArgs, CacheVerb, CheckArgs, CheckFormat, Cli, Color, DeleteArgs,
-    DiffArgs, DiffFormat, FileArgs, IndexArgs, InitArgs, InspectArgs, PrintFormat, RebaseArgs, ResolveArgs,
-    RunArgs, SchemaOf, ShowArgs, Verb, VerifyArgs,
+    DiffArgs, DiffFormat, IndexArgs, InitArgs, InspectArgs, PrintFormat, RebaseArgs, ResolveArgs, RunArgs,
+    SchemaOf, ShowArgs, Verb, VerifyArgs,
 };
 use front_end::FrontEnd;
 use progress::{Screen, Volume};
@@ -186,8 +186,8 @@ fn run_container(arguments: &RunArgs, front_end: &FrontEnd) -> ExitCode {
     }
 }
 
-fn run_resolve(ResolveArgs { deployment, build }: ResolveArgs, front_end: &FrontEnd) -> ExitCode {
-    match resolved(&deployment, build, front_end) {
+fn run_resolve(arguments: ResolveArgs, front_end: &FrontEnd) -> ExitCode {
+    match resolved(arguments, front_end) {
         // Logins in it are the caller's own.
         Ok(Some(files)) => write(std::io::stdout(), &files),
         other => finish(other, false, front_end),
@@ -195,12 +195,12 @@ fn run_resolve(ResolveArgs { deployment, build }: ResolveArgs, front_end: &Front
 }
 
 fn run_apply(arguments: ApplyArgs, front_end: &FrontEnd) -> ExitCode {
-    let ApplyArgs { kubectl, deployment, build } = arguments;
+    let ApplyArgs { kubectl, resolve } = arguments;
     let kubectl = match Kubectl::to("apply", &kubectl) {
         Ok(kubectl) => kubectl,
         Err(error) => return finish(Err(error.into()), false, front_end),
     };
-    match resolved(&deployment, build, front_end) {
+    match resolved(resolve, front_end) {
         Ok(Some(files)) => {
             kubectl.run(&files).unwrap_or_else(|error| finish(Err(error.into()), false, front_end))
         }
@@ -215,9 +215,12 @@ fn run_delete(DeleteArgs { kubectl, deployment }: &DeleteArgs, front_end: &Front
 }
 
 /// Files with the digests of what was pushed for them; `None` where the work was interrupted.
-fn resolved(deployment: &FileArgs, build: BuildArgs, front_end: &FrontEnd) -> anyhow::Result<Option<String>> {
+fn resolved(
+    ResolveArgs { deployment, build }: ResolveArgs,
+    front_end: &FrontEnd,
+) -> anyhow::Result<Option<String>> {
     let (events, screen) = start_events(&build.say.show, front_end);
-    let result = in_runtime(resolve::run(deployment, build, front_end, &events));
+    let result = in_runtime(resolve::run(&deployment, build, front_end, &events));
     screen.flush();
     result
 }
@@ -243,16 +246,7 @@ fn run_check(arguments: &CheckArgs, front_end: &FrontEnd) -> ExitCode {
     let (events, screen) = start_events(&arguments.show, front_end);
     let result = in_runtime(check::run(arguments, &front_end.speech(), &events));
     screen.flush();
-    match result {
-        Ok(Some(verdict)) if !verdict.is_good => {
-            print(&verdict.text);
-            ExitCode::from(1)
-        }
-        result => {
-            let text = result.map(|verdict| verdict.map(|verdict| verdict.text));
-            finish(text, arguments.format == CheckFormat::Json, front_end)
-        }
-    }
+    tell(result, Kind::Build, arguments.format == CheckFormat::Json, front_end)
 }
 
 fn run_inspect(arguments: &InspectArgs, front_end: &FrontEnd) -> ExitCode {
@@ -266,29 +260,29 @@ fn run_diff(arguments: &DiffArgs, front_end: &FrontEnd) -> ExitCode {
     let (events, screen) = start_events(&arguments.show, front_end);
     let result = in_runtime(diff::run(arguments, front_end, &events));
     screen.flush();
-    tell(result, arguments.format == DiffFormat::Json, front_end)
+    tell(result, Kind::Integrity, arguments.format == DiffFormat::Json, front_end)
 }
 
 fn run_verify(arguments: &VerifyArgs, front_end: &FrontEnd) -> ExitCode {
     let (events, screen) = start_events(&arguments.say.show, front_end);
     let result = in_runtime(verify::run(arguments, &events));
     screen.flush();
-    tell(result, arguments.say.format == PrintFormat::Json, front_end)
+    tell(result, Kind::Integrity, arguments.say.format == PrintFormat::Json, front_end)
 }
 
 fn run_rebase(arguments: &RebaseArgs, front_end: &FrontEnd) -> ExitCode {
     let (events, screen) = start_events(&arguments.say.show, front_end);
     let result = in_runtime(rebase::run(arguments, &events));
     screen.flush();
-    tell(result, arguments.say.format == PrintFormat::Json, front_end)
+    tell(result, Kind::Integrity, arguments.say.format == PrintFormat::Json, front_end)
 }
 
-/// Prints a verdict, and ends with it.
-fn tell(result: anyhow::Result<Option<Verdict>>, json: bool, front_end: &FrontEnd) -> ExitCode {
+/// Prints a verdict, and ends with it: as after a failure of this kind, if it is a bad one.
+fn tell(result: anyhow::Result<Option<Verdict>>, bad: Kind, json: bool, front_end: &FrontEnd) -> ExitCode {
     match result {
         Ok(Some(verdict)) if !verdict.is_good => {
             print(&verdict.text);
-            ExitCode::from(Kind::Integrity.exit_code())
+            ExitCode::from(bad.exit_code())
         }
         result => {
             let text = result.map(|verdict| verdict.map(|verdict| verdict.text));

@@ -7,7 +7,6 @@ use std::process::{Command, ExitCode};
 use containerize_core::oci::Platform;
 use containerize_core::sink::{Daemon, Local};
 use containerize_core::story::{Loaded, Outcome, Request};
-use containerize_core::system::programs;
 use containerize_core::{Error, Result};
 
 use crate::cli::{BuildArgs, PrintFormat, RunArgs};
@@ -27,7 +26,7 @@ pub(crate) fn request(arguments: &RunArgs, front_end: &FrontEnd) -> Result<Reque
     }
     let mut request = request::from_arguments(&arguments.build, front_end)?;
     request.load = match request.load.as_slice() {
-        [] => vec![Local::Engine(engine(is_on_path)?)],
+        [] => vec![Local::Engine(engine(|program| handover::find(program).is_some())?)],
         [Local::Engine(_)] => request.load,
         [cluster @ Local::Cluster(_)] => {
             return Err(Error::usage(format!(
@@ -49,11 +48,6 @@ pub(crate) fn request(arguments: &RunArgs, front_end: &FrontEnd) -> Result<Reque
         request.flags.platforms = request.flags.platforms.or(here);
     }
     Ok(request)
-}
-
-fn is_on_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    programs::find(program, programs::folders(&path)).is_some()
 }
 
 /// The engine that is there.

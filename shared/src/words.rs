@@ -50,7 +50,7 @@ pub fn quoted(word: &str) -> Cow<'_, str> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "%+,-./:=@_".contains(c);
     match !word.is_empty() && word.chars().all(is_plain) {
         true => word.into(),
-        false => format!("'{}'", word.replace('\'', "'\\''")).into(),
+        false => shlex::try_quote(word).unwrap_or(Cow::Borrowed(word)),
     }
 }
 

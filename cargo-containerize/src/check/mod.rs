@@ -13,14 +13,9 @@ use serde_json::json;
 use crate::cli::{CheckArgs, CheckFormat};
 use crate::front_end::Speech;
 use crate::request;
+use crate::verify::Verdict;
 
-/// What is to be printed, and whether the image has errors.
-pub(crate) struct Verdict {
-    pub(crate) text: String,
-    pub(crate) is_good: bool,
-}
-
-/// Examines the image that the call names.
+/// Examines the image that the call names; an image with errors is no good one.
 ///
 /// # Errors
 /// When it cannot be had.

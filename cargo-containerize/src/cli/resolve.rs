@@ -35,9 +35,7 @@ pub(crate) struct ApplyArgs {
     #[arg(last = true, value_name = "ARGUMENTS")]
     pub(crate) kubectl: Vec<OsString>,
     #[command(flatten)]
-    pub(crate) deployment: FileArgs,
-    #[command(flatten)]
-    pub(crate) build: BuildArgs,
+    pub(crate) resolve: ResolveArgs,
 }
 
 /// What is deleted, and what kubectl is told.

@@ -26,7 +26,7 @@ pub(super) fn repository(given: Option<&str>, guess: Option<&str>) -> Result<Opt
 /// The binary, if there are several.
 ///
 /// # Errors
-/// Usage: the answer is none of them.
+/// Usage: the answer names no binary of the project.
 pub(super) fn bin(bins: &[String]) -> Result<Option<Bins>> {
     if bins.len() < 2 {
         return Ok(None);

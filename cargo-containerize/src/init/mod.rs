@@ -25,7 +25,7 @@ const DOCKERFILES: [&str; 3] = ["Dockerfile", "Containerfile", "dockerfile"];
 /// Writes the configuration; what is to be printed.
 ///
 /// # Errors
-/// Usage: there is no project, or what would be written is there already.
+/// Usage: there is no project, or a table or file exists already that would be replaced.
 pub(crate) fn run(arguments: &InitArgs, front_end: &FrontEnd, events: &Events) -> Result<String> {
     let here = request::here()?;
     let given = arguments.project.as_ref().or(front_end.project.as_ref());

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use containerize_core::store::scratch;
-use containerize_core::system::programs;
 use containerize_core::{Error, Result};
 
 use crate::handover;
@@ -24,8 +23,7 @@ impl Kubectl {
     /// # Errors
     /// Usage: it is not there.
     pub(crate) fn to(verb: &'static str, arguments: &[OsString]) -> Result<Self> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let program = programs::find("kubectl", programs::folders(&path)).ok_or_else(|| {
+        let program = handover::find("kubectl").ok_or_else(|| {
             Error::usage("kubectl is not on PATH")
                 .hint("install kubectl, or use `containerize resolve` and take its output elsewhere")
         })?;
@@ -35,7 +33,7 @@ impl Kubectl {
     /// Gives it the files, and ends as it does.
     ///
     /// # Errors
-    /// When it cannot be started, or there is no room for the files.
+    /// When it cannot be started, or the files cannot be kept for it.
     pub(crate) fn run(&self, files: &str) -> Result<ExitCode> {
         // Seen by nobody else, and gone when it has been read.
         let mut input = tempfile::tempfile().map_err(scratch::refused)?;

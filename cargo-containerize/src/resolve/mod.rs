@@ -79,7 +79,7 @@ async fn want_the_one_here(projects: &mut Projects<'_>, deployments: &[Deploymen
 
 fn refuse_other_results(build: &BuildArgs) -> Result<()> {
     if build.dry_run {
-        return Err(Error::usage("without a build there are no digests to name")
+        return Err(Error::usage("digests are known only after a build")
             .hint(words!("use {} with a build alone", flag("dry-run"))));
     }
     if build.say.format == PrintFormat::Json || build.target.output.iter().any(|output| output.is_stream()) {

@@ -22,6 +22,8 @@ pub(super) struct Projects<'f> {
     /// The folder that others are named from.
     root: PathBuf,
     wanted: BTreeMap<PathBuf, Project>,
+    /// The real folder of each one that is written.
+    folders: BTreeMap<String, PathBuf>,
 }
 
 /// A project that is named.
@@ -44,7 +46,7 @@ impl<'f> Projects<'f> {
         let root = std::fs::canonicalize(&root).map_err(|error| {
             Error::usage(format!("the folder {} does not exist", root.display())).because(error)
         })?;
-        Ok(Self { build, front_end, root, wanted: BTreeMap::new() })
+        Ok(Self { build, front_end, root, wanted: BTreeMap::new(), folders: BTreeMap::new() })
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -54,12 +56,14 @@ impl<'f> Projects<'f> {
     /// An image is named at this place.
     ///
     /// # Errors
-    /// Usage: there is no such folder, or it is elsewhere: files may come from others, and building runs code.
+    /// Usage: the folder does not exist, or is not below the one of the call: files may come from others, and a build runs
+    /// code.
     pub(super) fn want(&mut self, place: &str, folder: &str, image: Option<&str>) -> Result<()> {
         let real = real(&self.root, folder).ok_or_else(|| {
             Error::usage(format!("{place}: {SCHEME}{folder} is not a folder here"))
                 .hint(words!("write a folder below the current one, or below that of {}", flag("project")))
         })?;
+        self.folders.insert(folder.to_owned(), real.clone());
         let new = || Project { folder: folder.to_owned(), images: BTreeSet::new(), planned: None };
         let project = self.wanted.entry(real).or_insert_with(new);
         project.images.insert((place.to_owned(), image.map(str::to_owned)));
@@ -108,7 +112,7 @@ impl<'f> Projects<'f> {
             };
             images.insert(dir, plans.into_iter().zip(delivered).collect());
         }
-        Ok(Built { root: self.root, images })
+        Ok(Built { folders: self.folders, images })
     }
 
     fn refuse_shared_files(&self) -> Result<()> {
@@ -178,7 +182,7 @@ fn real(root: &Path, folder: &str) -> Option<PathBuf> {
 
 /// What was built.
 pub(super) struct Built {
-    root: PathBuf,
+    folders: BTreeMap<String, PathBuf>,
     /// The images of each folder, as they were planned and as they were delivered.
     images: BTreeMap<PathBuf, Vec<(ImagePlan, Delivered)>>,
 }
@@ -186,7 +190,7 @@ pub(super) struct Built {
 impl Built {
     /// The name of the image of a folder.
     pub(super) fn in_folder(&self, folder: &str, image: Option<&str>) -> Option<String> {
-        let images = self.images.get(&real(&self.root, folder)?)?;
+        let images = self.images.get(self.folders.get(folder)?)?;
         let is_meant = |(plan, _): &&(ImagePlan, Delivered)| image.is_none_or(|image| plan.name == image);
         images.iter().find(is_meant).map(|(_, delivered)| name(delivered))
     }

@@ -69,7 +69,7 @@ impl Opening {
     /// Reads the lines up to the end.
     ///
     /// # Errors
-    /// Usage: there is no end.
+    /// Usage: the line that ends it is missing.
     pub(super) fn read<'t>(
         self,
         number: usize,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::python::has_shell_marks;
+
 /// The simple commands of a script, as words without quotation marks and redirections.
 pub(super) fn commands(script: &str) -> Vec<Vec<String>> {
     let mut found = vec![Vec::new()];
@@ -99,21 +101,8 @@ pub(super) fn is_assignment(word: &str) -> bool {
 
 /// The words of a line that means the same without a shell.
 pub(super) fn words_alone(line: &str) -> Option<Vec<String>> {
-    let (mut quote, mut escaped) = (None, false);
-    for c in line.chars() {
-        match (quote, c) {
-            _ if escaped => escaped = false,
-            (Some('\''), '\'') | (Some('"'), '"') => quote = None,
-            (Some('\''), _) => {}
-            (_, '\\') => escaped = true,
-            (_, '$' | '`') => return None,
-            (Some(_), _) => {}
-            (None, '\'' | '"') => quote = Some(c),
-            (None, ';' | '&' | '|' | '<' | '>' | '*' | '?' | '~' | '(' | ')' | '#' | '[' | '\n') => {
-                return None;
-            }
-            (None, _) => {}
-        }
+    if has_shell_marks(line, ";&|<>*?~()#[\n") {
+        return None;
     }
     let words = shlex::split(line)?;
     let first = words.first()?;

@@ -39,6 +39,7 @@ use frameworks::Serves;
 use servers::Interface;
 
 pub(crate) use plain::is_command_line;
+pub(crate) use processes::has_shell_marks;
 
 /// What is known of a project whose start is looked for.
 #[derive(Debug, Clone)]

@@ -220,6 +220,11 @@ fn default_port(line: &str) -> Option<u16> {
 
 /// Whether a line is more than words and quotation marks.
 fn needs_shell(line: &str) -> bool {
+    has_shell_marks(line, ";&|<>*?~") || shlex::split(line).is_none()
+}
+
+/// Whether a shell would put something else in the place of a part of a line, or reads one of these marks outside of quotes.
+pub(crate) fn has_shell_marks(line: &str, marks: &str) -> bool {
     let (mut quote, mut escaped) = (None, false);
     for c in line.chars() {
         match (quote, c) {
@@ -230,11 +235,11 @@ fn needs_shell(line: &str) -> bool {
             (_, '$' | '`') => return true,
             (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(c),
-            (None, ';' | '&' | '|' | '<' | '>' | '*' | '?' | '~') => return true,
+            (None, _) if marks.contains(c) => return true,
             (None, _) => {}
         }
     }
-    shlex::split(line).is_none()
+    false
 }
 
 fn words(line: &str) -> Vec<String> {
